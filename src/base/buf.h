@@ -1,0 +1,57 @@
+/*
+ * A growable run of bytes with a stated maximum. Owned by one thread at a time. A failed append
+ * leaves the contents as they were and is remembered in `err`, so that a long build-up may be
+ * checked once at its end.
+ */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "base/span.h"
+
+struct buf {
+    char *data; /* NULL until the first byte */
+    size_t len;
+    size_t cap;
+    size_t max; /* bytes that may ever be held */
+    int err;    /* first failed append: ERR_FULL or ERR_NOMEM; 0 if none */
+};
+
+/* An empty buffer that will never hold more than max bytes. Allocates nothing. */
+void buf_init(struct buf *buf, size_t max);
+
+/* Frees the bytes; the buffer may be used again, with the same maximum. */
+void buf_fini(struct buf *buf);
+
+/* Forgets the contents and the error, keeps the memory. */
+void buf_clear(struct buf *buf);
+
+/* Room for `more` further bytes: 0, ERR_FULL or ERR_NOMEM. */
+int buf_reserve(struct buf *buf, size_t more);
+
+int buf_append(struct buf *buf, const void *data, size_t len);
+int buf_append_span(struct buf *buf, struct span text);
+int buf_append_byte(struct buf *buf, char c);
+
+/* As printf. */
+int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int buf_vprintf(struct buf *buf, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+/* Drops the first n bytes; n must not exceed the length. Moves the rest. */
+void buf_drop_front(struct buf *buf, size_t n);
+
+/* Puts a NUL behind the contents, not counted, and returns them; "" where that fails. */
+const char *buf_text(struct buf *buf);
+
+/* The bytes become the caller's (free with mem_free); the buffer is empty then. */
+char *buf_take(struct buf *buf, size_t *ret_len);
+
+static inline struct span buf_span(const struct buf *buf)
+{
+    return span_of(buf->data, buf->len);
+}
+
+#endif
