@@ -47,7 +47,10 @@ uint64_t rand_u64(struct rand *rand)
 
 uint64_t rand_below(struct rand *rand, uint64_t below)
 {
-    return (uint64_t)(((unsigned __int128)rand_u64(rand) * below) >> 64);
+    /* Lemire's multiplication: the bias is under 2^-32 for every bound used here. */
+    __extension__ typedef unsigned __int128 u128;
+
+    return (uint64_t)(((u128)rand_u64(rand) * below) >> 64);
 }
 
 double rand_unit(struct rand *rand)

@@ -31,7 +31,7 @@ struct secret {
     struct secret_arena *arena;
     atomic_size_t
         refs; /* counted on any thread: acquire-release on the last drop orders the wipe */
-    unsigned class;
+    unsigned size_class;
     size_t len;
     char *bytes;
 };
@@ -85,22 +85,22 @@ void secret_arena_free(struct secret_arena **arena)
 
 static unsigned class_of(size_t len)
 {
-    unsigned class = 0;
+    unsigned size_class = 0;
 
-    while ((size_t)SLOT_MIN << class < len)
-        class ++;
-    return class;
+    while ((size_t)SLOT_MIN << size_class < len)
+        size_class++;
+    return size_class;
 }
 
-static char *slot_take(struct secret_arena *arena, unsigned class)
+static char *slot_take(struct secret_arena *arena, unsigned size_class)
 {
-    size_t size = (size_t)SLOT_MIN << class;
+    size_t size = (size_t)SLOT_MIN << size_class;
     char *slot = NULL;
 
     pthread_mutex_lock(&arena->lock);
-    if (arena->free[class]) {
-        slot = (char *)arena->free[class];
-        arena->free[class] = arena->free[class]->next;
+    if (arena->free[size_class]) {
+        slot = (char *)arena->free[size_class];
+        arena->free[size_class] = arena->free[size_class]->next;
     } else if (arena->size - arena->used >= size) {
         slot = arena->pages + arena->used;
         arena->used += size;
@@ -111,14 +111,14 @@ static char *slot_take(struct secret_arena *arena, unsigned class)
     return slot;
 }
 
-static void slot_give(struct secret_arena *arena, unsigned class, char *bytes)
+static void slot_give(struct secret_arena *arena, unsigned size_class, char *bytes)
 {
     struct free_slot *slot = (struct free_slot *)(void *)bytes;
 
-    sodium_memzero(bytes, (size_t)SLOT_MIN << class);
+    sodium_memzero(bytes, (size_t)SLOT_MIN << size_class);
     pthread_mutex_lock(&arena->lock);
-    slot->next = arena->free[class];
-    arena->free[class] = slot;
+    slot->next = arena->free[size_class];
+    arena->free[size_class] = slot;
     arena->live--;
     pthread_mutex_unlock(&arena->lock);
 }
@@ -136,8 +136,8 @@ int secret_join(struct secret_arena *arena, const struct span *pieces, size_t co
     secret = mem_zalloc(1, sizeof(*secret));
     if (!secret)
         return ERR_NOMEM;
-    secret->class = class_of(len);
-    secret->bytes = slot_take(arena, secret->class);
+    secret->size_class = class_of(len);
+    secret->bytes = slot_take(arena, secret->size_class);
     if (!secret->bytes) {
         mem_free(secret);
         return ERR_FULL;
@@ -171,7 +171,7 @@ void secret_unref(struct secret **secret)
     *secret = NULL;
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
-    slot_give(s->arena, s->class, s->bytes);
+    slot_give(s->arena, s->size_class, s->bytes);
     mem_free(s);
 }
 
