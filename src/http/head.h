@@ -1,0 +1,57 @@
+/*
+ * The head of one HTTP/1 message as its parser leaves it: spans into the bytes as they arrived.
+ * Valid only during the callback that shows it; who needs more copies it. One thread.
+ */
+#ifndef HTTP_HEAD_H
+#define HTTP_HEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_PATCH,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
+    HTTP_OTHER
+};
+
+enum { HTTP_MAX_FIELDS = 128, HTTP_MAX_HEAD_BYTES = 65536, HTTP_MAX_TARGET_BYTES = 8192 };
+
+struct http_field {
+    struct span name, value;
+};
+
+struct http_head {
+    enum http_method method; /* requests */
+    struct span target;      /* requests: as sent, with the query */
+    int status;              /* answers */
+    unsigned minor;          /* HTTP/1.minor */
+    bool is_chunked;
+    bool has_length;
+    uint64_t length; /* valid with has_length */
+    bool is_keep_alive;
+    bool is_expecting_continue; /* requests: RFC 9110 10.1.1 */
+    size_t field_count;
+    struct http_field fields[HTTP_MAX_FIELDS];
+};
+
+/* The value of the first field of that name (any case), or an empty span with a NULL ptr. */
+struct span http_head_find(const struct http_head *head, struct span name);
+
+/* The path of a request target, without query; *ret_query is what follows '?', or empty. An
+ * absolute target (RFC 9112 3.2.2) is reduced to its path. */
+struct span http_head_path(const struct http_head *head, struct span *ret_query);
+
+const char *http_method_name(enum http_method method);
+
+/* "OK" for 200 and so on; "Unknown" for others. */
+const char *http_reason(int status);
+
+#endif

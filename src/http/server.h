@@ -1,0 +1,113 @@
+/*
+ * The server's side of one HTTP/1 connection: reads requests one after another, shows them to its
+ * handler as they arrive, writes answers with their framing, keeps the connection alive, and closes
+ * it as it should be (lingering, where the client may still be sending). Pipelined requests wait in
+ * the socket until the answer before them is finished. One thread; made by http_server_accept,
+ * freed by itself after on_closed.
+ *
+ * The order of calls for one request: on_head, on_body*, on_end — then, or already in between, the
+ * handler answers: http_server_answer, http_server_body*, the last with is_last. In place of it
+ * on_gone may come: the client left, nothing more may be called for this request. on_bad: a request
+ * that cannot be read; the handler answers it with http_server_answer at once, and the connection
+ * closes behind it.
+ */
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "http/head.h"
+#include "http/parser.h"
+#include "io/conn.h"
+
+struct http_server_conn;
+
+enum http_bad {
+    HTTP_BAD_REQUEST,        /* framing: see problem */
+    HTTP_BAD_HEADER_TIMEOUT, /* the head did not arrive in time */
+    HTTP_BAD_BODY_TIMEOUT,   /* the body made no progress; on_gone is not called besides */
+};
+
+struct http_server_ops {
+    void (*on_head)(struct http_server_conn *conn, const struct http_head *head);
+    void (*on_body)(struct http_server_conn *conn, struct span data);
+    void (*on_end)(struct http_server_conn *conn);
+    void (*on_bad)(struct http_server_conn *conn, enum http_bad bad, enum http_problem problem);
+    void (*on_gone)(struct http_server_conn *conn, int err);
+    void (*on_room)(struct http_server_conn *conn);   /* all output was taken by the socket */
+    void (*on_closed)(struct http_server_conn *conn); /* the last call */
+};
+
+/* Shared by the connections of one server in one loop; outlives them. */
+struct http_server {
+    struct loop *loop;
+    const struct http_server_ops *ops;
+    struct tls_context *tls; /* NULL: plain */
+    uint64_t header_timeout_us, body_timeout_us, write_timeout_us, idle_timeout_us;
+    bool is_half_close_answered; /* a client that ended its side still gets its answer */
+    bool is_closing;             /* answers say Connection: close, and it is meant */
+    struct list conns;           /* all connections */
+    size_t conn_count;
+    struct http_head *head; /* scratch */
+    void *owner;
+};
+
+/* Zeroed time-outs mean none. 0 or ERR_NOMEM. */
+int http_server_init(struct http_server *server, struct loop *loop,
+                     const struct http_server_ops *ops, void *owner);
+/* Closes all connections at once (on_gone and on_closed are called). */
+void http_server_fini(struct http_server *server);
+
+/* Takes the descriptor: 0 or an error (it is closed then). */
+int http_server_accept(struct http_server *server, int fd, const struct addr *peer);
+
+/* From now on connections close after their answer under way or their next one; idle ones stay
+ * until http_server_close_idle. */
+void http_server_begin_closing(struct http_server *server);
+void http_server_close_idle(struct http_server *server);
+
+enum { HTTP_LENGTH_UNKNOWN = -1, HTTP_NO_BODY = -2 };
+
+struct http_answer {
+    int status;
+    struct span fields; /* whole lines "Name: value\r\n"…, without framing, Date and Connection */
+    int64_t length;  /* of the body; HTTP_LENGTH_UNKNOWN: chunked (or until close for HTTP/1.0) */
+    bool is_closing; /* close the connection behind it */
+};
+
+/* The head and the first piece of the body in one write. */
+void http_server_answer(struct http_server_conn *conn, const struct http_answer *answer,
+                        struct span body, bool is_last);
+
+/* A further piece; the last may be empty. */
+void http_server_body(struct http_server_conn *conn, struct span data, bool is_last);
+
+/* Ends an answer that cannot be finished: the connection is cut so that the client notices. */
+void http_server_abort(struct http_server_conn *conn);
+
+/* "100 Continue", where the client waits for it; else nothing. */
+void http_server_continue(struct http_server_conn *conn);
+
+/* The body that still arrives is not wanted: it is read and dropped, up to 1 MiB. on_body and
+ * on_end are not called for it any more. Done by itself when the answer is finished first. */
+void http_server_discard_body(struct http_server_conn *conn);
+
+/* Backpressure towards the client: stop and go on reading the request's body. */
+void http_server_pause(struct http_server_conn *conn);
+void http_server_resume(struct http_server_conn *conn);
+
+/* Output that the socket has not taken yet. */
+size_t http_server_pending(const struct http_server_conn *conn);
+
+/* The handler's own thing for the request under way; NULL at on_head. */
+void *http_server_request(const struct http_server_conn *conn);
+void http_server_set_request(struct http_server_conn *conn, void *request);
+
+struct http_server *http_server_of(const struct http_server_conn *conn);
+const struct addr *http_server_peer(const struct http_server_conn *conn);
+/* Monotonic microseconds at which the first byte of the request under way was read. */
+uint64_t http_server_request_start_us(const struct http_server_conn *conn);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * One byte stream: TCP or unix socket, plain or TLS, non-blocking. It is embedded in its owner and
+ * belongs to the thread of its loop. Writes are accepted whole: what the socket does not take at
+ * once is kept, and the owner is expected to give no more until on_drained (that is the
+ * backpressure). Reads are pulled.
+ *
+ * Any callback may close the connection; nothing is called after conn_close.
+ */
+#ifndef IO_CONN_H
+#define IO_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/buf.h"
+#include "io/addr.h"
+#include "io/loop.h"
+#include "io/tls.h"
+
+struct conn;
+struct tls_session;
+
+struct conn_ops {
+    /* The connection stands, TLS included. For accepted plain sockets it is called by conn_accept.
+     */
+    void (*on_open)(struct conn *conn);
+    /* Bytes may be there: call conn_read until it says ERR_AGAIN, or remember to call it later. */
+    void (*on_readable)(struct conn *conn);
+    /* All kept output has been taken by the socket. */
+    void (*on_drained)(struct conn *conn);
+    /* The peer ended its side or broke the connection, told once, even while the owner does not
+     * read. Bytes may still be readable. */
+    void (*on_hangup)(struct conn *conn);
+    /* Connecting, the handshake or a write failed: the owner must conn_close. */
+    void (*on_error)(struct conn *conn, int err);
+};
+
+struct conn {
+    struct loop_fd fd;
+    struct loop *loop;
+    const struct conn_ops *ops;
+    struct tls_session *tls; /* NULL: plain */
+    struct buf out;          /* output the socket has not taken yet */
+    int error;               /* negative once broken */
+    bool is_open;            /* on_open has been called */
+    bool is_connecting;
+    bool may_read;      /* an edge came and the end of it was not seen yet */
+    bool is_hung_up;    /* on_hangup was called */
+    bool is_out_secret; /* wipe `out` when it is freed */
+    bool is_finishing;  /* conn_shutdown once drained */
+};
+
+/* The most that may wait in `out`. */
+enum { CONN_OUT_MAX = 4 << 20 };
+
+/* Takes an accepted, non-blocking descriptor (closed on failure): 0, ERR_NOMEM, ERR_FULL. context
+ * NULL: plain. on_open follows, for plain sockets before this returns. */
+int conn_accept(struct conn *conn, struct loop *loop, int fd, struct tls_context *context,
+                const struct conn_ops *ops);
+
+/* Begins to connect. server_name: for SNI and verification (RFC 6066), a host name or IP literal;
+ * only read here. 0, or the error that came at once (nothing is left open then and nothing will be
+ * called). */
+int conn_connect(struct conn *conn, struct loop *loop, const struct addr *addr,
+                 struct tls_context *context, struct span server_name, const struct conn_ops *ops);
+
+/* Up to cap bytes: 0 with *ret_len > 0; ERR_AGAIN; ERR_EOF; else what broke. For TLS, cap should be
+ * at least 16 KiB. */
+int conn_read(struct conn *conn, char *data, size_t cap, size_t *ret_len);
+
+/* Sends or keeps all the bytes: 0, ERR_FULL, ERR_NOMEM or what broke (on_error is not called for
+ * it). The iovec array is used up. */
+int conn_send(struct conn *conn, struct iovec *iov, int count);
+
+static inline size_t conn_pending(const struct conn *conn)
+{
+    return conn->out.len;
+}
+
+/* Ends our side of the stream (FIN; close_notify first for TLS) once everything pending is sent. */
+void conn_shutdown(struct conn *conn);
+
+/* Closes at once and forgets pending output; harmless twice. */
+void conn_close(struct conn *conn);
+
+static inline bool conn_is_closed(const struct conn *conn)
+{
+    return conn->fd.fd < 0;
+}
+
+/* Bytes that the peer has acknowledged taking may be asked of the kernel: what still stands in the
+ * socket's own queue, in bytes. */
+size_t conn_unsent_in_kernel(const struct conn *conn);
+
+/* True where the TLS session was resumed (RFC 8446 2.2). */
+bool conn_is_resumed(const struct conn *conn);
+
+/* Text on the last TLS failure of this connection, or "". */
+const char *conn_tls_error(const struct conn *conn);
+
+#endif

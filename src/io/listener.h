@@ -1,0 +1,34 @@
+/*
+ * A listening socket in one loop. TCP addresses are opened once per worker (SO_REUSEPORT); a unix
+ * socket is opened once and watched by all.
+ */
+#ifndef IO_LISTENER_H
+#define IO_LISTENER_H
+
+#include <stdbool.h>
+
+#include "io/addr.h"
+#include "io/loop.h"
+
+struct listener;
+
+/* fd: accepted, non-blocking, close-on-exec, TCP_NODELAY set; the callee owns it. */
+typedef void listener_accept_fn(void *owner, int fd, const struct addr *peer);
+
+/* Opens, binds and listens, without a loop: 0 or ERR_EXISTS (port in use), ERR_DENIED, ERR_IO…
+ * is_shared_port: SO_REUSEPORT. A stale unix socket file is replaced, one that answers is
+ * ERR_EXISTS. *ret_addr, if not NULL, gets the address bound (the port where 0 was asked). */
+int listener_open(const struct addr *addr, bool is_shared_port, int *ret_fd, struct addr *ret_addr);
+
+/* Accepts from fd in this loop until stopped. The listener owns fd unless is_borrowed. */
+int listener_new(struct loop *loop, int fd, bool is_borrowed, listener_accept_fn *on_accept,
+                 void *owner, struct listener **ret_listener);
+
+/* Stops for the time being (max_connections), or goes on. */
+void listener_pause(struct listener *listener);
+void listener_resume(struct listener *listener);
+
+/* Accepts what the kernel has finished connecting, then closes. Accepts NULL. */
+void listener_free(struct listener **listener);
+
+#endif
