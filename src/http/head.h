@@ -12,14 +12,14 @@
 #include "base/span.h"
 
 enum http_method {
-    HTTP_GET,
-    HTTP_HEAD,
-    HTTP_POST,
-    HTTP_PUT,
-    HTTP_PATCH,
-    HTTP_DELETE,
-    HTTP_OPTIONS,
-    HTTP_OTHER
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_OTHER
 };
 
 enum { HTTP_MAX_FIELDS = 128, HTTP_MAX_HEAD_BYTES = 65536, HTTP_MAX_TARGET_BYTES = 8192 };
