@@ -179,7 +179,7 @@ class Suites:
 
     @staticmethod
     def count_tap(test, result):
-        lines = re.findall(r"^(not ok|ok) \d+ - (.*)$", test.get("stdout", ""), re.MULTILINE)
+        lines = re.findall(r"^(not ok|ok) \d+ (?:- )?(.*)$", test.get("stdout", ""), re.MULTILINE)
         is_failed = False
         for verdict, name in lines:
             if "# SKIP" in name:
