@@ -1,0 +1,314 @@
+/*
+ * What the configuration file says, with every default filled in: one immutable tree, made by
+ * config_load (conf/load.h) and freed whole. Whoever shares it counts its references outside; once
+ * loaded, any number of threads may read it without a lock. Texts are borrowed from the tree and
+ * live as long as it does; they stand NUL-terminated. Times are microseconds, shares parts per
+ * million, sizes bytes. 0 in a limit means that there is none.
+ */
+#ifndef CONF_CONFIG_H
+#define CONF_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "base/secret.h"
+#include "base/span.h"
+#include "conf/address.h"
+#include "conf/provider_kind.h"
+#include "conf/url.h"
+
+enum { CONF_IDENTITY_BYTES = 32, CONF_SHA256_BYTES = 32, CONF_PPM = 1000000 };
+
+/* A list of words, names or patterns; empty where the file is silent. */
+struct conf_strings {
+    struct span *items;
+    size_t count;
+};
+
+/* What may be used up in a minute, and at once. */
+struct conf_limits {
+    uint32_t rpm;        /* requests in any 60 s */
+    uint64_t tpm;        /* tokens in any 60 s */
+    uint32_t concurrent; /* under way at once */
+    uint32_t burst; /* requests that may come at once; clients only; at least 1 where rpm is set */
+};
+
+/* Files of a certificate and its key, PEM; empty where there are none. Paths are absolute or
+ * relative to the working directory. */
+struct conf_certificate {
+    struct span certificate;
+    struct span private_key;
+};
+
+enum conf_half_close { CONF_HALF_CLOSE_ABORT, CONF_HALF_CLOSE_ANSWER };
+
+struct conf_server_timeouts {
+    uint64_t header_us;
+    uint64_t body_us;
+    uint64_t write_us; /* without any progress */
+    uint64_t idle_us;
+};
+
+struct conf_server {
+    struct conf_addresses listen; /* at least one */
+    struct conf_certificate tls;
+    uint32_t workers; /* 0: one per core that the process may use */
+    uint64_t max_body;
+    uint64_t body_memory;
+    uint32_t max_connections;
+    struct conf_server_timeouts timeouts;
+    uint64_t shutdown_delay_us;
+    uint64_t shutdown_grace_us;
+    enum conf_half_close half_close;
+    struct conf_networks trusted_proxies;
+    bool proxy_protocol; /* false until it is built */
+};
+
+struct conf_admin {
+    struct conf_addresses listen; /* exactly one */
+    struct secret *token;         /* NULL: none, and the address is loopback or a unix socket */
+};
+
+/* A client key: who may call the data plane. Found by name across reloads. */
+struct conf_client {
+    struct span name;
+    uint8_t sha256[CONF_SHA256_BYTES]; /* of its secret, which is not kept */
+    struct conf_strings models;        /* patterns with '*'; empty: all */
+    struct span pool;                  /* name of one of config.pools, or empty */
+    struct span class_name;            /* "standard" */
+    struct conf_limits limits;
+    uint64_t expires_wall_us; /* 0: never */
+};
+
+struct conf_client_list {
+    struct conf_client *items;
+    size_t count;
+};
+
+struct conf_clients {
+    bool is_open; /* any caller, any or no key */
+    struct conf_client_list keys;
+};
+
+struct conf_pool {
+    struct span name;
+};
+
+struct conf_pools {
+    struct conf_pool *items;
+    size_t count;
+};
+
+/* One upstream credential. */
+struct conf_key {
+    struct span name;
+    struct secret *secret; /* the bare key; borrowed from the tree: secret_ref what outlives it */
+    uint8_t identity[CONF_IDENTITY_BYTES]; /* of provider name and secret: equal across reloads
+                                              exactly where both are; usable as the key of a map */
+    int32_t priority;                      /* lower is tried first */
+    uint32_t weight;                       /* 0: standby */
+    struct span account;                   /* empty: an account of its own */
+    struct conf_limits limits;
+    struct conf_strings models; /* patterns with '*'; empty: all */
+    struct span pool;           /* name of one of config.pools, or empty: everybody */
+    uint64_t expires_wall_us;   /* 0: never */
+};
+
+struct conf_key_list {
+    struct conf_key *items;
+    size_t count;
+};
+
+enum conf_selection {
+    CONF_SELECTION_LEAST_USED,
+    CONF_SELECTION_ROUND_ROBIN,
+    CONF_SELECTION_WEIGHTED,
+    CONF_SELECTION_PRIORITY,
+};
+
+struct conf_health {
+    uint32_t max_failures;
+    uint64_t cooldown_us;
+    uint64_t ttl_us;
+    uint64_t depleted_us;
+    uint64_t probe_interval_us;
+    bool validate_new;
+};
+
+struct conf_probe {
+    struct span method; /* "GET" or "HEAD" */
+    struct span path;   /* behind the base URL's own path; starts with '/' */
+    uint64_t timeout_us;
+};
+
+struct conf_breaker {
+    uint32_t failures;
+    uint32_t ratio_ppm;
+    uint64_t window_us;
+    uint64_t open_us;
+    uint32_t half_open_calls;
+};
+
+struct conf_margin {
+    uint32_t margin_ppm; /* kept free of every limit */
+};
+
+struct conf_first_byte {
+    uint64_t streamed_us;
+    uint64_t whole_us;
+};
+
+struct conf_provider_timeouts {
+    uint64_t connect_us;
+    uint64_t send_us;
+    struct conf_first_byte first_byte;
+    uint64_t idle_us;
+    uint64_t total_us;
+};
+
+struct conf_connections {
+    uint32_t max; /* per worker and endpoint, as all three */
+    uint32_t idle;
+    uint64_t keepalive_us;
+};
+
+struct conf_upstream_tls {
+    bool verify;
+    struct span ca; /* file, PEM; empty: the system's */
+    struct conf_certificate client;
+};
+
+/* A field added to every request of a provider. The value may hold a credential, so it is kept as
+ * one. */
+struct conf_header {
+    struct span name;
+    struct secret *value;
+    bool is_reference; /* the file gave it by ${...}: never printed */
+};
+
+struct conf_headers {
+    struct conf_header *items;
+    size_t count;
+};
+
+struct conf_provider {
+    struct span name;
+    enum provider_kind kind;
+    struct conf_url base_url;
+    struct conf_key_list keys; /* maybe none: a local server that wants none */
+    enum conf_selection selection;
+    struct conf_health health;
+    struct conf_probe probe;
+    struct conf_breaker breaker;
+    struct conf_margin limits;
+    struct conf_provider_timeouts timeouts;
+    struct conf_connections connections;
+    struct conf_upstream_tls tls;
+    struct conf_headers headers;
+    struct conf_strings forward_headers; /* in lower case */
+};
+
+struct conf_providers {
+    struct conf_provider *items;
+    size_t count;
+};
+
+/* A provider and the model's name there. */
+struct conf_target {
+    const struct conf_provider *provider;
+    struct span model;
+    uint32_t weight; /* share among the targets of one model; 0 in a fallback */
+};
+
+struct conf_targets {
+    struct conf_target *items;
+    size_t count;
+};
+
+/* A name that clients send. Its plan: a weighted choice of targets, then the other targets, then
+ * the fallbacks in order. */
+struct conf_model {
+    struct span name;
+    struct conf_targets targets; /* at least one */
+    struct conf_targets fallback;
+    struct conf_limits limits;
+};
+
+struct conf_models {
+    struct conf_model *items;
+    size_t count;
+};
+
+struct conf_names {
+    bool direct;               /* PROVIDER/MODEL is served */
+    struct span unknown;       /* model served for a name that nobody has; empty: refuse with 404 */
+    struct span absent;        /* the same where the request names none; empty: refuse with 400 */
+    struct conf_limits limits; /* of each model without limits of its own */
+};
+
+/* What a retry may follow: bits of conf_retry.on. */
+enum conf_retry_cause {
+    CONF_RETRY_CONNECT = 1 << 0,
+    CONF_RETRY_TIMEOUT = 1 << 1,
+    CONF_RETRY_RATE_LIMIT = 1 << 2,
+    CONF_RETRY_OVERLOADED = 1 << 3,
+    CONF_RETRY_SERVER_ERROR = 1 << 4,
+    CONF_RETRY_BAD_KEY = 1 << 5,
+    CONF_RETRY_DEPLETED = 1 << 6,
+};
+
+struct conf_retry {
+    uint32_t attempts;
+    uint32_t rotations;
+    uint64_t base_delay_us;
+    uint64_t max_delay_us;
+    uint64_t wait_us;
+    uint32_t on; /* enum conf_retry_cause */
+    uint32_t timeouts;
+    uint32_t budget_ppm;
+};
+
+enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARN, CONF_LOG_INFO, CONF_LOG_DEBUG };
+enum conf_log_format { CONF_LOG_JSON };
+
+struct conf_log {
+    enum conf_log_level level;
+    enum conf_log_format format;
+    bool access;
+    struct span file; /* "stderr", "stdout" or a path */
+};
+
+struct config {
+    struct span file; /* as complaints name it; "environment" where there was no file */
+    struct conf_server server;
+    struct conf_admin admin;
+    struct conf_clients clients;
+    struct conf_pools pools;
+    struct conf_providers providers; /* at least one */
+    struct conf_models models;       /* empty: every provider's own models by their own names */
+    struct conf_names names;
+    struct conf_retry retry;
+    struct conf_log log;
+
+    struct map provider_by_name; /* struct conf_provider */
+    struct map model_by_name;    /* struct conf_model */
+};
+
+/* Wipes the secrets' references and frees the tree. Accepts a pointer to NULL. */
+void config_free(struct config **config);
+
+/* The provider or model of that name, or NULL. */
+const struct conf_provider *config_find_provider(const struct config *config, struct span name);
+const struct conf_model *config_find_model(const struct config *config, struct span name);
+
+/* True where the list is empty or one of its patterns covers the name. */
+bool conf_strings_match(const struct conf_strings *patterns, struct span name);
+
+/* True where a reload from one to the other needs a restart to take full effect (listen, workers,
+ * the listeners' TLS); *ret_what then names the first such setting, a static text. */
+bool config_needs_restart(const struct config *from, const struct config *to,
+                          const char **ret_what);
+
+#endif
