@@ -1,0 +1,95 @@
+/*
+ * Values that every dialect speaks of: the neutral middle between the wire formats and those who
+ * decide. Plain structs, owned by whoever holds them; any thread.
+ */
+#ifndef DIALECT_DIALECT_H
+#define DIALECT_DIALECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+enum dialect_id {
+    DIALECT_OPENAI, /* and all that call themselves compatible */
+    DIALECT_COUNT,
+};
+
+/* One header field of an answer; the name in any case. */
+struct dialect_header {
+    struct span name;
+    struct span value;
+};
+
+/* The value of the first field of that name, or an empty span with a NULL ptr. */
+struct span dialect_header_find(const struct dialect_header *headers, size_t count,
+                                struct span name);
+
+/* Tokens of one exchange. Cached and reasoning tokens are inside the other two. */
+struct dialect_usage {
+    uint64_t prompt_tokens;
+    uint64_t completion_tokens;
+    uint64_t total_tokens;
+    uint64_t cached_tokens;
+    uint64_t reasoning_tokens;
+    bool is_known;     /* false: nothing was told or estimated */
+    bool is_estimated; /* the provider told nothing; counted from the text */
+};
+
+/* Tokens guessed from text: about four bytes of UTF-8 a token, at least one where there is any
+ * text. */
+uint64_t dialect_estimate_tokens(uint64_t text_bytes);
+
+/* Replaces `remove` bytes at `offset` of a body by `insert`; all else stays byte for byte. */
+struct dialect_edit {
+    uint64_t offset;
+    uint64_t remove;
+    struct span insert;
+};
+
+enum {
+    DIALECT_MESSAGE_MAX = 512,
+    DIALECT_WORD_MAX = 96,
+};
+
+/* What a provider says went wrong, copied and cut at whole characters; empty where it says nothing.
+ */
+struct dialect_error {
+    char message[DIALECT_MESSAGE_MAX];
+    char code[DIALECT_WORD_MAX]; /* a number as its digits */
+    char type[DIALECT_WORD_MAX];
+    char param[DIALECT_WORD_MAX];
+    char detail[DIALECT_WORD_MAX]; /* metadata.error_type or innererror.code: a stabler word */
+    uint16_t message_len, code_len, type_len, param_len, detail_len;
+    int status;    /* an HTTP status told inside the body, or 0 */
+    bool is_json;  /* the body was JSON, whatever it said */
+    bool is_empty; /* there was no body */
+};
+
+static inline struct span dialect_error_message(const struct dialect_error *error)
+{
+    return span_of(error->message, error->message_len);
+}
+
+static inline struct span dialect_error_code(const struct dialect_error *error)
+{
+    return span_of(error->code, error->code_len);
+}
+
+static inline struct span dialect_error_type(const struct dialect_error *error)
+{
+    return span_of(error->type, error->type_len);
+}
+
+static inline struct span dialect_error_param(const struct dialect_error *error)
+{
+    return span_of(error->param, error->param_len);
+}
+
+static inline struct span dialect_error_detail(const struct dialect_error *error)
+{
+    return span_of(error->detail, error->detail_len);
+}
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * When may one try again: the hint in an answer's headers or message, in any of the forms that
+ * providers use. Pure: the time of day is an argument. Any thread.
+ */
+#ifndef DIALECT_RESET_H
+#define DIALECT_RESET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "dialect/dialect.h"
+
+enum { RESET_FLOOR_MS = 100 }; /* no hint is honoured as less: a 0 would be a busy loop */
+
+struct reset_question {
+    const struct dialect_header *headers;
+    size_t header_count;
+    const struct dialect_error *error; /* NULL: nothing known */
+    uint64_t wall_us;                  /* now */
+    uint64_t max_us;                   /* a longer wait is cut to this; at least the floor */
+};
+
+/* Where a hint came from. */
+enum reset_source {
+    RESET_NONE,
+    RESET_RETRY_AFTER_MS,
+    RESET_RETRY_AFTER,
+    RESET_HEADER,  /* x-ratelimit-reset* and their kin */
+    RESET_MESSAGE, /* "Please try again in 2s" */
+};
+
+struct reset_hint {
+    uint64_t wait_us; /* from now; RESET_FLOOR_MS up to max_us; 0 with RESET_NONE */
+    enum reset_source source;
+};
+
+/* The best hint: of several limits the one that is used up (remaining 0), else the one that the
+ * error speaks of (tokens or requests), else the longest; and Retry-After where it waits longer. A
+ * hint that cannot be read, is negative or lies in the past is none. */
+struct reset_hint reset_find(const struct reset_question *question);
+
+/* One value: "6m0s", "76ms", "1h2m3.5s", "12", "1.5", Unix seconds or milliseconds, RFC 3339 or an
+ * HTTP-date: 0 and the microseconds from wall_us until then (0 if past), or ERR_SYNTAX. A bare
+ * number counts seconds. */
+int reset_read(struct span text, uint64_t wall_us, uint64_t *ret_wait_us);
+
+/* "6m0s", "7.66s", "76ms", "1h2m3.5s" (Go's time.Duration): 0, ERR_SYNTAX or ERR_RANGE. */
+int reset_read_duration(struct span text, uint64_t *ret_us);
+
+/* What a header tells of a limit, for those who learn limits from answers. */
+enum reset_limit_kind {
+    LIMIT_REQUESTS,
+    LIMIT_TOKENS,
+    LIMIT_KIND_COUNT,
+};
+
+struct reset_limit {
+    uint64_t limit;
+    uint64_t remaining;
+    uint64_t reset_us; /* from now */
+    bool has_limit, has_remaining, has_reset;
+};
+
+/* Reads x-ratelimit-{limit,remaining,reset}-{requests,tokens} and their kin. */
+void reset_read_limits(const struct dialect_header *headers, size_t count, uint64_t wall_us,
+                       struct reset_limit ret_limits[LIMIT_KIND_COUNT]);
+
+#endif

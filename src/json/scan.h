@@ -1,0 +1,163 @@
+/*
+ * An incremental, validating JSON scanner (RFC 8259, strict): it reads a body in whatever pieces it
+ * arrives, builds nothing, and notes where the values of a few watched members stand. Owned by
+ * whoever receives the body; one thread. Pure: no I/O, no clock, no allocation.
+ *
+ * What is watched is a table of rows. A row names a member of the root object, or, by `parent`, of
+ * the object that another row's value is, or of the objects inside the array that it is. A name
+ * spelled with escapes counts as the name it spells. One liberty: an unpaired surrogate escape is
+ * let through, as the grammar of RFC 8259 (section 8.2) does.
+ */
+#ifndef JSON_SCAN_H
+#define JSON_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+/* Kinds of values, as bits, so that a row can allow several. */
+enum json_type {
+    JSON_NULL = 1 << 0,
+    JSON_BOOL = 1 << 1,
+    JSON_NUMBER = 1 << 2,
+    JSON_STRING = 1 << 3,
+    JSON_OBJECT = 1 << 4,
+    JSON_ARRAY = 1 << 5,
+    JSON_ANY = (1 << 6) - 1,
+};
+
+enum json_watch_flag {
+    JSON_UNIQUE = 1 << 0,   /* standing there twice is a fault; else the last one counts */
+    JSON_COUNTED = 1 << 1,  /* characters of text below it are counted: see text_names */
+    JSON_PER_ITEM = 1 << 2, /* an array: `on_item` is called after each object in it, and what was
+                               seen of the rows below is forgotten then */
+};
+
+enum {
+    JSON_WATCH_MAX = 24,  /* rows of a table */
+    JSON_NAME_MAX = 32,   /* bytes of a watched name */
+    JSON_DEPTH_MAX = 512, /* the most that a depth limit may be */
+    JSON_SCOPE_MAX = 8,   /* watched members stand no deeper than this */
+};
+
+struct json_watch {
+    struct span name; /* empty: the row matches nothing */
+    int8_t parent;    /* row whose value holds the member; -1: the root object */
+    uint8_t types;    /* enum json_type bits allowed; any other is a fault */
+    uint8_t flags;    /* enum json_watch_flag bits */
+};
+
+struct json_watchlist {
+    const struct json_watch *rows;
+    size_t count; /* at most JSON_WATCH_MAX */
+    /* Below a JSON_COUNTED row a string counts where it is the row's own value, an item of an
+     * array, or a member of one of these names. */
+    const struct span *text_names;
+    size_t text_name_count;
+};
+
+/* What was seen of one row. Offsets count from the first byte of the body. */
+struct json_seen {
+    uint64_t start;    /* first byte of the value */
+    uint64_t end;      /* behind its last byte */
+    int64_t number;    /* JSON_NUMBER: whole part, towards zero, saturated */
+    uint32_t text_len; /* bytes put into the capture */
+    uint8_t type;      /* 0: not there, or not begun; else one enum json_type */
+    bool is_whole;     /* the value has ended */
+    bool is_true;      /* JSON_BOOL */
+    bool is_integer;   /* JSON_NUMBER: without fraction and exponent */
+    bool is_empty;     /* JSON_STRING, JSON_OBJECT, JSON_ARRAY: "", {} or [] */
+    bool is_escaped;   /* JSON_STRING: spelled with escapes */
+    bool is_cut;       /* the value was larger than its capture */
+    bool is_twice;     /* the member stood there more than once */
+};
+
+enum json_fault {
+    JSON_FAULT_NONE,
+    JSON_FAULT_EMPTY,      /* nothing but white space */
+    JSON_FAULT_SYNTAX,     /* no JSON: `fault_at` is the first byte that cannot stand there */
+    JSON_FAULT_CUT,        /* it ended in the middle */
+    JSON_FAULT_NOT_OBJECT, /* JSON perhaps, and not an object */
+    JSON_FAULT_DEPTH,      /* nested deeper than the limit */
+    JSON_FAULT_UTF8,       /* bytes that are not UTF-8 (RFC 3629) */
+    JSON_FAULT_TRAILING,   /* something behind the object's end */
+    JSON_FAULT_DUPLICATE,  /* row `fault_row`, JSON_UNIQUE, stands there again */
+    JSON_FAULT_TYPE, /* row `fault_row` has a value of `fault_type`, which it does not allow */
+};
+
+struct json_capture {
+    char *data;
+    uint32_t cap;
+};
+
+/* Embedded and never moved while scanning; to be read, not written, by its owner. */
+struct json_scan {
+    const struct json_watchlist *list;
+    struct json_seen seen[JSON_WATCH_MAX];
+    struct json_capture captures[JSON_WATCH_MAX];
+    void (*on_item)(void *context, int row); /* see JSON_PER_ITEM; may be NULL */
+    void *context;
+
+    uint64_t root_start; /* offset behind the root's opening brace; 0 before it */
+    bool root_is_empty;  /* valid when finished */
+    uint64_t text_chars; /* characters (code points) of counted text */
+    uint64_t text_bytes; /* the same in bytes, as spelled */
+
+    enum json_fault fault;
+    uint64_t fault_at; /* offset */
+    int fault_row;
+    enum json_type fault_type;
+
+    /* What follows is the scanner's own. */
+    uint64_t base;       /* offset of the piece at hand */
+    uint8_t state;       /* enum state of scan.c */
+    uint8_t string_role; /* enum role of scan.c */
+    uint8_t utf8_need;   /* continuation bytes still to come */
+    uint8_t utf8_low;    /* bounds of the next one */
+    uint8_t utf8_high;
+    uint8_t literal_at; /* bytes of true, false or null matched */
+    char literal;       /* 't', 'f' or 'n' */
+    bool number_is_negative;
+    uint16_t unit;           /* the \uXXXX being read */
+    uint16_t high_surrogate; /* the one before it, if it waits for its other half */
+    uint16_t depth;
+    uint16_t max_depth;
+    uint16_t text_depth; /* depth at which the counted value began, + 1; 0: not below one */
+    int8_t row;          /* row of the value being read, or -1 */
+    int8_t capture_row;  /* row being captured raw (object or array), or -1 */
+    uint16_t capture_depth;
+    bool name_is_text; /* the member being read is one of text_names */
+    uint8_t name_len;  /* bytes in name; JSON_NAME_MAX + 1: too long to be a watched one */
+    char name[JSON_NAME_MAX];
+    int8_t scope[JSON_SCOPE_MAX]; /* row whose members stand at that depth, or -1 */
+    uint8_t is_array[JSON_DEPTH_MAX / 8];
+};
+
+/* Ready for the first piece. The list outlives the scanner; max_depth is 1 to JSON_DEPTH_MAX. */
+void json_scan_init(struct json_scan *scan, const struct json_watchlist *list, unsigned max_depth);
+
+/* From here on the row's value is copied to data as it passes: a string decoded (an unpaired
+ * surrogate as U+FFFD), anything else as it is spelled. What does not fit is dropped whole
+ * character by whole character, and is_cut says so. Before the first piece; data outlives the scan.
+ */
+void json_scan_capture(struct json_scan *scan, int row, char *data, size_t cap);
+
+/* Reads the next piece, of any length: 0, or ERR_SYNTAX once a fault is found, which `fault` and
+ * its fields then describe; further pieces change nothing. */
+int json_scan_feed(struct json_scan *scan, struct span piece);
+
+/* The body has ended: 0, or ERR_SYNTAX as above. */
+int json_scan_finish(struct json_scan *scan);
+
+/* The captured text of a row; empty where it is absent. */
+static inline struct span json_scan_text(const struct json_scan *scan, int row)
+{
+    return span_of(scan->captures[row].data, scan->seen[row].text_len);
+}
+
+/* "a string", "an object", …: for messages. */
+const char *json_type_text(enum json_type type);
+
+#endif

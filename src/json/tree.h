@@ -1,0 +1,36 @@
+/*
+ * A document read into a tree: yyjson, with its memory bounded. Small documents live in the struct
+ * itself and ask the heap for nothing; larger ones may take up to a stated number of bytes. Owned
+ * by the caller, usually on the stack, never moved; one thread. Walk the tree by yyjson's own
+ * calls.
+ */
+#ifndef JSON_TREE_H
+#define JSON_TREE_H
+
+#include <stddef.h>
+
+#include <yyjson.h>
+
+#include "base/span.h"
+
+enum { JSON_TREE_OWN_BYTES = 16384 };
+
+struct json_tree {
+    yyjson_doc *doc; /* NULL: nothing was read */
+    size_t held;     /* heap bytes in use */
+    size_t max;
+    _Alignas(16) char own[JSON_TREE_OWN_BYTES];
+};
+
+/* Reads text (strict RFC 8259; nothing of it is kept): 0 and tree->doc; ERR_SYNTAX where it is not
+ * JSON, ERR_FULL where the tree would take more than max_bytes, ERR_NOMEM. json_tree_fini is right
+ * in any case. */
+int json_tree_read(struct json_tree *tree, struct span text, size_t max_bytes);
+
+void json_tree_fini(struct json_tree *tree);
+
+/* The member's text, or an empty span with a NULL ptr where `value` is no object, has no such
+ * member, or that is no string. Borrowed from the tree. */
+struct span json_tree_string(const yyjson_val *value, const char *name);
+
+#endif
