@@ -18,6 +18,7 @@ enum http_problem {
     HTTP_PROBLEM_TARGET_LONG, /* 414 */
     HTTP_PROBLEM_VERSION,     /* not HTTP/1.0 or 1.1: 505 */
     HTTP_PROBLEM_CODING,      /* a transfer coding other than chunked: 501 */
+    HTTP_PROBLEM_EXPECTATION, /* Expect with anything but 100-continue: 417 (RFC 9110 10.1.1) */
     HTTP_PROBLEM_HOST,        /* HTTP/1.1 without exactly one Host: 400 (RFC 9112 3.2) */
 };
 
@@ -35,18 +36,17 @@ enum http_event {
 struct http_parser {
     llhttp_t ll;
     struct http_head *head; /* filled while the head arrives */
+    const char *start;      /* first byte of the head under way; NULL before it */
     size_t head_bytes;      /* of this head so far */
     enum http_event event;  /* set by the callbacks */
     enum http_problem problem;
     struct span body;
-    unsigned field_state;
     bool is_response;
-    bool is_in_head;
+    bool is_in_head;         /* a head began and is not complete */
     bool is_to_head_request; /* answers: no body follows, whatever the fields say */
-    bool is_upgraded;
+    bool was_value;          /* the last piece of a field belonged to its value */
 };
 
-/* head: where heads go; owned by the caller and needed only while a head arrives. */
 void http_parser_init(struct http_parser *parser, bool is_response);
 
 /* Ready for the next message on the connection. */

@@ -1,0 +1,354 @@
+#include "http/parser.h"
+
+/* --- llhttp's callbacks: they note what came, and pause where the caller must be told --- */
+
+static struct http_parser *parser_of(llhttp_t *ll)
+{
+    return ll->data;
+}
+
+static int bad(struct http_parser *parser, enum http_problem problem)
+{
+    parser->problem = problem;
+    return HPE_USER;
+}
+
+/* Pieces of one token that came in separate reads stand side by side: the caller keeps the head
+ * together. */
+static void extend(struct span *span, const char *at, size_t len)
+{
+    if (!span->ptr)
+        span->ptr = at;
+    span->len = (size_t)(at + len - span->ptr);
+}
+
+static int on_url(llhttp_t *ll, const char *at, size_t len)
+{
+    struct http_parser *parser = parser_of(ll);
+
+    extend(&parser->head->target, at, len);
+    if (parser->head->target.len > HTTP_MAX_TARGET_BYTES)
+        return bad(parser, HTTP_PROBLEM_TARGET_LONG);
+    return 0;
+}
+
+static int on_field(llhttp_t *ll, const char *at, size_t len)
+{
+    struct http_parser *parser = parser_of(ll);
+    struct http_head *head = parser->head;
+
+    if (parser->was_value || head->field_count == 0) {
+        if (head->field_count == HTTP_MAX_FIELDS)
+            return bad(parser, HTTP_PROBLEM_HEAD_LARGE);
+        head->fields[head->field_count++] = (struct http_field){{NULL, 0}, {NULL, 0}};
+        parser->was_value = false;
+    }
+    extend(&head->fields[head->field_count - 1].name, at, len);
+    return 0;
+}
+
+static int on_value(llhttp_t *ll, const char *at, size_t len)
+{
+    struct http_parser *parser = parser_of(ll);
+
+    parser->was_value = true;
+    extend(&parser->head->fields[parser->head->field_count - 1].value, at, len);
+    return 0;
+}
+
+static int on_value_complete(llhttp_t *ll)
+{
+    parser_of(ll)->was_value = true;
+    return 0;
+}
+
+static int on_headers_complete(llhttp_t *ll)
+{
+    struct http_parser *parser = parser_of(ll);
+
+    parser->event = HTTP_EVENT_HEAD;
+    ll->upgrade =
+        0; /* never taken: the message is read as if Upgrade were not there (RFC 9110 7.8) */
+    if (parser->is_to_head_request)
+        ll->flags |= F_SKIPBODY;
+    return HPE_PAUSED;
+}
+
+static int on_body(llhttp_t *ll, const char *at, size_t len)
+{
+    struct http_parser *parser = parser_of(ll);
+
+    parser->event = HTTP_EVENT_BODY;
+    parser->body = span_of(at, len);
+    return HPE_PAUSED;
+}
+
+static int on_message_complete(llhttp_t *ll)
+{
+    parser_of(ll)->event = HTTP_EVENT_END;
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+    .on_url = on_url,
+    .on_header_field = on_field,
+    .on_header_value = on_value,
+    .on_header_value_complete = on_value_complete,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+/* --- what llhttp leaves to us --- */
+
+static enum http_method method_of(uint8_t method)
+{
+    switch (method) {
+    case HTTP_GET:
+        return METHOD_GET;
+    case HTTP_HEAD:
+        return METHOD_HEAD;
+    case HTTP_POST:
+        return METHOD_POST;
+    case HTTP_PUT:
+        return METHOD_PUT;
+    case HTTP_PATCH:
+        return METHOD_PATCH;
+    case HTTP_DELETE:
+        return METHOD_DELETE;
+    case HTTP_OPTIONS:
+        return METHOD_OPTIONS;
+    default:
+        return METHOD_OTHER;
+    }
+}
+
+/* Bare LF and obs-fold (RFC 9112 2.2, 5.2): two readers may cut such a head differently. */
+static bool has_odd_lines(const char *start, const char *end)
+{
+    const char *at = start;
+
+    while ((at = memchr(at, '\n', (size_t)(end - at)))) {
+        if (at == start || at[-1] != '\r')
+            return true;
+        at++;
+        if (at < end && (*at == ' ' || *at == '\t'))
+            return true;
+        if (at == end)
+            break;
+    }
+    return false;
+}
+
+static enum http_problem note_field(struct http_head *head, const struct http_field *field,
+                                    unsigned *hosts)
+{
+    switch (field->name.len) {
+    case 4:
+        *hosts += span_is_equal_nocase(field->name, SPAN("Host"));
+        break;
+    case 6:
+        if (!span_is_equal_nocase(field->name, SPAN("Expect")))
+            break;
+        if (!span_is_equal_nocase(field->value, SPAN("100-continue")))
+            return HTTP_PROBLEM_EXPECTATION;
+        head->is_expecting_continue = head->minor == 1;
+        break;
+    case 14:
+        if (span_is_equal_nocase(field->name, SPAN("Content-Length")))
+            head->has_length = true;
+        break;
+    case 17:
+        if (!span_is_equal_nocase(field->name, SPAN("Transfer-Encoding")))
+            break;
+        if (!span_is_equal_nocase(field->value, SPAN("chunked")))
+            return HTTP_PROBLEM_CODING;
+        if (head->is_chunked || head->minor == 0)
+            return HTTP_PROBLEM_FRAMING;
+        head->is_chunked = true;
+        break;
+    default:
+        break;
+    }
+    return HTTP_PROBLEM_NONE;
+}
+
+static enum http_problem finish_head(struct http_parser *parser, const char *end)
+{
+    struct http_head *head = parser->head;
+    unsigned hosts = 0;
+
+    head->method = method_of(parser->ll.method);
+    head->status = parser->ll.status_code;
+    head->minor = parser->ll.http_minor;
+    head->length = parser->ll.content_length;
+    head->is_keep_alive = llhttp_should_keep_alive(&parser->ll) != 0;
+    if (parser->ll.http_major != 1 || head->minor > 1)
+        return HTTP_PROBLEM_VERSION;
+    if (has_odd_lines(parser->start, end))
+        return HTTP_PROBLEM_SYNTAX;
+    for (size_t i = 0; i < head->field_count; i++) {
+        enum http_problem problem;
+
+        while (head->fields[i].value.len &&
+               (head->fields[i].value.ptr[head->fields[i].value.len - 1] == ' ' ||
+                head->fields[i].value.ptr[head->fields[i].value.len - 1] == '\t'))
+            head->fields[i].value.len--;
+        problem = note_field(head, &head->fields[i], &hosts);
+        if (problem)
+            return problem;
+    }
+    if (head->is_chunked && head->has_length)
+        return HTTP_PROBLEM_FRAMING;
+    if (!parser->is_response && (head->minor == 1 ? hosts != 1 : hosts > 1))
+        return HTTP_PROBLEM_HOST;
+    return HTTP_PROBLEM_NONE;
+}
+
+static enum http_problem problem_of(const struct http_parser *parser)
+{
+    if (parser->problem)
+        return parser->problem;
+    switch (llhttp_get_errno(&parser->ll)) {
+    case HPE_INVALID_CONTENT_LENGTH:
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+    case HPE_INVALID_CHUNK_SIZE:
+    case HPE_INVALID_TRANSFER_ENCODING:
+        return HTTP_PROBLEM_FRAMING;
+    case HPE_INVALID_VERSION:
+    case HPE_PAUSED_H2_UPGRADE:
+        return HTTP_PROBLEM_VERSION;
+    default:
+        return parser->is_in_head ? HTTP_PROBLEM_SYNTAX : HTTP_PROBLEM_FRAMING;
+    }
+}
+
+/* --- the parser --- */
+
+void http_parser_init(struct http_parser *parser, bool is_response)
+{
+    *parser = (struct http_parser){.is_response = is_response};
+    llhttp_init(&parser->ll, is_response ? HTTP_RESPONSE : HTTP_REQUEST, &settings);
+    parser->ll.data = parser;
+}
+
+void http_parser_reset(struct http_parser *parser)
+{
+    http_parser_init(parser, parser->is_response);
+}
+
+static enum http_event fail(struct http_parser *parser, enum http_problem problem)
+{
+    parser->problem = problem;
+    return parser->event = HTTP_EVENT_BAD;
+}
+
+static void begin_head(struct http_parser *parser, struct http_head *head, const char *data)
+{
+    /* The fields' places are written before they are read. */
+    memset(head, 0, offsetof(struct http_head, fields));
+    parser->head = head;
+    parser->start = data;
+    parser->is_in_head = true;
+}
+
+enum http_event http_parser_run(struct http_parser *parser, struct http_head *head,
+                                const char *data, size_t len, size_t *ret_used)
+{
+    llhttp_errno_t result;
+    bool was_in_head;
+
+    *ret_used = 0;
+    if (!parser->start && len == 0)
+        return HTTP_EVENT_MORE;
+    if (!parser->start)
+        begin_head(parser, head, data);
+    was_in_head = parser->is_in_head;
+    parser->event = HTTP_EVENT_MORE;
+    if (llhttp_get_errno(&parser->ll) == HPE_PAUSED)
+        llhttp_resume(&parser->ll);
+    result = llhttp_execute(&parser->ll, data, len);
+    if (result == HPE_OK)
+        *ret_used = len;
+    else if (result == HPE_PAUSED)
+        *ret_used = (size_t)(llhttp_get_error_pos(&parser->ll) - data);
+    else
+        return fail(parser, problem_of(parser));
+    if (was_in_head) {
+        parser->head_bytes += *ret_used;
+        if (parser->head_bytes > HTTP_MAX_HEAD_BYTES)
+            return fail(parser, HTTP_PROBLEM_HEAD_LARGE);
+    }
+    if (parser->event == HTTP_EVENT_HEAD) {
+        enum http_problem problem = finish_head(parser, data + *ret_used);
+
+        if (problem)
+            return fail(parser, problem);
+        parser->is_in_head = false;
+    }
+    return parser->event;
+}
+
+static void move_span(struct span *span, const char *old_base, const char *base)
+{
+    if (span->ptr)
+        span->ptr = base + (span->ptr - old_base);
+}
+
+void http_parser_moved(struct http_parser *parser, struct http_head *head, const char *old_base,
+                       const char *base)
+{
+    if (parser->head != head)
+        *head = *parser->head;
+    parser->head = head;
+    parser->start = base + (parser->start - old_base);
+    move_span(&head->target, old_base, base);
+    for (size_t i = 0; i < head->field_count; i++) {
+        move_span(&head->fields[i].name, old_base, base);
+        move_span(&head->fields[i].value, old_base, base);
+    }
+    /* llhttp itself remembers where the token under way began. */
+    if (parser->ll._span_pos0)
+        parser->ll._span_pos0 = (char *)parser->ll._span_pos0 - old_base + (char *)(uintptr_t)base;
+}
+
+enum http_event http_parser_finish(struct http_parser *parser)
+{
+    if (!parser->start)
+        return HTTP_EVENT_MORE;
+    parser->event = HTTP_EVENT_MORE;
+    if (llhttp_get_errno(&parser->ll) == HPE_PAUSED)
+        llhttp_resume(&parser->ll);
+    llhttp_finish(&parser->ll);
+    if (parser->event == HTTP_EVENT_END)
+        return HTTP_EVENT_END;
+    return fail(parser, problem_of(parser));
+}
+
+const char *http_problem_text(enum http_problem problem)
+{
+    switch (problem) {
+    case HTTP_PROBLEM_NONE:
+        return "no problem";
+    case HTTP_PROBLEM_SYNTAX:
+        return "The request's head is malformed: its start line and its fields must follow RFC "
+               "9112, with CRLF at "
+               "each line's end and no folded lines.";
+    case HTTP_PROBLEM_FRAMING:
+        return "The body's length is unclear: give either one valid Content-Length or "
+               "'Transfer-Encoding: chunked' with well-formed chunks, not both.";
+    case HTTP_PROBLEM_HEAD_LARGE:
+        return "The request's head is too large: at most 64 KiB and 128 fields are read.";
+    case HTTP_PROBLEM_TARGET_LONG:
+        return "The request's target is too long: at most 8192 bytes are read.";
+    case HTTP_PROBLEM_VERSION:
+        return "The protocol version is not supported: HTTP/1.1 and HTTP/1.0 are.";
+    case HTTP_PROBLEM_CODING:
+        return "The Transfer-Encoding is not supported: only 'chunked' is.";
+    case HTTP_PROBLEM_HOST:
+        return "The request must have exactly one Host field.";
+    case HTTP_PROBLEM_EXPECTATION:
+        return "The Expect field is not supported: only '100-continue' is.";
+    }
+    return "The request cannot be read.";
+}

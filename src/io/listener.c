@@ -1,0 +1,191 @@
+#include "io/listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/err.h"
+
+enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, RETRY_US = 100000 };
+
+struct listener {
+    struct loop_fd fd;
+    struct loop *loop;
+    struct loop_task more;
+    struct loop_timer retry; /* after the descriptors ran out */
+    listener_accept_fn *on_accept;
+    void *owner;
+    bool is_borrowed;
+    bool is_paused;
+    bool may_accept; /* an edge came while paused */
+};
+
+/* A socket file that nobody listens on is left over from a crash. */
+static int clear_stale(const struct addr *addr)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)&addr->storage;
+    struct stat st;
+    int fd, err = 0;
+
+    if (lstat(un->sun_path, &st) || !S_ISSOCK(st.st_mode))
+        return 0;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return err_from_errno(errno);
+    if (connect(fd, (const struct sockaddr *)un, addr->len) == 0 || errno == EAGAIN)
+        err = ERR_EXISTS;
+    else if (errno == ECONNREFUSED)
+        unlink(un->sun_path);
+    close(fd);
+    return err;
+}
+
+static int prepare(int fd, const struct addr *addr, bool is_shared_port)
+{
+    int on = 1;
+
+    if (addr_is_unix(addr))
+        return clear_stale(addr);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)))
+        return err_from_errno(errno);
+    if (addr->storage.ss_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (is_shared_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)))
+        return err_from_errno(errno);
+    /* Accepted sockets inherit it: one system call fewer each. */
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)))
+        return err_from_errno(errno);
+    return 0;
+}
+
+int listener_open(const struct addr *addr, bool is_shared_port, int *ret_fd, struct addr *ret_addr)
+{
+    int fd = socket(addr->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int err;
+
+    if (fd < 0)
+        return err_from_errno(errno);
+    err = prepare(fd, addr, is_shared_port);
+    if (!err &&
+        (bind(fd, (const struct sockaddr *)&addr->storage, addr->len) || listen(fd, BACKLOG)))
+        err = errno == EADDRNOTAVAIL ? ERR_NOTFOUND : err_from_errno(errno);
+    if (!err && ret_addr) {
+        *ret_addr = (struct addr){.len = sizeof(ret_addr->storage)};
+        if (getsockname(fd, (struct sockaddr *)&ret_addr->storage, &ret_addr->len))
+            err = err_from_errno(errno);
+    }
+    if (err) {
+        close(fd);
+        return err;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+/* True while more may be waiting. */
+static bool accept_one(struct listener *listener)
+{
+    struct addr peer = {.len = sizeof(peer.storage)};
+    int fd = accept4(listener->fd.fd, (struct sockaddr *)&peer.storage, &peer.len,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd >= 0) {
+        listener->on_accept(listener->owner, fd, &peer);
+        return true;
+    }
+    if (errno == EAGAIN)
+        return false;
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        /* No edge will come for what already waits: look again soon. */
+        loop_timer_set(&listener->retry, loop_now_us(listener->loop) + RETRY_US);
+        return false;
+    }
+    return true; /* that one was gone already */
+}
+
+static void accept_some(struct listener *listener)
+{
+    int count = 0;
+
+    while (!listener->is_paused && count < ACCEPTS_A_TURN && accept_one(listener))
+        count++;
+    listener->may_accept = listener->is_paused;
+    if (count == ACCEPTS_A_TURN)
+        loop_defer(listener->loop, &listener->more);
+}
+
+static void on_ready(struct loop_fd *fd, unsigned ready)
+{
+    (void)ready;
+    accept_some(container_of(fd, struct listener, fd));
+}
+
+static void on_more(struct loop_task *task)
+{
+    accept_some(container_of(task, struct listener, more));
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+    accept_some(container_of(timer, struct listener, retry));
+}
+
+int listener_new(struct loop *loop, int fd, bool is_borrowed, listener_accept_fn *on_accept,
+                 void *owner, struct listener **ret_listener)
+{
+    struct listener *listener = mem_zalloc(1, sizeof(*listener));
+    int err;
+
+    if (!listener)
+        return ERR_NOMEM;
+    listener->fd = (struct loop_fd){fd, on_ready};
+    listener->loop = loop;
+    listener->on_accept = on_accept;
+    listener->owner = owner;
+    listener->is_borrowed = is_borrowed;
+    loop_task_init(&listener->more, on_more);
+    loop_timer_init(&listener->retry, loop, on_retry);
+    err = loop_add(loop, &listener->fd, is_borrowed);
+    if (err) {
+        mem_free(listener);
+        return err;
+    }
+    *ret_listener = listener;
+    return 0;
+}
+
+void listener_pause(struct listener *listener)
+{
+    listener->is_paused = true;
+}
+
+void listener_resume(struct listener *listener)
+{
+    listener->is_paused = false;
+    if (listener->may_accept)
+        loop_defer(listener->loop, &listener->more);
+}
+
+void listener_free(struct listener **listener)
+{
+    struct listener *l = *listener;
+
+    if (!l)
+        return;
+    l->is_paused = false;
+    if (!l->is_borrowed) {
+        while (accept_one(l)) {
+        }
+    }
+    loop_timer_fini(&l->retry);
+    loop_task_cancel(&l->more);
+    loop_remove(l->loop, &l->fd);
+    if (!l->is_borrowed)
+        close(l->fd.fd);
+    mem_free(l);
+    *listener = NULL;
+}

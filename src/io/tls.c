@@ -1,0 +1,434 @@
+#include "io/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "io/tls_session.h"
+
+struct tls_context {
+    atomic_size_t refs; /* acquire-release on the last drop */
+    SSL_CTX *ctx;
+    bool is_server;
+    bool is_unverified;
+    /* The newest session of this endpoint, for resumption; guarded by lock, touched once a
+     * handshake. */
+    pthread_mutex_t lock;
+    SSL_SESSION *session;
+};
+
+struct tls_session {
+    SSL *ssl;
+    struct tls_context *context;
+    struct buf *out; /* ciphertext to send; the connection's */
+    struct span in;  /* ciphertext just read, not copied */
+    struct buf held; /* ciphertext left over from an earlier read */
+    bool is_ready;
+    char error[TLS_ERROR_BYTES];
+};
+
+/* --- our BIO: reads from `in`, writes to `out` --- */
+
+static int bio_read(BIO *bio, char *data, int len)
+{
+    struct tls_session *session = BIO_get_data(bio);
+    size_t n = session->in.len < (size_t)len ? session->in.len : (size_t)len;
+
+    BIO_clear_retry_flags(bio);
+    if (n == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    memcpy(data, session->in.ptr, n);
+    session->in = span_skip(session->in, n);
+    return (int)n;
+}
+
+static int bio_write(BIO *bio, const char *data, int len)
+{
+    struct tls_session *session = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    return buf_append(session->out, data, (size_t)len) ? -1 : len;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static BIO_METHOD *method;
+static pthread_once_t method_once = PTHREAD_ONCE_INIT;
+
+/* A table of functions that OpenSSL wants on the heap: made once, never changed. */
+static void make_method(void)
+{
+    method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "bellwether");
+    if (!method)
+        return;
+    BIO_meth_set_read(method, bio_read);
+    BIO_meth_set_write(method, bio_write);
+    BIO_meth_set_ctrl(method, bio_ctrl);
+}
+
+/* --- contexts --- */
+
+static int fail(char *ret_error, const char *what, const char *path)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+
+    snprintf(ret_error, TLS_ERROR_BYTES, "%s %s: %s", what, path,
+             reason ? reason : "cannot be used");
+    ERR_clear_error();
+    return ERR_TLS;
+}
+
+static const unsigned char alpn[] = "\x08http/1.1";
+
+static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                       const unsigned char *in, unsigned in_len, void *arg)
+{
+    (void)ssl, (void)arg;
+    if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, alpn, sizeof(alpn) - 1, in,
+                              in_len) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2: no_application_protocol */
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int keep_session(SSL *ssl, SSL_SESSION *fresh)
+{
+    struct tls_context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    SSL_SESSION *old;
+
+    pthread_mutex_lock(&context->lock);
+    old = context->session;
+    context->session = fresh;
+    pthread_mutex_unlock(&context->lock);
+    SSL_SESSION_free(old);
+    return 1; /* the reference is ours */
+}
+
+static struct tls_context *context_new(bool is_server)
+{
+    struct tls_context *context = mem_zalloc(1, sizeof(*context));
+
+    pthread_once(&method_once, make_method);
+    if (!context)
+        return NULL;
+    atomic_init(&context->refs, 1);
+    pthread_mutex_init(&context->lock, NULL);
+    context->is_server = is_server;
+    context->ctx = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+    if (!context->ctx || !method) {
+        tls_context_unref(&context);
+        return NULL;
+    }
+    SSL_CTX_set_app_data(context->ctx, context);
+    SSL_CTX_set_min_proto_version(context->ctx, TLS1_2_VERSION);
+    SSL_CTX_set_mode(context->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(context->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                          SSL_OP_IGNORE_UNEXPECTED_EOF);
+    return context;
+}
+
+static int load_pair(SSL_CTX *ctx, const char *certificate, const char *key, char *ret_error)
+{
+    if (SSL_CTX_use_certificate_chain_file(ctx, certificate) != 1)
+        return fail(ret_error, "certificate", certificate);
+    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
+        return fail(ret_error, "private key", key);
+    if (SSL_CTX_check_private_key(ctx) != 1)
+        return fail(ret_error, "private key (it does not belong to the certificate)", key);
+    return 0;
+}
+
+int tls_server_context_new(const struct tls_server_options *options, char *ret_error,
+                           struct tls_context **ret_context)
+{
+    struct tls_context *context = context_new(true);
+    int err;
+
+    if (!context)
+        return ERR_NOMEM;
+    err = load_pair(context->ctx, options->certificate_path, options->private_key_path, ret_error);
+    if (err) {
+        tls_context_unref(&context);
+        return err;
+    }
+    SSL_CTX_set_alpn_select_cb(context->ctx, choose_alpn, NULL);
+    SSL_CTX_set_session_id_context(context->ctx, (const unsigned char *)"bellwether", 10);
+    *ret_context = context;
+    return 0;
+}
+
+static int load_trust(SSL_CTX *ctx, const char *ca_path, char *ret_error)
+{
+    if (!ca_path)
+        return SSL_CTX_set_default_verify_paths(ctx) == 1
+                   ? 0
+                   : fail(ret_error, "certificates", "of the system");
+    return SSL_CTX_load_verify_file(ctx, ca_path) == 1 ? 0 : fail(ret_error, "CA file", ca_path);
+}
+
+int tls_client_context_new(const struct tls_client_options *options, char *ret_error,
+                           struct tls_context **ret_context)
+{
+    struct tls_context *context = context_new(false);
+    int err = 0;
+
+    if (!context)
+        return ERR_NOMEM;
+    context->is_unverified = options->is_unverified;
+    if (!options->is_unverified)
+        err = load_trust(context->ctx, options->ca_path, ret_error);
+    if (!err && options->certificate_path)
+        err = load_pair(context->ctx, options->certificate_path, options->private_key_path,
+                        ret_error);
+    if (err) {
+        tls_context_unref(&context);
+        return err;
+    }
+    SSL_CTX_set_verify(context->ctx, options->is_unverified ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
+                       NULL);
+    SSL_CTX_set_alpn_protos(context->ctx, alpn, sizeof(alpn) - 1);
+    SSL_CTX_set_session_cache_mode(context->ctx,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context->ctx, keep_session);
+    *ret_context = context;
+    return 0;
+}
+
+struct tls_context *tls_context_ref(struct tls_context *context)
+{
+    atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
+    return context;
+}
+
+void tls_context_unref(struct tls_context **context)
+{
+    struct tls_context *c = *context;
+
+    *context = NULL;
+    if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    SSL_SESSION_free(c->session);
+    SSL_CTX_free(c->ctx);
+    pthread_mutex_destroy(&c->lock);
+    mem_free(c);
+}
+
+/* --- sessions --- */
+
+static int name_peer(struct tls_session *session, struct span name)
+{
+    struct in6_addr ip;
+    char text[256];
+    bool is_ip;
+
+    if (name.len == 0 || name.len >= sizeof(text))
+        return ERR_TLS;
+    memcpy(text, name.ptr, name.len);
+    text[name.len] = '\0';
+    is_ip = inet_pton(AF_INET, text, &ip) == 1 || inet_pton(AF_INET6, text, &ip) == 1;
+    /* RFC 6066 3: no literal address in server_name. */
+    if (!is_ip && SSL_set_tlsext_host_name(session->ssl, text) != 1)
+        return ERR_TLS;
+    if (session->context->is_unverified)
+        return 0;
+    if (is_ip)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session->ssl), text) == 1 ? 0 : ERR_TLS;
+    return SSL_set1_host(session->ssl, text) == 1 ? 0 : ERR_TLS;
+}
+
+static void offer_resumption(struct tls_session *session)
+{
+    struct tls_context *context = session->context;
+
+    pthread_mutex_lock(&context->lock);
+    if (context->session)
+        SSL_set_session(session->ssl, context->session);
+    pthread_mutex_unlock(&context->lock);
+}
+
+int tls_session_new(struct tls_context *context, struct span server_name, struct buf *out,
+                    struct tls_session **ret_session)
+{
+    struct tls_session *session = mem_zalloc(1, sizeof(*session));
+    BIO *bio = NULL;
+    int err = ERR_NOMEM;
+
+    if (!session)
+        return ERR_NOMEM;
+    buf_init(&session->held, 1 << 20);
+    session->out = out;
+    session->context = tls_context_ref(context);
+    session->ssl = SSL_new(context->ctx);
+    bio = session->ssl ? BIO_new(method) : NULL;
+    if (!bio)
+        goto out;
+    BIO_set_data(bio, session);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(session->ssl, bio, bio);
+    if (context->is_server) {
+        SSL_set_accept_state(session->ssl);
+        err = 0;
+    } else {
+        SSL_set_connect_state(session->ssl);
+        offer_resumption(session);
+        err = name_peer(session, server_name);
+    }
+out:
+    if (err)
+        tls_session_free(&session);
+    else
+        *ret_session = session;
+    return err;
+}
+
+void tls_session_free(struct tls_session **session)
+{
+    struct tls_session *s = *session;
+
+    if (!s)
+        return;
+    if (s->ssl && s->is_ready)
+        SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* keep it resumable */
+    SSL_free(s->ssl);
+    buf_fini(&s->held);
+    tls_context_unref(&s->context);
+    mem_free(s);
+    *session = NULL;
+}
+
+static void note_error(struct tls_session *session)
+{
+    unsigned long code = ERR_peek_last_error();
+    long verify = SSL_get_verify_result(session->ssl);
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+
+    if (verify != X509_V_OK && !session->context->is_unverified)
+        reason = X509_verify_cert_error_string(verify);
+    snprintf(session->error, sizeof(session->error), "%s", reason ? reason : "connection ended");
+    ERR_clear_error();
+}
+
+/* What an SSL call that returned <= 0 means. */
+static int judge(struct tls_session *session, int result)
+{
+    switch (SSL_get_error(session->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        return ERR_AGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return ERR_EOF;
+    default:
+        note_error(session);
+        return ERR_TLS;
+    }
+}
+
+void tls_session_feed(struct tls_session *session, struct span ciphertext)
+{
+    session->in = ciphertext;
+}
+
+bool tls_session_is_hungry(const struct tls_session *session)
+{
+    return session->in.len == 0;
+}
+
+int tls_session_hold(struct tls_session *session)
+{
+    struct buf kept = session->held;
+    int err;
+
+    if (session->in.len == 0) {
+        buf_fini(&session->held);
+        return 0;
+    }
+    if (kept.data && session->in.ptr >= kept.data && session->in.ptr < kept.data + kept.len)
+        return 0; /* it stands there already */
+    buf_init(&session->held, kept.max);
+    err = buf_append_span(&session->held, session->in);
+    session->in = buf_span(&session->held);
+    buf_fini(&kept);
+    return err;
+}
+
+int tls_session_handshake(struct tls_session *session)
+{
+    int result;
+
+    if (session->is_ready)
+        return 0;
+    ERR_clear_error();
+    result = SSL_do_handshake(session->ssl);
+    if (result != 1)
+        return judge(session, result);
+    session->is_ready = true;
+    return 0;
+}
+
+int tls_session_read(struct tls_session *session, char *data, size_t cap, size_t *ret_len)
+{
+    size_t total = 0;
+
+    while (total < cap) {
+        size_t n = 0;
+        int result;
+
+        ERR_clear_error();
+        result = SSL_read_ex(session->ssl, data + total, cap - total, &n);
+        if (result == 1) {
+            total += n;
+            continue;
+        }
+        if (total)
+            break;
+        return judge(session, result);
+    }
+    *ret_len = total;
+    return 0;
+}
+
+int tls_session_write(struct tls_session *session, struct span data)
+{
+    while (data.len) {
+        size_t n = 0;
+        int result;
+
+        ERR_clear_error();
+        result = SSL_write_ex(session->ssl, data.ptr, data.len, &n);
+        if (result != 1)
+            return judge(session, result) == ERR_AGAIN ? ERR_FULL : ERR_TLS;
+        data = span_skip(data, n);
+    }
+    return 0;
+}
+
+void tls_session_end(struct tls_session *session)
+{
+    ERR_clear_error();
+    if (session->is_ready)
+        SSL_shutdown(session->ssl);
+}
+
+bool tls_session_is_resumed(const struct tls_session *session)
+{
+    return SSL_session_reused(session->ssl) == 1;
+}
+
+const char *tls_session_error(const struct tls_session *session)
+{
+    return session->error;
+}
