@@ -1,0 +1,60 @@
+/*
+ * Who may call the data plane. A table made from one configuration and never changed: client keys
+ * as SHA-256 digests, found by digest and compared in constant time. What a client has used stands
+ * in its limiter, which outlives the table. Any number of threads may ask; the table belongs to the
+ * snapshot, and the configuration it was made from must live as long.
+ */
+#ifndef ACCESS_CLIENTS_H
+#define ACCESS_CLIENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "access/limiter.h"
+#include "base/span.h"
+#include "conf/config.h"
+
+/* One caller. Borrowed from the table. */
+struct client {
+    struct span name;       /* "anonymous" for a caller without a key of its own */
+    struct span class_name; /* "standard" where nothing is said */
+    struct span pool_name;
+    uint64_t pool;                  /* map_hash of pool_name; 0: none */
+    struct limiter *limiter;        /* NULL: no limits */
+    const struct conf_client *conf; /* NULL: anonymous */
+    uint32_t index;                 /* below clients_count: for counters */
+};
+
+struct clients;
+
+/* The table of that configuration, with the limiters of the book. 0 or ERR_NOMEM. */
+int clients_new(const struct config *config, struct limiter_book *book,
+                struct clients **ret_clients);
+void clients_free(struct clients **clients);
+
+/* How many there are, the anonymous one among them; and each of them. */
+size_t clients_count(const struct clients *clients);
+const struct client *clients_at(const struct clients *clients, size_t index);
+
+enum clients_verdict {
+    CLIENTS_OK,
+    CLIENTS_MISSING, /* no key was sent, and one is needed */
+    CLIENTS_UNKNOWN,
+    CLIENTS_EXPIRED,
+};
+
+/* Whose secret that is; an empty one means that none was sent. Where clients are open, any other
+ * caller is the anonymous client (an expired key stays expired). *ret_client is written with
+ * CLIENTS_OK. The time does not depend on the number of clients. */
+enum clients_verdict clients_find(const struct clients *clients, struct span secret,
+                                  uint64_t wall_us, const struct client **ret_client);
+
+/* The token of an Authorization field: "Bearer TOKEN", the scheme in any case (RFC 6750 2.1). Empty
+ * where it is something else. */
+struct span clients_bearer(struct span field);
+
+/* May it use the model of that name? */
+bool client_may_use(const struct client *client, struct span model);
+
+#endif

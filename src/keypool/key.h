@@ -1,0 +1,72 @@
+/*
+ * One upstream credential and what is known of it. A key lives in the registry (struct keypool),
+ * outlives configurations, and is found again at a reload by its identity (provider and secret).
+ * Counted; any thread may hold a reference.
+ *
+ * Two things are kept apart: what the operator wants (enum key_wish) and what has been observed
+ * (enum key_health). Whether a key may be picked is computed from both:
+ *
+ *     wish       health                                        picked
+ *     enabled    trial, healthy                                yes
+ *     enabled    cooling, limited, depleted; time is not up    no (cooling alone: as the last way)
+ *     enabled    the same; time is up                          by one exchange, which tests it
+ *     enabled    testing                                       no, until the test is answered or
+ * late enabled    new, invalid                                  no drained    any no; what runs on
+ * it may end disabled   any                                           no; nor is it probed
+ *
+ * Besides, a key past its `expires` is as good as invalid; its account, its breaker, its declared
+ * limits and the models set aside may each stand against it for a time.
+ */
+#ifndef KEYPOOL_KEY_H
+#define KEYPOOL_KEY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/secret.h"
+#include "base/sm.h"
+#include "base/span.h"
+
+struct key;
+
+enum key_wish { KEY_ENABLED, KEY_DRAINED, KEY_DISABLED };
+
+enum key_health {
+    KEY_NEW,   /* being validated: nothing is known yet */
+    KEY_TRIAL, /* not yet proven, and used all the same */
+    KEY_HEALTHY,
+    KEY_COOLING,  /* failed too often in a row: our own judgement */
+    KEY_LIMITED,  /* refused for its rate: the provider's judgement */
+    KEY_DEPLETED, /* its money is used up */
+    KEY_INVALID,  /* refused as unknown; only a probe brings it back */
+    KEY_TESTING,  /* its time is up, and one real request is finding out */
+    KEY_HEALTH_COUNT,
+};
+
+/* The states with their names (as the admin API says them) and allowed moves. */
+extern const struct sm_state key_health_rows[KEY_HEALTH_COUNT];
+
+/* The name a user sees: "new", "trial", "healthy", "cooling" (also for KEY_LIMITED), "depleted",
+ * "invalid", "testing". */
+const char *key_health_text(enum key_health health);
+const char *key_wish_text(enum key_wish wish);
+
+struct key *key_ref(struct key *key);
+
+/* Wipes and frees with the last reference; leaves NULL. */
+void key_unref(struct key **key);
+
+/* Borrowed, as long as a reference is held. */
+struct span key_name(const struct key *key);
+struct span key_account(const struct key *key); /* empty: an account of its own */
+
+/* The whole header line of its credential, "Authorization: Bearer sk-...\r\n", to be sent as it
+ * is. NULL for the key that stands for "no key" at a provider without any. */
+const struct secret *key_header_line(const struct key *key);
+
+/* As observed now, and until when it lasts (0: no time). A KEY_COOLING whose time is up still reads
+ * so until somebody tests it. */
+enum key_health key_health(const struct key *key, uint64_t *ret_until_us);
+enum key_wish key_wish(const struct key *key);
+
+#endif

@@ -1,0 +1,259 @@
+/*
+ * The keypool: a provider's keys and who gets which. The registry part (struct keypool) outlives
+ * configurations; keypool_apply brings it to what a new one says and keeps the state of all keys
+ * that are the same. Each worker picks through a view of its own (struct keypool_view), which holds
+ * the candidates in order; what workers share about a key is a few atomic words. A request on a
+ * healthy key without declared limits writes none of them.
+ *
+ *     keypool_select        which key, or when to ask again, or that there is none
+ *     keypool_sent          the request leaves now (declared limits count from here)
+ *     keypool_good          the first good bytes of the answer are here (once, optional)
+ *     keypool_end           the attempt is over: exactly once for each grant
+ *
+ * Keys stand in tiers by `priority` (lower first); standby keys (weight 0) come after all others.
+ * Within a tier `selection` decides: least_used takes the fewest under way by weight, then the
+ * fewest served; round_robin takes turns; weighted takes turns in shares of the weights; priority
+ * takes the first in the file.
+ *
+ * Threads: keypool_apply and the probe and operator functions belong to the control thread; a view
+ * to its worker; keypool_describe may be called by any.
+ */
+#ifndef KEYPOOL_KEYPOOL_H
+#define KEYPOOL_KEYPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/rand.h"
+#include "base/secret.h"
+#include "base/span.h"
+#include "conf/config.h"
+#include "dialect/outcome.h"
+#include "keypool/endpoint_health.h"
+#include "keypool/key.h"
+#include "keypool/probe_plan.h"
+#include "limits/breaker.h"
+#include "limits/window.h"
+
+struct keypool;
+struct keypool_view;
+
+enum {
+    KEYPOOL_MAX_KEYS = 16384,
+    KEYPOOL_MAX_TRIED = 64, /* keys that one exchange may try */
+};
+
+/* No reset hint is followed for longer: what a provider says may be wrong by a day. */
+#define KEYPOOL_MAX_REST_US UINT64_C(3600000000)
+
+/* How long a test of a key may stay unanswered before the next request tests it as well. */
+#define KEYPOOL_TEST_LEASE_US UINT64_C(1000000)
+
+/* ---- the registry ---- */
+
+/* An empty pool for that many workers. `secrets` outlives it. NULL without memory. */
+struct keypool *keypool_new(struct span provider, uint32_t workers, struct secret_arena *secrets);
+
+/* Gives up the registry's reference; every view must be gone. */
+void keypool_free(struct keypool **pool);
+
+/* Brings the pool to what the configuration says; nothing of it is borrowed afterwards. Keys are
+ * matched by identity and keep health, windows, counters and (where the file's weight is the same
+ * as before) weight. A provider without keys gets one nameless key. 0; ERR_NOMEM or ERR_FULL (more
+ * than KEYPOOL_MAX_KEYS, or secrets), in which the pool stays as it was. */
+int keypool_apply(struct keypool *pool, const struct conf_provider *provider, uint64_t now_us,
+                  uint64_t wall_us);
+
+struct span keypool_provider(const struct keypool *pool);
+
+/* True once a key has been validated or is used on trial, or there is no hope: for /ready. */
+bool keypool_is_settled(struct keypool *pool);
+
+/* ---- picking ---- */
+
+/* A worker's view; `worker` is below the pool's number. `seed` spreads the workers' first picks.
+ * NULL without memory. */
+struct keypool_view *keypool_view_new(struct keypool *pool, uint32_t worker, uint64_t seed);
+
+/* Every grant must have ended. */
+void keypool_view_free(struct keypool_view **view);
+
+/* The keys that one exchange has tried at this provider. Zeroed at its start. */
+struct keypool_tried {
+    struct {
+        const struct key *key;
+        uint64_t account; /* equal for keys of one account */
+        bool is_final;
+    } items[KEYPOOL_MAX_TRIED];
+    uint32_t count;
+};
+
+/* Remembers a key. `is_final`: it is not to be picked again (the answer blamed it: outcome rows
+ * with REMEDY_NEXT_KEY); else others are only preferred. True where its account was not yet among
+ * them: this counts as a rotation. */
+bool keypool_tried_add(struct keypool_tried *tried, const struct key *key, bool is_final);
+
+/* What is asked for. Zeroed fields ask for nothing special. */
+struct keypool_ask {
+    struct span model;      /* upstream name */
+    uint64_t model_hash;    /* map_hash of it; 0: computed here */
+    uint64_t pool;          /* map_hash of the client's pool; 0: none */
+    uint64_t tokens;        /* estimate of what the request will use */
+    uint64_t wait_until_us; /* how long the exchange could wait; 0: not at all */
+    const struct keypool_tried *tried;
+    struct endpoint_health *endpoint;      /* where it would go; NULL: not looked at */
+    struct endpoint_tally *endpoint_tally; /* this worker's, with endpoint */
+    bool is_last_endpoint;                 /* no other endpoint or target serves this */
+};
+
+/* What an attempt holds of the pool from selection to its end. Embedded in the attempt; private. */
+struct keypool_grant {
+    struct key *key; /* valid until keypool_end; NULL: nothing held */
+    struct endpoint_health *endpoint;
+    struct endpoint_tally *endpoint_tally;
+    struct endpoint_pass endpoint_pass;
+    struct breaker_pass breaker_pass;
+    struct window_stamp requests, tokens;
+    uint64_t model_hash;
+    uint64_t since_us;
+    bool tests_key, tests_account, tests_model, holds_place, is_counted_good;
+};
+
+enum keypool_verdict {
+    KEYPOOL_CHOSEN,
+    KEYPOOL_LATER, /* none now; the first may be free at free_at_us */
+    KEYPOOL_NEVER, /* none, and time alone will not bring one */
+};
+
+/* What stands in the way: of the way that is free first, where there are several. */
+enum keypool_reason {
+    KEYPOOL_NO_REASON,
+    KEYPOOL_LIMITED,    /* LATER: refused for their rate (429) */
+    KEYPOOL_AT_LIMIT,   /* LATER: a declared limit would be passed (429) */
+    KEYPOOL_FULL,       /* LATER: as many under way as declared (429) */
+    KEYPOOL_COOLING,    /* LATER: failed too often; breaker open (503) */
+    KEYPOOL_TESTING,    /* LATER: the first request after a rest is still under way (429) */
+    KEYPOOL_VALIDATING, /* LATER: new, not yet known (503) */
+    KEYPOOL_ENDPOINT,   /* LATER: the endpoint is open (503 upstream_open) */
+    KEYPOOL_DEPLETED,   /* LATER: all that are left are depleted (503 upstream_depleted) */
+    KEYPOOL_INVALID,    /* NEVER: all are invalid or expired (502 upstream_auth) */
+    KEYPOOL_NO_MODEL,   /* NEVER: no key serves the model (404) */
+    KEYPOOL_DISABLED,   /* NEVER: drained or disabled by the operator (503) */
+    KEYPOOL_TRIED,      /* NEVER: every usable one was tried by this exchange */
+    KEYPOOL_REASONS,
+};
+
+struct keypool_choice {
+    enum keypool_verdict verdict;
+    enum keypool_reason reason; /* KEYPOOL_NO_REASON with CHOSEN */
+    uint64_t free_at_us; /* LATER: later than now; also a change of state may come earlier, which
+                            keypool_effect.wakes tells */
+};
+
+/* "limited", "at_limit", ... as logs and metrics say it. */
+const char *keypool_reason_text(enum keypool_reason reason);
+
+/* Picks a key. With KEYPOOL_CHOSEN *ret_grant holds it, and keypool_end must follow. Work does not
+ * grow with the number of keys but for the depth of a heap. */
+struct keypool_choice keypool_select(struct keypool_view *view, const struct keypool_ask *ask,
+                                     uint64_t now_us, struct keypool_grant *ret_grant);
+
+/* The request's first byte leaves: declared limits count it from now. */
+void keypool_sent(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us);
+
+/* What a report changed, for the thin shell around. */
+struct keypool_effect {
+    bool wakes;       /* something became free: grant waiting exchanges (see keypool/waiting.h) */
+    bool wants_probe; /* the control thread should look at keypool_probe_take now */
+    bool key_moved;   /* the key's health changed */
+    bool breaker_moved, endpoint_moved;
+};
+
+/* The answer has begun well: a test is passed, the key is healthy. The grant goes on. */
+struct keypool_effect keypool_good(struct keypool_view *view, struct keypool_grant *grant,
+                                   uint64_t now_us);
+
+/* How an attempt ended. */
+struct keypool_end {
+    const struct outcome_row *outcome; /* NULL: nothing is known (the client left, shut down) */
+    uint64_t hint_us;                  /* reset hint, from now; 0: none */
+    uint64_t tokens;                   /* really used; 0: unknown, the estimate stands */
+};
+
+/* Ends the grant: gives back its place, settles its tokens, moves the key's state. */
+struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_grant *grant,
+                                  const struct keypool_end *end, uint64_t now_us);
+
+/* Takes a grant back that was never used (no connection was there): as if it had not been. */
+struct keypool_effect keypool_cancel(struct keypool_view *view, struct keypool_grant *grant,
+                                     uint64_t now_us);
+
+/* ---- probes (control thread) ---- */
+
+/* A key whose probe is due, with a reference, marked as under way; NULL where none is, with
+ * *ret_next_us when to ask again (PROBE_NEVER: only after a keypool_effect.wants_probe). */
+struct key *keypool_probe_take(struct keypool *pool, uint64_t now_us, uint64_t *ret_next_us);
+
+/* Its result; gives the reference back. */
+struct keypool_effect keypool_probe_end(struct keypool *pool, struct key **key,
+                                        enum probe_result result, uint64_t now_us);
+
+/* ---- operator and admin API ---- */
+
+/* A key by name, with a reference; NULL where there is none. Any thread. */
+struct key *keypool_find_key(struct keypool *pool, struct span name);
+
+/* Sets the operator's wish. */
+struct keypool_effect keypool_wish(struct keypool *pool, struct key *key, enum key_wish wish,
+                                   uint64_t now_us);
+
+/* Sets the weight, in thousandths (1000: a weight of 1; 0: standby). */
+struct keypool_effect keypool_weigh(struct keypool *pool, struct key *key, uint32_t weight_milli);
+
+enum { KEYPOOL_ROW_LIMITS = 12, KEYPOOL_ROW_NAME_BYTES = 96 };
+
+/* One limit of a key as it stands: declared ones, and models set aside. */
+struct keypool_row_limit {
+    char scope[KEYPOOL_ROW_NAME_BYTES]; /* "rpm", "tpm", "concurrent", "model:NAME" */
+    uint64_t limit;
+    uint64_t remaining;
+    uint64_t reset_us; /* from now; 0: at once, or unknown */
+};
+
+/* What the admin API tells of one key. Texts are copied; times are on the clock of now_us. */
+struct keypool_row {
+    struct key *key; /* with a reference: key_unref */
+    struct span name, account;
+    enum key_wish wish;
+    enum key_health health;
+    const char *health_text; /* also "cooling" where a model of a healthy key is set aside */
+    bool is_healthy;         /* it would be picked now */
+    bool is_breaker_open;
+    enum breaker_state breaker;
+    uint32_t weight_milli;
+    int32_t priority;
+    struct conf_strings models; /* borrowed from the key */
+    uint32_t failures;          /* in a row */
+    uint32_t in_flight;
+    uint64_t requests, errors;
+    uint64_t last_used_us, last_success_us; /* 0: never */
+    uint64_t cooldown_until_us;             /* 0: none */
+    struct keypool_row_limit limits[KEYPOOL_ROW_LIMITS];
+    size_t limit_count;
+};
+
+/* Walks the keys in the order of the file: start with *at = 0; false at the end. A reload in
+ * between may hide or repeat one. Any thread. */
+bool keypool_describe(struct keypool *pool, size_t *at, uint64_t now_us,
+                      struct keypool_row *ret_row);
+
+/* Totals of the pool. Any thread. */
+struct keypool_totals {
+    size_t keys, healthy, invalid, depleted, cooling, fresh; /* fresh: new or on trial */
+    uint64_t moves[KEY_HEALTH_COUNT];                        /* how often each state was entered */
+};
+
+struct keypool_totals keypool_totals(struct keypool *pool, uint64_t now_us);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * A strict sliding window: never more than `limit` units in any 60 seconds, whenever those begin.
+ * Units stand in buckets of a second; what is counted reaches back 61 whole seconds and the running
+ * one, so that up to a second of travel to the upstream cannot push two windows into one. Embedded
+ * in whoever is limited; any thread, lock-free; one read-modify-write a take that passes (a race at
+ * the edge may refuse both, never pass both).
+ */
+#ifndef LIMITS_WINDOW_H
+#define LIMITS_WINDOW_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { WINDOW_BUCKETS = 64, WINDOW_SPAN = 62 };
+
+#define WINDOW_MAX_UNITS (UINT64_C(1) << 38)
+
+struct window {
+    _Atomic uint64_t buckets[WINDOW_BUCKETS]; /* second (24 bits), units (40 bits) */
+};
+
+/* Where a take was booked: needed to move or settle it. */
+struct window_stamp {
+    uint32_t second;
+    uint64_t units;
+};
+
+void window_init(struct window *window);
+
+/* Takes `units` where the limit allows: true with *ret_stamp; else false with *ret_wait_us, the
+ * time until they would fit if nobody else takes any. Units above the limit are cut to it, so that
+ * they pass alone in an empty window. */
+bool window_take(struct window *window, uint64_t limit, uint64_t units, uint64_t now_us,
+                 struct window_stamp *ret_stamp, uint64_t *ret_wait_us);
+
+/* 0 where `units` would pass now, else the time until they would. Takes nothing. */
+uint64_t window_wait_us(const struct window *window, uint64_t limit, uint64_t units,
+                        uint64_t now_us);
+
+/* The request leaves only now: books it in this second instead. Nothing where it is the same. */
+void window_move(struct window *window, struct window_stamp *stamp, uint64_t now_us);
+
+/* The true number of units is known: less is given back where it was booked, more is booked now. */
+void window_settle(struct window *window, struct window_stamp *stamp, uint64_t units,
+                   uint64_t now_us);
+
+/* Units that count now. */
+uint64_t window_used(const struct window *window, uint64_t now_us);
+
+#endif

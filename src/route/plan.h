@@ -1,0 +1,73 @@
+/*
+ * From the name of a model to the plan of an exchange: the targets (provider and its own name of
+ * the model) in the order in which they are tried. All names are compiled once from a configuration
+ * into a table that is never changed; making a plan looks up one name, whatever their number, and
+ * allocates nothing. Any thread; the table belongs to the snapshot, and the configuration must live
+ * as long.
+ *
+ * A name is understood in this order:
+ *   1. a name under `models`: one of its targets by weight, then the other targets, then
+ * `fallback`;
+ *   2. PROVIDER/MODEL where `names.direct` is true;
+ *   3. where the file has no `models`, a provider's own name: first the providers with a key whose
+ *      `models` patterns cover it, then those whose kind is known for such names ("claude-*"), then
+ *      all others that have a key for any model, in the order of the file. A provider that does not
+ *      know it passes it to the next;
+ *   4. `names.unknown`, or none.
+ */
+#ifndef ROUTE_PLAN_H
+#define ROUTE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "access/limiter.h"
+#include "base/rand.h"
+#include "base/span.h"
+#include "conf/config.h"
+
+enum { PLAN_MAX_TARGETS = 16 };
+
+struct plan_target {
+    const struct conf_provider *provider;
+    uint32_t provider_index; /* in config.providers */
+    struct span model;       /* as the provider calls it; may borrow from the name that was asked */
+    uint64_t model_hash;     /* map_hash of it */
+};
+
+/* Embedded in the exchange. Targets beyond PLAN_MAX_TARGETS are left out. */
+struct plan {
+    struct plan_target targets[PLAN_MAX_TARGETS];
+    uint32_t count;
+    struct span model;       /* as the client knows it: to be named in answers */
+    struct span label;       /* for metrics: a name out of the configuration, or "other" */
+    uint32_t label_index;    /* below routes_label_count; 0 is "other" */
+    struct limiter *limiter; /* the model's; NULL: none */
+};
+
+enum plan_verdict {
+    PLAN_OK,
+    PLAN_UNKNOWN, /* 404 model_not_found */
+    PLAN_ABSENT,  /* no name was given, and one is needed: 400 */
+};
+
+struct routes;
+
+/* Compiles the names. 0 or ERR_NOMEM. */
+int routes_new(const struct config *config, struct limiter_book *book, struct routes **ret_routes);
+void routes_free(struct routes **routes);
+
+/* The plan of a request for `name` (empty: none was given). `name` must live as long as the plan.
+ */
+enum plan_verdict plan_make(const struct routes *routes, struct span name, struct rand *rand,
+                            struct plan *ret_plan);
+
+/* Names for GET /v1/models: those under `models`. Index from 0; false at the end. */
+bool routes_name_at(const struct routes *routes, size_t index, struct span *ret_name);
+
+/* Labels of metrics: "other", then the names under `models`. */
+size_t routes_label_count(const struct routes *routes);
+struct span routes_label_at(const struct routes *routes, size_t index);
+
+#endif
