@@ -307,9 +307,6 @@ void http_parser_moved(struct http_parser *parser, struct http_head *head, const
         move_span(&head->fields[i].name, old_base, base);
         move_span(&head->fields[i].value, old_base, base);
     }
-    /* llhttp itself remembers where the token under way began. */
-    if (parser->ll._span_pos0)
-        parser->ll._span_pos0 = (char *)parser->ll._span_pos0 - old_base + (char *)(uintptr_t)base;
 }
 
 enum http_event http_parser_finish(struct http_parser *parser)

@@ -51,6 +51,8 @@ struct http_server {
     struct list conns;           /* all connections */
     size_t conn_count;
     struct http_head *head; /* scratch */
+    uint64_t date_second;   /* that `date` was written for */
+    char date[37];          /* the Date line */
     void *owner;
 };
 

@@ -82,12 +82,32 @@ struct loop *loop_new_virtual(uint64_t start_us)
     return new_loop(true, start_us);
 }
 
+/* What a task defers anew runs in the next turn, so that a turn ends. */
+static void run_tasks(struct loop *loop)
+{
+    struct list batch;
+    struct list *link;
+
+    if (list_is_empty(&loop->tasks))
+        return;
+    list_insert_between(&batch, loop->tasks.prev, loop->tasks.next);
+    list_init(&loop->tasks);
+    while ((link = list_pop_front(&batch))) {
+        struct loop_task *task = container_of(link, struct loop_task, link);
+
+        task->run(task);
+    }
+}
+
 void loop_free(struct loop **loop)
 {
     struct loop *l = *loop;
 
     if (!l)
         return;
+    /* What was closed last still waits to be freed. */
+    while (!list_is_empty(&l->tasks))
+        run_tasks(l);
     if (l->wake.fd >= 0)
         close(l->wake.fd);
     if (l->epoll_fd >= 0)
@@ -210,23 +230,6 @@ static void run_timers(struct loop *loop)
             continue;
         timer->deadline_us = 0;
         timer->on_due(timer);
-    }
-}
-
-/* What a task defers anew runs in the next turn, so that a turn ends. */
-static void run_tasks(struct loop *loop)
-{
-    struct list batch;
-    struct list *link;
-
-    if (list_is_empty(&loop->tasks))
-        return;
-    list_insert_between(&batch, loop->tasks.prev, loop->tasks.next);
-    list_init(&loop->tasks);
-    while ((link = list_pop_front(&batch))) {
-        struct loop_task *task = container_of(link, struct loop_task, link);
-
-        task->run(task);
     }
 }
 

@@ -58,7 +58,8 @@ struct loop_mail {
 struct loop *loop_new(void);
 struct loop *loop_new_virtual(uint64_t start_us);
 
-/* All descriptors and timers must be gone; unread mail is dropped. Accepts NULL. */
+/* Runs what is deferred, and frees. All descriptors and timers must be gone; unread mail is
+ * dropped. Accepts NULL. */
 void loop_free(struct loop **loop);
 
 /* Monotonic microseconds at the start of this turn, and the wall clock to go with it. */
