@@ -1,0 +1,1 @@
+"""What bench/run and bench/profile are made of; see bench/README.md."""

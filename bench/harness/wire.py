@@ -1,0 +1,85 @@
+"""The requests that the load generator sends, and a slow, careful look at the answers before anything is timed."""
+
+import http.client
+import json
+
+from .programs import BenchError
+
+CLIENT_KEY = "bw-bench-client-%05d-7c1f0e5a9d3b4286"
+BODY_BYTES = 1024
+TEXT = ("You are a careful assistant. Summarise the following report in three sentences, name the numbers that matter, "
+        "and say what should be done next. ")
+
+
+def chat_body(model, is_stream):
+    """A chat request of exactly 1,024 bytes."""
+    body = {
+        "model": model,
+        "messages": [{"role": "system", "content": "Answer briefly and in plain words."},
+                     {"role": "user", "content": ""}],
+        "temperature": 0.7,
+        "max_tokens": 256,
+    }
+    if is_stream:
+        body["stream"] = True
+    room = BODY_BYTES - len(json.dumps(body))
+    body["messages"][1]["content"] = (TEXT * 10)[:room]
+    return json.dumps(body).encode()
+
+
+def chat_request(client=1, model="bench-model", is_stream=False):
+    """Head and body, as the provider's Python SDK would send them, without its telemetry fields."""
+    body = chat_body(model, is_stream)
+    head = ("POST /v1/chat/completions HTTP/1.1\r\n"
+            "Host: 127.0.0.1\r\n"
+            "Accept-Encoding: identity\r\n"
+            "Connection: keep-alive\r\n"
+            "Accept: application/json\r\n"
+            "Content-Type: application/json\r\n"
+            "User-Agent: OpenAI/Python 1.99.0\r\n"
+            f"Authorization: Bearer {CLIENT_KEY % client}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n")
+    return head.encode() + body
+
+
+def ask(port, is_stream):
+    """One request by Python's own HTTP client: status, text of the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("POST", "/v1/chat/completions", chat_body("bench-model", is_stream),
+                           {"Content-Type": "application/json", "Authorization": "Bearer " + CLIENT_KEY % 1})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def said(text, is_stream):
+    """What the model said, so that answers of two roads can be compared."""
+    if not is_stream:
+        return json.loads(text)["choices"][0]["message"]["content"]
+    events = [event.removeprefix("data: ") for event in text.split("\n\n") if event]
+    if not events or events[-1] != "[DONE]":
+        raise ValueError("no [DONE] at the end")
+    choices = [choice for event in events[:-1] for choice in json.loads(event)["choices"]]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
+
+
+def check_same(mock_port, port, name, is_stream):
+    """The subject's answer says what the mock's own says; otherwise nothing measured would mean anything."""
+    wanted = said(ask(mock_port, is_stream)[1], is_stream)
+    status, text = ask(port, is_stream)
+    try:
+        if status != 200 or said(text, is_stream) != wanted:
+            raise BenchError(f"{name} answered {status}: {text[:300]}")
+    except (ValueError, KeyError) as error:
+        raise BenchError(f"{name} answered what is no answer ({error}): {text[:300]}") from error
+
+
+def get_json(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
