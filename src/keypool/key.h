@@ -8,8 +8,8 @@
  *
  *     wish       health                                        picked
  *     enabled    trial, healthy                                yes
- *     enabled    cooling, limited, depleted; time is not up    no (cooling alone: as the last way)
- *     enabled    the same; time is up                          by one exchange, which tests it
+ *     enabled    cooling, limited, forbidden, depleted         no (cooling alone: as the last way)
+ *     enabled    the same, and its time is up                  by one exchange, which tests it
  *     enabled    testing                                       no, until the test is answered or
  * late enabled    new, invalid                                  no drained    any no; what runs on
  * it may end disabled   any                                           no; nor is it probed
@@ -35,19 +35,20 @@ enum key_health {
     KEY_NEW,   /* being validated: nothing is known yet */
     KEY_TRIAL, /* not yet proven, and used all the same */
     KEY_HEALTHY,
-    KEY_COOLING,  /* failed too often in a row: our own judgement */
-    KEY_LIMITED,  /* refused for its rate: the provider's judgement */
-    KEY_DEPLETED, /* its money is used up */
-    KEY_INVALID,  /* refused as unknown; only a probe brings it back */
-    KEY_TESTING,  /* its time is up, and one real request is finding out */
+    KEY_COOLING,   /* failed too often in a row: our own judgement */
+    KEY_LIMITED,   /* refused for its rate: the provider's judgement */
+    KEY_FORBIDDEN, /* known, and refused all the same */
+    KEY_DEPLETED,  /* its money is used up */
+    KEY_INVALID,   /* refused as unknown; only a probe brings it back */
+    KEY_TESTING,   /* its time is up, and one real request is finding out */
     KEY_HEALTH_COUNT,
 };
 
 /* The states with their names (as the admin API says them) and allowed moves. */
 extern const struct sm_state key_health_rows[KEY_HEALTH_COUNT];
 
-/* The name a user sees: "new", "trial", "healthy", "cooling" (also for KEY_LIMITED), "depleted",
- * "invalid", "testing". */
+/* The name a user sees: "new", "trial", "healthy", "cooling" (also for KEY_LIMITED), "forbidden",
+ * "depleted", "invalid", "testing". */
 const char *key_health_text(enum key_health health);
 const char *key_wish_text(enum key_wish wish);
 

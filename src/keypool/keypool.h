@@ -126,21 +126,27 @@ enum keypool_verdict {
     KEYPOOL_NEVER, /* none, and time alone will not bring one */
 };
 
-/* What stands in the way: of the way that is free first, where there are several. */
+/* What stands in the way: of the way that is free first, where there are several. In brackets what
+ * the client gets in the end. */
 enum keypool_reason {
     KEYPOOL_NO_REASON,
-    KEYPOOL_LIMITED,    /* LATER: refused for their rate (429) */
-    KEYPOOL_AT_LIMIT,   /* LATER: a declared limit would be passed (429) */
-    KEYPOOL_FULL,       /* LATER: as many under way as declared (429) */
-    KEYPOOL_COOLING,    /* LATER: failed too often; breaker open (503) */
-    KEYPOOL_TESTING,    /* LATER: the first request after a rest is still under way (429) */
-    KEYPOOL_VALIDATING, /* LATER: new, not yet known (503) */
-    KEYPOOL_ENDPOINT,   /* LATER: the endpoint is open (503 upstream_open) */
-    KEYPOOL_DEPLETED,   /* LATER: all that are left are depleted (503 upstream_depleted) */
-    KEYPOOL_INVALID,    /* NEVER: all are invalid or expired (502 upstream_auth) */
-    KEYPOOL_NO_MODEL,   /* NEVER: no key serves the model (404) */
-    KEYPOOL_DISABLED,   /* NEVER: drained or disabled by the operator (503) */
-    KEYPOOL_TRIED,      /* NEVER: every usable one was tried by this exchange */
+    /* With KEYPOOL_LATER: */
+    KEYPOOL_LIMITED,       /* refused for their rate (429) */
+    KEYPOOL_AT_LIMIT,      /* a declared limit would be passed (429) */
+    KEYPOOL_FULL,          /* as many under way as declared (429) */
+    KEYPOOL_TESTING,       /* the first request after a rest is still under way (429) */
+    KEYPOOL_COOLING,       /* failed too often, or its breaker is open (503 upstream_open) */
+    KEYPOOL_VALIDATING,    /* new, not yet known (503 upstream_open) */
+    KEYPOOL_ENDPOINT_OPEN, /* its breaker is open, or it refuses connections (503 upstream_open) */
+    KEYPOOL_ENDPOINT_RESTING, /* our address was refused for its rate (429) */
+    KEYPOOL_NO_CAPACITY,      /* the provider is out of capacity for the model (503 overloaded) */
+    KEYPOOL_DEPLETED,         /* the money is used up (503 upstream_depleted) */
+    KEYPOOL_FORBIDDEN,        /* known and refused (502 upstream_auth) */
+    /* With KEYPOOL_NEVER: */
+    KEYPOOL_INVALID,  /* all are invalid or expired (502 upstream_auth) */
+    KEYPOOL_NO_MODEL, /* no key serves the model (404 model_not_found) */
+    KEYPOOL_DISABLED, /* drained or disabled by the operator (503 upstream_open) */
+    KEYPOOL_TRIED,    /* every usable one was tried by this exchange */
     KEYPOOL_REASONS,
 };
 
@@ -164,7 +170,8 @@ void keypool_sent(struct keypool_view *view, struct keypool_grant *grant, uint64
 
 /* What a report changed, for the thin shell around. */
 struct keypool_effect {
-    bool wakes;       /* something became free: grant waiting exchanges (see keypool/waiting.h) */
+    uint32_t
+        wakes; /* how many waiting exchanges may be granted (keypool/waiting.h); UINT32_MAX: all */
     bool wants_probe; /* the control thread should look at keypool_probe_take now */
     bool key_moved;   /* the key's health changed */
     bool breaker_moved, endpoint_moved;
@@ -188,6 +195,9 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
 /* Takes a grant back that was never used (no connection was there): as if it had not been. */
 struct keypool_effect keypool_cancel(struct keypool_view *view, struct keypool_grant *grant,
                                      uint64_t now_us);
+
+/* How often this view's calls have written words that workers share: for the bench. */
+uint64_t keypool_view_shared_writes(const struct keypool_view *view);
 
 /* ---- probes (control thread) ---- */
 
