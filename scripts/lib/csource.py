@@ -32,6 +32,20 @@ def without_comments(text):
     return _LEXEMES.sub(replace, text)
 
 
+def without_directives(text):
+    return _DIRECTIVE.sub(lambda match: _blank(match.group(0)), text)
+
+
+def directives_only(text):
+    return "\n".join(match.group(0).replace("\\\n", "\n") for match in _DIRECTIVE.finditer(text))
+
+
+def string_end(text, start):
+    """The index behind the string or character literal that opens at `start`."""
+    match = _LEXEMES.match(text, start)
+    return match.end() if match else start + 1
+
+
 def code_only(text):
     """Comments and directives blanked, strings emptied: what is left are the tokens of the language."""
 
@@ -39,7 +53,7 @@ def code_only(text):
         lexeme = match.group(0)
         return _blank(lexeme) if lexeme.startswith(("//", "/*")) else _blank(lexeme, lexeme[0])
 
-    return _DIRECTIVE.sub(lambda match: _blank(match.group(0)), _LEXEMES.sub(replace, text))
+    return without_directives(_LEXEMES.sub(replace, text))
 
 
 @dataclass

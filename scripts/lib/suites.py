@@ -200,11 +200,10 @@ class Suites:
             "layers": ["scripts/check-layers"],
             "size": ["scripts/check-size", "--quiet"],
             "style": ["scripts/check-style"],
-            "road table": ["scripts/road-table", "--check"],
-            "configuration reference": ["scripts/check-docs"],
+            "document tables": ["scripts/doc-tables", "--check"],
         }
         for name, command in checks.items():
-            if self.selected(name) and os.path.exists(os.path.join(ROOT, command[0])):
+            if self.selected(name):
                 status = self.runner.run([sys.executable, *command], "gates.log", 60)
                 result.add(status == 0, f"gate {name}")
         if self.selected("gates"):

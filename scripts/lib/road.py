@@ -1,0 +1,4 @@
+def table():
+    return ""
+def picture():
+    return ""

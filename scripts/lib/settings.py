@@ -1,0 +1,86 @@
+"""The settings of the configuration file as rows for the documents, out of src/tables/settings.def."""
+
+import glob
+import os
+import re
+
+import csource
+import xmacro
+
+PATH = "src/tables/settings.def"
+
+# What a reader calls the types whose names say more to the program than to a person.
+TYPES = {
+    "addresses": "address or list", "large": "number", "signed": "number", "path": "file", "networks": "list of networks",
+    "boolean": "true or false", "share": "share, `5%`", "duration": "duration", "size": "size", "patterns": "list of patterns",
+    "client_secret": "secret", "client_sha256": "hex digits", "open": "true or false", "direct": "true or false",
+    "never": "false", "time": "date or time", "keys_from": "list of references", "field_names": "list of names",
+    "headers": "map", "url_path": "path", "target": "PROVIDER/MODEL", "fallback": "list of PROVIDER/MODEL",
+    "model": "model", "pool": "name", "log_file": "file", "workers": "number or `auto`", "kind": "word",
+}
+
+
+def groups():
+    """{group: [(macro, arguments)]} in the order of the file."""
+    found = {}
+    for macro in ("ROW", "WORD", "WORD_TEXT", "WORDS", "PART", "LATER"):
+        for position, row in xmacro.placed_rows(PATH, macro):
+            found.setdefault(row[0], []).append((position, macro, row))
+    return {group: [row[1:] for row in sorted(rows)] for group, rows in found.items()}
+
+
+def words():
+    """{list: its words that are built}, as src/conf/ declares them: X-macro rows W(list, "word", value, is_built)."""
+    found = {}
+    for path in sorted(glob.glob(os.path.join(csource.ROOT, "src/conf/*.[ch]"))):
+        text = csource.without_comments(csource.read(csource.ROOT, path))
+        for match in re.finditer(r"(\w+)_words(?:_items)?\[\]\s*=\s*\{(.*?)\};", text, re.DOTALL):
+            entries = re.findall(r'"([^"]*)"[^{}"]*?(true|false|0|1)?\s*\}', match.group(2))
+            found[match.group(1)] = [word for word, built in entries if built not in ("false", "0")]
+    return found
+
+
+def flat(part=None):
+    """(path, type, default, meaning) of every setting that is built below the root's `part`."""
+    table, lists = groups(), words()
+
+    def walk(group, prefix):
+        for macro, row in table[group]:
+            name = prefix + row[1]
+            if macro == "ROW":
+                _, _, _, kind, default, _, _, meaning = row
+                yield name, TYPES.get(kind, kind.replace("_", " ")), default, meaning
+            elif macro in ("WORD", "WORD_TEXT", "WORDS"):
+                _, _, _, kind, default, meaning = row
+                known = ", ".join(f"`{word}`" for word in lists.get(kind, ()))
+                yield name, ("some of " if macro == "WORDS" else "") + (known or "word"), default, meaning
+            elif macro == "PART":
+                _, _, _, kind, inner, meaning = row
+                yield name, {"group": "map", "map": "map by name"}.get(kind, "list"), "NULL", meaning
+                if kind == "group":
+                    yield from walk(inner, name + ".")
+                elif kind == "map":
+                    yield from walk(inner, name + ".NAME.")
+                else:
+                    yield from walk(inner, name + "[].")
+
+    return [row for row in walk("root", "") if part is None or row[0].split(".")[0].rstrip("[]") == part]
+
+
+def later():
+    """The names of the settings that are recognised and not built yet, as paths."""
+    table = groups()
+
+    def walk(group, prefix):
+        for macro, row in table[group]:
+            if macro == "LATER":
+                yield prefix + row[1]
+            elif macro == "PART":
+                middle = {"group": ".", "map": ".NAME."}.get(row[3], "[].")
+                yield from walk(row[4], prefix + row[1] + middle)
+
+    return list(walk("root", ""))
+
+
+def parts():
+    return [row[1] for macro, row in groups()["root"] if macro == "PART"]
