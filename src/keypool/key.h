@@ -6,13 +6,15 @@
  * Two things are kept apart: what the operator wants (enum key_wish) and what has been observed
  * (enum key_health). Whether a key may be picked is computed from both:
  *
- *     wish       health                                        picked
- *     enabled    trial, healthy                                yes
- *     enabled    cooling, limited, forbidden, depleted         no (cooling alone: as the last way)
- *     enabled    the same, and its time is up                  by one exchange, which tests it
- *     enabled    testing                                       no, until the test is answered or
- * late enabled    new, invalid                                  no drained    any no; what runs on
- * it may end disabled   any                                           no; nor is it probed
+ *     wish       health                                  picked
+ *     enabled    trial, healthy                          yes
+ *     enabled    cooling                                 no, but as the last way
+ *     enabled    limited, forbidden, depleted            no
+ *     enabled    one of these four, its time is up       by one exchange, which tests it
+ *     enabled    testing                                 no, until that is answered or late
+ *     enabled    new, invalid                            no
+ *     drained    any                                     no; what runs on it may end
+ *     disabled   any                                     no; nor is it probed
  *
  * Besides, a key past its `expires` is as good as invalid; its account, its breaker, its declared
  * limits and the models set aside may each stand against it for a time.

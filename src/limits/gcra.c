@@ -1,0 +1,120 @@
+#include "limits/gcra.h"
+
+/* Products of nanoseconds and units pass 64 bits. */
+__extension__ typedef unsigned __int128 wide;
+
+#define NS_PER_MINUTE UINT64_C(60000000000)
+#define NS_PER_US     UINT64_C(1000)
+
+static uint64_t cut(uint64_t units)
+{
+    if (units < 1)
+        return 1;
+    return units < GCRA_MAX_UNITS ? units : GCRA_MAX_UNITS;
+}
+
+/* The time in which that many units come back, rounded up so that no rate is passed by rounding. */
+static uint64_t span_ns(const struct gcra_rate *rate, uint64_t units)
+{
+    uint64_t per_minute = cut(rate->per_minute);
+
+    return (uint64_t)(((wide)units * NS_PER_MINUTE + per_minute - 1) / per_minute);
+}
+
+static uint64_t units_in(const struct gcra_rate *rate, uint64_t ns)
+{
+    return (uint64_t)((wide)ns * cut(rate->per_minute) / NS_PER_MINUTE);
+}
+
+static uint64_t ns_to_us_up(uint64_t ns)
+{
+    return (ns + NS_PER_US - 1) / NS_PER_US;
+}
+
+void gcra_init(struct gcra *gcra)
+{
+    atomic_init(&gcra->arrival_ns, 0);
+}
+
+/* What can be told of a bucket that will be full again at `arrival`. */
+static struct gcra_verdict read(const struct gcra_rate *rate, uint64_t arrival, uint64_t now_ns)
+{
+    uint64_t whole = span_ns(rate, cut(rate->burst));
+    uint64_t used = arrival > now_ns ? arrival - now_ns : 0;
+    struct gcra_verdict verdict = {.is_allowed = true, .reset_us = ns_to_us_up(used)};
+
+    verdict.remaining = used < whole ? units_in(rate, whole - used) : 0;
+    return verdict;
+}
+
+/* Whether `cost` fits where the bucket stands at `arrival`; *ret_next is where it would stand then.
+ */
+static bool fits(const struct gcra_rate *rate, uint64_t arrival, uint64_t cost, uint64_t now_ns,
+                 uint64_t *ret_next, uint64_t *ret_wait_us)
+{
+    uint64_t burst = cut(rate->burst);
+    uint64_t start = arrival > now_ns ? arrival : now_ns;
+    uint64_t need = span_ns(rate, cost < burst ? cost : burst);
+    uint64_t whole = span_ns(rate, burst);
+
+    *ret_next = start + span_ns(rate, cost);
+    if (start + need <= now_ns + whole)
+        return true;
+    *ret_wait_us = ns_to_us_up(start + need - now_ns - whole);
+    return false;
+}
+
+struct gcra_verdict gcra_peek(const struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,
+                              uint64_t now_us)
+{
+    uint64_t now_ns = now_us * NS_PER_US;
+    uint64_t arrival = atomic_load_explicit(&gcra->arrival_ns, memory_order_relaxed);
+    uint64_t next, wait_us = 0;
+    bool is_allowed = fits(rate, arrival, cost, now_ns, &next, &wait_us);
+    struct gcra_verdict verdict = read(rate, arrival, now_ns);
+
+    verdict.is_allowed = is_allowed;
+    verdict.wait_us = is_allowed ? 0 : wait_us;
+    return verdict;
+}
+
+struct gcra_verdict gcra_take(struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,
+                              uint64_t now_us)
+{
+    uint64_t now_ns = now_us * NS_PER_US;
+    uint64_t arrival = atomic_load_explicit(&gcra->arrival_ns, memory_order_relaxed);
+    uint64_t next, wait_us = 0;
+    struct gcra_verdict verdict;
+
+    do {
+        if (!fits(rate, arrival, cost, now_ns, &next, &wait_us)) {
+            verdict = read(rate, arrival, now_ns);
+            verdict.is_allowed = false;
+            verdict.wait_us = wait_us;
+            return verdict;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&gcra->arrival_ns, &arrival, next,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return read(rate, next, now_ns);
+}
+
+void gcra_settle(struct gcra *gcra, const struct gcra_rate *rate, uint64_t taken, uint64_t actual,
+                 uint64_t now_us)
+{
+    uint64_t now_ns = now_us * NS_PER_US;
+    uint64_t arrival = atomic_load_explicit(&gcra->arrival_ns, memory_order_relaxed);
+    uint64_t before = span_ns(rate, taken), after = span_ns(rate, actual);
+    uint64_t next;
+
+    if (taken == actual)
+        return;
+    do {
+        uint64_t start = arrival;
+
+        if (after > before)
+            next = (start > now_ns ? start : now_ns) + (after - before);
+        else
+            next = start > before - after ? start - (before - after) : 0;
+    } while (!atomic_compare_exchange_weak_explicit(&gcra->arrival_ns, &arrival, next,
+                                                    memory_order_relaxed, memory_order_relaxed));
+}
