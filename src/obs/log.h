@@ -24,7 +24,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
 
 enum {
-    LOG_LINE_BYTES = 8192,        /* a longer program line is cut */
+    LOG_LINE_BYTES = 8192, /* of a program line; a longer text is cut */
+    LOG_MAX_FIELDS = 16,
     LOG_RING_BYTES = 1024 * 1024, /* default of log_options.ring_bytes */
     LOG_MAX_RINGS = 1024,
 };
@@ -40,8 +41,8 @@ struct log_options {
 
 /* A named value of a program line. */
 struct log_field {
-    const char *name; /* a literal in snake_case: it is not escaped */
-    enum { LOG_FIELD_TEXT, LOG_FIELD_INT, LOG_FIELD_UINT, LOG_FIELD_BOOL } kind;
+    const char *name; /* a short literal in snake_case: it is not escaped */
+    enum log_field_kind { LOG_FIELD_TEXT, LOG_FIELD_INT, LOG_FIELD_UINT, LOG_FIELD_BOOL } kind;
     union {
         struct span text;
         int64_t i;
@@ -87,7 +88,8 @@ bool log_is_on(const struct log *log, enum log_level level);
          ? log_emit((log), (level), __VA_ARGS__, (const struct log_field *)NULL)                   \
          : (void)0)
 
-/* What log_write expands to: message, then const struct log_field * up to a NULL. */
+/* What log_write expands to: message, then const struct log_field * up to a NULL, at most
+ * LOG_MAX_FIELDS. */
 void log_emit(struct log *log, enum log_level level, const char *message, ...)
     __attribute__((sentinel));
 
@@ -110,8 +112,8 @@ char *log_ring_reserve(struct log_ring *ring, size_t max_len);
  * just passed a quarter of its size or the helper thread has slept for long. */
 void log_ring_commit(struct log_ring *ring, size_t len);
 
-/* wall_us as RFC 3339 with milliseconds (RFC3339_BYTES, no NUL), put at `out`; the second is kept
- * from the call before. */
-void log_ring_put_time(struct log_ring *ring, uint64_t wall_us, char *out);
+/* wall_us as RFC 3339 with milliseconds: RFC3339_BYTES, valid until the next call. Cheap: the
+ * second is kept from the call before. */
+const char *log_ring_time(struct log_ring *ring, uint64_t wall_us);
 
 #endif

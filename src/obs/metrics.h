@@ -28,11 +28,16 @@ enum metric {
     METRIC_COUNT
 };
 
-/* Labels with fixed values. METRIC_STATUS_2XX and its like are added to a series' index. */
+/* Labels with fixed values. */
 enum metric_set {
-#define METRIC_AS_SET(symbol, label, values) METRIC_SET_##symbol,
+#define METRIC_AS_SET(symbol, label) METRIC_SET_##symbol,
     METRIC_SETS(METRIC_AS_SET) METRIC_SET_NONE
+#undef METRIC_AS_SET
 };
+
+/* What is added to the index of a series that has a set: METRIC_STATUS_2XX and its like. For
+ * FAILURE it is enum failure, or METRIC_FAILURE_PASSED_ON for a provider's error passed on as it
+ * was; for OUTCOME it is enum outcome. */
 #define METRIC_AS_VALUE(set, symbol, text) METRIC_##set##_##symbol,
 enum metric_status { METRIC_STATUS_VALUES(METRIC_AS_VALUE) METRIC_STATUS_COUNT };
 enum metric_tokens { METRIC_TOKENS_VALUES(METRIC_AS_VALUE) METRIC_TOKENS_COUNT };
@@ -41,11 +46,23 @@ enum metric_retry { METRIC_RETRY_VALUES(METRIC_AS_VALUE) METRIC_RETRY_COUNT };
 enum metric_cancel { METRIC_CANCEL_VALUES(METRIC_AS_VALUE) METRIC_CANCEL_COUNT };
 enum metric_probe { METRIC_PROBE_VALUES(METRIC_AS_VALUE) METRIC_PROBE_COUNT };
 enum metric_reload { METRIC_RELOAD_VALUES(METRIC_AS_VALUE) METRIC_RELOAD_COUNT };
+#undef METRIC_AS_VALUE
+enum {
+#define FAILURE(...) +1
+    METRIC_FAILURE_PASSED_ON = 0
+#include "tables/failures.def"
+#undef FAILURE
+    ,
+    METRIC_FAILURE_COUNT,
+#define OUTCOME(...) +1
+    METRIC_OUTCOME_COUNT = 0
+#include "tables/outcomes.def"
+#undef OUTCOME
+};
 
 enum {
     METRICS_MAX_NAMES = 1000,    /* values of one label; further ones count as "other" */
     METRICS_MAX_CELLS = 1 << 20, /* 8 MiB of address space a worker; touched as it is used */
-    METRICS_MAX_SET = 64,        /* values of a set */
     METRICS_MAX_BUCKETS = 24,
 };
 
@@ -66,16 +83,8 @@ struct metrics {
     } shared;
 };
 
-/* The values of the sets that other tables list; borrowed for ever (literals). */
-struct metrics_names {
-    const char *const *failures; /* in the order of enum failure */
-    size_t failure_count;
-    const char *const *outcomes; /* in the order of enum outcome */
-    size_t outcome_count;
-};
-
 /* NULL without memory. */
-struct metrics_schema *metrics_schema_new(const struct metrics_names *names);
+struct metrics_schema *metrics_schema_new(void);
 
 /* Frees the metrics of all threads too: these have ended. Accepts NULL. */
 void metrics_schema_free(struct metrics_schema **schema);
@@ -86,7 +95,7 @@ struct metrics *metrics_attach(struct metrics_schema *schema);
 /*
  * The index of the series with these label values, one for each of the metric's labels (the set's
  * label excepted); NULL where it has none. The same values give the same index. A label value past
- * METRICS_MAX_NAMES becomes "other", and METRIC_LABEL_VALUES_FOLDED says so; where memory or cells
+ * METRICS_MAX_NAMES becomes "other", and METRIC_LABEL_FULL says so; where memory or cells
  * are used up, the index of a place that nobody reads. So there is always a usable index. Texts are
  * copied. The control thread alone; a worker may use the index as soon as it has been told of it.
  */

@@ -18,42 +18,42 @@ enum { RING_CACHE_LINE = 64 };
 
 /* Positions count bytes since the start and never wrap; masked, they are places in `bytes`. The
  * writer alone stores `head` and `skip`, the reader alone `tail`: each stores with release what the
- * other loads with acquire, so that bytes are seen before the position that covers them, and reused
- * only after they were taken. `skip` is written before the `head` that passes it. At most one skip
- * lies between tail and head, since two are more than one lap apart. */
+ * other loads with acquire, so that bytes are seen before the position that covers them, and are
+ * used again only after they were taken. `skip` is stored before the `head` that passes it, and is
+ * stored again only in the next lap, for which the tail must have passed it. The two sides stand a
+ * cache line apart, so that neither slows the other. */
 struct ring {
-    _Alignas(RING_CACHE_LINE) struct {
+    char *bytes;
+    size_t size;     /* a power of two */
+    uint64_t start;  /* the writer's: where the reserved place stands */
+    size_t reserved; /* the writer's: bytes asked for; 0: none */
+    struct {
+        char apart[RING_CACHE_LINE];
         atomic_uint_fast64_t head; /* behind the last committed byte */
         atomic_uint_fast64_t skip; /* nothing stands from here to the end of this lap */
-    } shared_writer;
-    _Alignas(RING_CACHE_LINE) struct {
+        char apart_too[RING_CACHE_LINE];
         atomic_uint_fast64_t tail; /* behind the last byte taken */
-    } shared_reader;
-    _Alignas(RING_CACHE_LINE) char *bytes;
-    size_t size;     /* a power of two */
-    size_t mask;     /* size - 1 */
-    uint64_t at;     /* the writer's: where the reserved piece stands */
-    size_t reserved; /* the writer's: bytes asked for; 0: none */
+    } shared;
 };
 
-/* size is a power of two, at least 4096. 0 or ERR_NOMEM. */
+/* size is a power of two, at least one page. 0 or ERR_NOMEM. */
 int ring_init(struct ring *ring, size_t size);
 void ring_fini(struct ring *ring);
 
 /* A place for up to max_len bytes (at least 1), valid until ring_commit; NULL where there is no
- * room now, or never for so many. */
+ * room now, or never for so many (half the size). */
 char *ring_reserve(struct ring *ring, size_t max_len);
 
 /* Hands the first len bytes of the reserved place to the reader; len may be 0. */
 void ring_commit(struct ring *ring, size_t len);
 
-/* The longest run of bytes to take, in the order they were written; empty: nothing now. */
+/* The longest run of whole lines to take, in the order they were written; empty: nothing now. */
 struct span ring_peek(struct ring *ring);
 
 /* Gives the first len bytes of the peeked run back to the writer. */
 void ring_consume(struct ring *ring, size_t len);
 
-/* Bytes between writer and reader, gaps included; another thread may have moved on meanwhile. */
+/* Bytes between writer and reader, gaps included; either may have moved on meanwhile. */
 size_t ring_fill(const struct ring *ring);
 
 #endif
