@@ -15,8 +15,9 @@ struct span {
     size_t len;
 };
 
-#define SPAN(literal)  ((struct span){(literal), sizeof(literal) - 1})
-#define SPAN_ARG(span) (int)(span).len, (span).ptr /* for "%.*s" */
+#define SPAN(literal)      ((struct span){(literal), sizeof(literal) - 1})
+#define SPAN_INIT(literal) {(literal), sizeof(literal) - 1} /* in a static initializer */
+#define SPAN_ARG(span)     (int)(span).len, (span).ptr      /* for "%.*s" */
 
 static inline struct span span_of(const char *ptr, size_t len)
 {

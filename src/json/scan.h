@@ -100,10 +100,11 @@ struct json_scan {
     void (*on_item)(void *context, int row); /* see JSON_PER_ITEM; may be NULL */
     void *context;
 
-    uint64_t root_start; /* offset behind the root's opening brace; 0 before it */
-    bool root_is_empty;  /* valid when finished */
-    uint64_t text_chars; /* characters (code points) of counted text */
-    uint64_t text_bytes; /* the same in bytes, as spelled */
+    uint64_t root_start;   /* offset behind the root's opening brace; 0 before it */
+    bool root_is_empty;    /* valid when finished */
+    uint64_t text_chars;   /* characters (code points) of counted text */
+    uint64_t text_bytes;   /* the same in bytes of UTF-8 */
+    uint64_t text_numbers; /* numbers that are items below counted rows: tokens given as such */
 
     enum json_fault fault;
     uint64_t fault_at; /* offset */
@@ -111,28 +112,31 @@ struct json_scan {
     enum json_type fault_type;
 
     /* What follows is the scanner's own. */
-    uint64_t base;       /* offset of the piece at hand */
-    uint8_t state;       /* enum state of scan.c */
-    uint8_t string_role; /* enum role of scan.c */
-    uint8_t utf8_need;   /* continuation bytes still to come */
-    uint8_t utf8_low;    /* bounds of the next one */
-    uint8_t utf8_high;
-    uint8_t literal_at; /* bytes of true, false or null matched */
-    char literal;       /* 't', 'f' or 'n' */
-    bool number_is_negative;
-    uint16_t unit;           /* the \uXXXX being read */
-    uint16_t high_surrogate; /* the one before it, if it waits for its other half */
-    uint16_t depth;
-    uint16_t max_depth;
-    uint16_t text_depth; /* depth at which the counted value began, + 1; 0: not below one */
-    int8_t row;          /* row of the value being read, or -1 */
-    int8_t capture_row;  /* row being captured raw (object or array), or -1 */
-    uint16_t capture_depth;
-    bool name_is_text; /* the member being read is one of text_names */
-    uint8_t name_len;  /* bytes in name; JSON_NAME_MAX + 1: too long to be a watched one */
+    const unsigned char *origin;       /* first byte of the piece at hand */
+    const unsigned char *capture_from; /* first byte of it not yet captured */
+    uint64_t base;                     /* offset of the piece at hand */
+    uint8_t state;                     /* enum state of scan.c */
+    uint8_t sink;                      /* enum sink: where the string being read goes */
+    bool is_name;                      /* it is a member's name */
+    bool is_counted;                   /* it is counted as text */
+    uint8_t utf8_need;                 /* continuation bytes still to come */
+    uint8_t utf8_low, utf8_high;       /* bounds of the next one */
+    uint8_t digits;                    /* hexadecimal digits of `unit` read */
+    uint16_t unit;                     /* the escaped code unit being read */
+    uint16_t high_surrogate;           /* the one before it, where it waits for its other half */
+    uint8_t literal;                   /* which of the literals is being read */
+    uint8_t literal_at;                /* bytes of it matched */
+    bool is_negative;
+    bool name_is_text;  /* the member being read is one of text_names */
+    int8_t row;         /* row of the value being read, or -1 */
+    int8_t capture_row; /* row captured as it is spelled, or -1 */
+    uint8_t name_len;   /* bytes in name; JSON_NAME_MAX + 1: longer than any watched one */
+    uint16_t depth, max_depth;
+    uint16_t capture_depth; /* depth within the captured value; 0: it is no container */
+    uint16_t text_depth;    /* depth within the counted value; 0: not in one */
     char name[JSON_NAME_MAX];
-    int8_t scope[JSON_SCOPE_MAX]; /* row whose members stand at that depth, or -1 */
-    uint8_t is_array[JSON_DEPTH_MAX / 8];
+    int8_t scope[JSON_SCOPE_MAX]; /* whose members stand at that depth: a row, or enum scope */
+    uint8_t is_array[JSON_DEPTH_MAX / 8 + 1];
 };
 
 /* Ready for the first piece. The list outlives the scanner; max_depth is 1 to JSON_DEPTH_MAX. */

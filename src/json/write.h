@@ -27,8 +27,9 @@ struct json_writer {
  * ERR_NOMEM. */
 int json_write_string(struct buf *buf, struct span text);
 
-/* The same into a plain array: the length written, or ERR_FULL with nothing of use written. */
-int json_write_string_to(char *out, size_t cap, struct span text);
+/* The same into a plain array: 0 and its length (no NUL behind it), or ERR_FULL with nothing of use
+ * written. */
+int json_write_string_to(char *out, size_t cap, struct span text, size_t *ret_len);
 
 /* Appends to what the buffer holds. The buffer outlives the writer. */
 void json_writer_init(struct json_writer *writer, struct buf *buf);

@@ -1,0 +1,392 @@
+#include "json/scan.h"
+
+#include "base/bug.h"
+#include "base/err.h"
+#include "json/scan_inner.h"
+#include "json/skip.h"
+
+static const struct span literals[] = {SPAN_INIT("true"), SPAN_INIT("false"), SPAN_INIT("null")};
+
+enum { LITERAL_TRUE, LITERAL_FALSE, LITERAL_NULL };
+
+void json_scan_init(struct json_scan *scan, const struct json_watchlist *list, unsigned max_depth)
+{
+    bug_fatal_unless(list->count <= JSON_WATCH_MAX && max_depth >= 1 &&
+                     max_depth <= JSON_DEPTH_MAX);
+    memset(scan->seen, 0, list->count * sizeof(scan->seen[0]));
+    memset(scan->captures, 0, list->count * sizeof(scan->captures[0]));
+    memset((char *)scan + offsetof(struct json_scan, on_item), 0,
+           sizeof(*scan) - offsetof(struct json_scan, on_item));
+    scan->list = list;
+    scan->max_depth = (uint16_t)max_depth;
+    scan->state = STATE_ROOT;
+    scan->row = -1;
+    scan->capture_row = -1;
+    scan->fault_row = -1;
+}
+
+void json_scan_capture(struct json_scan *scan, int row, char *data, size_t cap)
+{
+    bug_fatal_unless(row >= 0 && (size_t)row < scan->list->count && cap <= UINT32_MAX);
+    scan->captures[row] = (struct json_capture){data, (uint32_t)cap};
+}
+
+static inline const byte *skip_space(const byte *p, const byte *end)
+{
+    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        p++;
+    return p;
+}
+
+/* p is at the quote. A name that is whole and plain is looked up where it stands. */
+static const byte *begin_name(struct json_scan *scan, const byte *p, const byte *end)
+{
+    const byte *close = json_skip_plain(p + 1, end);
+
+    scan->name_is_text = false;
+    if (close < end && *close == '"') {
+        if (scan_names_matter(scan))
+            scan_name_ended(scan, span_of((const char *)p + 1, (size_t)(close - p - 1)), close);
+        scan->state = STATE_COLON;
+        return close + 1;
+    }
+    scan->is_name = true;
+    scan->is_counted = false;
+    scan->sink = scan_names_matter(scan) ? SINK_NAME : SINK_NONE;
+    scan->name_len = 0;
+    scan->state = STATE_STRING;
+    return p + 1;
+}
+
+static void begin_string(struct json_scan *scan)
+{
+    int row = scan->row;
+
+    scan->is_name = false;
+    scan->sink = row >= 0 && scan->captures[row].cap ? SINK_CAPTURE : SINK_NONE;
+    if (scan->text_depth)
+        scan->is_counted = scan->name_is_text || scan_is_array(scan, scan->depth);
+    else
+        scan->is_counted = row >= 0 && (scan->list->rows[row].flags & JSON_COUNTED);
+    scan->state = STATE_STRING;
+}
+
+static void begin_number(struct json_scan *scan, byte c)
+{
+    scan->is_negative = c == '-';
+    scan->state = c == '-' ? STATE_MINUS : c == '0' ? STATE_ZERO : STATE_WHOLE;
+    if (scan->row >= 0) {
+        scan->seen[scan->row].is_integer = true;
+        scan->seen[scan->row].number = c == '-' ? 0 : c - '0';
+    } else if (scan->text_depth && scan_is_array(scan, scan->depth)) {
+        scan->text_numbers++;
+    }
+}
+
+static void open_container(struct json_scan *scan, const byte *p, bool is_array)
+{
+    unsigned depth = scan->depth + 1u;
+    byte bit;
+
+    if (depth > scan->max_depth) {
+        scan_fail(scan, JSON_FAULT_DEPTH, p);
+        return;
+    }
+    scan->depth = (uint16_t)depth;
+    bit = (byte)(1u << depth % 8);
+    if (is_array)
+        scan->is_array[depth / 8] |= bit;
+    else
+        scan->is_array[depth / 8] &= (byte)~bit;
+    scan_opened(scan);
+    scan->state = is_array ? STATE_FIRST_ITEM : STATE_FIRST_NAME;
+}
+
+static const byte *close_container(struct json_scan *scan, const byte *p, bool is_empty)
+{
+    scan_closing(scan, p, is_empty);
+    scan->depth--;
+    scan->state = scan->depth ? STATE_AFTER : STATE_END;
+    if (scan->depth == 0)
+        scan->root_is_empty = is_empty;
+    /* Names belong to the container that ended. */
+    scan->name_is_text = false;
+    return p + 1;
+}
+
+static enum json_type type_of(byte c)
+{
+    switch (c) {
+    case '"':
+        return JSON_STRING;
+    case '{':
+        return JSON_OBJECT;
+    case '[':
+        return JSON_ARRAY;
+    case 't':
+    case 'f':
+        return JSON_BOOL;
+    case 'n':
+        return JSON_NULL;
+    default:
+        return c == '-' || (c >= '0' && c <= '9') ? JSON_NUMBER : (enum json_type)0;
+    }
+}
+
+/* p is at a value's first byte. */
+static const byte *begin_value(struct json_scan *scan, const byte *p)
+{
+    enum json_type type = type_of(*p);
+
+    if (!type) {
+        scan_fail(scan, JSON_FAULT_SYNTAX, p);
+        return p;
+    }
+    if (scan->row >= 0) {
+        scan_value_began(scan, type, p);
+        if (scan->fault)
+            return p;
+    }
+    if (type == JSON_STRING) {
+        begin_string(scan);
+    } else if (type & (JSON_OBJECT | JSON_ARRAY)) {
+        open_container(scan, p, type == JSON_ARRAY);
+    } else if (type == JSON_NUMBER) {
+        begin_number(scan, *p);
+    } else {
+        scan->literal = *p == 't' ? LITERAL_TRUE : *p == 'f' ? LITERAL_FALSE : LITERAL_NULL;
+        scan->literal_at = 1;
+        scan->state = STATE_LITERAL;
+    }
+    return p + 1;
+}
+
+static const byte *read_literal(struct json_scan *scan, const byte *p, const byte *end)
+{
+    struct span text = literals[scan->literal];
+
+    for (; p < end && scan->literal_at < text.len; p++) {
+        if (*p != (byte)text.ptr[scan->literal_at]) {
+            scan_fail(scan, JSON_FAULT_SYNTAX, p);
+            return p;
+        }
+        scan->literal_at++;
+    }
+    if (scan->literal_at == text.len) {
+        if (scan->row >= 0) {
+            scan->seen[scan->row].is_true = scan->literal == LITERAL_TRUE;
+            scan_value_ended(scan, p);
+        }
+        scan->state = STATE_AFTER;
+    }
+    return p;
+}
+
+/* The state behind c within a number: STATE_AFTER where c is no part of it, STATE_ROOT where it
+ * cannot stand there. */
+static enum state number_next(enum state state, byte c)
+{
+    bool is_digit = c >= '0' && c <= '9';
+
+    if (state == STATE_MINUS)
+        return c == '0' ? STATE_ZERO : is_digit ? STATE_WHOLE : STATE_ROOT;
+    if (state == STATE_POINT)
+        return is_digit ? STATE_FRACTION : STATE_ROOT;
+    if (state == STATE_EXPONENT && (c == '+' || c == '-'))
+        return STATE_SIGN;
+    if (state == STATE_EXPONENT || state == STATE_SIGN)
+        return is_digit ? STATE_POWER : STATE_ROOT;
+    if (is_digit && state != STATE_ZERO)
+        return state;
+    if (is_digit)
+        return STATE_ROOT;
+    if (c == '.' && (state == STATE_ZERO || state == STATE_WHOLE))
+        return STATE_POINT;
+    if ((c == 'e' || c == 'E') && state != STATE_POWER)
+        return STATE_EXPONENT;
+    return STATE_AFTER;
+}
+
+static void add_digit(struct json_seen *seen, byte c)
+{
+    if (__builtin_mul_overflow(seen->number, 10, &seen->number) ||
+        __builtin_add_overflow(seen->number, c - '0', &seen->number))
+        seen->number = INT64_MAX;
+}
+
+static void number_ended(struct json_scan *scan, const byte *p)
+{
+    if (scan->row >= 0) {
+        struct json_seen *seen = &scan->seen[scan->row];
+
+        if (scan->is_negative)
+            seen->number = -seen->number;
+        scan_value_ended(scan, p);
+    }
+    scan->state = STATE_AFTER;
+}
+
+static const byte *read_number(struct json_scan *scan, const byte *p, const byte *end)
+{
+    for (; p < end; p++) {
+        enum state next = number_next((enum state)scan->state, *p);
+
+        if (next == STATE_ROOT) {
+            scan_fail(scan, JSON_FAULT_SYNTAX, p);
+            return p;
+        }
+        if (next == STATE_AFTER) {
+            number_ended(scan, p);
+            return p;
+        }
+        if (scan->row >= 0 && next == STATE_WHOLE)
+            add_digit(&scan->seen[scan->row], *p);
+        else if (scan->row >= 0 && next != STATE_ZERO)
+            scan->seen[scan->row].is_integer = false;
+        scan->state = (uint8_t)next;
+    }
+    return p;
+}
+
+/* Behind a value: a comma, or the end of its container. */
+static const byte *read_after(struct json_scan *scan, const byte *p)
+{
+    bool is_array = scan_is_array(scan, scan->depth);
+
+    if (*p == ',') {
+        scan->state = is_array ? STATE_VALUE : STATE_NAME;
+        return p + 1;
+    }
+    if (*p == (is_array ? ']' : '}'))
+        return close_container(scan, p, false);
+    scan_fail(scan, JSON_FAULT_SYNTAX, p);
+    return p;
+}
+
+static const byte *read_root(struct json_scan *scan, const byte *p)
+{
+    if (*p == '{') {
+        scan->root_start = scan_offset(scan, p) + 1;
+        open_container(scan, p, false);
+        return p + 1;
+    }
+    scan_fail(scan, type_of(*p) ? JSON_FAULT_NOT_OBJECT : JSON_FAULT_SYNTAX, p);
+    return p;
+}
+
+/* One token between strings, numbers and literals; p is at its first byte. */
+static const byte *read_token(struct json_scan *scan, const byte *p, const byte *end)
+{
+    switch ((enum state)scan->state) {
+    case STATE_ROOT:
+        return read_root(scan, p);
+    case STATE_FIRST_ITEM:
+        return *p == ']' ? close_container(scan, p, true) : begin_value(scan, p);
+    case STATE_VALUE:
+        return begin_value(scan, p);
+    case STATE_FIRST_NAME:
+        if (*p == '}')
+            return close_container(scan, p, true);
+        __attribute__((fallthrough));
+    case STATE_NAME:
+        if (*p == '"')
+            return begin_name(scan, p, end);
+        break;
+    case STATE_COLON:
+        if (*p == ':') {
+            scan->state = STATE_VALUE;
+            return p + 1;
+        }
+        break;
+    case STATE_AFTER:
+        return read_after(scan, p);
+    case STATE_END:
+        scan_fail(scan, JSON_FAULT_TRAILING, p);
+        return p;
+    case STATE_STRING:
+    case STATE_ESCAPE:
+    case STATE_UNICODE:
+    case STATE_MINUS:
+    case STATE_ZERO:
+    case STATE_WHOLE:
+    case STATE_POINT:
+    case STATE_FRACTION:
+    case STATE_EXPONENT:
+    case STATE_SIGN:
+    case STATE_POWER:
+    case STATE_LITERAL:
+        break; /* not reached: these are read whole by their own functions */
+    }
+    scan_fail(scan, JSON_FAULT_SYNTAX, p);
+    return p;
+}
+
+static const byte *read_some(struct json_scan *scan, const byte *p, const byte *end)
+{
+    enum state state = (enum state)scan->state;
+
+    if (state == STATE_STRING)
+        return scan_string(scan, p, end);
+    if (state == STATE_ESCAPE)
+        return scan_escape(scan, p);
+    if (state == STATE_UNICODE)
+        return scan_unicode(scan, p, end);
+    if (state >= STATE_MINUS && state <= STATE_POWER)
+        return read_number(scan, p, end);
+    if (state == STATE_LITERAL)
+        return read_literal(scan, p, end);
+    p = skip_space(p, end);
+    return p < end ? read_token(scan, p, end) : p;
+}
+
+int json_scan_feed(struct json_scan *scan, struct span piece)
+{
+    const byte *p = (const byte *)piece.ptr, *end = p + piece.len;
+
+    if (scan->fault)
+        return ERR_SYNTAX;
+    if (piece.len == 0)
+        return 0;
+    scan->origin = p;
+    scan->capture_from = p;
+    while (p < end && !scan->fault)
+        p = read_some(scan, p, end);
+    if (scan->fault)
+        return ERR_SYNTAX;
+    if (scan->capture_row >= 0)
+        scan_capture_upto(scan, end);
+    scan->base += piece.len;
+    return 0;
+}
+
+int json_scan_finish(struct json_scan *scan)
+{
+    if (scan->fault)
+        return ERR_SYNTAX;
+    if (scan->state == STATE_END)
+        return 0;
+    scan->fault = scan->state == STATE_ROOT ? JSON_FAULT_EMPTY : JSON_FAULT_CUT;
+    scan->fault_at = scan->base;
+    return ERR_SYNTAX;
+}
+
+const char *json_type_text(enum json_type type)
+{
+    switch (type) {
+    case JSON_NULL:
+        return "null";
+    case JSON_BOOL:
+        return "a boolean";
+    case JSON_NUMBER:
+        return "a number";
+    case JSON_STRING:
+        return "a string";
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_ANY:
+        return "any value";
+    }
+    return "a value";
+}

@@ -1,0 +1,166 @@
+#include "json/scan_inner.h"
+
+#include "json/skip.h"
+
+static const struct json_watch *row_of(const struct json_scan *scan, int row)
+{
+    return &scan->list->rows[row];
+}
+
+void scan_capture(struct json_scan *scan, int row, const void *bytes, size_t len)
+{
+    struct json_capture *capture = &scan->captures[row];
+    struct json_seen *seen = &scan->seen[row];
+    size_t room = capture->cap - seen->text_len;
+
+    if (seen->is_cut || len == 0)
+        return;
+    memcpy(capture->data + seen->text_len, bytes, len < room ? len : room);
+    if (len <= room) {
+        seen->text_len += (uint32_t)len;
+        return;
+    }
+    seen->is_cut = true;
+    seen->text_len = (uint32_t)utf8_whole(capture->data, capture->cap);
+}
+
+void scan_capture_upto(struct json_scan *scan, const byte *p)
+{
+    scan_capture(scan, scan->capture_row, scan->capture_from, (size_t)(p - scan->capture_from));
+    scan->capture_from = p;
+}
+
+static int find_row(const struct json_scan *scan, struct span name)
+{
+    const struct json_watchlist *list = scan->list;
+    int scope = scan_scope(scan, scan->depth);
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct json_watch *row = &list->rows[i];
+
+        if (row->name.len == name.len && row->parent == scope && name.len &&
+            memcmp(row->name.ptr, name.ptr, name.len) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static bool is_text_name(const struct json_watchlist *list, struct span name)
+{
+    for (size_t i = 0; i < list->text_name_count; i++) {
+        if (span_is_equal(list->text_names[i], name))
+            return true;
+    }
+    return false;
+}
+
+void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
+{
+    if (scan->text_depth)
+        scan->name_is_text = is_text_name(scan->list, name);
+    if (scan->depth >= JSON_SCOPE_MAX - 1 || scan->scope[scan->depth] == SCOPE_NONE)
+        return;
+    scan->row = (int8_t)find_row(scan, name);
+    if (scan->row >= 0 && scan->seen[scan->row].type &&
+        (row_of(scan, scan->row)->flags & JSON_UNIQUE)) {
+        scan->fault_row = scan->row;
+        scan_fail(scan, JSON_FAULT_DUPLICATE, p);
+    }
+}
+
+void scan_value_began(struct json_scan *scan, enum json_type type, const byte *p)
+{
+    int row = scan->row;
+    struct json_seen *seen = &scan->seen[row];
+
+    if (!(row_of(scan, row)->types & type)) {
+        scan->fault_row = row;
+        scan->fault_type = type;
+        scan_fail(scan, JSON_FAULT_TYPE, p);
+        return;
+    }
+    *seen = (struct json_seen){
+        .start = scan_offset(scan, p), .type = (uint8_t)type, .is_twice = seen->type != 0};
+    if (scan->captures[row].cap && type != JSON_STRING && scan->capture_row < 0) {
+        scan->capture_row = (int8_t)row;
+        scan->capture_from = p;
+        scan->capture_depth = type & (JSON_OBJECT | JSON_ARRAY) ? (uint16_t)(scan->depth + 1) : 0;
+    }
+}
+
+void scan_value_ended(struct json_scan *scan, const byte *p)
+{
+    struct json_seen *seen = &scan->seen[scan->row];
+
+    seen->end = scan_offset(scan, p);
+    seen->is_whole = true;
+    if (scan->capture_row == scan->row) {
+        scan_capture_upto(scan, p);
+        scan->capture_row = -1;
+    }
+    scan->row = -1;
+}
+
+void scan_opened(struct json_scan *scan)
+{
+    unsigned depth = scan->depth;
+    int scope = scan->row;
+
+    if (scope < 0) {
+        /* An item of a watched array stands for the array: its members are the rows' below it. */
+        scope = depth == 1                       ? SCOPE_ROOT
+                : scan_is_array(scan, depth - 1) ? scan_scope(scan, depth - 1)
+                                                 : SCOPE_NONE;
+    } else if ((row_of(scan, scope)->flags & JSON_COUNTED) && !scan->text_depth) {
+        scan->text_depth = (uint16_t)depth;
+    }
+    if (depth < JSON_SCOPE_MAX)
+        scan->scope[depth] = (int8_t)scope;
+    scan->row = -1;
+}
+
+static bool is_below(const struct json_scan *scan, int row, int ancestor)
+{
+    while (row >= 0) {
+        row = row_of(scan, row)->parent;
+        if (row == ancestor)
+            return true;
+    }
+    return false;
+}
+
+/* An object of a watched array has ended: it is told, and its rows are free for the next. */
+static void item_ended(struct json_scan *scan, int row)
+{
+    if (!(row_of(scan, row)->flags & JSON_PER_ITEM))
+        return;
+    if (scan->on_item)
+        scan->on_item(scan->context, row);
+    for (size_t i = 0; i < scan->list->count; i++) {
+        if (is_below(scan, (int)i, row))
+            scan->seen[i] = (struct json_seen){0};
+    }
+}
+
+void scan_closing(struct json_scan *scan, const byte *p, bool is_empty)
+{
+    unsigned depth = scan->depth;
+    int scope = scan_scope(scan, depth);
+
+    if (scan->capture_row >= 0 && scan->capture_depth == depth) {
+        scan_capture_upto(scan, p + 1);
+        scan->capture_row = -1;
+    }
+    if (scan->text_depth == depth)
+        scan->text_depth = 0;
+    if (scope < 0)
+        return;
+    if (scan_is_array(scan, depth - 1) && scan_scope(scan, depth - 1) == scope) {
+        if (!scan_is_array(scan, depth))
+            item_ended(scan, scope);
+        return;
+    }
+    scan->seen[scope].end = scan_offset(scan, p) + 1;
+    scan->seen[scope].is_whole = true;
+    scan->seen[scope].is_empty = is_empty;
+}
