@@ -6,6 +6,7 @@
 #ifdef BW_FAULTS
 #include <stdatomic.h>
 
+/* One for the process, since any allocation of any thread may be the one that fails. */
 static atomic_long countdown = -1;
 
 void mem_fail_after(long after)

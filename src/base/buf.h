@@ -31,6 +31,7 @@ void buf_clear(struct buf *buf);
 /* Room for `more` further bytes: 0, ERR_FULL or ERR_NOMEM. */
 int buf_reserve(struct buf *buf, size_t more);
 
+/* Each appends all of it, or nothing: 0, ERR_FULL or ERR_NOMEM. */
 int buf_append(struct buf *buf, const void *data, size_t len);
 int buf_append_span(struct buf *buf, struct span text);
 int buf_append_byte(struct buf *buf, char c);

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/rand.h"
 
 /* Made once and never changed: the same names must hash alike on every thread. */
 static unsigned char hash_key[crypto_shorthash_KEYBYTES];
@@ -12,7 +13,7 @@ static pthread_once_t hash_key_once = PTHREAD_ONCE_INIT;
 
 static void make_hash_key(void)
 {
-    randombytes_buf(hash_key, sizeof(hash_key));
+    rand_fill_secure(hash_key, sizeof(hash_key));
 }
 
 uint64_t map_hash(struct span key)
