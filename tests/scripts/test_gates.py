@@ -96,7 +96,10 @@ class Layers(Gate):
 
     def test_a_pure_folder_may_use_such_words(self):
         self.assert_passes(
-            {"src/choice/c.c": '/* time(0) */\nint f(struct o *o)\n{\n    return o->read(o) + say("time(0)") + time;\n}\n'}
+            {
+                "src/choice/c.c": '/* time(0) */\nint f(struct o *o)\n{\n    return o->read(o) + say("time(0)") + time;\n}\n',
+                "src/choice/own.c": "static int read(int x)\n{\n    return x;\n}\nint g(int x)\n{\n    return read(x);\n}\n",
+            }
         )
 
 
@@ -166,9 +169,9 @@ class Style(Gate):
 
     def test_headers_say_what_they_are(self):
         self.assert_refuses(
-            {"src/base/x.h": "#ifndef X_H\n#define X_H\n\nint x_find(int id);\n\n#endif\n"},
+            {"src/base/x.h": "#ifndef X_H\n#define X_H\n\nint x_open(int id);\n\nbool x_is_open(int id);\n\n#endif\n"},
             "a header opens with a paragraph",
-            "x.h:4: a prototype without its contract",
+            "x.h:4: a prototype that can fail",
         )
 
     def test_a_struct_is_spelled_out(self):
