@@ -1,0 +1,84 @@
+/* Documents with bounded memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "json/tree.h"
+
+enum { LARGE = 100000 };
+
+/* ["xxxx…"], or LARGE numbers. */
+static char *large_array(size_t *ret_len)
+{
+    char *text = malloc(2 * LARGE + 1);
+
+    assert_non_null(text);
+    text[0] = '[';
+    for (size_t i = 0; i < LARGE; i++) {
+        text[1 + 2 * i] = '1';
+        text[2 + 2 * i] = i + 1 < LARGE ? ',' : ']';
+    }
+    *ret_len = 2 * LARGE + 1;
+    return text;
+}
+
+static void test_small_documents_ask_the_heap_for_nothing(void **state)
+{
+    struct json_tree tree;
+
+    assert_int_equal(json_tree_read(&tree, SPAN("{\"a\":{\"b\":\"text\",\"c\":1}}"), 0), 0);
+    assert_int_equal(tree.held, 0);
+    yyjson_val *a = yyjson_obj_get(yyjson_doc_get_root(tree.doc), "a");
+    assert_true(span_is_equal(json_tree_string(a, "b"), SPAN("text")));
+    assert_null(json_tree_string(a, "c").ptr);
+    assert_null(json_tree_string(a, "d").ptr);
+    assert_null(json_tree_string(NULL, "d").ptr);
+    json_tree_fini(&tree);
+    assert_null(tree.doc);
+}
+
+static void test_large_documents_are_capped(void **state)
+{
+    struct json_tree tree;
+    size_t len;
+    char *text = large_array(&len);
+
+    assert_int_equal(json_tree_read(&tree, span_of(text, len), 64 << 20), 0);
+    assert_true(tree.held > LARGE);
+    assert_int_equal(yyjson_arr_size(yyjson_doc_get_root(tree.doc)), LARGE);
+    json_tree_fini(&tree);
+    assert_int_equal(tree.held, 0);
+
+    assert_int_equal(json_tree_read(&tree, span_of(text, len), 1 << 20), ERR_FULL);
+    assert_null(tree.doc);
+    assert_int_equal(tree.held, 0);
+    json_tree_fini(&tree);
+    free(text);
+}
+
+static void test_what_is_not_json(void **state)
+{
+    struct json_tree tree;
+
+    assert_int_equal(json_tree_read(&tree, SPAN("{\"a\":"), 0), ERR_SYNTAX);
+    json_tree_fini(&tree);
+    assert_int_equal(json_tree_read(&tree, span_of(NULL, 0), 0), ERR_SYNTAX);
+    json_tree_fini(&tree);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_small_documents_ask_the_heap_for_nothing),
+        cmocka_unit_test(test_large_documents_are_capped),
+        cmocka_unit_test(test_what_is_not_json),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
