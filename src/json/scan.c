@@ -38,6 +38,17 @@ static inline const byte *skip_space(const byte *p, const byte *end)
     return p;
 }
 
+/* A name was read; where its colon follows at once, as it mostly does, a value must come next. */
+static const byte *name_ended(struct json_scan *scan, const byte *p, const byte *end)
+{
+    if (p < end && *p == ':') {
+        scan->state = STATE_VALUE;
+        return p + 1;
+    }
+    scan->state = STATE_COLON;
+    return p;
+}
+
 /* p is at the quote. A name that is whole and plain is looked up where it stands. */
 static const byte *begin_name(struct json_scan *scan, const byte *p, const byte *end)
 {
@@ -47,8 +58,7 @@ static const byte *begin_name(struct json_scan *scan, const byte *p, const byte 
     if (close < end && *close == '"') {
         if (scan_names_matter(scan))
             scan_name_ended(scan, span_of((const char *)p + 1, (size_t)(close - p - 1)), close);
-        scan->state = STATE_COLON;
-        return close + 1;
+        return name_ended(scan, close + 1, end);
     }
     scan->is_name = true;
     scan->is_counted = false;
@@ -134,7 +144,7 @@ static enum json_type type_of(byte c)
 }
 
 /* p is at a value's first byte. */
-static const byte *begin_value(struct json_scan *scan, const byte *p)
+static const byte *begin_value(struct json_scan *scan, const byte *p, const byte *end)
 {
     enum json_type type = type_of(*p);
 
@@ -149,7 +159,9 @@ static const byte *begin_value(struct json_scan *scan, const byte *p)
     }
     if (type == JSON_STRING) {
         begin_string(scan);
-    } else if (type & (JSON_OBJECT | JSON_ARRAY)) {
+        return scan_string(scan, p + 1, end);
+    }
+    if (type & (JSON_OBJECT | JSON_ARRAY)) {
         open_container(scan, p, type == JSON_ARRAY);
     } else if (type == JSON_NUMBER) {
         begin_number(scan, *p);
@@ -281,9 +293,9 @@ static const byte *read_token(struct json_scan *scan, const byte *p, const byte 
     case STATE_ROOT:
         return read_root(scan, p);
     case STATE_FIRST_ITEM:
-        return *p == ']' ? close_container(scan, p, true) : begin_value(scan, p);
+        return *p == ']' ? close_container(scan, p, true) : begin_value(scan, p, end);
     case STATE_VALUE:
-        return begin_value(scan, p);
+        return begin_value(scan, p, end);
     case STATE_FIRST_NAME:
         if (*p == '}')
             return close_container(scan, p, true);
@@ -321,7 +333,7 @@ static const byte *read_token(struct json_scan *scan, const byte *p, const byte 
     return p;
 }
 
-static const byte *read_some(struct json_scan *scan, const byte *p, const byte *end)
+static const byte *read_part(struct json_scan *scan, const byte *p, const byte *end)
 {
     enum state state = (enum state)scan->state;
 
@@ -331,10 +343,15 @@ static const byte *read_some(struct json_scan *scan, const byte *p, const byte *
         return scan_escape(scan, p);
     if (state == STATE_UNICODE)
         return scan_unicode(scan, p, end);
-    if (state >= STATE_MINUS && state <= STATE_POWER)
-        return read_number(scan, p, end);
     if (state == STATE_LITERAL)
         return read_literal(scan, p, end);
+    return read_number(scan, p, end);
+}
+
+static inline const byte *read_some(struct json_scan *scan, const byte *p, const byte *end)
+{
+    if (scan->state > STATE_END)
+        return read_part(scan, p, end);
     p = skip_space(p, end);
     return p < end ? read_token(scan, p, end) : p;
 }

@@ -17,6 +17,7 @@ enum state {
     STATE_NAME,       /* a name must come */
     STATE_COLON,
     STATE_AFTER, /* behind a value: a comma or the end of the container */
+    STATE_END,   /* behind the root object; up to here tokens, from here on parts of one */
     STATE_STRING,
     STATE_ESCAPE,  /* behind a backslash */
     STATE_UNICODE, /* in the four digits behind it */
@@ -29,7 +30,6 @@ enum state {
     STATE_SIGN,     /* the exponent's sign */
     STATE_POWER,    /* the exponent's digits */
     STATE_LITERAL,
-    STATE_END, /* behind the root object */
 };
 
 /* Whose members stand at a depth, where it is no row. */
