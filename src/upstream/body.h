@@ -1,0 +1,94 @@
+/*
+ * A request's body, whole and in memory, in blocks; and readers that walk over it with edits
+ * applied, as an attempt sends it. The body is counted, so that attempts, hedges and shadows share
+ * it. What all bodies of the process may hold is one budget, of which each worker leases a part.
+ * One thread (its worker's), but for the budget.
+ */
+#ifndef UPSTREAM_BODY_H
+#define UPSTREAM_BODY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/span.h"
+
+enum { BODY_BLOCK_BYTES = 16384, BODY_LEASE_BYTES = 1 << 20 };
+
+/* What the bodies of all workers hold together. */
+struct body_budget {
+    struct {
+        /* Leased bytes: relaxed, for it guards nothing but itself. */
+        atomic_uint_least64_t leased;
+        atomic_uint_least64_t max; /* changed by a reload */
+    } shared;
+};
+
+/* A worker's part of it. */
+struct body_lease {
+    struct body_budget *budget;
+    uint64_t leased;
+    uint64_t used;
+};
+
+struct body_block {
+    struct body_block *next;
+    size_t len, cap;
+    char data[];
+};
+
+struct body {
+    struct body_lease *lease;
+    struct body_block *first, *last;
+    uint64_t len;
+    uint64_t held; /* bytes counted against the lease */
+    unsigned refs;
+};
+
+void body_budget_init(struct body_budget *budget, uint64_t max_bytes);
+void body_lease_init(struct body_lease *lease, struct body_budget *budget);
+/* Gives everything back; no body of the lease may be left. */
+void body_lease_fini(struct body_lease *lease);
+
+/* An empty body; NULL without memory. expected: its length if known, else 0. */
+struct body *body_new(struct body_lease *lease, uint64_t expected);
+struct body *body_ref(struct body *body);
+void body_unref(struct body **body);
+
+/* 0, ERR_FULL (the budget) or ERR_NOMEM. */
+int body_append(struct body *body, struct span data);
+
+/* Replaces `remove` bytes at `offset` by `insert`. */
+struct body_edit {
+    uint64_t offset;
+    uint64_t remove;
+    struct span insert; /* borrowed */
+};
+
+/* Walks over a body; edits stand by rising offset and do not overlap. Borrows all of it. */
+struct body_reader {
+    const struct body *body;
+    const struct body_edit *edits;
+    size_t edit_count;
+    const struct body_block *block;
+    size_t block_at;   /* in block */
+    uint64_t offset;   /* in the body */
+    size_t edit;       /* the next */
+    bool is_at_insert; /* its insertion is due */
+};
+
+void body_reader_init(struct body_reader *reader, const struct body *body,
+                      const struct body_edit *edits, size_t edit_count);
+
+/* Up to max pieces and about window bytes: how many pieces were written; 0 at the end. */
+int body_reader_next(struct body_reader *reader, struct iovec *ret_iov, int max, size_t window);
+
+bool body_reader_is_done(const struct body_reader *reader);
+
+/* Bytes of a body after the edits. */
+uint64_t body_edited_length(const struct body *body, const struct body_edit *edits,
+                            size_t edit_count);
+
+#endif

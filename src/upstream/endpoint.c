@@ -1,0 +1,203 @@
+#include "upstream/endpoint.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+struct endpoint {
+    struct endpoint_health health;
+    struct tls_context *tls; /* NULL: plain */
+    struct buf text;         /* url, then what makes it the same again: see identity() */
+    struct span url, authority, path, host, unix_path;
+    uint16_t port;
+    struct {
+        atomic_uint refs; /* acquire-release on the last drop */
+        atomic_uint
+            usage; /* enum endpoint_usage; relaxed: a late reader asks once more than needed */
+    } shared;
+};
+
+/* Everything that decides where connections go and whom they trust. */
+static int identity(const struct conf_provider *provider, struct buf *text)
+{
+    const struct conf_upstream_tls *tls = &provider->tls;
+
+    return buf_printf(text, "%.*s %.*s %.*s %.*s %d", SPAN_ARG(provider->base_url.text),
+                      SPAN_ARG(tls->ca), SPAN_ARG(tls->client.certificate),
+                      SPAN_ARG(tls->client.private_key), tls->verify);
+}
+
+static const char *path_or_null(struct span path)
+{
+    return path.len ? path.ptr : NULL;
+}
+
+static int make_tls(struct endpoint *endpoint, const struct conf_provider *provider,
+                    char *ret_error)
+{
+    struct tls_client_options options = {
+        .ca_path = path_or_null(provider->tls.ca),
+        .certificate_path = path_or_null(provider->tls.client.certificate),
+        .private_key_path = path_or_null(provider->tls.client.private_key),
+        .is_unverified = !provider->tls.verify,
+    };
+
+    if (!provider->base_url.is_tls)
+        return 0;
+    return tls_client_context_new(&options, ret_error, &endpoint->tls);
+}
+
+/* Copies a span of the configuration behind the identity in text; the buffer was reserved. */
+static struct span keep(struct endpoint *endpoint, struct span from)
+{
+    size_t at = endpoint->text.len;
+
+    buf_append_span(&endpoint->text, from);
+    return span_of(endpoint->text.data + at, from.len);
+}
+
+static int copy_url(struct endpoint *endpoint, const struct conf_url *url)
+{
+    int err = buf_reserve(&endpoint->text, url->text.len + url->authority.len + url->path.len +
+                                               url->host.len + url->unix_path.len);
+
+    if (err)
+        return err;
+    endpoint->url = keep(endpoint, url->text);
+    endpoint->authority = keep(endpoint, url->authority);
+    endpoint->path = keep(endpoint, url->path);
+    endpoint->host = keep(endpoint, url->host);
+    endpoint->unix_path = keep(endpoint, url->unix_path);
+    endpoint->port = url->port;
+    return 0;
+}
+
+int endpoint_new(const struct conf_provider *provider, char *ret_error,
+                 struct endpoint **ret_endpoint)
+{
+    struct endpoint *endpoint = mem_zalloc(1, sizeof(*endpoint));
+    int err;
+
+    ret_error[0] = '\0';
+    if (!endpoint)
+        return ERR_NOMEM;
+    atomic_init(&endpoint->shared.refs, 1);
+    endpoint_health_init(&endpoint->health);
+    buf_init(&endpoint->text, 65536);
+    err = identity(provider, &endpoint->text);
+    if (!err)
+        err = buf_append_byte(&endpoint->text, '\0');
+    if (!err)
+        err = copy_url(endpoint, &provider->base_url);
+    if (!err)
+        err = make_tls(endpoint, provider, ret_error);
+    if (err) {
+        endpoint_unref(&endpoint);
+        return err;
+    }
+    *ret_endpoint = endpoint;
+    return 0;
+}
+
+struct endpoint *endpoint_ref(struct endpoint *endpoint)
+{
+    atomic_fetch_add_explicit(&endpoint->shared.refs, 1, memory_order_relaxed);
+    return endpoint;
+}
+
+struct endpoint_tally *endpoint_tally_new(struct endpoint *endpoint)
+{
+    struct endpoint_tally *tally = mem_zalloc(1, sizeof(*tally));
+
+    if (tally)
+        endpoint_health_join(&endpoint->health, tally);
+    return tally;
+}
+
+static void free_tallies(struct endpoint *endpoint)
+{
+    struct endpoint_tally *tally =
+        atomic_load_explicit(&endpoint->health.tallies, memory_order_relaxed);
+
+    while (tally) {
+        struct endpoint_tally *next = tally->next;
+
+        mem_free(tally);
+        tally = next;
+    }
+}
+
+void endpoint_unref(struct endpoint **endpoint)
+{
+    struct endpoint *e = *endpoint;
+
+    *endpoint = NULL;
+    if (!e || atomic_fetch_sub_explicit(&e->shared.refs, 1, memory_order_acq_rel) != 1)
+        return;
+    tls_context_unref(&e->tls);
+    free_tallies(e);
+    buf_fini(&e->text);
+    mem_free(e);
+}
+
+bool endpoint_is_same(const struct endpoint *endpoint, const struct conf_provider *provider)
+{
+    struct buf text;
+    bool is_same;
+
+    buf_init(&text, 65536);
+    is_same = identity(provider, &text) == 0 &&
+              span_is_equal(buf_span(&text), span_from_text(endpoint->text.data));
+    buf_fini(&text);
+    return is_same;
+}
+
+struct endpoint_health *endpoint_health_of(struct endpoint *endpoint)
+{
+    return &endpoint->health;
+}
+
+struct span endpoint_authority(const struct endpoint *endpoint)
+{
+    return endpoint->authority;
+}
+
+struct span endpoint_path(const struct endpoint *endpoint)
+{
+    return endpoint->path;
+}
+
+struct span endpoint_url(const struct endpoint *endpoint)
+{
+    return endpoint->url;
+}
+
+enum endpoint_usage endpoint_usage(const struct endpoint *endpoint)
+{
+    return (enum endpoint_usage)atomic_load_explicit(&endpoint->shared.usage, memory_order_relaxed);
+}
+
+void endpoint_set_usage(struct endpoint *endpoint, enum endpoint_usage usage)
+{
+    atomic_store_explicit(&endpoint->shared.usage, usage, memory_order_relaxed);
+}
+
+struct tls_context *endpoint_tls(const struct endpoint *endpoint)
+{
+    return endpoint->tls;
+}
+
+struct span endpoint_host(const struct endpoint *endpoint)
+{
+    return endpoint->host;
+}
+
+struct span endpoint_unix_path(const struct endpoint *endpoint)
+{
+    return endpoint->unix_path;
+}
+
+uint16_t endpoint_port(const struct endpoint *endpoint)
+{
+    return endpoint->port;
+}

@@ -1,0 +1,121 @@
+/*
+ * An endpoint: one base URL of a provider. The shared part (struct endpoint) stands in the
+ * registry, outlives configurations, is counted and read by all workers; its health is a few
+ * atomics. Each loop has a part of its own (struct endpoint_pool): the addresses of the name and
+ * the connections, kept and under way. Connections belong to the endpoint and its TLS identity,
+ * never to a key.
+ */
+#ifndef UPSTREAM_ENDPOINT_H
+#define UPSTREAM_ENDPOINT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "conf/config.h"
+#include "http/client.h"
+#include "io/loop.h"
+#include "io/resolve.h"
+#include "keypool/endpoint_health.h"
+
+struct dial;
+struct endpoint;
+struct endpoint_pool;
+
+/* May usage be asked for? Learnt from an upstream's refusal; shared by all workers. */
+enum endpoint_usage { ENDPOINT_USAGE_UNTRIED, ENDPOINT_USAGE_TAKEN, ENDPOINT_USAGE_REFUSED };
+
+/* Copies what it needs of the configuration. ret_error (TLS_ERROR_BYTES) says what is wrong with
+ * its TLS files. 0, ERR_TLS, ERR_SYNTAX or ERR_NOMEM. */
+int endpoint_new(const struct conf_provider *provider, char *ret_error,
+                 struct endpoint **ret_endpoint);
+struct endpoint *endpoint_ref(struct endpoint *endpoint);
+void endpoint_unref(struct endpoint **endpoint);
+
+/* True where the configuration still means this endpoint: the same URL and TLS settings. */
+bool endpoint_is_same(const struct endpoint *endpoint, const struct conf_provider *provider);
+
+struct endpoint_health *endpoint_health_of(struct endpoint *endpoint);
+/* A tally of the calling loop's successes, which the endpoint keeps and frees. NULL without memory.
+ */
+struct endpoint_tally *endpoint_tally_new(struct endpoint *endpoint);
+
+struct span endpoint_authority(const struct endpoint *endpoint); /* for the Host field */
+struct span endpoint_path(const struct endpoint *endpoint);      /* "" or "/v1" */
+struct span endpoint_url(const struct endpoint *endpoint);
+struct span endpoint_host(const struct endpoint *endpoint);
+struct span endpoint_unix_path(const struct endpoint *endpoint); /* empty: TCP */
+uint16_t endpoint_port(const struct endpoint *endpoint);
+struct tls_context *endpoint_tls(const struct endpoint *endpoint); /* NULL: plain */
+enum endpoint_usage endpoint_usage(const struct endpoint *endpoint);
+void endpoint_set_usage(struct endpoint *endpoint, enum endpoint_usage usage);
+
+struct uplink;
+
+/* What the user of a connection is told; see struct http_client_ops. After on_fail the connection
+ * is gone. */
+struct uplink_ops {
+    void (*on_head)(void *user, const struct http_head *head);
+    void (*on_data)(void *user, char *data, size_t len, bool is_last);
+    void (*on_room)(void *user);
+    void (*on_fail)(void *user, int err);
+    void (*on_timer)(void *user);
+};
+
+/* One connection to the endpoint. Lent to one user at a time. */
+struct uplink {
+    struct http_client http;
+    struct loop_timer
+        timer; /* the user's; kept with the connection so that setting it stays O(1) */
+    const struct uplink_ops *ops;
+    void *user;    /* NULL: nobody's */
+    bool is_fresh; /* no request was answered on it yet */
+    /* The pool's own: */
+    struct endpoint_pool *pool;
+    struct dial *dial; /* NULL once connected */
+    struct list link;  /* in the pool's idle list, or its dial's */
+    struct loop_task end;
+    uint64_t idle_since_us;
+};
+
+/* Told to whoever asked for a connection. Embedded in the asker. */
+struct uplink_asker {
+    struct list link;
+    /* Yours: set user and ops, begin a request on it. */
+    void (*on_uplink)(struct uplink_asker *asker, struct uplink *uplink);
+    /* None can be had: ERR_TIMEOUT, ERR_REFUSED and its kin, ERR_TLS, ERR_RESOLVE, ERR_NOMEM. */
+    void (*on_no_uplink)(struct uplink_asker *asker, int err);
+};
+
+/* This loop's part. `resolver` is shared; head_scratch is the loop's. NULL without memory. */
+struct endpoint_pool *endpoint_pool_new(struct endpoint *endpoint, struct loop *loop,
+                                        struct resolver *resolver, struct http_head *head_scratch);
+
+/* Every user must have ended. Closes all connections. */
+void endpoint_pool_free(struct endpoint_pool **pool);
+
+/* The bounds of the configuration in force; 0 idle keeps none. */
+void endpoint_pool_set_bounds(struct endpoint_pool *pool, const struct conf_connections *bounds,
+                              uint64_t connect_us);
+
+struct endpoint *endpoint_pool_endpoint(struct endpoint_pool *pool);
+struct endpoint_tally *endpoint_pool_tally(struct endpoint_pool *pool);
+
+/* A kept connection, at once; NULL where there is none. */
+struct uplink *endpoint_pool_take_idle(struct endpoint_pool *pool);
+
+/* Asks for a connection: the asker is told later, first come first served; never before this
+ * returns. False where `max` connections stand: it waits for one all the same. */
+bool endpoint_pool_ask(struct endpoint_pool *pool, struct uplink_asker *asker);
+
+/* Takes the question back. */
+void endpoint_pool_unask(struct endpoint_pool *pool, struct uplink_asker *asker);
+
+/* The user is done with it, or it failed: kept if it is reusable, else closed. */
+void endpoint_pool_give(struct uplink *uplink);
+
+/* Connections that stand or are being made. */
+size_t endpoint_pool_count(const struct endpoint_pool *pool);
+
+#endif
