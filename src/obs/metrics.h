@@ -66,6 +66,10 @@ enum {
     METRICS_MAX_BUCKETS = 24,
 };
 
+/* The label value of what has no name of its own: a model that the configuration does not name, a
+ * provider where none was reached. */
+#define METRICS_OTHER SPAN("other")
+
 /* The bounds of a kind of histogram, and where to start looking for a value of so many bits. */
 struct metrics_bounds {
     uint32_t count;

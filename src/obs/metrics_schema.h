@@ -11,6 +11,8 @@
 #include "base/map.h"
 #include "obs/metrics.h"
 
+#define METRICS_PREFIX "bellwether_"
+
 enum { METRICS_MAX_LABELS = 3, METRICS_MAX_LABEL_NAMES = 12 };
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM_MS, METRIC_HISTOGRAM_US };
@@ -37,6 +39,15 @@ extern const struct metric_set_row metric_set_rows[METRIC_SET_NONE];
 
 /* The bounds of a histogram's type; NULL for the others. */
 const struct metrics_bounds *metric_bounds(enum metric_type type);
+
+/* "counter", "gauge" or "histogram". */
+const char *metric_type_text(enum metric_type type);
+
+/* A value of a set, in lower case. */
+void metric_put_lower(struct buf *text, const char *name);
+
+/* Microseconds in the unit that the type is printed in: exact, without zeros at the end. */
+void metric_put_time(struct buf *text, enum metric_type type, uint64_t us);
 
 /* Cells that a series takes. */
 uint32_t metric_width(enum metric metric);

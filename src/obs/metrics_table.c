@@ -1,4 +1,6 @@
 /* The rows of tables/metrics.def as constants. */
+#include "base/buf.h"
+#include "obs/line.h"
 #include "obs/metrics_schema.h"
 
 const struct metric_row metric_rows[METRIC_COUNT] = {
@@ -85,4 +87,38 @@ uint32_t metric_width(enum metric metric)
     if (bounds)
         return bounds->count + 2; /* one above all bounds, and the sum */
     return row->set == METRIC_SET_NONE ? 1 : metric_set_rows[row->set].count;
+}
+
+const char *metric_type_text(enum metric_type type)
+{
+    switch (type) {
+    case METRIC_COUNTER:
+        return "counter";
+    case METRIC_GAUGE:
+        return "gauge";
+    case METRIC_HISTOGRAM_MS:
+    case METRIC_HISTOGRAM_US:
+        return "histogram";
+    }
+    return "untyped";
+}
+
+void metric_put_lower(struct buf *text, const char *name)
+{
+    for (; *name; name++)
+        buf_append_byte(text, *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name);
+}
+
+void metric_put_time(struct buf *text, enum metric_type type, uint64_t us)
+{
+    char number[LINE_NUMBER_BYTES + 4];
+    uint64_t whole = type == METRIC_HISTOGRAM_MS ? us / 1000 : us;
+    char *end = line_put_uint(number, whole);
+
+    if (type == METRIC_HISTOGRAM_MS && us % 1000) {
+        *end++ = '.';
+        for (uint64_t rest = us % 1000; rest; rest = rest % 100 * 10)
+            *end++ = (char)('0' + rest / 100);
+    }
+    buf_append(text, number, (size_t)(end - number));
 }

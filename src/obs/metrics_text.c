@@ -1,13 +1,12 @@
-/* /metrics: the Prometheus text format 0.0.4, and the page that describes it. */
+/* /metrics: the Prometheus text format 0.0.4. */
 #include <math.h>
-#include <stdio.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "obs/line.h"
 #include "obs/metrics_schema.h"
 
-#define PREFIX "bellwether_"
+#define PREFIX METRICS_PREFIX
 
 /* Sets of more values than these show only those that were counted. */
 enum { SET_SHOWN_WHOLE = 8 };
@@ -24,20 +23,6 @@ static void put(struct buf *text, const char *words)
     buf_append_span(text, span_from_text(words));
 }
 
-static const char *type_text(enum metric_type type)
-{
-    switch (type) {
-    case METRIC_COUNTER:
-        return "counter";
-    case METRIC_GAUGE:
-        return "gauge";
-    case METRIC_HISTOGRAM_MS:
-    case METRIC_HISTOGRAM_US:
-        return "histogram";
-    }
-    return "untyped";
-}
-
 static void put_head(struct buf *text, const struct metric_row *row)
 {
     put(text, "# HELP " PREFIX);
@@ -47,7 +32,7 @@ static void put_head(struct buf *text, const struct metric_row *row)
     put(text, "\n# TYPE " PREFIX);
     put(text, row->name);
     buf_append_byte(text, ' ');
-    put(text, type_text(row->type));
+    put(text, metric_type_text(row->type));
     buf_append_byte(text, '\n');
 }
 
@@ -63,23 +48,6 @@ static void put_int(struct buf *text, int64_t number)
     char digits[LINE_NUMBER_BYTES];
 
     buf_append(text, digits, (size_t)(line_put_int(digits, number) - digits));
-}
-
-/* Microseconds in the unit that the type is printed in: exact, without zeros at the end. */
-static void put_time(struct buf *text, enum metric_type type, uint64_t us)
-{
-    char decimals[] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
-                       (char)('0' + us % 10)};
-    size_t len = sizeof(decimals);
-
-    if (type != METRIC_HISTOGRAM_MS) {
-        put_uint(text, us);
-        return;
-    }
-    put_uint(text, us / 1000);
-    while (decimals[len - 1] == '0')
-        len--;
-    buf_append(text, decimals, len > 1 ? len : 0);
 }
 
 /* The name and labels of a sample; the label `extra` comes last, and its value is put next. */
@@ -116,12 +84,6 @@ static void put_value(struct buf *text, enum metric_type type, uint64_t value)
     buf_append_byte(text, '\n');
 }
 
-static void put_lower(struct buf *text, const char *name)
-{
-    for (; *name; name++)
-        buf_append_byte(text, *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name);
-}
-
 static void put_set(struct metrics_out *out, const struct metrics_series *series)
 {
     const struct metric_row *row = &metric_rows[out->metric];
@@ -133,7 +95,7 @@ static void put_set(struct metrics_out *out, const struct metrics_series *series
         if (!value && set->count > SET_SHOWN_WHOLE)
             continue;
         put_start(out->text, row, "", series->labels, set->label);
-        put_lower(out->text, set->values[i]);
+        metric_put_lower(out->text, set->values[i]);
         put_end_of_extra(out->text);
         put_value(out->text, row->type, value);
     }
@@ -146,7 +108,7 @@ static void put_bucket(struct metrics_out *out, const struct metrics_series *ser
 
     put_start(out->text, row, "_bucket", series->labels, "le");
     if (bound)
-        put_time(out->text, row->type, *bound);
+        metric_put_time(out->text, row->type, *bound);
     else
         put(out->text, "+Inf");
     put_end_of_extra(out->text);
@@ -171,7 +133,8 @@ static void put_histogram(struct metrics_out *out, const struct metrics_series *
     put_bucket(out, series, NULL, count);
     put_start(out->text, row, "_sum", series->labels, NULL);
     buf_append_byte(out->text, ' ');
-    put_time(out->text, row->type, metrics_sum(out->schema, series->index + bounds->count + 1));
+    metric_put_time(out->text, row->type,
+                    metrics_sum(out->schema, series->index + bounds->count + 1));
     buf_append_byte(out->text, '\n');
     put_start(out->text, row, "_count", series->labels, NULL);
     put_value(out->text, row->type, count);

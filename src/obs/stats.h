@@ -39,7 +39,8 @@ struct stats_model {
 /* Everything up to now. */
 void stats_read(struct metrics_schema *schema, struct stats *ret_stats);
 
-/* The models, in the order they were first named; at most `max` of them: how many were written. */
+/* "other", then the models in the order they were first named; at most `max`, of which
+ * METRICS_MAX_NAMES + 1 suffice for all: how many were written. */
 size_t stats_read_models(struct metrics_schema *schema, struct stats_model *ret_models, size_t max);
 
 /* Average in microseconds; 0 of nothing. */
