@@ -1,0 +1,168 @@
+#include "http/server_conn.h"
+
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/datetime.h"
+#include "base/err.h"
+
+enum { FRAME_BYTES = 256 };
+
+static size_t put(char *to, size_t at, struct span text)
+{
+    memcpy(to + at, text.ptr, text.len);
+    return at + text.len;
+}
+
+static size_t put_number(char *to, size_t at, uint64_t value, unsigned base)
+{
+    char digits[20];
+    size_t n = 0;
+
+    do {
+        digits[n++] = "0123456789abcdef"[value % base];
+        value /= base;
+    } while (value);
+    while (n)
+        to[at++] = digits[--n];
+    return at;
+}
+
+static struct span date_line(struct http_server *server)
+{
+    uint64_t second = loop_wall_us(server->loop) / US_PER_SEC;
+
+    if (second != server->date_second) {
+        size_t at = put(server->date, 0, SPAN("Date: "));
+
+        datetime_write_http(second * US_PER_SEC, server->date + at);
+        put(server->date, at + HTTP_DATE_BYTES, SPAN("\r\n"));
+        server->date_second = second;
+    }
+    return span_of(server->date, sizeof(server->date));
+}
+
+/* Status line, Date and framing into `to` (FRAME_BYTES). */
+static size_t write_head(struct http_server_conn *conn, const struct http_answer *answer, char *to)
+{
+    size_t at = put(to, 0, SPAN("HTTP/1.1 "));
+
+    at = put_number(to, at, (uint64_t)answer->status, 10);
+    at = put(to, at, SPAN(" "));
+    at = put(to, at, span_from_text(http_reason(answer->status)));
+    at = put(to, at, SPAN("\r\n"));
+    at = put(to, at, date_line(conn->server));
+    if (answer->length >= 0) {
+        at = put(to, at, SPAN("Content-Length: "));
+        at = put_number(to, at, (uint64_t)answer->length, 10);
+        at = put(to, at, SPAN("\r\n"));
+    } else if (conn->is_chunked_output) {
+        at = put(to, at, SPAN("Transfer-Encoding: chunked\r\n"));
+    }
+    if (conn->is_last_request)
+        at = put(to, at, SPAN("Connection: close\r\n"));
+    return at;
+}
+
+struct pieces {
+    struct iovec iov[8];
+    int count;
+};
+
+static void add_piece(struct pieces *pieces, struct span text)
+{
+    if (text.len)
+        pieces->iov[pieces->count++] = (struct iovec){(void *)(uintptr_t)text.ptr, text.len};
+}
+
+/* The data in a chunk where the answer is chunked, with what ends the answer; `size` holds the
+ * chunk's size line. */
+static void add_body(struct http_server_conn *conn, struct pieces *pieces, struct span data,
+                     bool is_last, char size[24])
+{
+    if (conn->is_bodyless)
+        return;
+    if (!conn->is_chunked_output) {
+        add_piece(pieces, data);
+        return;
+    }
+    if (data.len) {
+        size_t at = put_number(size, 0, data.len, 16);
+
+        at = put(size, at, SPAN("\r\n"));
+        add_piece(pieces, span_of(size, at));
+        add_piece(pieces, data);
+    }
+    if (is_last)
+        add_piece(pieces, data.len ? SPAN("\r\n0\r\n\r\n") : SPAN("0\r\n\r\n"));
+    else if (data.len)
+        add_piece(pieces, SPAN("\r\n"));
+}
+
+static void send_pieces(struct http_server_conn *conn, struct pieces *pieces, bool is_last)
+{
+    int err = pieces->count ? conn_send(&conn->conn, pieces->iov, pieces->count) : 0;
+
+    conn->output = is_last ? OUTPUT_WHOLE : OUTPUT_BODY;
+    if (err) {
+        /* Told from a clean stack: the caller is in the middle of its own work. The error stands in
+         * the connection, and the next read or event finds it. */
+        conn->is_last_request = true;
+        conn->conn.may_read = true;
+        if (!is_last)
+            loop_timer_set(&conn->timer, loop_now_us(conn->server->loop));
+    } else if (conn_pending(&conn->conn)) {
+        conn->stuck_bytes = SIZE_MAX;
+        server_conn_set_timer(conn, conn->server->write_timeout_us);
+    }
+    server_conn_check_end(conn);
+}
+
+void http_server_answer(struct http_server_conn *conn, const struct http_answer *answer,
+                        struct span body, bool is_last)
+{
+    struct pieces pieces = {.count = 0};
+    char frame[FRAME_BYTES], size[24];
+
+    if (!server_conn_is_in(conn, STATE_REQUEST) || conn->output != OUTPUT_NONE)
+        return;
+    conn->is_last_request |= answer->is_closing || conn->is_bad || conn->server->is_closing;
+    conn->is_chunked_output = answer->length == HTTP_LENGTH_UNKNOWN && !conn->is_http10;
+    if (answer->length == HTTP_LENGTH_UNKNOWN && conn->is_http10)
+        conn->is_last_request = true;
+    conn->is_bodyless |= answer->length == HTTP_NO_BODY;
+    /* A body that will not be read whole ends the connection: the client is to know. */
+    if (is_last && conn->input != INPUT_WHOLE && conn->is_continue_due)
+        conn->is_last_request = true;
+    add_piece(&pieces, span_of(frame, write_head(conn, answer, frame)));
+    add_piece(&pieces, answer->fields);
+    add_piece(&pieces, SPAN("\r\n"));
+    add_body(conn, &pieces, body, is_last, size);
+    send_pieces(conn, &pieces, is_last);
+}
+
+void http_server_body(struct http_server_conn *conn, struct span data, bool is_last)
+{
+    struct pieces pieces = {.count = 0};
+    char size[24];
+
+    if (!server_conn_is_in(conn, STATE_REQUEST) || conn->output != OUTPUT_BODY)
+        return;
+    add_body(conn, &pieces, data, is_last, size);
+    send_pieces(conn, &pieces, is_last);
+}
+
+void http_server_abort(struct http_server_conn *conn)
+{
+    conn->output = OUTPUT_WHOLE;
+    server_conn_close(conn);
+}
+
+void http_server_continue(struct http_server_conn *conn)
+{
+    struct iovec iov = {(void *)(uintptr_t) "HTTP/1.1 100 Continue\r\n\r\n", 25};
+
+    if (!conn->is_continue_due || conn->output != OUTPUT_NONE)
+        return;
+    conn->is_continue_due = false;
+    conn_send(&conn->conn, &iov, 1);
+}
