@@ -1,0 +1,53 @@
+/*
+ * What a request asks for, in words that hold for every dialect. Filled by a dialect's parser; all
+ * of it lives in the arena of its call, or nowhere (spans into constants). One thread.
+ */
+#ifndef SIM_ASK_H
+#define SIM_ASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+enum sim_op { SIM_OP_CHAT, SIM_OP_COMPLETION, SIM_OP_EMBEDDING, SIM_OP_MODELS, SIM_OP_MODEL };
+
+enum { SIM_OP_COUNT = 5, SIM_MAX_CHOICES = 2048, SIM_MAX_TOOLS = 128, SIM_MAX_ECHO_BYTES = 65536 };
+
+/* True for what costs tokens: limits, latency and faults are about these. */
+static inline bool sim_op_is_generation(enum sim_op op)
+{
+    return op == SIM_OP_CHAT || op == SIM_OP_COMPLETION || op == SIM_OP_EMBEDDING;
+}
+
+/* One text to answer: a chat's last user message, a prompt, an input. */
+struct sim_text {
+    struct span echo; /* its first SIM_MAX_ECHO_BYTES, cut back to whole characters */
+    uint64_t hash;    /* sim_hash of all of it */
+};
+
+struct sim_tool {
+    struct span name;
+    bool is_custom; /* takes free text, not JSON */
+};
+
+struct sim_ask {
+    enum sim_op op;
+    struct span model;
+    struct sim_text *texts; /* at least one for a generation */
+    size_t text_count;
+    struct sim_tool *tools; /* that may be called, and are, up to the key's tool_calls */
+    size_t tool_count;      /* 0: answer in words */
+    unsigned choices;       /* answers to each text */
+    uint64_t max_tokens;
+    uint64_t prompt_tokens;
+    uint64_t body_hash; /* sim_hash of the body's bytes */
+    unsigned dimensions;
+    bool is_streaming;
+    bool is_usage_wanted; /* streams: in a chunk of its own */
+    bool is_base64;
+    bool is_one_call; /* at most one tool call */
+};
+
+#endif
