@@ -154,8 +154,8 @@ void answers_init(struct answers *answers, const struct answers_options *options
            is_limit ? "requests" : "server_error", is_limit ? "\"rate_limit_exceeded\"" : "null");
     append(&answers->failure,
            "HTTP/1.1 %d Failed\r\nContent-Type: application/json\r\n" SERVED
-           "Content-Length: %zu\r\n\r\n%s",
-           options->fail_status, body.size, body.at);
+           "%sContent-Length: %zu\r\n\r\n%s",
+           options->fail_status, is_limit ? "retry-after-ms: 20\r\n" : "", body.size, body.at);
     free(body.at);
     stream_init(&answers->plain, options, false);
     stream_init(&answers->with_usage, options, true);

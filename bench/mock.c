@@ -22,12 +22,12 @@
 #include "common.h"
 #include "hist.h"
 #include "pace.h"
+#include "peer.h"
+#include "request.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,13 +43,10 @@
 
 struct conn {
     struct pace_item pace; /* first: a due item is its connection */
-    int fd;
-    bool is_broken;
-    SSL *tls;
+    struct peer peer;
     struct stream_parts *stream; /* NULL while none is under way */
     uint64_t words_left;
-    struct bytes in;
-    struct bytes out;
+    struct bytes in; /* the part of a request that has come so far */
 };
 
 struct options {
@@ -65,9 +62,9 @@ struct stats {
     uint64_t connections;
     uint64_t requests;
     uint64_t streams;
+    uint64_t events; /* paced ones */
     uint64_t failures;
-    uint64_t handshakes;
-    uint64_t resumed;
+    struct peer_handshakes handshakes;
     uint64_t events_skipped;
     struct hist failover;
 };
@@ -87,142 +84,16 @@ struct mock {
     uint64_t arrived_ns;
 };
 
-enum request_kind { REQUEST_CHAT, REQUEST_MODELS, REQUEST_STATS, REQUEST_OTHER };
-
-struct request {
-    enum request_kind kind;
-    size_t size;
-    bool wants_stream;
-    bool wants_usage;
-};
-
 static char read_buffer[READ_BYTES];
 
 static void close_conn(struct mock *mock, struct conn *conn)
 {
     pace_remove(&mock->pace, &conn->pace);
-    SSL_free(conn->tls);
-    close(conn->fd);
+    peer_fini(&conn->peer);
     free(conn->in.at);
-    free(conn->out.at);
     free(conn);
     mock->open--;
 }
-
-/* Sends what the connection takes: how many bytes, 0 when it is full, -1 when it is broken. */
-static ptrdiff_t send_some(struct conn *conn, const char *bytes, size_t size)
-{
-    if (conn->tls != NULL) {
-        int n = SSL_write(conn->tls, bytes, (int)size);
-        if (n > 0)
-            return n;
-        int error = SSL_get_error(conn->tls, n);
-        ERR_clear_error();
-        return error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ ? 0 : -1;
-    }
-    ssize_t n = send(conn->fd, bytes, size, MSG_NOSIGNAL);
-    if (n < 0)
-        return errno == EAGAIN ? 0 : -1;
-    return n;
-}
-
-static void flush(struct conn *conn)
-{
-    ptrdiff_t n = 1;
-    while (conn->out.size > 0 && n > 0) {
-        n = send_some(conn, conn->out.at, conn->out.size);
-        if (n > 0) {
-            conn->out.size -= (size_t)n;
-            memmove(conn->out.at, conn->out.at + n, conn->out.size);
-        }
-    }
-    if (n < 0)
-        conn->is_broken = true;
-}
-
-static void keep(struct bytes *store, const char *bytes, size_t size)
-{
-    store->at = need_realloc(store->at, store->size + size);
-    memcpy(store->at + store->size, bytes, size);
-    store->size += size;
-}
-
-/* Sends the bytes, and keeps for later what the connection does not take now. */
-static void say(struct conn *conn, const struct bytes *bytes)
-{
-    ptrdiff_t n = conn->out.size == 0 ? send_some(conn, bytes->at, bytes->size) : 0;
-    if (n < 0) {
-        conn->is_broken = true;
-        return;
-    }
-    if ((size_t)n < bytes->size) {
-        keep(&conn->out, bytes->at + n, bytes->size - (size_t)n);
-        flush(conn);
-    }
-}
-
-static bool has_flag(const char *body, size_t size, const char *name)
-{
-    size_t name_size = strlen(name);
-    const char *at = memmem(body, size, name, name_size);
-    if (at == NULL)
-        return false;
-    const char *end = body + size;
-    for (at += name_size; at < end && (*at == ' ' || *at == ':');)
-        at++;
-    return end - at >= 4 && memcmp(at, "true", 4) == 0;
-}
-
-static bool has_path(const char *line, const char *line_end, const char *path)
-{
-    size_t size = strlen(path);
-    const char *end = memmem(line, (size_t)(line_end - line), " HTTP/1.", 8);
-    return end != NULL && end - line > (ptrdiff_t)size && memcmp(end - size, path, size) == 0;
-}
-
-static enum request_kind kind_of(const char *line, const char *line_end)
-{
-    if (line[0] == 'P' && has_path(line, line_end, "/chat/completions"))
-        return REQUEST_CHAT;
-    if (line[0] == 'G' && has_path(line, line_end, "/models"))
-        return REQUEST_MODELS;
-    if (line[0] == 'G' && has_path(line, line_end, "/bench/stats"))
-        return REQUEST_STATS;
-    return REQUEST_OTHER;
-}
-
-/* The value of Content-Length among the lines of a head, 0 if there is none. */
-static size_t content_length(const char *line, const char *end)
-{
-    static const char name[] = "content-length:";
-    while (line != NULL && line < end) {
-        if ((line[0] | 0x20) == 'c' && strncasecmp(line, name, sizeof(name) - 1) == 0)
-            return strtoul(line + sizeof(name) - 1, NULL, 10);
-        line = memchr(line, '\n', (size_t)(end - line));
-        line = line != NULL ? line + 1 : NULL;
-    }
-    return 0;
-}
-
-/* False while the request is not here whole. */
-static bool read_request(const char *bytes, size_t size, struct request *ret_request)
-{
-    const char *end = memmem(bytes, size, "\r\n\r\n", 4);
-    if (end == NULL)
-        return false;
-    size_t head = (size_t)(end + 4 - bytes);
-    const char *line_end = memchr(bytes, '\r', head);
-    size_t length = content_length(line_end + 2, end + 2);
-    if (length > size - head)
-        return false;
-    *ret_request = (struct request){.kind = kind_of(bytes, line_end), .size = head + length};
-    if (ret_request->kind == REQUEST_CHAT) {
-        ret_request->wants_stream = has_flag(end + 4, length, "\"stream\"");
-        ret_request->wants_usage = has_flag(end + 4, length, "\"include_usage\"");
-    }
-    return true;
-}
-
 static void say_stats(struct mock *mock, struct conn *conn)
 {
     char *text = NULL;
@@ -233,15 +104,17 @@ static void say_stats(struct mock *mock, struct conn *conn)
         die("open_memstream");
     fprintf(out,
             "{\"open\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"requests\":%" PRIu64
-            ",\"streams\":%" PRIu64 ",\"failures\":%" PRIu64 ",\"handshakes\":%" PRIu64
-            ",\"resumed\":%" PRIu64 ",\"events_skipped\":%" PRIu64 ",\"failover\":",
-            mock->open, stats->connections, stats->requests, stats->streams, stats->failures,
-            stats->handshakes, stats->resumed, stats->events_skipped);
+            ",\"streams\":%" PRIu64 ",\"events\":%" PRIu64 ",\"failures\":%" PRIu64
+            ",\"handshakes\":%" PRIu64 ",\"resumed\":%" PRIu64 ",\"events_skipped\":%" PRIu64
+            ",\"failover\":",
+            mock->open, stats->connections, stats->requests, stats->streams, stats->events,
+            stats->failures, stats->handshakes.done, stats->handshakes.resumed,
+            stats->events_skipped);
     hist_print(&stats->failover, out);
     fputc('}', out);
     fclose(out);
     struct bytes answer = answers_json(text);
-    say(conn, &answer);
+    peer_say(&conn->peer, &answer);
     free(answer.at);
     free(text);
     mock->stats = (struct stats){0};
@@ -252,7 +125,7 @@ static void start_stream(struct mock *mock, struct conn *conn, bool wants_usage)
     struct stream_parts *parts = wants_usage ? &mock->answers.with_usage : &mock->answers.plain;
     mock->stats.streams++;
     if (mock->options.interval_ns == 0) {
-        say(conn, &parts->whole);
+        peer_say(&conn->peer, &parts->whole);
         return;
     }
     /* Streams that began together must not beat together: each gets a phase of its own. */
@@ -260,7 +133,7 @@ static void start_stream(struct mock *mock, struct conn *conn, bool wants_usage)
     phase -= (double)(uint64_t)phase;
     conn->stream = parts;
     conn->words_left = mock->options.answers.events - 2;
-    say(conn, &parts->opening);
+    peer_say(&conn->peer, &parts->opening);
     pace_set(&mock->pace, &conn->pace,
              now_ns() + (uint64_t)(phase * (double)mock->options.interval_ns));
 }
@@ -275,11 +148,11 @@ static void answer_chat(struct mock *mock, struct conn *conn, const struct reque
     if (every > 0 && ++mock->chats % every == 0) {
         mock->stats.failures++;
         mock->failed_ns = now_ns();
-        say(conn, &mock->answers.failure);
+        peer_say(&conn->peer, &mock->answers.failure);
     } else if (request->wants_stream) {
         start_stream(mock, conn, request->wants_usage);
     } else {
-        say(conn, &mock->answers.chat);
+        peer_say(&conn->peer, &mock->answers.chat);
     }
 }
 
@@ -291,13 +164,13 @@ static void answer(struct mock *mock, struct conn *conn, const struct request *r
         answer_chat(mock, conn, request);
         break;
     case REQUEST_MODELS:
-        say(conn, &mock->answers.models);
+        peer_say(&conn->peer, &mock->answers.models);
         break;
     case REQUEST_STATS:
         say_stats(mock, conn);
         break;
     case REQUEST_OTHER:
-        say(conn, &mock->answers.not_found);
+        peer_say(&conn->peer, &mock->answers.not_found);
         break;
     }
 }
@@ -308,8 +181,8 @@ static size_t answer_all(struct mock *mock, struct conn *conn, const char *bytes
 {
     size_t at = 0;
     struct request request;
-    while (at < size && conn->stream == NULL && !conn->is_broken &&
-           read_request(bytes + at, size - at, &request)) {
+    while (at < size && conn->stream == NULL && !conn->peer.is_broken &&
+           request_read(bytes + at, size - at, &request)) {
         at += request.size;
         answer(mock, conn, &request);
     }
@@ -318,9 +191,10 @@ static size_t answer_all(struct mock *mock, struct conn *conn, const char *bytes
 
 static void answer_kept(struct mock *mock, struct conn *conn)
 {
-    size_t taken = answer_all(mock, conn, conn->in.at, conn->in.size);
-    conn->in.size -= taken;
-    memmove(conn->in.at, conn->in.at + taken, conn->in.size);
+    size_t taken = conn->in.size > 0 ? answer_all(mock, conn, conn->in.at, conn->in.size) : 0;
+    if (taken == 0)
+        return;
+    bytes_drop(&conn->in, taken);
 }
 
 static void take(struct mock *mock, struct conn *conn, size_t size)
@@ -332,54 +206,31 @@ static void take(struct mock *mock, struct conn *conn, size_t size)
             return;
     }
     if (conn->in.size + size > REQUEST_MAX) {
-        conn->is_broken = true;
+        conn->peer.is_broken = true;
         return;
     }
     bool is_fresh = conn->in.size == 0;
-    keep(&conn->in, read_buffer + taken, size - taken);
+    bytes_keep(&conn->in, read_buffer + taken, size - taken);
     if (!is_fresh)
         answer_kept(mock, conn);
-}
-
-/* Reads once: how many bytes, 0 when there are none now, -1 at the end. */
-static ptrdiff_t read_some(struct mock *mock, struct conn *conn)
-{
-    if (conn->tls == NULL) {
-        ssize_t n = recv(conn->fd, read_buffer, READ_BYTES, 0);
-        return n > 0 ? n : n < 0 && errno == EAGAIN ? 0 : -1;
-    }
-    bool was_open = SSL_is_init_finished(conn->tls);
-    int n = SSL_read(conn->tls, read_buffer, READ_BYTES);
-    if (!was_open && SSL_is_init_finished(conn->tls)) {
-        mock->stats.handshakes++;
-        mock->stats.resumed += SSL_session_reused(conn->tls) == 1;
-    }
-    if (n > 0)
-        return n;
-    int error = SSL_get_error(conn->tls, n);
-    ERR_clear_error();
-    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
 static void on_event(struct mock *mock, struct conn *conn, uint32_t events)
 {
     if (mock->options.fail_every > 0)
         mock->arrived_ns = now_ns();
-    if (conn->out.size > 0 && (events & EPOLLOUT) != 0)
-        flush(conn);
+    if (conn->peer.out.size > 0 && (events & EPOLLOUT) != 0)
+        peer_flush(&conn->peer);
     /* A plain read that did not fill the buffer left nothing behind, unless the other side has
      * closed. */
     bool is_closing = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-    for (ptrdiff_t n = READ_BYTES; !conn->is_broken && n > 0;) {
-        if (n < READ_BYTES && conn->tls == NULL && !is_closing)
-            return;
-        n = read_some(mock, conn);
-        if (n > 0)
-            take(mock, conn, (size_t)n);
-        else if (n < 0)
-            conn->is_broken = true;
+    size_t size = READ_BYTES;
+    while (size == READ_BYTES || (size > 0 && (conn->peer.tls != NULL || is_closing))) {
+        size = peer_read(&conn->peer, read_buffer, READ_BYTES, &mock->stats.handshakes);
+        if (size > 0)
+            take(mock, conn, size);
     }
-    if (conn->is_broken)
+    if (conn->peer.is_broken)
         close_conn(mock, conn);
 }
 
@@ -392,16 +243,10 @@ static void accept_all(struct mock *mock)
         if (fd < 0)
             die("accept");
         struct conn *conn = need_zeroed(1, sizeof(*conn));
-        conn->fd = fd;
+        peer_init(&conn->peer, fd, mock->tls);
         mock->open++;
         mock->stats.connections++;
         set_nodelay(fd);
-        if (mock->tls != NULL) {
-            conn->tls = SSL_new(mock->tls);
-            if (conn->tls == NULL || SSL_set_fd(conn->tls, fd) != 1)
-                die("SSL_new");
-            SSL_set_accept_state(conn->tls);
-        }
         watch_edge(mock->epoll_fd, fd, conn);
     }
 }
@@ -410,14 +255,14 @@ static void accept_all(struct mock *mock)
 static void say_word(struct mock *mock, struct conn *conn)
 {
     struct stream_parts *parts = conn->stream;
-    if (conn->is_broken) {
+    if (conn->peer.is_broken) {
         pace_remove(&mock->pace, &conn->pace);
         return;
     }
     if (conn->words_left == 0) {
         pace_remove(&mock->pace, &conn->pace);
         conn->stream = NULL;
-        say(conn, &parts->ending);
+        peer_say(&conn->peer, &parts->ending);
         answer_kept(mock, conn);
         return;
     }
@@ -425,12 +270,13 @@ static void say_word(struct mock *mock, struct conn *conn)
     pace_set(&mock->pace, &conn->pace, conn->pace.due_ns + mock->options.interval_ns);
     /* A proxy that does not read loses events, so that the mock's memory stays bounded; the bench
      * reports it. */
-    if (conn->out.size > 0) {
+    if (conn->peer.out.size > 0) {
         mock->stats.events_skipped++;
         return;
     }
+    mock->stats.events++;
     answers_stamp(parts, now_ns());
-    say(conn, &parts->word);
+    peer_say(&conn->peer, &parts->word);
 }
 
 /* Writes all that is due; returns how long until the next is. */
@@ -462,21 +308,6 @@ static void serve(struct mock *mock)
                 on_event(mock, events[i].data.ptr, events[i].events);
         }
     }
-}
-
-static void tls_init(struct mock *mock)
-{
-    mock->tls = SSL_CTX_new(TLS_server_method());
-    /* One version and one cipher, that of the big providers, so that no proxy gets a cheaper one.
-     */
-    if (mock->tls == NULL || SSL_CTX_set_min_proto_version(mock->tls, TLS1_3_VERSION) != 1 ||
-        SSL_CTX_set_ciphersuites(mock->tls, "TLS_AES_128_GCM_SHA256") != 1 ||
-        SSL_CTX_use_certificate_chain_file(mock->tls, mock->options.certificate) != 1 ||
-        SSL_CTX_use_PrivateKey_file(mock->tls, mock->options.private_key, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_set_session_id_context(mock->tls, (const unsigned char *)"bench", 5) != 1)
-        die("TLS: %s", ERR_error_string(ERR_get_error(), NULL));
-    SSL_CTX_set_mode(mock->tls,
-                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
 static void read_options(struct options *options, int argc, char **argv)
@@ -529,7 +360,7 @@ int main(int argc, char **argv)
         answers.events = 2;
     answers_init(&mock->answers, &answers);
     if (mock->options.certificate != NULL)
-        tls_init(mock);
+        mock->tls = peer_tls_new(mock->options.certificate, mock->options.private_key);
     uint16_t port;
     mock->listen_fd = listen_loopback(mock->options.port, &port);
     mock->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -74,9 +74,9 @@ class Processes:
             self.stop(self.running[-1])
 
     def prefix(self, core):
-        """The words before a command that pin it to a core."""
+        """The words before a command that pin it to a core, and end it should bench/run itself be killed."""
         nice = ["nice", "-n", str(self.nice)] if self.nice else []
-        return [*nice, "taskset", "-c", str(core)]
+        return [*nice, "setpriv", "--pdeathsig", "TERM", "taskset", "-c", str(core)]
 
     def start(self, name, command, core, **streams):
         """Starts the command on a core; what it says on stderr goes to NAME.err of the run's folder."""

@@ -2,7 +2,7 @@
 
 import json
 
-COLUMNS = (("what", 62), ("none", 10), ("nginx", 10), ("bellwether", 11), ("ratio", 7), ("target", 8), ("", 5))
+COLUMNS = (("what", 60), ("none", 10), ("nginx", 10), ("bellwether", 11), ("ratio", 7), ("target", 8), ("", 5))
 
 
 def number(value):
@@ -38,30 +38,29 @@ def _spread(line):
 
 
 def _bottleneck(line):
+    """Per subject: whose core was full, and what each side took of its core."""
     said = []
     for label, found in line.bottleneck.items():
-        proxy = f"proxy {found['proxy']:.0%}, " if found["proxy"] else ""
+        sides = [f"proxy {found['proxy']:.0%}"] if found["proxy"] else []
+        sides += [f"load {found['load']:.0%}", f"mock {found['mock']:.0%}"]
         noise = found["others_on_proxy_core"] + found["others_on_load_core"]
-        said.append(f"{label}: {found['is']} ({proxy}load {found['load']:.0%}, mock {found['mock']:.0%}"
-                    + (f", others {noise:.0%}" if noise > 0.05 else "")
-                    + (f", stolen {found['stolen']:.0%}" if found["stolen"] > 0.02 else "") + ")")
+        sides += [f"others {noise:.0%}"] if noise > 0.05 else []
+        sides += [f"stolen {found['stolen']:.0%}"] if found["stolen"] > 0.02 else []
+        said.append(f"    {'no proxy' if label == 'none' else label}: {found['is']} was full ({', '.join(sides)})")
     return said
 
 
-def show(line):
+def show(line, with_bottleneck):
     """The line of the table and what has to be known about it, as text."""
-    reference = "nginx" if line.reference in ("nginx", "") else line.reference
-    ratio = line.compared if line.reference else None
-    verdict = {True: "holds", False: "FAILS", None: ""}[line.holds if line.target is not None else None]
+    reference = line.reference or "nginx"
+    verdict = {True: "holds", False: "FAILS", None: ""}[line.holds]
     text = [_row([f"{line.what} [{line.unit}]", number(line.median("none")), number(line.median(reference)),
-                  number(line.median("bellwether")), number(ratio), _target(line), verdict])]
+                  number(line.median("bellwether")), number(line.compared if line.reference else None), _target(line),
+                  verdict])]
     spread = _spread(line)
-    if spread:
-        text.append(f"    {spread}")
-    if line.bottleneck:
-        text.append("    full: " + "; ".join(_bottleneck(line)))
-    text += [f"    {note}" for note in line.notes]
-    return "\n".join(text)
+    text += [f"    {spread}"] if spread else []
+    text += _bottleneck(line) if with_bottleneck else []
+    return "\n".join(text + [f"    {note}" for note in line.notes])
 
 
 def compare(old_path, lines):

@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
+from . import wire
 from .processes import accepts, family, free_port, settle
 from .programs import BenchError
 from .wire import CLIENT_KEY
@@ -39,6 +40,7 @@ class Subject:
         self.port = mock_port
         self.process = None
         self.log = None
+        self.wrap = []                # words before its command: a profiler's
 
     @property
     def pids(self):
@@ -59,7 +61,7 @@ class Subject:
     def start(self):
         command = self.prepare()
         if command is not None:
-            self.process = self.processes.start(f"{self.label}-{self.port}", command, self.core)
+            self.process = self.processes.start(f"{self.label}-{self.port}", [*self.wrap, *command], self.core)
             self.processes.wait_listening(self.process, self.port)
         return self
 
@@ -67,6 +69,10 @@ class Subject:
         if self.process is not None:
             self.processes.stop(self.process)
             self.process = None
+
+    def remarks(self):
+        """What the subject itself knows about the work that it has just done, as lines of text."""
+        return []
 
     def empty_log(self):
         """A log of many gigabytes is not what is measured."""
@@ -156,6 +162,17 @@ class Bellwether(Subject):
             time.sleep(0.02)
         settle(self.pids)
         return self
+
+    def remarks(self):
+        metrics = wire.get_metrics(self.admin_port)
+        done = metrics.get("bellwether_requests_total", 0)
+        found = []
+        if done and "bellwether_shared_writes_total" in metrics:
+            found.append(f"shared read-modify-writes an exchange: {metrics['bellwether_shared_writes_total'] / done:.2f}")
+        dropped = metrics.get("bellwether_log_lines_dropped_total", 0)
+        if dropped:
+            found.append(f"{dropped:,.0f} log lines of {done:,.0f} exchanges were dropped: its log cost less than it should")
+        return found
 
     def _clients(self):
         if self.setting.is_open:

@@ -65,21 +65,41 @@ def said(text, is_stream):
     return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
-def check_same(mock_port, port, name, is_stream):
-    """The subject's answer says what the mock's own says; otherwise nothing measured would mean anything."""
-    wanted = said(ask(mock_port, is_stream)[1], is_stream)
-    status, text = ask(port, is_stream)
-    try:
-        if status != 200 or said(text, is_stream) != wanted:
+def check_same(ports, is_stream):
+    """All of {name: port} say the same, with a 200; otherwise nothing measured would mean anything."""
+    wanted = None
+    for name, port in ports.items():
+        status, text = ask(port, is_stream)
+        try:
+            heard = said(text, is_stream) if status == 200 else None
+        except (ValueError, KeyError) as error:
+            raise BenchError(f"{name} answered what is no answer ({error}): {text[:300]}") from error
+        if heard is None or heard != (wanted or heard):
             raise BenchError(f"{name} answered {status}: {text[:300]}")
-    except (ValueError, KeyError) as error:
-        raise BenchError(f"{name} answered what is no answer ({error}): {text[:300]}") from error
+        wanted = heard
 
 
-def get_json(port, path):
+def get(port, path):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path)
-        return json.loads(connection.getresponse().read())
+        return connection.getresponse().read().decode()
     finally:
         connection.close()
+
+
+def get_json(port, path):
+    return json.loads(get(port, path))
+
+
+def get_metrics(port):
+    """{name: sum over its labels} of a Prometheus page; what is not understood is left out."""
+    sums = {}
+    for line in get(port, "/metrics").splitlines():
+        name, value = line.partition("{")[0].partition(" ")[0], line.rpartition(" ")[2]
+        try:
+            if not line.startswith("#"):
+                sums[name] = sums.get(name, 0.0) + float(value)
+        except ValueError:
+            pass
+    return sums
