@@ -113,12 +113,14 @@ static void on_timer(void *user)
 static int head_pieces(const struct attempt *attempt, struct iovec *iov)
 {
     const struct attempt_request *request = &attempt->request;
-    struct span pieces[3] = {request->head, {NULL, 0}, SPAN("\r\n")};
+    struct span pieces[4] = {request->head, {NULL, 0}, {NULL, 0}, SPAN("\r\n")};
     int count = 0;
 
-    if (request->key)
-        pieces[1] = secret_reveal(request->key);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2; i++) {
+        if (request->lines[i])
+            pieces[i + 1] = secret_reveal(request->lines[i]);
+    }
+    for (int i = 0; i < 4; i++) {
         if (pieces[i].len)
             iov[count++] = (struct iovec){(void *)(uintptr_t)pieces[i].ptr, pieces[i].len};
     }

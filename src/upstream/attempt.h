@@ -42,9 +42,9 @@ struct attempt_ops {
 /* What is sent; all of it borrowed until the attempt has ended. */
 struct attempt_request {
     struct span head; /* request line and fields, without the key's and without the empty line */
-    const struct secret *key; /* its whole header line; NULL: none */
-    const struct body *body;  /* NULL: none */
-    const struct body_edit *edits;
+    const struct secret *lines[2]; /* further whole lines: the key's, the provider's; NULL: none */
+    const struct body *body;       /* NULL: none */
+    const struct dialect_edit *edits;
     size_t edit_count;
     bool is_head_method;
     uint64_t send_us;       /* without progress */

@@ -136,7 +136,7 @@ int body_append(struct body *body, struct span data)
 }
 
 void body_reader_init(struct body_reader *reader, const struct body *body,
-                      const struct body_edit *edits, size_t edit_count)
+                      const struct dialect_edit *edits, size_t edit_count)
 {
     *reader = (struct body_reader){.body = body, .edits = edits, .edit_count = edit_count};
     reader->block = body ? body->first : NULL;
@@ -168,7 +168,7 @@ static void note_edit(struct body_reader *reader)
 
 static struct iovec next_insert(struct body_reader *reader)
 {
-    const struct body_edit *edit = &reader->edits[reader->edit++];
+    const struct dialect_edit *edit = &reader->edits[reader->edit++];
 
     advance(reader, edit->remove);
     note_edit(reader);
@@ -210,7 +210,7 @@ bool body_reader_is_done(const struct body_reader *reader)
     return !reader->block && !reader->is_at_insert;
 }
 
-uint64_t body_edited_length(const struct body *body, const struct body_edit *edits,
+uint64_t body_edited_length(const struct body *body, const struct dialect_edit *edits,
                             size_t edit_count)
 {
     uint64_t len = body ? body->len : 0;

@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include "base/span.h"
+#include "dialect/dialect.h"
 
 enum { BODY_BLOCK_BYTES = 16384, BODY_LEASE_BYTES = 1 << 20 };
 
@@ -60,17 +61,10 @@ void body_unref(struct body **body);
 /* 0, ERR_FULL (the budget) or ERR_NOMEM. */
 int body_append(struct body *body, struct span data);
 
-/* Replaces `remove` bytes at `offset` by `insert`. */
-struct body_edit {
-    uint64_t offset;
-    uint64_t remove;
-    struct span insert; /* borrowed */
-};
-
 /* Walks over a body; edits stand by rising offset and do not overlap. Borrows all of it. */
 struct body_reader {
     const struct body *body;
-    const struct body_edit *edits;
+    const struct dialect_edit *edits;
     size_t edit_count;
     const struct body_block *block;
     size_t block_at;   /* in block */
@@ -80,7 +74,7 @@ struct body_reader {
 };
 
 void body_reader_init(struct body_reader *reader, const struct body *body,
-                      const struct body_edit *edits, size_t edit_count);
+                      const struct dialect_edit *edits, size_t edit_count);
 
 /* Up to max pieces and about window bytes: how many pieces were written; 0 at the end. */
 int body_reader_next(struct body_reader *reader, struct iovec *ret_iov, int max, size_t window);
@@ -88,7 +82,7 @@ int body_reader_next(struct body_reader *reader, struct iovec *ret_iov, int max,
 bool body_reader_is_done(const struct body_reader *reader);
 
 /* Bytes of a body after the edits. */
-uint64_t body_edited_length(const struct body *body, const struct body_edit *edits,
+uint64_t body_edited_length(const struct body *body, const struct dialect_edit *edits,
                             size_t edit_count);
 
 #endif

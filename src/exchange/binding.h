@@ -1,0 +1,54 @@
+/*
+ * A worker's binding to one snapshot: for each of its providers the worker's own view of the keys
+ * and its own connections. The exchanges of a worker count their binding without atomics; the
+ * binding holds the one reference to the snapshot. Views and pools go over from one binding to the
+ * next where they are the same. One thread.
+ */
+#ifndef EXCHANGE_BINDING_H
+#define EXCHANGE_BINDING_H
+
+#include "base/list.h"
+#include "exchange/snapshot.h"
+#include "http/head.h"
+#include "io/resolve.h"
+
+struct local_view;
+struct local_pool;
+
+/* One provider of the snapshot, as this worker uses it. */
+struct outlet {
+    const struct snapshot_provider *row;
+    struct keypool_view *view;
+    struct endpoint_pool *pool;
+    struct endpoint_tally *tally;
+    struct breaker_settings breaker;
+    /* The counted owners of view and pool. */
+    struct local_view *local_view;
+    struct local_pool *local_pool;
+};
+
+struct binding {
+    struct snapshot *snapshot;
+    unsigned refs;
+    struct outlet outlets[]; /* by provider index */
+};
+
+/* All that bindings of one worker share. Embedded in the host. */
+struct binding_home {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct http_head *head_scratch;
+    uint32_t worker;
+    struct list views; /* struct local_view */
+    struct list pools; /* struct local_pool */
+};
+
+void binding_home_init(struct binding_home *home, struct loop *loop, struct resolver *resolver,
+                       struct http_head *head_scratch, uint32_t worker);
+
+/* Takes a reference to the snapshot. 0 or ERR_NOMEM. */
+int binding_new(struct binding_home *home, struct snapshot *snapshot, struct binding **ret_binding);
+struct binding *binding_ref(struct binding *binding);
+void binding_unref(struct binding **binding);
+
+#endif

@@ -1,0 +1,269 @@
+/*
+ * An exchange: one client request and everything done to answer it. It lives and dies on one worker
+ * and walks the road of exchange/steps.def. Its parts stand in the order of the road: each step
+ * owns the struct that bears its name, and reads those before it. Made at a request's head, freed
+ * by the last step.
+ */
+#ifndef EXCHANGE_EXCHANGE_H
+#define EXCHANGE_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "access/clients.h"
+#include "base/arena.h"
+#include "base/list.h"
+#include "dialect/failure.h"
+#include "dialect/openai_error.h"
+#include "dialect/openai_request.h"
+#include "dialect/openai_stream.h"
+#include "exchange/binding.h"
+#include "exchange/host.h"
+#include "exchange/inbound.h"
+#include "http/server.h"
+#include "keypool/keypool.h"
+#include "route/plan.h"
+#include "upstream/attempt.h"
+#include "upstream/body.h"
+
+enum step {
+#define STEP(id, name, to, gone, deadline, shutdown, settles) STEP_##id,
+#include "exchange/steps.def"
+#undef STEP
+    STEP_COUNT,
+};
+
+enum move_kind { MOVE_MORE, MOVE_PARK, MOVE_DONE };
+
+/* What a step function returns. */
+struct move {
+    enum move_kind kind;
+    enum step to; /* MOVE_DONE */
+};
+
+static inline struct move move_more(void)
+{
+    return (struct move){MOVE_MORE, STEP_END};
+}
+
+static inline struct move move_park(void)
+{
+    return (struct move){MOVE_PARK, STEP_END};
+}
+
+static inline struct move move_done(enum step to)
+{
+    return (struct move){MOVE_DONE, to};
+}
+
+/* Why an exchange ends early. */
+enum interrupt { INTERRUPT_NONE, INTERRUPT_CLIENT_GONE, INTERRUPT_DEADLINE, INTERRUPT_SHUTDOWN };
+
+enum {
+    REQUEST_ID_BYTES = 128,
+    ANSWER_FIELDS = 24,
+    ANSWER_HELD_BYTES = 256 * 1024,
+    ATTEMPT_PLACES = 2
+};
+
+/* head: what is asked for. */
+struct part_head {
+    const struct http_head *head; /* while the head step and the auth step run; then NULL */
+    enum inbound_kind kind;
+    const struct inbound_row *row;
+    struct span method, path; /* in the arena */
+    struct span fields;       /* lines that go upstream, in the arena */
+    struct dialect_header
+        *extras; /* fields that some provider's forward_headers name, in the arena */
+    size_t extra_count;
+    bool has_content_type, has_user_agent;
+    char request_id[REQUEST_ID_BYTES];
+    size_t request_id_len;
+    uint64_t start_us, start_wall_us;
+    bool is_http_head; /* HEAD: the answer has no body */
+};
+
+/* auth: who asks. */
+struct part_auth {
+    const struct client *client;
+};
+
+/* body: what was sent. */
+struct part_body {
+    struct openai_request *request; /* in the arena; NULL where there is no body to read */
+    struct body *body;
+    uint64_t bytes;
+    uint64_t whole_ns; /* stamp: read whole; for the overhead */
+    bool is_whole;
+    bool is_streaming;
+    bool wants_usage; /* the client asked for the usage chunk itself */
+    unsigned choices;
+    uint64_t prompt_tokens; /* estimated */
+};
+
+/* route: where it may go. */
+struct part_route {
+    struct plan plan;
+    struct span model; /* as the client named it; in the arena */
+};
+
+/* admit: what it holds of the limits. */
+struct part_admit {
+    struct admission admission;
+    struct limiter_reading nearest;
+    bool is_admitted;
+};
+
+/* select: what was tried. */
+struct part_select {
+    struct keypool_tried *tried; /* in the arena from the first failure on */
+    struct keypool_grant grant;
+    uint32_t target;   /* of the attempt, in the plan */
+    uint32_t excluded; /* bit per target that is not asked again */
+    uint32_t attempts; /* made, as the client is told */
+    uint32_t tries;    /* of them, those that count against retry.attempts */
+    uint32_t rotations, timeouts;
+    uint64_t wait_until_us; /* retry.wait from the first time that no key was free; 0: not yet */
+    uint64_t not_before_us; /* backoff before the same key is tried again */
+    uint64_t waited_us, parked_us;
+    waiting_place place; /* in the waiting room of `room` */
+    struct waiting_room *room;
+    struct loop_timer timer;
+    bool has_backed_off; /* for the try to come */
+};
+
+/* send: what goes upstream. */
+struct part_send {
+    struct attempt attempts[ATTEMPT_PLACES]; /* the second is for hedging */
+    struct openai_edits *edits;              /* in the attempt's arena */
+    uint64_t sent_ns;                        /* stamp: first byte sent */
+    uint64_t overhead_ns;                    /* of this attempt's way up */
+    bool is_usage_asked;                     /* by us, not by the client */
+};
+
+enum relay_mode {
+    RELAY_JSON,   /* one object: read along, held until its end */
+    RELAY_STREAM, /* server-sent events */
+    RELAY_RAW,    /* passed unread: it came coded */
+    RELAY_ERROR,  /* a status that is no success: gathered, then judged */
+};
+
+/* relay: what comes back. */
+struct part_relay {
+    int status; /* 0: no answer yet */
+    enum relay_mode mode;
+    struct dialect_header fields[ANSWER_FIELDS]; /* those that matter, in the attempt's arena */
+    size_t field_count;
+    struct span content_type;
+    int64_t length; /* of the upstream's body; HTTP_LENGTH_UNKNOWN */
+    union {
+        struct openai_answer *json; /* in the attempt's arena */
+        struct openai_stream *stream;
+    } reader;
+    struct sse *sse;
+    struct buf held;              /* bytes that may not go yet */
+    struct loop_timer ping_timer; /* how long pings alone are held */
+    struct {
+        char *data; /* borrowed from the connection for one run of the step */
+        size_t len;
+        bool is_last;
+        bool is_there;
+        enum outcome failed; /* OUTCOME_SUCCESS: it has not */
+    } in;
+    uint64_t first_byte_ns;
+    uint64_t bytes_out;
+    uint64_t committed_us;
+    struct dialect_error error; /* why the last attempt failed, as the provider said it */
+    bool is_committed;
+    bool is_broken;   /* after commit: ends with an error */
+    bool is_ping_due; /* pings were held for long enough */
+};
+
+/* respond: an answer of our own. */
+struct part_respond {
+    bool has_failure;
+    enum failure failure;
+    struct span message, param;     /* in the arena, or static */
+    bool is_passed_on;              /* the provider's own answer, held in relay.held */
+    uint64_t retry_after_us;        /* 0: none */
+    const struct outcome_row *last; /* of the last failed attempt; NULL: none */
+};
+
+/* account: what it came to. */
+struct part_account {
+    struct dialect_usage usage;
+    enum interrupt cut_by;
+    int status; /* sent to the client; 0: none */
+    uint64_t overhead_ns;
+};
+
+struct exchange {
+    struct exchange_host *host;
+    struct binding *binding;
+    struct http_server_conn *conn; /* NULL once the client is gone or has its whole answer */
+    struct list link;              /* in host->exchanges */
+    uint64_t id;
+    enum step step;
+    bool is_running; /* a step is on the stack */
+    bool is_due;     /* an event came while it was */
+    struct arena arena, attempt_arena;
+    struct part_head head;
+    struct part_auth auth;
+    struct part_body body;
+    struct part_route route;
+    struct part_admit admit;
+    struct part_select select;
+    struct part_send send;
+    struct part_relay relay;
+    struct part_respond respond;
+    struct part_account account;
+};
+
+/* The step functions, in files of their names. */
+#define STEP(id, name, to, gone, deadline, shutdown, settles)                                      \
+    struct move step_##name(struct exchange *x);
+#include "exchange/steps.def"
+#undef STEP
+
+/* The name of a step, and what it settles: for logs and documents. */
+const char *step_name(enum step step);
+
+/* An exchange for a request whose head has come, or that could not be read (head NULL). NULL
+ * without memory. */
+struct exchange *exchange_new(struct exchange_host *host, struct http_server_conn *conn,
+                              const struct http_head *head);
+
+/* Walks on from where it stands, until it parks or ends. Called by events; may free the exchange.
+ */
+void exchange_run(struct exchange *x);
+
+/* Leads where the row of its step says, and walks on. */
+void exchange_interrupt(struct exchange *x, enum interrupt interrupt);
+
+/* --- for the steps --- */
+
+static inline const struct config *exchange_config(const struct exchange *x)
+{
+    return x->binding->snapshot->config;
+}
+
+static inline struct loop *exchange_loop(const struct exchange *x)
+{
+    return x->host->loop;
+}
+
+/* The outlet (worker's part of the provider) of the target at hand. */
+struct outlet *exchange_outlet(struct exchange *x);
+const struct plan_target *exchange_target(const struct exchange *x); /* NULL before the plan */
+
+static inline struct attempt *exchange_attempt(struct exchange *x)
+{
+    return &x->send.attempts[0];
+}
+
+/* The exchange ends with this failure; the first one wins. message and param may be empty; they
+ * must live as long as the exchange. */
+struct move exchange_refuse(struct exchange *x, enum failure failure, struct span message,
+                            struct span param);
+
+#endif

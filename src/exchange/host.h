@@ -1,0 +1,84 @@
+/*
+ * What one worker offers to its exchanges: its loop, the binding in force, memory, randomness,
+ * numbers and the log; and the exchanges under way. The data plane's HTTP server ends here:
+ * exchange_server_ops turns its calls into events of exchanges. One thread, but for the mail
+ * functions.
+ */
+#ifndef EXCHANGE_HOST_H
+#define EXCHANGE_HOST_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "base/rand.h"
+#include "exchange/binding.h"
+#include "exchange/registry.h"
+#include "http/server.h"
+#include "obs/access.h"
+
+struct exchange;
+struct exchange_host;
+
+/* Calls into the process around the host. */
+struct exchange_host_ops {
+    /* Somebody waits for a key of another worker: hand the ticket to it (exchange_host_wake on its
+     * thread). */
+    void (*grant)(void *owner, struct waiting_ticket ticket);
+    /* A probe may be due: the control thread should look. */
+    void (*want_probe)(void *owner, struct provider *provider);
+};
+
+/* Indexes of the series that have no labels. */
+struct exchange_series {
+    uint32_t active, waiting, overhead, cancelled, bytes, connections, connections_total;
+};
+
+struct exchange_host {
+    struct loop *loop;
+    struct registry *registry;
+    const struct exchange_host_ops *ops;
+    void *owner;
+    uint32_t worker;
+    struct http_head *head_scratch;
+    struct binding_home home;
+    struct binding *binding; /* in force */
+    struct arena_pool arenas;
+    struct body_lease lease;
+    struct rand rand;
+    struct metrics *metrics;
+    struct exchange_series series;
+    struct log_ring *log;
+    struct list exchanges; /* all under way */
+    struct list spare;     /* freed ones, for the next */
+    size_t exchange_count, spare_count;
+    uint64_t next_id;
+    bool is_ready;       /* /ready says 200 */
+    bool is_terminating; /* what still runs at the end of the grace is cut */
+};
+
+/* registry and what it points to outlive the host. 0 or ERR_NOMEM. */
+int exchange_host_init(struct exchange_host *host, struct loop *loop, struct registry *registry,
+                       uint32_t worker, const struct exchange_host_ops *ops, void *owner);
+/* Every exchange must have ended (exchange_host_cut). */
+void exchange_host_fini(struct exchange_host *host);
+
+/* New exchanges use this snapshot from now on. 0 or ERR_NOMEM, and the old one stays. */
+int exchange_host_bind(struct exchange_host *host, struct snapshot *snapshot);
+
+/* The waiting exchange of that id looks for a key again; harmless where it is gone. */
+void exchange_host_wake(struct exchange_host *host, struct waiting_ticket ticket);
+
+/* What follows from a change in a keypool: wakes who waits, asks for probes. */
+void exchange_host_follow(struct exchange_host *host, struct provider *provider,
+                          struct keypool_effect effect);
+
+/* Ends every exchange under way: streams with an error event, the others with 503. */
+void exchange_host_cut(struct exchange_host *host);
+
+/* For http_server_init, with the host as its owner. */
+extern const struct http_server_ops exchange_server_ops;
+
+#endif

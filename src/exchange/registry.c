@@ -1,0 +1,102 @@
+#include "exchange/registry.h"
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "io/resolve.h"
+
+enum { MAX_PROVIDERS = 1024, MAX_RESOLVES = 4096 };
+
+int registry_init(struct registry *registry, uint32_t workers, struct secret_arena *secrets,
+                  struct log *log)
+{
+    *registry = (struct registry){.workers = workers, .secrets = secrets, .log = log};
+    map_init(&registry->providers, MAX_PROVIDERS);
+    body_budget_init(&registry->bodies, 0);
+    registry->limiters = limiter_book_new();
+    registry->retry_budget = retry_budget_new(workers);
+    registry->metrics = metrics_schema_new();
+    registry->resolver = resolver_new(MAX_RESOLVES);
+    if (registry->limiters && registry->retry_budget && registry->metrics && registry->resolver)
+        return 0;
+    registry_fini(registry);
+    return ERR_NOMEM;
+}
+
+static void entry_free(struct registry_entry *entry)
+{
+    endpoint_unref(&entry->endpoint);
+    provider_unref(&entry->provider);
+    mem_free(entry);
+}
+
+void registry_fini(struct registry *registry)
+{
+    struct registry_entry *entry;
+    size_t at = 0;
+
+    while ((entry = map_next(&registry->providers, &at, NULL)))
+        entry_free(entry);
+    map_fini(&registry->providers);
+    resolver_free(&registry->resolver);
+    limiter_book_free(&registry->limiters);
+    retry_budget_free(&registry->retry_budget);
+    metrics_schema_free(&registry->metrics);
+}
+
+static int entry_new(struct registry *registry, struct span name, struct registry_entry **ret_entry)
+{
+    struct registry_entry *entry = mem_zalloc(1, sizeof(*entry));
+    int err = ERR_NOMEM;
+
+    if (!entry)
+        return ERR_NOMEM;
+    entry->provider = provider_new(name, registry->workers, registry->secrets);
+    if (entry->provider)
+        err = map_add(&registry->providers, provider_name(entry->provider), entry);
+    if (err) {
+        entry_free(entry);
+        return err;
+    }
+    *ret_entry = entry;
+    return 0;
+}
+
+int registry_apply(struct registry *registry, const struct conf_provider *conf, uint64_t now_us,
+                   uint64_t wall_us, char *ret_error, struct registry_entry **ret_entry)
+{
+    struct registry_entry *entry = map_find(&registry->providers, conf->name);
+    struct endpoint *endpoint = NULL;
+    int err = 0;
+
+    ret_error[0] = '\0';
+    if (!entry)
+        err = entry_new(registry, conf->name, &entry);
+    if (!err && (!entry->endpoint || !endpoint_is_same(entry->endpoint, conf)))
+        err = endpoint_new(conf, ret_error, &endpoint);
+    if (!err)
+        err = keypool_apply(provider_keys(entry->provider), conf, now_us, wall_us);
+    if (err) {
+        endpoint_unref(&endpoint);
+        return err;
+    }
+    if (endpoint) {
+        endpoint_unref(&entry->endpoint);
+        entry->endpoint = endpoint;
+    }
+    *ret_entry = entry;
+    return 0;
+}
+
+void registry_prune(struct registry *registry, const struct config *config)
+{
+    struct registry_entry *entry;
+    size_t at = 0;
+
+    while ((entry = map_next(&registry->providers, &at, NULL))) {
+        if (config_find_provider(config, provider_name(entry->provider)))
+            continue;
+        map_remove(&registry->providers, provider_name(entry->provider));
+        entry_free(entry);
+        at = 0; /* the map has moved its entries */
+    }
+}

@@ -1,0 +1,52 @@
+/*
+ * The registry: what outlives configurations and is found again by identity. Written by the control
+ * thread alone; what it points to is shared with the workers and counted.
+ */
+#ifndef EXCHANGE_REGISTRY_H
+#define EXCHANGE_REGISTRY_H
+
+#include <stdint.h>
+
+#include "access/limiter.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/secret.h"
+#include "limits/retry_budget.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "upstream/body.h"
+#include "upstream/endpoint.h"
+#include "upstream/provider.h"
+
+struct registry {
+    uint32_t workers;
+    struct secret_arena *secrets;
+    struct limiter_book *limiters;
+    struct retry_budget *retry_budget;
+    struct metrics_schema *metrics;
+    struct log *log;
+    struct resolver *resolver;
+    struct body_budget bodies;
+    struct map providers; /* struct registry_entry by provider name */
+};
+
+/* A provider with the endpoint it has now. */
+struct registry_entry {
+    struct provider *provider;
+    struct endpoint *endpoint;
+};
+
+/* 0 or ERR_NOMEM. log is borrowed. is_locked: see secret_arena_new. */
+int registry_init(struct registry *registry, uint32_t workers, struct secret_arena *secrets,
+                  struct log *log);
+void registry_fini(struct registry *registry);
+
+/* The provider's entry with its endpoint brought up to the configuration, made where there is none;
+ * its keys are applied as well. 0, ERR_TLS (see endpoint_new), ERR_NOMEM, ERR_FULL. */
+int registry_apply(struct registry *registry, const struct conf_provider *conf, uint64_t now_us,
+                   uint64_t wall_us, char *ret_error, struct registry_entry **ret_entry);
+
+/* Forgets the providers that the configuration no longer names. */
+void registry_prune(struct registry *registry, const struct config *config);
+
+#endif

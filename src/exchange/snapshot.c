@@ -1,0 +1,210 @@
+#include "exchange/snapshot.h"
+
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "exchange/registry.h"
+
+/* The counted whole around what the road reads. */
+struct counted {
+    struct snapshot snapshot;
+    struct config *config;
+    atomic_uint refs; /* acquire-release on the last drop */
+};
+
+static struct counted *counted_of(struct snapshot *snapshot)
+{
+    return container_of(snapshot, struct counted, snapshot);
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+    atomic_fetch_add_explicit(&counted_of(snapshot)->refs, 1, memory_order_relaxed);
+    return snapshot;
+}
+
+static void free_parts(struct snapshot *snapshot)
+{
+    for (size_t i = 0; snapshot->providers && i < snapshot->provider_count; i++) {
+        endpoint_unref(&snapshot->providers[i].endpoint);
+        provider_unref(&snapshot->providers[i].provider);
+        secret_unref(&snapshot->providers[i].fields);
+    }
+    mem_free(snapshot->providers);
+    mem_free(snapshot->series);
+    mem_free(snapshot->client_series);
+    mem_free(snapshot->forward_fields.items);
+    routes_free(&snapshot->routes);
+    clients_free(&snapshot->clients);
+}
+
+void snapshot_unref(struct snapshot **snapshot)
+{
+    struct counted *counted = *snapshot ? counted_of(*snapshot) : NULL;
+
+    *snapshot = NULL;
+    if (!counted || atomic_fetch_sub_explicit(&counted->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    free_parts(&counted->snapshot);
+    config_free(&counted->config);
+    mem_free(counted);
+}
+
+/* The lines of `headers:` as they are sent, kept as one secret: a value may be a credential. */
+static int join_fields(struct registry *registry, const struct conf_headers *headers,
+                       struct secret **ret_fields)
+{
+    struct span *pieces;
+    int err;
+
+    if (headers->count == 0)
+        return 0;
+    pieces = mem_zalloc(4 * headers->count, sizeof(*pieces));
+    if (!pieces)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < headers->count; i++) {
+        pieces[4 * i] = headers->items[i].name;
+        pieces[4 * i + 1] = SPAN(": ");
+        pieces[4 * i + 2] = secret_reveal(headers->items[i].value);
+        pieces[4 * i + 3] = SPAN("\r\n");
+    }
+    err = secret_join(registry->secrets, pieces, 4 * headers->count, ret_fields);
+    mem_free(pieces);
+    return err;
+}
+
+static int add_provider(struct snapshot *snapshot, struct registry *registry,
+                        const struct conf_provider *conf, uint64_t now_us, uint64_t wall_us,
+                        char *ret_error)
+{
+    struct snapshot_provider *row = &snapshot->providers[snapshot->provider_count];
+    struct registry_entry *entry;
+    int err = registry_apply(registry, conf, now_us, wall_us, ret_error, &entry);
+
+    if (err)
+        return err;
+    snapshot->provider_count++;
+    row->conf = conf;
+    row->provider = provider_ref(entry->provider);
+    row->endpoint = endpoint_ref(entry->endpoint);
+    row->include_usage = provider_row(conf->kind)->include_usage;
+    row->attempts = metrics_series(registry->metrics, METRIC_ATTEMPTS, &conf->name);
+    row->retries = metrics_series(registry->metrics, METRIC_RETRIES, &conf->name);
+    return join_fields(registry, &conf->headers, &row->fields);
+}
+
+static int collect_forward_fields(struct snapshot *snapshot, const struct config *config)
+{
+    struct conf_strings *all = &snapshot->forward_fields;
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->providers.count; i++)
+        count += config->providers.items[i].forward_headers.count;
+    all->items = mem_zalloc(count, sizeof(*all->items));
+    if (!all->items)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < config->providers.count; i++) {
+        const struct conf_strings *one = &config->providers.items[i].forward_headers;
+
+        for (size_t k = 0; k < one->count; k++)
+            all->items[all->count++] = one->items[k];
+    }
+    return 0;
+}
+
+static void name_series(struct metrics_schema *schema, struct span provider, struct span label,
+                        struct snapshot_series *series)
+{
+    struct span values[2] = {provider, label};
+
+    series->requests = metrics_series(schema, METRIC_REQUESTS, values);
+    series->errors = metrics_series(schema, METRIC_REQUEST_ERRORS, values);
+    series->latency = metrics_series(schema, METRIC_REQUEST_LATENCY, values);
+    series->ttfb = metrics_series(schema, METRIC_TTFB, values);
+    series->tokens = metrics_series(schema, METRIC_TOKENS, values);
+    series->estimated = metrics_series(schema, METRIC_USAGE_ESTIMATED, values);
+}
+
+static int name_all_series(struct snapshot *snapshot, struct registry *registry)
+{
+    size_t labels = routes_label_count(snapshot->routes), width = snapshot->provider_count + 1;
+    size_t clients = clients_count(snapshot->clients);
+
+    snapshot->series = mem_zalloc(labels * width, sizeof(*snapshot->series));
+    snapshot->client_series = mem_zalloc(clients, sizeof(*snapshot->client_series));
+    if (!snapshot->series || !snapshot->client_series)
+        return ERR_NOMEM;
+    for (size_t l = 0; l < labels; l++) {
+        struct span label = routes_label_at(snapshot->routes, l);
+
+        name_series(registry->metrics, SPAN("none"), label, &snapshot->series[l * width]);
+        for (size_t p = 0; p < snapshot->provider_count; p++)
+            name_series(registry->metrics, snapshot->providers[p].conf->name, label,
+                        &snapshot->series[l * width + p + 1]);
+    }
+    for (size_t i = 0; i < clients; i++) {
+        struct span name = clients_at(snapshot->clients, i)->name;
+
+        snapshot->client_series[i].requests =
+            metrics_series(registry->metrics, METRIC_CLIENT_REQUESTS, &name);
+        snapshot->client_series[i].tokens =
+            metrics_series(registry->metrics, METRIC_CLIENT_TOKENS, &name);
+    }
+    return 0;
+}
+
+static int build(struct snapshot *snapshot, struct registry *registry, const struct config *config,
+                 uint64_t now_us, uint64_t wall_us, char *ret_error)
+{
+    int err = 0;
+
+    snapshot->config = config;
+    snapshot->providers = mem_zalloc(config->providers.count, sizeof(*snapshot->providers));
+    if (!snapshot->providers)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < config->providers.count && !err; i++)
+        err = add_provider(snapshot, registry, &config->providers.items[i], now_us, wall_us,
+                           ret_error);
+    if (!err)
+        err = routes_new(config, registry->limiters, &snapshot->routes);
+    if (!err)
+        err = clients_new(config, registry->limiters, &snapshot->clients);
+    if (!err)
+        err = collect_forward_fields(snapshot, config);
+    if (!err)
+        err = name_all_series(snapshot, registry);
+    return err;
+}
+
+int snapshot_new(struct registry *registry, struct config *config, uint64_t now_us,
+                 uint64_t wall_us, char *ret_error, struct snapshot **ret_snapshot)
+{
+    struct counted *counted = mem_zalloc(1, sizeof(*counted));
+    int err;
+
+    ret_error[0] = '\0';
+    if (!counted)
+        return ERR_NOMEM;
+    atomic_init(&counted->refs, 1);
+    err = build(&counted->snapshot, registry, config, now_us, wall_us, ret_error);
+    if (err) {
+        free_parts(&counted->snapshot);
+        mem_free(counted);
+        return err;
+    }
+    counted->config = config;
+    atomic_store_explicit(&registry->bodies.shared.max, config->server.body_memory,
+                          memory_order_relaxed);
+    registry_prune(registry, config);
+    *ret_snapshot = &counted->snapshot;
+    return 0;
+}
+
+const struct snapshot_series *snapshot_series_of(const struct snapshot *snapshot, uint32_t label,
+                                                 const struct plan_target *target)
+{
+    size_t column = target ? target->provider_index + 1 : 0;
+
+    return &snapshot->series[label * (snapshot->provider_count + 1) + column];
+}

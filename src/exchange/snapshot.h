@@ -1,0 +1,67 @@
+/*
+ * The snapshot: what one configuration says, compiled for the road. Immutable once built; made by
+ * the control thread, shared by all workers. Each worker holds one reference through its binding
+ * (exchange/binding.h), so that an exchange costs no shared count.
+ */
+#ifndef EXCHANGE_SNAPSHOT_H
+#define EXCHANGE_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "access/clients.h"
+#include "conf/config.h"
+#include "limits/breaker.h"
+#include "obs/metrics.h"
+#include "route/plan.h"
+#include "upstream/endpoint.h"
+#include "upstream/provider.h"
+
+/* A provider under this configuration. Same order as config.providers. */
+struct snapshot_provider {
+    const struct conf_provider *conf;
+    struct provider *provider;
+    struct endpoint *endpoint;
+    struct secret *fields; /* lines of `headers:`, each with CRLF; NULL: none */
+    enum include_usage include_usage;
+    uint32_t attempts, retries; /* metrics: series by outcome, by kind */
+};
+
+/* Series of one provider and one model label. */
+struct snapshot_series {
+    uint32_t requests, errors, latency, ttfb, tokens, estimated;
+};
+
+/* Series of one client. */
+struct snapshot_client_series {
+    uint32_t requests, tokens;
+};
+
+struct snapshot {
+    const struct config *config;
+    struct routes *routes;
+    struct clients *clients;
+    struct snapshot_provider *providers;
+    size_t provider_count;
+    struct snapshot_series *series;               /* [label][provider + 1], 0 for no provider */
+    struct snapshot_client_series *client_series; /* by client index */
+    struct conf_strings forward_fields;           /* of all providers, lower case */
+};
+
+/* What outlives snapshots and is needed to build one; the control thread's. */
+struct registry;
+
+/* Builds a snapshot of the configuration, which becomes the snapshot's. Providers and endpoints
+ * that are the same as before are taken over from the registry. ret_error (TLS_ERROR_BYTES) says
+ * what is wrong. 0, or an error with the configuration left to the caller. */
+int snapshot_new(struct registry *registry, struct config *config, uint64_t now_us,
+                 uint64_t wall_us, char *ret_error, struct snapshot **ret_snapshot);
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot **snapshot);
+
+/* The series of a provider (NULL: none) and a label of the routes. */
+const struct snapshot_series *snapshot_series_of(const struct snapshot *snapshot, uint32_t label,
+                                                 const struct plan_target *target);
+
+#endif
