@@ -73,7 +73,8 @@ def _interrupted(signal_number, _frame):
 
 def run_main(main):
     """Runs it so that whatever ends it, its processes and its folder go first."""
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupted)
     raise_descriptors()
     try:
         sys.exit(main())
