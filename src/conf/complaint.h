@@ -30,12 +30,13 @@ struct complaint {
 struct complaints {
     struct arena_pool pool;
     struct arena arena;
-    struct span file; /* as the lines name it */
+    struct span file;   /* as the lines name it */
+    bool has_no_places; /* the text was not written by the user: marks are dropped */
     struct complaint *items;
     size_t count;
     size_t cap;
     size_t errors;
-    size_t dropped; /* beyond the maximum, or for want of memory; each counts as an error */
+    size_t dropped; /* errors beyond the maximum, or for want of memory; they count as errors too */
 };
 
 enum { COMPLAINTS_MAX = 1000 };

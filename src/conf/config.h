@@ -185,7 +185,7 @@ struct conf_upstream_tls {
 struct conf_header {
     struct span name;
     struct secret *value;
-    bool is_reference; /* the file gave it by ${...}: never printed */
+    bool is_masked; /* never printed: a reference, or by its name a credential */
 };
 
 struct conf_headers {
@@ -197,7 +197,7 @@ struct conf_provider {
     struct span name;
     enum provider_kind kind;
     struct conf_url base_url;
-    struct conf_key_list keys; /* maybe none: a local server that wants none */
+    struct conf_key_list keys; /* at least one */
     enum conf_selection selection;
     struct conf_health health;
     struct conf_probe probe;

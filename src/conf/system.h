@@ -13,8 +13,9 @@ struct conf_system {
     void *ctx;
     /* The value of an environment variable, or NULL; borrowed until the next call. */
     const char *(*variable)(void *ctx, const char *name);
-    /* Appends the whole file: 0, ERR_NOTFOUND, ERR_DENIED, ERR_IO, ERR_FULL (larger than the
-     * buffer's maximum) or ERR_NOMEM. */
+    /* Appends the whole file: 0, ERR_NOTFOUND, ERR_DENIED, ERR_IO, ERR_UNSUPPORTED (a folder),
+     * ERR_FULL (larger than the buffer's maximum) or ERR_NOMEM. Takes all the room first, so that
+     * the bytes of a secret are never moved. */
     int (*read_file)(void *ctx, const char *path, struct buf *out);
     /* Appends the names of the plain files in a folder, each with a NUL behind it, in any order,
      * without those that start with '.': 0 or as read_file. */

@@ -1,0 +1,97 @@
+#include "conf/hooks.h"
+
+#include "conf/config.h"
+#include "conf/loading.h"
+#include "conf/types.h"
+
+/* The place of a setting of the node, or where the whole stands. */
+static struct conf_mark mark_of(const struct yaml_node *node, struct span name,
+                                struct conf_mark otherwise)
+{
+    const struct yaml_item *item = yaml_find(node, name);
+
+    return item ? item->value->mark : otherwise;
+}
+
+static void check_pair(struct loading *loading, const struct conf_certificate *pair,
+                       struct conf_mark mark)
+{
+    if ((pair->certificate.len > 0) != (pair->private_key.len > 0))
+        loading_error(loading, mark,
+                      "one of certificate and private_key is missing; allowed: both or none");
+}
+
+void hook_certificate_finish(struct loading *loading, const struct yaml_node *node,
+                             struct conf_mark mark, void *object)
+{
+    (void)node;
+    if (loading->is_sound)
+        check_pair(loading, object, mark);
+}
+
+void hook_upstream_tls_finish(struct loading *loading, const struct yaml_node *node,
+                              struct conf_mark mark, void *object)
+{
+    const struct conf_upstream_tls *tls = object;
+
+    if (!loading->is_sound)
+        return;
+    check_pair(loading, &tls->client, mark);
+    if (!tls->verify)
+        loading_warning(loading, mark_of(node, SPAN("verify"), mark),
+                        "anyone between here and the provider can read the keys");
+}
+
+void hook_server_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object)
+{
+    const struct conf_server *server = object;
+
+    if (loading->is_sound && server->max_body > server->body_memory)
+        loading_error(loading, mark_of(node, SPAN("max_body"), mark),
+                      "max_body is more than body_memory; allowed: at most body_memory");
+}
+
+void hook_first_byte_short(struct loading *loading, const struct yaml_node *node, void *object)
+{
+    struct conf_first_byte *first_byte = object;
+    const struct conf_row row = {.type = &conf_type_duration, .min = 1000, .max = 86400000000ull};
+
+    first_byte->streamed_us = 0;
+    conf_read_parsed(loading, &row, node, &first_byte->streamed_us);
+    first_byte->whole_us = first_byte->streamed_us;
+}
+
+void hook_connections_finish(struct loading *loading, const struct yaml_node *node,
+                             struct conf_mark mark, void *object)
+{
+    struct conf_connections *connections = object;
+
+    if (!loading->is_sound || connections->idle <= connections->max)
+        return;
+    if (yaml_find(node, SPAN("idle")))
+        loading_error(loading, mark_of(node, SPAN("idle"), mark),
+                      "idle is more than max; allowed: at most max");
+    else
+        connections->idle = connections->max;
+}
+
+void hook_retry_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object)
+{
+    const struct conf_retry *retry = object;
+
+    if (loading->is_sound && retry->base_delay_us > retry->max_delay_us)
+        loading_error(loading, mark_of(node, SPAN("base_delay"), mark),
+                      "base_delay is more than max_delay; allowed: at most max_delay");
+}
+
+void hook_names_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object)
+{
+    struct conf_names *names = object;
+
+    (void)mark;
+    if (!yaml_find(node, SPAN("direct")))
+        names->direct = loading->config->clients.is_open;
+}

@@ -1,0 +1,60 @@
+/*
+ * What surrounds the reading of the groups of tables/settings.def: names taken from maps, short
+ * forms, defaults that follow from other settings, and the rules within a group. schema.c hangs
+ * them into the table. Called while loading, by its thread.
+ */
+#ifndef CONF_HOOKS_H
+#define CONF_HOOKS_H
+
+#include "conf/schema.h"
+
+/* Groups of plain settings (hooks.c). */
+void hook_certificate_finish(struct loading *loading, const struct yaml_node *node,
+                             struct conf_mark mark, void *object);
+void hook_upstream_tls_finish(struct loading *loading, const struct yaml_node *node,
+                              struct conf_mark mark, void *object);
+void hook_server_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object);
+void hook_first_byte_short(struct loading *loading, const struct yaml_node *node, void *object);
+void hook_connections_finish(struct loading *loading, const struct yaml_node *node,
+                             struct conf_mark mark, void *object);
+void hook_retry_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object);
+void hook_names_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object);
+
+/* Clients and pools (types_client.c). */
+void hook_pool_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                       void *object);
+struct span hook_pool_name(const void *object);
+void hook_client_limits_finish(struct loading *loading, const struct yaml_node *node,
+                               struct conf_mark mark, void *object);
+void hook_client_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object);
+void hook_clients_finish(struct loading *loading, const struct yaml_node *node,
+                         struct conf_mark mark, void *object);
+
+/* Providers (types_provider.c) and their keys (types_key.c). */
+void hook_provider_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                           void *object);
+void hook_provider_finish(struct loading *loading, const struct yaml_node *node,
+                          struct conf_mark mark, void *object);
+struct span hook_provider_name(const void *object);
+void hook_key_short(struct loading *loading, const struct yaml_node *node, void *object);
+void hook_key_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                     void *object);
+/* Duplicates among a provider's keys, and their look. */
+void conf_keys_check(struct loading *loading, const struct yaml_node *node);
+
+/* Models and targets (types_model.c). */
+void hook_target_short(struct loading *loading, const struct yaml_node *node, void *object);
+void hook_target_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object);
+void hook_model_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                        void *object);
+void hook_model_short(struct loading *loading, const struct yaml_node *node, void *object);
+void hook_model_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object);
+struct span hook_model_name(const void *object);
+
+#endif

@@ -1,0 +1,203 @@
+/* References in strings: ${env:NAME}, ${file:/path}, and $${ for a plain "${". */
+#include "conf/loading.h"
+
+#include "base/err.h"
+#include "conf/quote.h"
+
+enum { NAME_BYTES = 256, PATH_BYTES = 4096 };
+
+/* One reference being resolved into the scratch. */
+struct resolving {
+    struct loading *loading;
+    struct conf_mark mark;
+    struct span body; /* "env:NAME" */
+};
+
+static bool fail(const struct resolving *r, const char *what)
+{
+    struct buf text;
+
+    buf_init(&text, NAME_BYTES);
+    if (quote_is_safe(r->body))
+        buf_printf(&text, "${%.*s}", SPAN_ARG(r->body));
+    else
+        buf_printf(&text, "the reference");
+    loading_error(r->loading, r->mark, "%s %s", buf_text(&text), what);
+    buf_fini(&text);
+    return false;
+}
+
+static bool is_variable_name(struct span name)
+{
+    if (!name.len || name.len >= NAME_BYTES || (name.ptr[0] >= '0' && name.ptr[0] <= '9'))
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_'))
+            return false;
+    }
+    return true;
+}
+
+static bool append_value(const struct resolving *r, struct span value)
+{
+    if (!value.len)
+        return fail(r, "is empty; allowed: a value of at least one character");
+    if (buf_append_span(&r->loading->scratch, value))
+        return fail(r, "is too large; allowed: at most 1 MiB in all");
+    return true;
+}
+
+static bool append_variable(const struct resolving *r, struct span name)
+{
+    const struct conf_system *system = r->loading->source->system;
+    char text[NAME_BYTES];
+    const char *value;
+
+    if (!is_variable_name(name))
+        return fail(r, "names no variable; allowed: letters, digits and '_', as in ${env:NAME}");
+    memcpy(text, name.ptr, name.len);
+    text[name.len] = '\0';
+    value = system->variable(system->ctx, text);
+    if (!value)
+        return fail(r, "is not set; allowed: a variable of the environment that is");
+    return append_value(r, span_from_text(value));
+}
+
+/* One newline at the end belongs to the file, not to its value. */
+static struct span without_newline(struct span text)
+{
+    if (span_has_suffix(text, SPAN("\n")))
+        text.len--;
+    if (span_has_suffix(text, SPAN("\r")))
+        text.len--;
+    return text;
+}
+
+static const char *file_fault(int err)
+{
+    if (err == ERR_NOTFOUND)
+        return "is not there; allowed: a file that can be read";
+    if (err == ERR_DENIED)
+        return "cannot be read, permission denied; allowed: a file that can be read";
+    if (err == ERR_FULL)
+        return "is too large; allowed: at most 1 MiB";
+    if (err == ERR_UNSUPPORTED)
+        return "is a folder; allowed: a file";
+    return "cannot be read; allowed: a file that can be read";
+}
+
+static bool append_file(const struct resolving *r, struct span path)
+{
+    const struct conf_system *system = r->loading->source->system;
+    struct buf *file = &r->loading->file;
+    struct span folder = r->loading->folder;
+    char text[PATH_BYTES];
+    bool is_read;
+    int err;
+
+    if (path.len && path.ptr[0] == '/')
+        folder.len = 0;
+    if (!path.len || folder.len + path.len >= sizeof(text))
+        return fail(r, "names no file; allowed: a path, as in ${file:/run/secrets/key}");
+    memcpy(text, folder.ptr, folder.len);
+    memcpy(text + folder.len, path.ptr, path.len);
+    text[folder.len + path.len] = '\0';
+    err = system->read_file(system->ctx, text, file);
+    is_read = err ? fail(r, file_fault(err)) : append_value(r, without_newline(buf_span(file)));
+    secret_wipe(file->data, file->len);
+    buf_clear(file);
+    return is_read;
+}
+
+static bool append_reference(const struct resolving *r)
+{
+    if (span_has_prefix(r->body, SPAN("env:")))
+        return append_variable(r, span_skip(r->body, 4));
+    if (span_has_prefix(r->body, SPAN("file:")))
+        return append_file(r, span_skip(r->body, 5));
+    if (span_has_prefix(r->body, SPAN("vault:")))
+        return fail(r, "is not built yet; allowed: ${env:NAME}, ${file:/path}");
+    return fail(r, "is no known reference; allowed: ${env:NAME}, ${file:/path}");
+}
+
+/* Resolves what stands at the head of `rest`, a '$', and returns how much of it that was; 0 after a
+ * complaint. */
+static size_t append_dollar(struct loading *loading, struct conf_mark mark, struct span rest)
+{
+    struct resolving r = {.loading = loading, .mark = mark};
+    size_t end;
+
+    if (span_has_prefix(rest, SPAN("$${"))) {
+        buf_append(&loading->scratch, "${", 2);
+        return 3;
+    }
+    if (!span_has_prefix(rest, SPAN("${"))) {
+        buf_append_byte(&loading->scratch, '$');
+        return 1;
+    }
+    end = span_find_byte(rest, '}');
+    if (end == SIZE_MAX) {
+        loading_error(
+            loading, mark,
+            "a '${' without its '}'; allowed: ${env:NAME}, ${file:/path}, or $${ for itself");
+        return 0;
+    }
+    r.body = span_of(rest.ptr + 2, end - 2);
+    return append_reference(&r) ? end + 1 : 0;
+}
+
+static bool resolve(struct loading *loading, struct conf_mark mark, struct span rest)
+{
+    while (rest.len) {
+        size_t plain = span_find_byte(rest, '$'), used;
+
+        if (plain == SIZE_MAX)
+            plain = rest.len;
+        if (buf_append(&loading->scratch, rest.ptr, plain)) {
+            loading_error(loading, mark, "the value is too large; allowed: at most 1 MiB");
+            return false;
+        }
+        rest = span_skip(rest, plain);
+        if (!rest.len)
+            break;
+        used = append_dollar(loading, mark, rest);
+        if (!used)
+            return false;
+        rest = span_skip(rest, used);
+    }
+    return true;
+}
+
+bool loading_has_reference(struct span text)
+{
+    return span_find(text, SPAN("${")) != SIZE_MAX;
+}
+
+bool loading_text(struct loading *loading, const struct conf_row *row, const struct yaml_node *node,
+                  struct span *ret_text)
+{
+    if (node->kind == YAML_NULL || node->kind == YAML_LIST || node->kind == YAML_MAP) {
+        loading_refuse(loading, row, node, "stands where a single value should");
+        return false;
+    }
+    if (!loading_has_reference(node->text)) {
+        *ret_text = node->text;
+        return true;
+    }
+    if (!resolve(loading, node->mark, node->text)) {
+        loading_end_text(loading);
+        return false;
+    }
+    *ret_text = buf_span(&loading->scratch);
+    return true;
+}
+
+void loading_end_text(struct loading *loading)
+{
+    if (loading->scratch.len)
+        secret_wipe(loading->scratch.data, loading->scratch.len);
+    buf_clear(&loading->scratch);
+}

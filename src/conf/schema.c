@@ -1,0 +1,138 @@
+#include "conf/schema.h"
+
+#include "conf/config.h"
+#include "conf/hooks.h"
+#include "conf/types.h"
+
+#define MS   UINT64_C(1000)
+#define HOUR UINT64_C(3600000000)
+#define DAY  UINT64_C(86400000000)
+#define KIB  (UINT64_C(1) << 10)
+#define MIB  (UINT64_C(1) << 20)
+#define GIB  (UINT64_C(1) << 30)
+#define TIB  (UINT64_C(1) << 40)
+
+#define TEXT(literal)                                                                              \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
+
+/* The words. One that is not built is known and refused. */
+#define WORD_LIST(id, ...)                                                                         \
+    static const struct conf_word id##_items[] = {__VA_ARGS__};                                    \
+    static const struct conf_words words_##id = {id##_items,                                       \
+                                                 sizeof(id##_items) / sizeof(id##_items[0])}
+#define BUILT(text, value)                                                                         \
+    {                                                                                              \
+        TEXT(text), (value), true                                                                  \
+    }
+#define UNBUILT(text)                                                                              \
+    {                                                                                              \
+        TEXT(text), 0, false                                                                       \
+    }
+
+WORD_LIST(half_close, BUILT("abort", CONF_HALF_CLOSE_ABORT),
+          BUILT("answer", CONF_HALF_CLOSE_ANSWER));
+WORD_LIST(class, BUILT("standard", 0), UNBUILT("critical"), UNBUILT("batch"));
+WORD_LIST(method, BUILT("GET", 0), BUILT("HEAD", 0));
+WORD_LIST(selection, BUILT("least_used", CONF_SELECTION_LEAST_USED),
+          BUILT("round_robin", CONF_SELECTION_ROUND_ROBIN),
+          BUILT("weighted", CONF_SELECTION_WEIGHTED), BUILT("priority", CONF_SELECTION_PRIORITY),
+          UNBUILT("headroom"), UNBUILT("sticky"));
+WORD_LIST(retry_cause, BUILT("connect", CONF_RETRY_CONNECT), BUILT("timeout", CONF_RETRY_TIMEOUT),
+          BUILT("rate_limit", CONF_RETRY_RATE_LIMIT), BUILT("overloaded", CONF_RETRY_OVERLOADED),
+          BUILT("server_error", CONF_RETRY_SERVER_ERROR), BUILT("bad_key", CONF_RETRY_BAD_KEY),
+          BUILT("depleted", CONF_RETRY_DEPLETED));
+WORD_LIST(log_level, BUILT("error", CONF_LOG_ERROR), BUILT("warn", CONF_LOG_WARN),
+          BUILT("info", CONF_LOG_INFO), BUILT("debug", CONF_LOG_DEBUG));
+WORD_LIST(log_format, BUILT("json", CONF_LOG_JSON));
+
+/* The rows name a struct by its group; these are called otherwise. */
+#define conf_client_limits conf_limits
+#define conf_root          config
+
+static const struct conf_group group_certificate, group_server_timeouts, group_server, group_admin,
+    group_pool, group_client_limits, group_client, group_clients, group_limits, group_key,
+    group_health, group_probe, group_breaker, group_margin, group_first_byte,
+    group_provider_timeouts, group_connections, group_upstream_tls, group_provider, group_target,
+    group_model, group_names, group_retry, group_log;
+
+/* First the rows of every group. */
+#define BEGIN(id) static const struct conf_row id##_rows[] = {
+#define END(id)                                                                                    \
+    }                                                                                              \
+    ;
+#define FIELD(id, field) offsetof(struct conf_##id, field)
+#define ROW(id, text, field, type_, fallback_, min_, max_, meaning_)                               \
+    {.name = TEXT(text),                                                                           \
+     .type = &conf_type_##type_,                                                                   \
+     .offset = FIELD(id, field),                                                                   \
+     .fallback = (fallback_),                                                                      \
+     .min = (min_),                                                                                \
+     .max = (max_),                                                                                \
+     .meaning = (meaning_)},
+#define WORDED(id, text, field, type_, list_, fallback_, meaning_)                                 \
+    {.name = TEXT(text),                                                                           \
+     .type = &conf_type_##type_,                                                                   \
+     .offset = FIELD(id, field),                                                                   \
+     .fallback = (fallback_),                                                                      \
+     .words = &words_##list_,                                                                      \
+     .meaning = (meaning_)},
+#define WORD(id, text, field, list_, fallback_, meaning_)                                          \
+    WORDED(id, text, field, word, list_, fallback_, meaning_)
+#define WORDS(id, text, field, list_, fallback_, meaning_)                                         \
+    WORDED(id, text, field, words, list_, fallback_, meaning_)
+#define WORD_TEXT(id, text, field, list_, fallback_, meaning_)                                     \
+    WORDED(id, text, field, word_text, list_, fallback_, meaning_)
+#define PART(id, text, field, type_, inner_, meaning_)                                             \
+    {.name = TEXT(text),                                                                           \
+     .type = &conf_type_##type_,                                                                   \
+     .offset = FIELD(id, field),                                                                   \
+     .group = &group_##inner_,                                                                     \
+     .meaning = (meaning_)},
+#define LATER(id, text, meaning_) {.name = TEXT(text), .meaning = (meaning_)},
+#include "tables/settings.def"
+
+/* Then the groups, with their hooks. */
+#define ROWS(id)                                                                                   \
+    .rows = id##_rows, .count = sizeof(id##_rows) / sizeof(id##_rows[0]),                          \
+    .bytes = sizeof(struct conf_##id)
+
+static const struct conf_group group_certificate = {ROWS(certificate),
+                                                    .finish = hook_certificate_finish};
+static const struct conf_group group_server_timeouts = {ROWS(server_timeouts)};
+static const struct conf_group group_server = {ROWS(server), .finish = hook_server_finish};
+static const struct conf_group group_admin = {ROWS(admin)};
+static const struct conf_group group_pool = {ROWS(pool), .prepare = hook_pool_prepare,
+                                             .name = hook_pool_name};
+static const struct conf_group group_client_limits = {ROWS(client_limits),
+                                                      .finish = hook_client_limits_finish};
+static const struct conf_group group_client = {ROWS(client), .finish = hook_client_finish};
+static const struct conf_group group_clients = {ROWS(clients), .finish = hook_clients_finish};
+static const struct conf_group group_limits = {ROWS(limits)};
+static const struct conf_group group_key = {ROWS(key), .read_short = hook_key_short,
+                                            .finish = hook_key_finish};
+static const struct conf_group group_health = {ROWS(health)};
+static const struct conf_group group_probe = {ROWS(probe)};
+static const struct conf_group group_breaker = {ROWS(breaker)};
+static const struct conf_group group_margin = {ROWS(margin)};
+static const struct conf_group group_first_byte = {ROWS(first_byte),
+                                                   .read_short = hook_first_byte_short};
+static const struct conf_group group_provider_timeouts = {ROWS(provider_timeouts)};
+static const struct conf_group group_connections = {ROWS(connections),
+                                                    .finish = hook_connections_finish};
+static const struct conf_group group_upstream_tls = {ROWS(upstream_tls),
+                                                     .finish = hook_upstream_tls_finish};
+static const struct conf_group group_provider = {ROWS(provider), .prepare = hook_provider_prepare,
+                                                 .finish = hook_provider_finish,
+                                                 .name = hook_provider_name};
+static const struct conf_group group_target = {ROWS(target), .read_short = hook_target_short,
+                                               .finish = hook_target_finish};
+static const struct conf_group group_model = {ROWS(model), .prepare = hook_model_prepare,
+                                              .read_short = hook_model_short,
+                                              .finish = hook_model_finish, .name = hook_model_name};
+static const struct conf_group group_names = {ROWS(names), .finish = hook_names_finish};
+static const struct conf_group group_retry = {ROWS(retry), .finish = hook_retry_finish};
+static const struct conf_group group_log = {ROWS(log)};
+
+const struct conf_group conf_schema = {ROWS(root)};

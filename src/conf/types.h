@@ -1,0 +1,62 @@
+/*
+ * The types that settings have: tables/settings.def names them. Constant data; any thread.
+ */
+#ifndef CONF_TYPES_H
+#define CONF_TYPES_H
+
+#include "conf/schema.h"
+
+/* Numbers (types_scalar.c). */
+extern const struct conf_type conf_type_boolean;  /* bool */
+extern const struct conf_type conf_type_never;    /* bool that must be false until it is built */
+extern const struct conf_type conf_type_number;   /* uint32_t */
+extern const struct conf_type conf_type_large;    /* uint64_t */
+extern const struct conf_type conf_type_signed;   /* int32_t from -max to max */
+extern const struct conf_type conf_type_workers;  /* uint32_t; auto is 0 */
+extern const struct conf_type conf_type_duration; /* uint64_t, microseconds */
+extern const struct conf_type conf_type_size;     /* uint64_t, bytes */
+extern const struct conf_type conf_type_share;    /* uint32_t, parts per million */
+extern const struct conf_type conf_type_time;     /* uint64_t, microseconds since 1970 */
+
+/* Words of the row's list (types_word.c). */
+extern const struct conf_type conf_type_word;      /* an enum: the word's value */
+extern const struct conf_type conf_type_words;     /* uint32_t: the words' values as bits */
+extern const struct conf_type conf_type_word_text; /* struct span: the word itself */
+
+/* Text and lists of it (types_text.c). */
+extern const struct conf_type conf_type_name;        /* struct span */
+extern const struct conf_type conf_type_path;        /* struct span; the file can be read */
+extern const struct conf_type conf_type_log_file;    /* struct span */
+extern const struct conf_type conf_type_url_path;    /* struct span */
+extern const struct conf_type conf_type_secret;      /* struct secret * */
+extern const struct conf_type conf_type_patterns;    /* struct conf_strings */
+extern const struct conf_type conf_type_field_names; /* struct conf_strings, in lower case */
+extern const struct conf_type conf_type_headers;     /* struct conf_headers */
+
+/* Addresses (types_address.c). */
+extern const struct conf_type conf_type_addresses; /* struct conf_addresses, min to max of them */
+extern const struct conf_type conf_type_networks;  /* struct conf_networks */
+extern const struct conf_type conf_type_url;       /* struct conf_url */
+
+/* Groups of settings (types_group.c). */
+extern const struct conf_type conf_type_group; /* the struct itself */
+extern const struct conf_type conf_type_list;  /* {items, count} of structs */
+extern const struct conf_type conf_type_map;   /* the same, in a map by name */
+
+/* Clients, providers and models (types_client.c, types_provider.c, types_model.c). */
+extern const struct conf_type conf_type_client_secret; /* SHA-256 of it */
+extern const struct conf_type conf_type_client_sha256;
+extern const struct conf_type conf_type_pool;      /* struct span, declared in pools */
+extern const struct conf_type conf_type_kind;      /* enum provider_kind */
+extern const struct conf_type conf_type_keys;      /* struct conf_key_list */
+extern const struct conf_type conf_type_keys_from; /* the same; adds to it */
+extern const struct conf_type conf_type_target;    /* struct conf_target */
+extern const struct conf_type conf_type_fallback;  /* struct conf_targets */
+extern const struct conf_type conf_type_model;     /* struct span, declared in models, or empty */
+
+/* {items, count}: how every list of the tree begins. Sets or gets both without caring for the type
+ * of the items. */
+void conf_list_set(void *field, void *items, size_t count);
+void *conf_list_get(const void *field, size_t *ret_count);
+
+#endif

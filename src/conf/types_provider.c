@@ -1,0 +1,145 @@
+/* Providers: their kind, and what follows from it. */
+#include "conf/types.h"
+
+#include "base/err.h"
+#include "conf/config.h"
+#include "conf/hooks.h"
+#include "conf/loading.h"
+#include "conf/names.h"
+#include "conf/printing.h"
+
+static int parse_kind(const struct conf_row *row, struct span text, void *field)
+{
+    enum provider_kind kind;
+
+    (void)row;
+    if (!provider_kind_find(text, &kind))
+        return ERR_SYNTAX;
+    if (!provider_row(kind)->is_built)
+        return ERR_UNSUPPORTED;
+    *(enum provider_kind *)field = kind;
+    return 0;
+}
+
+static void print_kind(struct printing *printing, const struct conf_row *row, const void *field)
+{
+    print_line(printing, row->name, provider_row(*(const enum provider_kind *)field)->name);
+}
+
+static void tell_kind(const struct conf_row *row, struct buf *out)
+{
+    const char *before = "";
+
+    (void)row;
+    for (int kind = 0; kind < PROVIDER_KINDS; kind++) {
+        if (!provider_row((enum provider_kind)kind)->is_built)
+            continue;
+        buf_printf(out, "%s%.*s", before, SPAN_ARG(provider_row((enum provider_kind)kind)->name));
+        before = ", ";
+    }
+}
+
+const struct conf_type conf_type_kind = {.name = "kind",
+                                         .read = conf_read_parsed,
+                                         .parse = parse_kind,
+                                         .otherwise = "is no kind of provider",
+                                         .print = print_kind,
+                                         .tell = tell_kind};
+
+void hook_provider_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                           void *object)
+{
+    struct conf_provider *provider = object;
+
+    if (!conf_name_is_valid(name))
+        loading_error(loading, mark, "this is no name; allowed: " CONF_NAME_ALLOWED);
+    provider->name = loading_keep(loading, name);
+    provider->kind = PROVIDER_KINDS;
+    provider_kind_find(name, &provider->kind);
+    loading->provider = provider;
+    loading->short_keys = 0;
+    if (provider->name.len && map_add(&loading->config->provider_by_name, provider->name, provider))
+        loading->err = ERR_NOMEM;
+}
+
+struct span hook_provider_name(const void *object)
+{
+    return ((const struct conf_provider *)object)->name;
+}
+
+/* False after a complaint. */
+static bool has_kind(struct loading *loading, const struct conf_provider *provider,
+                     const struct yaml_node *node, struct conf_mark mark)
+{
+    struct buf allowed;
+
+    if (provider->kind != PROVIDER_KINDS && provider_row(provider->kind)->is_built)
+        return true;
+    /* Complained of where it was read. */
+    if (yaml_find(node, SPAN("kind")))
+        return false;
+    buf_init(&allowed, 256);
+    tell_kind(NULL, &allowed);
+    if (provider->kind == PROVIDER_KINDS)
+        loading_error(loading, mark,
+                      "the kind is missing, and the name is none that is well known; allowed: "
+                      "kind: %s",
+                      buf_text(&allowed));
+    else
+        loading_error(loading, mark, "this kind of provider is not built yet; allowed: kind: %s",
+                      buf_text(&allowed));
+    buf_fini(&allowed);
+    return false;
+}
+
+static void fill_in_kind(struct loading *loading, const struct yaml_node *node,
+                         struct conf_mark mark, struct conf_provider *provider)
+{
+    const struct provider_row *row = provider_row(provider->kind);
+    bool is_given = yaml_find(node, SPAN("base_url")) != NULL;
+    const char *why;
+
+    if (!is_given && !row->base_url.len)
+        loading_error(loading, mark,
+                      "the base_url is missing, and kind %.*s has none of its own; allowed: a URL "
+                      "such as https://host/v1",
+                      SPAN_ARG(row->name));
+    else if (!is_given && conf_url_parse(row->base_url, &provider->base_url, &why))
+        loading_error(loading, mark, "the kind's own base_url is none: %s", why);
+    if (!provider->probe.method.len)
+        provider->probe.method = row->probe_method;
+    if (!provider->probe.path.len)
+        provider->probe.path = row->probe_path;
+}
+
+static void check_headers(struct loading *loading, const struct yaml_node *node,
+                          const struct conf_provider *provider)
+{
+    const struct yaml_item *headers = yaml_find(node, SPAN("headers"));
+    struct span key_header = provider_row(provider->kind)->key_header;
+
+    if (!headers)
+        return;
+    for (const struct yaml_item *item = headers->value->first; item; item = item->next) {
+        if (span_is_equal_nocase(item->key, key_header))
+            loading_error(loading, item->mark,
+                          "this field carries the key; allowed: to put the key into keys");
+    }
+}
+
+void hook_provider_finish(struct loading *loading, const struct yaml_node *node,
+                          struct conf_mark mark, void *object)
+{
+    struct conf_provider *provider = object;
+
+    if (has_kind(loading, provider, node, mark)) {
+        fill_in_kind(loading, node, mark, provider);
+        check_headers(loading, node, provider);
+    }
+    if (!provider->keys.count && (loading->is_sound || (!yaml_find(node, SPAN("keys")) &&
+                                                        !yaml_find(node, SPAN("keys_from")))))
+        loading_error(loading, mark,
+                      "there is no key; allowed: at least one in keys or keys_from (any word where "
+                      "the provider wants none)");
+    conf_keys_check(loading, node);
+}
