@@ -67,6 +67,9 @@ struct dialect_error {
     bool is_empty; /* there was no body */
 };
 
+/* Copies text, cut at a whole character, into a field of cap bytes: the length kept. */
+uint16_t dialect_keep(char *field, size_t cap, struct span text);
+
 static inline struct span dialect_error_message(const struct dialect_error *error)
 {
     return span_of(error->message, error->message_len);

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 enum failure {
-#define FAILURE(name, status, code, type, may_retry, blame, message) FAILURE_##name,
+#define FAILURE(name, label, status, code, type, may_retry, blame, message) FAILURE_##name,
 #include "tables/failures.def"
 #undef FAILURE
     FAILURE_COUNT,
@@ -23,11 +23,11 @@ enum failure_blame {
 };
 
 struct failure_row {
-    const char *name; /* in lower case: a label in logs and metrics */
-    int status;       /* HTTP status */
-    const char *code; /* the body's `code` */
-    const char *type; /* the body's `type` in OpenAI's dialect */
-    bool may_retry;   /* false: x-should-retry: false, whatever the status suggests */
+    const char *label; /* in logs and metrics */
+    int status;        /* HTTP status */
+    const char *code;  /* the body's `code` */
+    const char *type;  /* the body's `type` in OpenAI's dialect */
+    bool may_retry;    /* false: x-should-retry: false, whatever the status suggests */
     enum failure_blame blame;
     const char *message; /* where nothing better is known */
 };

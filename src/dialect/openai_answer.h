@@ -25,9 +25,12 @@ struct openai_choices {
 struct openai_answer {
     struct json_scan scan;
     struct openai_choices choices;
-    bool has_failed_choice;         /* a choice carried an error, or finish_reason "error" */
-    char finish[24];                /* the last choice's finish_reason */
-    char error[OPENAI_ERROR_BYTES]; /* the error member, as spelled */
+    uint64_t choice_error_at;       /* where the last choice's error stands; 0: none has one */
+    uint32_t choice_error_len;      /* bytes of it in `error` */
+    uint8_t choice_error_type;      /* enum json_type */
+    bool has_failed_choice;         /* a choice ended by finish_reason "error" */
+    char finish[16];                /* the finish_reason at hand */
+    char error[OPENAI_ERROR_BYTES]; /* the last error member: an object as spelled, or a string */
 };
 
 void openai_answer_init(struct openai_answer *answer);

@@ -21,6 +21,9 @@ enum { OPENAI_ERROR_BODY_MAX = 65536 }; /* of a longer body only the status is r
  * cannot be read leaves the fields empty and is_json false. */
 void openai_error_read(struct span body, struct dialect_error *ret_error);
 
+/* The same for the value that an `error` member has, as it is spelled: an object or a string. */
+void openai_error_read_member(struct span value, struct dialect_error *ret_error);
+
 /* True where a 400 or 422 speaks of stream_options or include_usage: the provider does not know
  * them. */
 bool openai_error_names_stream_options(const struct dialect_error *error);

@@ -30,7 +30,6 @@ enum openai_field {
     OPENAI_N,
     OPENAI_MAX_TOKENS,
     OPENAI_MAX_COMPLETION_TOKENS,
-    OPENAI_USER,
     OPENAI_TOOLS,
     OPENAI_CONTENT, /* messages, prompt or input */
     OPENAI_FIELD_COUNT,

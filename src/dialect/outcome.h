@@ -59,8 +59,8 @@ enum outcome_health {
 };
 
 enum outcome {
-#define OUTCOME(name, scope, per_model, remedy, class, health, blames, cooldown_ms, failure,       \
-                meaning)                                                                           \
+#define OUTCOME(name, label, scope, per_model, remedy, class, health, blames, cooldown_ms,         \
+                failure, meaning)                                                                  \
     OUTCOME_##name,
 #include "tables/outcomes.def"
 #undef OUTCOME
@@ -71,7 +71,7 @@ enum { PASSED_ON = -1 };
 
 struct outcome_row {
     enum outcome outcome;
-    const char *name; /* in lower case: a label in logs and metrics */
+    const char *label; /* in logs and metrics */
     enum outcome_scope scope;
     bool is_per_model; /* SCOPE_ACCOUNT: the limit is this model's alone */
     enum outcome_remedy remedy;

@@ -36,18 +36,18 @@ struct reset_hint {
     enum reset_source source;
 };
 
-/* The best hint: of several limits the one that is used up (remaining 0), else the one that the
- * error speaks of (tokens or requests), else the longest; and Retry-After where it waits longer. A
- * hint that cannot be read, is negative or lies in the past is none. */
+/* The best hint. First what is meant for this very request: retry-after-ms, Retry-After, then the
+ * message; then the limits' resets, which tell when a limit is full again: of several the one that
+ * is used up (remaining 0), else the one that the error speaks of (tokens or requests), else the
+ * longest of those whose remaining is not told. A hint that cannot be read, is negative, lies in
+ * the past or is 0 gives way to the others; a Retry-After of 0 means the floor where there are
+ * none. */
 struct reset_hint reset_find(const struct reset_question *question);
 
 /* One value: "6m0s", "76ms", "1h2m3.5s", "12", "1.5", Unix seconds or milliseconds, RFC 3339 or an
  * HTTP-date: 0 and the microseconds from wall_us until then (0 if past), or ERR_SYNTAX. A bare
  * number counts seconds. */
 int reset_read(struct span text, uint64_t wall_us, uint64_t *ret_wait_us);
-
-/* "6m0s", "7.66s", "76ms", "1h2m3.5s" (Go's time.Duration): 0, ERR_SYNTAX or ERR_RANGE. */
-int reset_read_duration(struct span text, uint64_t *ret_us);
 
 /* What a header tells of a limit, for those who learn limits from answers. */
 enum reset_limit_kind {

@@ -45,6 +45,8 @@ struct sse {
     uint32_t data_lines;
     bool has_begun;   /* the first bytes of the stream (a byte order mark?) are behind us */
     bool is_after_cr; /* a LF now would belong to the CR before it */
+    bool is_cr_last;  /* the last byte at hand ends a line, unless a LF follows */
+    bool is_mid_line; /* the line at hand began in bytes that flowed on */
     bool is_flowing;  /* part of this event was sent on */
 };
 
@@ -62,6 +64,9 @@ void sse_flow(struct sse *sse);
 /* The stream has ended and rest is what remains: true where it holds an event that lacks only its
  * blank line, which SDKs read all the same. Its raw then ends without one. */
 bool sse_finish(struct sse *sse, struct span rest, struct sse_event *ret_event);
+
+/* Walks the data lines of an event: start with *at = 0; false at the end. */
+bool sse_next_line(const struct sse_event *event, size_t *at, struct span *ret_line);
 
 /* Appends the event's data with its lines joined by LF, for data_lines above 1: 0, ERR_FULL or
  * ERR_NOMEM. */

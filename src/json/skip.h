@@ -1,6 +1,6 @@
 /*
- * The inner loops that JSON reading and writing share: runs of plain bytes, and UTF-8. Private to
- * json/. Pure; any thread.
+ * The inner loops that JSON reading and writing share: runs of plain bytes, and UTF-8. For json/
+ * and the readers above it that look at JSON without parsing it. Pure; any thread.
  */
 #ifndef JSON_SKIP_H
 #define JSON_SKIP_H

@@ -1,0 +1,301 @@
+#include "dialect/reset.h"
+
+#include "base/clock.h"
+#include "base/datetime.h"
+#include "base/err.h"
+#include "dialect/duration.h"
+
+enum { NAME_MAX_BYTES = 64 };
+
+/* Numbers from here on cannot be waits (31 years), so they are points in time. */
+static const uint64_t epoch_s_from = 1000000000, epoch_ms_from = 1000000000000;
+
+static uint64_t from_now(uint64_t then_us, uint64_t wall_us)
+{
+    return then_us > wall_us ? then_us - wall_us : 0;
+}
+
+/* A bare number: seconds from now, or a point in time in seconds or milliseconds. */
+static int read_bare(struct span text, uint64_t wall_us, uint64_t *ret_wait_us)
+{
+    uint64_t us = 0;
+    int err = duration_read_number(text, US_PER_SEC, &us);
+
+    if (err == 0 && us < epoch_s_from * US_PER_SEC) {
+        *ret_wait_us = us;
+        return 0;
+    }
+    if (err == ERR_RANGE || us >= epoch_ms_from * US_PER_SEC)
+        err = duration_read_number(text, US_PER_MS, &us);
+    if (err == 0)
+        *ret_wait_us = from_now(us, wall_us);
+    return err;
+}
+
+int reset_read(struct span text, uint64_t wall_us, uint64_t *ret_wait_us)
+{
+    uint64_t then_us;
+    int err;
+
+    text = span_trim(text);
+    err = read_bare(text, wall_us, ret_wait_us);
+    if (err == ERR_SYNTAX)
+        err = duration_read(text, ret_wait_us);
+    if (err != ERR_SYNTAX)
+        return err;
+    if (datetime_read_rfc3339(text, &then_us) != 0 && datetime_read_http(text, &then_us) != 0)
+        return ERR_SYNTAX;
+    *ret_wait_us = from_now(then_us, wall_us);
+    return 0;
+}
+
+/* Headers. */
+
+/* What a limit header is about, by the words of its name. */
+struct limit_name {
+    bool is_limit;    /* it is one of the family at all */
+    bool has_variant; /* "project", "input", "day", …: narrower than the plain limit */
+    char what;        /* 'l'imit, 'r'emaining, 't'ime of reset, or 0 */
+    char kind;        /* 'r'equests, 't'okens, or 0 */
+    size_t what_at;   /* where that word stands */
+    size_t what_len;
+};
+
+static bool is_word(struct span word, const char *a, const char *b)
+{
+    return span_is_equal_nocase(word, span_from_text(a)) ||
+           span_is_equal_nocase(word, span_from_text(b));
+}
+
+static void note_word(struct limit_name *limit, struct span word, size_t at)
+{
+    char what = 0;
+
+    if (is_word(word, "limit", "limit"))
+        what = 'l';
+    else if (is_word(word, "remaining", "remaining"))
+        what = 'r';
+    else if (is_word(word, "reset", "reset"))
+        what = 't';
+    else if (is_word(word, "requests", "request"))
+        limit->kind = 'r';
+    else if (is_word(word, "tokens", "token"))
+        limit->kind = 't';
+    else
+        limit->has_variant = true;
+    if (what) {
+        limit->what = what;
+        limit->what_at = at;
+        limit->what_len = word.len;
+    }
+}
+
+/* "x-ratelimit-reset-tokens", "x-rate-limit-reset", "anthropic-ratelimit-input-tokens-reset", … */
+static struct limit_name read_limit_name(struct span name)
+{
+    static const char *const families[] = {"x-ratelimit-", "x-rate-limit-", "anthropic-ratelimit-",
+                                           "ratelimit-"};
+    struct limit_name limit = {0};
+    struct span rest = span_of(NULL, 0), word;
+
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && !limit.is_limit; i++) {
+        size_t len = strlen(families[i]);
+
+        if (name.len > len &&
+            span_is_equal_nocase(span_of(name.ptr, len), span_of(families[i], len))) {
+            limit.is_limit = true;
+            rest = span_skip(name, len);
+        }
+    }
+    while (span_next_token(&rest, '-', &word))
+        note_word(&limit, word, (size_t)(word.ptr - name.ptr));
+    return limit;
+}
+
+/* Counts may have thousands commas. */
+static bool read_count(struct span text, uint64_t *ret_count)
+{
+    uint64_t count = 0;
+    size_t digits = 0;
+
+    text = span_trim(text);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == ',' && digits)
+            continue;
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || __builtin_mul_overflow(count, 10, &count) ||
+            __builtin_add_overflow(count, (uint64_t)(text.ptr[i] - '0'), &count))
+            return false;
+        digits++;
+    }
+    *ret_count = count;
+    return digits != 0;
+}
+
+/* The "remaining" header beside a "reset" one. */
+static bool find_remaining(const struct reset_question *question, struct span name,
+                           const struct limit_name *limit, uint64_t *ret_remaining)
+{
+    static const char word[] = "remaining";
+    char partner[NAME_MAX_BYTES];
+    size_t tail = limit->what_at + limit->what_len, len = limit->what_at;
+    struct span value;
+
+    if (name.len + sizeof(word) > sizeof(partner))
+        return false;
+    memcpy(partner, name.ptr, len);
+    memcpy(partner + len, word, sizeof(word) - 1);
+    len += sizeof(word) - 1;
+    memcpy(partner + len, name.ptr + tail, name.len - tail);
+    len += name.len - tail;
+    value = dialect_header_find(question->headers, question->header_count, span_of(partner, len));
+    return value.ptr && read_count(value, ret_remaining);
+}
+
+/* Which kind of limit the error speaks of: 'r', 't' or 0. */
+static char kind_of_error(const struct dialect_error *error)
+{
+    struct span type, message;
+
+    if (!error)
+        return 0;
+    type = dialect_error_type(error);
+    message = dialect_error_message(error);
+    if (is_word(type, "tokens", "token") || span_find(message, SPAN("tokens per")) != SIZE_MAX ||
+        span_find(message, SPAN("token rate limit")) != SIZE_MAX)
+        return 't';
+    if (is_word(type, "requests", "request") ||
+        span_find(message, SPAN("requests per")) != SIZE_MAX)
+        return 'r';
+    return 0;
+}
+
+/* How much a reset header has to do with the refusal; 0: nothing. */
+static int rank_of(const struct reset_question *question, struct span name,
+                   const struct limit_name *limit, char kind)
+{
+    uint64_t remaining;
+    bool is_known = find_remaining(question, name, limit, &remaining);
+
+    if (is_known && remaining == 0)
+        return 3;
+    if (kind && kind == limit->kind)
+        return 2;
+    return is_known ? 0 : 1;
+}
+
+static uint64_t find_in_limits(const struct reset_question *question)
+{
+    char kind = kind_of_error(question->error);
+    uint64_t best_us = 0, wait_us;
+    int best = 0;
+
+    for (size_t i = 0; i < question->header_count; i++) {
+        const struct dialect_header *header = &question->headers[i];
+        struct limit_name limit = read_limit_name(header->name);
+        int rank;
+
+        if (limit.what != 't' || reset_read(header->value, question->wall_us, &wait_us) != 0 ||
+            wait_us == 0)
+            continue;
+        rank = rank_of(question, header->name, &limit, kind);
+        if (rank > best || (rank && rank == best && wait_us > best_us)) {
+            best = rank;
+            best_us = wait_us;
+        }
+    }
+    return best_us;
+}
+
+static uint64_t find_in_message(const struct dialect_error *error)
+{
+    static const struct span leads[] = {
+        SPAN_INIT("try again in "), SPAN_INIT("retry after "),  SPAN_INIT("retry in "),
+        SPAN_INIT("again after "),  SPAN_INIT("Retry after "),  SPAN_INIT("Retry in "),
+        SPAN_INIT("Try again in "), SPAN_INIT("available in "),
+    };
+    struct span message = error ? dialect_error_message(error) : span_of(NULL, 0);
+    uint64_t us;
+
+    for (size_t i = 0; i < sizeof(leads) / sizeof(leads[0]); i++) {
+        size_t at = span_find(message, leads[i]);
+        struct span rest;
+
+        if (at == SIZE_MAX)
+            continue;
+        rest = span_skip(message, at + leads[i].len);
+        if (duration_take(&rest, true, &us) == 0)
+            return us;
+    }
+    return 0;
+}
+
+/* 0 where it is absent, unreadable, or says 0. */
+static uint64_t find_in_header(const struct reset_question *question, struct span name, bool is_ms,
+                               bool *ret_is_zero)
+{
+    struct span value = dialect_header_find(question->headers, question->header_count, name);
+    uint64_t wait_us;
+
+    if (!value.ptr)
+        return 0;
+    value = span_trim(value);
+    if (is_ms) {
+        if (duration_read_number(value, US_PER_MS, &wait_us) != 0)
+            return 0;
+    } else if (reset_read(value, question->wall_us, &wait_us) != 0) {
+        return 0;
+    }
+    *ret_is_zero = *ret_is_zero || wait_us == 0;
+    return wait_us;
+}
+
+struct reset_hint reset_find(const struct reset_question *question)
+{
+    const uint64_t floor_us = RESET_FLOOR_MS * US_PER_MS;
+    struct reset_hint hint = {0, RESET_RETRY_AFTER_MS};
+    bool is_zero = false;
+
+    hint.wait_us = find_in_header(question, SPAN("retry-after-ms"), true, &is_zero);
+    if (!hint.wait_us)
+        hint.wait_us = find_in_header(question, SPAN("x-ms-retry-after-ms"), true, &is_zero);
+    if (!hint.wait_us) {
+        hint.source = RESET_RETRY_AFTER;
+        hint.wait_us = find_in_header(question, SPAN("retry-after"), false, &is_zero);
+    }
+    if (!hint.wait_us) {
+        hint.source = RESET_MESSAGE;
+        hint.wait_us = find_in_message(question->error);
+    }
+    if (!hint.wait_us) {
+        hint.source = RESET_HEADER;
+        hint.wait_us = find_in_limits(question);
+    }
+    if (!hint.wait_us && !is_zero)
+        return (struct reset_hint){0, RESET_NONE};
+    if (!hint.wait_us)
+        hint.source = RESET_RETRY_AFTER;
+    if (hint.wait_us < floor_us)
+        hint.wait_us = floor_us;
+    if (hint.wait_us > question->max_us)
+        hint.wait_us = question->max_us;
+    return hint;
+}
+
+void reset_read_limits(const struct dialect_header *headers, size_t count, uint64_t wall_us,
+                       struct reset_limit ret_limits[LIMIT_KIND_COUNT])
+{
+    memset(ret_limits, 0, LIMIT_KIND_COUNT * sizeof(ret_limits[0]));
+    for (size_t i = 0; i < count; i++) {
+        struct limit_name name = read_limit_name(headers[i].name);
+        struct reset_limit *limit = &ret_limits[name.kind == 't' ? LIMIT_TOKENS : LIMIT_REQUESTS];
+
+        if (!name.is_limit || name.has_variant || !name.kind)
+            continue;
+        if (name.what == 'l')
+            limit->has_limit = read_count(headers[i].value, &limit->limit);
+        else if (name.what == 'r')
+            limit->has_remaining = read_count(headers[i].value, &limit->remaining);
+        else if (name.what == 't')
+            limit->has_reset = reset_read(headers[i].value, wall_us, &limit->reset_us) == 0;
+    }
+}
