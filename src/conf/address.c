@@ -51,43 +51,58 @@ static int read_port(struct span text, uint16_t *ret_port)
     return 0;
 }
 
-int conf_address_parse(struct span text, struct conf_address *ret_address)
+static int parse_unix(struct conf_address *address)
 {
-    struct conf_address address = {.text = text};
+    address->is_unix = true;
+    address->path = span_skip(address->text, 5);
+    if (!address->path.len || address->path.len > UNIX_PATH_MAX_BYTES ||
+        span_find_byte(address->path, '\0') != SIZE_MAX)
+        return ERR_SYNTAX;
+    return 0;
+}
+
+/* The host, and behind it the place of the colon before the port. */
+static int parse_host(struct conf_address *address, size_t *ret_colon)
+{
+    struct span text = address->text;
     uint8_t bytes[16];
     unsigned bits;
     size_t end;
 
-    if (span_has_prefix(text, SPAN("unix:"))) {
-        address.is_unix = true;
-        address.path = span_skip(text, 5);
-        if (!address.path.len || address.path.len > UNIX_PATH_MAX_BYTES ||
-            span_find_byte(address.path, '\0') != SIZE_MAX)
-            return ERR_SYNTAX;
-        *ret_address = address;
-        return 0;
-    }
     if (text.len && text.ptr[0] == '[') {
         end = span_find_byte(text, ']');
         if (end == SIZE_MAX)
             return ERR_SYNTAX;
-        address.host = span_of(text.ptr + 1, end - 1);
-        if (!read_literal(address.host, bytes, &bits) || bits != 128)
-            return ERR_SYNTAX;
-        end++;
-    } else {
-        end = span_find_byte(text, ':');
-        if (end == SIZE_MAX)
-            return ERR_SYNTAX;
-        address.host = span_of(text.ptr, end);
-        if (!is_host_name(address.host))
-            return ERR_SYNTAX;
+        address->host = span_of(text.ptr + 1, end - 1);
+        *ret_colon = end + 1;
+        return read_literal(address->host, bytes, &bits) && bits == 128 ? 0 : ERR_SYNTAX;
     }
-    if (end >= text.len || text.ptr[end] != ':' ||
-        read_port(span_skip(text, end + 1), &address.port))
+    end = span_find_byte(text, ':');
+    if (end == SIZE_MAX)
         return ERR_SYNTAX;
-    *ret_address = address;
-    return 0;
+    address->host = span_of(text.ptr, end);
+    *ret_colon = end;
+    return is_host_name(address->host) ? 0 : ERR_SYNTAX;
+}
+
+int conf_address_parse(struct span text, struct conf_address *ret_address)
+{
+    struct conf_address address = {.text = text};
+    size_t colon;
+    int err;
+
+    if (span_has_prefix(text, SPAN("unix:"))) {
+        err = parse_unix(&address);
+    } else {
+        err = parse_host(&address, &colon);
+        if (!err && (colon >= text.len || text.ptr[colon] != ':'))
+            err = ERR_SYNTAX;
+        if (!err)
+            err = read_port(span_skip(text, colon + 1), &address.port);
+    }
+    if (!err)
+        *ret_address = address;
+    return err;
 }
 
 bool conf_address_is_loopback(const struct conf_address *address)

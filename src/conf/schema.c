@@ -17,35 +17,52 @@
         (literal), sizeof(literal) - 1                                                             \
     }
 
-/* The words. One that is not built is known and refused. */
-#define WORD_LIST(id, ...)                                                                         \
-    static const struct conf_word id##_items[] = {__VA_ARGS__};                                    \
-    static const struct conf_words words_##id = {id##_items,                                       \
-                                                 sizeof(id##_items) / sizeof(id##_items[0])}
-#define BUILT(text, value)                                                                         \
-    {                                                                                              \
-        TEXT(text), (value), true                                                                  \
-    }
-#define UNBUILT(text)                                                                              \
-    {                                                                                              \
-        TEXT(text), 0, false                                                                       \
-    }
+/* The words of settings. One that is not built is known and refused. */
+static const struct conf_word half_close_words[] = {
+    {TEXT("abort"), CONF_HALF_CLOSE_ABORT, true},
+    {TEXT("answer"), CONF_HALF_CLOSE_ANSWER, true},
+};
 
-WORD_LIST(half_close, BUILT("abort", CONF_HALF_CLOSE_ABORT),
-          BUILT("answer", CONF_HALF_CLOSE_ANSWER));
-WORD_LIST(class, BUILT("standard", 0), UNBUILT("critical"), UNBUILT("batch"));
-WORD_LIST(method, BUILT("GET", 0), BUILT("HEAD", 0));
-WORD_LIST(selection, BUILT("least_used", CONF_SELECTION_LEAST_USED),
-          BUILT("round_robin", CONF_SELECTION_ROUND_ROBIN),
-          BUILT("weighted", CONF_SELECTION_WEIGHTED), BUILT("priority", CONF_SELECTION_PRIORITY),
-          UNBUILT("headroom"), UNBUILT("sticky"));
-WORD_LIST(retry_cause, BUILT("connect", CONF_RETRY_CONNECT), BUILT("timeout", CONF_RETRY_TIMEOUT),
-          BUILT("rate_limit", CONF_RETRY_RATE_LIMIT), BUILT("overloaded", CONF_RETRY_OVERLOADED),
-          BUILT("server_error", CONF_RETRY_SERVER_ERROR), BUILT("bad_key", CONF_RETRY_BAD_KEY),
-          BUILT("depleted", CONF_RETRY_DEPLETED));
-WORD_LIST(log_level, BUILT("error", CONF_LOG_ERROR), BUILT("warn", CONF_LOG_WARN),
-          BUILT("info", CONF_LOG_INFO), BUILT("debug", CONF_LOG_DEBUG));
-WORD_LIST(log_format, BUILT("json", CONF_LOG_JSON));
+static const struct conf_word class_words[] = {
+    {TEXT("standard"), 0, true},
+    {TEXT("critical"), 0, false},
+    {TEXT("batch"), 0, false},
+};
+
+static const struct conf_word method_words[] = {
+    {TEXT("GET"), 0, true},
+    {TEXT("HEAD"), 0, true},
+};
+
+static const struct conf_word selection_words[] = {
+    {TEXT("least_used"), CONF_SELECTION_LEAST_USED, true},
+    {TEXT("round_robin"), CONF_SELECTION_ROUND_ROBIN, true},
+    {TEXT("weighted"), CONF_SELECTION_WEIGHTED, true},
+    {TEXT("priority"), CONF_SELECTION_PRIORITY, true},
+    {TEXT("headroom"), 0, false},
+    {TEXT("sticky"), 0, false},
+};
+
+static const struct conf_word retry_cause_words[] = {
+    {TEXT("connect"), CONF_RETRY_CONNECT, true},
+    {TEXT("timeout"), CONF_RETRY_TIMEOUT, true},
+    {TEXT("rate_limit"), CONF_RETRY_RATE_LIMIT, true},
+    {TEXT("overloaded"), CONF_RETRY_OVERLOADED, true},
+    {TEXT("server_error"), CONF_RETRY_SERVER_ERROR, true},
+    {TEXT("bad_key"), CONF_RETRY_BAD_KEY, true},
+    {TEXT("depleted"), CONF_RETRY_DEPLETED, true},
+};
+
+static const struct conf_word log_level_words[] = {
+    {TEXT("error"), CONF_LOG_ERROR, true},
+    {TEXT("warn"), CONF_LOG_WARN, true},
+    {TEXT("info"), CONF_LOG_INFO, true},
+    {TEXT("debug"), CONF_LOG_DEBUG, true},
+};
+
+static const struct conf_word log_format_words[] = {
+    {TEXT("json"), CONF_LOG_JSON, true},
+};
 
 /* The rows name a struct by its group; these are called otherwise. */
 #define conf_client_limits conf_limits
@@ -76,7 +93,8 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
      .type = &conf_type_##type_,                                                                   \
      .offset = FIELD(id, field),                                                                   \
      .fallback = (fallback_),                                                                      \
-     .words = &words_##list_,                                                                      \
+     .words = list_##_words,                                                                       \
+     .word_count = sizeof(list_##_words) / sizeof(list_##_words[0]),                               \
      .meaning = (meaning_)},
 #define WORD(id, text, field, list_, fallback_, meaning_)                                          \
     WORDED(id, text, field, word, list_, fallback_, meaning_)

@@ -45,11 +45,6 @@ struct conf_word {
     bool is_built;
 };
 
-struct conf_words {
-    const struct conf_word *items;
-    size_t count;
-};
-
 struct conf_row {
     struct span name;
     const struct conf_type *type; /* NULL: not built yet */
@@ -57,7 +52,8 @@ struct conf_row {
     const char *fallback;         /* the default as the file would say it, or NULL */
     uint64_t min, max;
     const struct conf_group *group; /* of what the field holds, or NULL */
-    const struct conf_words *words; /* or NULL */
+    const struct conf_word *words;  /* or NULL */
+    size_t word_count;
     const char *meaning;
 };
 

@@ -11,11 +11,11 @@ _Static_assert(sizeof(enum conf_selection) == sizeof(uint32_t) &&
                    sizeof(enum conf_half_close) == sizeof(uint32_t),
                "a word is stored as 32 bits");
 
-static const struct conf_word *find_word(const struct conf_words *words, struct span text)
+static const struct conf_word *find_word(const struct conf_row *row, struct span text)
 {
-    for (size_t i = 0; i < words->count; i++) {
-        if (span_is_equal(words->items[i].name, text))
-            return &words->items[i];
+    for (size_t i = 0; i < row->word_count; i++) {
+        if (span_is_equal(row->words[i].name, text))
+            return &row->words[i];
     }
     return NULL;
 }
@@ -24,17 +24,17 @@ static void tell_word(const struct conf_row *row, struct buf *out)
 {
     const char *before = "";
 
-    for (size_t i = 0; i < row->words->count; i++) {
-        if (!row->words->items[i].is_built)
+    for (size_t i = 0; i < row->word_count; i++) {
+        if (!row->words[i].is_built)
             continue;
-        buf_printf(out, "%s%.*s", before, SPAN_ARG(row->words->items[i].name));
+        buf_printf(out, "%s%.*s", before, SPAN_ARG(row->words[i].name));
         before = ", ";
     }
 }
 
 static int parse_word(const struct conf_row *row, struct span text, void *field)
 {
-    const struct conf_word *word = find_word(row->words, text);
+    const struct conf_word *word = find_word(row, text);
 
     if (!word)
         return ERR_SYNTAX;
@@ -49,9 +49,9 @@ static void print_word(struct printing *printing, const struct conf_row *row, co
     uint32_t value;
 
     memcpy(&value, field, sizeof(value));
-    for (size_t i = 0; i < row->words->count; i++) {
-        if (row->words->items[i].is_built && row->words->items[i].value == value)
-            print_line(printing, row->name, row->words->items[i].name);
+    for (size_t i = 0; i < row->word_count; i++) {
+        if (row->words[i].is_built && row->words[i].value == value)
+            print_line(printing, row->name, row->words[i].name);
     }
 }
 
@@ -64,7 +64,7 @@ const struct conf_type conf_type_word = {.name = "word",
 
 static int parse_word_text(const struct conf_row *row, struct span text, void *field)
 {
-    const struct conf_word *word = find_word(row->words, text);
+    const struct conf_word *word = find_word(row, text);
 
     if (!word)
         return ERR_SYNTAX;
@@ -128,10 +128,10 @@ static void print_words(struct printing *printing, const struct conf_row *row, c
 
     print_name(printing, row->name);
     buf_printf(printing->out, " [");
-    for (size_t i = 0; i < row->words->count; i++) {
-        if (!(row->words->items[i].value & *(const uint32_t *)field))
+    for (size_t i = 0; i < row->word_count; i++) {
+        if (!(row->words[i].value & *(const uint32_t *)field))
             continue;
-        buf_printf(printing->out, "%s%.*s", before, SPAN_ARG(row->words->items[i].name));
+        buf_printf(printing->out, "%s%.*s", before, SPAN_ARG(row->words[i].name));
         before = ", ";
     }
     buf_printf(printing->out, "]\n");

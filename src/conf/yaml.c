@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "base/secret.h"
+#include "json/skip.h"
 
 enum { ARENA_MAX_BYTES = 512 << 20 };
 
@@ -387,35 +388,16 @@ static void parse_with_library(struct parse *p)
     fy_diag_destroy(p->diag);
 }
 
-/* Bytes of the UTF-8 sequence at the start of the text (RFC 3629), or 0 where there is none. */
-static size_t utf8_length(struct span text)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char lead = (unsigned char)text.ptr[0];
-    size_t len = lead < 0x80 ? 1 : lead < 0xc0 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    uint32_t point = lead & (0xffu >> (len + 1));
-
-    if (len <= 1)
-        return len;
-    if (len > text.len || lead > 0xf4)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if (((unsigned char)text.ptr[i] & 0xc0) != 0x80)
-            return 0;
-        point = point << 6 | ((unsigned char)text.ptr[i] & 0x3f);
-    }
-    return point >= least[len] && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff) ? len : 0;
-}
-
 /* The library stops at a NUL without a word, so what YAML does not allow is found here (5.1). */
 static void check_bytes(struct parse *p)
 {
+    const unsigned char *end = (const unsigned char *)p->text.ptr + p->text.len;
     struct conf_mark mark = {1, 1};
     struct span rest = p->text;
 
     while (rest.len && !p->err) {
         unsigned char c = (unsigned char)rest.ptr[0];
-        size_t len = utf8_length(rest);
+        size_t len = c < 0x80 ? 1 : utf8_length((const unsigned char *)rest.ptr, end);
 
         if (len == 0)
             fail_at(p, mark, "a byte that is no UTF-8");
