@@ -138,16 +138,16 @@ void log_free(struct log **log)
     struct log *l = *log;
     struct log_ring *ring, *next;
 
-    if (!l)
+    *log = NULL;
+    /* What a stuck helper thread still uses is left to the end of the process. */
+    if (!l || log_writer_stop(&l->writer, STOP_WAIT_MS))
         return;
-    log_writer_stop(&l->writer, STOP_WAIT_MS);
     for (ring = atomic_load(&l->shared.rings); ring; ring = next) {
         next = ring->next;
         ring_free(ring);
     }
     pthread_mutex_destroy(&l->lock);
     mem_free(l);
-    *log = NULL;
 }
 
 int log_reconfigure(struct log *log, const struct log_options *options)

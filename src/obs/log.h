@@ -62,8 +62,9 @@ struct log_field {
  * what opening the file ended with (ERR_NOTFOUND, ERR_DENIED, ERR_IO). */
 int log_new(const struct log_options *options, struct log **ret_log);
 
-/* Writes out what stands in the rings, waiting for a destination that takes nothing for at most
- * two seconds, ends the helper thread and frees the log and its rings. Accepts NULL. */
+/* Writes out what stands in the rings, ends the helper thread and frees the log and its rings. It
+ * is held up for two seconds at most: a destination that takes nothing for so long loses the lines,
+ * and keeps the memory until the process ends. Accepts NULL. */
 void log_free(struct log **log);
 
 /* The options of a reloaded configuration; ring_bytes and wall_us stay as they are. A file that

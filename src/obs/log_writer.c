@@ -60,21 +60,18 @@ static void wait_for_event(int fd, int wait_ms)
         reset_event(fd);
 }
 
-/* write(2), waiting where the destination is nonblocking and full. The one place in which the
- * helper thread can be cancelled: see log_writer_stop. */
+/* write(2), waiting where the destination is nonblocking and full. */
 static ssize_t write_or_wait(int fd, struct span bytes)
 {
     struct pollfd ready = {.fd = fd, .events = POLLOUT};
     ssize_t written;
-    int state;
 
-    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
-    do {
-        written = write(fd, bytes.ptr, bytes.len);
-        if (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    while ((written = write(fd, bytes.ptr, bytes.len)) < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
             poll(&ready, 1, -1);
-    } while (written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
-    pthread_setcancelstate(state, NULL);
+        else if (errno != EINTR)
+            break;
+    }
     return written;
 }
 
@@ -159,14 +156,14 @@ static bool is_stopping(struct log_writer *writer)
     return atomic_load_explicit(&writer->shared.is_stopping, memory_order_acquire);
 }
 
-/* Sleeps until there may be something to do. Sequentially consistent, so that whoever commits a
- * line after the rings were looked at mostly sees that we sleep. */
+/* Sleeps until there may be something to do. It tells so before it looks at the rings once more, so
+ * that whoever commits a line after that look sees it, but for the moment that log_writer_hint
+ * speaks of. */
 static void rest(struct log_writer *writer, int empty_passes)
 {
     bool is_long = empty_passes >= NAPS_BEFORE_SLEEP;
 
-    atomic_store(&writer->shared.sleep, is_long ? LOG_WRITER_SLEEP : LOG_WRITER_NAP);
-    atomic_thread_fence(memory_order_seq_cst);
+    atomic_exchange(&writer->shared.sleep, is_long ? LOG_WRITER_SLEEP : LOG_WRITER_NAP);
     if (!is_stopping(writer) && !is_any_ring(writer, is_long ? has_lines : log_writer_is_filling))
         wait_for_event(writer->wake_fd, is_long ? SLEEP_MS : NAP_MS);
     atomic_store(&writer->shared.sleep, LOG_WRITER_AWAKE);
@@ -205,7 +202,6 @@ static void *run(void *argument)
     struct log_writer *writer = argument;
     int empty_passes = 0;
 
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     for (;;) {
         bool is_last = is_stopping(writer);
         size_t busy;
@@ -273,17 +269,17 @@ int log_writer_start(struct log_writer *writer, const char *file,
     return err;
 }
 
-void log_writer_stop(struct log_writer *writer, int wait_ms)
+int log_writer_stop(struct log_writer *writer, int wait_ms)
 {
     struct pollfd done = {.fd = writer->done_fd, .events = POLLIN};
 
     atomic_store_explicit(&writer->shared.is_stopping, true, memory_order_release);
     raise_event(writer->wake_fd);
-    /* A pipe that nobody reads must not keep the process from ending. */
     if (poll(&done, 1, wait_ms) <= 0)
-        pthread_cancel(writer->thread);
+        return ERR_TIMEOUT;
     pthread_join(writer->thread, NULL);
     release(writer);
+    return 0;
 }
 
 int log_writer_open(struct log_writer *writer, bool is_changed, const char *file)

@@ -60,9 +60,10 @@ struct log_writer {
 int log_writer_start(struct log_writer *writer, const char *file,
                      const struct log_writer_events *events);
 
-/* Writes out all rings, gives up on a destination that takes nothing for wait_ms, and ends the
- * helper thread. Nobody commits lines any more. */
-void log_writer_stop(struct log_writer *writer, int wait_ms);
+/* Writes out all rings and ends the helper thread. Nobody commits lines any more. ERR_TIMEOUT where
+ * the destination takes nothing for wait_ms (a pipe that nobody reads): the helper thread is then
+ * still at it, and the writer and its rings must be left to it until the process ends. */
+int log_writer_stop(struct log_writer *writer, int wait_ms);
 
 /* Another file, or the same one anew (is_changed false, file ignored): the helper thread opens it
  * soon, and keeps the old one where that fails. 0 or ERR_NOMEM. */
