@@ -163,11 +163,11 @@ uint32_t metrics_series(struct metrics_schema *schema, enum metric metric,
     const struct metrics_name *names[METRICS_MAX_LABELS];
     uint32_t width = metric_width(metric);
     struct metrics_series *series;
-    uint64_t key = metric;
+    uint64_t key = (uint64_t)metric << METRICS_MAX_LABELS * PLACE_BITS;
 
     for (size_t i = 0; i < family->label_count; i++) {
         names[i] = metrics_name_get(family->labels[i], values[i]);
-        key = key << PLACE_BITS | names[i]->place;
+        key |= (uint64_t)names[i]->place << i * PLACE_BITS;
     }
     series = map_find(&schema->series, span_of((const char *)&key, sizeof(key)));
     if (series)
