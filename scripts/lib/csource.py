@@ -32,6 +32,10 @@ def without_comments(text):
     return _LEXEMES.sub(replace, text)
 
 
+def comments(text):
+    return [match.group(0) for match in _LEXEMES.finditer(text) if match.group(0).startswith(("//", "/*"))]
+
+
 def without_directives(text):
     return _DIRECTIVE.sub(lambda match: _blank(match.group(0)), text)
 

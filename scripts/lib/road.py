@@ -1,5 +1,7 @@
 """The road of an exchange out of src/exchange/steps.def, as a table and as a picture."""
 
+import re
+from dataclasses import dataclass
 from html import escape
 
 import xmacro
@@ -7,30 +9,41 @@ import xmacro
 PATH = "src/exchange/steps.def"
 
 BOX, GAP, TOP, HEIGHT = 84, 26, 96, 40
-RESPOND = "respond"
+RESPOND, END = "respond", "end"
+
+
+@dataclass
+class Step:
+    name: str
+    targets: list
+    client_gone: str
+    deadline: str
+    shutdown: str
+    settles: str
 
 
 def steps():
-    """(name, what it settles, where it may go) of each step, in the order of the road."""
-    found = []
-    for row in xmacro.rows(PATH, "STEP"):
-        found.append((row[0].lower(), row[1], [name.lower() for name in row[2].strip("()").replace("|", ",").split(",")]))
-    return [(name, settles, [target.strip() for target in targets if target.strip()]) for name, settles, targets in found]
+    """The steps in the order of the road."""
+    return [
+        Step(row["name"], [target.lower() for target in re.findall(r"TO\((\w+)\)", row["may go to"])],
+             row["client gone"].lower(), row["deadline"].lower(), row["shutdown"].lower(), row["what it settles"])
+        for row in xmacro.records(PATH, "STEP")
+    ]
 
 
-def table():
-    lines = ["| step | what it settles | may go to |\n", "| --- | --- | --- |\n"]
-    for name, settles, targets in steps():
-        lines.append(f"| {name} | {settles} | {', '.join(targets) or 'the end'} |\n")
-    return "".join(lines)
+def rows():
+    """The road as the cells of a table, below its header."""
+    yield ["step", "what it settles", "may go to", "client gone", "deadline", "shutdown"]
+    for step in steps():
+        yield [step.name, step.settles, ", ".join(step.targets), step.client_gone, step.deadline, step.shutdown]
 
 
 class Picture:
     """The steps in a row, the step `respond` below them, every allowed move an arrow."""
 
     def __init__(self, road):
-        self.road = road
-        self.line = [name for name, _, _ in road if name != RESPOND]
+        self.moves = [(step.name, target) for step in road for target in step.targets if target != END]
+        self.line = [step.name for step in road if step.name not in (RESPOND, END)]
         self.width = GAP + len(self.line) * (BOX + GAP)
         self.bar = TOP + HEIGHT + 64
         self.parts = []
@@ -44,6 +57,9 @@ class Picture:
 
     def arrow(self, path):
         self.parts.append(f'<path class="move" d="{path}"/>')
+
+    def is_back(self, source, target):
+        return RESPOND not in (source, target) and self.line.index(target) < self.line.index(source)
 
     def move(self, source, target):
         middle = TOP + HEIGHT / 2
@@ -61,21 +77,18 @@ class Picture:
             self.arrow(f"M{start:g} {TOP} C{start:g} {rise} {end:g} {rise} {end:g} {TOP - 5}")
 
     def drawn(self):
-        for name, _, targets in self.road:
-            for target in targets:
-                self.move(name, target)
+        for source, target in self.moves:
+            self.move(source, target)
         for name in self.line:
             self.box(self.left(name), TOP, BOX, name, "step")
-        answered = [name for name, _, targets in self.road if RESPOND in targets]
+        answered = [self.left(source) for source, target in self.moves if target == RESPOND]
         if answered:
-            left, right = self.left(answered[0]), self.width - GAP
-            self.box(left, self.bar, right - left, RESPOND + ": an answer made here", "respond")
-        height = self.bar + HEIGHT + 16
-        again = "before commit only: another attempt, on another key"
-        back = [self.left(target) for name, _, targets in self.road for target in targets
-                if target != RESPOND and name != RESPOND and self.line.index(target) < self.line.index(name)]
+            self.box(min(answered), self.bar, self.width - GAP - min(answered), "respond: an answer made here", "respond")
+        back = [self.left(target) for source, target in self.moves if self.is_back(source, target)]
         if back:
-            self.parts.append(f'<text class="note" x="{min(back) + 1.5 * BOX + GAP:g}" y="20">{again}</text>')
+            note = "before commit only: another attempt, on another key"
+            self.parts.append(f'<text class="note" x="{min(back) + 1.5 * BOX + GAP:g}" y="20">{note}</text>')
+        height = self.bar + HEIGHT + 16
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {height}" role="img" '
             f'aria-label="The steps of an exchange and the moves between them">\n'

@@ -1,7 +1,5 @@
 """The settings of the configuration file as rows for the documents, out of src/tables/settings.def."""
 
-import glob
-import os
 import re
 
 import csource
@@ -30,14 +28,10 @@ def groups():
 
 
 def words():
-    """{list: its words that are built}, as src/conf/ declares them: X-macro rows W(list, "word", value, is_built)."""
-    found = {}
-    for path in sorted(glob.glob(os.path.join(csource.ROOT, "src/conf/*.[ch]"))):
-        text = csource.without_comments(csource.read(csource.ROOT, path))
-        for match in re.finditer(r"(\w+)_words(?:_items)?\[\]\s*=\s*\{(.*?)\};", text, re.DOTALL):
-            entries = re.findall(r'"([^"]*)"[^{}"]*?(true|false|0|1)?\s*\}', match.group(2))
-            found[match.group(1)] = [word for word, built in entries if built not in ("false", "0")]
-    return found
+    """{list: its words that are built}, as the tables of struct conf_word in src/conf/schema.c say."""
+    text = csource.without_comments(csource.read(csource.ROOT, "src/conf/schema.c"))
+    tables = re.findall(r"struct conf_word (\w+)_words\[\] = \{(.*?)\n\};", text, re.DOTALL)
+    return {name: re.findall(r'TEXT\("([^"]*)"\), \w+, true', body) for name, body in tables}
 
 
 def flat(part=None):
@@ -52,8 +46,8 @@ def flat(part=None):
                 yield name, TYPES.get(kind, kind.replace("_", " ")), default, meaning
             elif macro in ("WORD", "WORD_TEXT", "WORDS"):
                 _, _, _, kind, default, meaning = row
-                known = ", ".join(f"`{word}`" for word in lists.get(kind, ()))
-                yield name, ("some of " if macro == "WORDS" else "") + (known or "word"), default, meaning
+                known = ", ".join(f"`{word}`" for word in lists[kind])
+                yield name, ("some of " if macro == "WORDS" else "") + known, default, meaning
             elif macro == "PART":
                 _, _, _, kind, inner, meaning = row
                 yield name, {"group": "map", "map": "map by name"}.get(kind, "list"), "NULL", meaning

@@ -57,5 +57,24 @@ def rows(path, macro, root=csource.ROOT, in_directives=False):
     return [row for _, row in placed_rows(path, macro, root, in_directives)]
 
 
+def columns(path, macro, root=csource.ROOT):
+    """The names of a table's columns, as the comment at its head gives them: MACRO(name, name, ...)."""
+    for comment in csource.comments(csource.read(root, path)):
+        if match := re.search(rf"(?<!\w){macro}\(([^()]*)\)", comment):
+            return [re.sub(r"[\s*]+", " ", name).strip().strip('"') for name in match.group(1).split(",")]
+    raise ValueError(f"{path}: no comment names the columns of {macro}(...)")
+
+
+def records(path, macro, root=csource.ROOT):
+    """The rows of a table as dictionaries by the names of its columns."""
+    names = columns(path, macro, root)
+    found = []
+    for row in rows(path, macro, root):
+        if len(row) != len(names):
+            raise ValueError(f"{path}: {macro}({row[0]}, ...) has {len(row)} columns, its comment names {len(names)}")
+        found.append(dict(zip(names, row)))
+    return found
+
+
 def exists(path, root=csource.ROOT):
     return os.path.exists(os.path.join(root, path))

@@ -41,6 +41,17 @@ class Rows(unittest.TestCase):
         self.assertEqual([["C", "c"]], self.read(text, "X"))
         self.assertEqual([["A", "a"], ["B", "b"]], self.read(text, "X", in_directives=True))
 
+    def test_columns_have_the_names_that_the_comment_gives_them(self):
+        text = '/* Rows.\n *\n * ROW(id, may go\n *     to, "meaning") */\nROW(A, B | C, "x")\n'
+        with tempfile.TemporaryDirectory() as root:
+            with open(os.path.join(root, "x.def"), "w", encoding="utf-8") as file:
+                file.write(text)
+            self.assertEqual([{"id": "A", "may go to": "B | C", "meaning": "x"}], xmacro.records("x.def", "ROW", root))
+            with open(os.path.join(root, "x.def"), "a", encoding="utf-8") as file:
+                file.write("ROW(A, B)\n")
+            with self.assertRaises(ValueError):
+                xmacro.records("x.def", "ROW", root)
+
     def test_an_open_parenthesis_is_an_error(self):
         with self.assertRaises(ValueError):
             self.read("ROW(A, (B)")
@@ -61,6 +72,14 @@ class Documents(unittest.TestCase):
     def test_an_unknown_table_is_an_error(self):
         with self.assertRaises(SystemExit):
             self.tables.filled("<!-- table: nonesuch -->\n<!-- end of table -->")
+
+    def test_the_picture_has_every_step_and_move(self):
+        drawn = self.tables.road.picture()
+        for step in self.tables.road.steps():
+            if step.name != "end":
+                self.assertIn(f">{step.name}", drawn)
+        moves = sum(target != "end" for step in self.tables.road.steps() for target in step.targets)
+        self.assertEqual(moves, drawn.count('class="move"'))
 
     def test_a_pipe_does_not_end_a_cell(self):
         self.assertIn("a\\|b", self.tables.markdown(["h"], [["a|b"]]))
