@@ -95,7 +95,7 @@ class Documents(unittest.TestCase):
         text = "".join(csource.read(csource.ROOT, path) for path in self.tables.documents())
         for name in self.tables.TABLES:
             if name != "settings-pools":
-                self.assertIn(f"<!-- table: {name} -->", text)
+                self.assertTrue(f"<!-- table: {name} -->" in text, f"no document has the table {name}")
 
 
 if __name__ == "__main__":
