@@ -256,6 +256,11 @@ void http_server_set_request(struct http_server_conn *conn, void *request)
     conn->request = request;
 }
 
+struct conn *http_server_stream(struct http_server_conn *conn)
+{
+    return &conn->conn;
+}
+
 struct http_server *http_server_of(const struct http_server_conn *conn)
 {
     return conn->server;

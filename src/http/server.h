@@ -107,6 +107,9 @@ size_t http_server_pending(const struct http_server_conn *conn);
 void *http_server_request(const struct http_server_conn *conn);
 void http_server_set_request(struct http_server_conn *conn, void *request);
 
+/* The stream beneath, for who breaks the protocol on purpose (the simulator). */
+struct conn *http_server_stream(struct http_server_conn *conn);
+
 struct http_server *http_server_of(const struct http_server_conn *conn);
 const struct addr *http_server_peer(const struct http_server_conn *conn);
 /* Monotonic microseconds at which the first byte of the request under way was read. */
