@@ -41,6 +41,23 @@ static void put_metrics(struct buf *text)
     }
 }
 
+static void put_values(struct buf *text, enum metric_set set)
+{
+    const struct metric_set_row *row = &metric_set_rows[set];
+
+    if (set == METRIC_SET_FAILURE) {
+        put(text, "those of [errors.md](errors.md); `passed_on`: an error of the provider's");
+    } else if (set == METRIC_SET_OUTCOME) {
+        put(text, "those of [outcomes.md](outcomes.md)");
+    } else {
+        for (uint32_t i = 0; i < row->count; i++) {
+            put(text, i ? ", `" : "`");
+            put(text, row->values[i]);
+            put(text, "`");
+        }
+    }
+}
+
 static void put_set(struct buf *text, enum metric_set set)
 {
     const struct metric_set_row *row = &metric_set_rows[set];
@@ -58,11 +75,7 @@ static void put_set(struct buf *text, enum metric_set set)
     put(text, " | `");
     put(text, row->label);
     put(text, "` | ");
-    for (uint32_t i = 0; i < row->count; i++) {
-        put(text, i ? ", `" : "`");
-        metric_put_lower(text, row->values[i]);
-        put(text, "`");
-    }
+    put_values(text, set);
     put(text, " |\n");
 }
 

@@ -43,9 +43,6 @@ const struct metrics_bounds *metric_bounds(enum metric_type type);
 /* "counter", "gauge" or "histogram". */
 const char *metric_type_text(enum metric_type type);
 
-/* A value of a set, in lower case. */
-void metric_put_lower(struct buf *text, const char *name);
-
 /* Microseconds in the unit that the type is printed in: exact, without zeros at the end. */
 void metric_put_time(struct buf *text, enum metric_type type, uint64_t us);
 

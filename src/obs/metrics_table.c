@@ -103,12 +103,6 @@ const char *metric_type_text(enum metric_type type)
     return "untyped";
 }
 
-void metric_put_lower(struct buf *text, const char *name)
-{
-    for (; *name; name++)
-        buf_append_byte(text, *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name);
-}
-
 void metric_put_time(struct buf *text, enum metric_type type, uint64_t us)
 {
     char number[LINE_NUMBER_BYTES + 4];
