@@ -560,6 +560,7 @@ int sim_scenario_new(const char *name, struct span text, double time_scale, stru
         return ERR_NOMEM;
     scenario->refs = 1;
     scenario->seed = 1;
+    scenario->missing_keys = SIM_REFUSE;
     scenario->time_scale = 1;
     scenario->defaults = sim_behaviour_new();
     if (!scenario->defaults)

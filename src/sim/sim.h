@@ -57,4 +57,7 @@ int sim_reset(struct sim *sim);
 /* What GET /sim/stats answers, appended as JSON: 0 or the buffer's error. */
 int sim_write_stats(const struct sim *sim, struct buf *out);
 
+/* The part of it that is of one key; ERR_NOTFOUND where none of that name was seen. */
+int sim_write_key_stats(const struct sim *sim, struct span key, struct buf *out);
+
 #endif

@@ -1,5 +1,7 @@
 #include "sim/world.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "base/err.h"
 #include "json/write.h"
@@ -8,16 +10,18 @@ enum { MAX_KEYS = 65536 };
 
 /* --- accounts --- */
 
-static void init_account(struct sim_account *account, struct span name,
-                         const struct sim_limits *limits)
+static void set_limits(struct sim_account *account, const struct sim_limits *limits)
 {
-    size_t len = name.len < SIM_NAME_BYTES - 1 ? name.len : SIM_NAME_BYTES - 1;
-
-    memcpy(account->name.text, name.ptr, len);
-    account->name.text[len] = '\0';
     account->limits = *limits;
     sim_window_init(&account->requests, limits->window, limits->rpm, limits->period_us);
     sim_window_init(&account->tokens, limits->window, limits->tpm, limits->period_us);
+}
+
+/* The account that a key has for itself. Its name stands in answers, so it is not the key. */
+static void init_own_account(struct sim_key *key)
+{
+    snprintf(key->own.name.text, sizeof(key->own.name.text), "org-%08x", (unsigned)key->hash);
+    set_limits(&key->own, &key->behaviour->limits);
 }
 
 static void fini_account(struct sim_account *account)
@@ -26,6 +30,7 @@ static void fini_account(struct sim_account *account)
     sim_window_fini(&account->tokens);
 }
 
+/* The name fits: it was a struct sim_name. */
 static int add_account(struct sim_world *world, struct span name, const struct sim_limits *limits,
                        struct sim_account **ret_account)
 {
@@ -34,7 +39,8 @@ static int add_account(struct sim_world *world, struct span name, const struct s
 
     if (!account)
         return ERR_NOMEM;
-    init_account(account, name, limits);
+    memcpy(account->name.text, name.ptr, name.len);
+    set_limits(account, limits);
     err = map_add(&world->accounts, sim_name_span(&account->name), account);
     if (err)
         mem_free(account);
@@ -140,7 +146,7 @@ static int add_key(struct sim_world *world, struct span name, struct sim_behavio
     key->name = mem_strdup(name.ptr, name.len);
     if (!key->name)
         goto out;
-    init_account(&key->own, name, &behaviour->limits);
+    init_own_account(key);
     err = find_account(world, key, &key->account);
     if (!err)
         err = map_add(&world->keys, span_of(key->name, name.len), key);
@@ -220,7 +226,7 @@ int sim_world_set_key(struct sim_world *world, struct span name, struct sim_beha
     key->account = account;
     if (!is_same_limits(&key->own.limits, &behaviour->limits)) {
         fini_account(&key->own);
-        init_account(&key->own, name, &behaviour->limits);
+        set_limits(&key->own, &behaviour->limits);
     }
     key->own.limits = behaviour->limits;
     key->memory = (struct sim_fate_memory){0};
