@@ -165,6 +165,18 @@ struct fy_node *sim_read_item(struct fy_node *list, void **at)
     return fy_node_sequence_iterate(list, at);
 }
 
+struct fy_node *sim_read_find(struct fy_node *map, struct span wanted)
+{
+    struct fy_node *key, *value;
+    struct span name;
+    void *at = NULL;
+
+    while (map && sim_node_is_map(map) && sim_read_member(map, &at, &name, &key, &value))
+        if (span_is_equal(name, wanted))
+            return value;
+    return NULL;
+}
+
 static const struct sim_field *find_field(const struct sim_field *fields, size_t count,
                                           struct span name)
 {

@@ -67,6 +67,9 @@ struct span sim_read_scalar(struct sim_reader *reader, struct fy_node *node);
 bool sim_read_member(struct fy_node *map, void **at, struct span *ret_name,
                      struct fy_node **ret_key, struct fy_node **ret_value);
 
+/* The value of the map's member of that name; NULL: none, or no map, or `map` is NULL. */
+struct fy_node *sim_read_find(struct fy_node *map, struct span wanted);
+
 /* The node's next item: as above, for lists. */
 struct fy_node *sim_read_item(struct fy_node *list, void **at);
 
