@@ -82,7 +82,7 @@ void loading_refuse(struct loading *loading, const struct conf_row *row,
     struct buf text;
 
     begin_text(loading, &text);
-    if (node->kind != YAML_SCALAR)
+    if (node->kind != YAML_SCALAR || row->group)
         buf_printf(&text, "%s", yaml_kind_text(node));
     else if (row->type->is_secret)
         buf_printf(&text, "the value");

@@ -173,6 +173,18 @@ const struct conf_type conf_type_group = {.name = "map",
                                           .tell = tell_group,
                                           .takes_null = true};
 
+/* Complains of a member that is no map. */
+static void refuse_member(struct loading *loading, const struct conf_row *row,
+                          const struct yaml_node *node)
+{
+    struct conf_row member = {.type = &conf_type_group, .group = row->group};
+
+    /* A key may also stand alone: its row tells. */
+    if (row->group->read_short)
+        member.type = row->type;
+    loading_refuse(loading, &member, node, "stands where a map should");
+}
+
 static void read_list(struct loading *loading, const struct conf_row *row,
                       const struct yaml_node *node, void *field)
 {
@@ -194,10 +206,7 @@ static void read_list(struct loading *loading, const struct conf_row *row,
             conf_group_read(loading, group, item->value, (struct span){0}, item->value->mark,
                             items + at * group->bytes);
         else
-            loading_error(loading, item->value->mark,
-                          "%s stands where a map should; allowed: a map "
-                          "of its settings",
-                          yaml_kind_text(item->value));
+            refuse_member(loading, row, item->value);
         loading_leave(loading, before);
     }
 }
@@ -236,9 +245,7 @@ static void read_member(struct loading *loading, const struct conf_row *row,
     if (is_group_node(row->group, item->value))
         conf_group_read(loading, row->group, item->value, item->key, item->mark, object);
     else
-        loading_error(loading, item->value->mark,
-                      "%s stands where a map should; allowed: a map of its settings",
-                      yaml_kind_text(item->value));
+        refuse_member(loading, row, item->value);
     loading_leave(loading, before);
 }
 

@@ -117,14 +117,17 @@ static void check_headers(struct loading *loading, const struct yaml_node *node,
 {
     const struct yaml_item *headers = yaml_find(node, SPAN("headers"));
     struct span key_header = provider_row(provider->kind)->key_header;
+    size_t before;
 
     if (!headers)
         return;
+    before = loading_enter(loading, SPAN("headers"));
     for (const struct yaml_item *item = headers->value->first; item; item = item->next) {
         if (span_is_equal_nocase(item->key, key_header))
             loading_error(loading, item->mark,
                           "this field carries the key; allowed: to put the key into keys");
     }
+    loading_leave(loading, before);
 }
 
 void hook_provider_finish(struct loading *loading, const struct yaml_node *node,

@@ -6,7 +6,8 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "base/secret.h"
-#include "json/skip.h"
+#include "conf/quote.h"
+#include "conf/yaml_text.h"
 
 enum { ARENA_MAX_BYTES = 512 << 20 };
 
@@ -14,6 +15,7 @@ enum { ARENA_MAX_BYTES = 512 << 20 };
 struct parse {
     struct yaml_doc *doc;
     struct span text;
+    struct text_cursor cursor; /* behind the last dash that was looked for */
     struct complaints *complaints;
     struct fy_diag *diag;
     struct fy_parser *parser;
@@ -48,6 +50,14 @@ static struct conf_mark mark_of(struct fy_token *token, struct conf_mark fallbac
     if (!mark)
         return fallback;
     return (struct conf_mark){(uint32_t)mark->line + 1, (uint32_t)mark->column + 1};
+}
+
+/* The library's mark stands behind the quote, '*' or '&' that begins the token. */
+static struct conf_mark mark_before(struct conf_mark mark)
+{
+    if (mark.column > 1)
+        mark.column--;
+    return mark;
 }
 
 /* The library keeps an unescaped copy of some scalars in their tokens: wiped before the token goes,
@@ -104,12 +114,11 @@ static struct span keep_text(struct parse *p, struct fy_token *token)
 {
     struct yaml_doc *doc = p->doc;
     size_t len = 0;
-    const char *text = token ? fy_token_get_text(token, &len) : NULL;
+    const char *text = token ? fy_token_get_text(token, &len) : "";
     struct span copy;
 
     if (!text || len > doc->cap - doc->used) {
-        if (len || !text)
-            fail(p, ERR_NOMEM);
+        fail(p, ERR_NOMEM);
         return (struct span){0};
     }
     copy = span_of(doc->bytes + doc->used, len);
@@ -138,19 +147,22 @@ static void remember_anchor(struct parse *p, struct span name, struct yaml_node 
 static void refuse_tag(struct parse *p, struct fy_token *tag, struct conf_mark mark)
 {
     if (tag)
-        fail_at(p, mark_of(tag, mark), "a tag means nothing here; leave it out");
+        fail_at(p, mark_of(tag, mark), "a tag; allowed: values without tags");
 }
 
 static struct yaml_node *parse_scalar(struct parse *p, struct conf_mark fallback)
 {
     struct fy_token *value = p->event->scalar.value, *anchor = p->event->scalar.anchor;
+    enum fy_scalar_style style = fy_token_scalar_style(value);
     struct yaml_node *node = node_new(p, YAML_SCALAR, mark_of(value, fallback));
 
     if (!node)
         return NULL;
+    if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED)
+        node->mark = mark_before(node->mark);
     refuse_tag(p, p->event->scalar.tag, node->mark);
     node->text = keep_text(p, value);
-    if (fy_token_scalar_style(value) == FYSS_PLAIN && is_null_text(node->text))
+    if (style == FYSS_PLAIN && is_null_text(node->text))
         node->kind = YAML_NULL;
     if (anchor)
         remember_anchor(p, keep_text(p, anchor), node);
@@ -160,11 +172,11 @@ static struct yaml_node *parse_scalar(struct parse *p, struct conf_mark fallback
 
 static struct yaml_node *parse_alias(struct parse *p, struct conf_mark fallback)
 {
-    struct conf_mark mark = mark_of(p->event->alias.anchor, fallback);
+    struct conf_mark mark = mark_before(mark_of(p->event->alias.anchor, fallback));
     struct yaml_node *node = map_find(&p->anchors, keep_text(p, p->event->alias.anchor));
 
     if (!node)
-        fail_at(p, mark, "an alias without an anchor of its name before it");
+        fail_at(p, mark, "an alias without its anchor; allowed: an anchor of that name further up");
     event_next(p);
     return node;
 }
@@ -186,8 +198,18 @@ static struct yaml_item *add_item(struct parse *p, struct yaml_node *parent,
     parent->count++;
     parent->weight += value->weight;
     if (parent->weight > YAML_MAX_NODES)
-        fail_at(p, value->mark, "too much; at most 1000000 values, aliases counted each time");
+        fail_at(p, value->mark,
+                "too much; allowed: at most 1000000 values, aliases counted each time");
     return item;
+}
+
+/* The place of a member that is nothing but its dash: the library knows none. */
+static struct conf_mark place_of_nothing(struct parse *p, struct conf_mark list,
+                                         const struct yaml_item *last)
+{
+    if (!event_is(p, FYET_SCALAR) || fy_event_start_mark(p->event))
+        return list;
+    return text_next_dash(p->text, &p->cursor, list, last ? last->mark.line + 1 : list.line);
 }
 
 static struct yaml_node *parse_list(struct parse *p, struct conf_mark fallback)
@@ -204,12 +226,25 @@ static struct yaml_node *parse_list(struct parse *p, struct conf_mark fallback)
     refuse_tag(p, p->event->sequence_start.tag, node->mark);
     event_next(p);
     while (!p->err && !event_is(p, FYET_SEQUENCE_END)) {
-        if (!parse_node(p, node->mark, &value))
+        if (!parse_node(p, place_of_nothing(p, node->mark, last), &value))
             add_item(p, node, &last, value);
     }
     event_next(p);
     remember_anchor(p, name, node);
     return node;
+}
+
+static void tell_duplicate(struct parse *p, const struct yaml_node *key,
+                           const struct yaml_node *first)
+{
+    struct buf text;
+
+    buf_init(&text, 256);
+    buf_printf(&text, "duplicate key ");
+    quote_append(&text, key->text, "(not shown)");
+    complaint_error(p->complaints, key->mark, "%s; allowed: each once, and line %u has it already",
+                    buf_text(&text), first->mark.line);
+    buf_fini(&text);
 }
 
 /* Takes the key of a member. One that the map has already is a complaint, and its value is read and
@@ -224,7 +259,8 @@ static void parse_key(struct parse *p, struct map *seen, struct yaml_node **ret_
     if (!event_is(p, FYET_SCALAR)) {
         struct fy_token *token = p->event ? fy_event_get_token(p->event) : NULL;
 
-        fail_at(p, mark_of(token, (struct conf_mark){1, 1}), "a key must be a single value");
+        fail_at(p, mark_of(token, (struct conf_mark){1, 1}),
+                "a key that is no single value; allowed: names as keys");
         return;
     }
     key = parse_scalar(p, (struct conf_mark){1, 1});
@@ -233,8 +269,7 @@ static void parse_key(struct parse *p, struct map *seen, struct yaml_node **ret_
     *ret_key = key;
     first = map_find(seen, key->text);
     if (first)
-        complaint_error(p->complaints, key->mark,
-                        "the same key again; it stands in line %u already", first->mark.line);
+        tell_duplicate(p, key, first);
     else if (map_add(seen, key->text, key))
         fail(p, ERR_NOMEM);
     *ret_is_new = !first;
@@ -285,7 +320,7 @@ static int parse_node(struct parse *p, struct conf_mark fallback, struct yaml_no
     struct yaml_node *node = NULL;
 
     if (++p->depth > YAML_MAX_DEPTH)
-        fail_at(p, fallback, "nested too deep; at most 24 levels");
+        fail_at(p, fallback, "nested too deep; allowed: at most 24 levels");
     else if (event_is(p, FYET_SCALAR))
         node = parse_scalar(p, fallback);
     else if (event_is(p, FYET_ALIAS))
@@ -315,24 +350,8 @@ static void parse_stream(struct parse *p)
     while (event_is(p, FYET_DOCUMENT_END))
         event_next(p);
     if (event_is(p, FYET_DOCUMENT_START))
-        fail_at(p, mark_of(fy_event_get_token(p->event), start),
-                "a second document; a configuration is one");
+        fail_at(p, mark_of(fy_event_get_token(p->event), start), "a second document; allowed: one");
     event_end(p);
-}
-
-/* The line of the text that holds the place, without its end. */
-static struct span line_at(struct span text, uint32_t line)
-{
-    size_t end;
-
-    for (; line > 1; line--) {
-        end = span_find_byte(text, '\n');
-        if (end == SIZE_MAX)
-            return (struct span){0};
-        text = span_skip(text, end + 1);
-    }
-    end = span_find_byte(text, '\n');
-    return span_of(text.ptr, end == SIZE_MAX ? text.len : end);
 }
 
 /* What the library found wrong. Its words name no contents of the file. */
@@ -344,7 +363,7 @@ static void tell_library_errors(struct parse *p)
     while ((error = fy_diag_errors_iterate(p->diag, &at))) {
         struct conf_mark mark = {error->line > 0 ? (uint32_t)error->line : 1,
                                  error->column > 0 ? (uint32_t)error->column : 1};
-        struct span line = line_at(p->text, mark.line);
+        struct span line = text_line(p->text, mark.line);
 
         complaint_error(p->complaints, mark, "this is no YAML: %s%s", error->msg,
                         span_find(line, SPAN("${")) == SIZE_MAX
@@ -353,7 +372,8 @@ static void tell_library_errors(struct parse *p)
         p->is_told = true;
     }
     if (!p->is_told)
-        complaint_error(p->complaints, (struct conf_mark){1, 1}, "this is no YAML 1.2");
+        complaint_error(p->complaints, (struct conf_mark){1, 1},
+                        "this is no YAML; allowed: YAML 1.2");
 }
 
 /* Everything is collected and told as complaints; nothing may reach stderr. */
@@ -388,31 +408,19 @@ static void parse_with_library(struct parse *p)
     fy_diag_destroy(p->diag);
 }
 
-/* The library stops at a NUL without a word, so what YAML does not allow is found here (5.1). */
+/* The library stops at a NUL without a word, so what YAML does not allow is found here. */
 static void check_bytes(struct parse *p)
 {
-    const unsigned char *end = (const unsigned char *)p->text.ptr + p->text.len;
-    struct conf_mark mark = {1, 1};
-    struct span rest = p->text;
+    struct conf_mark mark;
+    const char *fault = text_fault(p->text, &mark);
 
-    while (rest.len && !p->err) {
-        unsigned char c = (unsigned char)rest.ptr[0];
-        size_t len = c < 0x80 ? 1 : utf8_length((const unsigned char *)rest.ptr, end);
-
-        if (len == 0)
-            fail_at(p, mark, "a byte that is no UTF-8");
-        else if ((c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 0x7f)
-            fail_at(p, mark, "a control character");
-        mark.column++;
-        if (c == '\n')
-            mark = (struct conf_mark){mark.line + 1, 1};
-        rest = span_skip(rest, len);
-    }
+    if (fault)
+        fail_at(p, mark, fault);
 }
 
 int yaml_parse(struct yaml_doc *doc, struct span text, struct complaints *complaints)
 {
-    struct parse p = {.doc = doc, .text = text, .complaints = complaints};
+    struct parse p = {.doc = doc, .text = text, .complaints = complaints, .cursor = {.line = 1}};
 
     *doc = (struct yaml_doc){.cap = 2 * text.len + 1};
     arena_pool_init(&doc->pool, 0);
