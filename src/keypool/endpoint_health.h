@@ -50,6 +50,12 @@ void endpoint_health_join(struct endpoint_health *endpoint, struct endpoint_tall
 /* The breaker's settings out of the configuration. */
 struct breaker_settings breaker_settings_from(const struct conf_breaker *conf);
 
+/* What endpoint_health_enter would say; takes nothing. */
+enum endpoint_verdict endpoint_health_look(const struct endpoint_health *endpoint,
+                                           const struct breaker_settings *settings,
+                                           bool is_last_way, uint64_t now_us,
+                                           uint64_t *ret_free_at_us);
+
 /* May a call go there? ENDPOINT_PASS with *ret_pass; else *ret_free_at_us tells when to ask again.
  * `is_last_way`: no other endpoint serves this: an open breaker then turns half-open before its
  * time. */

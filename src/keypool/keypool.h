@@ -33,9 +33,10 @@
 #include "keypool/endpoint_health.h"
 #include "keypool/key.h"
 #include "keypool/probe_plan.h"
+#include "keypool/quota.h"
 #include "limits/breaker.h"
-#include "limits/window.h"
 
+struct account;
 struct keypool;
 struct keypool_view;
 
@@ -96,7 +97,7 @@ bool keypool_tried_add(struct keypool_tried *tried, const struct key *key, bool 
 
 /* What is asked for. Zeroed fields ask for nothing special. */
 struct keypool_ask {
-    struct span model;      /* upstream name */
+    struct span model;      /* upstream name; must live as long as the grant */
     uint64_t model_hash;    /* map_hash of it; 0: computed here */
     uint64_t pool;          /* map_hash of the client's pool; 0: none */
     uint64_t tokens;        /* estimate of what the request will use */
@@ -114,10 +115,16 @@ struct keypool_grant {
     struct endpoint_tally *endpoint_tally;
     struct endpoint_pass endpoint_pass;
     struct breaker_pass breaker_pass;
-    struct window_stamp requests, tokens;
+    struct account *account;
+    struct quota *quota;
+    struct quota_hold hold;
+    struct span model; /* borrowed from the question: must live until keypool_end */
     uint64_t model_hash;
     uint64_t since_us;
-    bool tests_key, tests_account, tests_model, holds_place, is_counted_good;
+    bool tests_key, tests_account; /* it is the one request that finds out */
+    bool tests_model, tests_account_model;
+    bool is_good;    /* keypool_good has been called */
+    bool is_counted; /* among the key's requests */
 };
 
 enum keypool_verdict {
@@ -239,7 +246,7 @@ struct keypool_row {
     enum key_health health;
     const char *health_text; /* also "cooling" where a model of a healthy key is set aside */
     bool is_healthy;         /* it would be picked now */
-    bool is_breaker_open;
+    bool has_model_aside;    /* a model is cooling for it, or forbidden to it */
     enum breaker_state breaker;
     uint32_t weight_milli;
     int32_t priority;

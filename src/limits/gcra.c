@@ -37,7 +37,8 @@ void gcra_init(struct gcra *gcra)
 }
 
 /* What can be told of a bucket that will be full again at `arrival`. */
-static struct gcra_verdict read(const struct gcra_rate *rate, uint64_t arrival, uint64_t now_ns)
+static struct gcra_verdict verdict_at(const struct gcra_rate *rate, uint64_t arrival,
+                                      uint64_t now_ns)
 {
     uint64_t whole = span_ns(rate, cut(rate->burst));
     uint64_t used = arrival > now_ns ? arrival - now_ns : 0;
@@ -71,7 +72,7 @@ struct gcra_verdict gcra_peek(const struct gcra *gcra, const struct gcra_rate *r
     uint64_t arrival = atomic_load_explicit(&gcra->arrival_ns, memory_order_relaxed);
     uint64_t next, wait_us = 0;
     bool is_allowed = fits(rate, arrival, cost, now_ns, &next, &wait_us);
-    struct gcra_verdict verdict = read(rate, arrival, now_ns);
+    struct gcra_verdict verdict = verdict_at(rate, arrival, now_ns);
 
     verdict.is_allowed = is_allowed;
     verdict.wait_us = is_allowed ? 0 : wait_us;
@@ -88,14 +89,14 @@ struct gcra_verdict gcra_take(struct gcra *gcra, const struct gcra_rate *rate, u
 
     do {
         if (!fits(rate, arrival, cost, now_ns, &next, &wait_us)) {
-            verdict = read(rate, arrival, now_ns);
+            verdict = verdict_at(rate, arrival, now_ns);
             verdict.is_allowed = false;
             verdict.wait_us = wait_us;
             return verdict;
         }
     } while (!atomic_compare_exchange_weak_explicit(&gcra->arrival_ns, &arrival, next,
                                                     memory_order_relaxed, memory_order_relaxed));
-    return read(rate, next, now_ns);
+    return verdict_at(rate, next, now_ns);
 }
 
 void gcra_settle(struct gcra *gcra, const struct gcra_rate *rate, uint64_t taken, uint64_t actual,

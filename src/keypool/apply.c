@@ -1,0 +1,259 @@
+#include "base/alloc.h"
+#include "base/err.h"
+#include "keypool/key_body.h"
+#include "keypool/pool_body.h"
+
+/* A configuration being applied: first all that can fail is made, then all of it takes effect. */
+struct change {
+    struct keypool *pool;
+    const struct conf_provider *provider;
+    uint64_t now_us, wall_us;
+    struct roster *roster;
+    struct roster_input *inputs;
+    struct quota **quotas; /* new ones, for keys that have none yet */
+    struct account **accounts;
+    struct map by_identity; /* the keys of the new roster */
+};
+
+static const struct conf_key nameless = {
+    .name = {"none", 4},
+    .weight = 1,
+};
+
+static enum key_health first_health(const struct change *change, const struct conf_key *conf)
+{
+    if (!conf->secret)
+        return KEY_HEALTHY;
+    return change->provider->health.validate_new ? KEY_NEW : KEY_TRIAL;
+}
+
+static struct account *add_account(struct keypool *pool, struct span name)
+{
+    struct account *account = account_new(name);
+
+    if (!account || map_add(&pool->account_by_name, account->name, account) != 0) {
+        account_free(&account);
+        return NULL;
+    }
+    account->next = pool->accounts;
+    pool->accounts = account;
+    return account;
+}
+
+/* The account of that name, made at need; it stays until the pool goes. NULL without memory. */
+static struct account *find_account(struct keypool *pool, struct span name)
+{
+    struct account *account;
+
+    pthread_mutex_lock(&pool->lock);
+    account = map_find(&pool->account_by_name, name);
+    if (!account)
+        account = add_account(pool, name);
+    pthread_mutex_unlock(&pool->lock);
+    return account;
+}
+
+/* Whether it needs a quota of its own, which it has not yet. */
+static bool lacks_quota(const struct key *key, const struct conf_key *conf)
+{
+    return quota_is_declared(&conf->limits) && !conf->account.len && !key->control.own_quota;
+}
+
+/* Makes all that one key needs, without changing what is in force. The roster owns the key at once,
+ * so that it goes where anything fails. */
+static int prepare_key(struct change *change, const struct conf_key *conf, struct key *key)
+{
+    uint32_t at = change->roster->count++;
+
+    change->roster->entries[at].key = key;
+    change->inputs[at] = (struct roster_input){conf, key_label_prepare(key, conf)};
+    if (!change->inputs[at].label)
+        return ERR_NOMEM;
+    if (conf->account.len) {
+        change->accounts[at] = find_account(change->pool, conf->account);
+        if (!change->accounts[at])
+            return ERR_NOMEM;
+    }
+    if (lacks_quota(key, conf)) {
+        change->quotas[at] = quota_new();
+        if (!change->quotas[at])
+            return ERR_NOMEM;
+    }
+    return map_add(&change->by_identity, key_identity(key), key);
+}
+
+/* The key that the pool has already, or a new one. A secret that the file says twice is one key. */
+static int find_or_make_key(struct change *change, const struct conf_key *conf)
+{
+    struct span identity = span_of((const char *)conf->identity, CONF_IDENTITY_BYTES);
+    struct key *key = map_find(&change->pool->by_identity, identity);
+    int err = 0;
+
+    if (map_find(&change->by_identity, identity))
+        return 0;
+    if (key)
+        key_ref(key);
+    else
+        err = key_new(change->pool, change->provider, conf, first_health(change, conf),
+                      change->now_us, &key);
+    return err ? err : prepare_key(change, conf, key);
+}
+
+static int prepare(struct change *change, uint32_t count)
+{
+    const struct conf_key_list *keys = &change->provider->keys;
+    int err = 0;
+
+    change->inputs = mem_zalloc(count, sizeof(*change->inputs));
+    change->quotas = mem_zalloc(count, sizeof(struct quota *));
+    change->accounts = mem_zalloc(count, sizeof(struct account *));
+    change->roster = roster_new(change->provider, count);
+    if (!change->inputs || !change->quotas || !change->accounts || !change->roster)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; i < count && !err; i++)
+        err = find_or_make_key(change, keys->count ? &keys->items[i] : &nameless);
+    if (!err)
+        err = roster_arrange(change->roster, change->inputs);
+    /* Room first, so that nothing can fail once the change has begun to show. */
+    pthread_mutex_lock(&change->pool->probe_lock);
+    if (!err)
+        err = heap_reserve(&change->pool->probes, count);
+    pthread_mutex_unlock(&change->pool->probe_lock);
+    return err;
+}
+
+/* ---- taking effect ---- */
+
+static void set_expiry(struct key *key, const struct conf_key *conf, const struct change *change)
+{
+    uint64_t expires_us = 0;
+
+    if (conf->expires_wall_us > change->wall_us)
+        expires_us = change->now_us + (conf->expires_wall_us - change->wall_us);
+    else if (conf->expires_wall_us)
+        expires_us = change->now_us ? change->now_us : 1;
+    atomic_store_explicit(&key->shared.expires_us, expires_us, memory_order_relaxed);
+}
+
+/* What an operator has weighed since stays, unless the file now says something else. */
+static void set_weight(struct key *key, const struct conf_key *conf)
+{
+    uint32_t most = UINT32_MAX / 1000;
+    uint32_t weight = conf->weight < most ? conf->weight : most;
+
+    if (key->control.is_listed && key->control.config_weight == conf->weight)
+        return;
+    key->control.config_weight = conf->weight;
+    atomic_store_explicit(&key->shared.weight_milli, weight * 1000, memory_order_relaxed);
+}
+
+static void set_limits(struct change *change, uint32_t at)
+{
+    struct key *key = change->roster->entries[at].key;
+    const struct conf_limits *limits = &change->inputs[at].conf->limits;
+    struct account *account = change->accounts[at];
+    struct quota *quota = account && quota_is_declared(&account->merging) ? &account->quota : NULL;
+
+    if (!account) {
+        if (change->quotas[at]) {
+            key->control.own_quota = change->quotas[at];
+            change->quotas[at] = NULL;
+        }
+        /* One that has a quota keeps it without limits, as grants may still hold of it. */
+        quota = key->control.own_quota;
+    }
+    if (quota)
+        quota_set(quota, account ? &account->merging : limits, change->provider->limits.margin_ppm);
+    atomic_store_explicit(&key->shared.account, account, memory_order_release);
+    atomic_store_explicit(&key->shared.quota, quota, memory_order_release);
+}
+
+/* Keys of one account share the least of what they declare. */
+static void merge_limits(struct change *change)
+{
+    for (uint32_t i = 0; i < change->roster->count; i++) {
+        if (change->accounts[i])
+            change->accounts[i]->merging = (struct conf_limits){.rpm = 0};
+    }
+    for (uint32_t i = 0; i < change->roster->count; i++) {
+        struct account *account = change->accounts[i];
+
+        if (account)
+            account->merging = quota_merge(&account->merging, &change->inputs[i].conf->limits);
+    }
+}
+
+static void commit_key(struct change *change, uint32_t at)
+{
+    struct key *key = change->roster->entries[at].key;
+    const struct roster_input *input = &change->inputs[at];
+
+    atomic_store_explicit(&key->shared.label, input->label, memory_order_release);
+    set_expiry(key, input->conf, change);
+    set_weight(key, input->conf);
+    set_limits(change, at);
+    if (key->place >= change->roster->places)
+        change->roster->places = key->place + 1;
+}
+
+/* Keys that the new roster lacks are found no more; who runs on them ends in peace. */
+static void relist(struct change *change, const struct roster *old)
+{
+    struct keypool *pool = change->pool;
+
+    for (uint32_t i = 0; old && i < old->count; i++) {
+        struct key *key = old->entries[i].key;
+
+        if (!map_find(&change->by_identity, key_identity(key)))
+            keypool_unlist(pool, key);
+    }
+    for (uint32_t i = 0; i < change->roster->count; i++)
+        change->roster->entries[i].key->control.is_listed = true;
+    map_fini(&pool->by_identity);
+    pool->by_identity = change->by_identity;
+    map_init(&change->by_identity, KEYPOOL_MAX_KEYS);
+}
+
+static void commit(struct change *change)
+{
+    struct keypool *pool = change->pool;
+    struct roster *roster = change->roster, *old;
+    uint64_t generation = atomic_load(&pool->shared.generation) + 1;
+
+    merge_limits(change);
+    for (uint32_t i = 0; i < roster->count; i++)
+        commit_key(change, i);
+    pthread_mutex_lock(&pool->lock);
+    old = pool->roster;
+    relist(change, old);
+    roster->generation = generation;
+    pool->roster = roster_ref(roster);
+    pthread_mutex_unlock(&pool->lock);
+    atomic_store_explicit(&pool->shared.generation, generation, memory_order_release);
+    for (uint32_t i = 0; i < roster->count; i++)
+        keypool_plan_probe(pool, roster->entries[i].key, roster, change->now_us);
+    roster_unref(&old);
+}
+
+int keypool_apply(struct keypool *pool, const struct conf_provider *provider, uint64_t now_us,
+                  uint64_t wall_us)
+{
+    struct change change = {
+        .pool = pool, .provider = provider, .now_us = now_us, .wall_us = wall_us};
+    size_t count = provider->keys.count ? provider->keys.count : 1;
+    int err = ERR_FULL;
+
+    map_init(&change.by_identity, KEYPOOL_MAX_KEYS);
+    if (count <= KEYPOOL_MAX_KEYS)
+        err = prepare(&change, (uint32_t)count);
+    if (!err)
+        commit(&change);
+    for (size_t i = 0; change.quotas && i < count; i++)
+        quota_free(&change.quotas[i]);
+    map_fini(&change.by_identity);
+    mem_free(change.inputs);
+    mem_free(change.quotas);
+    mem_free(change.accounts);
+    roster_unref(&change.roster);
+    return err;
+}

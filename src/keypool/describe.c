@@ -1,0 +1,198 @@
+#include <stdio.h>
+
+#include "keypool/key_body.h"
+#include "keypool/pool_body.h"
+
+/* ---- what the workers counted ---- */
+
+static void sum_locals(const struct key *key, struct keypool_row *row)
+{
+    for (uint32_t i = 0; i < key->pool->workers; i++) {
+        const struct key_local *local = &key->locals[i];
+        uint64_t used_us = atomic_load_explicit(&local->last_used_us, memory_order_relaxed);
+        uint64_t good_us = atomic_load_explicit(&local->last_success_us, memory_order_relaxed);
+
+        row->requests += atomic_load_explicit(&local->requests, memory_order_relaxed);
+        row->errors += atomic_load_explicit(&local->errors, memory_order_relaxed);
+        row->in_flight += atomic_load_explicit(&local->in_flight, memory_order_relaxed);
+        if (used_us > row->last_used_us)
+            row->last_used_us = used_us;
+        if (good_us > row->last_success_us)
+            row->last_success_us = good_us;
+    }
+}
+
+/* ---- limits ---- */
+
+static void add_limit(struct keypool_row *row, const char *scope, const char *name, uint64_t limit,
+                      uint64_t used, uint64_t reset_us)
+{
+    struct keypool_row_limit *at = &row->limits[row->limit_count];
+
+    if (row->limit_count == KEYPOOL_ROW_LIMITS)
+        return;
+    row->limit_count++;
+    snprintf(at->scope, sizeof(at->scope), "%s%s", scope, name);
+    at->limit = limit;
+    at->remaining = used < limit ? limit - used : 0;
+    at->reset_us = reset_us;
+}
+
+static void add_window(struct keypool_row *row, const char *scope, const struct window *window,
+                       uint64_t limit, uint64_t now_us)
+{
+    if (limit == 0)
+        return;
+    /* The whole limit is there again once all that counts has left the window. */
+    add_limit(row, scope, "", limit, window_used(window, now_us),
+              window_wait_us(window, limit, limit, now_us));
+}
+
+static void add_quota(struct keypool_row *row, const struct quota *quota, uint64_t now_us)
+{
+    uint32_t concurrent = atomic_load_explicit(&quota->concurrent, memory_order_relaxed);
+
+    add_window(row, "rpm", &quota->requests, atomic_load(&quota->rpm), now_us);
+    add_window(row, "tpm", &quota->tokens, atomic_load(&quota->tpm), now_us);
+    if (concurrent)
+        add_limit(row, "concurrent", "", concurrent, concurrency_used(&quota->places), 0);
+}
+
+/* Models set aside stand among the limits: nothing remains of them until then. */
+static void add_asides(struct keypool_row *row, _Atomic(struct aside_table *) *place,
+                       uint64_t now_us)
+{
+    struct aside_table *table = atomic_load_explicit(place, memory_order_acquire);
+    char name[ASIDE_NAME_BYTES];
+    struct aside_view view;
+    uint32_t at = 0;
+
+    while (aside_next(table, &at, now_us, &view, name)) {
+        add_limit(row, "model:", name, 0, 0, view.until_us - now_us);
+        if (view.state == ASIDE_MISSING)
+            continue;
+        row->has_model_aside = true;
+        if (view.until_us > row->cooldown_until_us)
+            row->cooldown_until_us = view.until_us;
+    }
+}
+
+/* ---- rows ---- */
+
+static bool is_usable(enum key_health health)
+{
+    return health == KEY_HEALTHY || health == KEY_TRIAL;
+}
+
+static void judge(struct keypool_row *row, const struct key *key, uint64_t now_us)
+{
+    struct health_view own = health_read(&key->shared.health);
+    const struct account *account = key_account_of(key);
+    uint64_t expires_us = atomic_load_explicit(&key->shared.expires_us, memory_order_relaxed);
+
+    /* What stands against the account stands against each of its keys. */
+    if (account && is_usable(own.state)) {
+        struct health_view shared = health_read(&account->health);
+
+        if (!is_usable(shared.state))
+            own = (struct health_view){shared.state, own.failures, shared.until_us};
+    }
+    if (expires_us && expires_us <= now_us)
+        own = (struct health_view){.state = KEY_INVALID, .failures = own.failures};
+    row->health = own.state;
+    row->failures = own.failures;
+    if (is_usable(own.state) && own.until_us <= now_us)
+        row->failures = 0;
+    if (health_is_benched(own.state) && own.until_us > row->cooldown_until_us)
+        row->cooldown_until_us = own.until_us;
+    row->breaker = breaker_state(&key->shared.breaker, now_us);
+    row->health_text = key_health_text(own.state);
+    if (is_usable(own.state) && row->has_model_aside)
+        row->health_text = key_health_text(KEY_LIMITED);
+    row->is_healthy = row->wish == KEY_ENABLED && is_usable(own.state) && !row->has_model_aside &&
+                      row->breaker != BREAKER_OPEN;
+}
+
+static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
+{
+    const struct key_label *label = key_label_of(key);
+    const struct quota *quota = key_quota_of(key);
+    struct account *account = key_account_of(key);
+
+    *row = (struct keypool_row){
+        .key = key_ref(key),
+        .name = label->name,
+        .account = label->account,
+        .wish = key_wish(key),
+        .weight_milli = key_weight_of(key),
+        .priority = label->priority,
+        .models = label->models,
+    };
+    sum_locals(key, row);
+    if (quota)
+        add_quota(row, quota, now_us);
+    add_asides(row, &key->shared.asides, now_us);
+    if (account)
+        add_asides(row, &account->asides, now_us);
+    judge(row, key, now_us);
+}
+
+bool keypool_describe(struct keypool *pool, size_t *at, uint64_t now_us,
+                      struct keypool_row *ret_row)
+{
+    struct roster *roster = keypool_roster(pool);
+    bool is_there = roster && *at < roster->count;
+
+    if (is_there)
+        fill(ret_row, roster->entries[(*at)++].key, now_us);
+    roster_unref(&roster);
+    return is_there;
+}
+
+static void count(struct keypool_totals *totals, const struct keypool_row *row)
+{
+    totals->keys++;
+    totals->healthy += row->is_healthy;
+    switch (row->health) {
+    case KEY_NEW:
+    case KEY_TRIAL:
+        totals->fresh++;
+        break;
+    case KEY_COOLING:
+    case KEY_LIMITED:
+    case KEY_FORBIDDEN:
+    case KEY_TESTING:
+        totals->cooling++;
+        break;
+    case KEY_DEPLETED:
+        totals->depleted++;
+        break;
+    case KEY_INVALID:
+        totals->invalid++;
+        break;
+    case KEY_HEALTHY:
+        totals->cooling += row->has_model_aside;
+        break;
+    case KEY_HEALTH_COUNT:
+        break;
+    }
+}
+
+struct keypool_totals keypool_totals(struct keypool *pool, uint64_t now_us)
+{
+    struct keypool_totals totals = {.keys = 0};
+    struct roster *roster = keypool_roster(pool);
+
+    for (uint32_t i = 0; roster && i < roster->count; i++) {
+        struct keypool_row row;
+
+        fill(&row, roster->entries[i].key, now_us);
+        count(&totals, &row);
+        key_unref(&row.key);
+    }
+    roster_unref(&roster);
+    for (int i = 0; i < KEY_HEALTH_COUNT; i++)
+        totals.moves[i] =
+            atomic_load_explicit(&pool->shared.moves.entered[i], memory_order_relaxed);
+    return totals;
+}

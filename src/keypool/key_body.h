@@ -1,0 +1,116 @@
+/*
+ * The inside of a key: for the files of keypool/ alone. Blocks by who writes them: `shared` words
+ * by any thread, atomically; `control` by the control thread under the pool's lock; the rest is
+ * written once.
+ */
+#ifndef KEYPOOL_KEY_BODY_H
+#define KEYPOOL_KEY_BODY_H
+
+#include <stdatomic.h>
+
+#include "base/heap.h"
+#include "conf/config.h"
+#include "keypool/account.h"
+#include "keypool/aside.h"
+#include "keypool/health.h"
+#include "keypool/key.h"
+#include "keypool/quota.h"
+#include "limits/breaker.h"
+
+struct keypool;
+
+enum { KEY_LINE_BYTES = 64 };
+
+/* What one worker counts of a key: one writer, any reader, on cache lines of its own. */
+struct key_local {
+    _Alignas(KEY_LINE_BYTES) _Atomic uint64_t requests;
+    _Atomic uint64_t errors;
+    _Atomic uint64_t last_used_us;
+    _Atomic uint64_t last_success_us;
+    _Atomic uint32_t in_flight;
+    struct tally good; /* for the breaker's share */
+};
+
+/* What the file calls a key. Never changed; a renamed key gets another label and keeps the old ones
+ * until it is freed, as somebody may still be printing them. */
+struct key_label {
+    struct key_label *next;
+    struct span name, account;
+    struct conf_strings models;
+    int32_t priority;
+};
+
+struct key {
+    /* Why no lock: each word stands for itself, is changed by compare-and-swap or single stores,
+     * and whoever acts on a stale one is told so by the next compare-and-swap. */
+    struct {
+        struct health health;
+        _Atomic(struct aside_table *) asides; /* NULL until the first model is set aside */
+        _Atomic(struct account *) account;    /* NULL: one of its own */
+        _Atomic(struct quota *) quota;        /* its own or its account's; NULL: no limits */
+        _Atomic uint64_t expires_us;          /* 0: never */
+        _Atomic uint32_t wish;                /* enum key_wish */
+        _Atomic uint32_t weight_milli;        /* 0: standby */
+        _Atomic uint32_t contradictions; /* cured by probes and refused by requests, in a row */
+        struct breaker breaker;
+        _Atomic(const struct key_label *) label;
+        _Atomic uint32_t refs;
+    } shared;
+
+    struct {
+        struct heap_node probe; /* in keypool.probes; its key is the time */
+        uint64_t last_probe_us;
+        uint64_t invalid_us;
+        uint32_t silent; /* probes in a row */
+        bool is_probing;
+        bool is_listed;
+        uint32_t config_weight;
+        struct quota *own_quota;
+    } control;
+
+    struct keypool *pool;     /* holds a reference */
+    uint32_t place;           /* its index wherever keys are counted; unique while it lives */
+    struct key_label *labels; /* all it ever had; control thread */
+    uint64_t born_us;
+    bool is_nameless; /* stands for "no key" */
+    uint8_t identity[CONF_IDENTITY_BYTES];
+    struct secret *secret;      /* the bare key; NULL for the nameless */
+    struct secret *header_line; /* NULL for the nameless */
+    void *locals_block;
+    struct key_local *locals; /* one a worker */
+};
+
+static inline struct account *key_account_of(const struct key *key)
+{
+    return atomic_load_explicit(&key->shared.account, memory_order_acquire);
+}
+
+static inline struct quota *key_quota_of(const struct key *key)
+{
+    return atomic_load_explicit(&key->shared.quota, memory_order_acquire);
+}
+
+static inline const struct key_label *key_label_of(const struct key *key)
+{
+    return atomic_load_explicit(&key->shared.label, memory_order_acquire);
+}
+
+static inline struct span key_identity(const struct key *key)
+{
+    return span_of((const char *)key->identity, sizeof(key->identity));
+}
+
+static inline uint32_t key_weight_of(const struct key *key)
+{
+    return atomic_load_explicit(&key->shared.weight_milli, memory_order_relaxed);
+}
+
+/* A key out of the configuration, with one reference, listed nowhere: 0, ERR_NOMEM or ERR_FULL. */
+int key_new(struct keypool *pool, const struct conf_provider *provider, const struct conf_key *conf,
+            enum key_health first, uint64_t now_us, struct key **ret_key);
+
+/* The label for what the configuration says: one that it had, or a new one, which it then owns
+ * without using it yet. NULL without memory. */
+struct key_label *key_label_prepare(struct key *key, const struct conf_key *conf);
+
+#endif

@@ -1,0 +1,174 @@
+#include "keypool/keypool.h"
+
+#include "base/alloc.h"
+#include "base/bug.h"
+#include "base/err.h"
+#include "keypool/key_body.h"
+#include "keypool/pool_body.h"
+
+/* ---- life ---- */
+
+struct keypool *keypool_new(struct span provider, uint32_t workers, struct secret_arena *secrets)
+{
+    struct keypool *pool = mem_zalloc(1, sizeof(*pool));
+
+    if (!pool)
+        return NULL;
+    atomic_init(&pool->refs, 1);
+    pool->workers = workers;
+    pool->secrets = secrets;
+    pool->provider = mem_strdup(provider.ptr, provider.len);
+    pool->shared.asides = aside_new();
+    map_init(&pool->by_identity, KEYPOOL_MAX_KEYS);
+    map_init(&pool->account_by_name, KEYPOOL_MAX_ACCOUNTS);
+    heap_init(&pool->probes, KEYPOOL_MAX_KEYS);
+    bug_fatal_unless(pthread_mutex_init(&pool->lock, NULL) == 0);
+    bug_fatal_unless(pthread_mutex_init(&pool->probe_lock, NULL) == 0);
+    if (!pool->provider || !pool->shared.asides)
+        keypool_unref(&pool);
+    return pool;
+}
+
+struct keypool *keypool_ref(struct keypool *pool)
+{
+    atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
+    return pool;
+}
+
+void keypool_unref(struct keypool **place)
+{
+    struct keypool *pool = *place;
+
+    *place = NULL;
+    if (!pool || atomic_fetch_sub_explicit(&pool->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    while (pool->accounts) {
+        struct account *account = pool->accounts;
+
+        pool->accounts = account->next;
+        account_free(&account);
+    }
+    map_fini(&pool->by_identity);
+    map_fini(&pool->account_by_name);
+    heap_fini(&pool->probes);
+    aside_free(&pool->shared.asides);
+    pthread_mutex_destroy(&pool->lock);
+    pthread_mutex_destroy(&pool->probe_lock);
+    mem_free(pool->provider);
+    mem_free(pool);
+}
+
+void keypool_unlist(struct keypool *pool, struct key *key)
+{
+    key->control.is_listed = false;
+    pthread_mutex_lock(&pool->probe_lock);
+    heap_remove(&pool->probes, &key->control.probe);
+    pthread_mutex_unlock(&pool->probe_lock);
+}
+
+void keypool_free(struct keypool **place)
+{
+    struct keypool *pool = *place;
+    struct roster *roster;
+
+    if (!pool)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    roster = pool->roster;
+    pool->roster = NULL;
+    for (uint32_t i = 0; roster && i < roster->count; i++)
+        keypool_unlist(pool, roster->entries[i].key);
+    map_fini(&pool->by_identity);
+    pthread_mutex_unlock(&pool->lock);
+    roster_unref(&roster);
+    keypool_unref(place);
+}
+
+struct span keypool_provider(const struct keypool *pool)
+{
+    return span_from_text(pool->provider);
+}
+
+struct roster *keypool_roster(struct keypool *pool)
+{
+    struct roster *roster;
+
+    pthread_mutex_lock(&pool->lock);
+    roster = pool->roster ? roster_ref(pool->roster) : NULL;
+    pthread_mutex_unlock(&pool->lock);
+    return roster;
+}
+
+/* ---- places ---- */
+
+int keypool_claim_place(struct keypool *pool, uint32_t *ret_place)
+{
+    int err = ERR_FULL;
+
+    pthread_mutex_lock(&pool->lock);
+    for (; pool->places_full < KEYPOOL_MAX_KEYS / 64; pool->places_full++) {
+        uint64_t *word = &pool->places_used[pool->places_full];
+
+        if (*word == UINT64_MAX)
+            continue;
+        *ret_place = pool->places_full * 64 + (uint32_t)__builtin_ctzll(~*word);
+        *word |= UINT64_C(1) << (*ret_place % 64);
+        err = 0;
+        break;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return err;
+}
+
+void keypool_release_place(struct keypool *pool, uint32_t place)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->places_used[place / 64] &= ~(UINT64_C(1) << (place % 64));
+    if (place / 64 < pool->places_full)
+        pool->places_full = place / 64;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* ---- news ---- */
+
+void keypool_tell(struct keypool *pool, uint32_t place)
+{
+    uint64_t number =
+        atomic_fetch_add_explicit(&pool->shared.news_count, 1, memory_order_acq_rel) + 1;
+
+    atomic_store_explicit(&pool->shared.news[number % KEYPOOL_NEWS], number << 32 | place,
+                          memory_order_release);
+}
+
+struct key *keypool_find_key(struct keypool *pool, struct span name)
+{
+    struct roster *roster = keypool_roster(pool);
+    struct key *found = NULL;
+
+    for (uint32_t i = 0; roster && i < roster->count && !found; i++) {
+        if (span_is_equal(key_name(roster->entries[i].key), name))
+            found = key_ref(roster->entries[i].key);
+    }
+    roster_unref(&roster);
+    return found;
+}
+
+struct keypool_effect keypool_wish(struct keypool *pool, struct key *key, enum key_wish wish,
+                                   uint64_t now_us)
+{
+    struct roster *roster = keypool_roster(pool);
+
+    atomic_store_explicit(&key->shared.wish, wish, memory_order_release);
+    keypool_tell(pool, key->place);
+    if (roster)
+        keypool_plan_probe(pool, key, roster, now_us);
+    roster_unref(&roster);
+    return (struct keypool_effect){.wakes = UINT32_MAX, .wants_probe = true};
+}
+
+struct keypool_effect keypool_weigh(struct keypool *pool, struct key *key, uint32_t weight_milli)
+{
+    atomic_store_explicit(&key->shared.weight_milli, weight_milli, memory_order_release);
+    keypool_tell(pool, key->place);
+    return (struct keypool_effect){.wakes = UINT32_MAX};
+}

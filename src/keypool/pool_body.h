@@ -1,0 +1,72 @@
+/*
+ * The inside of a keypool: for the files of keypool/ alone.
+ *
+ * Locks, in the order of taking: `lock` (roster, names, places), then `probe_lock` (the schedule of
+ * probes). Both are held for a few instructions by workers, and by the control thread for no longer
+ * than it takes to swap what it has prepared.
+ */
+#ifndef KEYPOOL_POOL_BODY_H
+#define KEYPOOL_POOL_BODY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/heap.h"
+#include "base/map.h"
+#include "keypool/aside.h"
+#include "keypool/health.h"
+#include "keypool/keypool.h"
+#include "keypool/roster.h"
+
+enum { KEYPOOL_NEWS = 256, KEYPOOL_MAX_ACCOUNTS = 16384 };
+
+struct keypool {
+    _Atomic uint32_t refs;
+    uint32_t workers;
+    struct secret_arena *secrets;
+    char *provider;
+
+    /* What every view looks at before it picks. */
+    struct {
+        _Atomic uint64_t generation; /* of the roster */
+        _Atomic uint64_t news_count;
+        /* Keys that may be picked sooner than a view believes: number of the news (32 bits), place.
+         * A view that is more than KEYPOOL_NEWS behind looks at all its keys. */
+        _Atomic uint64_t news[KEYPOOL_NEWS];
+        struct aside_table *asides; /* models that the provider has no capacity for */
+        struct health_moves moves;
+    } shared;
+
+    pthread_mutex_t lock;
+    struct roster *roster;
+    struct map by_identity; /* listed keys */
+    struct account *accounts;
+    struct map account_by_name;
+    uint64_t places_used[KEYPOOL_MAX_KEYS / 64]; /* bits */
+    uint32_t places_full;                        /* words of places_used below this one are full */
+
+    pthread_mutex_t probe_lock;
+    struct heap probes; /* keys by the time of their next probe */
+};
+
+struct keypool *keypool_ref(struct keypool *pool);
+void keypool_unref(struct keypool **pool);
+
+/* A place that no living key has: 0 or ERR_FULL. */
+int keypool_claim_place(struct keypool *pool, uint32_t *ret_place);
+void keypool_release_place(struct keypool *pool, uint32_t place);
+
+/* The key is no longer of the pool: it is not probed. Under `lock`. */
+void keypool_unlist(struct keypool *pool, struct key *key);
+
+/* A reference to the roster in force. */
+struct roster *keypool_roster(struct keypool *pool);
+
+/* Tells the views that a key may be picked sooner than they believe. */
+void keypool_tell(struct keypool *pool, uint32_t place);
+
+/* Plans the key's next probe anew, after something about it changed. */
+void keypool_plan_probe(struct keypool *pool, struct key *key, const struct roster *roster,
+                        uint64_t now_us);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * The declared limits of a key, or of an account whose keys share them: requests and tokens in any
+ * 60 s, and how many are under way. Lives as long as its owner; the numbers change at a reload
+ * under the feet of those who use it. Internal to keypool/. Any thread.
+ */
+#ifndef KEYPOOL_QUOTA_H
+#define KEYPOOL_QUOTA_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/config.h"
+#include "limits/concurrency.h"
+#include "limits/window.h"
+
+struct quota {
+    /* Declared numbers less the margin; 0: no limit. */
+    _Atomic uint32_t rpm, concurrent;
+    _Atomic uint64_t tpm;
+    struct concurrency places;
+    struct window requests, tokens;
+};
+
+void quota_init(struct quota *quota);
+
+/* NULL without memory. */
+struct quota *quota_new(void);
+void quota_free(struct quota **quota);
+
+/* Sets the numbers, less a margin, each at least 1 where it is declared. */
+void quota_set(struct quota *quota, const struct conf_limits *limits, uint32_t margin_ppm);
+
+/* The lesser of each, where both are declared: what several keys of one account share. */
+struct conf_limits quota_merge(const struct conf_limits *a, const struct conf_limits *b);
+bool quota_is_declared(const struct conf_limits *limits);
+
+enum quota_verdict {
+    QUOTA_OK,
+    QUOTA_REQUESTS, /* requests a minute are used up */
+    QUOTA_TOKENS,   /* so many tokens do not fit now; fewer may */
+    QUOTA_PLACES,   /* as many under way as declared */
+};
+
+/* What an attempt holds. */
+struct quota_hold {
+    struct window_stamp requests, tokens;
+    bool has_place;
+};
+
+/* Whether anything would pass: one request of one token. Else *ret_wait_us until it would (0 for
+ * QUOTA_PLACES: nobody knows). Writes nothing. */
+enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64_t *ret_wait_us);
+
+/* Takes one request of `tokens`, a place with it; all or nothing. *shared_writes counts. */
+enum quota_verdict quota_take(struct quota *quota, uint64_t tokens, uint64_t now_us,
+                              struct quota_hold *ret_hold, uint64_t *ret_wait_us,
+                              uint64_t *shared_writes);
+
+/* The request leaves now. */
+void quota_move(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
+                uint64_t *shared_writes);
+
+/* It is over: `tokens` were used (0: the estimate stands). True where a place became free that
+ * somebody may be waiting for. */
+bool quota_settle(struct quota *quota, struct quota_hold *hold, uint64_t tokens, uint64_t now_us,
+                  uint64_t *shared_writes);
+
+/* As if it had never been taken. */
+bool quota_give_back(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
+                     uint64_t *shared_writes);
+
+#endif

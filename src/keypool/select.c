@@ -1,0 +1,512 @@
+#include "base/bug.h"
+#include "base/map.h"
+#include "keypool/view_body.h"
+
+enum {
+    SKIP_MAX = KEYPOOL_MAX_TRIED + 96,
+    SKIP_MODELS = 8,  /* passed over for the model's sake before it gets a lineup of its own */
+    SKIP_TOKENS = 64, /* passed over because so many tokens do not fit; then it waits */
+};
+
+/* One pick under way. */
+struct pick {
+    struct keypool_view *view;
+    struct lineup *lineup;
+    const struct keypool_ask *ask;
+    struct keypool_grant *grant;
+    uint64_t model_hash;
+    uint64_t now_us;
+    struct standing later; /* the first that becomes free of those passed over; else LINEUP_OUT */
+    bool has_tried;        /* passed over because this exchange has tried it */
+    bool lacks_model;
+    uint32_t for_model, for_tokens;
+    /* Places taken out of the lineup for the time of this pick; put back at its end. */
+    uint32_t skip_count;
+    struct {
+        uint32_t place;
+        bool is_second_choice;
+    } skips[SKIP_MAX];
+};
+
+enum taking {
+    TAKEN,
+    LOST, /* another worker was faster: look again */
+    TOO_MANY_TOKENS,
+};
+
+/* ---- what the exchange has tried ---- */
+
+enum trial { NOT_TRIED, TRIED, TRIED_FOR_GOOD };
+
+static enum trial find_tried(const struct keypool_tried *tried, const struct key *key)
+{
+    for (uint32_t i = 0; tried && i < tried->count; i++) {
+        if (tried->items[i].key == key)
+            return tried->items[i].is_final ? TRIED_FOR_GOOD : TRIED;
+    }
+    return NOT_TRIED;
+}
+
+bool keypool_tried_add(struct keypool_tried *tried, const struct key *key, bool is_final)
+{
+    const struct account *account = key_account_of(key);
+    uint64_t id = account ? (uint64_t)(uintptr_t)account : (uint64_t)(uintptr_t)key;
+    bool is_new_account = true;
+
+    for (uint32_t i = 0; i < tried->count; i++) {
+        is_new_account = is_new_account && tried->items[i].account != id;
+        if (tried->items[i].key != key)
+            continue;
+        tried->items[i].is_final = tried->items[i].is_final || is_final;
+        return false;
+    }
+    if (tried->count < KEYPOOL_MAX_TRIED) {
+        tried->items[tried->count].key = key;
+        tried->items[tried->count].account = id;
+        tried->items[tried->count++].is_final = is_final;
+    }
+    return is_new_account;
+}
+
+/* ---- taking ---- */
+
+/* Where it is benched, its time is up (or it is the last way): takes the test. */
+static bool take_health(struct pick *pick, struct health *health, bool is_early, bool *ret_tests)
+{
+    struct health_view seen = health_read(health);
+    const struct breaker_settings *breaker = &pick->view->roster->breaker;
+    uint64_t lease_us = KEYPOOL_TEST_LEASE_US;
+
+    if (!health_is_benched(seen.state) && seen.state != KEY_TESTING)
+        return seen.state == KEY_TRIAL || seen.state == KEY_HEALTHY;
+    /* Our own distrust ends by as many calls as a breaker lets through. */
+    if (seen.state == KEY_COOLING && breaker->half_open_calls > 1)
+        lease_us /= breaker->half_open_calls;
+    *ret_tests =
+        health_test(health, is_early, lease_us, pick->now_us, &pick->view->pool->shared.moves);
+    pick->view->shared_writes++;
+    return *ret_tests;
+}
+
+static bool take_model(struct pick *pick, _Atomic(struct aside_table *) *place, bool *ret_tests)
+{
+    struct aside_table *table = atomic_load_explicit(place, memory_order_acquire);
+
+    if (aside_find(table, pick->model_hash).state == ASIDE_NONE)
+        return true;
+    *ret_tests = aside_test(table, pick->model_hash, KEYPOOL_TEST_LEASE_US, pick->now_us);
+    pick->view->shared_writes++;
+    return *ret_tests;
+}
+
+static bool take_tests(struct pick *pick, struct keypool_grant *grant, bool is_early)
+{
+    struct key *key = grant->key;
+    struct account *account = grant->account;
+
+    return take_health(pick, &key->shared.health, is_early, &grant->tests_key) &&
+           (!account || take_health(pick, &account->health, false, &grant->tests_account)) &&
+           take_model(pick, &key->shared.asides, &grant->tests_model) &&
+           (!account || take_model(pick, &account->asides, &grant->tests_account_model));
+}
+
+static bool take_breaker(struct pick *pick, struct keypool_grant *grant, bool is_early)
+{
+    bool is_in = breaker_enter(&grant->key->shared.breaker, &pick->view->roster->breaker, is_early,
+                               pick->now_us, &grant->breaker_pass);
+
+    pick->view->shared_writes += grant->breaker_pass.is_trial;
+    return is_in;
+}
+
+/* Takes all that a request needs of the key there, or nothing; *ret_wait_us with TOO_MANY_TOKENS.
+ */
+static enum taking take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
+{
+    struct keypool_view *view = pick->view;
+    struct key *key = view->slots[place].key;
+    struct keypool_grant grant = {.key = key,
+                                  .account = key_account_of(key),
+                                  .quota = key_quota_of(key),
+                                  .model = pick->ask->model,
+                                  .model_hash = pick->model_hash,
+                                  .since_us = pick->now_us};
+    enum quota_verdict verdict = QUOTA_OK;
+
+    if (!take_tests(pick, &grant, is_early) || !take_breaker(pick, &grant, is_early)) {
+        view_drop_tests(view, &grant, pick->now_us);
+        return LOST;
+    }
+    if (grant.quota)
+        verdict = quota_take(grant.quota, pick->ask->tokens, pick->now_us, &grant.hold, ret_wait_us,
+                             &view->shared_writes);
+    if (verdict != QUOTA_OK) {
+        breaker_leave(&key->shared.breaker, &view->roster->breaker, grant.breaker_pass,
+                      BREAKER_NEUTRAL, 0, pick->now_us);
+        view_drop_tests(view, &grant, pick->now_us);
+        return verdict == QUOTA_TOKENS ? TOO_MANY_TOKENS : LOST;
+    }
+    *pick->grant = grant;
+    return TAKEN;
+}
+
+/* ---- passing over ---- */
+
+static void note_later(struct pick *pick, struct standing standing)
+{
+    if (standing.where == LINEUP_MISSING)
+        pick->lacks_model = true;
+    else if (pick->later.where == LINEUP_OUT || standing.until_us < pick->later.until_us)
+        pick->later = standing;
+}
+
+/* False where no more can be passed over. */
+static bool skip(struct pick *pick, uint32_t place, bool is_second_choice)
+{
+    const struct standing absent = {.where = LINEUP_ABSENT};
+
+    if (pick->skip_count == SKIP_MAX)
+        return false;
+    pick->skips[pick->skip_count].place = place;
+    pick->skips[pick->skip_count++].is_second_choice = is_second_choice;
+    lineup_put(pick->lineup, place, absent, 0);
+    return true;
+}
+
+static void put_skips_back(struct pick *pick)
+{
+    for (uint32_t i = 0; i < pick->skip_count; i++) {
+        struct slot *slot = &pick->view->slots[pick->skips[i].place];
+        struct standing standing =
+            view_examine(pick->view, slot, pick->lineup->model_hash, pick->now_us);
+
+        lineup_put(pick->lineup, pick->skips[i].place, standing, view_rank(pick->view, slot));
+    }
+    pick->skip_count = 0;
+}
+
+/* Whether the model may go to that key; else it is noted when. */
+static bool is_model_free(struct pick *pick, const struct key *key)
+{
+    struct standing standing;
+
+    if (pick->lineup->model_hash)
+        return true; /* the lineup knows */
+    standing = view_examine_model(key, pick->model_hash, pick->now_us);
+    if (standing.where == LINEUP_READY)
+        return true;
+    pick->for_model++;
+    note_later(pick, standing);
+    return false;
+}
+
+/* Tries to take a key that stands ready. True where it was taken; else it is where it belongs, or
+ * passed over; *ret_is_full where no more can be passed over. */
+static bool try_ready(struct pick *pick, uint32_t place, bool *ret_is_full)
+{
+    const struct slot *slot = &pick->view->slots[place];
+    struct standing standing =
+        view_examine(pick->view, slot, pick->lineup->model_hash, pick->now_us);
+    enum trial trial = find_tried(pick->ask->tried, slot->key);
+    uint64_t wait_us = 0;
+
+    if (standing.where != LINEUP_READY) {
+        lineup_put(pick->lineup, place, standing, 0);
+        return false;
+    }
+    if (trial != NOT_TRIED) {
+        pick->has_tried = true;
+        *ret_is_full = !skip(pick, place, trial == TRIED);
+        return false;
+    }
+    if (!is_model_free(pick, slot->key)) {
+        *ret_is_full = !skip(pick, place, false) || pick->for_model > SKIP_MODELS;
+        return false;
+    }
+    switch (take(pick, place, false, &wait_us)) {
+    case TAKEN:
+        return true;
+    case LOST:
+        note_later(pick,
+                   (struct standing){LINEUP_BARRED, KEYPOOL_TESTING, pick->now_us + VIEW_GUESS_US});
+        break;
+    case TOO_MANY_TOKENS:
+        pick->for_tokens++;
+        note_later(pick,
+                   (struct standing){LINEUP_BARRED, KEYPOOL_AT_LIMIT, pick->now_us + wait_us});
+        break;
+    }
+    *ret_is_full = !skip(pick, place, false) || pick->for_tokens > SKIP_TOKENS;
+    return false;
+}
+
+static bool pick_ready(struct pick *pick, uint32_t *ret_place)
+{
+    const struct order *ready = &pick->lineup->heaps[LINEUP_READY];
+    bool is_full = false;
+
+    while (order_top(ready) && !is_full) {
+        *ret_place = order_top(ready)->place;
+        if (try_ready(pick, *ret_place, &is_full))
+            return true;
+    }
+    return false;
+}
+
+/* Those that this exchange has tried, but may try again. */
+static bool pick_second_choice(struct pick *pick, uint32_t *ret_place)
+{
+    for (uint32_t i = 0; i < pick->skip_count; i++) {
+        const struct key *key = pick->view->slots[pick->skips[i].place].key;
+        uint64_t wait_us = 0;
+
+        if (!pick->skips[i].is_second_choice || !is_model_free(pick, key))
+            continue;
+        *ret_place = pick->skips[i].place;
+        switch (take(pick, *ret_place, false, &wait_us)) {
+        case TAKEN:
+            return true;
+        case LOST:
+            break;
+        case TOO_MANY_TOKENS:
+            note_later(pick,
+                       (struct standing){LINEUP_BARRED, KEYPOOL_AT_LIMIT, pick->now_us + wait_us});
+            break;
+        }
+    }
+    return false;
+}
+
+/* The first that comes back of those that something else than our own distrust stands against. */
+static struct standing first_barred(const struct pick *pick)
+{
+    const struct order_entry *top = order_top(&pick->lineup->heaps[LINEUP_BARRED]);
+    struct standing barred = {LINEUP_OUT, KEYPOOL_NO_REASON, 0};
+
+    if (top)
+        barred = (struct standing){
+            LINEUP_BARRED, (enum keypool_reason)pick->lineup->spots[top->place].reason, top->rank};
+    if (barred.where == LINEUP_OUT ||
+        (pick->later.where != LINEUP_OUT && pick->later.until_us < barred.until_us))
+        barred = pick->later;
+    return barred;
+}
+
+/* Health and breakers never exclude the last way: where nothing else can be had in the time that
+ * the exchange has, the one that recovers first is tested early. */
+static bool pick_last_way(struct pick *pick, uint32_t *ret_place)
+{
+    const struct order *resting = &pick->lineup->heaps[LINEUP_RESTING];
+    struct standing barred = first_barred(pick);
+
+    if (barred.where != LINEUP_OUT && barred.until_us <= pick->ask->wait_until_us)
+        return false;
+    while (order_top(resting)) {
+        uint32_t place = order_top(resting)->place;
+        const struct key *key = pick->view->slots[place].key;
+        uint64_t wait_us = 0;
+
+        if (find_tried(pick->ask->tried, key) != TRIED_FOR_GOOD && is_model_free(pick, key)) {
+            *ret_place = place;
+            return take(pick, place, true, &wait_us) == TAKEN;
+        }
+        if (!skip(pick, place, false))
+            break;
+    }
+    return false;
+}
+
+/* ---- the verdict ---- */
+
+static struct keypool_choice later(const struct pick *pick, enum keypool_reason reason,
+                                   uint64_t until_us)
+{
+    return (struct keypool_choice){
+        .verdict = KEYPOOL_LATER,
+        .reason = reason,
+        .free_at_us = until_us > pick->now_us ? until_us : pick->now_us + 1,
+    };
+}
+
+static struct keypool_choice never(enum keypool_reason reason)
+{
+    return (struct keypool_choice){.verdict = KEYPOOL_NEVER, .reason = reason};
+}
+
+/* Why nothing was picked; before the passed over are put back. */
+static struct keypool_choice explain(const struct pick *pick)
+{
+    const struct lineup *lineup = pick->lineup;
+    const struct order_entry *resting = order_top(&lineup->heaps[LINEUP_RESTING]);
+    struct standing first = first_barred(pick);
+
+    if (resting && (first.where == LINEUP_OUT || resting->rank < first.until_us))
+        return later(pick, KEYPOOL_COOLING, resting->rank);
+    if (first.where != LINEUP_OUT)
+        return later(pick, first.reason, first.until_us);
+    if (pick->has_tried)
+        return never(KEYPOOL_TRIED);
+    if (pick->lacks_model || order_top(&lineup->heaps[LINEUP_MISSING]))
+        return never(KEYPOOL_NO_MODEL);
+    if (lineup->out[KEYPOOL_INVALID])
+        return never(KEYPOOL_INVALID);
+    return never(lineup->out[KEYPOOL_DISABLED] ? KEYPOOL_DISABLED : KEYPOOL_NO_MODEL);
+}
+
+/* One pass over one lineup. */
+static bool pick_one(struct pick *pick, uint32_t *ret_place)
+{
+    view_wake(pick->view, pick->lineup, pick->now_us);
+    if (pick_ready(pick, ret_place))
+        return true;
+    if (pick->for_model > SKIP_MODELS)
+        return false; /* not all have been looked at: it gets a lineup of its own */
+    return pick_second_choice(pick, ret_place) || pick_last_way(pick, ret_place);
+}
+
+static void start_pass(struct pick *pick, struct lineup *lineup)
+{
+    pick->lineup = lineup;
+    pick->later = (struct standing){.where = LINEUP_OUT};
+    pick->has_tried = pick->lacks_model = false;
+    pick->for_model = pick->for_tokens = 0;
+}
+
+static struct keypool_choice pick_key(struct pick *pick)
+{
+    struct keypool_choice choice = {.verdict = KEYPOOL_CHOSEN};
+    uint32_t place = 0;
+    bool is_taken = pick_one(pick, &place);
+
+    if (!is_taken && pick->for_model > SKIP_MODELS) {
+        struct lineup *own;
+
+        put_skips_back(pick);
+        own = view_split_lineup(pick->view, pick->lineup, pick->model_hash, pick->now_us);
+        if (!own)
+            return later(pick, KEYPOOL_FULL, pick->now_us + VIEW_GUESS_US);
+        start_pass(pick, own);
+        is_taken = pick_one(pick, &place);
+    }
+    if (!is_taken)
+        choice = explain(pick);
+    put_skips_back(pick);
+    if (is_taken) {
+        view_place(pick->view, pick->lineup, place, pick->now_us);
+        view_count_pick(pick->view, pick->lineup, place);
+    }
+    return choice;
+}
+
+/* ---- around the keys: the endpoint, and the provider's capacity for the model ---- */
+
+static bool is_way_open(const struct pick *pick, struct keypool_choice *ret_choice)
+{
+    const struct keypool_ask *ask = pick->ask;
+    struct aside_view aside = aside_find(pick->view->pool->shared.asides, pick->model_hash);
+    uint64_t free_at_us = 0;
+
+    if (aside.state != ASIDE_NONE && aside.until_us > pick->now_us) {
+        *ret_choice = later(pick, KEYPOOL_NO_CAPACITY, aside.until_us);
+        return false;
+    }
+    if (!ask->endpoint)
+        return true;
+    switch (endpoint_health_look(ask->endpoint, &pick->view->roster->breaker, ask->is_last_endpoint,
+                                 pick->now_us, &free_at_us)) {
+    case ENDPOINT_PASS:
+        return true;
+    case ENDPOINT_OPEN:
+        *ret_choice = later(pick, KEYPOOL_ENDPOINT_OPEN, free_at_us);
+        return false;
+    case ENDPOINT_RESTING:
+        break;
+    }
+    *ret_choice = later(pick, KEYPOOL_ENDPOINT_RESTING, free_at_us);
+    return false;
+}
+
+/* The key is taken; the endpoint may have closed between looking and now. */
+static void enter_endpoint(struct pick *pick, struct keypool_choice *choice)
+{
+    const struct keypool_ask *ask = pick->ask;
+    uint64_t free_at_us = 0;
+
+    if (!ask->endpoint)
+        return;
+    if (endpoint_health_enter(ask->endpoint, &pick->view->roster->breaker, ask->is_last_endpoint,
+                              pick->now_us, &pick->grant->endpoint_pass,
+                              &free_at_us) == ENDPOINT_PASS) {
+        pick->grant->endpoint = ask->endpoint;
+        pick->grant->endpoint_tally = ask->endpoint_tally;
+        pick->view->shared_writes += pick->grant->endpoint_pass.breaker.is_trial;
+        return;
+    }
+    keypool_cancel(pick->view, pick->grant, pick->now_us);
+    *choice = later(pick, KEYPOOL_ENDPOINT_OPEN, free_at_us);
+}
+
+static void count_request(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us)
+{
+    struct key_local *local = view->slots[grant->key->place].local;
+    uint64_t requests = atomic_load_explicit(&local->requests, memory_order_relaxed);
+
+    grant->is_counted = true;
+    atomic_store_explicit(&local->requests, requests + 1, memory_order_relaxed);
+    atomic_store_explicit(&local->last_used_us, now_us, memory_order_relaxed);
+}
+
+struct keypool_choice keypool_select(struct keypool_view *view, const struct keypool_ask *ask,
+                                     uint64_t now_us, struct keypool_grant *ret_grant)
+{
+    struct pick pick;
+    struct keypool_choice choice;
+    struct lineup *lineup;
+    int err;
+
+    pick.view = view;
+    pick.ask = ask;
+    pick.grant = ret_grant;
+    pick.now_us = now_us;
+    pick.model_hash = ask->model_hash ? ask->model_hash : map_hash(ask->model);
+    pick.skip_count = 0;
+    view_sync(view, now_us);
+    if (!view->roster)
+        return later(&pick, KEYPOOL_FULL, now_us + VIEW_GUESS_US);
+    if (!is_way_open(&pick, &choice))
+        return choice;
+    lineup = view_find_lineup(view, ask->model, pick.model_hash, ask->pool, now_us, &err);
+    if (!lineup)
+        return err ? later(&pick, KEYPOOL_FULL, now_us + VIEW_GUESS_US) : never(KEYPOOL_NO_MODEL);
+    start_pass(&pick, lineup);
+    choice = pick_key(&pick);
+    if (choice.verdict == KEYPOOL_CHOSEN)
+        enter_endpoint(&pick, &choice);
+    if (choice.verdict == KEYPOOL_CHOSEN)
+        count_request(view, ret_grant, now_us);
+    return choice;
+}
+
+const char *keypool_reason_text(enum keypool_reason reason)
+{
+    static const char *const texts[KEYPOOL_REASONS] = {
+        [KEYPOOL_NO_REASON] = "none",
+        [KEYPOOL_LIMITED] = "limited",
+        [KEYPOOL_AT_LIMIT] = "at_limit",
+        [KEYPOOL_FULL] = "full",
+        [KEYPOOL_TESTING] = "testing",
+        [KEYPOOL_COOLING] = "cooling",
+        [KEYPOOL_VALIDATING] = "validating",
+        [KEYPOOL_ENDPOINT_OPEN] = "endpoint_open",
+        [KEYPOOL_ENDPOINT_RESTING] = "endpoint_resting",
+        [KEYPOOL_NO_CAPACITY] = "no_capacity",
+        [KEYPOOL_DEPLETED] = "depleted",
+        [KEYPOOL_FORBIDDEN] = "forbidden",
+        [KEYPOOL_INVALID] = "invalid",
+        [KEYPOOL_NO_MODEL] = "no_model",
+        [KEYPOOL_DISABLED] = "disabled",
+        [KEYPOOL_TRIED] = "tried",
+    };
+
+    return texts[reason];
+}

@@ -1,0 +1,438 @@
+#include "base/alloc.h"
+#include "base/bug.h"
+#include "base/err.h"
+#include "keypool/view_body.h"
+
+enum {
+    TIER_SHIFT = 50,
+    LOAD_SHIFT = 36,
+    TIER_STANDBY = (1 << (64 - TIER_SHIFT)) - 1,
+    LOAD_MAX = (1 << (TIER_SHIFT - LOAD_SHIFT)) - 1,
+    LOAD_UNIT = 8,      /* of one under way at a weight of 1 */
+    WEIGHT_UNIT = 1000, /* a weight of 1 in thousandths */
+    WAKE_AT_ONCE = 32,  /* looked at again in one pick, unless nothing else is ready */
+};
+
+#define PASS_MAX    ((UINT64_C(1) << LOAD_SHIFT) - 1)
+#define PASS_UNIT   (UINT64_C(1) << 20) /* of a turn at a weight of 1 */
+#define PASS_STRIDE (UINT64_C(1) << 30) /* the longest turn */
+
+/* ---- the order of the ready ---- */
+
+/* Standby keys take turns among themselves as if they had a weight of 1. */
+static uint32_t turn_weight(const struct slot *slot)
+{
+    return slot->weight_milli ? slot->weight_milli : WEIGHT_UNIT;
+}
+
+static uint64_t load_of(const struct slot *slot)
+{
+    uint64_t load = (uint64_t)slot->in_flight * LOAD_UNIT * WEIGHT_UNIT / turn_weight(slot);
+
+    return load < LOAD_MAX ? load : LOAD_MAX;
+}
+
+uint64_t view_rank(const struct keypool_view *view, const struct slot *slot)
+{
+    uint64_t tier = slot->tier < TIER_STANDBY ? slot->tier : TIER_STANDBY - 1;
+    uint64_t rank = (slot->weight_milli ? tier : TIER_STANDBY) << TIER_SHIFT;
+
+    switch (view->roster->selection) {
+    case CONF_SELECTION_LEAST_USED:
+        return rank | load_of(slot) << LOAD_SHIFT | slot->pass;
+    case CONF_SELECTION_ROUND_ROBIN:
+    case CONF_SELECTION_WEIGHTED:
+        return rank | slot->pass;
+    case CONF_SELECTION_PRIORITY:
+        break;
+    }
+    return rank | slot->entry;
+}
+
+static uint64_t stride_of(const struct keypool_view *view, const struct slot *slot)
+{
+    uint64_t stride;
+
+    if (view->roster->selection == CONF_SELECTION_ROUND_ROBIN)
+        return PASS_UNIT;
+    stride = PASS_UNIT * WEIGHT_UNIT / turn_weight(slot);
+    if (stride < 1)
+        return 1;
+    return stride < PASS_STRIDE ? stride : PASS_STRIDE;
+}
+
+/* Passes only grow; before they reach their neighbour's bits all are lowered by what all have. This
+ * costs a walk over all keys once in at least sixty turns of each. */
+static void lower_passes(struct keypool_view *view)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (uint32_t i = 0; i < view->places; i++) {
+        if (view->slots[i].key && view->slots[i].pass < least)
+            least = view->slots[i].pass;
+    }
+    /* One that never gets a turn must not hold all others up. */
+    if (least < PASS_MAX / 2)
+        least = PASS_MAX / 2;
+    for (uint32_t i = 0; i < view->places; i++) {
+        uint64_t pass = view->slots[i].pass;
+
+        view->slots[i].pass = pass > least ? pass - least : 0;
+    }
+    for (uint32_t i = 0; i < view->highest; i++) {
+        struct lineup *lineup = &view->lineups[i];
+
+        lineup->now_pass = lineup->now_pass > least ? lineup->now_pass - least : 0;
+        for (uint32_t place = 0; place < lineup->places; place++)
+            lineup_rank(lineup, place, view_rank(view, &view->slots[place]));
+    }
+}
+
+static void rank_everywhere(struct keypool_view *view, uint32_t place)
+{
+    uint64_t rank = view_rank(view, &view->slots[place]);
+
+    for (uint32_t i = 0; i < view->highest; i++) {
+        if (view->lineups[i].signature)
+            lineup_rank(&view->lineups[i], place, rank);
+    }
+}
+
+void view_place(struct keypool_view *view, struct lineup *lineup, uint32_t place, uint64_t now_us)
+{
+    struct slot *slot = &view->slots[place];
+    struct standing standing = view_examine(view, slot, lineup->model_hash, now_us);
+
+    lineup_put(lineup, place, standing, view_rank(view, slot));
+}
+
+void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t place)
+{
+    struct slot *slot = &view->slots[place];
+
+    /* Who was away, or passed over, has no claim on the turns that it missed: it would get them all
+     * at once. */
+    if (slot->pass < lineup->now_pass)
+        slot->pass = lineup->now_pass;
+    lineup->now_pass = slot->pass;
+    slot->in_flight++;
+    slot->pass += stride_of(view, slot);
+    atomic_store_explicit(&slot->local->in_flight, slot->in_flight, memory_order_relaxed);
+    if (slot->pass > PASS_MAX - PASS_STRIDE)
+        lower_passes(view);
+    rank_everywhere(view, place);
+}
+
+void view_count_end(struct keypool_view *view, uint32_t place)
+{
+    struct slot *slot = &view->slots[place];
+
+    bug_fatal_unless(slot->key && slot->in_flight > 0);
+    slot->in_flight--;
+    atomic_store_explicit(&slot->local->in_flight, slot->in_flight, memory_order_relaxed);
+    if (!slot->is_listed) {
+        if (slot->in_flight == 0) {
+            key_unref(&slot->key);
+            *slot = (struct slot){.key = NULL};
+        }
+        return;
+    }
+    if (view->roster->selection == CONF_SELECTION_LEAST_USED)
+        rank_everywhere(view, place);
+}
+
+void view_wake(struct keypool_view *view, struct lineup *lineup, uint64_t now_us)
+{
+    int left = WAKE_AT_ONCE;
+
+    for (int where = LINEUP_RESTING; where < LINEUP_HEAPS; where++) {
+        const struct order *heap = &lineup->heaps[where];
+        const struct order *awake = &lineup->heaps[LINEUP_READY];
+
+        while (order_top(heap) && order_top(heap)->rank <= now_us &&
+               (left-- > 0 || order_top(awake) == NULL))
+            view_place(view, lineup, order_top(heap)->place, now_us);
+    }
+}
+
+/* ---- news ---- */
+
+static void review(struct keypool_view *view, uint32_t place, uint64_t now_us)
+{
+    struct slot *slot = place < view->places ? &view->slots[place] : NULL;
+
+    if (!slot || !slot->key || !slot->is_listed)
+        return;
+    slot->weight_milli = key_weight_of(slot->key);
+    for (uint32_t i = 0; i < view->highest; i++) {
+        struct lineup *lineup = &view->lineups[i];
+
+        if (lineup->signature && lineup_where(lineup, place) != LINEUP_ABSENT)
+            view_place(view, lineup, place, now_us);
+    }
+}
+
+static void read_news(struct keypool_view *view, uint64_t now_us)
+{
+    struct keypool *pool = view->pool;
+    uint64_t count = atomic_load_explicit(&pool->shared.news_count, memory_order_acquire);
+
+    while (view->seen_news != count && count - view->seen_news <= KEYPOOL_NEWS) {
+        uint64_t number = view->seen_news + 1;
+        uint64_t word =
+            atomic_load_explicit(&pool->shared.news[number % KEYPOOL_NEWS], memory_order_acquire);
+        int32_t ahead = (int32_t)((uint32_t)(word >> 32) - (uint32_t)number);
+
+        if (ahead < 0)
+            return; /* counted and not yet written: next time */
+        if (ahead > 0)
+            break; /* overtaken */
+        view->seen_news = number;
+        review(view, (uint32_t)word, now_us);
+    }
+    if (view->seen_news == count)
+        return;
+    view->seen_news = count;
+    for (uint32_t place = 0; place < view->places; place++)
+        review(view, place, now_us);
+}
+
+/* ---- the roster ---- */
+
+static void forget_lineups(struct keypool_view *view)
+{
+    for (uint32_t i = 0; i < view->highest; i++)
+        lineup_fini(&view->lineups[i]);
+    view->highest = 0;
+    memset(view->memo, 0, sizeof(view->memo));
+}
+
+static int grow_slots(struct keypool_view *view, uint32_t places)
+{
+    struct slot *slots;
+
+    if (places <= view->places)
+        return 0;
+    slots = mem_realloc(view->slots, places * sizeof(*slots));
+    if (!slots)
+        return ERR_NOMEM;
+    memset(slots + view->places, 0, (places - view->places) * sizeof(*slots));
+    view->slots = slots;
+    view->places = places;
+    return 0;
+}
+
+static void list_slot(struct keypool_view *view, uint32_t index)
+{
+    const struct roster_entry *entry = &view->roster->entries[index];
+    struct slot *slot = &view->slots[entry->key->place];
+
+    if (!slot->key) {
+        *slot = (struct slot){.key = key_ref(entry->key)};
+        slot->local = &slot->key->locals[view->worker];
+        /* In the order of the file, and each worker from another key on. */
+        slot->pass = (index + view->seed) % view->roster->count;
+    }
+    bug_fatal_unless(slot->key == entry->key);
+    slot->weight_milli = key_weight_of(slot->key);
+    slot->tier = entry->tier;
+    slot->group = entry->group;
+    slot->entry = index;
+    slot->is_listed = true;
+}
+
+static void drop_slots(struct keypool_view *view)
+{
+    for (uint32_t i = 0; i < view->places; i++) {
+        struct slot *slot = &view->slots[i];
+
+        if (!slot->key || slot->is_listed || slot->in_flight)
+            continue;
+        key_unref(&slot->key);
+        *slot = (struct slot){.key = NULL};
+    }
+}
+
+/* Without memory the old roster stays, and the next pick tries again. */
+static void take_roster(struct keypool_view *view)
+{
+    struct roster *roster = keypool_roster(view->pool);
+
+    if (!roster || roster == view->roster || grow_slots(view, roster->places) != 0) {
+        roster_unref(&roster);
+        return;
+    }
+    forget_lineups(view);
+    roster_unref(&view->roster);
+    view->roster = roster;
+    for (uint32_t i = 0; i < view->places; i++)
+        view->slots[i].is_listed = false;
+    for (uint32_t i = 0; i < roster->count; i++)
+        list_slot(view, i);
+    drop_slots(view);
+}
+
+void view_sync(struct keypool_view *view, uint64_t now_us)
+{
+    uint64_t generation =
+        atomic_load_explicit(&view->pool->shared.generation, memory_order_acquire);
+
+    if (!view->roster || view->roster->generation != generation)
+        take_roster(view);
+    if (view->roster)
+        read_news(view, now_us);
+}
+
+/* ---- lineups ---- */
+
+static bool serves(const struct keypool_view *view, uint32_t group, struct span model,
+                   uint64_t pool)
+{
+    return roster_group_serves(&view->roster->groups[group], model, pool);
+}
+
+/* Names the set of groups that serve a request; 0: none does. */
+static uint64_t find_signature(struct keypool_view *view, struct span model, uint64_t model_hash,
+                               uint64_t pool)
+{
+    struct view_memo *memo = &view->memo[(model_hash ^ pool) % VIEW_MEMO];
+    uint64_t signature = 0;
+
+    if (view->roster->is_uniform)
+        return 1;
+    if (memo->model_hash == model_hash && memo->pool == pool)
+        return memo->signature;
+    for (uint32_t i = 0; i < view->roster->group_count; i++) {
+        if (serves(view, i, model, pool))
+            signature = (signature ^ (i + 1)) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    }
+    *memo = (struct view_memo){model_hash, pool, signature};
+    return signature;
+}
+
+static struct lineup *look_up(struct keypool_view *view, uint64_t signature, uint64_t model_hash)
+{
+    for (uint32_t i = 0; i < view->highest; i++) {
+        struct lineup *lineup = &view->lineups[i];
+
+        if (lineup->signature == signature && lineup->model_hash == model_hash)
+            return lineup;
+    }
+    return NULL;
+}
+
+/* A free lineup, or the least recently used one but `keep`. */
+static struct lineup *evict(struct keypool_view *view, const struct lineup *keep)
+{
+    struct lineup *oldest = NULL;
+
+    if (view->highest < VIEW_LINEUPS)
+        return &view->lineups[view->highest++];
+    for (uint32_t i = 0; i < VIEW_LINEUPS; i++) {
+        struct lineup *lineup = &view->lineups[i];
+
+        if (lineup != keep && (!oldest || lineup->used < oldest->used))
+            oldest = lineup;
+    }
+    lineup_fini(oldest);
+    return oldest;
+}
+
+static struct lineup *build(struct keypool_view *view, uint64_t signature, struct span model,
+                            uint64_t pool, uint64_t now_us)
+{
+    struct lineup *lineup = evict(view, NULL);
+    uint32_t group = UINT32_MAX;
+    bool is_serving = false;
+
+    if (lineup_init(lineup, signature, 0, view->places) != 0)
+        return NULL;
+    for (uint32_t i = 0; i < view->roster->count; i++) {
+        const struct roster_entry *entry = &view->roster->entries[i];
+
+        /* Keys of a group mostly follow each other, so that its patterns are matched once. */
+        if (entry->group != group) {
+            group = entry->group;
+            is_serving = serves(view, group, model, pool);
+        }
+        if (is_serving)
+            view_place(view, lineup, entry->key->place, now_us);
+    }
+    return lineup;
+}
+
+struct lineup *view_find_lineup(struct keypool_view *view, struct span model, uint64_t model_hash,
+                                uint64_t pool, uint64_t now_us, int *ret_err)
+{
+    uint64_t signature = find_signature(view, model, model_hash, pool);
+    struct lineup *lineup;
+
+    *ret_err = 0;
+    if (signature == 0)
+        return NULL;
+    lineup = look_up(view, signature, model_hash);
+    if (!lineup)
+        lineup = look_up(view, signature, 0);
+    if (!lineup)
+        lineup = build(view, signature, model, pool, now_us);
+    if (!lineup)
+        *ret_err = ERR_NOMEM;
+    else
+        lineup->used = ++view->picks;
+    return lineup;
+}
+
+struct lineup *view_split_lineup(struct keypool_view *view, const struct lineup *common,
+                                 uint64_t model_hash, uint64_t now_us)
+{
+    struct lineup *lineup = evict(view, common);
+
+    if (lineup_init(lineup, common->signature, model_hash, view->places) != 0)
+        return NULL;
+    lineup->now_pass = common->now_pass;
+    lineup->used = ++view->picks;
+    for (uint32_t place = 0; place < common->places; place++) {
+        if (lineup_where(common, place) != LINEUP_ABSENT)
+            view_place(view, lineup, place, now_us);
+    }
+    return lineup;
+}
+
+/* ---- life ---- */
+
+struct keypool_view *keypool_view_new(struct keypool *pool, uint32_t worker, uint64_t seed)
+{
+    struct keypool_view *view = mem_zalloc(1, sizeof(*view));
+
+    if (!view)
+        return NULL;
+    bug_fatal_unless(worker < pool->workers);
+    view->pool = keypool_ref(pool);
+    view->worker = worker;
+    view->seed = seed % KEYPOOL_MAX_KEYS;
+    view->seen_news = atomic_load_explicit(&pool->shared.news_count, memory_order_acquire);
+    return view;
+}
+
+void keypool_view_free(struct keypool_view **place)
+{
+    struct keypool_view *view = *place;
+
+    *place = NULL;
+    if (!view)
+        return;
+    forget_lineups(view);
+    for (uint32_t i = 0; i < view->places; i++) {
+        bug_fatal_unless(view->slots[i].in_flight == 0);
+        key_unref(&view->slots[i].key);
+    }
+    mem_free(view->slots);
+    roster_unref(&view->roster);
+    keypool_unref(&view->pool);
+    mem_free(view);
+}
+
+uint64_t keypool_view_shared_writes(const struct keypool_view *view)
+{
+    return view->shared_writes;
+}

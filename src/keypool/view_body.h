@@ -1,0 +1,92 @@
+/*
+ * The inside of a worker's view of a keypool: for the files of keypool/ alone. One worker, but for
+ * what it reads of the shared words.
+ */
+#ifndef KEYPOOL_VIEW_BODY_H
+#define KEYPOOL_VIEW_BODY_H
+
+#include "keypool/key_body.h"
+#include "keypool/lineup.h"
+#include "keypool/pool_body.h"
+#include "keypool/roster.h"
+
+enum {
+    VIEW_LINEUPS = 24, /* sets of keys that requests ask for, the least recently used goes out */
+    VIEW_MEMO = 256,   /* models whose set of keys is remembered; a power of two */
+    VIEW_GUESS_US =
+        100000, /* when to look again at what ends by an event: a lost one costs no more */
+};
+
+/* A worker's part of one key, by place. */
+struct slot {
+    struct key *key; /* holds a reference; NULL: nobody has this place */
+    struct key_local *local;
+    uint64_t pass; /* how far its turns have come: grows by 1/weight a pick */
+    uint32_t in_flight;
+    uint32_t weight_milli;
+    uint32_t tier;
+    uint32_t group;
+    uint32_t entry; /* in the roster */
+    bool is_listed; /* false: gone from the roster, kept for what still runs on it */
+};
+
+/* Which set of keys serves a model for a client's pool. */
+struct view_memo {
+    uint64_t model_hash; /* 0: unused */
+    uint64_t pool;
+    uint64_t signature;
+};
+
+struct keypool_view {
+    struct keypool *pool; /* holds a reference */
+    struct roster *roster;
+    uint64_t seen_news;
+    uint64_t picks;
+    uint64_t shared_writes;
+    uint64_t seed;
+    uint32_t worker;
+    uint32_t places;  /* size of slots */
+    uint32_t highest; /* lineups ever used: those above need not be looked at */
+    struct slot *slots;
+    struct lineup lineups[VIEW_LINEUPS];
+    struct view_memo memo[VIEW_MEMO];
+};
+
+/* Takes over a new roster and the news of keys. */
+void view_sync(struct keypool_view *view, uint64_t now_us);
+
+/* The lineup for such a request: the model's own where it has one, else the common one. NULL where
+ * no key serves it (*ret_err is 0) or without memory (ERR_NOMEM). */
+struct lineup *view_find_lineup(struct keypool_view *view, struct span model, uint64_t model_hash,
+                                uint64_t pool, uint64_t now_us, int *ret_err);
+
+/* A lineup of the model's own beside the common one; NULL without memory. */
+struct lineup *view_split_lineup(struct keypool_view *view, const struct lineup *common,
+                                 uint64_t model_hash, uint64_t now_us);
+
+/* Looks again at those in a lineup whose time has come. */
+void view_wake(struct keypool_view *view, struct lineup *lineup, uint64_t now_us);
+
+/* How a key stands now; with a model_hash other than 0, for that model. */
+struct standing view_examine(const struct keypool_view *view, const struct slot *slot,
+                             uint64_t model_hash, uint64_t now_us);
+
+/* How the model stands with that key and its account. */
+struct standing view_examine_model(const struct key *key, uint64_t model_hash, uint64_t now_us);
+
+/* The place's rank among the ready. */
+uint64_t view_rank(const struct keypool_view *view, const struct slot *slot);
+
+/* Puts a place where it stands now in one lineup. */
+void view_place(struct keypool_view *view, struct lineup *lineup, uint32_t place, uint64_t now_us);
+
+/* Gives back the tests that a grant holds, without a result. */
+void view_drop_tests(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us);
+
+/* A pick from that lineup: the slot's turn and number under way have changed. */
+void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t place);
+
+/* One fewer under way; frees a slot that has left the roster. */
+void view_count_end(struct keypool_view *view, uint32_t place);
+
+#endif
