@@ -35,6 +35,8 @@ static const struct unit size_units[] = {
 static const uint64_t duration_max_us = 10000 * 86400000000ull;
 static const uint64_t size_max_bytes = 1ull << 50;
 
+/* With the largest factor this many decimals stay below 2^64. */
+enum { DECIMALS_MAX = 6 };
 enum { DURATION_UNITS = sizeof(duration_units) / sizeof(duration_units[0]) };
 enum { SIZE_UNITS = sizeof(size_units) / sizeof(size_units[0]) };
 
@@ -47,24 +49,23 @@ static const struct unit *unit_find(const struct unit *units, size_t count, stru
     return NULL;
 }
 
-/* Adds the decimals behind a point, in units of 1/factor; what is finer than the value is refused,
- * since it would be lost without a word. */
+/* Adds the decimals behind a point, of a number in units of the factor. What is finer than the
+ * value can hold is refused, since it would be lost without a word. */
 static int read_decimals(struct span digits, uint64_t factor, uint64_t *value)
 {
-    uint64_t scale = factor;
+    uint64_t part = 0, whole = 1;
 
-    if (!digits.len)
+    if (!digits.len || digits.len > DECIMALS_MAX)
         return ERR_SYNTAX;
     for (size_t i = 0; i < digits.len; i++) {
-        uint64_t digit = (uint64_t)(digits.ptr[i] - '0');
-
-        if (digit > 9)
+        if (digits.ptr[i] < '0' || digits.ptr[i] > '9')
             return ERR_SYNTAX;
-        if (scale % 10 && digit)
-            return ERR_SYNTAX;
-        scale /= 10;
-        *value += digit * scale;
+        part = part * 10 + (uint64_t)(digits.ptr[i] - '0');
+        whole *= 10;
     }
+    if (part * factor % whole)
+        return ERR_SYNTAX;
+    *value += part * factor / whole;
     return 0;
 }
 

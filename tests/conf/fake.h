@@ -1,0 +1,129 @@
+/*
+ * A system without variables and files but those of the test, and a load against it. For the tests
+ * of conf/ alone.
+ */
+#ifndef TESTS_CONF_FAKE_H
+#define TESTS_CONF_FAKE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "conf/load.h"
+#include "conf/print.h"
+
+struct fake_pair {
+    const char *name;
+    const char *value; /* a file without one cannot be read */
+};
+
+struct fake {
+    const struct fake_pair *variables; /* ends with a NULL name */
+    const struct fake_pair *files;     /* by path; ends with a NULL name */
+    struct conf_system system;
+    struct secret_arena *secrets;
+    struct conf_source source;
+    struct complaints complaints;
+    struct buf text; /* of what was printed last */
+    struct config *config;
+};
+
+static inline const char *fake_variable(void *ctx, const char *name)
+{
+    const struct fake *fake = ctx;
+
+    for (const struct fake_pair *pair = fake->variables; pair && pair->name; pair++) {
+        if (!strcmp(pair->name, name))
+            return pair->value;
+    }
+    return NULL;
+}
+
+static inline int fake_read_file(void *ctx, const char *path, struct buf *out)
+{
+    const struct fake *fake = ctx;
+
+    for (const struct fake_pair *pair = fake->files; pair && pair->name; pair++) {
+        if (!strcmp(pair->name, path))
+            return pair->value ? buf_append(out, pair->value, strlen(pair->value)) : ERR_DENIED;
+    }
+    return ERR_NOTFOUND;
+}
+
+static inline int fake_list_folder(void *ctx, const char *path, struct buf *out)
+{
+    const struct fake *fake = ctx;
+    size_t len = strlen(path), found = 0;
+
+    for (const struct fake_pair *pair = fake->files; pair && pair->name; pair++) {
+        if (strncmp(pair->name, path, len) || pair->name[len] != '/')
+            continue;
+        found++;
+        assert_int_equal(buf_append(out, pair->name + len + 1, strlen(pair->name + len + 1) + 1),
+                         0);
+    }
+    return found ? 0 : ERR_NOTFOUND;
+}
+
+static inline void fake_init(struct fake *fake)
+{
+    bool is_locked;
+
+    *fake = (struct fake){.secrets = secret_arena_new(1 << 24, &is_locked)};
+    assert_non_null(fake->secrets);
+    fake->system = (struct conf_system){fake, fake_variable, fake_read_file, fake_list_folder};
+    fake->source = (struct conf_source){&fake->system, fake->secrets};
+    complaints_init(&fake->complaints);
+    buf_init(&fake->text, 64 << 20);
+}
+
+/* Every secret must be gone by then, or the arena ends the process. */
+static inline void fake_fini(struct fake *fake)
+{
+    config_free(&fake->config);
+    complaints_fini(&fake->complaints);
+    buf_fini(&fake->text);
+    secret_arena_free(&fake->secrets);
+}
+
+/* Loads the text as file "b.yaml", after forgetting what was loaded before. */
+static inline int fake_load(struct fake *fake, const char *yaml)
+{
+    config_free(&fake->config);
+    complaints_fini(&fake->complaints);
+    complaints_init(&fake->complaints);
+    return config_load_text(&fake->source, SPAN("b.yaml"), span_from_text(yaml), &fake->complaints,
+                            &fake->config);
+}
+
+/* The complaints as they are printed. */
+static inline const char *fake_complaints(struct fake *fake)
+{
+    buf_clear(&fake->text);
+    assert_int_equal(complaints_print(&fake->complaints, &fake->text), 0);
+    return buf_text(&fake->text);
+}
+
+/* Loads a text that must go, with no complaint but warnings. */
+static inline const struct config *fake_must_load(struct fake *fake, const char *yaml)
+{
+    int err = fake_load(fake, yaml);
+
+    if (err)
+        print_message("%s", fake_complaints(fake));
+    assert_int_equal(err, 0);
+    return fake->config;
+}
+
+static inline void assert_span(struct span span, const char *text)
+{
+    assert_int_equal(span.len, strlen(text));
+    assert_memory_equal(span.ptr, text, span.len);
+}
+
+#endif
