@@ -71,13 +71,13 @@ static void take_object(struct dialect_error *error, yyjson_val *object)
     yyjson_val *message = yyjson_obj_get(object, "message");
     yyjson_val *metadata = yyjson_obj_get(object, "metadata");
 
-    if (yyjson_is_str(message))
-        KEEP(error, message, text_of(message));
-    else if (yyjson_is_obj(message))
-        take_detail(error, yyjson_obj_get(message, "detail"));
     if (yyjson_is_str(yyjson_obj_get(object, "type")))
         KEEP(error, type, json_tree_string(object, "type"));
     KEEP(error, param, json_tree_string(object, "param"));
+    if (yyjson_is_str(message))
+        KEEP(error, message, text_of(message));
+    else if (yyjson_is_obj(message)) /* Mistral puts FastAPI's complaints there */
+        take_detail(error, yyjson_obj_get(message, "detail"));
     take_code(error, yyjson_obj_get(object, "code"));
     if (yyjson_is_str(yyjson_obj_get(metadata, "error_type")))
         KEEP(error, detail, json_tree_string(metadata, "error_type"));

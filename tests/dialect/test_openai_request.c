@@ -1,0 +1,291 @@
+/* Requests: what is read from them, why they are refused, how they are edited. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "dialect/openai_request.h"
+#include "json/tree.h"
+
+static int read_as(struct openai_request *request, enum openai_endpoint endpoint, const char *body)
+{
+    openai_request_init(request, endpoint);
+    (void)openai_request_feed(request, span_from_text(body));
+    return openai_request_finish(request);
+}
+
+static void chat(struct openai_request *request, const char *body)
+{
+    assert_int_equal(read_as(request, OPENAI_CHAT, body), 0);
+}
+
+static void test_reads_a_chat_request(void **state)
+{
+    struct openai_request request;
+
+    chat(&request,
+         "{\"model\":\"gpt-4.1\",\"messages\":[{\"role\":\"user\",\"content\":\"hello!\"}],"
+         "\"stream\":true,\"n\":2,\"max_tokens\":9,\"unknown\":{\"model\":1}}");
+    assert_true(span_is_equal(openai_request_model(&request), SPAN("gpt-4.1")));
+    assert_true(openai_request_is_streaming(&request));
+    assert_false(openai_request_wants_usage(&request));
+    assert_int_equal(openai_request_choices(&request), 2);
+    assert_int_equal(openai_request_max_tokens(&request), 9);
+    assert_int_equal(openai_request_text_chars(&request), 6);
+    assert_int_equal(openai_request_estimate_tokens(&request), 2);
+}
+
+static void test_reads_what_is_absent(void **state)
+{
+    struct openai_request request;
+
+    chat(&request, "{}");
+    assert_null(openai_request_model(&request).ptr);
+    assert_false(openai_request_is_streaming(&request));
+    assert_int_equal(openai_request_choices(&request), 1);
+    assert_int_equal(openai_request_max_tokens(&request), 0);
+    assert_int_equal(openai_request_estimate_tokens(&request), 0);
+    chat(&request, "{\"model\":null,\"stream\":null,\"stream_options\":null,\"n\":null}");
+    assert_null(openai_request_model(&request).ptr);
+    assert_false(openai_request_is_streaming(&request));
+    assert_int_equal(openai_request_choices(&request), 1);
+}
+
+static void test_bounds_what_is_counted(void **state)
+{
+    struct openai_request request;
+
+    chat(&request, "{\"n\":100000,\"max_tokens\":-5}");
+    assert_int_equal(openai_request_choices(&request), OPENAI_CHOICES_MAX);
+    assert_int_equal(openai_request_max_tokens(&request), 0);
+    chat(&request, "{\"max_completion_tokens\":7,\"max_tokens\":9,\"n\":0}");
+    assert_int_equal(openai_request_max_tokens(&request), 7);
+    assert_int_equal(openai_request_choices(&request), 1);
+}
+
+static void test_other_endpoints(void **state)
+{
+    struct openai_request request;
+
+    assert_int_equal(read_as(&request, OPENAI_COMPLETIONS,
+                             "{\"model\":\"m\",\"prompt\":[\"ab\",\"cd\"],\"stream\":true}"),
+                     0);
+    assert_int_equal(openai_request_text_chars(&request), 4);
+    assert_true(openai_request_is_streaming(&request));
+    assert_int_equal(
+        read_as(&request, OPENAI_COMPLETIONS, "{\"prompt\":[[1,2,3],[4]],\"messages\":1}"), 0);
+    assert_int_equal(openai_request_estimate_tokens(&request), 4);
+    assert_int_equal(
+        read_as(&request, OPENAI_EMBEDDINGS, "{\"input\":\"text\",\"stream\":\"what\"}"), 0);
+    assert_false(openai_request_is_streaming(&request));
+    assert_int_equal(openai_request_text_chars(&request), 4);
+}
+
+static void test_tools_count_as_tokens(void **state)
+{
+    struct openai_request request;
+
+    chat(&request, "{\"messages\":[],\"tools\":[{\"a\":1}]}");
+    assert_int_equal(openai_request_estimate_tokens(&request), 3);
+}
+
+static void assert_refused(enum openai_endpoint endpoint, const char *body, enum failure failure,
+                           const char *param, const char *message)
+{
+    struct openai_request request;
+    struct openai_refusal refusal;
+
+    assert_int_equal(read_as(&request, endpoint, body), ERR_SYNTAX);
+    openai_request_refusal(&request, &refusal);
+    assert_int_equal(refusal.failure, failure);
+    assert_true(span_is_equal(refusal.param, span_from_text(param)));
+    assert_string_equal(refusal.message, message);
+}
+
+static void test_refusals_name_the_field(void **state)
+{
+    assert_refused(OPENAI_CHAT, "{\"model\":5}", FAILURE_FIELD_TYPE, "model",
+                   "Invalid type for 'model': expected a string, but got a number instead.");
+    assert_refused(OPENAI_CHAT, "{\"stream\":\"yes\"}", FAILURE_FIELD_TYPE, "stream",
+                   "Invalid type for 'stream': expected a boolean, but got a string instead.");
+    assert_refused(
+        OPENAI_CHAT, "{\"stream_options\":[]}", FAILURE_FIELD_TYPE, "stream_options",
+        "Invalid type for 'stream_options': expected an object, but got an array instead.");
+    assert_refused(OPENAI_CHAT, "{\"stream_options\":{\"include_usage\":1}}", FAILURE_FIELD_TYPE,
+                   "stream_options.include_usage",
+                   "Invalid type for 'stream_options.include_usage': expected a boolean, but got a "
+                   "number instead.");
+    assert_refused(
+        OPENAI_CHAT, "{\"messages\":\"hi\"}", FAILURE_FIELD_TYPE, "messages",
+        "Invalid type for 'messages': expected an array of objects, but got a string instead.");
+    assert_refused(OPENAI_COMPLETIONS, "{\"prompt\":{}}", FAILURE_FIELD_TYPE, "prompt",
+                   "Invalid type for 'prompt': expected a string or an array, but got an object "
+                   "instead.");
+    assert_refused(OPENAI_CHAT, "{\"n\":true}", FAILURE_FIELD_TYPE, "n",
+                   "Invalid type for 'n': expected an integer, but got a boolean instead.");
+    assert_refused(OPENAI_CHAT, "{\"model\":\"a\",\"m\\u006fdel\":\"b\"}", FAILURE_FIELD_TWICE,
+                   "model", "Duplicate parameter: 'model' may be given only once.");
+    assert_refused(OPENAI_CHAT, "{\"stream\":true,\"stream\":true}", FAILURE_FIELD_TWICE, "stream",
+                   "Duplicate parameter: 'stream' may be given only once.");
+}
+
+static void test_refusals_say_where(void **state)
+{
+    assert_refused(OPENAI_CHAT, "", FAILURE_BODY_EMPTY, NULL,
+                   "The request body is empty; a JSON object is needed.");
+    assert_refused(OPENAI_CHAT, "{\"a\":tru}", FAILURE_BODY_NOT_JSON, NULL,
+                   "The request body is not valid JSON (at byte 8).");
+    assert_refused(OPENAI_CHAT, "{\"a\":", FAILURE_BODY_NOT_JSON, NULL,
+                   "The request body is not valid JSON (it ends at byte 5).");
+    assert_refused(OPENAI_CHAT, "[]", FAILURE_BODY_NOT_OBJECT, NULL,
+                   "The request body must be a JSON object (at byte 0).");
+    assert_refused(OPENAI_CHAT, "{} {}", FAILURE_BODY_TRAILING, NULL,
+                   "Something follows the JSON object of the request body (at byte 3).");
+    assert_refused(OPENAI_CHAT, "{\"a\":\"\xC0\"}", FAILURE_BODY_NOT_UTF8, NULL,
+                   "The request body is not valid UTF-8 (at byte 6).");
+}
+
+static void test_deep_nesting_is_refused(void **state)
+{
+    char body[OPENAI_DEPTH_MAX + 8] = "{\"a\":";
+    struct openai_request request;
+    struct openai_refusal refusal;
+
+    memset(body + 5, '[', OPENAI_DEPTH_MAX);
+    assert_int_equal(read_as(&request, OPENAI_CHAT, body), ERR_SYNTAX);
+    openai_request_refusal(&request, &refusal);
+    assert_int_equal(refusal.failure, FAILURE_BODY_TOO_DEEP);
+}
+
+/* The body after its edits, as the sender writes it. */
+static void apply(const struct openai_edits *edits, const char *body, char *out, size_t cap)
+{
+    size_t at = 0, len = 0, body_len = strlen(body);
+
+    for (size_t i = 0; i < edits->count; i++) {
+        const struct dialect_edit *edit = &edits->at[i];
+
+        assert_true(edit->offset >= at && edit->offset + edit->remove <= body_len);
+        memcpy(out + len, body + at, edit->offset - at);
+        len += edit->offset - at;
+        memcpy(out + len, edit->insert.ptr, edit->insert.len);
+        len += edit->insert.len;
+        at = edit->offset + edit->remove;
+    }
+    assert_true(len + body_len - at < cap);
+    memcpy(out + len, body + at, body_len - at);
+    len += body_len - at;
+    out[len] = '\0';
+    assert_int_equal(openai_edits_length(edits, body_len), len);
+}
+
+static void assert_edited(const char *body, const char *model, bool ask_usage, const char *expected)
+{
+    struct openai_request request;
+    struct openai_edits edits;
+    struct json_tree tree;
+    char out[1024];
+
+    chat(&request, body);
+    assert_int_equal(openai_request_edit(&request, span_from_text(model), ask_usage, &edits), 0);
+    apply(&edits, body, out, sizeof(out));
+    assert_string_equal(out, expected);
+    assert_int_equal(json_tree_read(&tree, span_from_text(out), 1 << 20), 0);
+    json_tree_fini(&tree);
+}
+
+static void test_the_model_is_renamed_and_nothing_else(void **state)
+{
+    assert_edited("{ \"x\" : [ 1.0 ] ,\"model\" :\t\"a\" , \"z\":{}}\n", "openai/b", true,
+                  "{ \"x\" : [ 1.0 ] ,\"model\" :\t\"openai/b\" , \"z\":{}}\n");
+    assert_edited("{\"model\":\"a\"}", "a", true, "{\"model\":\"a\"}");
+    assert_edited("{\"model\":\"a\"}", NULL, true, "{\"model\":\"a\"}");
+    assert_edited("{\"model\":\"a\"}", "q\"\\\n", true, "{\"model\":\"q\\\"\\\\\\n\"}");
+    /* The same name in other letters stays in them. */
+    assert_edited("{\"model\":\"\\u0061\"}", "a", true, "{\"model\":\"\\u0061\"}");
+    assert_edited("{\"mod\\u0065l\":\"a\"}", "b", true, "{\"mod\\u0065l\":\"b\"}");
+}
+
+static void test_an_absent_model_is_put_in(void **state)
+{
+    assert_edited("{}", "b", false, "{\"model\":\"b\"}");
+    assert_edited(" { \"n\":1}", "b", false, " {\"model\":\"b\", \"n\":1}");
+    assert_edited("{\"model\":null}", "b", false, "{\"model\":\"b\"}");
+    assert_edited("{\"stream\":true}", "b", true,
+                  "{\"model\":\"b\",\"stream_options\":{\"include_usage\":true},\"stream\":true}");
+}
+
+static void test_usage_is_asked_for(void **state)
+{
+    assert_edited("{\"model\":\"a\",\"stream\":true}", "a", true,
+                  "{\"stream_options\":{\"include_usage\":true},\"model\":\"a\",\"stream\":true}");
+    assert_edited("{\"stream_options\":{},\"model\":\"a\",\"stream\":true}", "b", true,
+                  "{\"stream_options\":{\"include_usage\":true},\"model\":\"b\",\"stream\":true}");
+    assert_edited("{\"stream\":true,\"stream_options\":{ \"include_obfuscation\":false},"
+                  "\"model\":\"a\"}",
+                  "b", true,
+                  "{\"stream\":true,\"stream_options\":{\"include_usage\":true, "
+                  "\"include_obfuscation\":false},\"model\":\"b\"}");
+    assert_edited("{\"stream\":true,\"stream_options\":{\"include_usage\": false }}", NULL, true,
+                  "{\"stream\":true,\"stream_options\":{\"include_usage\": true }}");
+    assert_edited("{\"stream\":true,\"stream_options\":{\"include_usage\":null}}", NULL, true,
+                  "{\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+    assert_edited("{\"stream\":true,\"stream_options\": null}", NULL, true,
+                  "{\"stream\":true,\"stream_options\": {\"include_usage\":true}}");
+}
+
+static void test_usage_is_not_asked_for_where_it_need_not_be(void **state)
+{
+    assert_edited("{\"stream\":true,\"stream_options\":{\"include_usage\":true}}", NULL, true,
+                  "{\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
+    assert_edited("{\"stream\":true}", NULL, false, "{\"stream\":true}");
+    assert_edited("{\"stream\":false}", NULL, true, "{\"stream\":false}");
+    assert_edited("{}", NULL, true, "{}");
+}
+
+static void test_a_name_that_is_too_long_is_not_written(void **state)
+{
+    struct openai_request request;
+    struct openai_edits edits;
+    char name[2000];
+
+    memset(name, 'x', sizeof(name));
+    chat(&request, "{\"model\":\"a\"}");
+    assert_int_equal(openai_request_edit(&request, span_of(name, sizeof(name)), false, &edits),
+                     ERR_FULL);
+    /* And one that a client sends is cut: it can equal no name that is served. */
+    memcpy(name, "{\"model\":\"", 10);
+    memcpy(name + 1000, "\"}", 3);
+    chat(&request, name);
+    assert_int_equal(openai_request_model(&request).len, OPENAI_MODEL_MAX);
+    assert_int_equal(openai_request_edit(&request, openai_request_model(&request), false, &edits),
+                     0);
+    assert_int_equal(edits.count, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_a_chat_request),
+        cmocka_unit_test(test_reads_what_is_absent),
+        cmocka_unit_test(test_bounds_what_is_counted),
+        cmocka_unit_test(test_other_endpoints),
+        cmocka_unit_test(test_tools_count_as_tokens),
+        cmocka_unit_test(test_refusals_name_the_field),
+        cmocka_unit_test(test_refusals_say_where),
+        cmocka_unit_test(test_deep_nesting_is_refused),
+        cmocka_unit_test(test_the_model_is_renamed_and_nothing_else),
+        cmocka_unit_test(test_an_absent_model_is_put_in),
+        cmocka_unit_test(test_usage_is_asked_for),
+        cmocka_unit_test(test_usage_is_not_asked_for_where_it_need_not_be),
+        cmocka_unit_test(test_a_name_that_is_too_long_is_not_written),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
