@@ -23,8 +23,7 @@ enum {
 
 static inline char *line_put(char *out, const char *bytes, size_t len)
 {
-    memcpy(out, bytes, len);
-    return out + len;
+    return mempcpy(out, bytes, len);
 }
 
 char *line_put_uint(char *out, uint64_t number);

@@ -20,7 +20,6 @@ static void put_labels(struct buf *text, const struct metric_row *row)
     if (row->set != METRIC_SET_NONE) {
         put(text, before);
         put(text, metric_set_rows[row->set].label);
-        before = "`, `";
     }
     put(text, *row->labels || row->set != METRIC_SET_NONE ? "`" : "");
 }

@@ -61,17 +61,21 @@ static void escapes_what_json_forbids(void **state)
 /* Wherever the special byte stands, and however long the text is. */
 static void finds_a_special_byte_at_every_place(void **state)
 {
+    const char specials[] = {'"', '\\', '\n', '\r', '\t'};
+    const char escapes[] = {'"', '\\', 'n', 'r', 't'};
+
     for (size_t len = 1; len < 40; len++) {
-        for (size_t at = 0; at < len; at++) {
+        for (size_t at = 0; at < len * sizeof(specials); at++) {
+            size_t place = at % len, which = at / len;
             char text[40], out[300];
             char *end;
 
             memset(text, 'x', len);
-            text[at] = '"';
+            text[place] = specials[which];
             end = line_put_json(out, span_of(text, len));
             assert_int_equal(end - out, len + 1);
-            assert_int_equal(out[at], '\\');
-            assert_int_equal(out[at + 1], '"');
+            assert_int_equal(out[place], '\\');
+            assert_int_equal(out[place + 1], escapes[which]);
         }
     }
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -326,20 +327,59 @@ static void mixes_no_lines_of_many_threads(void **state)
     assert_int_equal(lines + dropped, WORKERS * LINES);
 }
 
-/* A reader of a pipe that takes nothing until it is asked. */
+/* A pipe whose reader takes nothing at first. */
+struct reader {
+    pthread_t thread;
+    int fd;
+    struct buf *text;
+};
+
+static int open_pipe(struct stage *stage)
+{
+    int fd;
+
+    assert_int_equal(mkfifo(stage->file, 0600), 0);
+    fd = open(stage->file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void *read_to_the_end(void *argument)
+{
+    struct reader *reader = argument;
+    ssize_t len = 1;
+
+    fcntl(reader->fd, F_SETFL, 0);
+    while (len > 0 && !buf_reserve(reader->text, 65536)) {
+        len = read(reader->fd, reader->text->data + reader->text->len, 65536);
+        reader->text->len += len > 0 ? (size_t)len : 0;
+    }
+    return NULL;
+}
+
+/* The number behind the words, where they stand in the line. */
+static bool find_number(struct span line, struct span words, uint64_t *ret_number)
+{
+    size_t at = span_find(line, words);
+    struct span rest, digits;
+
+    if (at == SIZE_MAX)
+        return false;
+    rest = span_skip(line, at + words.len);
+    assert_true(span_next_token(&rest, '}', &digits));
+    assert_int_equal(span_to_u64(digits, ret_number), 0);
+    return true;
+}
+
 static void counts_what_a_stalled_destination_makes_it_drop(void **state)
 {
     struct stage *stage = *state;
     struct access_record record = {.wall_us = fixed_wall_us()};
+    struct reader reader = {.fd = open_pipe(stage), .text = &stage->text};
     struct log_ring *ring;
-    uint64_t dropped, lines = 0;
-    int reader;
+    uint64_t dropped, told, lines = 0, told_lines = 0;
     struct span rest, line;
-    char told[64];
 
-    assert_int_equal(mkfifo(stage->file, 0600), 0);
-    reader = open(stage->file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    assert_true(reader >= 0);
     start(stage);
     ring = log_ring_new(stage->log);
     /* More than pipe and ring hold together: it never waits, and begins to drop. */
@@ -347,25 +387,19 @@ static void counts_what_a_stalled_destination_makes_it_drop(void **state)
         access_write(ring, &record);
     dropped = log_dropped(stage->log);
     assert_in_range(dropped, 1000, 20000);
-    /* The reader wakes up: all that was not dropped comes, and a line that tells of the rest. */
-    snprintf(told, sizeof(told), "\"message\":\"log lines dropped\",\"lines\":%lu}\n",
-             (unsigned long)dropped);
-    while (!stage->text.len || !strstr(buf_text(&stage->text), told)) {
-        ssize_t len;
-
-        assert_int_equal(buf_reserve(&stage->text, 65536), 0);
-        len = read(reader, stage->text.data + stage->text.len, 65536);
-        if (len > 0)
-            stage->text.len += (size_t)len;
-        else
-            poll(NULL, 0, 1);
-    }
+    /* The reader wakes up: all that was not dropped comes, and lines that tell of the rest. */
+    assert_int_equal(pthread_create(&reader.thread, NULL, read_to_the_end, &reader), 0);
     log_free(&stage->log);
-    close(reader);
+    assert_int_equal(pthread_join(reader.thread, NULL), 0);
+    close(reader.fd);
     rest = buf_span(&stage->text);
-    while (span_next_token(&rest, '\n', &line))
+    while (span_next_token(&rest, '\n', &line)) {
         lines += span_find(line, SPAN("\"kind\":\"access\"")) != SIZE_MAX;
+        if (find_number(line, SPAN("\"message\":\"log lines dropped\",\"lines\":"), &told))
+            told_lines += told;
+    }
     assert_int_equal(lines + dropped, 20000);
+    assert_int_equal(told_lines, dropped);
 }
 
 static void counts_what_a_full_disk_loses(void **state)
@@ -380,6 +414,32 @@ static void counts_what_a_full_disk_loses(void **state)
     for (int tries = 0; tries < 10000 && log_dropped(stage->log) < 100; tries++)
         poll(NULL, 0, 1);
     assert_int_equal(log_dropped(stage->log), 100);
+}
+
+/* A disk that fills up inside a line: what comes after it has room begins on a line of its own. */
+static void goes_on_after_a_line_that_was_cut(void **state)
+{
+    struct stage *stage = *state;
+    struct rlimit old, low = {.rlim_cur = 130};
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    low.rlim_max = old.rlim_max;
+    start(stage);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    log_write(stage->log, LOG_LEVEL_INFO, "first");
+    log_write(stage->log, LOG_LEVEL_INFO, "second");
+    for (int tries = 0; tries < 10000 && !log_dropped(stage->log); tries++)
+        poll(NULL, 0, 1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    log_write(stage->log, LOG_LEVEL_INFO, "third");
+    log_free(&stage->log);
+    assert_string_equal(read_file(stage, stage->file),
+                        "{\"time\":\"" TIME "\",\"level\":\"info\",\"message\":\"first\"}\n"
+                        "{\"time\":\"" TIME "\",\"level\":\"info\",\"message\":\"\n"
+                        "{\"time\":\"" TIME "\",\"level\":\"info\",\"message\":\"third\"}\n"
+                        "{\"time\":\"" TIME
+                        "\",\"level\":\"warning\",\"message\":\"log lines dropped\","
+                        "\"lines\":1}\n");
 }
 
 static void ignore_written(void *context)
@@ -398,10 +458,8 @@ static void gives_up_on_a_destination_that_takes_nothing(void **state)
     struct log_writer *writer = calloc(1, sizeof(*writer));
     char taken[65536];
     struct ring ring;
-    int reader;
+    int reader = open_pipe(stage);
 
-    assert_int_equal(mkfifo(stage->file, 0600), 0);
-    reader = open(stage->file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     assert_int_equal(ring_init(&ring, 1024 * 1024), 0);
     assert_int_equal(log_writer_start(writer, stage->file, &events), 0);
     assert_int_equal(log_writer_add(writer, &ring), 0);
@@ -433,6 +491,7 @@ int main(void)
         TEST(mixes_no_lines_of_many_threads),
         TEST(counts_what_a_stalled_destination_makes_it_drop),
         TEST(counts_what_a_full_disk_loses),
+        TEST(goes_on_after_a_line_that_was_cut),
         TEST(gives_up_on_a_destination_that_takes_nothing),
     };
 
