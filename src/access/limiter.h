@@ -49,6 +49,7 @@ struct limiter_reading {
 struct admission {
     struct limiter *limiters[2]; /* client's, model's; NULL where there is none */
     uint64_t tokens;
+    bool has_place[2]; /* under way at each, where that is limited */
 };
 
 struct admission_verdict {

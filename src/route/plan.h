@@ -9,10 +9,11 @@
  *   1. a name under `models`: one of its targets by weight, then the other targets, then
  * `fallback`;
  *   2. PROVIDER/MODEL where `names.direct` is true;
- *   3. where the file has no `models`, a provider's own name: first the providers with a key whose
- *      `models` patterns cover it, then those whose kind is known for such names ("claude-*"), then
- *      all others that have a key for any model, in the order of the file. A provider that does not
- *      know it passes it to the next;
+ *   3. where the file has no `models`, a provider's own name: the providers with a key whose
+ *      `models` patterns cover it; else those whose kind is known for such names ("claude-*"); else
+ *      all. Of these the ones that may serve it, in the order of the file: a provider that does not
+ *      know the name passes it to the next. So one that is asked after another has failed is never
+ *      one that could only say "no such model" and hide the true failure;
  *   4. `names.unknown`, or none.
  */
 #ifndef ROUTE_PLAN_H

@@ -1,0 +1,323 @@
+#include "access/limiter.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/bug.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "limits/concurrency.h"
+#include "limits/gcra.h"
+
+enum { LIMITER_MAX = 1 << 20, FULL_WAIT_US = 1000000 };
+
+struct limiter {
+    /* Numbers as configured, 0: no limit; each stands for itself, so that a reload may change them
+     * one by one under those who read. */
+    _Atomic uint64_t rpm, burst, tpm;
+    _Atomic uint32_t concurrent;
+    struct gcra requests, tokens;
+    struct concurrency places;
+
+    struct limiter_book *book;
+    uint32_t refs; /* under the book's lock */
+    enum limiter_kind kind;
+    struct span id; /* kind and name */
+    char text[];
+};
+
+struct limiter_book {
+    pthread_mutex_t lock; /* taken when configurations come and go, never by an exchange */
+    struct map by_id;
+};
+
+/* ---- the book ---- */
+
+struct limiter_book *limiter_book_new(void)
+{
+    struct limiter_book *book = mem_zalloc(1, sizeof(*book));
+
+    if (!book)
+        return NULL;
+    map_init(&book->by_id, LIMITER_MAX);
+    bug_fatal_unless(pthread_mutex_init(&book->lock, NULL) == 0);
+    return book;
+}
+
+void limiter_book_free(struct limiter_book **book)
+{
+    if (!*book)
+        return;
+    bug_fatal_unless((*book)->by_id.count == 0);
+    map_fini(&(*book)->by_id);
+    pthread_mutex_destroy(&(*book)->lock);
+    MEM_CLEAR(*book);
+}
+
+static struct limiter *limiter_new(enum limiter_kind kind, struct span name)
+{
+    struct limiter *limiter = mem_zalloc(1, sizeof(*limiter) + name.len + 2);
+
+    if (!limiter)
+        return NULL;
+    gcra_init(&limiter->requests);
+    gcra_init(&limiter->tokens);
+    concurrency_init(&limiter->places);
+    limiter->kind = kind;
+    limiter->text[0] = kind == LIMITER_CLIENT ? 'c' : 'm';
+    memcpy(limiter->text + 1, name.ptr, name.len);
+    limiter->id = span_of(limiter->text, name.len + 1);
+    return limiter;
+}
+
+static void set_numbers(struct limiter *limiter, const struct conf_limits *limits)
+{
+    atomic_store_explicit(&limiter->rpm, limits->rpm, memory_order_relaxed);
+    atomic_store_explicit(&limiter->burst, limits->burst, memory_order_relaxed);
+    atomic_store_explicit(&limiter->tpm, limits->tpm, memory_order_relaxed);
+    atomic_store_explicit(&limiter->concurrent, limits->concurrent, memory_order_relaxed);
+}
+
+int limiter_book_get(struct limiter_book *book, enum limiter_kind kind, struct span name,
+                     const struct conf_limits *limits, struct limiter **ret_limiter)
+{
+    struct limiter *fresh, *limiter;
+    int err = 0;
+
+    *ret_limiter = NULL;
+    if (!limits->rpm && !limits->tpm && !limits->concurrent)
+        return 0;
+    fresh = limiter_new(kind, name);
+    if (!fresh)
+        return ERR_NOMEM;
+    pthread_mutex_lock(&book->lock);
+    limiter = map_find(&book->by_id, fresh->id);
+    if (!limiter) {
+        err = map_add(&book->by_id, fresh->id, fresh);
+        if (!err) {
+            limiter = fresh;
+            limiter->book = book;
+            fresh = NULL;
+        }
+    }
+    if (!err) {
+        set_numbers(limiter, limits);
+        limiter->refs++;
+        *ret_limiter = limiter;
+    }
+    pthread_mutex_unlock(&book->lock);
+    mem_free(fresh);
+    return err;
+}
+
+void limiter_unref(struct limiter **place)
+{
+    struct limiter *limiter = *place;
+    struct limiter_book *book;
+    bool is_last;
+
+    *place = NULL;
+    if (!limiter)
+        return;
+    book = limiter->book;
+    pthread_mutex_lock(&book->lock);
+    is_last = --limiter->refs == 0;
+    if (is_last)
+        map_remove(&book->by_id, limiter->id);
+    pthread_mutex_unlock(&book->lock);
+    if (is_last)
+        mem_free(limiter);
+}
+
+/* ---- one limiter ---- */
+
+static uint64_t number(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static struct gcra_rate request_rate(const struct limiter *limiter)
+{
+    uint64_t rpm = number(&limiter->rpm), burst = number(&limiter->burst);
+
+    if (burst == 0)
+        burst = rpm >= 10 ? rpm / 10 : 1;
+    return (struct gcra_rate){rpm, burst};
+}
+
+/* Tokens come in lumps of thousands: a minute's worth may be used at once. */
+static struct gcra_rate token_rate(const struct limiter *limiter)
+{
+    uint64_t tpm = number(&limiter->tpm);
+
+    return (struct gcra_rate){tpm, tpm};
+}
+
+/* What one limiter said, and what is held of it so far. */
+struct asking {
+    struct limiter *limiter;
+    uint64_t tokens;
+    uint64_t now_us;
+    bool has_place, has_request;
+    struct gcra_verdict requests, tokens_left;
+    enum limiter_what refused;
+    uint64_t wait_us;
+};
+
+static bool refuse(struct asking *asking, enum limiter_what what, uint64_t wait_us)
+{
+    asking->refused = what;
+    asking->wait_us = wait_us;
+    return false;
+}
+
+static bool ask(struct asking *asking)
+{
+    struct limiter *limiter = asking->limiter;
+    struct gcra_rate requests = request_rate(limiter), tokens = token_rate(limiter);
+    uint32_t concurrent = atomic_load_explicit(&limiter->concurrent, memory_order_relaxed);
+
+    if (concurrent) {
+        if (!concurrency_enter(&limiter->places, concurrent))
+            return refuse(asking, LIMITER_CONCURRENT, FULL_WAIT_US);
+        asking->has_place = true;
+    }
+    if (requests.per_minute) {
+        asking->requests = gcra_take(&limiter->requests, &requests, 1, asking->now_us);
+        if (!asking->requests.is_allowed)
+            return refuse(asking, LIMITER_REQUESTS, asking->requests.wait_us);
+        asking->has_request = true;
+    }
+    if (tokens.per_minute) {
+        asking->tokens_left = gcra_take(&limiter->tokens, &tokens, asking->tokens, asking->now_us);
+        if (!asking->tokens_left.is_allowed)
+            return refuse(asking, LIMITER_TOKENS, asking->tokens_left.wait_us);
+    }
+    return true;
+}
+
+/* Gives back what was taken before somebody refused. */
+static void give_back(struct asking *asking, bool has_tokens)
+{
+    struct limiter *limiter = asking->limiter;
+    struct gcra_rate requests = request_rate(limiter), tokens = token_rate(limiter);
+
+    if (has_tokens && tokens.per_minute)
+        gcra_settle(&limiter->tokens, &tokens, asking->tokens, 0, asking->now_us);
+    if (asking->has_request && requests.per_minute)
+        gcra_settle(&limiter->requests, &requests, 1, 0, asking->now_us);
+    if (asking->has_place)
+        concurrency_leave(&limiter->places, UINT32_MAX);
+}
+
+/* ---- readings ---- */
+
+static struct limiter_reading read_requests(const struct limiter *limiter,
+                                            const struct gcra_verdict *verdict)
+{
+    return (struct limiter_reading){LIMITER_REQUESTS, limiter->kind, number(&limiter->rpm),
+                                    verdict->remaining, verdict->reset_us};
+}
+
+static struct limiter_reading read_tokens(const struct limiter *limiter,
+                                          const struct gcra_verdict *verdict)
+{
+    return (struct limiter_reading){LIMITER_TOKENS, limiter->kind, number(&limiter->tpm),
+                                    verdict->remaining, verdict->reset_us};
+}
+
+static struct limiter_reading read_refusal(const struct asking *asking)
+{
+    const struct limiter *limiter = asking->limiter;
+
+    switch (asking->refused) {
+    case LIMITER_REQUESTS:
+        return read_requests(limiter, &asking->requests);
+    case LIMITER_TOKENS:
+        return read_tokens(limiter, &asking->tokens_left);
+    case LIMITER_CONCURRENT:
+    case LIMITER_NONE:
+        break;
+    }
+    return (struct limiter_reading){
+        LIMITER_CONCURRENT, limiter->kind,
+        atomic_load_explicit(&limiter->concurrent, memory_order_relaxed), 0, FULL_WAIT_US};
+}
+
+/* Keeps the reading of which the smaller share is left. */
+static void keep_nearer(struct limiter_reading *nearest, double *share,
+                        struct limiter_reading reading, uint64_t whole)
+{
+    double mine = whole ? (double)reading.remaining / (double)whole : 0;
+
+    if (nearest->what != LIMITER_NONE && mine >= *share)
+        return;
+    *nearest = reading;
+    *share = mine;
+}
+
+static struct limiter_reading find_nearest(const struct asking *askings, int count)
+{
+    struct limiter_reading nearest = {.what = LIMITER_NONE};
+    double share = 0;
+
+    for (int i = 0; i < count; i++) {
+        const struct limiter *limiter = askings[i].limiter;
+
+        if (limiter && number(&limiter->rpm))
+            keep_nearer(&nearest, &share, read_requests(limiter, &askings[i].requests),
+                        request_rate(limiter).burst);
+        if (limiter && number(&limiter->tpm))
+            keep_nearer(&nearest, &share, read_tokens(limiter, &askings[i].tokens_left),
+                        token_rate(limiter).burst);
+    }
+    return nearest;
+}
+
+/* ---- admission ---- */
+
+struct admission_verdict admission_begin(struct admission *admission, struct limiter *client,
+                                         struct limiter *model, uint64_t tokens, uint64_t now_us)
+{
+    /* Without an estimate one token is asked for: who is in debt waits all the same. */
+    uint64_t cost = tokens ? tokens : 1;
+    struct asking askings[2] = {{.limiter = client, .tokens = cost, .now_us = now_us},
+                                {.limiter = model, .tokens = cost, .now_us = now_us}};
+    struct admission_verdict verdict = {.is_admitted = true};
+
+    *admission = (struct admission){.limiters = {NULL, NULL}};
+    for (int i = 0; i < 2; i++) {
+        if (!askings[i].limiter || ask(&askings[i]))
+            continue;
+        give_back(&askings[i], false);
+        if (i == 1 && client)
+            give_back(&askings[0], true);
+        verdict.is_admitted = false;
+        verdict.wait_us = askings[i].wait_us;
+        verdict.nearest = read_refusal(&askings[i]);
+        return verdict;
+    }
+    *admission = (struct admission){.limiters = {client, model},
+                                    .tokens = cost,
+                                    .has_place = {askings[0].has_place, askings[1].has_place}};
+    verdict.nearest = find_nearest(askings, 2);
+    return verdict;
+}
+
+void admission_end(struct admission *admission, uint64_t tokens, uint64_t now_us)
+{
+    for (int i = 0; i < 2; i++) {
+        struct limiter *limiter = admission->limiters[i];
+        struct gcra_rate rate;
+
+        if (!limiter)
+            continue;
+        rate = token_rate(limiter);
+        if (tokens && rate.per_minute)
+            gcra_settle(&limiter->tokens, &rate, admission->tokens, tokens, now_us);
+        if (admission->has_place[i])
+            concurrency_leave(&limiter->places, UINT32_MAX);
+    }
+    *admission = (struct admission){.limiters = {NULL, NULL}};
+}

@@ -1,0 +1,266 @@
+#include "route/plan.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "route/own_names.h"
+
+/* Names that no model has share so many limiters, by their hash: their number is the clients'
+ * choice, and must not be our memory's. */
+enum { OTHER_LIMITERS = 256 };
+
+/* A name under `models`, compiled. */
+struct route {
+    const struct conf_model *conf;
+    struct plan_target *targets; /* the weighted ones, then the fallbacks */
+    uint32_t *weights;
+    uint32_t target_count, count; /* targets; with the fallbacks */
+    uint64_t weight;              /* of all targets */
+    struct limiter *limiter;
+    uint32_t label;
+};
+
+struct routes {
+    const struct config *config;
+    struct route *items;
+    size_t count;
+    struct map by_name;
+    struct own_names *own; /* NULL where the file has `models` */
+    struct limiter *others[OTHER_LIMITERS];
+};
+
+/* ---- compiling ---- */
+
+static struct plan_target compile_target(const struct config *config,
+                                         const struct conf_target *conf)
+{
+    return (struct plan_target){
+        .provider = conf->provider,
+        .provider_index = (uint32_t)(conf->provider - config->providers.items),
+        .model = conf->model,
+        .model_hash = map_hash(conf->model),
+    };
+}
+
+static bool has_limits(const struct conf_limits *limits)
+{
+    return limits->rpm || limits->tpm || limits->concurrent;
+}
+
+static int compile_route(struct routes *routes, struct route *route, const struct conf_model *conf,
+                         struct limiter_book *book)
+{
+    const struct config *config = routes->config;
+    size_t count = conf->targets.count + conf->fallback.count;
+    const struct conf_limits *limits =
+        has_limits(&conf->limits) ? &conf->limits : &config->names.limits;
+
+    route->conf = conf;
+    route->label = (uint32_t)(route - routes->items) + 1;
+    route->targets = mem_zalloc(count + 1, sizeof(*route->targets));
+    route->weights = mem_zalloc(count + 1, sizeof(*route->weights));
+    if (!route->targets || !route->weights)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < conf->targets.count; i++) {
+        route->targets[route->count] = compile_target(config, &conf->targets.items[i]);
+        route->weights[route->count++] = conf->targets.items[i].weight;
+        route->weight += conf->targets.items[i].weight;
+    }
+    route->target_count = route->count;
+    for (size_t i = 0; i < conf->fallback.count; i++)
+        route->targets[route->count++] = compile_target(config, &conf->fallback.items[i]);
+    return limiter_book_get(book, LIMITER_MODEL, conf->name, limits, &route->limiter);
+}
+
+static int compile_others(struct routes *routes, struct limiter_book *book)
+{
+    const struct conf_limits *limits = &routes->config->names.limits;
+    int err = 0;
+
+    for (int i = 0; i < OTHER_LIMITERS && !err && has_limits(limits); i++) {
+        char name[32];
+        int len = snprintf(name, sizeof(name), "*%d", i);
+
+        err = limiter_book_get(book, LIMITER_MODEL, span_of(name, (size_t)len), limits,
+                               &routes->others[i]);
+    }
+    return err;
+}
+
+int routes_new(const struct config *config, struct limiter_book *book, struct routes **ret_routes)
+{
+    struct routes *routes = mem_zalloc(1, sizeof(*routes));
+    int err = 0;
+
+    if (!routes)
+        return ERR_NOMEM;
+    routes->config = config;
+    routes->count = config->models.count;
+    map_init(&routes->by_name, routes->count + 1);
+    routes->items = mem_zalloc(routes->count + 1, sizeof(*routes->items));
+    if (!routes->items)
+        err = ERR_NOMEM;
+    for (size_t i = 0; i < routes->count && !err; i++) {
+        const struct conf_model *conf = &config->models.items[i];
+
+        err = compile_route(routes, &routes->items[i], conf, book);
+        if (!err)
+            err = map_add(&routes->by_name, conf->name, &routes->items[i]);
+    }
+    if (!err)
+        err = compile_others(routes, book);
+    if (!err && routes->count == 0)
+        err = own_names_new(config, &routes->own);
+    if (err)
+        routes_free(&routes);
+    else
+        *ret_routes = routes;
+    return err;
+}
+
+void routes_free(struct routes **place)
+{
+    struct routes *routes = *place;
+
+    *place = NULL;
+    if (!routes)
+        return;
+    for (size_t i = 0; routes->items && i < routes->count; i++) {
+        mem_free(routes->items[i].targets);
+        mem_free(routes->items[i].weights);
+        limiter_unref(&routes->items[i].limiter);
+    }
+    for (int i = 0; i < OTHER_LIMITERS; i++)
+        limiter_unref(&routes->others[i]);
+    map_fini(&routes->by_name);
+    mem_free(routes->items);
+    own_names_free(&routes->own);
+    mem_free(routes);
+}
+
+/* ---- planning ---- */
+
+static void add_target(struct plan *plan, struct plan_target target)
+{
+    if (plan->count < PLAN_MAX_TARGETS)
+        plan->targets[plan->count++] = target;
+}
+
+/* Which target goes first: by weight, the first where none has any. */
+static uint32_t draw_target(const struct route *route, struct rand *rand)
+{
+    uint64_t left;
+    uint32_t at = 0;
+
+    if (route->target_count < 2 || route->weight == 0)
+        return 0;
+    left = rand_below(rand, route->weight);
+    while (left >= route->weights[at])
+        left -= route->weights[at++];
+    return at;
+}
+
+static void plan_route(const struct route *route, struct rand *rand, struct plan *plan)
+{
+    uint32_t first = draw_target(route, rand);
+
+    add_target(plan, route->targets[first]);
+    for (uint32_t i = 0; i < route->count; i++) {
+        if (i != first)
+            add_target(plan, route->targets[i]);
+    }
+    plan->label = route->conf->name;
+    plan->label_index = route->label;
+    plan->limiter = route->limiter;
+}
+
+static void add_own(const struct routes *routes, uint32_t provider, struct span model,
+                    struct plan *plan)
+{
+    add_target(plan, (struct plan_target){
+                         .provider = &routes->config->providers.items[provider],
+                         .provider_index = provider,
+                         .model = model,
+                         .model_hash = map_hash(model),
+                     });
+}
+
+/* PROVIDER/MODEL. The model's own name may hold further slashes. */
+static void plan_direct(const struct routes *routes, struct span name, struct plan *plan)
+{
+    const struct config *config = routes->config;
+    size_t slash = span_find_byte(name, '/');
+    const struct conf_provider *provider;
+
+    if (!config->names.direct || slash == SIZE_MAX || slash + 1 == name.len)
+        return;
+    provider = config_find_provider(config, span_of(name.ptr, slash));
+    if (provider)
+        add_own(routes, (uint32_t)(provider - config->providers.items), span_skip(name, slash + 1),
+                plan);
+}
+
+static void plan_own(const struct routes *routes, struct span name, struct plan *plan)
+{
+    uint32_t providers[PLAN_MAX_TARGETS];
+    size_t count = routes->own ? own_names_find(routes->own, name, providers, PLAN_MAX_TARGETS) : 0;
+
+    for (size_t i = 0; i < count; i++)
+        add_own(routes, providers[i], name, plan);
+}
+
+/* Fills the plan where the name means anything. */
+static void plan_name(const struct routes *routes, struct span name, struct rand *rand,
+                      struct plan *plan)
+{
+    const struct route *route = map_find(&routes->by_name, name);
+
+    if (route) {
+        plan_route(route, rand, plan);
+        return;
+    }
+    plan_direct(routes, name, plan);
+    if (plan->count == 0)
+        plan_own(routes, name, plan);
+    plan->label = SPAN("other");
+    plan->limiter = routes->others[map_hash(name) % OTHER_LIMITERS];
+}
+
+enum plan_verdict plan_make(const struct routes *routes, struct span name, struct rand *rand,
+                            struct plan *ret_plan)
+{
+    const struct conf_names *names = &routes->config->names;
+
+    ret_plan->count = 0;
+    ret_plan->label_index = 0;
+    ret_plan->limiter = NULL;
+    if (name.len == 0)
+        name = names->absent;
+    if (name.len == 0)
+        return PLAN_ABSENT;
+    ret_plan->model = name;
+    plan_name(routes, name, rand, ret_plan);
+    if (ret_plan->count == 0 && names->unknown.len)
+        plan_name(routes, names->unknown, rand, ret_plan);
+    return ret_plan->count ? PLAN_OK : PLAN_UNKNOWN;
+}
+
+bool routes_name_at(const struct routes *routes, size_t index, struct span *ret_name)
+{
+    if (index >= routes->count)
+        return false;
+    *ret_name = routes->items[index].conf->name;
+    return true;
+}
+
+size_t routes_label_count(const struct routes *routes)
+{
+    return routes->count + 1;
+}
+
+struct span routes_label_at(const struct routes *routes, size_t index)
+{
+    return index == 0 ? SPAN("other") : routes->items[index - 1].conf->name;
+}
