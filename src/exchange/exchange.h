@@ -61,6 +61,7 @@ enum interrupt { INTERRUPT_NONE, INTERRUPT_CLIENT_GONE, INTERRUPT_DEADLINE, INTE
 
 enum {
     REQUEST_ID_BYTES = 128,
+    ACCOUNT_NAME_BYTES = 64,
     ANSWER_FIELDS = 24,
     ANSWER_HELD_BYTES = 256 * 1024,
     ATTEMPT_PLACES = 2
@@ -124,10 +125,12 @@ struct part_select {
     uint32_t tries;    /* of them, those that count against retry.attempts */
     uint32_t rotations, timeouts;
     uint64_t wait_until_us; /* retry.wait from the first time that no key was free; 0: not yet */
+    uint64_t hint_us;       /* Retry-After of the last answer; 0: none */
     uint64_t not_before_us; /* backoff before the same key is tried again */
     uint64_t waited_us, parked_us;
-    waiting_place place; /* in the waiting room of `room` */
-    struct waiting_room *room;
+    struct waiting_room *room; /* where it waits; NULL: nowhere */
+    waiting_place place;
+    struct waiting_ticket ticket;
     struct loop_timer timer;
     bool has_backed_off; /* for the try to come */
 };
@@ -136,8 +139,7 @@ struct part_select {
 struct part_send {
     struct attempt attempts[ATTEMPT_PLACES]; /* the second is for hedging */
     struct openai_edits *edits;              /* in the attempt's arena */
-    uint64_t sent_ns;                        /* stamp: first byte sent */
-    uint64_t overhead_ns;                    /* of this attempt's way up */
+    bool is_begun;                           /* the attempt at hand was begun */
     bool is_usage_asked;                     /* by us, not by the client */
 };
 
@@ -154,14 +156,15 @@ struct part_relay {
     enum relay_mode mode;
     struct dialect_header fields[ANSWER_FIELDS]; /* those that matter, in the attempt's arena */
     size_t field_count;
-    struct span content_type;
+    struct span content_type, content_encoding;
     int64_t length; /* of the upstream's body; HTTP_LENGTH_UNKNOWN */
     union {
         struct openai_answer *json; /* in the attempt's arena */
         struct openai_stream *stream;
     } reader;
     struct sse *sse;
-    struct buf held;              /* bytes that may not go yet */
+    struct buf held; /* bytes that may not go yet: pings first, then the beginning of an event */
+    size_t ping_len; /* of them, those of whole pings */
     struct loop_timer ping_timer; /* how long pings alone are held */
     struct {
         char *data; /* borrowed from the connection for one run of the step */
@@ -170,7 +173,7 @@ struct part_relay {
         bool is_there;
         enum outcome failed; /* OUTCOME_SUCCESS: it has not */
     } in;
-    uint64_t first_byte_ns;
+    uint64_t first_byte_ns; /* stamp: first bytes of the answer read */
     uint64_t bytes_out;
     uint64_t committed_us;
     struct dialect_error error; /* why the last attempt failed, as the provider said it */
@@ -187,14 +190,18 @@ struct part_respond {
     bool is_passed_on;              /* the provider's own answer, held in relay.held */
     uint64_t retry_after_us;        /* 0: none */
     const struct outcome_row *last; /* of the last failed attempt; NULL: none */
+    int last_status;                /* of its answer; 0: none */
 };
 
 /* account: what it came to. */
 struct part_account {
     struct dialect_usage usage;
     enum interrupt cut_by;
-    int status; /* sent to the client; 0: none */
-    uint64_t overhead_ns;
+    int status;                        /* sent to the client; 0: none */
+    uint64_t overhead_ns;              /* the gateway's own time, both ways */
+    char key_name[ACCOUNT_NAME_BYTES]; /* of the last attempt's key, cut */
+    size_t key_name_len;
+    char remote[ADDR_TEXT_BYTES];
 };
 
 struct exchange {
@@ -205,7 +212,6 @@ struct exchange {
     uint64_t id;
     enum step step;
     bool is_running; /* a step is on the stack */
-    bool is_due;     /* an event came while it was */
     struct arena arena, attempt_arena;
     struct part_head head;
     struct part_auth auth;
@@ -239,6 +245,74 @@ void exchange_run(struct exchange *x);
 
 /* Leads where the row of its step says, and walks on. */
 void exchange_interrupt(struct exchange *x, enum interrupt interrupt);
+
+/* A piece of the body arrives while the body step is parked: true where the exchange must go on at
+ * once. */
+bool body_take(struct exchange *x, struct span data);
+
+/* Leaves the waiting room, if it stands in one. has_use: a grant on its way is used here. */
+void select_leave_room(struct exchange *x, bool has_use);
+
+/* The room has let it go: something may be free now. */
+void select_note_grant(struct exchange *x);
+
+/* --- the answer under way (relay*.c, verdict.c) --- */
+
+/* Forgets the last attempt's answer. */
+void relay_reset(struct exchange *x);
+
+/* The attempt failed: books it, and tries again or answers, as retry: says. */
+struct move relay_failed(struct exchange *x, const struct outcome_row *row);
+
+/* Ends the attempt that was granted or begun, for a reason of our own. */
+struct move relay_give_up(struct exchange *x, enum failure failure);
+
+/* Books the end of the attempt with its key and its endpoint: once for each grant. row NULL:
+ * nothing is known. */
+void relay_book(struct exchange *x, const struct outcome_row *row, uint64_t hint_us);
+
+/* The head goes out, with the first bytes: from here on there is no way back. */
+void relay_commit(struct exchange *x, int64_t length, struct span first, bool is_last);
+
+/* Further bytes of a committed answer. */
+void relay_pass(struct exchange *x, struct span data, bool is_last);
+
+/* Nothing but pings has come: they are held for a while. */
+void relay_hold_pings(struct exchange *x);
+
+/* The terminal event has come: what follows it is not waited for long. */
+void relay_note_done(struct exchange *x);
+
+/* The answer is whole and sent. */
+struct move relay_finish(struct exchange *x);
+
+/* After commit: ends the answer so that the client sees the failure. */
+struct move relay_break(struct exchange *x, const struct outcome_row *row);
+
+/* One read's worth of the answer, by its mode. */
+struct move relay_json(struct exchange *x, char *data, size_t len, bool is_last);
+struct move relay_stream(struct exchange *x, char *data, size_t len, bool is_last);
+struct move relay_raw(struct exchange *x, char *data, size_t len, bool is_last);
+struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last);
+
+/* Keeps bytes for later: false where there is no room or memory. */
+bool relay_hold(struct exchange *x, const char *data, size_t len);
+
+/* An error told inside a success (200), or as a stream's first event. */
+struct move relay_error_in_success(struct exchange *x);
+
+/* A buffer over the loop's scratch, for texts that are used at once; never freed, never grows. */
+struct buf exchange_scratch(struct exchange *x);
+
+/* The lines of the answer's head, in the loop's scratch; valid until the next use of it. */
+struct span answer_fields(struct exchange *x, bool is_own);
+
+/* Ends with what the last attempt came to: the provider's own answer, or the failure of its
+ * outcome. */
+struct move respond_with_last(struct exchange *x);
+
+/* The answer's head has come: kept for the relay step, which runs with the first data. */
+void relay_note_head(struct exchange *x, const struct http_head *head);
 
 /* --- for the steps --- */
 

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/rand.h"
 #include "exchange/binding.h"
+#include "exchange/parking.h"
 #include "exchange/registry.h"
 #include "http/server.h"
 #include "obs/access.h"
@@ -29,6 +30,8 @@ struct exchange_host_ops {
     void (*grant)(void *owner, struct waiting_ticket ticket);
     /* A probe may be due: the control thread should look. */
     void (*want_probe)(void *owner, struct provider *provider);
+    /* A client's connection is gone. */
+    void (*conn_closed)(void *owner);
 };
 
 /* Indexes of the series that have no labels. */
@@ -51,8 +54,9 @@ struct exchange_host {
     struct metrics *metrics;
     struct exchange_series series;
     struct log_ring *log;
-    struct list exchanges; /* all under way */
-    struct list spare;     /* freed ones, for the next */
+    struct parking parking; /* those that wait for a key */
+    struct list exchanges;  /* all under way */
+    struct list spare;      /* freed ones, for the next */
     size_t exchange_count, spare_count;
     uint64_t next_id;
     bool is_ready;       /* /ready says 200 */
@@ -77,6 +81,9 @@ void exchange_host_follow(struct exchange_host *host, struct provider *provider,
 
 /* Ends every exchange under way: streams with an error event, the others with 503. */
 void exchange_host_cut(struct exchange_host *host);
+
+/* Keeps a freed exchange's memory for the next one, or frees it. */
+void exchange_host_spare(struct exchange_host *host, struct exchange *x);
 
 /* For http_server_init, with the host as its owner. */
 extern const struct http_server_ops exchange_server_ops;

@@ -1,0 +1,97 @@
+/* The head of an answer: which of the provider's fields pass, and those that tell of the gateway's
+ * own work. */
+#include "base/clock.h"
+#include "exchange/exchange.h"
+
+static void put_field(struct buf *out, struct span name, struct span value)
+{
+    buf_append_span(out, name);
+    buf_append_span(out, SPAN(": "));
+    buf_append_span(out, value);
+    buf_append_span(out, SPAN("\r\n"));
+}
+
+static void put_number(struct buf *out, struct span name, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    put_field(out, name, span_of(digits + at, sizeof(digits) - at));
+}
+
+static struct span kept_field(const struct exchange *x, struct span name)
+{
+    return dialect_header_find(x->relay.fields, x->relay.field_count, name);
+}
+
+static void put_kept(struct exchange *x, struct buf *out, struct span name)
+{
+    struct span value = kept_field(x, name);
+
+    if (value.ptr)
+        put_field(out, name, value);
+}
+
+static void put_limits(struct exchange *x, struct buf *out)
+{
+    const struct limiter_reading *nearest = &x->admit.nearest;
+    uint64_t reset_us = loop_wall_us(exchange_loop(x)) + nearest->reset_us;
+
+    if (nearest->what == LIMITER_NONE)
+        return;
+    put_number(out, SPAN("X-RateLimit-Limit"), nearest->limit);
+    put_number(out, SPAN("X-RateLimit-Remaining"), nearest->remaining);
+    put_number(out, SPAN("X-RateLimit-Reset"), (reset_us + US_PER_SEC - 1) / US_PER_SEC);
+}
+
+static struct span upstream_id(const struct exchange *x)
+{
+    struct span id = kept_field(x, SPAN("x-request-id"));
+
+    if (!id.ptr)
+        id = kept_field(x, SPAN("request-id"));
+    if (!id.ptr)
+        id = kept_field(x, SPAN("apim-request-id"));
+    return id;
+}
+
+/* Which way the exchange went. */
+static void put_way(struct exchange *x, struct buf *out)
+{
+    const struct plan_target *target = exchange_target(x);
+    struct span key = x->select.grant.key ? key_name(x->select.grant.key)
+                                          : span_of(x->account.key_name, x->account.key_name_len);
+
+    if (!target || x->select.attempts == 0)
+        return;
+    put_field(out, SPAN("X-Bellwether-Provider"), target->provider->name);
+    put_field(out, SPAN("X-Bellwether-Model"), target->model);
+    if (key.len)
+        put_field(out, SPAN("X-Bellwether-Key"), key);
+    put_number(out, SPAN("X-Bellwether-Attempts"), x->select.attempts);
+    put_number(out, SPAN("X-Bellwether-Overhead-Us"), x->account.overhead_ns / 1000);
+    if (upstream_id(x).ptr)
+        put_field(out, SPAN("X-Bellwether-Upstream-Request-ID"), upstream_id(x));
+}
+
+struct span answer_fields(struct exchange *x, bool is_own)
+{
+    struct buf out = exchange_scratch(x);
+    bool is_json = is_own || !x->relay.content_type.len;
+
+    put_field(&out, SPAN("Content-Type"),
+              is_json ? SPAN("application/json") : x->relay.content_type);
+    put_field(&out, SPAN("X-Request-ID"), span_of(x->head.request_id, x->head.request_id_len));
+    if (!is_own) {
+        if (x->relay.content_encoding.len && x->relay.mode == RELAY_RAW)
+            put_field(&out, SPAN("Content-Encoding"), x->relay.content_encoding);
+        put_kept(x, &out, SPAN("openai-processing-ms"));
+    }
+    put_limits(x, &out);
+    put_way(x, &out);
+    return buf_span(&out);
+}

@@ -1,0 +1,226 @@
+#include "exchange/exchange.h"
+
+#include "base/alloc.h"
+#include "base/bug.h"
+#include "base/clock.h"
+
+enum { ARENA_MAX_BYTES = 1 << 20, ATTEMPT_ARENA_MAX_BYTES = 1 << 20 };
+
+/* --- the table of steps --- */
+
+struct step_row {
+    const char *name;
+    struct move (*run)(struct exchange *x);
+    uint32_t may_go_to;
+    enum step on_interrupt[3]; /* by interrupt - 1 */
+};
+
+#define TO(step) (1u << STEP_##step)
+
+static const struct step_row rows[STEP_COUNT] = {
+#define STEP(id, name, to, gone, deadline, shutdown, settles)                                      \
+    [STEP_##id] = {#name, step_##name, to, {STEP_##gone, STEP_##deadline, STEP_##shutdown}},
+#include "exchange/steps.def"
+#undef STEP
+};
+
+const char *step_name(enum step step)
+{
+    return rows[step].name;
+}
+
+/* The only writer of the step. A move that the table does not know ends the exchange with 500. */
+static void go(struct exchange *x, enum step next)
+{
+    if (bug_exchange_unless((rows[x->step].may_go_to & (1u << next)) != 0)) {
+        x->respond.failure = FAILURE_INTERNAL;
+        next = x->step < STEP_RESPOND ? STEP_RESPOND : STEP_ACCOUNT;
+    }
+    x->step = next;
+}
+
+void exchange_run(struct exchange *x)
+{
+    bug_fatal_unless(!x->is_running);
+    x->is_running = true;
+    while (x->step != STEP_END) {
+        struct move move = rows[x->step].run(x);
+
+        if (move.kind == MOVE_PARK)
+            break;
+        if (move.kind == MOVE_DONE)
+            go(x, move.to);
+    }
+    x->is_running = false;
+    if (x->step == STEP_END)
+        step_end(x);
+}
+
+void exchange_interrupt(struct exchange *x, enum interrupt interrupt)
+{
+    enum step next = rows[x->step].on_interrupt[interrupt - 1];
+
+    /* A request that could not be read was not cut. */
+    if (!x->account.cut_by && !x->respond.has_failure)
+        x->account.cut_by = interrupt;
+    if (interrupt == INTERRUPT_CLIENT_GONE)
+        x->conn = NULL;
+    if (next == STEP_RESPOND && !x->respond.has_failure)
+        exchange_refuse(x,
+                        interrupt == INTERRUPT_SHUTDOWN ? FAILURE_SHUTTING_DOWN : FAILURE_TIMEOUT,
+                        span_of(NULL, 0), span_of(NULL, 0));
+    x->step = next;
+    exchange_run(x);
+}
+
+struct move exchange_refuse(struct exchange *x, enum failure failure, struct span message,
+                            struct span param)
+{
+    if (!x->respond.has_failure) {
+        x->respond.has_failure = true;
+        x->respond.failure = failure;
+        x->respond.message = message;
+        x->respond.param = param;
+    }
+    return move_done(STEP_RESPOND);
+}
+
+/* --- making and freeing --- */
+
+static struct exchange *take_spare(struct exchange_host *host)
+{
+    struct list *link = list_pop_front(&host->spare);
+    struct exchange *x;
+
+    if (!link)
+        return mem_zalloc(1, sizeof(*x));
+    host->spare_count--;
+    x = container_of(link, struct exchange, link);
+    memset(x, 0, sizeof(*x));
+    return x;
+}
+
+static void on_wait_over(struct loop_timer *timer)
+{
+    exchange_run(container_of(timer, struct exchange, select.timer));
+}
+
+static void on_ping_held(struct loop_timer *timer)
+{
+    struct exchange *x = container_of(timer, struct exchange, relay.ping_timer);
+
+    x->relay.is_ping_due = true;
+    exchange_run(x);
+}
+
+/* --- the attempt's events --- */
+
+static struct exchange *exchange_of(struct attempt *attempt)
+{
+    return container_of(attempt, struct exchange, send.attempts[0]);
+}
+
+static void on_sent(struct attempt *attempt)
+{
+    struct exchange *x = exchange_of(attempt);
+
+    keypool_sent(exchange_outlet(x)->view, &x->select.grant, loop_now_us(exchange_loop(x)));
+}
+
+static void on_answer_head(struct attempt *attempt, const struct http_head *head)
+{
+    relay_note_head(exchange_of(attempt), head);
+}
+
+static void on_answer_data(struct attempt *attempt, char *data, size_t len, bool is_last)
+{
+    struct exchange *x = exchange_of(attempt);
+
+    x->relay.in.data = data;
+    x->relay.in.len = len;
+    x->relay.in.is_last = is_last;
+    x->relay.in.is_there = true;
+    exchange_run(x);
+}
+
+static void on_answer_fail(struct attempt *attempt, enum outcome outcome)
+{
+    struct exchange *x = exchange_of(attempt);
+
+    x->relay.in.failed = outcome;
+    exchange_run(x);
+}
+
+static const struct attempt_ops attempt_ops = {
+    .on_sent = on_sent,
+    .on_head = on_answer_head,
+    .on_data = on_answer_data,
+    .on_fail = on_answer_fail,
+};
+
+struct exchange *exchange_new(struct exchange_host *host, struct http_server_conn *conn,
+                              const struct http_head *head)
+{
+    struct exchange *x = take_spare(host);
+
+    if (!x)
+        return NULL;
+    x->host = host;
+    x->conn = conn;
+    x->id = ++host->next_id;
+    x->binding = binding_ref(host->binding);
+    x->head.head = head;
+    x->head.start_us = http_server_request_start_us(conn);
+    x->head.start_wall_us = loop_wall_us(host->loop);
+    addr_write_ip(http_server_peer(conn), x->account.remote);
+    arena_init(&x->arena, &host->arenas, ARENA_MAX_BYTES);
+    arena_init(&x->attempt_arena, &host->arenas, ATTEMPT_ARENA_MAX_BYTES);
+    buf_init(&x->relay.held, ANSWER_HELD_BYTES + 2 * LOOP_SCRATCH_BYTES);
+    loop_timer_init(&x->select.timer, host->loop, on_wait_over);
+    loop_timer_init(&x->relay.ping_timer, host->loop, on_ping_held);
+    for (int i = 0; i < ATTEMPT_PLACES; i++)
+        attempt_init(&x->send.attempts[i], &attempt_ops);
+    list_push_back(&host->exchanges, &x->link);
+    host->exchange_count++;
+    http_server_set_request(conn, x);
+    metrics_add(host->metrics, host->series.active, 1);
+    return x;
+}
+
+/* The last row of the road: everything has been settled, the memory goes. */
+struct move step_end(struct exchange *x)
+{
+    struct exchange_host *host = x->host;
+
+    loop_timer_fini(&x->select.timer);
+    loop_timer_fini(&x->relay.ping_timer);
+    buf_fini(&x->relay.held);
+    body_unref(&x->body.body);
+    arena_fini(&x->attempt_arena);
+    arena_fini(&x->arena);
+    binding_unref(&x->binding);
+    list_remove(&x->link);
+    host->exchange_count--;
+    metrics_add(host->metrics, host->series.active, (uint64_t)-1);
+    exchange_host_spare(host, x);
+    return move_park();
+}
+
+/* --- small things that several steps ask --- */
+
+const struct plan_target *exchange_target(const struct exchange *x)
+{
+    return x->route.plan.count ? &x->route.plan.targets[x->select.target] : NULL;
+}
+
+struct outlet *exchange_outlet(struct exchange *x)
+{
+    return &x->binding->outlets[x->route.plan.targets[x->select.target].provider_index];
+}
+
+struct buf exchange_scratch(struct exchange *x)
+{
+    return (struct buf){.data = loop_write_scratch(exchange_loop(x)),
+                        .cap = LOOP_SCRATCH_BYTES,
+                        .max = LOOP_SCRATCH_BYTES};
+}

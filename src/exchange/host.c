@@ -1,0 +1,247 @@
+#include "exchange/host.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "exchange/exchange.h"
+
+enum { SPARE_EXCHANGES = 1024, SPARE_BLOCKS = 4096, GRANTS_A_WAKE = 64 };
+
+/* --- the host --- */
+
+static void name_series(struct exchange_host *host)
+{
+    struct metrics_schema *schema = host->registry->metrics;
+
+    host->series = (struct exchange_series){
+        .active = metrics_series(schema, METRIC_ACTIVE_REQUESTS, NULL),
+        .waiting = metrics_series(schema, METRIC_WAITING_REQUESTS, NULL),
+        .overhead = metrics_series(schema, METRIC_OVERHEAD, NULL),
+        .cancelled = metrics_series(schema, METRIC_CANCELLED, NULL),
+        .bytes = metrics_series(schema, METRIC_BYTES, NULL),
+        .connections = metrics_series(schema, METRIC_CLIENT_CONNECTIONS, NULL),
+        .connections_total = metrics_series(schema, METRIC_CLIENT_CONNECTIONS_TOTAL, NULL),
+    };
+}
+
+int exchange_host_init(struct exchange_host *host, struct loop *loop, struct registry *registry,
+                       uint32_t worker, const struct exchange_host_ops *ops, void *owner)
+{
+    *host = (struct exchange_host){
+        .loop = loop, .registry = registry, .worker = worker, .ops = ops, .owner = owner};
+    list_init(&host->exchanges);
+    list_init(&host->spare);
+    arena_pool_init(&host->arenas, SPARE_BLOCKS);
+    parking_init(&host->parking, worker);
+    body_lease_init(&host->lease, &registry->bodies);
+    rand_init_from_system(&host->rand);
+    host->head_scratch = mem_alloc(sizeof(*host->head_scratch));
+    host->metrics = metrics_attach(registry->metrics);
+    host->log = registry->log ? log_ring_new(registry->log) : NULL;
+    if (!host->head_scratch || !host->metrics || (registry->log && !host->log)) {
+        exchange_host_fini(host);
+        return ERR_NOMEM;
+    }
+    binding_home_init(&host->home, loop, registry->resolver, host->head_scratch, worker);
+    name_series(host);
+    return 0;
+}
+
+void exchange_host_fini(struct exchange_host *host)
+{
+    struct list *link;
+
+    binding_unref(&host->binding);
+    while ((link = list_pop_front(&host->spare)))
+        mem_free(container_of(link, struct exchange, link));
+    arena_pool_fini(&host->arenas);
+    parking_fini(&host->parking);
+    if (host->lease.budget)
+        body_lease_fini(&host->lease);
+    MEM_CLEAR(host->head_scratch);
+}
+
+int exchange_host_bind(struct exchange_host *host, struct snapshot *snapshot)
+{
+    struct binding *binding;
+    int err = binding_new(&host->home, snapshot, &binding);
+
+    if (err)
+        return err;
+    binding_unref(&host->binding);
+    host->binding = binding;
+    return 0;
+}
+
+void exchange_host_spare(struct exchange_host *host, struct exchange *x)
+{
+    if (host->spare_count >= SPARE_EXCHANGES) {
+        mem_free(x);
+        return;
+    }
+    list_init(&x->link);
+    list_push_front(&host->spare, &x->link);
+    host->spare_count++;
+}
+
+void exchange_host_wake(struct exchange_host *host, struct waiting_ticket ticket)
+{
+    struct exchange *x = parking_find(&host->parking, ticket);
+
+    if (!x)
+        return;
+    select_note_grant(x);
+    exchange_run(x);
+}
+
+void exchange_host_follow(struct exchange_host *host, struct provider *provider,
+                          struct keypool_effect effect)
+{
+    struct waiting_room *room = provider_waiting(provider);
+    struct waiting_ticket tickets[GRANTS_A_WAKE];
+    uint32_t left = effect.wakes;
+
+    while (left > 0) {
+        size_t want = left < GRANTS_A_WAKE ? left : GRANTS_A_WAKE;
+        size_t count = waiting_grant(room, tickets, want);
+
+        for (size_t i = 0; i < count; i++)
+            host->ops->grant(host->owner, tickets[i]);
+        if (count < want)
+            break;
+        left -= (uint32_t)count;
+    }
+    if (effect.wants_probe)
+        host->ops->want_probe(host->owner, provider);
+}
+
+void exchange_host_cut(struct exchange_host *host)
+{
+    host->is_terminating = true;
+    while (!list_is_empty(&host->exchanges))
+        exchange_interrupt(container_of(host->exchanges.next, struct exchange, link),
+                           INTERRUPT_SHUTDOWN);
+}
+
+/* --- the server's calls --- */
+
+static struct exchange_host *host_of(struct http_server_conn *conn)
+{
+    return http_server_of(conn)->owner;
+}
+
+/* Without memory for an exchange there is none for an answer in the right words either. */
+static void refuse_bare(struct http_server_conn *conn)
+{
+    struct http_answer answer = {
+        .status = 503, .fields = SPAN("Retry-After: 1\r\n"), .is_closing = true};
+
+    http_server_answer(conn, &answer, span_of(NULL, 0), true);
+}
+
+static void on_head(struct http_server_conn *conn, const struct http_head *head)
+{
+    struct exchange *x = exchange_new(host_of(conn), conn, head);
+
+    if (!x)
+        refuse_bare(conn);
+    else
+        exchange_run(x);
+}
+
+static void on_body(struct http_server_conn *conn, struct span data)
+{
+    struct exchange *x = http_server_request(conn);
+
+    if (x && x->step == STEP_BODY && body_take(x, data))
+        exchange_run(x);
+}
+
+static void on_end(struct http_server_conn *conn)
+{
+    struct exchange *x = http_server_request(conn);
+
+    if (!x || x->step != STEP_BODY)
+        return;
+    x->body.is_whole = true;
+    x->body.whole_ns = clock_now_ns();
+    exchange_run(x);
+}
+
+static enum failure failure_of_problem(enum http_problem problem)
+{
+    switch (problem) {
+    case HTTP_PROBLEM_HEAD_LARGE:
+        return FAILURE_HEAD_TOO_LARGE;
+    case HTTP_PROBLEM_TARGET_LONG:
+        return FAILURE_URI_TOO_LONG;
+    case HTTP_PROBLEM_VERSION:
+        return FAILURE_HTTP_VERSION;
+    case HTTP_PROBLEM_CODING:
+        return FAILURE_TRANSFER_CODING;
+    case HTTP_PROBLEM_EXPECTATION:
+        return FAILURE_EXPECTATION;
+    case HTTP_PROBLEM_NONE:
+    case HTTP_PROBLEM_SYNTAX:
+    case HTTP_PROBLEM_FRAMING:
+    case HTTP_PROBLEM_HOST:
+        break;
+    }
+    return FAILURE_BAD_FRAMING;
+}
+
+static void on_bad(struct http_server_conn *conn, enum http_bad bad, enum http_problem problem)
+{
+    struct exchange *x = http_server_request(conn);
+    enum failure failure =
+        bad == HTTP_BAD_REQUEST ? failure_of_problem(problem) : FAILURE_REQUEST_TIMEOUT;
+
+    if (!x)
+        x = exchange_new(host_of(conn), conn, NULL);
+    if (!x) {
+        refuse_bare(conn);
+        return;
+    }
+    if (bad == HTTP_BAD_REQUEST)
+        exchange_refuse(x, failure, span_from_text(http_problem_text(problem)), span_of(NULL, 0));
+    else
+        exchange_refuse(x, failure, span_of(NULL, 0), span_of(NULL, 0));
+    x->head.head = NULL;
+    exchange_interrupt(x, INTERRUPT_DEADLINE);
+}
+
+static void on_gone(struct http_server_conn *conn, int err)
+{
+    struct exchange *x = http_server_request(conn);
+
+    (void)err;
+    http_server_set_request(conn, NULL);
+    if (x)
+        exchange_interrupt(x, INTERRUPT_CLIENT_GONE);
+}
+
+static void on_room(struct http_server_conn *conn)
+{
+    struct exchange *x = http_server_request(conn);
+
+    if (x)
+        attempt_resume(exchange_attempt(x));
+}
+
+static void on_closed(struct http_server_conn *conn)
+{
+    struct exchange_host *host = host_of(conn);
+
+    metrics_add(host->metrics, host->series.connections, (uint64_t)-1);
+    host->ops->conn_closed(host->owner);
+}
+
+const struct http_server_ops exchange_server_ops = {
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_bad = on_bad,
+    .on_gone = on_gone,
+    .on_room = on_room,
+    .on_closed = on_closed,
+};

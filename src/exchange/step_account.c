@@ -1,0 +1,163 @@
+/* What it came to: reservations settled, the key told, numbers counted, one line in the access log.
+ * Always runs. */
+#include "base/clock.h"
+#include "exchange/exchange.h"
+
+static const struct outcome_row *outcome_of(const struct exchange *x)
+{
+    bool is_whole = exchange_attempt((struct exchange *)(uintptr_t)x)->is_answered;
+
+    /* Cut by the client or by the end of the process: says nothing about the key. */
+    return is_whole && !x->account.cut_by ? outcome_row(OUTCOME_SUCCESS) : NULL;
+}
+
+/* A stream that was cut is billed for what was produced. */
+static void note_cut_usage(struct exchange *x)
+{
+    if (x->account.usage.is_known || !x->relay.is_committed)
+        return;
+    if (x->relay.mode == RELAY_STREAM && x->relay.reader.stream)
+        openai_stream_usage(x->relay.reader.stream, x->body.prompt_tokens, &x->account.usage);
+}
+
+static const char *failure_name(const struct exchange *x)
+{
+    if (x->respond.has_failure)
+        return failure_row(x->respond.failure)->label;
+    return x->respond.is_passed_on ? "passed_on" : NULL;
+}
+
+static const char *cutter(enum interrupt interrupt)
+{
+    switch (interrupt) {
+    case INTERRUPT_CLIENT_GONE:
+        return "client";
+    case INTERRUPT_DEADLINE:
+        return "deadline";
+    case INTERRUPT_SHUTDOWN:
+        return "shutdown";
+    case INTERRUPT_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static void count_tokens(struct exchange *x, const struct snapshot_series *series)
+{
+    const struct dialect_usage *usage = &x->account.usage;
+    struct metrics *metrics = x->host->metrics;
+    uint32_t client = x->binding->snapshot->client_series[x->auth.client->index].tokens;
+
+    if (!usage->is_known)
+        return;
+    metrics_add(metrics, series->tokens + METRIC_TOKENS_PROMPT, usage->prompt_tokens);
+    metrics_add(metrics, series->tokens + METRIC_TOKENS_COMPLETION, usage->completion_tokens);
+    metrics_add(metrics, series->tokens + METRIC_TOKENS_CACHED, usage->cached_tokens);
+    metrics_add(metrics, client + METRIC_TOKENS_PROMPT, usage->prompt_tokens);
+    metrics_add(metrics, client + METRIC_TOKENS_COMPLETION, usage->completion_tokens);
+    if (usage->is_estimated)
+        metrics_add(metrics, series->estimated, 1);
+}
+
+static void count(struct exchange *x, uint64_t duration_us)
+{
+    const struct plan_target *target = x->select.attempts ? exchange_target(x) : NULL;
+    const struct snapshot_series *series =
+        snapshot_series_of(x->binding->snapshot, x->route.plan.label_index, target);
+    struct metrics *metrics = x->host->metrics;
+
+    metrics_add(metrics, series->requests + metrics_status((unsigned)x->account.status), 1);
+    metrics_observe(metrics, series->latency, &metrics_bounds_ms, duration_us);
+    if (x->respond.has_failure)
+        metrics_add(metrics, series->errors + x->respond.failure, 1);
+    else if (x->respond.is_passed_on)
+        metrics_add(metrics, series->errors + METRIC_FAILURE_PASSED_ON, 1);
+    if (x->relay.is_committed) {
+        metrics_observe(metrics, series->ttfb, &metrics_bounds_ms,
+                        x->relay.committed_us - x->head.start_us);
+        metrics_observe(metrics, x->host->series.overhead, &metrics_bounds_us,
+                        x->account.overhead_ns / 1000);
+    }
+    if (x->account.cut_by)
+        metrics_add(metrics, x->host->series.cancelled + (uint32_t)x->account.cut_by - 1, 1);
+    metrics_add(metrics, x->host->series.bytes + METRIC_FLOW_FROM_CLIENT, x->body.bytes);
+    metrics_add(metrics, x->host->series.bytes + METRIC_FLOW_TO_CLIENT, x->relay.bytes_out);
+    if (!x->auth.client)
+        return;
+    metrics_add(metrics,
+                x->binding->snapshot->client_series[x->auth.client->index].requests +
+                    metrics_status((unsigned)x->account.status),
+                1);
+    count_tokens(x, series);
+}
+
+static void fill_way(const struct exchange *x, struct access_record *record)
+{
+    const struct plan_target *target = exchange_target(x);
+
+    if (!target || x->select.attempts == 0)
+        return;
+    record->provider = target->provider->name;
+    record->target_model = target->model;
+    record->key = span_of(x->account.key_name, x->account.key_name_len);
+    record->attempts = x->select.attempts;
+    record->retries = x->select.attempts - 1;
+    record->upstream_status =
+        (uint64_t)(x->relay.status ? x->relay.status : x->respond.last_status);
+    record->upstream_request_id =
+        dialect_header_find(x->relay.fields, x->relay.field_count, SPAN("x-request-id"));
+}
+
+static void write_line(struct exchange *x, uint64_t duration_us)
+{
+    const struct dialect_usage *usage = &x->account.usage;
+    struct access_record record = {
+        .wall_us = x->head.start_wall_us,
+        .request_id = span_of(x->head.request_id, x->head.request_id_len),
+        .remote = span_from_text(x->account.remote),
+        .method = x->head.method,
+        .path = x->head.path,
+        .model = x->route.model,
+        .status = (uint64_t)x->account.status,
+        .failure = span_from_text(failure_name(x)),
+        .cancelled_by = span_from_text(cutter(x->account.cut_by)),
+        .is_stream = x->body.is_streaming,
+        .bytes_in = x->body.bytes,
+        .bytes_out = x->relay.bytes_out,
+        .has_usage = usage->is_known,
+        .prompt_tokens = usage->prompt_tokens,
+        .completion_tokens = usage->completion_tokens,
+        .cached_tokens = usage->cached_tokens,
+        .is_estimated = usage->is_estimated,
+        .duration_us = duration_us,
+        .ttfb_us = x->relay.is_committed ? x->relay.committed_us - x->head.start_us : 0,
+        .waited_us = x->select.waited_us,
+        .overhead_us = x->account.overhead_ns / 1000,
+    };
+
+    if (x->auth.client) {
+        record.client = x->auth.client->name;
+        record.class = x->auth.client->class_name;
+    }
+    fill_way(x, &record);
+    access_write(x->host->log, &record);
+}
+
+struct move step_account(struct exchange *x)
+{
+    uint64_t now_us = loop_now_us(exchange_loop(x));
+    uint64_t duration_us = now_us > x->head.start_us ? now_us - x->head.start_us : 0;
+
+    select_leave_room(x, false);
+    note_cut_usage(x);
+    relay_book(x, outcome_of(x), 0);
+    attempt_end(exchange_attempt(x));
+    if (x->admit.is_admitted)
+        admission_end(&x->admit.admission,
+                      x->account.usage.is_known ? x->account.usage.total_tokens : 0, now_us);
+    count(x, duration_us);
+    /* Orchestrators ask for the state every second: that is no traffic. */
+    if (x->host->log && !(x->head.row && x->head.row->access == ACCESS_OPEN))
+        write_line(x, duration_us);
+    return move_done(STEP_END);
+}

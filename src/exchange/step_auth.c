@@ -1,0 +1,27 @@
+/* Whose request this is. The credential is looked at here alone, and never kept. */
+#include "exchange/exchange.h"
+
+static struct move refuse(struct exchange *x, enum failure failure)
+{
+    return exchange_refuse(x, failure, span_of(NULL, 0), span_of(NULL, 0));
+}
+
+struct move step_auth(struct exchange *x)
+{
+    struct span field = http_head_find(x->head.head, SPAN("authorization"));
+    enum clients_verdict verdict =
+        clients_find(x->binding->snapshot->clients, clients_bearer(field), x->head.start_wall_us,
+                     &x->auth.client);
+
+    switch (verdict) {
+    case CLIENTS_OK:
+        return move_done(x->head.row->access == ACCESS_LIST ? STEP_RESPOND : STEP_BODY);
+    case CLIENTS_MISSING:
+        return refuse(x, FAILURE_KEY_MISSING);
+    case CLIENTS_UNKNOWN:
+        return refuse(x, FAILURE_KEY_UNKNOWN);
+    case CLIENTS_EXPIRED:
+        return refuse(x, FAILURE_KEY_EXPIRED);
+    }
+    return refuse(x, FAILURE_KEY_UNKNOWN);
+}

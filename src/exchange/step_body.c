@@ -1,0 +1,93 @@
+/* The body: read whole into counted blocks, and scanned as it arrives, so that a bad one is refused
+ * early. */
+#include "base/err.h"
+#include "exchange/exchange.h"
+
+static enum openai_endpoint endpoint_of(enum inbound_kind kind)
+{
+    switch (kind) {
+    case INBOUND_COMPLETIONS:
+        return OPENAI_COMPLETIONS;
+    case INBOUND_EMBEDDINGS:
+        return OPENAI_EMBEDDINGS;
+    default:
+        return OPENAI_CHAT;
+    }
+}
+
+static struct move refuse(struct exchange *x, enum failure failure)
+{
+    return exchange_refuse(x, failure, span_of(NULL, 0), span_of(NULL, 0));
+}
+
+static struct move refuse_scan(struct exchange *x)
+{
+    struct openai_refusal refusal;
+
+    openai_request_refusal(x->body.request, &refusal);
+    return exchange_refuse(x, refusal.failure,
+                           arena_copy(&x->arena, span_from_text(refusal.message)),
+                           arena_copy(&x->arena, refusal.param));
+}
+
+bool body_take(struct exchange *x, struct span data)
+{
+    int err;
+
+    if (x->respond.has_failure)
+        return false;
+    if (x->body.body->len + data.len > exchange_config(x)->server.max_body) {
+        refuse(x, FAILURE_BODY_TOO_LARGE);
+        return true;
+    }
+    if (openai_request_feed(x->body.request, data)) {
+        refuse_scan(x);
+        return true;
+    }
+    err = body_append(x->body.body, data);
+    if (err)
+        refuse(x, FAILURE_OVERLOADED);
+    return err != 0;
+}
+
+static struct move begin(struct exchange *x)
+{
+    uint64_t expected = x->body.bytes;
+
+    x->head.head = NULL; /* it may be gone when this step is resumed */
+    x->body.request = arena_alloc(&x->arena, sizeof(*x->body.request));
+    x->body.body = body_new(&x->host->lease, expected);
+    if (!x->body.request || !x->body.body)
+        return refuse(x, FAILURE_OVERLOADED);
+    openai_request_init(x->body.request, endpoint_of(x->head.kind));
+    http_server_continue(x->conn);
+    return move_park();
+}
+
+/* What the scan found, as the later steps read it. */
+static void note(struct exchange *x)
+{
+    const struct openai_request *request = x->body.request;
+
+    x->body.bytes = x->body.body->len;
+    x->body.is_streaming = openai_request_is_streaming(request);
+    x->body.wants_usage = openai_request_wants_usage(request);
+    x->body.choices = openai_request_choices(request);
+    x->body.prompt_tokens = openai_request_estimate_tokens(request);
+}
+
+struct move step_body(struct exchange *x)
+{
+    if (x->respond.has_failure)
+        return move_done(STEP_RESPOND);
+    if (!x->body.request)
+        return begin(x);
+    if (!x->body.is_whole)
+        return move_park();
+    if (x->body.body->len == 0)
+        return refuse(x, FAILURE_BODY_EMPTY);
+    if (openai_request_finish(x->body.request))
+        return refuse_scan(x);
+    note(x);
+    return move_done(STEP_ROUTE);
+}

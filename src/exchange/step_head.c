@@ -1,0 +1,158 @@
+/* The head: what is asked for, and all of the head that is needed later; its bytes are gone after
+ * this turn. */
+#include "base/rand.h"
+#include "exchange/exchange.h"
+
+/* Fields of a request that any provider may see; those that name a credential, a connection or a
+ * caller are not among them, and never may be. */
+static const struct span forwarded[] = {
+    {"accept", 6},          {"tracestate", 10},      {"user-agent", 10},
+    {"openai-beta", 11},    {"traceparent", 11},     {"content-type", 12},
+    {"anthropic-beta", 14}, {"idempotency-key", 15}, {"anthropic-version", 17},
+};
+
+static bool is_forwarded(struct span name)
+{
+    for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++) {
+        if (forwarded[i].len == name.len && span_is_equal_nocase(forwarded[i], name))
+            return true;
+    }
+    return false;
+}
+
+static size_t line_length(const struct http_field *field)
+{
+    return field->name.len + field->value.len + 4;
+}
+
+static char *put_line(char *to, const struct http_field *field)
+{
+    memcpy(to, field->name.ptr, field->name.len);
+    to += field->name.len;
+    memcpy(to, ": ", 2);
+    memcpy(to + 2, field->value.ptr, field->value.len);
+    to += 2 + field->value.len;
+    memcpy(to, "\r\n", 2);
+    return to + 2;
+}
+
+/* The lines that go upstream, side by side. */
+static bool keep_fields(struct exchange *x, const struct http_head *head)
+{
+    unsigned char picked[HTTP_MAX_FIELDS];
+    size_t count = 0, len = 0;
+    char *at;
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+
+        if (!is_forwarded(field->name))
+            continue;
+        x->head.has_content_type |= field->name.len == 12;
+        x->head.has_user_agent |= span_is_equal_nocase(field->name, SPAN("user-agent"));
+        picked[count++] = (unsigned char)i;
+        len += line_length(field);
+    }
+    at = arena_alloc(&x->arena, len);
+    if (!at)
+        return false;
+    x->head.fields = span_of(at, len);
+    for (size_t i = 0; i < count; i++)
+        at = put_line(at, &head->fields[picked[i]]);
+    return true;
+}
+
+/* Fields that a provider's forward_headers name: which provider it will be is not known yet. */
+static bool keep_extras(struct exchange *x, const struct http_head *head)
+{
+    const struct conf_strings *names = &x->binding->snapshot->forward_fields;
+
+    for (size_t n = 0; n < names->count; n++) {
+        struct span value = http_head_find(head, names->items[n]);
+
+        if (!value.ptr)
+            continue;
+        if (!x->head.extras)
+            x->head.extras = arena_alloc(&x->arena, names->count * sizeof(*x->head.extras));
+        value = arena_copy(&x->arena, value);
+        if (!x->head.extras || !value.ptr)
+            return false;
+        x->head.extras[x->head.extra_count++] = (struct dialect_header){names->items[n], value};
+    }
+    return true;
+}
+
+/* Letters, digits and a few signs, so that it is safe in every log and field. */
+static bool is_sane_id(struct span id)
+{
+    if (id.len == 0 || id.len > REQUEST_ID_BYTES)
+        return false;
+    for (size_t i = 0; i < id.len; i++) {
+        unsigned char c = (unsigned char)id.ptr[i];
+
+        if (!((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' ||
+              c == '_' || c == '.' || c == ':' || c == '/' || c == '+' || c == '='))
+            return false;
+    }
+    return true;
+}
+
+static void name_request(struct exchange *x, struct span own)
+{
+    uint64_t words[2] = {rand_u64(&x->host->rand), rand_u64(&x->host->rand)};
+    char *to = x->head.request_id;
+
+    if (is_sane_id(own)) {
+        memcpy(to, own.ptr, own.len);
+        x->head.request_id_len = own.len;
+        return;
+    }
+    memcpy(to, "req_", 4);
+    for (int i = 0; i < 32; i++)
+        to[4 + i] = "0123456789abcdef"[(words[i / 16] >> (4 * (i % 16))) & 15];
+    x->head.request_id_len = 36;
+}
+
+static struct move check_size(struct exchange *x, const struct http_head *head)
+{
+    struct span coding = http_head_find(head, SPAN("content-encoding"));
+
+    if (coding.len && !span_is_equal_nocase(coding, SPAN("identity")))
+        return exchange_refuse(x, FAILURE_MEDIA_TYPE, span_of(NULL, 0), span_of(NULL, 0));
+    if (head->has_length && head->length > exchange_config(x)->server.max_body)
+        return exchange_refuse(x, FAILURE_BODY_TOO_LARGE, span_of(NULL, 0), span_of(NULL, 0));
+    x->body.bytes = head->has_length ? head->length : 0;
+    return move_done(STEP_AUTH);
+}
+
+struct move step_head(struct exchange *x)
+{
+    const struct http_head *head = x->head.head;
+    struct span query;
+
+    x->head.is_http_head = head->method == METHOD_HEAD;
+    x->head.method = span_from_text(http_method_name(head->method));
+    x->head.path = arena_copy(&x->arena, http_head_path(head, &query));
+    name_request(x, http_head_find(head, SPAN("x-request-id")));
+    if (!x->head.path.ptr)
+        return exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
+    switch (inbound_find(head->method, x->head.path, &x->head.row)) {
+    case INBOUND_NO_PATH:
+        return exchange_refuse(x, FAILURE_UNKNOWN_PATH,
+                               arena_printf(&x->arena, "There is nothing at %s %s.",
+                                            http_method_name(head->method), x->head.path.ptr),
+                               span_of(NULL, 0));
+    case INBOUND_NO_METHOD:
+        return exchange_refuse(x, FAILURE_METHOD, span_of(NULL, 0), span_of(NULL, 0));
+    case INBOUND_FOUND:
+        break;
+    }
+    x->head.kind = x->head.row->kind;
+    if (x->head.row->access == ACCESS_OPEN)
+        return move_done(STEP_RESPOND);
+    if (x->head.row->access == ACCESS_LIST)
+        return move_done(STEP_AUTH);
+    if (!keep_fields(x, head) || !keep_extras(x, head))
+        return exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
+    return check_size(x, head);
+}

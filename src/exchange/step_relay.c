@@ -1,0 +1,280 @@
+/*
+ * The answer: what its head says of how to read it; then each read's worth goes to the reader of
+ * its mode. What the readers share stands here: holding, committing, passing, ending.
+ */
+#include "base/bug.h"
+#include "base/clock.h"
+#include "exchange/exchange.h"
+
+enum { PING_HOLD_US = 15000000, AFTER_DONE_US = 1000000 };
+
+/* --- the head --- */
+
+/* Fields of an answer that tell of limits, identity and retries. */
+static bool is_kept(struct span name)
+{
+    static const struct span exact[] = {
+        {"retry-after", 11},     {"retry-after-ms", 14}, {"openai-processing-ms", 20},
+        {"x-should-retry", 14},  {"x-request-id", 12},   {"request-id", 10},
+        {"apim-request-id", 15}, {"x-error-code", 12},
+    };
+    static const struct span prefix[] = {
+        {"x-ratelimit-", 12}, {"x-rate-limit-", 13}, {"anthropic-ratelimit-", 20}};
+
+    for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++) {
+        if (name.len == exact[i].len && span_is_equal_nocase(name, exact[i]))
+            return true;
+    }
+    for (size_t i = 0; i < sizeof(prefix) / sizeof(prefix[0]); i++) {
+        if (name.len > prefix[i].len &&
+            span_is_equal_nocase(span_of(name.ptr, prefix[i].len), prefix[i]))
+            return true;
+    }
+    return false;
+}
+
+static void keep_fields(struct exchange *x, const struct http_head *head)
+{
+    for (size_t i = 0; i < head->field_count && x->relay.field_count < ANSWER_FIELDS; i++) {
+        const struct http_field *field = &head->fields[i];
+        struct dialect_header *kept = &x->relay.fields[x->relay.field_count];
+
+        if (!is_kept(field->name))
+            continue;
+        kept->name = arena_copy(&x->attempt_arena, field->name);
+        kept->value = arena_copy(&x->attempt_arena, field->value);
+        x->relay.field_count += kept->name.ptr && kept->value.ptr;
+    }
+}
+
+static bool is_event_stream(struct span content_type)
+{
+    const struct span name = SPAN("text/event-stream");
+
+    return content_type.len >= name.len &&
+           span_is_equal_nocase(span_of(content_type.ptr, name.len), name);
+}
+
+static enum relay_mode mode_of(const struct exchange *x, const struct http_head *head)
+{
+    struct span coding = http_head_find(head, SPAN("content-encoding"));
+
+    if (head->status < 200 || head->status > 299)
+        return RELAY_ERROR;
+    if (coding.len && !span_is_equal_nocase(coding, SPAN("identity")))
+        return RELAY_RAW;
+    return is_event_stream(x->relay.content_type) ? RELAY_STREAM : RELAY_JSON;
+}
+
+static void make_reader(struct exchange *x)
+{
+    struct part_relay *relay = &x->relay;
+
+    if (relay->mode == RELAY_JSON) {
+        relay->reader.json = arena_alloc(&x->attempt_arena, sizeof(*relay->reader.json));
+        if (relay->reader.json)
+            openai_answer_init(relay->reader.json);
+    } else if (relay->mode == RELAY_STREAM) {
+        relay->reader.stream = arena_alloc(&x->attempt_arena, sizeof(*relay->reader.stream));
+        relay->sse = arena_alloc(&x->attempt_arena, sizeof(*relay->sse));
+        if (relay->sse)
+            sse_init(relay->sse);
+        if (relay->reader.stream)
+            openai_stream_init(relay->reader.stream, x->body.choices);
+    }
+}
+
+void relay_note_head(struct exchange *x, const struct http_head *head)
+{
+    struct part_relay *relay = &x->relay;
+
+    relay->first_byte_ns = clock_now_ns();
+    relay->status = head->status;
+    relay->content_type = arena_copy(&x->attempt_arena, http_head_find(head, SPAN("content-type")));
+    relay->content_encoding =
+        arena_copy(&x->attempt_arena, http_head_find(head, SPAN("content-encoding")));
+    relay->length = head->has_length ? (int64_t)head->length : HTTP_LENGTH_UNKNOWN;
+    relay->mode = mode_of(x, head);
+    keep_fields(x, head);
+    make_reader(x);
+}
+
+void relay_reset(struct exchange *x)
+{
+    struct part_relay *relay = &x->relay;
+
+    relay->status = 0;
+    relay->field_count = 0;
+    relay->ping_len = 0;
+    relay->reader.json = NULL;
+    relay->sse = NULL;
+    relay->in.failed = OUTCOME_SUCCESS;
+    relay->in.is_there = false;
+    relay->is_ping_due = false;
+    relay->content_type = relay->content_encoding = span_of(NULL, 0);
+    relay->error = (struct dialect_error){.status = 0};
+    buf_fini(&relay->held);
+}
+
+/* --- what the readers share --- */
+
+bool relay_hold(struct exchange *x, const char *data, size_t len)
+{
+    return buf_append(&x->relay.held, data, len) == 0;
+}
+
+/* Bytes that the client does not take now stop the upstream. */
+static void mind_client(struct exchange *x)
+{
+    if (x->conn && http_server_pending(x->conn) > 0)
+        attempt_pause(exchange_attempt(x));
+}
+
+void relay_commit(struct exchange *x, int64_t length, struct span first, bool is_last)
+{
+    struct exchange_host *host = x->host;
+    struct outlet *outlet = exchange_outlet(x);
+    uint64_t now_us = loop_now_us(exchange_loop(x));
+    struct http_answer answer = {.status = x->relay.status, .length = length};
+
+    /* The whole failover policy in one claim: there is one commit, and no try after it. */
+    if (bug_exchange_unless(!x->relay.is_committed && x->conn))
+        return;
+    x->relay.is_committed = true;
+    x->relay.committed_us = now_us;
+    loop_timer_clear(&x->relay.ping_timer);
+    attempt_commit(exchange_attempt(x));
+    x->account.overhead_ns += clock_now_ns() - x->relay.first_byte_ns;
+    x->account.status = answer.status;
+    answer.fields = answer_fields(x, false);
+    http_server_answer(x->conn, &answer, first, is_last);
+    x->relay.bytes_out += first.len;
+    exchange_host_follow(host, outlet->row->provider,
+                         keypool_good(outlet->view, &x->select.grant, now_us));
+    if (!is_last) {
+        /* No further try: the request need not be kept. */
+        if (exchange_attempt(x)->is_request_sent)
+            body_unref(&x->body.body);
+        mind_client(x);
+    }
+}
+
+void relay_pass(struct exchange *x, struct span data, bool is_last)
+{
+    if (!x->conn || (data.len == 0 && !is_last))
+        return;
+    http_server_body(x->conn, data, is_last);
+    x->relay.bytes_out += data.len;
+    if (!is_last)
+        mind_client(x);
+}
+
+struct move relay_finish(struct exchange *x)
+{
+    if (x->conn)
+        http_server_set_request(x->conn, NULL);
+    x->conn = NULL;
+    return move_done(STEP_ACCOUNT);
+}
+
+/* --- the modes that need no reader --- */
+
+struct move relay_raw(struct exchange *x, char *data, size_t len, bool is_last)
+{
+    attempt_note_first_byte(exchange_attempt(x));
+    if (!x->relay.is_committed)
+        relay_commit(x, x->relay.length, span_of(data, len), is_last);
+    else
+        relay_pass(x, span_of(data, len), is_last);
+    return is_last ? relay_finish(x) : move_park();
+}
+
+struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last)
+{
+    struct outcome_answer answer = {.status = x->relay.status,
+                                    .error = &x->relay.error,
+                                    .headers = x->relay.fields,
+                                    .header_count = x->relay.field_count};
+
+    attempt_note_first_byte(exchange_attempt(x));
+    /* Of a body beyond all reason only the beginning is looked at; the connection is given up. */
+    if (x->relay.held.len + len > OPENAI_ERROR_BODY_MAX) {
+        len = 0;
+        is_last = true;
+    }
+    if (!relay_hold(x, data, len))
+        return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
+    if (!is_last)
+        return move_park();
+    openai_error_read(buf_span(&x->relay.held), &x->relay.error);
+    return relay_failed(x, outcome_classify(&answer));
+}
+
+struct move relay_error_in_success(struct exchange *x)
+{
+    struct outcome_answer answer = {.status = x->relay.status,
+                                    .error = &x->relay.error,
+                                    .headers = x->relay.fields,
+                                    .header_count = x->relay.field_count};
+
+    return relay_failed(x, outcome_classify(&answer));
+}
+
+/* --- the step --- */
+
+static struct move read_on(struct exchange *x)
+{
+    struct part_relay *relay = &x->relay;
+    char *data = relay->in.data;
+    size_t len = relay->in.len;
+
+    relay->in.is_there = false;
+    switch (relay->mode) {
+    case RELAY_JSON:
+        return relay_json(x, data, len, relay->in.is_last);
+    case RELAY_STREAM:
+        return relay_stream(x, data, len, relay->in.is_last);
+    case RELAY_RAW:
+        return relay_raw(x, data, len, relay->in.is_last);
+    case RELAY_ERROR:
+        return relay_error(x, data, len, relay->in.is_last);
+    }
+    return move_park();
+}
+
+/* A queueing upstream sends only pings: they are held for a while, then go out, and commit. */
+static struct move release_pings(struct exchange *x)
+{
+    struct part_relay *relay = &x->relay;
+    bool is_stream = relay->mode == RELAY_STREAM;
+    size_t len = is_stream ? relay->ping_len : relay->held.len;
+
+    relay->is_ping_due = false;
+    if (relay->is_committed || len == 0)
+        return move_park();
+    relay_commit(x, is_stream ? HTTP_LENGTH_UNKNOWN : relay->length, span_of(relay->held.data, len),
+                 false);
+    buf_drop_front(&relay->held, len);
+    relay->ping_len = 0;
+    return move_park();
+}
+
+struct move step_relay(struct exchange *x)
+{
+    if (x->relay.in.failed)
+        return relay_failed(x, outcome_row(x->relay.in.failed));
+    if (x->relay.in.is_there)
+        return read_on(x);
+    return x->relay.is_ping_due ? release_pings(x) : move_park();
+}
+
+void relay_hold_pings(struct exchange *x)
+{
+    if (!x->relay.ping_timer.deadline_us)
+        loop_timer_set(&x->relay.ping_timer, loop_now_us(exchange_loop(x)) + PING_HOLD_US);
+}
+
+void relay_note_done(struct exchange *x)
+{
+    attempt_set_idle(exchange_attempt(x), AFTER_DONE_US);
+}

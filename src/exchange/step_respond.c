@@ -1,0 +1,213 @@
+/*
+ * An answer made here: an error in the client's dialect, the provider's own refusal passed on, a
+ * list of models, the state of the gateway; or, after commit, the end of an answer that failed.
+ */
+#include "base/clock.h"
+#include "exchange/exchange.h"
+
+enum { RESPOND_MAX_BYTES = 8 << 20 };
+
+/* Sends a body of our own with the usual fields and some more. */
+static void send_own(struct exchange *x, int status, struct span more, struct span body,
+                     bool is_closing)
+{
+    struct http_answer answer = {
+        .status = status, .length = (int64_t)body.len, .is_closing = is_closing};
+    struct buf fields = exchange_scratch(x);
+
+    fields.len = answer_fields(x, true).len;
+    buf_append_span(&fields, more);
+    answer.fields = buf_span(&fields);
+    x->account.status = status;
+    x->relay.bytes_out += body.len;
+    http_server_answer(x->conn, &answer, body, true);
+}
+
+/* --- errors --- */
+
+static bool is_closing(enum failure failure)
+{
+    return failure == FAILURE_BODY_TOO_LARGE || failure == FAILURE_HEAD_TOO_LARGE ||
+           failure == FAILURE_REQUEST_TIMEOUT || failure == FAILURE_BAD_FRAMING;
+}
+
+/* Every 429 and 503 tells when to come back; and after tries of our own a client's SDK is not to
+ * begin anew. */
+static void put_retry(struct exchange *x, int status, bool may_retry, struct buf *out)
+{
+    uint64_t wait_us = x->respond.retry_after_us;
+
+    if (status == 429 || status == 503) {
+        if (wait_us == 0)
+            wait_us = US_PER_SEC;
+        buf_printf(out, "Retry-After: %llu\r\nretry-after-ms: %llu\r\n",
+                   (unsigned long long)((wait_us + US_PER_SEC - 1) / US_PER_SEC),
+                   (unsigned long long)((wait_us + US_PER_MS - 1) / US_PER_MS));
+    }
+    if ((status >= 502 && status <= 504 && x->select.attempts > 1) || (!may_retry && status >= 500))
+        buf_append_span(out, SPAN("x-should-retry: false\r\n"));
+}
+
+static void put_allow(struct exchange *x, struct buf *out)
+{
+    if (x->respond.failure == FAILURE_METHOD && x->head.row)
+        buf_printf(out, "Allow: %s\r\n", x->head.row->method == METHOD_GET ? "GET, HEAD" : "POST");
+    if (failure_row(x->respond.failure)->status == 401)
+        buf_append_span(out, SPAN("WWW-Authenticate: Bearer\r\n"));
+}
+
+static void send_failure(struct exchange *x)
+{
+    const struct failure_row *row = failure_row(x->respond.failure);
+    struct buf body, more;
+
+    buf_init(&body, RESPOND_MAX_BYTES);
+    buf_init(&more, 1024);
+    openai_write_error(&body, row, x->respond.message, x->respond.param);
+    put_retry(x, row->status, row->may_retry, &more);
+    put_allow(x, &more);
+    send_own(x, row->status, buf_span(&more), buf_span(&body), is_closing(x->respond.failure));
+    buf_fini(&more);
+    buf_fini(&body);
+}
+
+/* The provider's answer as it is, with its own hint where it gave one. */
+static void send_passed_on(struct exchange *x)
+{
+    struct http_answer answer = {.status = x->relay.status, .length = (int64_t)x->relay.held.len};
+    struct buf fields = exchange_scratch(x), more;
+
+    if (!x->respond.retry_after_us)
+        x->respond.retry_after_us = x->select.hint_us;
+    buf_init(&more, 1024);
+    put_retry(x, answer.status, true, &more);
+    fields.len = answer_fields(x, false).len;
+    buf_append_span(&fields, buf_span(&more));
+    buf_fini(&more);
+    answer.fields = buf_span(&fields);
+    x->account.status = answer.status;
+    x->relay.bytes_out += x->relay.held.len;
+    http_server_answer(x->conn, &answer, buf_span(&x->relay.held), true);
+}
+
+/* After commit: a stream gets an error event and a proper end, any other answer is cut, so that the
+ * client sees it. */
+static void end_committed(struct exchange *x)
+{
+    struct buf event;
+
+    if (x->relay.mode != RELAY_STREAM) {
+        http_server_abort(x->conn);
+        return;
+    }
+    buf_init(&event, RESPOND_MAX_BYTES);
+    if (!x->relay.is_broken)
+        openai_write_error_event(&event, failure_row(x->respond.failure), x->respond.message,
+                                 x->respond.param);
+    relay_pass(x, buf_span(&event), true);
+    buf_fini(&event);
+}
+
+/* --- what the gateway answers of itself --- */
+
+static void send_state(struct exchange *x)
+{
+    bool is_up = x->head.kind == INBOUND_HEALTH || x->host->is_ready;
+
+    send_own(x, is_up ? 200 : 503,
+             is_up ? SPAN("Cache-Control: no-store\r\n") : SPAN("Retry-After: 1\r\n"),
+             is_up ? SPAN("{\"status\":\"ok\"}\n") : SPAN("{\"status\":\"not ready\"}\n"), false);
+}
+
+static struct openai_model describe_model(const struct exchange *x, struct span name)
+{
+    (void)x;
+    return (struct openai_model){.id = name, .owned_by = SPAN("bellwether")};
+}
+
+static void send_models(struct exchange *x)
+{
+    const struct routes *routes = x->binding->snapshot->routes;
+    struct openai_model model;
+    struct span name;
+    struct buf body;
+
+    buf_init(&body, RESPOND_MAX_BYTES);
+    buf_append_span(&body, SPAN("{\"object\":\"list\",\"data\":["));
+    for (size_t i = 0, n = 0; routes_name_at(routes, i, &name); i++) {
+        if (!client_may_use(x->auth.client, name))
+            continue;
+        if (n++)
+            buf_append_byte(&body, ',');
+        model = describe_model(x, name);
+        openai_write_model(&body, &model);
+    }
+    buf_append_span(&body, SPAN("]}"));
+    send_own(x, 200, span_of(NULL, 0), buf_span(&body), false);
+    buf_fini(&body);
+}
+
+static void send_model(struct exchange *x)
+{
+    struct span name = span_skip(x->head.path, x->head.row->path.len);
+    struct openai_model model = describe_model(x, name);
+    struct plan plan;
+    struct buf body;
+
+    if (plan_make(x->binding->snapshot->routes, name, &x->host->rand, &plan) != PLAN_OK ||
+        !client_may_use(x->auth.client, name)) {
+        exchange_refuse(
+            x, FAILURE_MODEL_NOT_FOUND,
+            arena_printf(&x->arena, "The model '%.*s' does not exist here.", SPAN_ARG(name)),
+            SPAN("model"));
+        send_failure(x);
+        return;
+    }
+    buf_init(&body, RESPOND_MAX_BYTES);
+    openai_write_model(&body, &model);
+    send_own(x, 200, span_of(NULL, 0), buf_span(&body), false);
+    buf_fini(&body);
+}
+
+static void send_local(struct exchange *x)
+{
+    switch (x->head.kind) {
+    case INBOUND_HEALTH:
+    case INBOUND_READY:
+        send_state(x);
+        break;
+    case INBOUND_MODELS:
+        send_models(x);
+        break;
+    case INBOUND_MODEL:
+        send_model(x);
+        break;
+    case INBOUND_CHAT:
+    case INBOUND_COMPLETIONS:
+    case INBOUND_EMBEDDINGS:
+    case INBOUND_COUNT:
+        exchange_refuse(x, FAILURE_INTERNAL, span_of(NULL, 0), span_of(NULL, 0));
+        send_failure(x);
+        break;
+    }
+}
+
+/* --- the step --- */
+
+struct move step_respond(struct exchange *x)
+{
+    select_leave_room(x, false);
+    attempt_end(exchange_attempt(x));
+    relay_book(x, NULL, 0);
+    if (!x->conn)
+        return move_done(STEP_ACCOUNT);
+    if (x->relay.is_committed)
+        end_committed(x);
+    else if (x->respond.is_passed_on)
+        send_passed_on(x);
+    else if (x->respond.has_failure)
+        send_failure(x);
+    else
+        send_local(x);
+    return relay_finish(x);
+}

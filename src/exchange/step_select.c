@@ -1,0 +1,252 @@
+/*
+ * Which key: the targets of the plan are asked in order; where none has a key now, the exchange
+ * waits in the room of the provider that is free first, as long as retry.wait allows; a second 429
+ * does not start the wait anew.
+ */
+#include "exchange/exchange.h"
+#include "limits/backoff.h"
+
+/* What asking all targets came to. */
+struct survey {
+    struct keypool_choice choice; /* of the target to wait for, or of the last that refused */
+    uint32_t target;
+};
+
+static bool is_excluded(const struct exchange *x, uint32_t target)
+{
+    return (x->select.excluded & (1u << target)) != 0;
+}
+
+static bool is_only_target(const struct exchange *x, uint32_t target)
+{
+    for (uint32_t i = 0; i < x->route.plan.count; i++) {
+        if (i != target && !is_excluded(x, i))
+            return false;
+    }
+    return true;
+}
+
+static struct keypool_choice ask(struct exchange *x, uint32_t target, uint64_t now_us)
+{
+    const struct plan_target *row = &x->route.plan.targets[target];
+    struct outlet *outlet = &x->binding->outlets[row->provider_index];
+    uint64_t wait_until_us = x->select.wait_until_us;
+    struct keypool_ask question = {
+        .model = row->model,
+        .model_hash = row->model_hash,
+        .pool = x->auth.client->pool,
+        .tokens = x->body.prompt_tokens + openai_request_max_tokens(x->body.request),
+        .wait_until_us = wait_until_us ? wait_until_us : now_us + exchange_config(x)->retry.wait_us,
+        .tried = x->select.tried,
+        .endpoint = endpoint_health_of(outlet->row->endpoint),
+        .endpoint_tally = outlet->tally,
+        .is_last_endpoint = is_only_target(x, target),
+    };
+
+    return keypool_select(outlet->view, &question, now_us, &x->select.grant);
+}
+
+/* Asks in order until a target has a key; else tells which is free first. */
+static struct survey ask_all(struct exchange *x, uint64_t now_us)
+{
+    struct survey survey = {.choice = {.verdict = KEYPOOL_NEVER, .reason = KEYPOOL_TRIED}};
+
+    for (uint32_t i = 0; i < x->route.plan.count; i++) {
+        struct keypool_choice choice;
+
+        if (is_excluded(x, i))
+            continue;
+        choice = ask(x, i, now_us);
+        if (choice.verdict == KEYPOOL_CHOSEN)
+            return (struct survey){choice, i};
+        if (choice.verdict == KEYPOOL_LATER && (survey.choice.verdict != KEYPOOL_LATER ||
+                                                choice.free_at_us < survey.choice.free_at_us))
+            survey = (struct survey){choice, i};
+        else if (survey.choice.verdict == KEYPOOL_NEVER && survey.choice.reason == KEYPOOL_TRIED)
+            survey = (struct survey){choice, i};
+    }
+    return survey;
+}
+
+/* --- waiting --- */
+
+static void note_wait_over(struct exchange *x)
+{
+    if (!x->select.parked_us)
+        return;
+    x->select.waited_us += loop_now_us(exchange_loop(x)) - x->select.parked_us;
+    x->select.parked_us = 0;
+    metrics_add(x->host->metrics, x->host->series.waiting, (uint64_t)-1);
+}
+
+void select_leave_room(struct exchange *x, bool has_use)
+{
+    struct waiting_room *room = x->select.room;
+    struct waiting_ticket ticket;
+
+    loop_timer_clear(&x->select.timer);
+    note_wait_over(x);
+    if (!room)
+        return;
+    parking_leave(&x->host->parking, x->select.ticket);
+    x->select.room = NULL;
+    /* A grant that is on its way and of no use here is somebody else's. */
+    if (!waiting_leave(room, &x->select.place) && !has_use && waiting_grant(room, &ticket, 1) == 1)
+        x->host->ops->grant(x->host->owner, ticket);
+}
+
+void select_note_grant(struct exchange *x)
+{
+    parking_leave(&x->host->parking, x->select.ticket);
+    x->select.room = NULL;
+}
+
+static bool enter_room(struct exchange *x, uint32_t target)
+{
+    struct outlet *outlet = &x->binding->outlets[x->route.plan.targets[target].provider_index];
+    struct waiting_room *room = provider_waiting(outlet->row->provider);
+
+    if (parking_enter(&x->host->parking, x, &x->select.ticket))
+        return false;
+    if (waiting_enter(room, x->select.ticket, &x->select.place)) {
+        parking_leave(&x->host->parking, x->select.ticket);
+        return false;
+    }
+    x->select.room = room;
+    return true;
+}
+
+static struct move park(struct exchange *x, uint64_t until_us)
+{
+    loop_timer_set(&x->select.timer, until_us);
+    if (!x->select.parked_us) {
+        x->select.parked_us = loop_now_us(exchange_loop(x));
+        metrics_add(x->host->metrics, x->host->series.waiting, 1);
+    }
+    return move_park();
+}
+
+/* --- no key --- */
+
+static enum failure failure_of(enum keypool_reason reason)
+{
+    switch (reason) {
+    case KEYPOOL_LIMITED:
+    case KEYPOOL_AT_LIMIT:
+    case KEYPOOL_FULL:
+    case KEYPOOL_TESTING:
+    case KEYPOOL_ENDPOINT_RESTING:
+    case KEYPOOL_COOLING:
+        return FAILURE_KEYS_COOLING;
+    case KEYPOOL_VALIDATING:
+    case KEYPOOL_ENDPOINT_OPEN:
+    case KEYPOOL_DISABLED:
+        return FAILURE_UPSTREAM_OPEN;
+    case KEYPOOL_DEPLETED:
+        return FAILURE_UPSTREAM_DEPLETED;
+    case KEYPOOL_FORBIDDEN:
+    case KEYPOOL_INVALID:
+        return FAILURE_UPSTREAM_AUTH;
+    case KEYPOOL_NO_MODEL:
+        return FAILURE_MODEL_NOT_FOUND;
+    case KEYPOOL_NO_CAPACITY:
+    case KEYPOOL_NO_REASON:
+    case KEYPOOL_REASONS:
+        return FAILURE_OVERLOADED;
+    case KEYPOOL_TRIED:
+        break;
+    }
+    return FAILURE_UPSTREAM_FAILED;
+}
+
+/* The last try's own answer says more than that its key now rests, where it was an answer that
+ * blames no key. */
+static bool is_last_telling(const struct exchange *x, enum keypool_reason reason)
+{
+    const struct outcome_row *last = x->respond.last;
+
+    return last && (reason == KEYPOOL_TRIED || outcome_is_attempt(last->class) ||
+                    last->class == CLASS_MODEL_MISSING);
+}
+
+static struct move refuse(struct exchange *x, const struct survey *survey, uint64_t now_us)
+{
+    enum keypool_reason reason = survey->choice.reason;
+    const struct span none = {NULL, 0};
+
+    if (survey->choice.verdict == KEYPOOL_LATER)
+        x->respond.retry_after_us = survey->choice.free_at_us - now_us;
+    if (is_last_telling(x, reason))
+        return respond_with_last(x);
+    if (reason == KEYPOOL_NO_MODEL)
+        return exchange_refuse(
+            x, FAILURE_MODEL_NOT_FOUND,
+            arena_printf(&x->arena, "No key serves the model '%.*s'.", SPAN_ARG(x->route.model)),
+            SPAN("model"));
+    return exchange_refuse(x, failure_of(reason), none, none);
+}
+
+/* --- the choice --- */
+
+static bool was_tried(const struct exchange *x)
+{
+    const struct keypool_tried *tried = x->select.tried;
+
+    for (uint32_t i = 0; tried && i < tried->count; i++) {
+        if (tried->items[i].key == x->select.grant.key)
+            return true;
+    }
+    return false;
+}
+
+/* The same key again at once would meet the same trouble: exponential backoff with full jitter; a
+ * Retry-After of the last answer wins. */
+static struct move back_off(struct exchange *x, uint64_t now_us)
+{
+    const struct conf_retry *conf = &exchange_config(x)->retry;
+    struct outlet *outlet = exchange_outlet(x);
+    uint64_t delay_us = x->select.hint_us;
+
+    exchange_host_follow(x->host, outlet->row->provider,
+                         keypool_cancel(outlet->view, &x->select.grant, now_us));
+    if (!delay_us)
+        delay_us = backoff_delay_us(conf->base_delay_us, conf->max_delay_us,
+                                    x->select.tries ? x->select.tries - 1 : 0, &x->host->rand);
+    if (delay_us > conf->max_delay_us)
+        delay_us = conf->max_delay_us;
+    x->select.has_backed_off = true;
+    x->select.not_before_us = now_us + delay_us;
+    return park(x, x->select.not_before_us);
+}
+
+static struct move take(struct exchange *x, uint32_t target, uint64_t now_us)
+{
+    select_leave_room(x, true);
+    x->select.target = target;
+    if (was_tried(x) && !x->select.has_backed_off)
+        return back_off(x, now_us);
+    return move_done(STEP_SEND);
+}
+
+struct move step_select(struct exchange *x)
+{
+    uint64_t now_us = loop_now_us(exchange_loop(x));
+    struct survey survey;
+
+    if (now_us < x->select.not_before_us)
+        return park(x, x->select.not_before_us);
+    survey = ask_all(x, now_us);
+    if (survey.choice.verdict == KEYPOOL_CHOSEN)
+        return take(x, survey.target, now_us);
+    if (!x->select.wait_until_us)
+        x->select.wait_until_us = now_us + exchange_config(x)->retry.wait_us;
+    if (survey.choice.verdict == KEYPOOL_NEVER ||
+        survey.choice.free_at_us > x->select.wait_until_us || now_us >= x->select.wait_until_us) {
+        select_leave_room(x, false);
+        return refuse(x, &survey, now_us);
+    }
+    /* Asked once more after entering, or a key that came free in between would wake nobody. */
+    if (!x->select.room && enter_room(x, survey.target))
+        return move_more();
+    return park(x, survey.choice.free_at_us);
+}

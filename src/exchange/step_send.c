@@ -1,0 +1,166 @@
+/* The request on its way upstream: its head in the target's dialect, its body with the few edits it
+ * needs. */
+#include "base/clock.h"
+#include "base/err.h"
+#include "exchange/exchange.h"
+
+static struct span suffix_of(enum inbound_kind kind)
+{
+    switch (kind) {
+    case INBOUND_COMPLETIONS:
+        return SPAN("/completions");
+    case INBOUND_EMBEDDINGS:
+        return SPAN("/embeddings");
+    default:
+        return SPAN("/chat/completions");
+    }
+}
+
+/* To count what a stream used, its provider is asked to tell, where it allows that: then the extra
+ * chunk is hidden from a client that did not ask. */
+static bool is_usage_to_ask(const struct exchange *x, const struct snapshot_provider *row)
+{
+    if (!x->body.is_streaming || x->body.wants_usage || x->head.kind == INBOUND_EMBEDDINGS)
+        return false;
+    switch (row->include_usage) {
+    case INCLUDE_USAGE_YES:
+        return true;
+    case INCLUDE_USAGE_TRY:
+        return endpoint_usage(row->endpoint) != ENDPOINT_USAGE_REFUSED;
+    case INCLUDE_USAGE_NO:
+        break;
+    }
+    return false;
+}
+
+static int edit_body(struct exchange *x, const struct snapshot_provider *row)
+{
+    struct span model = exchange_target(x)->model;
+
+    x->send.edits = arena_alloc(&x->attempt_arena, sizeof(*x->send.edits));
+    if (!x->send.edits)
+        return ERR_NOMEM;
+    if (span_is_equal(model, openai_request_model(x->body.request)))
+        model = span_of(NULL, 0);
+    x->send.is_usage_asked = is_usage_to_ask(x, row);
+    return openai_request_edit(x->body.request, model, x->send.is_usage_asked, x->send.edits);
+}
+
+static void put_extras(struct exchange *x, const struct conf_provider *conf, struct buf *head)
+{
+    for (size_t i = 0; i < x->head.extra_count; i++) {
+        const struct dialect_header *extra = &x->head.extras[i];
+
+        for (size_t k = 0; k < conf->forward_headers.count; k++) {
+            if (!span_is_equal(conf->forward_headers.items[k], extra->name))
+                continue;
+            buf_append_span(head, extra->name);
+            buf_append_span(head, SPAN(": "));
+            buf_append_span(head, extra->value);
+            buf_append_span(head, SPAN("\r\n"));
+            break;
+        }
+    }
+}
+
+static size_t put_number(char *to, uint64_t value)
+{
+    char digits[20];
+    size_t n = 0, at = 0;
+
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    while (n)
+        to[at++] = digits[--n];
+    return at;
+}
+
+/* Request line and fields into the loop's scratch, then into the attempt's arena: the request may
+ * have to be sent again on a fresh connection. */
+static struct span write_head(struct exchange *x, const struct snapshot_provider *row,
+                              uint64_t length)
+{
+    char number[20];
+    struct buf head = exchange_scratch(x);
+
+    buf_append_span(&head, SPAN("POST "));
+    buf_append_span(&head, endpoint_path(row->endpoint));
+    buf_append_span(&head, suffix_of(x->head.kind));
+    buf_append_span(&head, SPAN(" HTTP/1.1\r\nHost: "));
+    buf_append_span(&head, endpoint_authority(row->endpoint));
+    buf_append_span(&head, SPAN("\r\n"));
+    buf_append_span(&head, x->head.fields);
+    put_extras(x, row->conf, &head);
+    if (!x->head.has_content_type)
+        buf_append_span(&head, SPAN("Content-Type: application/json\r\n"));
+    if (!x->head.has_user_agent)
+        buf_append_span(&head, SPAN("User-Agent: bellwether/" BW_VERSION "\r\n"));
+    buf_append_span(&head, SPAN("Accept-Encoding: identity\r\nContent-Length: "));
+    buf_append(&head, number, put_number(number, length));
+    buf_append_span(&head, SPAN("\r\n"));
+    return head.err ? span_of(NULL, 0) : arena_copy(&x->attempt_arena, buf_span(&head));
+}
+
+static void describe(struct exchange *x, const struct snapshot_provider *row,
+                     struct attempt_request *ret_request)
+{
+    const struct conf_provider_timeouts *times = &row->conf->timeouts;
+    const struct config *config = exchange_config(x);
+    uint64_t now_us = loop_now_us(exchange_loop(x));
+
+    *ret_request = (struct attempt_request){
+        .lines = {key_header_line(x->select.grant.key), row->fields},
+        .body = x->body.body,
+        .edits = x->send.edits->at,
+        .edit_count = x->send.edits->count,
+        .send_us = times->send_us,
+        .first_byte_us =
+            x->body.is_streaming ? times->first_byte.streamed_us : times->first_byte.whole_us,
+        .idle_us = times->idle_us,
+        .wait_until_us =
+            x->select.wait_until_us ? x->select.wait_until_us : now_us + config->retry.wait_us,
+        .deadline_us = x->head.start_us + times->total_us,
+    };
+}
+
+static struct move begin(struct exchange *x)
+{
+    struct outlet *outlet = exchange_outlet(x);
+    const struct snapshot_provider *row = outlet->row;
+    const struct dialect_edit *edits;
+    struct attempt_request request;
+
+    arena_fini(&x->attempt_arena);
+    if (edit_body(x, row))
+        return relay_give_up(x, FAILURE_OVERLOADED);
+    edits = x->send.edits->at;
+    describe(x, row, &request);
+    request.head =
+        write_head(x, row, body_edited_length(x->body.body, edits, x->send.edits->count));
+    if (!request.head.ptr)
+        return relay_give_up(x, FAILURE_OVERLOADED);
+    relay_reset(x);
+    if (x->select.attempts++ == 0)
+        retry_budget_note(x->host->registry->retry_budget, x->host->worker,
+                          loop_now_us(exchange_loop(x)));
+    x->send.is_begun = true;
+    attempt_begin(exchange_attempt(x), outlet->pool, exchange_loop(x), &request);
+    if (x->select.attempts == 1) {
+        uint64_t waited_ns = x->select.waited_us * 1000,
+                 spent_ns = clock_now_ns() - x->body.whole_ns;
+
+        x->account.overhead_ns = spent_ns > waited_ns ? spent_ns - waited_ns : 0;
+    }
+    return move_park();
+}
+
+struct move step_send(struct exchange *x)
+{
+    if (!x->send.is_begun)
+        return begin(x);
+    if (x->relay.in.failed)
+        return relay_failed(x, outcome_row(x->relay.in.failed));
+    return x->relay.status ? move_done(STEP_RELAY) : move_park();
+}

@@ -1,0 +1,189 @@
+/*
+ * What the end of an attempt means: it is booked with its key and its endpoint, and then another
+ * try follows, or the client gets what there is.
+ */
+#include "dialect/reset.h"
+#include "exchange/exchange.h"
+#include "exchange/retry.h"
+
+/* The key may be gone when the log line is written. */
+static void keep_name(struct exchange *x, struct span name)
+{
+    x->account.key_name_len = name.len < ACCOUNT_NAME_BYTES ? name.len : ACCOUNT_NAME_BYTES;
+    memcpy(x->account.key_name, name.ptr, x->account.key_name_len);
+}
+
+void relay_book(struct exchange *x, const struct outcome_row *row, uint64_t hint_us)
+{
+    struct outlet *outlet;
+    struct keypool_end end = {.outcome = row, .hint_us = hint_us};
+
+    if (!x->select.grant.key)
+        return;
+    outlet = exchange_outlet(x);
+    if (x->account.usage.is_known)
+        end.tokens = x->account.usage.total_tokens;
+    keep_name(x, key_name(x->select.grant.key));
+    metrics_add(x->host->metrics,
+                outlet->row->attempts + (row ? row->outcome : OUTCOME_CLIENT_GONE), 1);
+    exchange_host_follow(
+        x->host, outlet->row->provider,
+        keypool_end(outlet->view, &x->select.grant, &end, loop_now_us(exchange_loop(x))));
+}
+
+static uint64_t find_hint(const struct exchange *x, const struct outcome_row *row)
+{
+    struct reset_question question = {
+        .headers = x->relay.fields,
+        .header_count = x->relay.field_count,
+        .error = &x->relay.error,
+        .wall_us = loop_wall_us(exchange_loop(x)),
+        .max_us = KEYPOOL_MAX_REST_US,
+    };
+
+    if (!x->relay.status || (row->class != CLASS_RATE_LIMIT && row->class != CLASS_OVERLOADED))
+        return 0;
+    return reset_find(&question).wait_us;
+}
+
+static bool has_other_target(const struct exchange *x)
+{
+    for (uint32_t i = 0; i < x->route.plan.count; i++) {
+        if (i != x->select.target && !(x->select.excluded & (1u << i)))
+            return true;
+    }
+    return false;
+}
+
+/* An answer that blames the key alone takes it out of this exchange; after any other it is only the
+ * last choice. */
+static void remember_key(struct exchange *x, const struct key *key, const struct outcome_row *row)
+{
+    bool is_final = !outcome_is_attempt(row->class) && row->remedy == REMEDY_NEXT_KEY;
+
+    if (!x->select.tried)
+        x->select.tried = arena_zalloc(&x->arena, sizeof(*x->select.tried));
+    if (x->select.tried && keypool_tried_add(x->select.tried, key, is_final) && is_final)
+        x->select.rotations++;
+}
+
+/* A provider that does not know stream_options says so: it is asked again without, and remembered.
+ */
+static bool is_usage_refused(struct exchange *x)
+{
+    const struct snapshot_provider *row = exchange_outlet(x)->row;
+
+    if (!x->send.is_usage_asked || row->include_usage != INCLUDE_USAGE_TRY)
+        return false;
+    if (x->relay.status != 400 && x->relay.status != 422)
+        return false;
+    if (!openai_error_names_stream_options(&x->relay.error))
+        return false;
+    endpoint_set_usage(row->endpoint, ENDPOINT_USAGE_REFUSED);
+    return true;
+}
+
+static struct move try_again(struct exchange *x)
+{
+    x->send.is_begun = false;
+    x->select.has_backed_off = false;
+    return move_done(STEP_SELECT);
+}
+
+static bool is_retry_in_budget(struct exchange *x, const struct outcome_row *row)
+{
+    struct retry_budget *budget = x->host->registry->retry_budget;
+    bool is_try = retry_counts_try(row, has_other_target(x));
+    uint32_t series = exchange_outlet(x)->row->retries;
+
+    if (is_try && !retry_budget_take(budget, exchange_config(x)->retry.budget_ppm,
+                                     loop_now_us(exchange_loop(x))))
+        return false;
+    metrics_add(x->host->metrics, series + (is_try ? METRIC_RETRY_ATTEMPT : METRIC_RETRY_ROTATION),
+                1);
+    return true;
+}
+
+static struct move decide(struct exchange *x, const struct outcome_row *row, bool was_sent)
+{
+    struct retry_facts facts = {
+        .conf = &exchange_config(x)->retry,
+        .row = row,
+        .rotations = x->select.rotations,
+        .timeouts = x->select.timeouts,
+        .was_sent = was_sent,
+        .has_other_target = has_other_target(x),
+        .is_committed = x->relay.is_committed,
+    };
+    enum retry_verdict verdict;
+
+    x->select.tries += retry_counts_try(row, facts.has_other_target);
+    facts.tries = x->select.tries;
+    verdict = retry_decide(&facts);
+    if (verdict == RETRY_NO || !is_retry_in_budget(x, row))
+        return respond_with_last(x);
+    x->select.timeouts += row->class == CLASS_TIMEOUT && was_sent;
+    if (verdict == RETRY_TARGET)
+        x->select.excluded |= 1u << x->select.target;
+    return try_again(x);
+}
+
+struct move relay_failed(struct exchange *x, const struct outcome_row *row)
+{
+    struct attempt *attempt = exchange_attempt(x);
+    bool was_sent = attempt->is_head_sent;
+    struct key *key = x->select.grant.key ? key_ref(x->select.grant.key) : NULL;
+
+    loop_timer_clear(&x->relay.ping_timer);
+    attempt_end(attempt);
+    x->relay.in.failed = OUTCOME_SUCCESS;
+    x->select.hint_us = find_hint(x, row);
+    x->respond.last = row;
+    x->respond.last_status = x->relay.status;
+    relay_book(x, row, x->select.hint_us);
+    if (row->outcome == OUTCOME_CONNECT_FAILED)
+        endpoint_health_refused(endpoint_health_of(exchange_outlet(x)->row->endpoint),
+                                loop_now_us(exchange_loop(x)));
+    if (key)
+        remember_key(x, key, row);
+    key_unref(&key);
+    if (x->relay.is_committed)
+        return relay_break(x, row);
+    if (is_usage_refused(x))
+        return try_again(x);
+    return decide(x, row, was_sent);
+}
+
+struct move relay_give_up(struct exchange *x, enum failure failure)
+{
+    attempt_end(exchange_attempt(x));
+    relay_book(x, NULL, 0);
+    return exchange_refuse(x, failure, span_of(NULL, 0), span_of(NULL, 0));
+}
+
+struct move relay_break(struct exchange *x, const struct outcome_row *row)
+{
+    enum failure failure =
+        row->failure == PASSED_ON ? FAILURE_UPSTREAM_FAILED : (enum failure)row->failure;
+
+    return exchange_refuse(x, failure, span_of(NULL, 0), span_of(NULL, 0));
+}
+
+struct move respond_with_last(struct exchange *x)
+{
+    const struct outcome_row *row = x->respond.last;
+    const struct span none = {NULL, 0};
+
+    if (row->failure != PASSED_ON) {
+        if (!x->respond.retry_after_us)
+            x->respond.retry_after_us = x->select.hint_us;
+        return exchange_refuse(x, (enum failure)row->failure, none, none);
+    }
+    if (x->relay.mode == RELAY_ERROR && x->relay.status >= 400) {
+        x->respond.is_passed_on = true;
+        return move_done(STEP_RESPOND);
+    }
+    /* An error that stood inside a success: told again with a status that fits. */
+    return exchange_refuse(x, FAILURE_UPSTREAM_FAILED,
+                           arena_copy(&x->arena, dialect_error_message(&x->relay.error)), none);
+}

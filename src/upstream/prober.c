@@ -1,0 +1,318 @@
+#include "upstream/prober.h"
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "upstream/attempt.h"
+
+enum { PROBES_AT_ONCE = 32, HEAD_BYTES = 8192 };
+
+/* One provider under probe. */
+struct subject {
+    struct prober *prober;
+    const struct conf_provider *conf;
+    struct provider *provider;
+    struct endpoint *endpoint;
+    const struct secret *fields;
+    struct endpoint_pool *pool;
+    struct buf head; /* the request, the same for every key */
+    struct loop_timer timer;
+    struct list probes; /* under way */
+    size_t probe_count;
+    uint64_t endpoint_probed_us;
+    bool is_endpoint_under_probe;
+};
+
+struct prober {
+    struct loop *loop;
+    struct resolver *resolver;
+    const struct prober_ops *ops;
+    void *owner;
+    struct http_head head_scratch;
+    struct subject **subjects;
+    size_t count;
+};
+
+/* One probe under way. */
+struct probe {
+    struct list link;
+    struct subject *subject;
+    struct key *key; /* NULL: of the endpoint alone */
+    struct attempt attempt;
+    struct loop_task end;
+    int status; /* 0: no answer */
+};
+
+static void look(struct subject *subject);
+
+static void on_end_task(struct loop_task *task)
+{
+    mem_free(container_of(task, struct probe, end));
+}
+
+static void close_probe(struct probe *probe)
+{
+    attempt_end(&probe->attempt);
+    list_remove(&probe->link);
+    probe->subject->probe_count--;
+    loop_defer(probe->subject->prober->loop, &probe->end);
+}
+
+static void tell(struct subject *subject, struct keypool_effect effect)
+{
+    subject->prober->ops->on_effect(subject->prober->owner, subject->provider, effect);
+}
+
+static void finish(struct probe *probe)
+{
+    struct subject *subject = probe->subject;
+    struct prober *prober = subject->prober;
+    enum probe_result result = probe_result_of_status(probe->status);
+    uint64_t now_us = loop_now_us(prober->loop);
+
+    close_probe(probe);
+    if (probe_shows_endpoint(probe->status) &&
+        endpoint_health_probed(endpoint_health_of(subject->endpoint)))
+        tell(subject, (struct keypool_effect){.wakes = UINT32_MAX, .endpoint_moved = true});
+    if (probe->key)
+        tell(subject,
+             keypool_probe_end(provider_keys(subject->provider), &probe->key, result, now_us));
+    else
+        subject->is_endpoint_under_probe = false;
+    prober->ops->on_result(prober->owner, subject->provider, result);
+    look(subject);
+}
+
+static struct probe *probe_of(struct attempt *attempt)
+{
+    return container_of(attempt, struct probe, attempt);
+}
+
+static void on_sent(struct attempt *attempt)
+{
+    (void)attempt;
+}
+
+static void on_head(struct attempt *attempt, const struct http_head *head)
+{
+    attempt_note_first_byte(attempt);
+    probe_of(attempt)->status = head->status;
+}
+
+static void on_data(struct attempt *attempt, char *data, size_t len, bool is_last)
+{
+    (void)data, (void)len;
+    if (is_last)
+        finish(probe_of(attempt));
+}
+
+static void on_fail(struct attempt *attempt, enum outcome outcome)
+{
+    struct probe *probe = probe_of(attempt);
+
+    (void)outcome;
+    /* A status whose body was cut has been told all the same. */
+    finish(probe);
+}
+
+static const struct attempt_ops ops = {
+    .on_sent = on_sent,
+    .on_head = on_head,
+    .on_data = on_data,
+    .on_fail = on_fail,
+};
+
+/* Sends a probe with the key (its reference is taken over), or with none. 0 or ERR_NOMEM. */
+static int send_probe(struct subject *subject, struct key *key)
+{
+    struct probe *probe = mem_zalloc(1, sizeof(*probe));
+    uint64_t timeout_us = subject->conf->probe.timeout_us;
+    struct attempt_request request = {
+        .head = buf_span(&subject->head),
+        .lines = {key ? key_header_line(key) : NULL, subject->fields},
+        .is_head_method = span_is_equal(subject->conf->probe.method, SPAN("HEAD")),
+        .send_us = timeout_us,
+        .first_byte_us = timeout_us,
+        .idle_us = timeout_us,
+    };
+
+    if (!probe)
+        return ERR_NOMEM;
+    probe->subject = subject;
+    probe->key = key;
+    loop_task_init(&probe->end, on_end_task);
+    attempt_init(&probe->attempt, &ops);
+    list_push_back(&subject->probes, &probe->link);
+    subject->probe_count++;
+    request.deadline_us = loop_now_us(subject->prober->loop) + timeout_us;
+    request.wait_until_us = request.deadline_us;
+    attempt_begin(&probe->attempt, subject->pool, subject->prober->loop, &request);
+    return 0;
+}
+
+static uint64_t look_at_endpoint(struct subject *subject, uint64_t now_us)
+{
+    struct endpoint_health *health = endpoint_health_of(subject->endpoint);
+    bool is_open = endpoint_health_state(health, now_us) == BREAKER_OPEN;
+    uint64_t next_us;
+
+    if (subject->is_endpoint_under_probe)
+        return PROBE_NEVER;
+    next_us = probe_plan_endpoint(is_open, subject->endpoint_probed_us,
+                                  subject->conf->health.probe_interval_us);
+    if (next_us > now_us)
+        return next_us;
+    subject->endpoint_probed_us = now_us;
+    subject->is_endpoint_under_probe = send_probe(subject, NULL) == 0;
+    return PROBE_NEVER;
+}
+
+/* Sends what is due, and sets the timer for what comes next. */
+static void look(struct subject *subject)
+{
+    uint64_t now_us = loop_now_us(subject->prober->loop), next_us = PROBE_NEVER, endpoint_us;
+
+    while (subject->probe_count < PROBES_AT_ONCE) {
+        struct key *key = keypool_probe_take(provider_keys(subject->provider), now_us, &next_us);
+
+        if (!key)
+            break;
+        if (send_probe(subject, key))
+            tell(subject,
+                 keypool_probe_end(provider_keys(subject->provider), &key, PROBE_SILENT, now_us));
+    }
+    endpoint_us = look_at_endpoint(subject, now_us);
+    if (endpoint_us < next_us)
+        next_us = endpoint_us;
+    if (next_us != PROBE_NEVER)
+        loop_timer_set(&subject->timer, next_us);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+    look(container_of(timer, struct subject, timer));
+}
+
+/* --- the subjects --- */
+
+static void subject_free(struct subject **subject)
+{
+    struct subject *s = *subject;
+
+    if (!s)
+        return;
+    while (!list_is_empty(&s->probes)) {
+        struct probe *probe = container_of(s->probes.next, struct probe, link);
+        struct key *key = probe->key;
+
+        close_probe(probe);
+        if (key)
+            keypool_probe_end(provider_keys(s->provider), &key, PROBE_SILENT,
+                              loop_now_us(s->prober->loop));
+    }
+    loop_timer_fini(&s->timer);
+    endpoint_pool_free(&s->pool);
+    endpoint_unref(&s->endpoint);
+    provider_unref(&s->provider);
+    buf_fini(&s->head);
+    mem_free(s);
+    *subject = NULL;
+}
+
+static int write_head(struct subject *subject)
+{
+    const struct conf_probe *probe = &subject->conf->probe;
+
+    buf_init(&subject->head, HEAD_BYTES);
+    return buf_printf(&subject->head,
+                      "%.*s %.*s%.*s HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: bellwether/" BW_VERSION
+                      "\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n",
+                      SPAN_ARG(probe->method), SPAN_ARG(endpoint_path(subject->endpoint)),
+                      SPAN_ARG(probe->path), SPAN_ARG(endpoint_authority(subject->endpoint)));
+}
+
+static struct subject *subject_new(struct prober *prober, const struct prober_target *target)
+{
+    struct conf_connections bounds = {.max = PROBES_AT_ONCE, .idle = 2, .keepalive_us = 5000000};
+    struct subject *subject = mem_zalloc(1, sizeof(*subject));
+
+    if (!subject)
+        return NULL;
+    subject->prober = prober;
+    subject->conf = target->conf;
+    subject->provider = provider_ref(target->provider);
+    subject->endpoint = endpoint_ref(target->endpoint);
+    subject->fields = target->fields;
+    list_init(&subject->probes);
+    loop_timer_init(&subject->timer, prober->loop, on_timer);
+    subject->pool =
+        endpoint_pool_new(subject->endpoint, prober->loop, prober->resolver, &prober->head_scratch);
+    if (!subject->pool || write_head(subject)) {
+        subject_free(&subject);
+        return NULL;
+    }
+    endpoint_pool_set_bounds(subject->pool, &bounds, target->conf->timeouts.connect_us);
+    return subject;
+}
+
+static void free_all(struct subject **subjects, size_t count)
+{
+    for (size_t i = 0; subjects && i < count; i++)
+        subject_free(&subjects[i]);
+    mem_free(subjects);
+}
+
+struct prober *prober_new(struct loop *loop, struct resolver *resolver,
+                          const struct prober_ops *prober_ops, void *owner)
+{
+    struct prober *prober = mem_zalloc(1, sizeof(*prober));
+
+    if (!prober)
+        return NULL;
+    prober->loop = loop;
+    prober->resolver = resolver;
+    prober->ops = prober_ops;
+    prober->owner = owner;
+    return prober;
+}
+
+void prober_free(struct prober **prober)
+{
+    struct prober *p = *prober;
+
+    if (!p)
+        return;
+    free_all(p->subjects, p->count);
+    mem_free(p);
+    *prober = NULL;
+}
+
+int prober_set(struct prober *prober, const struct prober_target *targets, size_t count)
+{
+    struct subject **subjects = mem_zalloc(count, sizeof(*subjects)), **old = prober->subjects;
+    size_t old_count = prober->count;
+
+    if (!subjects)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        subjects[i] = subject_new(prober, &targets[i]);
+        if (!subjects[i]) {
+            free_all(subjects, i);
+            return ERR_NOMEM;
+        }
+    }
+    prober->subjects = subjects;
+    prober->count = count;
+    free_all(old, old_count);
+    for (size_t i = 0; i < count; i++)
+        look(subjects[i]);
+    return 0;
+}
+
+void prober_kick(struct prober *prober, const struct provider *provider)
+{
+    for (size_t i = 0; i < prober->count; i++) {
+        if (prober->subjects[i]->provider == provider)
+            look(prober->subjects[i]);
+    }
+}

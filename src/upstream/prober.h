@@ -1,0 +1,49 @@
+/*
+ * Probes: small requests in the background that tell whether a key is known and an endpoint works.
+ * When they are due and what their answers mean is decided by keypool/probe_plan; here they are
+ * sent, through the data plane's own client. Belongs to the control thread.
+ */
+#ifndef UPSTREAM_PROBER_H
+#define UPSTREAM_PROBER_H
+
+#include <stddef.h>
+
+#include "base/secret.h"
+#include "conf/config.h"
+#include "io/loop.h"
+#include "io/resolve.h"
+#include "keypool/keypool.h"
+#include "upstream/endpoint.h"
+#include "upstream/provider.h"
+
+struct prober;
+
+/* What is probed. Borrowed; the prober takes references of its own, and the configuration must live
+ * until the next prober_set. */
+struct prober_target {
+    const struct conf_provider *conf;
+    struct provider *provider;
+    struct endpoint *endpoint;
+    const struct secret *fields; /* lines of `headers:`; NULL: none */
+};
+
+struct prober_ops {
+    /* A probe ended so. */
+    void (*on_result)(void *owner, struct provider *provider, enum probe_result result);
+    /* It changed the pool: who waits may go on. */
+    void (*on_effect)(void *owner, struct provider *provider, struct keypool_effect effect);
+};
+
+/* NULL without memory. */
+struct prober *prober_new(struct loop *loop, struct resolver *resolver,
+                          const struct prober_ops *ops, void *owner);
+void prober_free(struct prober **prober);
+
+/* Probes these from now on; probes under way of others are given up. 0 or ERR_NOMEM, and then the
+ * others stay. */
+int prober_set(struct prober *prober, const struct prober_target *targets, size_t count);
+
+/* Something changed: looks at once whether a probe of that provider is due. */
+void prober_kick(struct prober *prober, const struct provider *provider);
+
+#endif
