@@ -37,6 +37,8 @@ static int on_field(llhttp_t *ll, const char *at, size_t len)
     struct http_parser *parser = parser_of(ll);
     struct http_head *head = parser->head;
 
+    if (!parser->is_in_head) /* trailers are dropped; the head is no longer ours */
+        return 0;
     if (parser->was_value || head->field_count == 0) {
         if (head->field_count == HTTP_MAX_FIELDS)
             return bad(parser, HTTP_PROBLEM_HEAD_LARGE);
@@ -51,6 +53,8 @@ static int on_value(llhttp_t *ll, const char *at, size_t len)
 {
     struct http_parser *parser = parser_of(ll);
 
+    if (!parser->is_in_head)
+        return 0;
     parser->was_value = true;
     extend(&parser->head->fields[parser->head->field_count - 1].value, at, len);
     return 0;
@@ -78,6 +82,8 @@ static int on_body(llhttp_t *ll, const char *at, size_t len)
 {
     struct http_parser *parser = parser_of(ll);
 
+    if (len == 0) /* what it gives when it was run without input inside a body */
+        return 0;
     parser->event = HTTP_EVENT_BODY;
     parser->body = span_of(at, len);
     return HPE_PAUSED;
@@ -140,6 +146,25 @@ static bool has_odd_lines(const char *start, const char *end)
     return false;
 }
 
+/* llhttp also reads RTSP and ICE, and more spaces than one (RFC 9112 3). */
+static bool is_odd_request_line(const struct http_head *head)
+{
+    const char *end = head->target.ptr + head->target.len;
+
+    return head->target.ptr[-2] == ' ' || memcmp(end, " HTTP/", 6) != 0;
+}
+
+/* RFC 9112 6.1, 6.3: where chunked is the last of several codings the length is known and the
+ * coding is not; else the length is not known either. */
+static enum http_problem judge_coding(struct span value)
+{
+    struct span last = span_of(NULL, 0);
+
+    while (span_next_token(&value, ',', &last)) {
+    }
+    return span_is_equal_nocase(last, SPAN("chunked")) ? HTTP_PROBLEM_CODING : HTTP_PROBLEM_FRAMING;
+}
+
 static enum http_problem note_field(struct http_head *head, const struct http_field *field,
                                     unsigned *hosts)
 {
@@ -162,7 +187,7 @@ static enum http_problem note_field(struct http_head *head, const struct http_fi
         if (!span_is_equal_nocase(field->name, SPAN("Transfer-Encoding")))
             break;
         if (!span_is_equal_nocase(field->value, SPAN("chunked")))
-            return HTTP_PROBLEM_CODING;
+            return judge_coding(field->value);
         if (head->is_chunked || head->minor == 0)
             return HTTP_PROBLEM_FRAMING;
         head->is_chunked = true;
@@ -185,7 +210,7 @@ static enum http_problem finish_head(struct http_parser *parser, const char *end
     head->is_keep_alive = llhttp_should_keep_alive(&parser->ll) != 0;
     if (parser->ll.http_major != 1 || head->minor > 1)
         return HTTP_PROBLEM_VERSION;
-    if (has_odd_lines(parser->start, end))
+    if (has_odd_lines(parser->start, end) || (!parser->is_response && is_odd_request_line(head)))
         return HTTP_PROBLEM_SYNTAX;
     for (size_t i = 0; i < head->field_count; i++) {
         enum http_problem problem;
@@ -252,18 +277,44 @@ static void begin_head(struct http_parser *parser, struct http_head *head, const
     parser->is_in_head = true;
 }
 
+/* The head is complete up to `end`: what llhttp leaves to us, and the verdict. */
+static enum http_event judge_head(struct http_parser *parser, const char *end)
+{
+    enum http_problem problem = finish_head(parser, end);
+
+    if (problem)
+        return fail(parser, problem);
+    parser->is_in_head = false;
+    return HTTP_EVENT_HEAD;
+}
+
+/* What frames the body is bounded like the head is, or a peer could send chunk extensions for ever.
+ */
+static enum http_event judge_frame(struct http_parser *parser, size_t used)
+{
+    bool is_body = parser->event == HTTP_EVENT_BODY;
+
+    parser->frame_bytes += used - (is_body ? parser->body.len : 0);
+    if (parser->frame_bytes > HTTP_MAX_FRAME_BYTES)
+        return fail(parser, HTTP_PROBLEM_FRAMING);
+    if (is_body)
+        parser->frame_bytes = 0;
+    return parser->event;
+}
+
 enum http_event http_parser_run(struct http_parser *parser, struct http_head *head,
                                 const char *data, size_t len, size_t *ret_used)
 {
     llhttp_errno_t result;
-    bool was_in_head;
 
     *ret_used = 0;
     if (!parser->start && len == 0)
         return HTTP_EVENT_MORE;
     if (!parser->start)
         begin_head(parser, head, data);
-    was_in_head = parser->is_in_head;
+    /* One byte over the maximum is enough to know, wherever the reads were cut. */
+    if (parser->is_in_head && len > HTTP_MAX_HEAD_BYTES + 1 - parser->head_bytes)
+        len = HTTP_MAX_HEAD_BYTES + 1 - parser->head_bytes;
     parser->event = HTTP_EVENT_MORE;
     if (llhttp_get_errno(&parser->ll) == HPE_PAUSED)
         llhttp_resume(&parser->ll);
@@ -274,19 +325,12 @@ enum http_event http_parser_run(struct http_parser *parser, struct http_head *he
         *ret_used = (size_t)(llhttp_get_error_pos(&parser->ll) - data);
     else
         return fail(parser, problem_of(parser));
-    if (was_in_head) {
-        parser->head_bytes += *ret_used;
-        if (parser->head_bytes > HTTP_MAX_HEAD_BYTES)
-            return fail(parser, HTTP_PROBLEM_HEAD_LARGE);
-    }
-    if (parser->event == HTTP_EVENT_HEAD) {
-        enum http_problem problem = finish_head(parser, data + *ret_used);
-
-        if (problem)
-            return fail(parser, problem);
-        parser->is_in_head = false;
-    }
-    return parser->event;
+    if (!parser->is_in_head)
+        return judge_frame(parser, *ret_used);
+    parser->head_bytes += *ret_used;
+    if (parser->head_bytes > HTTP_MAX_HEAD_BYTES)
+        return fail(parser, HTTP_PROBLEM_HEAD_LARGE);
+    return parser->event == HTTP_EVENT_HEAD ? judge_head(parser, data + *ret_used) : parser->event;
 }
 
 static void move_span(struct span *span, const char *old_base, const char *base)

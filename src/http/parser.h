@@ -1,7 +1,8 @@
 /*
  * HTTP/1 framing (RFC 9112) over llhttp, as a pull parser: it never calls back, so nothing can pull
  * the ground from under it. Strict: both length fields, bad chunks, obs-fold, bare LF, NUL and
- * white space before a colon are errors. Embedded in a connection; one thread.
+ * white space before a colon are errors; trailers and chunk extensions are dropped. Embedded in a
+ * connection; one thread.
  */
 #ifndef HTTP_PARSER_H
 #define HTTP_PARSER_H
@@ -33,12 +34,16 @@ enum http_event {
     HTTP_EVENT_BAD,  /* see problem; the parser must be reset */
 };
 
+/* Chunk sizes with their extensions, or trailers, between two pieces of a body. */
+enum { HTTP_MAX_FRAME_BYTES = 16384 };
+
 struct http_parser {
     llhttp_t ll;
     struct http_head *head; /* filled while the head arrives */
     const char *start;      /* first byte of the head under way; NULL before it */
     size_t head_bytes;      /* of this head so far */
-    enum http_event event;  /* set by the callbacks */
+    size_t frame_bytes;    /* of chunk sizes, extensions and trailers since the last byte of body */
+    enum http_event event; /* set by the callbacks */
     enum http_problem problem;
     struct span body;
     bool is_response;
