@@ -86,6 +86,8 @@ void loading_refuse(struct loading *loading, const struct conf_row *row,
         buf_printf(&text, "%s", yaml_kind_text(node));
     else if (row->type->is_secret)
         buf_printf(&text, "the value");
+    else if (loading_has_reference(node->text) && quote_is_safe(node->text))
+        buf_printf(&text, "the value of %.*s", SPAN_ARG(node->text));
     else
         quote_append(&text, node->text, "the value");
     buf_printf(&text, " %s; allowed: ", what);

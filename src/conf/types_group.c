@@ -179,8 +179,8 @@ static void refuse_member(struct loading *loading, const struct conf_row *row,
 {
     struct conf_row member = {.type = &conf_type_group, .group = row->group};
 
-    /* A key may also stand alone: its row tells. */
-    if (row->group->read_short)
+    /* A key may also stand alone, as its row tells. */
+    if (row->type->is_secret)
         member.type = row->type;
     loading_refuse(loading, &member, node, "stands where a map should");
 }

@@ -250,7 +250,9 @@ static void read_keys_from_one(struct loading *loading, const struct conf_row *r
     if (!loading_text(loading, row, node, &text))
         return;
     if (span_has_prefix(text, SPAN("vault:")))
-        loading_refuse(loading, row, node, "is not built yet");
+        loading_error(loading, node->mark,
+                      "vault: is not built yet; allowed: \"${env:NAME}\", \"${file:/path}\", "
+                      "\"dir:/path\"");
     else if (span_has_prefix(text, SPAN("dir:")))
         read_folder(loading, node->mark, span_skip(text, 4), keys);
     else
@@ -323,6 +325,7 @@ static void refuse_twins(struct loading *loading, const struct yaml_node *node, 
         loading->err = ERR_NOMEM;
 }
 
+/* Counts in *odd, and tells of the first few. */
 static void warn_of_look(struct loading *loading, const struct yaml_node *node, size_t at,
                          size_t *odd)
 {
@@ -354,8 +357,8 @@ void conf_keys_check(struct loading *loading, const struct yaml_node *node)
         warn_of_look(loading, node, i, &odd);
     }
     if (odd > ODD_KEYS_TOLD)
-        loading_warning(loading, key_mark(node, 0), "%zu further keys have an unusual look",
-                        odd - ODD_KEYS_TOLD);
+        loading_warning(loading, key_mark(node, keys->count - 1),
+                        "%zu further keys have an unusual look", odd - ODD_KEYS_TOLD);
     map_fini(&names);
     map_fini(&identities);
 }
