@@ -99,7 +99,7 @@ void access_write(struct log_ring *ring, const struct access_record *record)
     const char *time;
     char *out, *end;
 
-    if (!log_ring_has_access(ring))
+    if (!ring || !log_ring_has_access(ring))
         return;
     out = log_ring_reserve(ring, access_line_bound(record));
     if (!out)

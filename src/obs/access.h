@@ -33,7 +33,7 @@ struct access_record {
 };
 
 /* Writes the line; where the ring is full it is dropped and counted. Does nothing where the
- * configuration wants no access lines. */
+ * configuration wants no access lines, or without a ring. */
 void access_write(struct log_ring *ring, const struct access_record *record);
 
 /* An upper bound of the line's bytes in either format, its newline included. */

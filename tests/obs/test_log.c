@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -175,6 +176,35 @@ static void says_where_it_cannot_write(void **state)
     options.file = "/nowhere/at/all";
     assert_int_equal(log_new(&options, &stage->log), ERR_NOTFOUND);
     assert_null(stage->log);
+}
+
+/* With the build option `faults` each allocation fails in its turn, else the first try succeeds. */
+static void starts_whole_or_not_at_all(void **state)
+{
+    struct stage *stage = *state;
+    struct log_options options = options_of(stage);
+    struct log_ring *ring = NULL;
+    long after = 0;
+
+    do {
+        mem_fail_after(after);
+    } while (log_new(&options, &stage->log) == ERR_NOMEM && after++ < 100);
+    mem_fail_after(-1);
+    assert_non_null(stage->log);
+    for (after = 0; !ring && after < 100; after++) {
+        mem_fail_after(after);
+        ring = log_ring_new(stage->log);
+    }
+    mem_fail_after(-1);
+    assert_non_null(ring);
+    mem_fail_after(0);
+    if (log_reconfigure(stage->log, &options) == ERR_NOMEM)
+        assert_int_equal(log_reconfigure(stage->log, &options), 0);
+    mem_fail_after(-1);
+    access_write(NULL, &(struct access_record){0});
+    access_write(ring, &(struct access_record){0});
+    log_free(&stage->log);
+    assert_non_null(strstr(read_file(stage, stage->file), "access"));
 }
 
 static void uses_stderr_without_a_file(void **state)
@@ -485,6 +515,7 @@ int main(void)
         TEST(keeps_quiet_above_its_level),
         TEST(writes_a_line_for_each_exchange),
         TEST(says_where_it_cannot_write),
+        TEST(starts_whole_or_not_at_all),
         TEST(uses_stderr_without_a_file),
         TEST(reopens_its_file_after_rotation),
         TEST(keeps_the_old_file_where_the_new_one_cannot_be_opened),

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/rand.h"
 #include "obs/metrics.h"
@@ -183,6 +184,34 @@ static void outlives_the_end_of_its_cells(void **state)
     buf_fini(&text);
 }
 
+/* With the build option `faults` each allocation fails in its turn: there is always an index that
+ * may be counted at, and once there is memory it is the series' own. */
+static void has_an_index_without_memory(void **state)
+{
+    struct metrics_schema *schema = NULL;
+    struct metrics *metrics = NULL;
+    uint32_t index, other;
+
+    for (long after = 0; !metrics && after < 200; after++) {
+        metrics_schema_free(&schema);
+        mem_fail_after(after);
+        schema = metrics_schema_new();
+        metrics = schema ? metrics_attach(schema) : NULL;
+    }
+    for (long after = 0; after < 20; after++) {
+        mem_fail_after(after);
+        index = requests(schema, SPAN("openai"), SPAN("gpt-4.1"));
+        metrics_add(metrics, index + METRIC_STATUS_2XX, 1);
+    }
+    mem_fail_after(-1);
+    other = requests(schema, METRICS_OTHER, METRICS_OTHER);
+    assert_int_not_equal(index, 0);
+    assert_int_not_equal(index, other);
+    assert_int_equal(requests(schema, SPAN("openai"), SPAN("gpt-4.1")), index);
+    assert_int_not_equal(metrics_sum(schema, index + METRIC_STATUS_2XX), 0);
+    metrics_schema_free(&schema);
+}
+
 /* Threads count while the reader reads and the control thread makes series. */
 enum { THREADS = 3, COUNTED = 200000 };
 
@@ -314,6 +343,7 @@ int main(void)
         TEST(finds_the_bucket_of_every_value),
         TEST(counts_names_past_the_limit_as_other),
         TEST(outlives_the_end_of_its_cells),
+        TEST(has_an_index_without_memory),
         TEST(loses_nothing_while_it_is_read),
         TEST(reads_sums_and_models),
         TEST(interpolates_quantiles),
