@@ -198,6 +198,11 @@ static enum http_problem note_field(struct http_head *head, const struct http_fi
     return HTTP_PROBLEM_NONE;
 }
 
+static bool is_version_known(const struct http_parser *parser)
+{
+    return parser->ll.http_major == 1 && parser->ll.http_minor <= 1;
+}
+
 static enum http_problem finish_head(struct http_parser *parser, const char *end)
 {
     struct http_head *head = parser->head;
@@ -208,7 +213,7 @@ static enum http_problem finish_head(struct http_parser *parser, const char *end
     head->minor = parser->ll.http_minor;
     head->length = parser->ll.content_length;
     head->is_keep_alive = llhttp_should_keep_alive(&parser->ll) != 0;
-    if (parser->ll.http_major != 1 || head->minor > 1)
+    if (!is_version_known(parser))
         return HTTP_PROBLEM_VERSION;
     if (has_odd_lines(parser->start, end) || (!parser->is_response && is_odd_request_line(head)))
         return HTTP_PROBLEM_SYNTAX;
@@ -240,7 +245,8 @@ static enum http_problem problem_of(const struct http_parser *parser)
     case HPE_INVALID_CHUNK_SIZE:
     case HPE_INVALID_TRANSFER_ENCODING:
         return HTTP_PROBLEM_FRAMING;
-    case HPE_INVALID_VERSION:
+    case HPE_INVALID_VERSION: /* also for what follows a sound one */
+        return is_version_known(parser) ? HTTP_PROBLEM_SYNTAX : HTTP_PROBLEM_VERSION;
     case HPE_PAUSED_H2_UPGRADE:
         return HTTP_PROBLEM_VERSION;
     default:

@@ -321,7 +321,7 @@ static void test_start_lines(void **state)
     expect_request("GET / HTTP/1.2\r\nHost: a\r\n\r\n", "bad 5\n");
     expect_request("GET / HTTP/2.0\r\nHost: a\r\n\r\n", "bad 5\n");
     expect_request("GET / HTTP/0.9\r\nHost: a\r\n\r\n", "bad 5\n");
-    expect_request("GET / HTTP/11\r\nHost: a\r\n\r\n", "bad 5\n");
+    expect_request("GET / HTTP/11\r\nHost: a\r\n\r\n", "bad 1\n");
     expect_request("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "bad 5\n");
     expect_request("GET /\r\n\r\n", "bad 5\n");
     expect_request("GET / RTSP/1.0\r\nHost: a\r\n\r\n", "bad 1\n");
@@ -330,7 +330,7 @@ static void test_start_lines(void **state)
     expect_request("GET  HTTP/1.1\r\nHost: a\r\n\r\n", "bad 1\n");
     expect_request("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "bad 1\n");
     expect_request("GET /  HTTP/1.1\r\nHost: a\r\n\r\n", "bad 1\n");
-    expect_request("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", "bad 5\n");
+    expect_request("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", "bad 1\n");
     expect_request("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", "bad 1\n");
     expect_request("GET / http/1.1\r\nHost: a\r\n\r\n", "bad 1\n");
     expect_request("GET / HTTP/1.1\nHost: a\r\n\r\n", "bad 1\n");
