@@ -197,10 +197,10 @@ def bottleneck(bench, results):
     others = max(0.0, busy[0] - proxy), max(0.0, busy[1] - load - mock)
     if proxy + waited >= FULL:
         named = "proxy"
-    elif load + mock >= FULL or load + mock + others[1] >= 0.98:
+    elif load + mock >= FULL:
         named = "load+mock"
     else:
-        named = "nothing"
+        named = "a core that others used" if max(others) > QUIET else "nothing"
     return {"is": named, "proxy": proxy, "proxy_waited": waited, "load": load, "mock": mock,
             "others_on_proxy_core": others[0], "others_on_load_core": others[1], "stolen": stolen}
 
