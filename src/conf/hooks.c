@@ -47,7 +47,8 @@ void hook_server_finish(struct loading *loading, const struct yaml_node *node,
 {
     const struct conf_server *server = object;
 
-    if (loading->is_sound && server->max_body > server->body_memory)
+    /* 0 where it was wrong, and complained of. */
+    if (server->body_memory && server->max_body > server->body_memory)
         loading_error(loading, mark_of(node, SPAN("max_body"), mark),
                       "max_body is more than body_memory; allowed: at most body_memory");
 }

@@ -73,7 +73,7 @@ bool loading_text(struct loading *loading, const struct conf_row *row, const str
                   struct span *ret_text);
 void loading_end_text(struct loading *loading);
 
-/* True where the text holds a reference (resolved or not). */
+/* True where the text, as the file has it, holds a reference; $${ is none. */
 bool loading_has_reference(struct span text);
 
 /* Memory of the tree, cleared; NULL where there is none, which ends the load. */

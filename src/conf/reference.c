@@ -173,7 +173,14 @@ static bool resolve(struct loading *loading, struct conf_mark mark, struct span 
 
 bool loading_has_reference(struct span text)
 {
-    return span_find(text, SPAN("${")) != SIZE_MAX;
+    size_t at;
+
+    while ((at = span_find(text, SPAN("${"))) != SIZE_MAX) {
+        if (at == 0 || text.ptr[at - 1] != '$')
+            return true;
+        text = span_skip(text, at + 2);
+    }
+    return false;
 }
 
 bool loading_text(struct loading *loading, const struct conf_row *row, const struct yaml_node *node,
@@ -183,7 +190,7 @@ bool loading_text(struct loading *loading, const struct conf_row *row, const str
         loading_refuse(loading, row, node, "stands where a single value should");
         return false;
     }
-    if (!loading_has_reference(node->text)) {
+    if (span_find(node->text, SPAN("${")) == SIZE_MAX) {
         *ret_text = node->text;
         return true;
     }

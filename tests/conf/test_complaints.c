@@ -74,6 +74,7 @@ static void bounds_between_values(void **state)
            "providers: {openai: {keys: [sk-a]}}\n"
            "server: {max_body: 2MiB, body_memory: 1MiB, tls: {certificate: c.pem}}\n"
            "retry: {base_delay: 2s, max_delay: 1s}\n",
+           "b.yaml:2:20: server: max_body is more than body_memory; allowed: at most body_memory\n"
            "b.yaml:2:50: server.tls: one of certificate and private_key is missing; allowed: both "
            "or none\n"
            "b.yaml:3:21: retry: base_delay is more than max_delay; allowed: at most max_delay\n");
