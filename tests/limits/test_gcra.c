@@ -1,0 +1,128 @@
+/* GCRA on virtual time: the burst, the rate, the wait that it promises, and settling afterwards. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/rand.h"
+#include "limits/gcra.h"
+
+static const uint64_t start = 1000 * US_PER_SEC;
+
+static void test_burst_then_rate(void **state)
+{
+    const struct gcra_rate rate = {.per_minute = 600, .burst = 60};
+    struct gcra gcra;
+    struct gcra_verdict verdict;
+
+    gcra_init(&gcra);
+    for (int i = 0; i < 60; i++) {
+        verdict = gcra_take(&gcra, &rate, 1, start);
+        assert_true(verdict.is_allowed);
+        assert_int_equal(verdict.remaining, 59 - i);
+    }
+    verdict = gcra_take(&gcra, &rate, 1, start);
+    assert_false(verdict.is_allowed);
+    assert_int_equal(verdict.wait_us, 100 * US_PER_MS);
+    assert_int_equal(verdict.reset_us, 6 * US_PER_SEC);
+    assert_false(gcra_take(&gcra, &rate, 1, start + 99 * US_PER_MS).is_allowed);
+    assert_true(gcra_take(&gcra, &rate, 1, start + 100 * US_PER_MS).is_allowed);
+}
+
+static void test_refusal_takes_nothing(void **state)
+{
+    const struct gcra_rate rate = {.per_minute = 60, .burst = 1};
+    struct gcra gcra;
+
+    gcra_init(&gcra);
+    assert_true(gcra_take(&gcra, &rate, 1, start).is_allowed);
+    for (int i = 0; i < 1000; i++)
+        assert_false(gcra_take(&gcra, &rate, 1, start + 1).is_allowed);
+    assert_true(gcra_take(&gcra, &rate, 1, start + US_PER_SEC).is_allowed);
+}
+
+/* Whatever comes when: in no minute more than rate and burst pass, and the promised wait is both
+ * enough and not too long. */
+static void test_random_arrivals(void **state)
+{
+    struct rand rand;
+
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct gcra_rate rate;
+        struct gcra gcra;
+        uint64_t now = start, passed = 0;
+
+        rand_init(&rand, seed);
+        rate.per_minute = 1 + rand_below(&rand, 5000);
+        rate.burst = 1 + rand_below(&rand, rate.per_minute);
+        gcra_init(&gcra);
+        while (now < start + 60 * US_PER_SEC) {
+            struct gcra_verdict verdict = gcra_take(&gcra, &rate, 1, now);
+
+            passed += verdict.is_allowed;
+            if (!verdict.is_allowed) {
+                assert_true(verdict.wait_us > 0);
+                assert_false(gcra_peek(&gcra, &rate, 1, now + verdict.wait_us - 1).is_allowed);
+                assert_true(gcra_peek(&gcra, &rate, 1, now + verdict.wait_us).is_allowed);
+            }
+            now += rand_below(&rand, 2 * 60 * US_PER_SEC / rate.per_minute);
+        }
+        assert_in_range(passed, 1, rate.per_minute + rate.burst);
+    }
+}
+
+static void test_large_cost_passes_alone(void **state)
+{
+    const struct gcra_rate rate = {.per_minute = 1000, .burst = 1000};
+    struct gcra gcra;
+
+    gcra_init(&gcra);
+    assert_true(gcra_take(&gcra, &rate, 5000, start).is_allowed);
+    assert_false(gcra_take(&gcra, &rate, 1, start).is_allowed);
+    /* All five thousand were charged: four minutes of debt. */
+    assert_int_equal(gcra_peek(&gcra, &rate, 1000, start).wait_us, 5 * 60 * US_PER_SEC);
+}
+
+static void test_settling(void **state)
+{
+    const struct gcra_rate rate = {.per_minute = 1000, .burst = 1000};
+    struct gcra gcra;
+
+    gcra_init(&gcra);
+    assert_int_equal(gcra_take(&gcra, &rate, 600, start).remaining, 400);
+    gcra_settle(&gcra, &rate, 600, 100, start);
+    assert_int_equal(gcra_peek(&gcra, &rate, 1, start).remaining, 900);
+    gcra_settle(&gcra, &rate, 100, 1500, start);
+    assert_int_equal(gcra_peek(&gcra, &rate, 1, start).remaining, 0);
+    assert_int_equal(gcra_peek(&gcra, &rate, 1, start).wait_us, 30 * US_PER_SEC + 60000);
+    /* Giving back more than there is leaves a full bucket, not more. */
+    gcra_settle(&gcra, &rate, 1000000, 0, start);
+    assert_int_equal(gcra_peek(&gcra, &rate, 1, start).remaining, 1000);
+}
+
+static void test_extreme_rates(void **state)
+{
+    const struct gcra_rate huge = {UINT64_MAX, UINT64_MAX}, tiny = {0, 0};
+    struct gcra gcra;
+
+    gcra_init(&gcra);
+    for (int i = 0; i < 1000; i++)
+        assert_true(gcra_take(&gcra, &huge, 1000000, start).is_allowed);
+    gcra_init(&gcra);
+    assert_true(gcra_take(&gcra, &tiny, 1, start).is_allowed);
+    assert_int_equal(gcra_take(&gcra, &tiny, 1, start).wait_us, 60 * US_PER_SEC);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_burst_then_rate), cmocka_unit_test(test_refusal_takes_nothing),
+        cmocka_unit_test(test_random_arrivals), cmocka_unit_test(test_large_cost_passes_alone),
+        cmocka_unit_test(test_settling),        cmocka_unit_test(test_extreme_rates),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
