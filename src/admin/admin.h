@@ -1,0 +1,42 @@
+/*
+ * The admin address: metrics, the admin API and the state of the gateway, on an HTTP server of its own in the control
+ * thread's loop. It reads what the workers share; it never waits for them.
+ */
+#ifndef ADMIN_ADMIN_H
+#define ADMIN_ADMIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "exchange/registry.h"
+#include "exchange/snapshot.h"
+#include "io/loop.h"
+
+struct admin;
+
+/* What the process around it knows. */
+struct admin_state {
+    bool is_ready;
+    uint64_t started_wall_us;
+    uint64_t loaded_wall_us; /* when the configuration in force was loaded */
+};
+
+struct admin_options {
+    struct loop *loop;
+    struct registry *registry;
+    int fd; /* a listening socket, taken over */
+    /* The state now; called on the loop's thread. */
+    struct admin_state (*state)(void *owner);
+    void *owner;
+};
+
+/* 0, ERR_NOMEM or ERR_FULL; on failure fd stays the caller's. */
+int admin_new(const struct admin_options *options, struct admin **ret_admin);
+
+/* Closes its connections; the loop must turn once more before it is freed. Accepts NULL. */
+void admin_free(struct admin **admin);
+
+/* What it shows from now on; borrowed until the next call. The token is that of its configuration. */
+void admin_set_snapshot(struct admin *admin, struct snapshot *snapshot);
+
+#endif

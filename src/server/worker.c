@@ -1,0 +1,302 @@
+#include "server/worker.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/alloc.h"
+#include "base/bug.h"
+#include "base/err.h"
+#include "exchange/host.h"
+#include "io/listener.h"
+
+enum { MAX_SOCKETS = 64 };
+
+struct worker {
+    struct loop *loop;
+    struct exchange_host host;
+    struct http_server server;
+    struct listener *listeners[MAX_SOCKETS];
+    size_t listener_count;
+    struct worker_socket sockets[MAX_SOCKETS];
+    size_t socket_count;
+    const struct worker_ops *ops;
+    void *owner;
+    uint32_t index;
+    size_t max_connections;
+    pthread_t thread;
+    bool has_thread;
+    bool is_draining, is_full, has_told;
+};
+
+/* --- connections --- */
+
+static void pause_listeners(struct worker *worker, bool is_full)
+{
+    if (worker->is_full == is_full)
+        return;
+    worker->is_full = is_full;
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        if (is_full)
+            listener_pause(worker->listeners[i]);
+        else
+            listener_resume(worker->listeners[i]);
+    }
+}
+
+static void on_accept(void *owner, int fd, const struct addr *peer)
+{
+    struct worker *worker = owner;
+    struct exchange_host *host = &worker->host;
+
+    if (http_server_accept(&worker->server, fd, peer))
+        return;
+    metrics_add(host->metrics, host->series.connections, 1);
+    metrics_add(host->metrics, host->series.connections_total, 1);
+    if (worker->server.conn_count >= worker->max_connections)
+        pause_listeners(worker, true);
+}
+
+static void tell_drained(struct worker *worker)
+{
+    if (!worker->is_draining || worker->has_told || worker->server.conn_count > 0)
+        return;
+    worker->has_told = true;
+    worker->ops->drained(worker->owner, worker->index);
+}
+
+/* --- the host's calls --- */
+
+static void host_grant(void *owner, struct waiting_ticket ticket)
+{
+    struct worker *worker = owner;
+
+    worker->ops->grant(worker->owner, ticket);
+}
+
+static void host_want_probe(void *owner, struct provider *provider)
+{
+    struct worker *worker = owner;
+
+    worker->ops->want_probe(worker->owner, provider);
+}
+
+static void host_conn_closed(void *owner)
+{
+    struct worker *worker = owner;
+
+    if (worker->server.conn_count < worker->max_connections)
+        pause_listeners(worker, false);
+    tell_drained(worker);
+}
+
+static const struct exchange_host_ops host_ops = {
+    .grant = host_grant,
+    .want_probe = host_want_probe,
+    .conn_closed = host_conn_closed,
+};
+
+/* --- messages --- */
+
+enum message_kind { MESSAGE_BIND, MESSAGE_READY, MESSAGE_DRAIN, MESSAGE_CUT, MESSAGE_GRANT };
+
+struct message {
+    struct loop_mail mail;
+    struct worker *worker;
+    enum message_kind kind;
+    struct snapshot *snapshot;
+    struct waiting_ticket ticket;
+    bool is_ready;
+};
+
+static void apply_settings(struct worker *worker, const struct conf_server *conf)
+{
+    worker->server.header_timeout_us = conf->timeouts.header_us;
+    worker->server.body_timeout_us = conf->timeouts.body_us;
+    worker->server.write_timeout_us = conf->timeouts.write_us;
+    worker->server.idle_timeout_us = conf->timeouts.idle_us;
+    worker->server.is_half_close_answered = conf->half_close == CONF_HALF_CLOSE_ANSWER;
+}
+
+static void bind_snapshot(struct worker *worker, struct snapshot *snapshot)
+{
+    /* Without memory the old snapshot serves on, whole as it is. */
+    if (exchange_host_bind(&worker->host, snapshot) == 0)
+        apply_settings(worker, &snapshot->config->server);
+}
+
+static void drain(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->listener_count; i++)
+        listener_free(&worker->listeners[i]);
+    worker->listener_count = 0;
+    worker->is_draining = true;
+    http_server_begin_closing(&worker->server);
+    tell_drained(worker);
+}
+
+static void on_message(struct loop_mail *mail)
+{
+    struct message *message = container_of(mail, struct message, mail);
+    struct worker *worker = message->worker;
+
+    switch (message->kind) {
+    case MESSAGE_BIND:
+        bind_snapshot(worker, message->snapshot);
+        break;
+    case MESSAGE_READY:
+        worker->host.is_ready = message->is_ready;
+        break;
+    case MESSAGE_DRAIN:
+        drain(worker);
+        break;
+    case MESSAGE_CUT:
+        exchange_host_cut(&worker->host);
+        http_server_close_idle(&worker->server);
+        break;
+    case MESSAGE_GRANT:
+        exchange_host_wake(&worker->host, message->ticket);
+        break;
+    }
+    snapshot_unref(&message->snapshot);
+    mem_free(message);
+}
+
+static int post(struct worker *worker, const struct message *message)
+{
+    struct message *copy = mem_alloc(sizeof(*copy));
+
+    if (!copy)
+        return ERR_NOMEM;
+    *copy = *message;
+    copy->mail.on_arrival = on_message;
+    copy->worker = worker;
+    if (copy->snapshot)
+        snapshot_ref(copy->snapshot);
+    loop_post(worker->loop, &copy->mail);
+    return 0;
+}
+
+int worker_bind(struct worker *worker, struct snapshot *snapshot)
+{
+    return post(worker, &(struct message){.kind = MESSAGE_BIND, .snapshot = snapshot});
+}
+
+int worker_set_ready(struct worker *worker, bool is_ready)
+{
+    return post(worker, &(struct message){.kind = MESSAGE_READY, .is_ready = is_ready});
+}
+
+int worker_drain(struct worker *worker)
+{
+    return post(worker, &(struct message){.kind = MESSAGE_DRAIN});
+}
+
+int worker_cut(struct worker *worker)
+{
+    return post(worker, &(struct message){.kind = MESSAGE_CUT});
+}
+
+int worker_grant(struct worker *worker, struct waiting_ticket ticket)
+{
+    return post(worker, &(struct message){.kind = MESSAGE_GRANT, .ticket = ticket});
+}
+
+/* --- its life --- */
+
+static int listen_all(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->socket_count; i++) {
+        int err = listener_new(worker->loop, worker->sockets[i].fd, worker->sockets[i].is_shared, on_accept, worker,
+                               &worker->listeners[i]);
+
+        if (err)
+            return err;
+        worker->listener_count++;
+    }
+    return 0;
+}
+
+int worker_new(const struct worker_options *options, const struct worker_ops *ops, void *owner,
+               struct worker **ret_worker)
+{
+    struct worker *worker = mem_zalloc(1, sizeof(*worker));
+    int err = ERR_NOMEM;
+
+    if (!worker)
+        return ERR_NOMEM;
+    worker->ops = ops;
+    worker->owner = owner;
+    worker->index = options->index;
+    worker->max_connections = options->max_connections;
+    worker->loop = loop_new();
+    if (worker->loop)
+        err = exchange_host_init(&worker->host, worker->loop, options->registry, options->index, &host_ops, worker);
+    if (!err)
+        err = http_server_init(&worker->server, worker->loop, &exchange_server_ops, &worker->host);
+    if (!err)
+        err = exchange_host_bind(&worker->host, options->snapshot);
+    if (err) {
+        worker_free(&worker);
+        return err;
+    }
+    worker->server.tls = options->tls;
+    apply_settings(worker, &options->snapshot->config->server);
+    bug_fatal_unless(options->socket_count <= MAX_SOCKETS);
+    for (size_t i = 0; i < options->socket_count; i++)
+        worker->sockets[i] = options->sockets[i];
+    worker->socket_count = options->socket_count;
+    *ret_worker = worker;
+    return 0;
+}
+
+static void *run(void *arg)
+{
+    struct worker *worker = arg;
+
+    if (listen_all(worker) == 0)
+        loop_run(worker->loop);
+    /* What still stands is ended on the thread that owns it. */
+    exchange_host_cut(&worker->host);
+    for (size_t i = 0; i < worker->listener_count; i++)
+        listener_free(&worker->listeners[i]);
+    worker->listener_count = 0;
+    worker->is_draining = false;
+    http_server_fini(&worker->server);
+    loop_turn(worker->loop, 0);
+    exchange_host_fini(&worker->host);
+    return NULL;
+}
+
+int worker_start(struct worker *worker)
+{
+    sigset_t all, old;
+    int failed;
+
+    /* Signals are the control thread's. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    failed = pthread_create(&worker->thread, NULL, run, worker);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    worker->has_thread = !failed;
+    return failed ? ERR_FULL : 0;
+}
+
+void worker_free(struct worker **worker)
+{
+    struct worker *w = *worker;
+
+    if (!w)
+        return;
+    if (w->has_thread) {
+        loop_stop(w->loop);
+        pthread_join(w->thread, NULL);
+    } else {
+        if (w->server.head)
+            http_server_fini(&w->server);
+        if (w->host.metrics)
+            exchange_host_fini(&w->host);
+    }
+    loop_free(&w->loop);
+    mem_free(w);
+    *worker = NULL;
+}

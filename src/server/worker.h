@@ -1,0 +1,70 @@
+/*
+ * A worker: one thread with its event loop, its listeners and its exchanges. The control thread makes it, speaks to it
+ * by mail alone, and joins it.
+ */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "exchange/registry.h"
+#include "exchange/snapshot.h"
+#include "io/loop.h"
+#include "io/tls.h"
+#include "keypool/waiting.h"
+
+struct worker;
+
+/* A listening socket that the worker takes over, or shares (unix sockets). */
+struct worker_socket {
+    int fd;
+    bool is_shared;
+};
+
+struct worker_options {
+    struct registry *registry;
+    struct snapshot *snapshot; /* the first one */
+    uint32_t index;
+    const struct worker_socket *sockets; /* copied */
+    size_t socket_count;
+    struct tls_context *tls; /* NULL: plain */
+    size_t max_connections;  /* of this worker */
+};
+
+/* What a worker tells the process; called on the worker's thread. */
+struct worker_ops {
+    void (*grant)(void *owner, struct waiting_ticket ticket);
+    void (*want_probe)(void *owner, struct provider *provider);
+    /* After worker_drain: its last connection is gone. */
+    void (*drained)(void *owner, uint32_t index);
+};
+
+/* Makes it, without its thread. 0 or ERR_NOMEM, ERR_FULL. On failure the sockets stay the caller's. */
+int worker_new(const struct worker_options *options, const struct worker_ops *ops, void *owner,
+               struct worker **ret_worker);
+
+/* Starts the thread: 0 or ERR_FULL. */
+int worker_start(struct worker *worker);
+
+/* Ends what still runs (streams with an error event), joins the thread and frees. Accepts NULL. */
+void worker_free(struct worker **worker);
+
+/* --- any thread: by mail. A message that cannot be sent for want of memory is ERR_NOMEM. --- */
+
+/* New exchanges use this snapshot; a reference goes with the message. */
+int worker_bind(struct worker *worker, struct snapshot *snapshot);
+
+/* What /ready says. */
+int worker_set_ready(struct worker *worker, bool is_ready);
+
+/* Listens no more; connections close behind their next answer; `drained` is told. */
+int worker_drain(struct worker *worker);
+
+/* Closes idle connections and cuts what still runs. */
+int worker_cut(struct worker *worker);
+
+/* The holder of the ticket looks for a key again. */
+int worker_grant(struct worker *worker, struct waiting_ticket ticket);
+
+#endif
