@@ -68,6 +68,12 @@ int sim_answer_init(struct sim_answer *answer, const struct sim_ask *ask, uint64
 /* The next event, or false at the end. */
 bool sim_answer_next(struct sim_answer *answer, struct sim_event *ret_event);
 
+/* True where sim_answer_next would be false. */
+static inline bool sim_answer_is_over(const struct sim_answer *answer)
+{
+    return answer->finished == answer->choice_count && !answer->has_usage && !answer->has_end;
+}
+
 /* The whole text of a choice; borrowed from the answer or appended to `scratch`. */
 struct span sim_answer_text(const struct sim_answer *answer, size_t choice, struct buf *scratch);
 

@@ -209,30 +209,39 @@ static void write_body(struct sim_call *call, struct buf *out)
     }
 }
 
-/* Makes the next event of a stream, or what fate put in its place. */
+/* Puts the failure that fate chose in place of the next event. */
+static void make_failure(struct sim_call *call)
+{
+    const struct sim_fault *fault = call->fate.failure;
+    struct sim_failure failure;
+
+    call->is_made = true;
+    if (fault->kind != SIM_FAULT_ERROR_EVENT) {
+        call->is_cut = true;
+        return;
+    }
+    failure = failure_of(call, fault);
+    call->dialect->write_failure_event(&failure, &call->stamp, &call->out);
+}
+
+/* Makes the next event of a stream. The end comes with the last one, not a gap later. */
 static void make_event(struct sim_call *call)
 {
     const struct sim_fault *fault = call->fate.failure;
     struct sim_event event;
-    struct sim_failure failure;
 
     if (fault && call->told == fault->after) {
-        call->is_made = true;
-        if (fault->kind == SIM_FAULT_ERROR_EVENT) {
-            failure = failure_of(call, fault);
-            call->dialect->write_failure_event(&failure, &call->stamp, &call->out);
-        } else {
-            call->is_cut = true;
-        }
+        make_failure(call);
         return;
     }
-    if (!sim_answer_next(&call->answer, &event)) {
-        call->is_made = true;
-        call->end = SIM_END_ANSWERED; /* also where fate came too late */
-        return;
+    if (sim_answer_next(&call->answer, &event)) {
+        call->dialect->write_event(&call->answer, &event, &call->stamp, &call->out);
+        call->told++;
     }
-    call->dialect->write_event(&call->answer, &event, &call->stamp, &call->out);
-    call->told++;
+    if (sim_answer_is_over(&call->answer) && !(fault && call->told == fault->after)) {
+        call->is_made = true;
+        call->end = SIM_END_ANSWERED; /* also where fate would have come later */
+    }
 }
 
 /* Makes all events that are due, up to a batch. */
