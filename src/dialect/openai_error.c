@@ -10,11 +10,6 @@ enum { TREE_MAX = 4 * 1024 * 1024 };
 #define KEEP(error, field, text)                                                                   \
     ((error)->field##_len = dialect_keep((error)->field, sizeof((error)->field), (text)))
 
-static struct span text_of(yyjson_val *value)
-{
-    return span_of(yyjson_get_str(value), yyjson_get_len(value));
-}
-
 static void take_status(struct dialect_error *error, int64_t number)
 {
     if (number >= 100 && number <= 599)
@@ -28,8 +23,8 @@ static void take_code(struct dialect_error *error, yyjson_val *code)
     uint64_t number;
 
     if (yyjson_is_str(code)) {
-        KEEP(error, code, text_of(code));
-        if (span_to_u64(text_of(code), &number) == 0 && number <= 599)
+        KEEP(error, code, json_tree_text(code));
+        if (span_to_u64(json_tree_text(code), &number) == 0 && number <= 599)
             take_status(error, (int64_t)number);
     } else if (yyjson_is_int(code)) {
         int64_t value = yyjson_get_sint(code);
@@ -46,7 +41,7 @@ static void take_status_member(struct dialect_error *error, yyjson_val *status)
     if (yyjson_is_int(status))
         take_status(error, yyjson_get_sint(status));
     else if (yyjson_is_str(status) && !error->detail_len)
-        KEEP(error, detail, text_of(status));
+        KEEP(error, detail, json_tree_text(status));
 }
 
 /* FastAPI's `detail`: a text, or a list of complaints of which the first says enough. */
@@ -55,14 +50,14 @@ static void take_detail(struct dialect_error *error, yyjson_val *detail)
     if (yyjson_is_arr(detail))
         detail = yyjson_arr_get_first(detail);
     if (yyjson_is_str(detail)) {
-        KEEP(error, message, text_of(detail));
+        KEEP(error, message, json_tree_text(detail));
         return;
     }
     if (!yyjson_is_obj(detail))
         return;
     KEEP(error, message, json_tree_string(detail, "msg"));
     KEEP(error, type, json_tree_string(detail, "type"));
-    KEEP(error, param, text_of(yyjson_arr_get_last(yyjson_obj_get(detail, "loc"))));
+    KEEP(error, param, json_tree_text(yyjson_arr_get_last(yyjson_obj_get(detail, "loc"))));
 }
 
 /* The members by which an error is told, wherever its object stands. */
@@ -75,7 +70,7 @@ static void take_object(struct dialect_error *error, yyjson_val *object)
         KEEP(error, type, json_tree_string(object, "type"));
     KEEP(error, param, json_tree_string(object, "param"));
     if (yyjson_is_str(message))
-        KEEP(error, message, text_of(message));
+        KEEP(error, message, json_tree_text(message));
     else if (yyjson_is_obj(message)) /* Mistral puts FastAPI's complaints there */
         take_detail(error, yyjson_obj_get(message, "detail"));
     take_code(error, yyjson_obj_get(object, "code"));
@@ -101,7 +96,7 @@ static void take_body(struct dialect_error *error, yyjson_val *root)
     }
     take_object(error, root);
     if (yyjson_is_str(inner))
-        KEEP(error, message, text_of(inner));
+        KEEP(error, message, json_tree_text(inner));
     else if (!error->message_len)
         take_detail(error, yyjson_obj_get(root, "detail"));
 }
@@ -130,7 +125,7 @@ void openai_error_read_member(struct span value, struct dialect_error *ret_error
         yyjson_val *root = yyjson_doc_get_root(tree.doc);
 
         if (yyjson_is_str(root))
-            KEEP(ret_error, message, text_of(root));
+            KEEP(ret_error, message, json_tree_text(root));
         else
             take_object(ret_error, root);
     }

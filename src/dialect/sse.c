@@ -77,6 +77,7 @@ static void finish_event(struct sse *sse, struct span rest, size_t len, bool is_
         .data = span_of(rest.ptr + sse->data_at, sse->data_len),
         .name = span_of(rest.ptr + sse->name_at, sse->name_len),
         .data_lines = sse->data_lines,
+        .lead = sse->lead,
     };
     *sse = (struct sse){.has_begun = true, .is_after_cr = is_after_cr};
 }
@@ -90,7 +91,7 @@ static bool skip_lead(struct sse *sse, struct span rest)
     if (sse->is_after_cr) {
         sse->is_after_cr = false;
         if (rest.ptr[0] == '\n')
-            sse->line_start = sse->scanned = 1;
+            sse->lead = sse->line_start = sse->scanned = 1;
         return true;
     }
     if (sse->has_begun)
@@ -98,7 +99,7 @@ static bool skip_lead(struct sse *sse, struct span rest)
     if (rest.len < mark.len && memcmp(rest.ptr, mark.ptr, rest.len) == 0)
         return false;
     if (span_has_prefix(rest, mark))
-        sse->line_start = sse->scanned = (uint32_t)mark.len;
+        sse->lead = sse->line_start = sse->scanned = (uint32_t)mark.len;
     sse->has_begun = true;
     return true;
 }
@@ -166,8 +167,8 @@ bool sse_next_line(const struct sse_event *event, size_t *at, struct span *ret_l
 {
     const char *end = event->raw.ptr + event->raw.len;
 
-    if (*at == 0 && span_has_prefix(event->raw, SPAN("\xEF\xBB\xBF")))
-        *at = 3;
+    if (*at < event->lead)
+        *at = event->lead;
     while (*at < event->raw.len) {
         const char *start = event->raw.ptr + *at, *stop = find_line_end(start, end);
 

@@ -33,9 +33,11 @@ struct sse_event {
     struct span data; /* SSE_DATA: the data where it is one line; else the first line's */
     struct span name; /* of its `event:` line; empty without one */
     unsigned data_lines;
+    unsigned lead; /* bytes of raw before its first line: a byte order mark, a late LF */
 };
 
 struct sse {
+    uint32_t lead;       /* bytes before the event's first line */
     uint32_t scanned;    /* bytes of the unfinished event already looked at */
     uint32_t line_start; /* where in it the line at hand begins */
     uint32_t data_at;    /* first data line's value: place and length */

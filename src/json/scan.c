@@ -289,7 +289,8 @@ static const byte *read_root(struct json_scan *scan, const byte *p)
 /* One token between strings, numbers and literals; p is at its first byte. */
 static const byte *read_token(struct json_scan *scan, const byte *p, const byte *end)
 {
-    switch ((enum state)scan->state) {
+    /* Of the states only those that wait for a token come here. */
+    switch (scan->state) {
     case STATE_ROOT:
         return read_root(scan, p);
     case STATE_FIRST_ITEM:
@@ -315,19 +316,6 @@ static const byte *read_token(struct json_scan *scan, const byte *p, const byte 
     case STATE_END:
         scan_fail(scan, JSON_FAULT_TRAILING, p);
         return p;
-    case STATE_STRING:
-    case STATE_ESCAPE:
-    case STATE_UNICODE:
-    case STATE_MINUS:
-    case STATE_ZERO:
-    case STATE_WHOLE:
-    case STATE_POINT:
-    case STATE_FRACTION:
-    case STATE_EXPONENT:
-    case STATE_SIGN:
-    case STATE_POWER:
-    case STATE_LITERAL:
-        break; /* not reached: these are read whole by their own functions */
     }
     scan_fail(scan, JSON_FAULT_SYNTAX, p);
     return p;

@@ -74,10 +74,19 @@ void json_tree_fini(struct json_tree *tree)
     tree->doc = NULL;
 }
 
+struct span json_tree_text(const yyjson_val *value)
+{
+    yyjson_val *text = (yyjson_val *)(uintptr_t)value;
+
+    /* The length of a container is its count: not to be taken for a string's. */
+    return yyjson_is_str(text) ? span_of(yyjson_get_str(text), yyjson_get_len(text))
+                               : span_of(NULL, 0);
+}
+
 struct span json_tree_string(const yyjson_val *value, const char *name)
 {
     /* yyjson's accessors take a plain pointer and only read. */
     yyjson_val *member = yyjson_obj_get((yyjson_val *)(uintptr_t)value, name);
 
-    return span_of(yyjson_get_str(member), yyjson_get_len(member));
+    return json_tree_text(member);
 }

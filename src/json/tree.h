@@ -29,6 +29,10 @@ int json_tree_read(struct json_tree *tree, struct span text, size_t max_bytes);
 
 void json_tree_fini(struct json_tree *tree);
 
+/* The string's text, or an empty span with a NULL ptr where value is none, or NULL. Borrowed from
+ * the tree. */
+struct span json_tree_text(const yyjson_val *value);
+
 /* The member's text, or an empty span with a NULL ptr where `value` is no object, has no such
  * member, or that is no string. Borrowed from the tree. */
 struct span json_tree_string(const yyjson_val *value, const char *name);

@@ -59,6 +59,8 @@ static const struct shape shapes[] = {
     {"[]", "", "", "", "", "", 0},
     {"null", "", "", "", "", "", 0},
     {"{'error':{'message':5,'type':{},'code':[],'param':true}}", "", "", "", "", "", 0},
+    {"{'error':{'message':{},'type':['t'],'param':{'code':1,'b':2},'metadata':{'error_type':[1]}}}",
+     "", "", "", "", "", 0},
     {"{'error':{'message':'m','code':1300}}", "m", "1300", "", "", "", 0},
     {"{'error':{'message':'m','code':-1}}", "m", "-1", "", "", "", 0},
 };

@@ -62,7 +62,9 @@ static void run(const char *text, size_t len, size_t cut, size_t step, char *tra
     /* Cut between the CR and the LF that end the last event, the LF is all that is left. */
     if (sse_finish(&sse, span_of(text + start, len - start), &event) &&
         !(event.raw.len == 1 && start && text[start - 1] == '\r' && text[start] == '\n')) {
-        strcat(trace, " end:");
+        size_t used = strlen(trace);
+
+        snprintf(trace + used, TRACE_MAX - used, " end:");
         note(trace, &event);
     }
 }
@@ -141,6 +143,9 @@ static void test_a_byte_order_mark_is_no_part_of_the_first_line(void **state)
     EVENTS("data: a\n\n\xEF\xBB\xBF"
            "data: b\n\n",
            "data(|a)ping(|)");
+    EVENTS("data: a\n\n\xEF\xBB\xBF"
+           "data: b\ndata: c\n\n",
+           "data(|a)data(|c)");
 }
 
 static void test_the_end_of_the_stream_ends_an_event(void **state)

@@ -39,6 +39,9 @@ static void test_small_documents_ask_the_heap_for_nothing(void **state)
     assert_null(json_tree_string(a, "c").ptr);
     assert_null(json_tree_string(a, "d").ptr);
     assert_null(json_tree_string(NULL, "d").ptr);
+    assert_int_equal(json_tree_string(yyjson_doc_get_root(tree.doc), "a").len, 0);
+    assert_int_equal(json_tree_text(a).len, 0);
+    assert_int_equal(json_tree_text(NULL).len, 0);
     json_tree_fini(&tree);
     assert_null(tree.doc);
 }

@@ -1,0 +1,139 @@
+/*
+ * JSON scanning: what the scanner takes, yyjson takes, and the other way round; pieces make no
+ * difference; and an edited request is still JSON, with the model that was asked for. The first
+ * byte says how the rest is cut into pieces.
+ */
+#include <stdlib.h>
+
+#include "dialect/openai_request.h"
+#include "json/tree.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool claim)
+{
+    if (!claim)
+        abort();
+}
+
+static void feed(struct openai_request *request, struct span body, size_t piece)
+{
+    for (size_t at = 0; at < body.len; at += piece) {
+        size_t len = body.len - at < piece ? body.len - at : piece;
+        char *copy = malloc(len);
+
+        must(copy != NULL);
+        memcpy(copy, body.ptr + at, len);
+        (void)openai_request_feed(request, span_of(copy, len));
+        free(copy);
+    }
+    (void)openai_request_finish(request);
+}
+
+static void check_same(const struct json_scan *a, const struct json_scan *b)
+{
+    must(a->fault == b->fault && a->fault_row == b->fault_row);
+    if (a->fault)
+        return;
+    must(a->text_chars == b->text_chars && a->text_bytes == b->text_bytes);
+    for (int i = 0; i < OPENAI_FIELD_COUNT; i++) {
+        must(a->seen[i].type == b->seen[i].type && a->seen[i].start == b->seen[i].start);
+        must(a->seen[i].end == b->seen[i].end && a->seen[i].number == b->seen[i].number);
+        must(span_is_equal(json_scan_text(a, i), json_scan_text(b, i)));
+    }
+}
+
+/* An escape of a surrogate: yyjson wants both halves, the grammar does not. */
+static bool has_surrogate(struct span body)
+{
+    for (size_t i = 0; i + 2 < body.len; i++) {
+        if (body.ptr[i] == '\\' && body.ptr[i + 1] == 'u' && (body.ptr[i + 2] | 0x20) == 'd')
+            return true;
+    }
+    return false;
+}
+
+static bool is_object(struct span body, yyjson_read_flag flags)
+{
+    yyjson_doc *doc = yyjson_read_opts((char *)(uintptr_t)body.ptr, body.len, flags, NULL, NULL);
+    bool is = yyjson_is_obj(yyjson_doc_get_root(doc));
+
+    yyjson_doc_free(doc);
+    return is;
+}
+
+static void check_grammar(struct span body)
+{
+    static const struct json_watchlist nothing = {NULL, 0, NULL, 0};
+    struct json_scan scan;
+    bool is_good;
+
+    json_scan_init(&scan, &nothing, JSON_DEPTH_MAX);
+    (void)json_scan_feed(&scan, body);
+    is_good = json_scan_finish(&scan) == 0;
+    if (scan.fault == JSON_FAULT_DEPTH || has_surrogate(body))
+        return;
+    /* As text, numbers have no range. */
+    must(is_good == (body.len && is_object(body, YYJSON_READ_NUMBER_AS_RAW)));
+}
+
+static void check_edits(const struct openai_request *request, struct span body)
+{
+    const struct span model = SPAN("provider/\"model\"");
+    struct openai_edits edits;
+    struct openai_request again;
+    char *out;
+    size_t at = 0, len = 0, out_len;
+
+    must(openai_request_edit(request, model, true, &edits) == 0);
+    out_len = openai_edits_length(&edits, body.len);
+    out = malloc(out_len);
+    must(out != NULL);
+    for (size_t i = 0; i <= edits.count; i++) {
+        size_t upto = i < edits.count ? edits.at[i].offset : body.len;
+
+        must(upto >= at && upto <= body.len);
+        memcpy(out + len, body.ptr + at, upto - at);
+        len += upto - at;
+        at = upto;
+        if (i == edits.count)
+            break;
+        memcpy(out + len, edits.at[i].insert.ptr, edits.at[i].insert.len);
+        len += edits.at[i].insert.len;
+        at += edits.at[i].remove;
+    }
+    must(len == out_len);
+    openai_request_init(&again, request->endpoint);
+    must(openai_request_feed(&again, span_of(out, len)) == 0 && openai_request_finish(&again) == 0);
+    must(span_is_equal(openai_request_model(&again), model));
+    must(openai_request_is_streaming(&again) == openai_request_is_streaming(request));
+    must(!openai_request_is_streaming(&again) || openai_request_wants_usage(&again));
+    free(out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct openai_request whole, pieces;
+    struct span body;
+
+    if (size < 1)
+        return 0;
+    body = span_of((const char *)data + 1, size - 1);
+    check_grammar(body);
+    for (int endpoint = 0; endpoint < OPENAI_ENDPOINT_COUNT; endpoint++) {
+        openai_request_init(&whole, (enum openai_endpoint)endpoint);
+        openai_request_init(&pieces, (enum openai_endpoint)endpoint);
+        feed(&whole, body, body.len ? body.len : 1);
+        feed(&pieces, body, data[0] % 32 + 1u);
+        check_same(&whole.scan, &pieces.scan);
+        if (whole.scan.fault) {
+            struct openai_refusal refusal;
+
+            openai_request_refusal(&whole, &refusal);
+            must(refusal.message[0] != '\0');
+        } else {
+            check_edits(&whole, body);
+        }
+    }
+    return 0;
+}
