@@ -1,0 +1,80 @@
+/* bellwether serve: the gateway until a signal ends it. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "cli/commands.h"
+#include "cli/setup.h"
+#include "cli/signals.h"
+#include "server/gateway.h"
+
+static void on_signal(void *owner, int number)
+{
+    struct gateway *gateway = *(struct gateway **)owner;
+
+    if (!gateway)
+        return;
+    if (number == SIGHUP)
+        gateway_reload(gateway);
+    else if (number == SIGUSR1)
+        gateway_reopen_log(gateway);
+    else
+        gateway_shut_down(gateway);
+}
+
+static int run(struct setup *setup, struct loop *loop, const char *path)
+{
+    struct gateway_options options = {
+        .loop = loop,
+        .secrets = setup->secrets,
+        .is_locked = setup->is_locked,
+        .config_path = path,
+        .source = &setup->source,
+    };
+    char error[GATEWAY_ERROR_BYTES];
+    struct gateway *gateway = NULL;
+    struct signals *signals = NULL;
+    struct config *config;
+    int status = COMMAND_FAILED;
+
+    if (setup_load(setup, path, NULL, &config))
+        return COMMAND_FAILED;
+    if (signals_new(loop, on_signal, &gateway, &signals)) {
+        config_free(&config);
+        fprintf(stderr, "bellwether: signals cannot be read\n");
+        return COMMAND_FAILED;
+    }
+    if (gateway_new(&options, config, error, &gateway) == 0)
+        status = loop_run(loop) ? COMMAND_FAILED : COMMAND_OK;
+    else
+        fprintf(stderr, "bellwether: %s\n", error);
+    gateway_free(&gateway);
+    signals_free(&signals);
+    return status;
+}
+
+int command_serve(int argc, char **argv)
+{
+    const char *path = NULL;
+    struct setup setup;
+    struct loop *loop;
+    int status = COMMAND_FAILED;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+            path = argv[++i];
+        else if (strncmp(argv[i], "--config=", 9) == 0)
+            path = argv[i] + 9;
+        else
+            return command_bad_usage("serve", argv[i]);
+    }
+    if (setup_init(&setup))
+        return COMMAND_FAILED;
+    loop = loop_new();
+    if (loop)
+        status = run(&setup, loop, path);
+    loop_free(&loop);
+    setup_fini(&setup);
+    return status;
+}
