@@ -14,6 +14,11 @@ void mem_fail_after(long after)
     atomic_store(&countdown, after);
 }
 
+bool mem_fail_is_pending(void)
+{
+    return atomic_load(&countdown) >= 0;
+}
+
 static int is_to_fail(void)
 {
     if (atomic_load(&countdown) < 0)
@@ -24,6 +29,11 @@ static int is_to_fail(void)
 void mem_fail_after(long after)
 {
     (void)after;
+}
+
+bool mem_fail_is_pending(void)
+{
+    return false;
 }
 
 static int is_to_fail(void)

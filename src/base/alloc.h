@@ -6,6 +6,7 @@
 #ifndef BASE_ALLOC_H
 #define BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* size bytes, not cleared. */
@@ -29,5 +30,8 @@ void mem_free(void *block);
 /* With `faults`: the call after `after` further allocations fails, once; a negative value never. In
  * other builds it does nothing. */
 void mem_fail_after(long after);
+
+/* With `faults`: the failure asked for has not come yet. In other builds false. */
+bool mem_fail_is_pending(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/err.h"
+#include "base/secret.h"
 
 enum { BUF_FIRST_CAP = 256 };
 
@@ -15,8 +16,10 @@ void buf_init(struct buf *buf, size_t max)
 
 void buf_fini(struct buf *buf)
 {
+    if (buf->is_secret && buf->data)
+        secret_wipe(buf->data, buf->cap);
     mem_free(buf->data);
-    buf_init(buf, buf->max);
+    *buf = (struct buf){.max = buf->max, .is_secret = buf->is_secret};
 }
 
 void buf_clear(struct buf *buf)
@@ -30,6 +33,21 @@ static int fail(struct buf *buf, int err)
     if (!buf->err)
         buf->err = err;
     return err;
+}
+
+/* realloc would leave a copy where the bytes stood before. */
+static char *move_secret(struct buf *buf, size_t cap)
+{
+    char *data = mem_alloc(cap);
+
+    if (!data)
+        return NULL;
+    if (buf->data) {
+        memcpy(data, buf->data, buf->len);
+        secret_wipe(buf->data, buf->cap);
+        mem_free(buf->data);
+    }
+    return data;
 }
 
 int buf_reserve(struct buf *buf, size_t more)
@@ -46,7 +64,7 @@ int buf_reserve(struct buf *buf, size_t more)
         cap *= 2;
     if (cap > buf->max)
         cap = buf->max;
-    data = mem_realloc(buf->data, cap);
+    data = buf->is_secret ? move_secret(buf, cap) : mem_realloc(buf->data, cap);
     if (!data)
         return fail(buf, ERR_NOMEM);
     buf->data = data;
@@ -115,6 +133,8 @@ void buf_drop_front(struct buf *buf, size_t n)
         return;
     memmove(buf->data, buf->data + n, buf->len - n);
     buf->len -= n;
+    if (buf->is_secret)
+        secret_wipe(buf->data + buf->len, n);
 }
 
 const char *buf_text(struct buf *buf)

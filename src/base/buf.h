@@ -7,6 +7,7 @@
 #define BASE_BUF_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/span.h"
@@ -15,14 +16,16 @@ struct buf {
     char *data; /* NULL until the first byte */
     size_t len;
     size_t cap;
-    size_t max; /* bytes that may ever be held */
-    int err;    /* first failed append: ERR_FULL or ERR_NOMEM; 0 if none */
+    size_t max;     /* bytes that may ever be held */
+    int err;        /* first failed append: ERR_FULL or ERR_NOMEM; 0 if none */
+    bool is_secret; /* the owner's wish: no copy is left behind when it moves or goes */
 };
 
 /* An empty buffer that will never hold more than max bytes. Allocates nothing. */
 void buf_init(struct buf *buf, size_t max);
 
-/* Frees the bytes; the buffer may be used again, with the same maximum. */
+/* Frees the bytes (and wipes them first, where is_secret is set); the buffer may be used again,
+ * with the same maximum. */
 void buf_fini(struct buf *buf);
 
 /* Forgets the contents and the error, keeps the memory. */
@@ -41,7 +44,8 @@ int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(p
 int buf_vprintf(struct buf *buf, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
-/* Drops the first n bytes; n must not exceed the length. Moves the rest. */
+/* Drops the first n bytes (of a secret buffer, wipes the place they leave); n must not exceed the
+ * length. Moves the rest. */
 void buf_drop_front(struct buf *buf, size_t n);
 
 /* Puts a NUL behind the contents, not counted, and returns them; "" where that fails. */

@@ -20,10 +20,10 @@ int heap_reserve(struct heap *heap, size_t count)
     struct heap_node **nodes;
     size_t cap = heap->cap ? heap->cap : 16;
 
-    if (count <= heap->cap)
-        return 0;
     if (count > heap->max)
         return ERR_FULL;
+    if (count <= heap->cap)
+        return 0;
     while (cap < count)
         cap *= 2;
     nodes = mem_realloc(heap->nodes, cap * sizeof(struct heap_node *));
