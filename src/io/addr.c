@@ -50,6 +50,7 @@ int addr_parse(struct span text, struct addr *ret_addr)
     struct span host = text;
     uint64_t port;
     size_t colon = SIZE_MAX;
+    bool is_v6 = false;
 
     if (span_has_prefix(text, SPAN("unix:")))
         return parse_unix(span_skip(text, 5), ret_addr);
@@ -61,9 +62,9 @@ int addr_parse(struct span text, struct addr *ret_addr)
         return ERR_SYNTAX;
     host.len = colon;
     if (host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
-        host = span_of(host.ptr + 1, host.len - 2);
-    else if (span_find_byte(host, ':') != SIZE_MAX)
-        return ERR_SYNTAX; /* IPv6 needs brackets */
+        host = span_of(host.ptr + 1, host.len - 2), is_v6 = true;
+    if (is_v6 != (span_find_byte(host, ':') != SIZE_MAX))
+        return ERR_SYNTAX; /* IPv6 needs brackets, IPv4 has none */
     return addr_from_ip(host, (uint16_t)port, ret_addr);
 }
 

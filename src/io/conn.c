@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "base/secret.h"
 #include "io/tls_session.h"
+
+/* What a loop keeps for the next connection that must keep output. */
+enum { SPARE_MOST_BYTES = 256 << 10 };
 
 static void on_ready(struct loop_fd *fd, unsigned ready);
 
@@ -19,11 +21,32 @@ static void conn_init(struct conn *conn, struct loop *loop, int fd, const struct
     buf_init(&conn->out, CONN_OUT_MAX);
 }
 
+/* Nothing is kept any more: the memory goes to the loop for the next connection in need. */
 static void free_out(struct conn *conn)
 {
-    if (conn->is_out_secret && conn->out.data)
-        secret_wipe(conn->out.data, conn->out.cap);
-    buf_fini(&conn->out);
+    struct buf *spare = loop_spare(conn->loop);
+
+    conn->out_at = 0;
+    if (spare->data || conn->out.is_secret || conn->out.cap > SPARE_MOST_BYTES) {
+        buf_fini(&conn->out);
+        return;
+    }
+    spare->data = conn->out.data;
+    spare->cap = conn->out.cap;
+    buf_init(&conn->out, CONN_OUT_MAX);
+}
+
+/* Before something is kept; TLS records always are, for a moment. */
+static void borrow_out(struct conn *conn)
+{
+    struct buf *spare = loop_spare(conn->loop);
+
+    if (conn->out.data || !spare->data)
+        return;
+    conn->out.data = spare->data;
+    conn->out.cap = spare->cap;
+    spare->data = NULL;
+    spare->cap = 0;
 }
 
 void conn_close(struct conn *conn)
@@ -37,10 +60,14 @@ void conn_close(struct conn *conn)
     free_out(conn);
 }
 
+/* Nothing can be sent any more. What the peer said before may still be read, up to an end that is
+ * certain to be found. */
 static int fail(struct conn *conn, int err)
 {
     if (!conn->error)
         conn->error = err;
+    conn->may_read = true;
+    free_out(conn);
     return conn->error;
 }
 
@@ -49,36 +76,52 @@ static int fail(struct conn *conn, int err)
 /* Writes what stands in `out`: 0 also where some is left, or what broke. */
 static int flush_out(struct conn *conn)
 {
-    size_t sent = 0;
-    int err = 0;
-
-    while (sent < conn->out.len) {
-        ssize_t n = send(conn->fd.fd, conn->out.data + sent, conn->out.len - sent, MSG_NOSIGNAL);
+    while (conn_pending(conn)) {
+        ssize_t n =
+            send(conn->fd.fd, conn->out.data + conn->out_at, conn_pending(conn), MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0) {
-            err = errno == EAGAIN ? 0 : fail(conn, err_from_errno(errno));
-            break;
-        }
-        sent += (size_t)n;
+        if (n < 0)
+            return errno == EAGAIN ? 0 : fail(conn, err_from_errno(errno));
+        conn->out_at += (size_t)n;
+        conn->sent_bytes += (size_t)n;
     }
-    if (sent == conn->out.len)
+    if (conn->out.data)
         free_out(conn);
-    else
-        buf_drop_front(&conn->out, sent);
-    return err;
+    return 0;
 }
 
-static int keep_rest(struct conn *conn, struct iovec *iov, int count, size_t skip)
+/* What was sent makes room once it is the larger part, so that bytes move at most once. */
+static void make_room(struct conn *conn)
 {
+    if (conn->out_at <= conn->out.len / 2)
+        return;
+    buf_drop_front(&conn->out, conn->out_at);
+    conn->out_at = 0;
+}
+
+static int keep_rest(struct conn *conn, const struct iovec *iov, int count, size_t skip)
+{
+    size_t whole = 0;
+    int err;
+
+    for (int i = 0; i < count; i++)
+        whole += iov[i].iov_len;
+    if (whole == skip)
+        return 0;
+    if (!conn->out.is_secret)
+        borrow_out(conn);
+    make_room(conn);
+    err = buf_reserve(&conn->out, whole - skip);
+    if (err)
+        return fail(conn, err);
     for (int i = 0; i < count; i++) {
         size_t cut = skip < iov[i].iov_len ? skip : iov[i].iov_len;
-        int err = buf_append(&conn->out, (char *)iov[i].iov_base + cut, iov[i].iov_len - cut);
 
         skip -= cut;
-        if (err)
-            return fail(conn, err);
+        /* There is room. */
+        (void)buf_append(&conn->out, (char *)iov[i].iov_base + cut, iov[i].iov_len - cut);
     }
     return 0;
 }
@@ -94,14 +137,18 @@ static int send_plain(struct conn *conn, struct iovec *iov, int count)
         } while (n < 0 && errno == EINTR);
         if (n < 0 && errno != EAGAIN)
             return fail(conn, err_from_errno(errno));
+        n = n < 0 ? 0 : n;
+        conn->sent_bytes += (size_t)n;
     }
-    return keep_rest(conn, iov, count, n > 0 ? (size_t)n : 0);
+    return keep_rest(conn, iov, count, (size_t)n);
 }
 
 static int send_tls(struct conn *conn, struct iovec *iov, int count)
 {
     bool was_empty = conn->out.len == 0;
 
+    borrow_out(conn);
+    make_room(conn);
     for (int i = 0; i < count; i++) {
         int err = tls_session_write(conn->tls, span_of(iov[i].iov_base, iov[i].iov_len));
 
@@ -129,7 +176,7 @@ void conn_shutdown(struct conn *conn)
         tls_session_end(conn->tls);
         flush_out(conn);
     }
-    if (conn->out.len == 0)
+    if (conn_pending(conn) == 0)
         shutdown(conn->fd.fd, SHUT_WR);
 }
 
@@ -149,7 +196,7 @@ static int read_socket(struct conn *conn, char *data, size_t cap, size_t *ret_le
     if (n < 0)
         return fail(conn, err_from_errno(errno));
     if (n == 0)
-        return ERR_EOF;
+        return conn->tls ? ERR_RESET : ERR_EOF; /* TLS ends by close_notify, before this */
     /* A short read has drained the socket; the next bytes bring a new edge, and an end has already
      * brought its own. */
     if ((size_t)n < cap && !conn->is_hung_up)
@@ -184,15 +231,13 @@ int conn_read(struct conn *conn, char *data, size_t cap, size_t *ret_len)
 {
     int err;
 
-    if (conn->error)
-        return conn->error;
-    if (conn->fd.fd < 0)
-        return ERR_RESET;
+    if (conn->fd.fd < 0 || !conn->is_open)
+        return conn->error ? conn->error : ERR_RESET;
     if (!conn->tls)
         return conn->may_read ? read_socket(conn, data, cap, ret_len) : ERR_AGAIN;
     err = read_tls(conn, data, cap, ret_len);
     /* Reading may have produced alerts, tickets' answers or key updates. */
-    if (conn->out.len && !conn->is_connecting)
+    if (conn_pending(conn) && !conn->error)
         flush_out(conn);
     return err;
 }
@@ -229,7 +274,7 @@ static void open_further(struct conn *conn)
     if (err == ERR_AGAIN)
         return;
     if (err) {
-        fail(conn, err == ERR_EOF ? ERR_RESET : err);
+        fail(conn, err);
         conn->ops->on_error(conn, conn->error);
         return;
     }
@@ -254,13 +299,13 @@ static void finish_connect(struct conn *conn)
 
 static void write_further(struct conn *conn)
 {
-    if (conn->out.len == 0)
+    if (conn_pending(conn) == 0)
         return;
     if (flush_out(conn) != 0) {
         conn->ops->on_error(conn, conn->error);
         return;
     }
-    if (conn->out.len)
+    if (conn_pending(conn))
         return;
     if (conn->is_finishing)
         shutdown(conn->fd.fd, SHUT_WR);
@@ -268,29 +313,37 @@ static void write_further(struct conn *conn)
         conn->ops->on_drained(conn);
 }
 
+static void tell_ends(struct conn *conn)
+{
+    unsigned char ends = (unsigned char)(conn->is_hung_up + conn->is_broken);
+
+    if (ends <= conn->told_ends)
+        return;
+    conn->told_ends = ends;
+    conn->ops->on_hangup(conn);
+}
+
 static void on_ready(struct loop_fd *fd, unsigned ready)
 {
     struct conn *conn = container_of(fd, struct conn, fd);
-    bool is_news;
 
-    if (ready & LOOP_READ)
-        conn->may_read = true;
+    conn->may_read |= (ready & LOOP_READ) != 0;
+    conn->is_hung_up |= (ready & LOOP_HANGUP) != 0;
+    conn->is_broken |= (ready & LOOP_BROKEN) != 0;
     if (conn->is_connecting) {
         if (ready & LOOP_WRITE)
             finish_connect(conn);
     } else if (!conn->is_open) {
         open_further(conn);
     }
-    if (conn->fd.fd < 0 || !conn->is_open || conn->error)
+    if (conn->fd.fd < 0 || !conn->is_open)
         return;
     if (ready & LOOP_WRITE)
         write_further(conn);
-    is_news = (ready & LOOP_HANGUP) && !conn->is_hung_up;
-    conn->is_hung_up |= is_news;
-    if (conn->fd.fd >= 0 && !conn->error && (ready & LOOP_READ))
+    if (conn->fd.fd >= 0 && (ready & LOOP_READ))
         conn->ops->on_readable(conn);
-    if (conn->fd.fd >= 0 && is_news)
-        conn->ops->on_hangup(conn);
+    if (conn->fd.fd >= 0)
+        tell_ends(conn);
 }
 
 static void set_no_delay(int fd, int family)
@@ -358,6 +411,11 @@ size_t conn_unsent_in_kernel(const struct conn *conn)
     if (conn->fd.fd < 0 || ioctl(conn->fd.fd, SIOCOUTQ, &unsent) != 0 || unsent < 0)
         return 0;
     return (size_t)unsent;
+}
+
+uint64_t conn_progress(const struct conn *conn)
+{
+    return conn->sent_bytes - conn_unsent_in_kernel(conn);
 }
 
 bool conn_is_resumed(const struct conn *conn)

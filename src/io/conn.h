@@ -30,10 +30,11 @@ struct conn_ops {
     void (*on_readable)(struct conn *conn);
     /* All kept output has been taken by the socket. */
     void (*on_drained)(struct conn *conn);
-    /* The peer ended its side or broke the connection, told once, even while the owner does not
-     * read. Bytes may still be readable. */
+    /* The peer ended its side, or (is_broken) both sides are over: told once for each, even while
+     * the owner does not read. Bytes may still be readable. */
     void (*on_hangup)(struct conn *conn);
-    /* Connecting, the handshake or a write failed: the owner must conn_close. */
+    /* Connecting or the handshake failed, or (is_open) kept output could not be sent: the owner
+     * must conn_close, then or once it has read what the peer had said before. */
     void (*on_error)(struct conn *conn, int err);
 };
 
@@ -42,14 +43,17 @@ struct conn {
     struct loop *loop;
     const struct conn_ops *ops;
     struct tls_session *tls; /* NULL: plain */
-    struct buf out;          /* output the socket has not taken yet */
-    int error;               /* negative once broken */
-    bool is_open;            /* on_open has been called */
+    struct buf out;          /* output the socket has not taken yet, from out_at on */
+    size_t out_at;
+    uint64_t sent_bytes; /* given to the socket so far */
+    int error;           /* negative once nothing can be sent any more */
+    bool is_open;        /* on_open has been called */
     bool is_connecting;
-    bool may_read;      /* an edge came and the end of it was not seen yet */
-    bool is_hung_up;    /* on_hangup was called */
-    bool is_out_secret; /* wipe `out` when it is freed */
-    bool is_finishing;  /* conn_shutdown once drained */
+    bool may_read;           /* an edge came and the end of it was not seen yet */
+    bool is_hung_up;         /* the peer ended its side */
+    bool is_broken;          /* both sides are over */
+    unsigned char told_ends; /* how many of the two on_hangup has told */
+    bool is_finishing;       /* conn_shutdown once drained */
 };
 
 /* The most that may wait in `out`. */
@@ -66,17 +70,24 @@ int conn_accept(struct conn *conn, struct loop *loop, int fd, struct tls_context
 int conn_connect(struct conn *conn, struct loop *loop, const struct addr *addr,
                  struct tls_context *context, struct span server_name, const struct conn_ops *ops);
 
-/* Up to cap bytes: 0 with *ret_len > 0; ERR_AGAIN; ERR_EOF; else what broke. For TLS, cap should be
- * at least 16 KiB. */
+/* Up to cap bytes: 0 with *ret_len > 0; ERR_AGAIN; ERR_EOF; else what broke. A TLS peer that ends
+ * without close_notify is ERR_RESET: what it sent may be cut (RFC 8446 6.1). A failed write does
+ * not keep from reading what came before. For TLS, cap should be at least 16 KiB. */
 int conn_read(struct conn *conn, char *data, size_t cap, size_t *ret_len);
 
 /* Sends or keeps all the bytes: 0, ERR_FULL, ERR_NOMEM or what broke (on_error is not called for
- * it). The iovec array is used up. */
+ * it, and nothing is kept any more). The iovec array is used up. */
 int conn_send(struct conn *conn, struct iovec *iov, int count);
 
 static inline size_t conn_pending(const struct conn *conn)
 {
-    return conn->out.len;
+    return conn->out.len - conn->out_at;
+}
+
+/* What is kept holds a secret: it is wiped when it has been sent. Call it before the first send. */
+static inline void conn_keep_secret(struct conn *conn)
+{
+    conn->out.is_secret = !conn->tls;
 }
 
 /* Ends our side of the stream (FIN; close_notify first for TLS) once everything pending is sent. */
@@ -90,9 +101,13 @@ static inline bool conn_is_closed(const struct conn *conn)
     return conn->fd.fd < 0;
 }
 
-/* Bytes that the peer has acknowledged taking may be asked of the kernel: what still stands in the
- * socket's own queue, in bytes. */
+/* What still stands in the socket's own queue, not yet acknowledged by the peer, in bytes. A system
+ * call. */
 size_t conn_unsent_in_kernel(const struct conn *conn);
+
+/* A number that changes whenever the peer takes some of our bytes: a peer is stuck when it stays. A
+ * system call. */
+uint64_t conn_progress(const struct conn *conn);
 
 /* True where the TLS session was resumed (RFC 8446 2.2). */
 bool conn_is_resumed(const struct conn *conn);

@@ -16,12 +16,13 @@ struct listener {
     struct loop_fd fd;
     struct loop *loop;
     struct loop_task more;
+    struct loop_task end;    /* frees */
     struct loop_timer retry; /* after the descriptors ran out */
     listener_accept_fn *on_accept;
     void *owner;
     bool is_borrowed;
     bool is_paused;
-    bool may_accept; /* an edge came while paused */
+    bool is_watched; /* registered in the loop */
 };
 
 /* A socket file that nobody listens on is left over from a crash. */
@@ -86,6 +87,26 @@ int listener_open(const struct addr *addr, bool is_shared_port, int *ret_fd, str
     return 0;
 }
 
+static void watch(struct listener *listener)
+{
+    if (listener->is_watched || listener->is_paused)
+        return;
+    if (loop_add(listener->loop, &listener->fd, listener->is_borrowed) == 0)
+        listener->is_watched = true;
+    else
+        (void)loop_timer_set(&listener->retry, loop_now_us(listener->loop) + RETRY_US);
+}
+
+/* A socket that is not accepted from must not be watched: level-triggered, it would keep its loop
+ * busy, and hold back the wake-up that another loop could use. */
+static void unwatch(struct listener *listener)
+{
+    if (!listener->is_watched)
+        return;
+    loop_remove(listener->loop, &listener->fd);
+    listener->is_watched = false;
+}
+
 /* True while more may be waiting. */
 static bool accept_one(struct listener *listener)
 {
@@ -95,16 +116,26 @@ static bool accept_one(struct listener *listener)
 
     if (fd >= 0) {
         listener->on_accept(listener->owner, fd, &peer);
-        return true;
+        return listener->fd.fd >= 0;
     }
-    if (errno == EAGAIN)
+    switch (errno) {
+    case EAGAIN:
+    case EBADF:
+    case EINVAL:
+    case ENOTSOCK:
         return false;
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        /* No edge will come for what already waits: look again soon. */
-        loop_timer_set(&listener->retry, loop_now_us(listener->loop) + RETRY_US);
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        /* Nothing tells when there is room again. */
+        unwatch(listener);
+        if (loop_timer_set(&listener->retry, loop_now_us(listener->loop) + RETRY_US))
+            watch(listener);
         return false;
+    default:
+        return true; /* that one was gone already (accept(2), "Error handling") */
     }
-    return true; /* that one was gone already */
 }
 
 static void accept_some(struct listener *listener)
@@ -113,8 +144,7 @@ static void accept_some(struct listener *listener)
 
     while (!listener->is_paused && count < ACCEPTS_A_TURN && accept_one(listener))
         count++;
-    listener->may_accept = listener->is_paused;
-    if (count == ACCEPTS_A_TURN)
+    if (count == ACCEPTS_A_TURN && listener->fd.fd >= 0)
         loop_defer(listener->loop, &listener->more);
 }
 
@@ -131,7 +161,12 @@ static void on_more(struct loop_task *task)
 
 static void on_retry(struct loop_timer *timer)
 {
-    accept_some(container_of(timer, struct listener, retry));
+    watch(container_of(timer, struct listener, retry));
+}
+
+static void on_end(struct loop_task *task)
+{
+    mem_free(container_of(task, struct listener, end));
 }
 
 int listener_new(struct loop *loop, int fd, bool is_borrowed, listener_accept_fn *on_accept,
@@ -148,12 +183,14 @@ int listener_new(struct loop *loop, int fd, bool is_borrowed, listener_accept_fn
     listener->owner = owner;
     listener->is_borrowed = is_borrowed;
     loop_task_init(&listener->more, on_more);
+    loop_task_init(&listener->end, on_end);
     loop_timer_init(&listener->retry, loop, on_retry);
     err = loop_add(loop, &listener->fd, is_borrowed);
     if (err) {
         mem_free(listener);
         return err;
     }
+    listener->is_watched = true;
     *ret_listener = listener;
     return 0;
 }
@@ -161,13 +198,13 @@ int listener_new(struct loop *loop, int fd, bool is_borrowed, listener_accept_fn
 void listener_pause(struct listener *listener)
 {
     listener->is_paused = true;
+    unwatch(listener);
 }
 
 void listener_resume(struct listener *listener)
 {
     listener->is_paused = false;
-    if (listener->may_accept)
-        loop_defer(listener->loop, &listener->more);
+    watch(listener);
 }
 
 void listener_free(struct listener **listener)
@@ -176,16 +213,15 @@ void listener_free(struct listener **listener)
 
     if (!l)
         return;
-    l->is_paused = false;
-    if (!l->is_borrowed) {
-        while (accept_one(l)) {
-        }
+    *listener = NULL;
+    while (!l->is_borrowed && accept_one(l)) {
     }
     loop_timer_fini(&l->retry);
     loop_task_cancel(&l->more);
-    loop_remove(l->loop, &l->fd);
+    unwatch(l);
     if (!l->is_borrowed)
         close(l->fd.fd);
-    mem_free(l);
-    *listener = NULL;
+    l->fd.fd = -1;
+    /* It may be asked for by what it has just accepted. */
+    loop_defer(l->loop, &l->end);
 }

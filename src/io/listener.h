@@ -20,7 +20,8 @@ typedef void listener_accept_fn(void *owner, int fd, const struct addr *peer);
  * ERR_EXISTS. *ret_addr, if not NULL, gets the address bound (the port where 0 was asked). */
 int listener_open(const struct addr *addr, bool is_shared_port, int *ret_fd, struct addr *ret_addr);
 
-/* Accepts from fd in this loop until stopped. The listener owns fd unless is_borrowed. */
+/* Accepts from fd in this loop until stopped: 0, ERR_NOMEM or ERR_FULL (fd is the caller's then).
+ * The listener owns fd unless is_borrowed. on_accept may pause or free the listener. */
 int listener_new(struct loop *loop, int fd, bool is_borrowed, listener_accept_fn *on_accept,
                  void *owner, struct listener **ret_listener);
 

@@ -10,18 +10,26 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-enum { EVENTS_A_TURN = 256, TIMERS_MAX = 1 << 22 };
+enum {
+    EVENTS_A_TURN = 256,
+    TIMERS_MAX = 1 << 22,
+    WALL_US = 100000,
+    SPARE_MAX = 1 << 20,
+    VIRTUAL_WAIT_MS = 10
+};
 
 struct loop {
     int epoll_fd;
     uint64_t now_us;
-    uint64_t wall_us;
+    uint64_t wall_offset_us; /* wall clock minus now, modulo 2^64 */
+    uint64_t wall_read_us;   /* when that was true; asked again after WALL_US */
     bool is_virtual;
     struct heap timers;
     struct list tasks;
     struct epoll_event events[EVENTS_A_TURN];
     int event_at, event_count; /* the batch under way; loop_remove blanks what is still to come */
     struct loop_fd wake;
+    struct buf spare;
     struct {
         /* Pushed by any thread with a compare-and-swap, taken whole by the loop's thread: a push is
          * release, the taking acquire, so that a message is seen as its sender left it. */
@@ -38,7 +46,10 @@ static void read_clock(struct loop *loop)
     if (loop->is_virtual)
         return;
     loop->now_us = clock_now_us();
-    loop->wall_us = clock_wall_us();
+    if (loop->now_us - loop->wall_read_us < WALL_US)
+        return;
+    loop->wall_read_us = loop->now_us;
+    loop->wall_offset_us = clock_wall_us() - loop->now_us;
 }
 
 static void on_wake(struct loop_fd *fd, unsigned ready)
@@ -46,8 +57,8 @@ static void on_wake(struct loop_fd *fd, unsigned ready)
     uint64_t count;
 
     (void)ready;
-    while (read(fd->fd, &count, sizeof(count)) > 0) {
-    }
+    /* One read takes all that was written; there is nothing to do about a failure. */
+    (void)!read(fd->fd, &count, sizeof(count));
 }
 
 static struct loop *new_loop(bool is_virtual, uint64_t start_us)
@@ -59,8 +70,8 @@ static struct loop *new_loop(bool is_virtual, uint64_t start_us)
     heap_init(&loop->timers, TIMERS_MAX);
     list_init(&loop->tasks);
     loop->is_virtual = is_virtual;
+    buf_init(&loop->spare, SPARE_MAX);
     loop->now_us = start_us;
-    loop->wall_us = start_us;
     loop->wake = (struct loop_fd){.fd = -1, .on_ready = on_wake};
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd >= 0)
@@ -113,6 +124,7 @@ void loop_free(struct loop **loop)
     if (l->epoll_fd >= 0)
         close(l->epoll_fd);
     heap_fini(&l->timers);
+    buf_fini(&l->spare);
     mem_free(l);
     *loop = NULL;
 }
@@ -124,7 +136,12 @@ uint64_t loop_now_us(const struct loop *loop)
 
 uint64_t loop_wall_us(const struct loop *loop)
 {
-    return loop->wall_us;
+    return loop->now_us + loop->wall_offset_us;
+}
+
+struct buf *loop_spare(struct loop *loop)
+{
+    return &loop->spare;
 }
 
 int loop_add(struct loop *loop, struct loop_fd *fd, bool is_shared)
@@ -217,8 +234,9 @@ static uint64_t next_deadline(struct loop *loop)
 static void run_timers(struct loop *loop)
 {
     struct heap_node *node;
+    size_t most = loop->timers.count; /* what is set meanwhile has its turn next */
 
-    while ((node = heap_peek(&loop->timers)) && node->key <= loop->now_us) {
+    while (most-- && (node = heap_peek(&loop->timers)) && node->key <= loop->now_us) {
         struct loop_timer *timer = container_of(node, struct loop_timer, node);
 
         if (timer->deadline_us > loop->now_us) {
@@ -265,6 +283,8 @@ static unsigned ready_of(uint32_t events)
         ready |= LOOP_WRITE;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         ready |= LOOP_HANGUP;
+    if (events & (EPOLLHUP | EPOLLERR))
+        ready |= LOOP_BROKEN;
     return ready;
 }
 
@@ -285,8 +305,11 @@ static int wait_ms(struct loop *loop, uint64_t max_wait_us)
     uint64_t deadline = next_deadline(loop);
     uint64_t wait_us = deadline > loop->now_us ? deadline - loop->now_us : 0;
 
-    if (!list_is_empty(&loop->tasks) || loop->is_virtual)
+    if (!list_is_empty(&loop->tasks))
         return 0;
+    /* Virtual time is not waited for; without any, only another thread can bring news. */
+    if (loop->is_virtual)
+        return deadline == UINT64_MAX && max_wait_us == UINT64_MAX ? VIRTUAL_WAIT_MS : 0;
     if (wait_us > max_wait_us)
         wait_us = max_wait_us;
     if (wait_us > 60 * US_PER_SEC)
@@ -310,7 +333,6 @@ static void jump(struct loop *loop, uint64_t max_wait_us)
     }
     if (next <= loop->now_us)
         return;
-    loop->wall_us += next - loop->now_us;
     loop->now_us = next;
 }
 

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/heap.h"
 #include "base/list.h"
 
@@ -24,6 +25,7 @@ enum {
     LOOP_READ = 1,   /* bytes, or an end, may be read */
     LOOP_WRITE = 2,  /* room, or the end of a connect */
     LOOP_HANGUP = 4, /* the peer ended its side, or the connection broke */
+    LOOP_BROKEN = 8, /* both sides ended, or the connection broke; comes with LOOP_HANGUP */
 };
 
 /* A descriptor's place in the loop; embedded in its owner. */
@@ -62,7 +64,8 @@ struct loop *loop_new_virtual(uint64_t start_us);
  * dropped. Accepts NULL. */
 void loop_free(struct loop **loop);
 
-/* Monotonic microseconds at the start of this turn, and the wall clock to go with it. */
+/* Monotonic microseconds at the start of this turn, and the wall clock to go with it. A jump of the
+ * system's wall clock shows within 100 ms. */
 uint64_t loop_now_us(const struct loop *loop);
 uint64_t loop_wall_us(const struct loop *loop);
 
@@ -98,8 +101,12 @@ void loop_timer_fini(struct loop_timer *timer);
 /* Hands a message to the loop's thread and wakes it. Any thread. */
 void loop_post(struct loop *loop, struct loop_mail *mail);
 
+/* A buffer that warm paths borrow and give back within one callback, so that they need not ask the
+ * heap; `data` is NULL while it is lent or was never filled. Its content is nobody's. */
+struct buf *loop_spare(struct loop *loop);
+
 /* Two buffers of LOOP_SCRATCH_BYTES for use within one callback: one to read into, one to build in.
- */
+ * Reading a TLS connection uses both. */
 enum { LOOP_SCRATCH_BYTES = 65536 };
 char *loop_read_scratch(struct loop *loop);
 char *loop_write_scratch(struct loop *loop);

@@ -136,8 +136,7 @@ static struct tls_context *context_new(bool is_server)
     SSL_CTX_set_min_proto_version(context->ctx, TLS1_2_VERSION);
     SSL_CTX_set_mode(context->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_options(context->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                          SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_options(context->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     return context;
 }
 
@@ -166,6 +165,9 @@ int tls_server_context_new(const struct tls_server_options *options, char *ret_e
         return err;
     }
     SSL_CTX_set_alpn_select_cb(context->ctx, choose_alpn, NULL);
+    /* Resumption by tickets alone: the client keeps the state, one ticket a handshake. */
+    SSL_CTX_set_session_cache_mode(context->ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context->ctx, 1);
     SSL_CTX_set_session_id_context(context->ctx, (const unsigned char *)"bellwether", 10);
     *ret_context = context;
     return 0;
@@ -235,6 +237,8 @@ static int name_peer(struct tls_session *session, struct span name)
     char text[256];
     bool is_ip;
 
+    if (name.len && name.ptr[name.len - 1] == '.')
+        name.len--; /* RFC 6066 3: the absolute form's dot is not sent */
     if (name.len == 0 || name.len >= sizeof(text))
         return ERR_TLS;
     memcpy(text, name.ptr, name.len);
@@ -393,9 +397,11 @@ int tls_session_read(struct tls_session *session, char *data, size_t cap, size_t
             total += n;
             continue;
         }
-        if (total)
-            break;
-        return judge(session, result);
+        /* Behind bytes, an end or a failure is told by the next read; its reason is noted now. */
+        result = judge(session, result);
+        if (total == 0)
+            return result;
+        break;
     }
     *ret_len = total;
     return 0;
@@ -409,6 +415,8 @@ int tls_session_write(struct tls_session *session, struct span data)
 
         ERR_clear_error();
         result = SSL_write_ex(session->ssl, data.ptr, data.len, &n);
+        if (result != 1 && session->out->err)
+            return session->out->err;
         if (result != 1)
             return judge(session, result) == ERR_AGAIN ? ERR_FULL : ERR_TLS;
         data = span_skip(data, n);

@@ -34,7 +34,7 @@ int tls_session_handshake(struct tls_session *session);
 /* Plaintext: 0 with *ret_len > 0; ERR_AGAIN; ERR_EOF (close_notify); ERR_TLS. */
 int tls_session_read(struct tls_session *session, char *data, size_t cap, size_t *ret_len);
 
-/* All of the plaintext becomes ciphertext in *out: 0, ERR_FULL or ERR_TLS. */
+/* All of the plaintext becomes ciphertext in *out: 0, ERR_FULL, ERR_NOMEM or ERR_TLS. */
 int tls_session_write(struct tls_session *session, struct span data);
 
 /* Appends close_notify. */
