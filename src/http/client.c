@@ -1,5 +1,7 @@
 #include "http/client.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "base/err.h"
 
@@ -13,29 +15,46 @@ static struct http_client *client_of(struct conn *conn)
 
 static void fail(struct http_client *client, int err)
 {
+    char text[TLS_ERROR_BYTES] = "";
+
     if (conn_is_closed(&client->conn))
         return;
+    if (err == ERR_TLS)
+        snprintf(text, sizeof(text), "%s", conn_tls_error(&client->conn));
     http_client_close(client);
+    client->tls_error = text;
     client->ops->on_fail(client, err);
+    client->tls_error = "";
 }
 
 /* --- reading an answer --- */
 
-/* The head goes on in the next read: its bytes and its fields must outlive this one. */
-static int keep_head(struct http_client *client, const char *base)
+static bool is_head_under_way(const struct http_client *client)
 {
-    size_t len = client->parser.head_bytes;
-    const char *start = client->parser.start;
-    const char *old = start;
+    return client->parser.start && client->parser.is_in_head;
+}
 
-    if (client->head_own) { /* it stands in head_bytes already */
+/* The head goes on in the next read: its bytes and its fields must outlive this one. */
+static int keep_head(struct http_client *client)
+{
+    struct http_parser *parser = &client->parser;
+    struct buf bytes;
+    int err;
+
+    if (client->head_own && parser->head == client->head_own) /* they do already */
         return 0;
-    }
-    (void)base;
-    client->head_own = mem_alloc(sizeof(*client->head_own));
-    if (!client->head_own || buf_append(&client->head_bytes, start, len))
+    if (!client->head_own)
+        client->head_own = mem_alloc(sizeof(*client->head_own));
+    if (!client->head_own)
         return ERR_NOMEM;
-    http_parser_moved(&client->parser, client->head_own, old, client->head_bytes.data);
+    /* The bytes may stand in head_bytes, behind an interim answer. */
+    buf_init(&bytes, client->head_bytes.max);
+    err = buf_append(&bytes, parser->start, parser->head_bytes);
+    if (err)
+        return err;
+    http_parser_moved(parser, client->head_own, parser->start, bytes.data);
+    buf_fini(&client->head_bytes);
+    client->head_bytes = bytes;
     return 0;
 }
 
@@ -100,12 +119,11 @@ static int run_parser(struct http_client *client, char *data, size_t len, struct
     for (;;) {
         switch (http_parser_run(&client->parser, client->head_scratch, data, len, &used)) {
         case HTTP_EVENT_MORE:
-            return client->parser.is_in_head && client->parser.start ? keep_head(client, data) : 0;
+            return is_head_under_way(client) ? keep_head(client) : 0;
         case HTTP_EVENT_HEAD:
             is_interim = pass_interim(client, client->parser.head);
             if (!is_interim && show_head(client))
                 return conn_is_closed(&client->conn) ? ERR_CANCELLED : ERR_PROTO;
-            drop_head(client);
             break;
         case HTTP_EVENT_BODY:
             memmove(got->body + got->len, client->parser.body.ptr, client->parser.body.len);
@@ -128,6 +146,22 @@ static int run_parser(struct http_client *client, char *data, size_t len, struct
     }
 }
 
+static int parse(struct http_client *client, char *data, size_t len, struct gathered *got)
+{
+    int err;
+
+    if (client->head_own)
+        data = continue_head(client, data, len);
+    if (!data)
+        return ERR_NOMEM;
+    client->is_parsing = true;
+    err = run_parser(client, data, len, got);
+    client->is_parsing = false;
+    if (err || !is_head_under_way(client))
+        drop_head(client);
+    return err;
+}
+
 static int take_in(struct http_client *client, char *data, size_t len)
 {
     struct gathered got = {.body = loop_read_scratch(client->conn.loop)};
@@ -136,14 +170,7 @@ static int take_in(struct http_client *client, char *data, size_t len)
     if (!client->is_busy)
         return ERR_PROTO; /* bytes that nobody asked for */
     client->has_byte = true;
-    if (client->head_own) {
-        data = continue_head(client, data, len);
-        if (!data)
-            return ERR_NOMEM;
-        err = run_parser(client, data, len, &got);
-    } else {
-        err = run_parser(client, data, len, &got);
-    }
+    err = parse(client, data, len, &got);
     if (err == ERR_CANCELLED)
         return err;
     if (got.len || got.is_last)
@@ -193,6 +220,15 @@ static void read_some(struct http_client *client)
     loop_defer(client->conn.loop, &client->more);
 }
 
+/* Reads on, also where nothing can be sent any more: a server that answers early and stops reading
+ * breaks our writing, and what it said still stands in the socket. */
+static void read_on(struct http_client *client)
+{
+    read_some(client);
+    if (client->conn.error && !client->is_paused && !list_is_linked(&client->more.link))
+        fail(client, client->conn.error);
+}
+
 /* --- the connection's events --- */
 
 static void on_open(struct conn *conn)
@@ -202,7 +238,7 @@ static void on_open(struct conn *conn)
 
 static void on_readable(struct conn *conn)
 {
-    read_some(client_of(conn));
+    read_on(client_of(conn));
 }
 
 static void on_drained(struct conn *conn)
@@ -220,18 +256,11 @@ static void on_error(struct conn *conn, int err)
 {
     struct http_client *client = client_of(conn);
 
-    /* An upstream that answers early and stops reading breaks our writing: what it said may still
-     * stand in the socket. */
-    if (client->is_busy && conn->is_open && !conn->tls) {
-        conn->error = 0;
-        conn->may_read = true;
-        buf_fini(&conn->out);
-        client->is_request_sent = false;
-        read_some(client);
-        if (conn_is_closed(conn) || !client->is_busy)
-            return;
-    }
-    fail(client, err);
+    client->is_request_sent = false;
+    if (conn->is_open)
+        read_on(client);
+    else
+        fail(client, err);
 }
 
 static const struct conn_ops ops_of_conn = {
@@ -244,7 +273,7 @@ static const struct conn_ops ops_of_conn = {
 
 static void on_more(struct loop_task *task)
 {
-    read_some(container_of(task, struct http_client, more));
+    read_on(container_of(task, struct http_client, more));
 }
 
 /* --- the owner's calls --- */
@@ -255,12 +284,13 @@ int http_client_connect(struct http_client *client, struct loop *loop, const str
 {
     int err;
 
-    *client = (struct http_client){.ops = ops, .head_scratch = head_scratch};
+    *client = (struct http_client){.ops = ops, .head_scratch = head_scratch, .tls_error = ""};
     buf_init(&client->head_bytes, HTTP_MAX_HEAD_BYTES + LOOP_SCRATCH_BYTES);
     http_parser_init(&client->parser, true);
     loop_task_init(&client->more, on_more);
     err = conn_connect(&client->conn, loop, addr, tls, server_name, &ops_of_conn);
-    client->conn.is_out_secret = true; /* the heads that it sends carry keys */
+    if (!err)
+        conn_keep_secret(&client->conn); /* the heads that it sends carry keys */
     return err;
 }
 
@@ -275,9 +305,12 @@ void http_client_begin(struct http_client *client, bool is_head_method)
 
 int http_client_send(struct http_client *client, struct iovec *iov, int count, bool is_last)
 {
-    if (is_last)
-        client->is_request_sent = true;
-    return conn_send(&client->conn, iov, count);
+    int err = conn_send(&client->conn, iov, count);
+
+    client->is_request_sent = is_last && !err;
+    if (err && !conn_is_closed(&client->conn))
+        loop_defer(client->conn.loop, &client->more);
+    return err;
 }
 
 void http_client_pause(struct http_client *client)
@@ -302,7 +335,8 @@ bool http_client_is_reusable(const struct http_client *client)
 void http_client_close(struct http_client *client)
 {
     loop_task_cancel(&client->more);
-    drop_head(client);
+    if (!client->is_parsing) /* else a callback still looks at it */
+        drop_head(client);
     client->is_busy = false;
     conn_close(&client->conn);
 }
