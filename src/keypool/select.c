@@ -6,6 +6,7 @@ enum {
     SKIP_MAX = KEYPOOL_MAX_TRIED + 96,
     SKIP_MODELS = 8,  /* passed over for the model's sake before it gets a lineup of its own */
     SKIP_TOKENS = 64, /* passed over because so many tokens do not fit; then it waits */
+    REFRESH_MAX = 16, /* looked at again before none is given */
 };
 
 /* One pick under way. */
@@ -333,6 +334,23 @@ static struct keypool_choice never(enum keypool_reason reason)
     return (struct keypool_choice){.verdict = KEYPOOL_NEVER, .reason = reason};
 }
 
+/* Looks again at those that would come back first: what stands against them may have become another
+ * thing since they were put there, and the answer to the client depends on it. */
+static void refresh(struct pick *pick)
+{
+    for (int where = LINEUP_RESTING; where <= LINEUP_BARRED; where++) {
+        const struct order *heap = &pick->lineup->heaps[where];
+
+        for (int i = 0; i < REFRESH_MAX && order_top(heap); i++) {
+            struct order_entry top = *order_top(heap);
+
+            view_place(pick->view, pick->lineup, top.place, pick->now_us);
+            if (order_top(heap) && order_top(heap)->place == top.place)
+                break; /* still the first */
+        }
+    }
+}
+
 /* Why nothing was picked; before the passed over are put back. */
 static struct keypool_choice explain(const struct pick *pick)
 {
@@ -387,6 +405,10 @@ static struct keypool_choice pick_key(struct pick *pick)
             return later(pick, KEYPOOL_FULL, pick->now_us + VIEW_GUESS_US);
         start_pass(pick, own);
         is_taken = pick_one(pick, &place);
+    }
+    if (!is_taken) {
+        refresh(pick);
+        is_taken = order_top(&pick->lineup->heaps[LINEUP_READY]) && pick_one(pick, &place);
     }
     if (!is_taken)
         choice = explain(pick);
