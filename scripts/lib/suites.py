@@ -129,10 +129,14 @@ class Suites:
 
     # -- building ---------------------------------------------------------------------------------------------------
 
-    def build(self, directory, log, options, env=None, targets=()):
+    def configure(self, directory, log, options, env):
         if not os.path.exists(os.path.join(ROOT, directory, "build.ninja")):
             shutil.rmtree(os.path.join(ROOT, directory), ignore_errors=True)
-            self.runner.must(f"configuring {directory}", ["meson", "setup", directory, *options], log, env=env)
+            command = ["meson", "setup", directory, "-Db_colorout=never", *options]
+            self.runner.must(f"configuring {directory}", command, log, env=env)
+
+    def build(self, directory, log, options, env, targets=()):
+        self.configure(directory, log, options, env)
         self.runner.must(f"building {directory}", [*self.steady, "ninja", "-C", directory, *targets], log)
 
     def build_asan(self):
@@ -239,22 +243,17 @@ class Suites:
 
     def fuzz(self):
         """every fuzz target over its corpus"""
-        if not os.path.exists(os.path.join(ROOT, "fuzz/meson.build")):
-            return Result()
         options = ["-Dfuzzers=true", "-Dtests=false", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
         env = {"CC": "clang"}
-        if not os.path.exists(os.path.join(ROOT, FUZZ_BUILD, "build.ninja")):
-            self.runner.must("configuring " + FUZZ_BUILD, ["meson", "setup", FUZZ_BUILD, *options], "build-fuzz.log", env=env)
+        self.configure(FUZZ_BUILD, "build-fuzz.log", options, env)
         targets = self.fuzz_targets()
         self.build(FUZZ_BUILD, "build-fuzz.log", options, env=env, targets=targets)
         result = Result()
         for target in filter(self.selected, targets):
-            name = re.sub(r"^fuzz[-_]", "", os.path.basename(target))
-            corpus = next(
-                (path for path in (f"fuzz/corpus/{name}", f"fuzz/corpus/{name.replace('-', '_')}")
-                 if os.path.isdir(os.path.join(ROOT, path)) and os.listdir(os.path.join(ROOT, path))), None)
-            if not corpus:
-                result.add(False, f"fuzz {name}: no corpus in fuzz/corpus/{name}")
+            name = os.path.basename(target).removeprefix("fuzz_")
+            corpus = f"fuzz/corpus/{name}"
+            if not os.path.isdir(os.path.join(ROOT, corpus)):
+                result.add(False, f"fuzz {name}: no corpus in {corpus}")
                 continue
             command = [*self.steady, os.path.join(ROOT, FUZZ_BUILD, target), "-runs=0", corpus]
             result.add(self.runner.run(command, "fuzz.log", 300, SANITIZER_ENV) == 0, f"fuzz {name}")
