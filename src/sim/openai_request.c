@@ -148,6 +148,7 @@ static int read_messages(struct reading *in, bool *ret_is_user_last)
     yyjson_val *messages = yyjson_obj_get(in->root, "messages"), *message, *chosen = NULL;
     struct gathering text;
     yyjson_arr_iter iter;
+    bool has_user = false;
 
     if (!messages)
         return refuse(in, SPAN("messages"), "Missing required parameter: 'messages'.");
@@ -161,7 +162,8 @@ static int read_messages(struct reading *in, bool *ret_is_user_last)
         if (!yyjson_is_str(role))
             return refuse(in, SPAN("messages"), "expected every message to have a role");
         *ret_is_user_last = yyjson_equals_str(role, "user");
-        if (*ret_is_user_last || !chosen)
+        has_user |= *ret_is_user_last;
+        if (*ret_is_user_last || !has_user)
             chosen = message;
         in->ask->prompt_tokens +=
             4 + quarter(read_content(yyjson_obj_get(message, "content"), NULL));

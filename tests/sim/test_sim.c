@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/err.h"
 #include "play.h"
 
@@ -541,6 +542,50 @@ static void a_port_in_use_is_told(void **state)
     play_end(&play);
 }
 
+/* Effective where the build can make allocations fail (option `faults`); elsewhere nothing fails.
+ */
+static void memory_may_run_out_anywhere(void **state)
+{
+    static const char scenario[] = "accounts: {a: {limits: {rpm: 9, window: sliding}}}\n"
+                                   "keys: {sk-1: {account: a, faults: [drip]}, sk-2: }";
+    static const char request[] =
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: sim\r\nAuthorization: Bearer sk-1\r\n"
+        "Content-Length: 72\r\n\r\n{\"model\":\"m\",\"stream\":true,"
+        "\"messages\":[{\"role\":\"user\",\"content\":\"a b\"}]}";
+    unsigned whole = 0;
+
+    (void)state;
+    for (long after = 0; after < 60; after++) {
+        struct sim_options options = {.listen = SPAN("127.0.0.1:0"), .scenario = SPAN(scenario)};
+        struct play play = {.loop = loop_new_virtual(SECOND)};
+        struct buf complaints;
+        struct caller caller;
+        struct reply reply;
+
+        assert_non_null(play.loop);
+        buf_init(&complaints, 65536);
+        mem_fail_after(after);
+        if (sim_new(play.loop, &options, &complaints, &play.sim) == 0) {
+            mem_fail_after(-1);
+            caller_open(&caller, &play);
+            assert_int_equal(buf_reserve(&caller.got, 65536), 0);
+            mem_fail_after(after);
+            caller_send(&caller, request);
+            play_wait(&play, 100 * SECOND);
+            mem_fail_after(-1);
+            caller_await(&caller, SECOND, &reply);
+            whole += reply.is_whole && reply.status == 200;
+            reply_free(&reply);
+            caller_close(&caller);
+            play_wait(&play, SECOND);
+        }
+        mem_fail_after(-1);
+        buf_fini(&complaints);
+        play_end(&play);
+    }
+    assert_true(whole > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -565,6 +610,7 @@ int main(void)
         cmocka_unit_test(repeated_answers_are_counted),
         cmocka_unit_test(stopping_cuts_everything),
         cmocka_unit_test(a_port_in_use_is_told),
+        cmocka_unit_test(memory_may_run_out_anywhere),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
