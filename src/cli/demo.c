@@ -29,6 +29,7 @@ struct demo {
     struct http_client client;
     struct http_head head;
     struct loop_timer timer;
+    struct loop_task next; /* begins the next act from a clean stack */
     struct buf answer; /* a plain one whole, of a stream what is not shown yet */
     struct sse sse;
     enum act act;
@@ -83,7 +84,7 @@ static void go_on(struct demo *demo)
     http_client_close(&demo->client);
     buf_clear(&demo->answer);
     if (++demo->act != ACT_OVER) {
-        begin(demo);
+        loop_defer(demo->loop, &demo->next);
         return;
     }
     say_what_to_try(demo);
@@ -209,6 +210,11 @@ static void begin(struct demo *demo)
         fail(demo, "the gateway cannot be reached");
 }
 
+static void on_next(struct loop_task *task)
+{
+    begin(container_of(task, struct demo, next));
+}
+
 static void on_timer(struct loop_timer *timer)
 {
     fail(container_of(timer, struct demo, timer), "no answer in time");
@@ -310,6 +316,7 @@ int command_demo(int argc, char **argv)
     demo->loop = loop_new();
     if (demo->loop && signals_new(demo->loop, on_signal, demo, &signals) == 0) {
         loop_timer_init(&demo->timer, demo->loop, on_timer);
+        loop_task_init(&demo->next, on_next);
         status = run(demo, &setup);
         loop_timer_fini(&demo->timer);
     }
