@@ -151,6 +151,21 @@ static void scaled_time_divides_every_duration(void **state)
     sim_scenario_unref(&scenario);
 }
 
+static void the_callers_scale_comes_before_the_texts(void **state)
+{
+    struct sim_scenario *scenario = NULL;
+    struct buf complaints;
+
+    (void)state;
+    buf_init(&complaints, 4096);
+    assert_int_equal(sim_scenario_new("s", SPAN("time_scale: 10\ndefaults: {latency: 1s}"), 4,
+                                      &complaints, &scenario),
+                     0);
+    assert_int_equal(scenario->defaults->latency.low_us, 250000);
+    sim_scenario_unref(&scenario);
+    buf_fini(&complaints);
+}
+
 static void a_key_can_be_changed_in_part(void **state)
 {
     struct sim_scenario *scenario =
@@ -224,6 +239,7 @@ int main(void)
         cmocka_unit_test(keys_build_on_the_defaults_wherever_those_stand),
         cmocka_unit_test(faults_are_read_with_their_defaults),
         cmocka_unit_test(scaled_time_divides_every_duration),
+        cmocka_unit_test(the_callers_scale_comes_before_the_texts),
         cmocka_unit_test(a_key_can_be_changed_in_part),
         cmocka_unit_test(mistakes_are_told_with_their_place),
         cmocka_unit_test(all_mistakes_are_told_at_once),
