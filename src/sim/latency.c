@@ -107,7 +107,7 @@ int sim_latency_lognormal(struct sim_latency *latency, const struct sim_latency_
 {
     int given =
         (facts->p50_us > 0) + (facts->mean_us > 0) + (facts->p95_us > 0) + (facts->p99_us > 0);
-    struct sim_lognormal lower, upper;
+    struct sim_lognormal lower = {0}, upper;
     int err;
 
     if (given == 3 && !(facts->p50_us > 0)) {
