@@ -1,6 +1,6 @@
 /*
- * The admin address: metrics, the admin API and the state of the gateway, on an HTTP server of its own in the control
- * thread's loop. It reads what the workers share; it never waits for them.
+ * The admin address: metrics, the admin API and the state of the gateway, on an HTTP server of its
+ * own in the control thread's loop. It reads what the workers share; it never waits for them.
  */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
@@ -36,7 +36,8 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin);
 /* Closes its connections; the loop must turn once more before it is freed. Accepts NULL. */
 void admin_free(struct admin **admin);
 
-/* What it shows from now on; borrowed until the next call. The token is that of its configuration. */
+/* What it shows from now on; borrowed until the next call. The token is that of its configuration.
+ */
 void admin_set_snapshot(struct admin *admin, struct snapshot *snapshot);
 
 #endif

@@ -168,8 +168,10 @@ static void on_end(struct http_server_conn *conn)
     exchange_run(x);
 }
 
-static enum failure failure_of_problem(enum http_problem problem)
+enum failure exchange_failure_of_bad(enum http_bad bad, enum http_problem problem)
 {
+    if (bad != HTTP_BAD_REQUEST)
+        return FAILURE_REQUEST_TIMEOUT;
     switch (problem) {
     case HTTP_PROBLEM_HEAD_LARGE:
         return FAILURE_HEAD_TOO_LARGE;
@@ -193,8 +195,7 @@ static enum failure failure_of_problem(enum http_problem problem)
 static void on_bad(struct http_server_conn *conn, enum http_bad bad, enum http_problem problem)
 {
     struct exchange *x = http_server_request(conn);
-    enum failure failure =
-        bad == HTTP_BAD_REQUEST ? failure_of_problem(problem) : FAILURE_REQUEST_TIMEOUT;
+    enum failure failure = exchange_failure_of_bad(bad, problem);
 
     if (!x)
         x = exchange_new(host_of(conn), conn, NULL);

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/rand.h"
+#include "dialect/failure.h"
 #include "exchange/binding.h"
 #include "exchange/parking.h"
 #include "exchange/registry.h"
@@ -84,6 +85,9 @@ void exchange_host_cut(struct exchange_host *host);
 
 /* Keeps a freed exchange's memory for the next one, or frees it. */
 void exchange_host_spare(struct exchange_host *host, struct exchange *x);
+
+/* What a request that cannot be read comes to. */
+enum failure exchange_failure_of_bad(enum http_bad bad, enum http_problem problem);
 
 /* For http_server_init, with the host as its owner. */
 extern const struct http_server_ops exchange_server_ops;

@@ -1,0 +1,30 @@
+#include "admin/page.h"
+
+#include "base/clock.h"
+#include "base/datetime.h"
+
+uint64_t page_wall_of(const struct page_view *view, uint64_t at_us)
+{
+    if (at_us == 0)
+        return 0;
+    /* A worker's clock may be a turn ahead of ours. */
+    return at_us > view->now_us ? view->wall_us + (at_us - view->now_us)
+                                : view->wall_us - (view->now_us - at_us);
+}
+
+void page_put_time(struct json_writer *writer, const char *name, uint64_t wall_us)
+{
+    char text[RFC3339_BYTES];
+
+    if (wall_us == 0) {
+        json_member_null(writer, name);
+        return;
+    }
+    datetime_write_rfc3339(wall_us, text);
+    json_member_string(writer, name, span_of(text, sizeof(text)));
+}
+
+void page_put_ms(struct json_writer *writer, const char *name, uint64_t us)
+{
+    json_member_double(writer, name, (double)us / US_PER_MS);
+}

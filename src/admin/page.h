@@ -1,0 +1,47 @@
+/*
+ * What the admin address shows: each page reads what the workers share, as it stands at one moment,
+ * and writes it whole. No page shows a secret: what they read has none but the keys themselves,
+ * and of these only names and numbers are asked. The control thread's.
+ */
+#ifndef ADMIN_PAGE_H
+#define ADMIN_PAGE_H
+
+#include <stdint.h>
+
+#include "admin/admin.h"
+#include "base/buf.h"
+#include "json/write.h"
+
+/* The moment that a page shows. */
+struct page_view {
+    struct registry *registry;
+    struct snapshot *snapshot;
+    struct admin_state state;
+    uint64_t now_us, wall_us; /* the same moment on both clocks */
+};
+
+/* A page of 16,384 keys with all their limits has its place in this. */
+enum { PAGE_MAX_BYTES = 64 << 20 };
+
+/* An answer: what failed while it was written stands in body.err. */
+struct page {
+    int status;
+    const char *type; /* media type */
+    struct buf body;  /* up to PAGE_MAX_BYTES */
+};
+
+typedef void page_write_fn(const struct page_view *view, struct page *page);
+
+/* The rows of tables/admin.def. Status 200 and JSON unless they say otherwise. */
+page_write_fn page_metrics, page_keys, page_stats, page_health, page_ready;
+
+/* A moment of now_us's clock on the wall's; 0 stays 0. */
+uint64_t page_wall_of(const struct page_view *view, uint64_t at_us);
+
+/* The member as RFC 3339 in UTC; 0 as null. */
+void page_put_time(struct json_writer *writer, const char *name, uint64_t wall_us);
+
+/* The member in milliseconds; 0.25 ms are 0.25. */
+void page_put_ms(struct json_writer *writer, const char *name, uint64_t us);
+
+#endif

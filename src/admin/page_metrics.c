@@ -1,0 +1,227 @@
+/* GET /metrics: the workers' counters as obs/ writes them, and between them what is asked of the
+ * registry at the moment of reading. */
+#include "admin/page.h"
+
+#include "base/alloc.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/err.h"
+
+/* One key as it stands; the reference keeps the texts alive. */
+struct key_sample {
+    struct span provider;
+    struct keypool_row row;
+};
+
+/* What the samplers read, gathered once a page. */
+struct sampling {
+    const struct page_view *view;
+    struct keypool_totals *totals; /* by place in the snapshot */
+    struct key_sample *keys;
+    size_t key_count;
+};
+
+typedef void sample_fn(const struct sampling *sampling, struct metrics_out *out);
+
+/* --- gathering --- */
+
+static struct keypool *pool_at(const struct sampling *sampling, size_t i)
+{
+    return provider_keys(sampling->view->snapshot->providers[i].provider);
+}
+
+static void gather_keys(struct sampling *sampling, size_t provider, size_t max)
+{
+    struct keypool *pool = pool_at(sampling, provider);
+    size_t at = 0;
+
+    while (sampling->key_count < max) {
+        struct key_sample *sample = &sampling->keys[sampling->key_count];
+
+        if (!keypool_describe(pool, &at, sampling->view->now_us, &sample->row))
+            break;
+        sample->provider = keypool_provider(pool);
+        sampling->key_count++;
+    }
+}
+
+static void sampling_fini(struct sampling *sampling)
+{
+    for (size_t i = 0; i < sampling->key_count; i++)
+        key_unref(&sampling->keys[i].row.key);
+    mem_free(sampling->keys);
+    mem_free(sampling->totals);
+}
+
+static int sampling_init(struct sampling *sampling, const struct page_view *view)
+{
+    size_t providers = view->snapshot->provider_count, keys = 0;
+
+    *sampling = (struct sampling){.view = view};
+    sampling->totals = mem_zalloc(providers, sizeof(*sampling->totals));
+    if (!sampling->totals)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < providers; i++) {
+        sampling->totals[i] = keypool_totals(pool_at(sampling, i), view->now_us);
+        keys += sampling->totals[i].keys;
+    }
+    sampling->keys = mem_zalloc(keys, sizeof(*sampling->keys));
+    if (!sampling->keys) {
+        sampling_fini(sampling);
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < providers; i++)
+        gather_keys(sampling, i, keys);
+    return 0;
+}
+
+/* --- the registry --- */
+
+static void sample_body_memory(const struct sampling *sampling, struct metrics_out *out)
+{
+    const struct body_budget *bodies = &sampling->view->registry->bodies;
+
+    metrics_sample(out, NULL,
+                   (double)atomic_load_explicit(&bodies->shared.leased, memory_order_relaxed));
+}
+
+static void sample_log_dropped(const struct sampling *sampling, struct metrics_out *out)
+{
+    const struct log *log = sampling->view->registry->log;
+
+    metrics_sample(out, NULL, log ? (double)log_dropped(log) : 0);
+}
+
+static void sample_bugs(const struct sampling *sampling, struct metrics_out *out)
+{
+    (void)sampling;
+    metrics_sample(out, NULL, (double)bug_count());
+}
+
+static void sample_config_time(const struct sampling *sampling, struct metrics_out *out)
+{
+    metrics_sample(out, NULL, (double)sampling->view->state.loaded_wall_us / US_PER_SEC);
+}
+
+static void sample_start_time(const struct sampling *sampling, struct metrics_out *out)
+{
+    metrics_sample(out, NULL, (double)sampling->view->state.started_wall_us / US_PER_SEC);
+}
+
+static void sample_build(const struct sampling *sampling, struct metrics_out *out)
+{
+    struct span version = SPAN(BW_VERSION);
+
+    (void)sampling;
+    metrics_sample(out, &version, 1);
+}
+
+/* --- providers --- */
+
+static void sample_keys(const struct sampling *sampling, struct metrics_out *out)
+{
+    for (size_t i = 0; i < sampling->view->snapshot->provider_count; i++) {
+        struct span provider = keypool_provider(pool_at(sampling, i));
+
+        metrics_sample(out, &provider, (double)sampling->totals[i].keys);
+    }
+}
+
+static void sample_active_keys(const struct sampling *sampling, struct metrics_out *out)
+{
+    for (size_t i = 0; i < sampling->view->snapshot->provider_count; i++) {
+        struct span provider = keypool_provider(pool_at(sampling, i));
+
+        metrics_sample(out, &provider, (double)sampling->totals[i].healthy);
+    }
+}
+
+static void sample_endpoint_breakers(const struct sampling *sampling, struct metrics_out *out)
+{
+    const struct page_view *view = sampling->view;
+
+    for (size_t i = 0; i < view->snapshot->provider_count; i++) {
+        struct endpoint *endpoint = view->snapshot->providers[i].endpoint;
+        enum breaker_state state =
+            endpoint_health_state(endpoint_health_of(endpoint), view->now_us);
+        struct span values[] = {keypool_provider(pool_at(sampling, i)), endpoint_url(endpoint),
+                                span_from_text(breaker_state_text(state))};
+
+        metrics_sample(out, values, 1);
+    }
+}
+
+/* --- keys --- */
+
+static void sample_key_states(const struct sampling *sampling, struct metrics_out *out)
+{
+    for (size_t i = 0; i < sampling->key_count; i++) {
+        const struct key_sample *key = &sampling->keys[i];
+        struct span values[] = {key->provider, key->row.name, span_from_text(key->row.health_text)};
+
+        metrics_sample(out, values, 1);
+    }
+}
+
+static void sample_key_cooldowns(const struct sampling *sampling, struct metrics_out *out)
+{
+    uint64_t now_us = sampling->view->now_us;
+
+    for (size_t i = 0; i < sampling->key_count; i++) {
+        const struct key_sample *key = &sampling->keys[i];
+        struct span values[] = {key->provider, key->row.name};
+        uint64_t until_us = key->row.cooldown_until_us;
+
+        metrics_sample(out, values,
+                       until_us > now_us ? (double)(until_us - now_us) / US_PER_SEC : 0);
+    }
+}
+
+static void sample_key_breakers(const struct sampling *sampling, struct metrics_out *out)
+{
+    for (size_t i = 0; i < sampling->key_count; i++) {
+        const struct key_sample *key = &sampling->keys[i];
+        struct span values[] = {key->provider, key->row.name,
+                                span_from_text(breaker_state_text(key->row.breaker))};
+
+        metrics_sample(out, values, 1);
+    }
+}
+
+/* --- the page --- */
+
+/* By metric; a metric that the workers count has none. */
+static sample_fn *const samplers[METRIC_COUNT] = {
+    [METRIC_BODY_MEMORY] = sample_body_memory,
+    [METRIC_KEYS] = sample_keys,
+    [METRIC_ACTIVE_KEYS] = sample_active_keys,
+    [METRIC_KEY_STATE] = sample_key_states,
+    [METRIC_KEY_COOLDOWN] = sample_key_cooldowns,
+    [METRIC_KEY_BREAKER] = sample_key_breakers,
+    [METRIC_ENDPOINT_BREAKER] = sample_endpoint_breakers,
+    [METRIC_LOG_DROPPED] = sample_log_dropped,
+    [METRIC_BUGS] = sample_bugs,
+    [METRIC_CONFIG_TIME] = sample_config_time,
+    [METRIC_START_TIME] = sample_start_time,
+    [METRIC_BUILD] = sample_build,
+};
+
+static void sample(void *context, enum metric metric, struct metrics_out *out)
+{
+    if (samplers[metric])
+        samplers[metric](context, out);
+}
+
+void page_metrics(const struct page_view *view, struct page *page)
+{
+    struct sampling sampling;
+    struct metrics_sampler sampler = {sample, &sampling};
+
+    page->type = "text/plain; version=0.0.4; charset=utf-8";
+    page->body.err = sampling_init(&sampling, view);
+    if (page->body.err)
+        return;
+    /* What fails stands in the buffer. */
+    (void)metrics_write(view->registry->metrics, &sampler, &page->body);
+    sampling_fini(&sampling);
+}

@@ -1,0 +1,32 @@
+/*
+ * Which page of the admin address stands where: the rows of tables/admin.def. Constant; any thread.
+ */
+#ifndef ADMIN_ROUTE_H
+#define ADMIN_ROUTE_H
+
+#include <stdbool.h>
+
+#include "admin/page.h"
+#include "base/buf.h"
+#include "http/head.h"
+
+enum admin_access { ADMIN_OPERATOR, ADMIN_ANYBODY };
+
+struct admin_route {
+    enum http_method method;
+    struct span path;
+    enum admin_access access;
+    page_write_fn *write;
+};
+
+/* The row of that path: that of `method`, if it is among them, else any; NULL where there is
+ * nothing at that path. */
+const struct admin_route *admin_route_find(enum http_method method, struct span path);
+
+/* HEAD goes where GET goes (RFC 9110 9.3.2). */
+bool admin_route_takes(const struct admin_route *route, enum http_method method);
+
+/* Appends "Allow: GET, HEAD" and the like, with CRLF (RFC 9110 10.2.1). */
+void admin_route_put_allow(struct span path, struct buf *out);
+
+#endif
