@@ -11,6 +11,8 @@
 #include "conf/names.h"
 #include "conf/printing.h"
 
+_Static_assert(CONF_IDENTITY_BYTES == crypto_hash_sha256_BYTES, "SHA-256 has 32 bytes");
+
 enum { ODD_KEYS_TOLD = 5, FOLDER_MAX_BYTES = 1 << 20 };
 
 /* "PROVIDER-1", "PROVIDER-2", ...: keys without a name of their own, in their order. */
@@ -24,19 +26,19 @@ static struct span next_short_name(struct loading *loading)
     return name.ptr ? name : (struct span){0};
 }
 
-/* Equal exactly where provider and secret are, and telling nothing of the secret. */
+/* Equal exactly where provider and secret are, and telling nothing of the secret. SHA-256, because
+ * libsodium's wipes what it works with; its BLAKE2b leaves the message on the stack. */
 static void set_identity(struct loading *loading, struct conf_key *key)
 {
     static const unsigned char between = 0;
     struct span name = loading->provider->name, secret = secret_reveal(key->secret);
-    crypto_generichash_state state;
+    crypto_hash_sha256_state state;
 
-    crypto_generichash_init(&state, NULL, 0, sizeof(key->identity));
-    crypto_generichash_update(&state, (const unsigned char *)name.ptr, name.len);
-    crypto_generichash_update(&state, &between, 1);
-    crypto_generichash_update(&state, (const unsigned char *)secret.ptr, secret.len);
-    crypto_generichash_final(&state, key->identity, sizeof(key->identity));
-    secret_wipe(&state, sizeof(state));
+    crypto_hash_sha256_init(&state);
+    crypto_hash_sha256_update(&state, (const unsigned char *)name.ptr, name.len);
+    crypto_hash_sha256_update(&state, &between, 1);
+    crypto_hash_sha256_update(&state, (const unsigned char *)secret.ptr, secret.len);
+    crypto_hash_sha256_final(&state, key->identity);
 }
 
 void hook_key_short(struct loading *loading, const struct yaml_node *node, void *object)
