@@ -39,7 +39,6 @@ static inline void flush_surrogate(struct json_scan *scan)
 
 static void string_ended(struct json_scan *scan, const byte *p)
 {
-    flush_surrogate(scan);
     if (scan->is_name) {
         struct span name = span_of(scan->name, scan->name_len);
 

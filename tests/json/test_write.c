@@ -116,6 +116,24 @@ static void test_containers_get_their_commas(void **state)
     buf_fini(&buf);
 }
 
+static void test_a_container_begins_without_a_comma(void **state)
+{
+    struct json_writer writer;
+    struct buf buf;
+
+    buf_init(&buf, 64);
+    json_writer_init(&writer, &buf);
+    json_begin_array(&writer);
+    for (int i = 0; i < 2; i++) {
+        json_begin_array(&writer);
+        json_int(&writer, i);
+        json_end_array(&writer);
+    }
+    json_end_array(&writer);
+    assert_string_equal(buf_text(&buf), "[[0],[1]]");
+    buf_fini(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_every_byte_reads_back),
         cmocka_unit_test(test_bounds_are_kept),
         cmocka_unit_test(test_containers_get_their_commas),
+        cmocka_unit_test(test_a_container_begins_without_a_comma),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
