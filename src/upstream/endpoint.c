@@ -14,6 +14,9 @@ struct endpoint {
         atomic_uint refs; /* acquire-release on the last drop */
         atomic_uint
             usage; /* enum endpoint_usage; relaxed: a late reader asks once more than needed */
+        /* Connections that stand, and all there ever were: relaxed, for they guard nothing. Written
+         * once a connection, not once an attempt, so that workers may share them. */
+        atomic_uint_least64_t connections, connections_total;
     } shared;
 };
 
@@ -180,6 +183,23 @@ enum endpoint_usage endpoint_usage(const struct endpoint *endpoint)
 void endpoint_set_usage(struct endpoint *endpoint, enum endpoint_usage usage)
 {
     atomic_store_explicit(&endpoint->shared.usage, usage, memory_order_relaxed);
+}
+
+void endpoint_note_connected(struct endpoint *endpoint)
+{
+    atomic_fetch_add_explicit(&endpoint->shared.connections, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&endpoint->shared.connections_total, 1, memory_order_relaxed);
+}
+
+void endpoint_note_closed(struct endpoint *endpoint)
+{
+    atomic_fetch_sub_explicit(&endpoint->shared.connections, 1, memory_order_relaxed);
+}
+
+uint64_t endpoint_connections(const struct endpoint *endpoint, uint64_t *ret_total)
+{
+    *ret_total = atomic_load_explicit(&endpoint->shared.connections_total, memory_order_relaxed);
+    return atomic_load_explicit(&endpoint->shared.connections, memory_order_relaxed);
 }
 
 struct tls_context *endpoint_tls(const struct endpoint *endpoint)

@@ -51,6 +51,13 @@ struct tls_context *endpoint_tls(const struct endpoint *endpoint); /* NULL: plai
 enum endpoint_usage endpoint_usage(const struct endpoint *endpoint);
 void endpoint_set_usage(struct endpoint *endpoint, enum endpoint_usage usage);
 
+/* A connection came to stand, or is gone. Any thread. */
+void endpoint_note_connected(struct endpoint *endpoint);
+void endpoint_note_closed(struct endpoint *endpoint);
+
+/* Connections of all loops that stand now, and (*ret_total) that ever stood. Any thread. */
+uint64_t endpoint_connections(const struct endpoint *endpoint, uint64_t *ret_total);
+
 struct uplink;
 
 /* What the user of a connection is told; see struct http_client_ops. After on_fail the connection

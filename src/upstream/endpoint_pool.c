@@ -64,8 +64,10 @@ static void uplink_drop(struct uplink *uplink)
     loop_timer_fini(&uplink->timer);
     list_remove(&uplink->link);
     uplink->user = NULL;
-    if (!uplink->dial)
+    if (!uplink->dial) {
         pool->count--;
+        endpoint_note_closed(pool->endpoint);
+    }
     /* Callers up the stack still look at it. */
     loop_defer(pool->loop, &uplink->end);
     pump_later(pool);
@@ -175,6 +177,7 @@ static void on_open(struct http_client *http)
     list_remove(&uplink->link);
     uplink->dial = NULL;
     pool->count++;
+    endpoint_note_connected(pool->endpoint);
     dial_finish(dial);
     endpoint_health_connected(endpoint_health_of(pool->endpoint));
     first = list_pop_front(&pool->askers);
