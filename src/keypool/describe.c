@@ -194,5 +194,8 @@ struct keypool_totals keypool_totals(struct keypool *pool, uint64_t now_us)
     for (int i = 0; i < KEY_HEALTH_COUNT; i++)
         totals.moves[i] =
             atomic_load_explicit(&pool->shared.moves.entered[i], memory_order_relaxed);
+    for (uint32_t i = 0; i < pool->workers; i++)
+        totals.shared_writes +=
+            atomic_load_explicit(&pool->locals[i].shared_writes, memory_order_relaxed);
     return totals;
 }

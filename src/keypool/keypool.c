@@ -18,13 +18,14 @@ struct keypool *keypool_new(struct span provider, uint32_t workers, struct secre
     pool->workers = workers;
     pool->secrets = secrets;
     pool->provider = mem_strdup(provider.ptr, provider.len);
+    pool->locals = mem_zalloc(workers, sizeof(*pool->locals));
     pool->shared.asides = aside_new();
     map_init(&pool->by_identity, KEYPOOL_MAX_KEYS);
     map_init(&pool->account_by_name, KEYPOOL_MAX_ACCOUNTS);
     heap_init(&pool->probes, KEYPOOL_MAX_KEYS);
     bug_fatal_unless(pthread_mutex_init(&pool->lock, NULL) == 0);
     bug_fatal_unless(pthread_mutex_init(&pool->probe_lock, NULL) == 0);
-    if (!pool->provider || !pool->shared.asides)
+    if (!pool->provider || !pool->locals || !pool->shared.asides)
         keypool_unref(&pool);
     return pool;
 }
@@ -55,6 +56,7 @@ void keypool_unref(struct keypool **place)
     pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->probe_lock);
     mem_free(pool->provider);
+    mem_free(pool->locals);
     mem_free(pool);
 }
 

@@ -269,6 +269,7 @@ bool keypool_describe(struct keypool *pool, size_t *at, uint64_t now_us,
 struct keypool_totals {
     size_t keys, healthy, invalid, depleted, cooling, fresh; /* fresh: new or on trial */
     uint64_t moves[KEY_HEALTH_COUNT];                        /* how often each state was entered */
+    uint64_t shared_writes; /* of all views there were, up to their last keypool_end */
 };
 
 struct keypool_totals keypool_totals(struct keypool *pool, uint64_t now_us);

@@ -20,9 +20,17 @@
 
 enum { KEYPOOL_NEWS = 256, KEYPOOL_MAX_ACCOUNTS = 16384 };
 
+/* How often one worker's views have written words that workers share: one writer, any reader, on a
+ * cache line of its own. */
+struct pool_local {
+    _Atomic uint64_t shared_writes;
+    char apart[56];
+};
+
 struct keypool {
     _Atomic uint32_t refs;
     uint32_t workers;
+    struct pool_local *locals; /* one a worker */
     struct secret_arena *secrets;
     char *provider;
 

@@ -369,6 +369,7 @@ static void finish(struct report *report)
 
     drop_tests(report);
     view_count_end(report->view, report->key->place);
+    view_tell_writes(report->view);
     *grant = (struct keypool_grant){.key = NULL};
 }
 

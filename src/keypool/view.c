@@ -414,6 +414,18 @@ struct keypool_view *keypool_view_new(struct keypool *pool, uint32_t worker, uin
     return view;
 }
 
+void view_tell_writes(struct keypool_view *view)
+{
+    _Atomic uint64_t *sum = &view->pool->locals[view->worker].shared_writes;
+    uint64_t more = view->shared_writes - view->told_writes;
+
+    if (!more)
+        return;
+    view->told_writes = view->shared_writes;
+    atomic_store_explicit(sum, atomic_load_explicit(sum, memory_order_relaxed) + more,
+                          memory_order_relaxed);
+}
+
 void keypool_view_free(struct keypool_view **place)
 {
     struct keypool_view *view = *place;
@@ -421,6 +433,7 @@ void keypool_view_free(struct keypool_view **place)
     *place = NULL;
     if (!view)
         return;
+    view_tell_writes(view);
     forget_lineups(view);
     for (uint32_t i = 0; i < view->places; i++) {
         bug_fatal_unless(view->slots[i].in_flight == 0);

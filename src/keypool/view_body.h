@@ -43,6 +43,7 @@ struct keypool_view {
     uint64_t seen_news;
     uint64_t picks;
     uint64_t shared_writes;
+    uint64_t told_writes; /* of these, those that stand in the pool's sum */
     uint64_t seed;
     uint32_t worker;
     uint32_t places;  /* size of slots */
@@ -85,6 +86,9 @@ void view_drop_tests(struct keypool_view *view, struct keypool_grant *grant, uin
 
 /* A pick from that lineup: the slot's turn and number under way have changed. */
 void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t place);
+
+/* Adds this view's shared writes to the pool's sum. */
+void view_tell_writes(struct keypool_view *view);
 
 /* One fewer under way; frees a slot that has left the roster. */
 void view_count_end(struct keypool_view *view, uint32_t place);

@@ -272,6 +272,7 @@ static void test_all_limits_cost_five(void **state)
         keypool_end(play.views[0], &grant, &end, play.now);
     }
     assert_int_equal(keypool_view_shared_writes(play.views[0]), 50);
+    assert_int_equal(keypool_totals(play.pool, play.now).shared_writes, 50);
     play_end(&play);
 }
 
