@@ -151,6 +151,62 @@ static void sample_endpoint_breakers(const struct sampling *sampling, struct met
     }
 }
 
+static void sample_connections_of(const struct sampling *sampling, bool is_total,
+                                  struct metrics_out *out)
+{
+    for (size_t i = 0; i < sampling->view->snapshot->provider_count; i++) {
+        const struct endpoint *endpoint = sampling->view->snapshot->providers[i].endpoint;
+        struct span values[] = {keypool_provider(pool_at(sampling, i)), endpoint_url(endpoint)};
+        uint64_t total, standing = endpoint_connections(endpoint, &total);
+
+        metrics_sample(out, values, (double)(is_total ? total : standing));
+    }
+}
+
+static void sample_connections(const struct sampling *sampling, struct metrics_out *out)
+{
+    sample_connections_of(sampling, false, out);
+}
+
+static void sample_connections_total(const struct sampling *sampling, struct metrics_out *out)
+{
+    sample_connections_of(sampling, true, out);
+}
+
+static void sample_shared_writes(const struct sampling *sampling, struct metrics_out *out)
+{
+    for (size_t i = 0; i < sampling->view->snapshot->provider_count; i++) {
+        struct span provider = keypool_provider(pool_at(sampling, i));
+
+        metrics_sample(out, &provider, (double)sampling->totals[i].shared_writes);
+    }
+}
+
+/* Two states have one name for users: their moves are one sample. */
+static void sample_moves_to(const struct sampling *sampling, size_t provider, const char *state,
+                            struct metrics_out *out)
+{
+    struct span values[] = {keypool_provider(pool_at(sampling, provider)), span_from_text(state)};
+    uint64_t moves = 0;
+
+    for (int i = 0; i < KEY_HEALTH_COUNT; i++) {
+        if (span_is_equal(span_from_text(key_health_text((enum key_health)i)), values[1]))
+            moves += sampling->totals[provider].moves[i];
+    }
+    metrics_sample(out, values, (double)moves);
+}
+
+static void sample_key_moves(const struct sampling *sampling, struct metrics_out *out)
+{
+    for (size_t i = 0; i < sampling->view->snapshot->provider_count; i++) {
+        for (int state = 0; state < KEY_HEALTH_COUNT; state++) {
+            /* The text of KEY_COOLING stands for KEY_LIMITED too. */
+            if (state != KEY_LIMITED)
+                sample_moves_to(sampling, i, key_health_text((enum key_health)state), out);
+        }
+    }
+}
+
 /* --- keys --- */
 
 static void sample_key_states(const struct sampling *sampling, struct metrics_out *out)
@@ -188,6 +244,26 @@ static void sample_key_breakers(const struct sampling *sampling, struct metrics_
     }
 }
 
+static void sample_key_requests(const struct sampling *sampling, struct metrics_out *out)
+{
+    for (size_t i = 0; i < sampling->key_count; i++) {
+        const struct key_sample *key = &sampling->keys[i];
+        struct span values[] = {key->provider, key->row.name};
+
+        metrics_sample(out, values, (double)key->row.requests);
+    }
+}
+
+static void sample_key_errors(const struct sampling *sampling, struct metrics_out *out)
+{
+    for (size_t i = 0; i < sampling->key_count; i++) {
+        const struct key_sample *key = &sampling->keys[i];
+        struct span values[] = {key->provider, key->row.name};
+
+        metrics_sample(out, values, (double)key->row.errors);
+    }
+}
+
 /* --- the page --- */
 
 /* By metric; a metric that the workers count has none. */
@@ -197,7 +273,13 @@ static sample_fn *const samplers[METRIC_COUNT] = {
     [METRIC_ACTIVE_KEYS] = sample_active_keys,
     [METRIC_KEY_STATE] = sample_key_states,
     [METRIC_KEY_COOLDOWN] = sample_key_cooldowns,
+    [METRIC_KEY_REQUESTS] = sample_key_requests,
+    [METRIC_KEY_ERRORS] = sample_key_errors,
+    [METRIC_KEY_MOVES] = sample_key_moves,
     [METRIC_KEY_BREAKER] = sample_key_breakers,
+    [METRIC_UPSTREAM_CONNECTIONS] = sample_connections,
+    [METRIC_UPSTREAM_CONNECTIONS_TOTAL] = sample_connections_total,
+    [METRIC_SHARED_WRITES] = sample_shared_writes,
     [METRIC_ENDPOINT_BREAKER] = sample_endpoint_breakers,
     [METRIC_LOG_DROPPED] = sample_log_dropped,
     [METRIC_BUGS] = sample_bugs,
