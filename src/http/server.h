@@ -6,10 +6,15 @@
  * freed by itself after on_closed.
  *
  * The order of calls for one request: on_head, on_body*, on_end — then, or already in between, the
- * handler answers: http_server_answer, http_server_body*, the last with is_last. In place of it
- * on_gone may come: the client left, nothing more may be called for this request. on_bad: a request
- * that cannot be read; the handler answers it with http_server_answer at once, and the connection
- * closes behind it.
+ * handler answers: http_server_answer, http_server_body*, the last with is_last. Behind that
+ * nothing more is told of this request. In place of it on_gone may come: the client left, and calls
+ * for this request have no effect any more. on_bad: a request that cannot be read, before or after
+ * its on_head; the handler answers it with http_server_answer at once, and the connection closes
+ * behind it. A body that turns out bad once the answer has begun is dropped: the answer ends the
+ * connection.
+ *
+ * A handler may call anything from any callback, and on_gone or on_closed come out of none of its
+ * own calls but http_server_abort, http_server_close_idle and http_server_fini.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -36,7 +41,7 @@ struct http_server_ops {
     void (*on_end)(struct http_server_conn *conn);
     void (*on_bad)(struct http_server_conn *conn, enum http_bad bad, enum http_problem problem);
     void (*on_gone)(struct http_server_conn *conn, int err);
-    void (*on_room)(struct http_server_conn *conn);   /* all output was taken by the socket */
+    void (*on_room)(struct http_server_conn *conn);   /* the answer's output was taken so far */
     void (*on_closed)(struct http_server_conn *conn); /* the last call */
 };
 
@@ -65,8 +70,8 @@ void http_server_fini(struct http_server *server);
 /* Takes the descriptor: 0 or an error (it is closed then). */
 int http_server_accept(struct http_server *server, int fd, const struct addr *peer);
 
-/* From now on connections close after their answer under way or their next one; idle ones stay
- * until http_server_close_idle. */
+/* From now on every answer that begins says Connection: close, and it is meant; idle connections
+ * stay for their next request, until http_server_close_idle. */
 void http_server_begin_closing(struct http_server *server);
 void http_server_close_idle(struct http_server *server);
 
@@ -86,14 +91,16 @@ void http_server_answer(struct http_server_conn *conn, const struct http_answer 
 /* A further piece; the last may be empty. */
 void http_server_body(struct http_server_conn *conn, struct span data, bool is_last);
 
-/* Ends an answer that cannot be finished: the connection is cut so that the client notices. */
+/* Ends an answer that cannot be finished, or a request that gets none: the connection is cut so
+ * that the client notices. on_gone is not called. */
 void http_server_abort(struct http_server_conn *conn);
 
 /* "100 Continue", where the client waits for it; else nothing. */
 void http_server_continue(struct http_server_conn *conn);
 
-/* The body that still arrives is not wanted: it is read and dropped, up to 1 MiB. on_body and
- * on_end are not called for it any more. Done by itself when the answer is finished first. */
+/* The body that still arrives is not wanted: it is read and dropped, up to 1 MiB; the connection
+ * closes behind the answer where there is more. on_body and on_end are not called for it any more.
+ * Done by itself when the answer is finished first. */
 void http_server_discard_body(struct http_server_conn *conn);
 
 /* Backpressure towards the client: stop and go on reading the request's body. */

@@ -1,6 +1,5 @@
 #include "http/server_conn.h"
 
-#include "base/bug.h"
 #include "base/clock.h"
 #include "base/datetime.h"
 #include "base/err.h"
@@ -98,23 +97,35 @@ static void add_body(struct http_server_conn *conn, struct pieces *pieces, struc
         add_piece(pieces, SPAN("\r\n"));
 }
 
-static void send_pieces(struct http_server_conn *conn, struct pieces *pieces, bool is_last)
+/* A failed write is told from a clean stack: the caller is in the middle of its own work. */
+static void send_pieces(struct http_server_conn *conn, struct pieces *pieces)
 {
     int err = pieces->count ? conn_send(&conn->conn, pieces->iov, pieces->count) : 0;
 
+    if (err)
+        server_conn_fail(conn, err);
+    else if (conn_pending(&conn->conn))
+        server_conn_watch_progress(conn, 0);
+}
+
+static void send_answer(struct http_server_conn *conn, struct pieces *pieces, bool is_last)
+{
+    send_pieces(conn, pieces);
     conn->output = is_last ? OUTPUT_WHOLE : OUTPUT_BODY;
-    if (err) {
-        /* Told from a clean stack: the caller is in the middle of its own work. The error stands in
-         * the connection, and the next read or event finds it. */
-        conn->is_last_request = true;
-        conn->conn.may_read = true;
-        if (!is_last)
-            loop_timer_set(&conn->timer, loop_now_us(conn->server->loop));
-    } else if (conn_pending(&conn->conn)) {
-        conn->stuck_bytes = SIZE_MAX;
-        server_conn_set_timer(conn, conn->server->write_timeout_us);
-    }
     server_conn_check_end(conn);
+}
+
+/* The client is told where the connection will not be used any more: by its own wish or ours, or
+ * since a body stands in the way that will not be read. */
+static bool is_last_answer(const struct http_server_conn *conn, const struct http_answer *answer,
+                           bool is_last)
+{
+    if (answer->is_closing || conn->is_bad || conn->server->is_closing || conn->is_continue_due)
+        return true;
+    if (answer->length == HTTP_LENGTH_UNKNOWN && conn->is_http10)
+        return true;
+    return is_last && conn->input != INPUT_WHOLE &&
+           conn->parser.ll.content_length > LINGER_MAX_BYTES;
 }
 
 void http_server_answer(struct http_server_conn *conn, const struct http_answer *answer,
@@ -125,19 +136,15 @@ void http_server_answer(struct http_server_conn *conn, const struct http_answer 
 
     if (!server_conn_is_in(conn, STATE_REQUEST) || conn->output != OUTPUT_NONE)
         return;
-    conn->is_last_request |= answer->is_closing || conn->is_bad || conn->server->is_closing;
+    conn->is_last_request |= is_last_answer(conn, answer, is_last);
     conn->is_chunked_output = answer->length == HTTP_LENGTH_UNKNOWN && !conn->is_http10;
-    if (answer->length == HTTP_LENGTH_UNKNOWN && conn->is_http10)
-        conn->is_last_request = true;
+    conn->is_until_close = answer->length == HTTP_LENGTH_UNKNOWN && conn->is_http10;
     conn->is_bodyless |= answer->length == HTTP_NO_BODY;
-    /* A body that will not be read whole ends the connection: the client is to know. */
-    if (is_last && conn->input != INPUT_WHOLE && conn->is_continue_due)
-        conn->is_last_request = true;
     add_piece(&pieces, span_of(frame, write_head(conn, answer, frame)));
     add_piece(&pieces, answer->fields);
     add_piece(&pieces, SPAN("\r\n"));
     add_body(conn, &pieces, body, is_last, size);
-    send_pieces(conn, &pieces, is_last);
+    send_answer(conn, &pieces, is_last);
 }
 
 void http_server_body(struct http_server_conn *conn, struct span data, bool is_last)
@@ -148,21 +155,27 @@ void http_server_body(struct http_server_conn *conn, struct span data, bool is_l
     if (!server_conn_is_in(conn, STATE_REQUEST) || conn->output != OUTPUT_BODY)
         return;
     add_body(conn, &pieces, data, is_last, size);
-    send_pieces(conn, &pieces, is_last);
+    send_answer(conn, &pieces, is_last);
 }
 
 void http_server_abort(struct http_server_conn *conn)
 {
+    if (!server_conn_is_in(conn, STATE_REQUEST))
+        return;
     conn->output = OUTPUT_WHOLE;
+    if (conn->is_until_close)
+        conn_reset(&conn->conn);
     server_conn_close(conn);
 }
 
 void http_server_continue(struct http_server_conn *conn)
 {
-    struct iovec iov = {(void *)(uintptr_t) "HTTP/1.1 100 Continue\r\n\r\n", 25};
+    struct pieces pieces = {.count = 0};
 
-    if (!conn->is_continue_due || conn->output != OUTPUT_NONE)
+    if (!server_conn_is_in(conn, STATE_REQUEST) || !conn->is_continue_due ||
+        conn->output != OUTPUT_NONE)
         return;
     conn->is_continue_due = false;
-    conn_send(&conn->conn, &iov, 1);
+    add_piece(&pieces, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
+    send_pieces(conn, &pieces);
 }

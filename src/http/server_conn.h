@@ -30,17 +30,20 @@ struct http_server_conn {
     void *request;
     uint64_t request_start_us;
     uint64_t dropped_bytes;
-    size_t stuck_bytes; /* unsent when the write timer was set */
+    uint64_t progress; /* conn_progress when the write timer was set */
+    int failure;       /* told from a clean stack, by `more` */
     enum input input;
     enum output output;
     bool is_paused;
     bool is_parsing;        /* a callback comes out of the parser's loop */
     bool is_chunked_output; /* the answer under way */
+    bool is_until_close;    /* its end is the connection's end */
     bool is_bodyless;       /* the answer to HEAD, 204, 304 */
     bool is_last_request;   /* the connection closes behind the answer under way */
     bool is_continue_due;   /* the client waits for 100 Continue */
     bool is_http10;
-    bool is_bad; /* the input cannot be read any further */
+    bool is_bad;     /* the input cannot be read any further */
+    bool is_writing; /* the timer watches output */
 };
 
 /* What still comes after the last answer is read and dropped, up to here (RFC 9112 9.6). */
@@ -59,6 +62,9 @@ void server_conn_go(struct http_server_conn *conn, enum state next);
 /* From now on; 0: none. */
 void server_conn_set_timer(struct http_server_conn *conn, uint64_t after_us);
 
+/* Ends the connection at the end of the turn: the caller is in the middle of other work. */
+void server_conn_fail(struct http_server_conn *conn, int err);
+
 /* Closes at once; the memory goes at the end of the turn. */
 void server_conn_close(struct http_server_conn *conn);
 
@@ -71,6 +77,9 @@ void server_conn_linger(struct http_server_conn *conn);
 
 /* Lingering: reads and drops what has come. */
 void server_conn_drop_input(struct http_server_conn *conn);
+
+/* What must happen next while nothing else does: output is taken, or input comes. */
+void server_conn_watch_progress(struct http_server_conn *conn, uint64_t input_timeout_us);
 
 /* --- server_input.c --- */
 

@@ -16,7 +16,7 @@ static void begin_request(struct http_server_conn *conn)
     conn->input = INPUT_BODY;
     conn->output = OUTPUT_NONE;
     conn->is_continue_due = conn->is_last_request = conn->is_paused = false;
-    conn->is_http10 = conn->is_bodyless = false;
+    conn->is_http10 = conn->is_bodyless = conn->is_until_close = false;
     conn->dropped_bytes = 0;
     server_conn_set_timer(conn, conn->server->header_timeout_us);
 }
@@ -33,7 +33,7 @@ static void end_request(struct http_server_conn *conn)
     http_parser_reset(&conn->parser);
     mem_free(conn->head_own);
     conn->head_own = NULL;
-    server_conn_set_timer(conn, conn->server->idle_timeout_us);
+    server_conn_watch_progress(conn, conn->server->idle_timeout_us);
     if (!conn->is_parsing)
         loop_defer(conn->server->loop, &conn->more);
 }
@@ -79,10 +79,10 @@ static void show_head(struct http_server_conn *conn)
     conn->is_bodyless = head->method == METHOD_HEAD;
     server_conn_set_timer(conn, conn->server->body_timeout_us);
     conn->server->ops->on_head(conn, head);
-    if (!server_conn_is_in(conn, STATE_CLOSED)) {
-        mem_free(conn->head_own);
-        conn->head_own = NULL;
-    }
+    if (server_conn_is_in(conn, STATE_CLOSED))
+        return;
+    mem_free(conn->head_own);
+    conn->head_own = NULL;
 }
 
 static void show_body(struct http_server_conn *conn, struct span data)
@@ -95,7 +95,7 @@ static void show_body(struct http_server_conn *conn, struct span data)
         server_conn_check_end(conn);
         return;
     }
-    server_conn_set_timer(conn, conn->server->body_timeout_us);
+    server_conn_watch_progress(conn, conn->server->body_timeout_us);
     conn->server->ops->on_body(conn, data);
 }
 
@@ -105,9 +105,7 @@ static void show_end(struct http_server_conn *conn)
 
     conn->input = INPUT_WHOLE;
     conn->is_continue_due = false;
-    conn->dropped_bytes = 0;
-    if (conn->output == OUTPUT_NONE)
-        loop_timer_clear(&conn->timer);
+    server_conn_watch_progress(conn, 0);
     if (!is_discarded)
         conn->server->ops->on_end(conn);
     server_conn_check_end(conn);
@@ -118,12 +116,16 @@ static void show_end(struct http_server_conn *conn)
 static bool is_hungry(const struct http_server_conn *conn)
 {
     switch ((enum state)conn->sm.state) {
-    case STATE_IDLE:
+    case STATE_IDLE: /* who does not take answers gets no further ones */
+        return conn_pending(&conn->conn) == 0;
     case STATE_HEAD:
         return true;
     case STATE_REQUEST:
-        return conn->input != INPUT_WHOLE && !conn->is_bad &&
-               (!conn->is_paused || conn->input == INPUT_DISCARD);
+        if (conn->is_bad || conn->failure)
+            return false;
+        if (conn->input == INPUT_DISCARD)
+            return conn->dropped_bytes <= LINGER_MAX_BYTES;
+        return conn->input == INPUT_BODY && !conn->is_paused;
     case STATE_LINGER:
     case STATE_CLOSED:
         break;
@@ -225,6 +227,15 @@ static int take_in(struct http_server_conn *conn, const char *data, size_t len, 
     return left ? buf_append(&conn->held, data + len - left, left) : 0;
 }
 
+/* The input ended or broke where more was wanted. */
+static void take_end(struct http_server_conn *conn, int err)
+{
+    if (err == ERR_EOF && server_conn_is_in(conn, STATE_REQUEST) && conn->output == OUTPUT_WHOLE)
+        server_conn_linger(conn); /* the answer may still be on its way */
+    else
+        server_conn_lose(conn, err);
+}
+
 void server_conn_read(struct http_server_conn *conn)
 {
     char *scratch = loop_read_scratch(conn->server->loop);
@@ -243,16 +254,11 @@ void server_conn_read(struct http_server_conn *conn)
                 err = take_in(conn, scratch, len, false);
         }
         if (err) {
-            if (err == ERR_EOF && server_conn_is_in(conn, STATE_REQUEST) &&
-                conn->input == INPUT_WHOLE)
-                return;
-            server_conn_lose(conn, err);
+            take_end(conn, err);
             return;
         }
     }
-    if (server_conn_is_in(conn, STATE_LINGER))
-        server_conn_drop_input(conn);
-    else if (is_hungry(conn))
+    if (is_hungry(conn))
         loop_defer(conn->server->loop, &conn->more);
 }
 
@@ -260,6 +266,8 @@ void server_conn_read(struct http_server_conn *conn)
 
 void http_server_discard_body(struct http_server_conn *conn)
 {
+    if (!server_conn_is_in(conn, STATE_REQUEST))
+        return;
     if (conn->input == INPUT_BODY)
         conn->input = INPUT_DISCARD;
     if (!conn->is_parsing)
@@ -276,6 +284,8 @@ void http_server_resume(struct http_server_conn *conn)
     if (!conn->is_paused)
         return;
     conn->is_paused = false;
-    if (!server_conn_is_in(conn, STATE_CLOSED))
-        loop_defer(conn->server->loop, &conn->more);
+    if (!server_conn_is_in(conn, STATE_REQUEST) || conn->input == INPUT_WHOLE)
+        return;
+    server_conn_watch_progress(conn, conn->server->body_timeout_us);
+    loop_defer(conn->server->loop, &conn->more);
 }

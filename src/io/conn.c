@@ -60,6 +60,16 @@ void conn_close(struct conn *conn)
     free_out(conn);
 }
 
+void conn_reset(struct conn *conn)
+{
+    struct linger linger = {.l_onoff = 1};
+
+    /* Where it fails, closing still ends the stream. */
+    if (conn->fd.fd >= 0)
+        (void)setsockopt(conn->fd.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    conn_close(conn);
+}
+
 /* Nothing can be sent any more. What the peer said before may still be read, up to an end that is
  * certain to be found. */
 static int fail(struct conn *conn, int err)

@@ -96,6 +96,9 @@ void conn_shutdown(struct conn *conn);
 /* Closes at once and forgets pending output; harmless twice. */
 void conn_close(struct conn *conn);
 
+/* The same with a reset, so that the peer cannot take what it has for all there is. */
+void conn_reset(struct conn *conn);
+
 static inline bool conn_is_closed(const struct conn *conn)
 {
     return conn->fd.fd < 0;

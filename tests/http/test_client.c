@@ -520,6 +520,8 @@ static void test_closing_in_callbacks(void **state)
 /* Everything that allocates fails once, at each place: nothing leaks, nothing is told twice. */
 static void test_without_memory(void **state)
 {
+    if (!wire_can_fail())
+        skip();
     for (long after = 0;; after++) {
         struct play play;
         bool is_over;
@@ -527,10 +529,6 @@ static void test_without_memory(void **state)
 
         begin(&play, true);
         mem_fail_after(after);
-        if (!mem_fail_is_pending()) {
-            end(&play);
-            skip();
-        }
         err = http_client_connect(&play.client, play.loop, &play.addr, NULL, span_of(NULL, 0),
                                   &play.scratch, &ops);
         if (!err) {

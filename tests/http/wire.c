@@ -1,6 +1,7 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -51,6 +52,11 @@ int wire_listen(bool is_unix, struct addr *ret_addr)
     ret_addr->len = sizeof(ret_addr->storage);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&ret_addr->storage, &ret_addr->len), 0);
     return fd;
+}
+
+int wire_set_non_blocking(int fd)
+{
+    return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
 int wire_accept(int listener)
@@ -148,4 +154,14 @@ void wire_reset(int fd)
 
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
     close(fd);
+}
+
+bool wire_can_fail(void)
+{
+    bool can_fail;
+
+    mem_fail_after(1000000);
+    can_fail = mem_fail_is_pending();
+    mem_fail_after(-1);
+    return can_fail;
 }

@@ -26,6 +26,8 @@ void wire_pair(int ret_fds[2]);
 /* A listening socket, on loopback TCP or (is_unix) an abstract unix address. */
 int wire_listen(bool is_unix, struct addr *ret_addr);
 
+int wire_set_non_blocking(int fd);
+
 /* Takes the connection that waits; blocks until there is one. */
 int wire_accept(int listener);
 
@@ -44,6 +46,9 @@ char *wire_hear(struct loop *loop, int fd, enum wire_end *ret_end);
 
 /* Settles, reads and compares, with the Date line's value made "D". */
 void wire_expect(struct loop *loop, int fd, const char *text, enum wire_end end);
+
+/* True in a build with faults: allocations can be made to fail. */
+bool wire_can_fail(void);
 
 /* Closes with a reset. */
 void wire_reset(int fd);
