@@ -175,13 +175,19 @@ bool loading_check_secret(struct loading *loading, struct conf_mark mark, struct
 struct secret *loading_keep_secret(struct loading *loading, struct conf_mark mark, struct span text)
 {
     struct secret *secret;
+    int err;
 
     if (!loading_check_secret(loading, mark, text))
         return NULL;
-    if (secret_new(loading->source->secrets, text, &secret)) {
+    err = secret_new(loading->source->secrets, text, &secret);
+    if (err == ERR_FULL)
+        loading_error(loading, mark,
+                      "there is no room left for secrets; allowed: fewer of them, those of the "
+                      "running configuration included");
+    else if (err)
         loading->err = ERR_NOMEM;
+    if (err)
         return NULL;
-    }
     if (own_secret(loading->box, secret)) {
         secret_unref(&secret);
         loading->err = ERR_NOMEM;

@@ -270,6 +270,15 @@ const struct conf_type conf_type_field_names = {.name = "list of header names",
                                                 .print = print_strings,
                                                 .tell = tell_field_names};
 
+static bool has_header(const struct conf_headers *headers, struct span name)
+{
+    for (size_t i = 0; i < headers->count; i++) {
+        if (span_is_equal_nocase(headers->items[i].name, name))
+            return true;
+    }
+    return false;
+}
+
 static void read_header(struct loading *loading, const struct conf_row *row,
                         const struct yaml_item *item, struct conf_headers *headers)
 {
@@ -282,6 +291,8 @@ static void read_header(struct loading *loading, const struct conf_row *row,
             loading, item->mark,
             "a header field that cannot be set; allowed: letters, digits and '-', and none "
             "that frames the message or belongs to the connection");
+    } else if (has_header(headers, item->key)) {
+        loading_error(loading, item->mark, "the same field again; allowed: each once");
     } else if (loading_text(loading, row, item->value, &text)) {
         header->name = loading_keep(loading, item->key);
         header->is_masked =

@@ -58,16 +58,17 @@ static inline int fake_read_file(void *ctx, const char *path, struct buf *out)
 static inline int fake_list_folder(void *ctx, const char *path, struct buf *out)
 {
     const struct fake *fake = ctx;
-    size_t len = strlen(path), found = 0;
+    size_t len = strlen(path);
 
     for (const struct fake_pair *pair = fake->files; pair && pair->name; pair++) {
+        const char *name = pair->name + len + 1;
+
         if (strncmp(pair->name, path, len) || pair->name[len] != '/')
             continue;
-        found++;
-        assert_int_equal(buf_append(out, pair->name + len + 1, strlen(pair->name + len + 1) + 1),
-                         0);
+        if (buf_append(out, name, strlen(name) + 1))
+            return out->err;
     }
-    return found ? 0 : ERR_NOTFOUND;
+    return out->len ? 0 : ERR_NOTFOUND;
 }
 
 static inline void fake_init(struct fake *fake)

@@ -3,6 +3,8 @@
 
 #include <sodium.h>
 
+#include "base/alloc.h"
+
 static const struct fake_pair variables[] = {
     {"DEEPSEEK_KEY_1", "sk-one"}, {"MORE_KEYS", "sk-four, sk-five\nsk-six"},
     {"WEB_KEY", "web-secret"},    {"ADMIN_TOKEN", "admin-secret"},
@@ -382,6 +384,28 @@ static void a_file_that_is_too_large_is_refused(void **state)
                         "b.yaml: the file is too large; allowed: at most 4 MiB\n");
 }
 
+static void too_many_secrets_are_told(void **state)
+{
+    struct fake *fake = *state;
+    bool is_locked;
+    struct secret_arena *tiny = secret_arena_new(4096, &is_locked), *roomy = fake->secrets;
+    struct buf yaml;
+
+    buf_init(&yaml, 4096);
+    buf_printf(&yaml, "providers:\n  compatible:\n    base_url: http://h\n    keys:\n");
+    for (int i = 0; i < 65; i++)
+        buf_printf(&yaml, "      - k%d\n", i);
+    fake->source.secrets = tiny;
+    assert_int_equal(fake_load(fake, buf_text(&yaml)), ERR_SYNTAX);
+    assert_string_equal(fake_complaints(fake),
+                        "b.yaml:69:9: providers.compatible.keys[64]: there is no room left for "
+                        "secrets; allowed: fewer of them, those of the running configuration "
+                        "included\n");
+    fake->source.secrets = roomy;
+    buf_fini(&yaml);
+    secret_arena_free(&tiny);
+}
+
 /* Loading is linear: ten thousand of each take well under a second even with the sanitizers. */
 static void ten_thousand_of_each_are_read(void **state)
 {
@@ -406,6 +430,28 @@ static void ten_thousand_of_each_are_read(void **state)
     assert_int_equal(config->models.count, COUNT);
     assert_span(config_find_model(config, SPAN("m9999"))->targets.items[0].model, "m9999");
     buf_fini(&yaml);
+}
+
+/* Whichever allocation fails, the load says so and leaves nothing behind (built with -Dfaults). */
+static void memory_may_run_out_anywhere(void **state)
+{
+    struct fake *fake = *state;
+    bool is_reached = true;
+
+    mem_fail_after(0);
+    if (!mem_fail_is_pending())
+        skip();
+    for (long after = 0; is_reached; after++) {
+        int err;
+
+        mem_fail_after(after);
+        err = fake_load(fake, whole);
+        is_reached = !mem_fail_is_pending();
+        mem_fail_after(-1);
+        assert_true(err == 0 || err == ERR_NOMEM || err == ERR_SYNTAX);
+        assert_true(is_reached || err == 0);
+        assert_true((err == 0) == (fake->config != NULL));
+    }
 }
 
 static int setup(void **state)
@@ -440,7 +486,9 @@ int main(void)
         cmocka_unit_test(a_key_is_the_same_by_provider_and_secret),
         cmocka_unit_test(what_needs_a_restart_is_named),
         cmocka_unit_test(a_file_that_is_too_large_is_refused),
+        cmocka_unit_test(too_many_secrets_are_told),
         cmocka_unit_test(ten_thousand_of_each_are_read),
+        cmocka_unit_test(memory_may_run_out_anywhere),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
