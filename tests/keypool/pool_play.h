@@ -15,7 +15,9 @@
 
 #include <cmocka.h>
 
+#include "base/bug.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/map.h"
 #include "keypool/keypool.h"
 

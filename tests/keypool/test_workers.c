@@ -1,0 +1,207 @@
+/* Several workers at once, for the thread sanitizer as much as for the asserts: picks, reports,
+ * probes and reloads on one pool; and the waiting room. */
+#include <pthread.h>
+#include <sched.h>
+
+#include "keypool/waiting.h"
+#include "pool_play.h"
+
+enum { PICKS = 5000, KEYS = 8 };
+
+struct crowd {
+    struct play *play;
+    struct endpoint_health endpoint;
+    struct endpoint_tally tallies[PLAY_WORKERS];
+    _Atomic uint64_t clock;
+    _Atomic uint32_t under_way[KEYS];
+    _Atomic bool is_over;
+};
+
+struct worker {
+    struct crowd *crowd;
+    uint32_t number;
+};
+
+static enum outcome draw_outcome(struct rand *rand)
+{
+    static const enum outcome rare[] = {
+        OUTCOME_RATE_LIMITED, OUTCOME_SERVER_ERROR,    OUTCOME_INVALID_KEY,   OUTCOME_DEPLETED,
+        OUTCOME_CLIENT_GONE,  OUTCOME_ACCOUNT_LIMITED, OUTCOME_CONNECT_FAILED};
+
+    return rand_below(rand, 16) ? OUTCOME_SUCCESS : rare[rand_below(rand, 7)];
+}
+
+/* True where it got a key. */
+static bool work_once(struct worker *worker, struct rand *rand)
+{
+    struct crowd *crowd = worker->crowd;
+    struct keypool_view *view = crowd->play->views[worker->number];
+    const struct keypool_ask ask = {.model = rand_below(rand, 2) ? SPAN("a") : SPAN("b"),
+                                    .tokens = 10,
+                                    .endpoint = &crowd->endpoint,
+                                    .endpoint_tally = &crowd->tallies[worker->number],
+                                    .is_last_endpoint = true};
+    uint64_t now = atomic_fetch_add(&crowd->clock, rand_below(rand, 200 * US_PER_MS));
+    struct keypool_end end = {.hint_us = rand_below(rand, 2 * SECONDS), .tokens = 12};
+    struct keypool_grant grant;
+    size_t id;
+
+    if (keypool_select(view, &ask, now, &grant).verdict != KEYPOOL_CHOSEN)
+        return false;
+    id = play_id(&grant);
+    /* Declared: three at once, over all workers. */
+    bug_fatal_unless(atomic_fetch_add(&crowd->under_way[id], 1) < 3);
+    end.outcome = outcome_row(draw_outcome(rand));
+    endpoint_health_connected(&crowd->endpoint);
+    atomic_fetch_sub(&crowd->under_way[id], 1);
+    keypool_end(view, &grant, &end, now);
+    return true;
+}
+
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+    struct rand rand;
+
+    rand_init(&rand, worker->number);
+    for (int picks = 0; picks < PICKS;) {
+        if (work_once(worker, &rand))
+            picks++;
+        else
+            sched_yield(); /* it is for the control thread to cure keys */
+    }
+    return NULL;
+}
+
+static void *control(void *arg)
+{
+    struct crowd *crowd = arg;
+    struct keypool *pool = crowd->play->pool;
+
+    for (int i = 0; !atomic_load(&crowd->is_over); i++) {
+        uint64_t now = atomic_load(&crowd->clock), next;
+        struct key *key = keypool_probe_take(pool, now, &next);
+        struct keypool_row row;
+        size_t at = 0;
+
+        if (key)
+            keypool_probe_end(pool, &key, PROBE_KNOWN, now);
+        if (i % 50 == 0) {
+            crowd->play->conf.keys.count = i % 100 ? KEYS : KEYS - 2;
+            bug_fatal_unless(keypool_apply(pool, &crowd->play->conf, now, play_wall) == 0);
+        }
+        while (keypool_describe(pool, &at, now, &row))
+            key_unref(&row.key);
+    }
+    return NULL;
+}
+
+static void test_workers_share_a_pool(void **state)
+{
+    static struct crowd crowd;
+    struct play play;
+    struct worker workers[PLAY_WORKERS];
+    pthread_t threads[PLAY_WORKERS], controller;
+
+    play_init(&play, KEYS);
+    play.conf.selection = CONF_SELECTION_LEAST_USED;
+    /* Short rests, so that most of the time something goes on. */
+    play.conf.health.cooldown_us = play.conf.health.depleted_us = SECONDS;
+    play.conf.health.probe_interval_us = 100 * US_PER_MS;
+    for (size_t i = 0; i < KEYS; i++) {
+        play_key(&play, i)->limits = (struct conf_limits){.concurrent = 3};
+        if (i % 4 == 0)
+            play_key(&play, i)->limits =
+                (struct conf_limits){.rpm = 500, .tpm = 4000, .concurrent = 3};
+        if (i >= 6)
+            play_key(&play, i)->account = SPAN("shared");
+    }
+    play_apply(&play);
+    crowd.play = &play;
+    atomic_store(&crowd.clock, play.now);
+    endpoint_health_init(&crowd.endpoint);
+    for (uint32_t i = 0; i < PLAY_WORKERS; i++) {
+        endpoint_health_join(&crowd.endpoint, &crowd.tallies[i]);
+        workers[i] = (struct worker){&crowd, i};
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+    }
+    assert_int_equal(pthread_create(&controller, NULL, control, &crowd), 0);
+    for (int i = 0; i < PLAY_WORKERS; i++)
+        pthread_join(threads[i], NULL);
+    atomic_store(&crowd.is_over, true);
+    pthread_join(controller, NULL);
+    play_end(&play);
+}
+
+/* ---- the waiting room ---- */
+
+static struct waiting_ticket ticket(uint64_t id)
+{
+    return (struct waiting_ticket){.worker = (uint32_t)(id % 3), .generation = 7, .id = id};
+}
+
+static void test_first_come_first_served(void **state)
+{
+    struct waiting_room *room = waiting_room_new(100);
+    struct waiting_ticket granted[10];
+    waiting_place places[5];
+
+    assert_int_equal(waiting_grant(room, granted, 10), 0);
+    for (uint64_t i = 0; i < 5; i++)
+        assert_int_equal(waiting_enter(room, ticket(i), &places[i]), 0);
+    assert_int_equal(waiting_count(room), 5);
+    assert_true(waiting_leave(room, &places[2]));
+    assert_true(waiting_leave(room, &places[2])); /* already outside */
+    assert_int_equal(waiting_grant(room, granted, 3), 3);
+    assert_int_equal(granted[0].id, 0);
+    assert_int_equal(granted[1].id, 1);
+    assert_int_equal(granted[2].id, 3);
+    assert_int_equal(granted[2].generation, 7);
+    assert_false(waiting_leave(room, &places[0])); /* its grant is on the way */
+    assert_int_equal(waiting_count(room), 1);
+    waiting_room_free(&room);
+    waiting_room_free(&room);
+}
+
+static void test_a_place_given_up_is_not_somebody_elses(void **state)
+{
+    struct waiting_room *room = waiting_room_new(1);
+    struct waiting_ticket granted[1];
+    waiting_place first, second;
+
+    assert_int_equal(waiting_enter(room, ticket(1), &first), 0);
+    assert_int_equal(waiting_enter(room, ticket(2), &second), ERR_FULL);
+    assert_int_equal(waiting_grant(room, granted, 1), 1);
+    assert_int_equal(waiting_enter(room, ticket(2), &second), 0);
+    assert_false(waiting_leave(room, &first));
+    assert_int_equal(waiting_count(room), 1);
+    assert_true(waiting_leave(room, &second));
+    waiting_room_free(&room);
+}
+
+static void test_rooms_grow_to_their_maximum(void **state)
+{
+    struct waiting_room *room = waiting_room_new(1000);
+    struct waiting_ticket granted[1000];
+    waiting_place place;
+
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_int_equal(waiting_enter(room, ticket(i), &place), 0);
+    assert_int_equal(waiting_enter(room, ticket(0), &place), ERR_FULL);
+    assert_int_equal(waiting_grant(room, granted, 1000), 1000);
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_int_equal(granted[i].id, i);
+    waiting_room_free(&room);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_workers_share_a_pool),
+        cmocka_unit_test(test_first_come_first_served),
+        cmocka_unit_test(test_a_place_given_up_is_not_somebody_elses),
+        cmocka_unit_test(test_rooms_grow_to_their_maximum),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
