@@ -63,7 +63,7 @@ static inline int fake_list_folder(void *ctx, const char *path, struct buf *out)
     for (const struct fake_pair *pair = fake->files; pair && pair->name; pair++) {
         const char *name = pair->name + len + 1;
 
-        if (strncmp(pair->name, path, len) || pair->name[len] != '/')
+        if (strncmp(pair->name, path, len) != 0 || pair->name[len] != '/')
             continue;
         if (buf_append(out, name, strlen(name) + 1))
             return out->err;
