@@ -2,8 +2,9 @@
  * What the configuration file says, with every default filled in: one immutable tree, made by
  * config_load (conf/load.h) and freed whole. Whoever shares it counts its references outside; once
  * loaded, any number of threads may read it without a lock. Texts are borrowed from the tree and
- * live as long as it does; they stand NUL-terminated. Times are microseconds, shares parts per
- * million, sizes bytes. 0 in a limit means that there is none.
+ * live as long as it does; they stand NUL-terminated, but for the pieces of addresses and URLs.
+ * Times are microseconds, shares parts per million, sizes bytes. 0 in a limit means that there is
+ * none.
  */
 #ifndef CONF_CONFIG_H
 #define CONF_CONFIG_H
