@@ -194,72 +194,6 @@ static const byte *read_literal(struct json_scan *scan, const byte *p, const byt
     return p;
 }
 
-/* The state behind c within a number: STATE_AFTER where c is no part of it, STATE_ROOT where it
- * cannot stand there. */
-static enum state number_next(enum state state, byte c)
-{
-    bool is_digit = c >= '0' && c <= '9';
-
-    if (state == STATE_MINUS)
-        return c == '0' ? STATE_ZERO : is_digit ? STATE_WHOLE : STATE_ROOT;
-    if (state == STATE_POINT)
-        return is_digit ? STATE_FRACTION : STATE_ROOT;
-    if (state == STATE_EXPONENT && (c == '+' || c == '-'))
-        return STATE_SIGN;
-    if (state == STATE_EXPONENT || state == STATE_SIGN)
-        return is_digit ? STATE_POWER : STATE_ROOT;
-    if (is_digit && state != STATE_ZERO)
-        return state;
-    if (is_digit)
-        return STATE_ROOT;
-    if (c == '.' && (state == STATE_ZERO || state == STATE_WHOLE))
-        return STATE_POINT;
-    if ((c == 'e' || c == 'E') && state != STATE_POWER)
-        return STATE_EXPONENT;
-    return STATE_AFTER;
-}
-
-static void add_digit(struct json_seen *seen, byte c)
-{
-    if (__builtin_mul_overflow(seen->number, 10, &seen->number) ||
-        __builtin_add_overflow(seen->number, c - '0', &seen->number))
-        seen->number = INT64_MAX;
-}
-
-static void number_ended(struct json_scan *scan, const byte *p)
-{
-    if (scan->row >= 0) {
-        struct json_seen *seen = &scan->seen[scan->row];
-
-        if (scan->is_negative)
-            seen->number = -seen->number;
-        scan_value_ended(scan, p);
-    }
-    scan->state = STATE_AFTER;
-}
-
-static const byte *read_number(struct json_scan *scan, const byte *p, const byte *end)
-{
-    for (; p < end; p++) {
-        enum state next = number_next((enum state)scan->state, *p);
-
-        if (next == STATE_ROOT) {
-            scan_fail(scan, JSON_FAULT_SYNTAX, p);
-            return p;
-        }
-        if (next == STATE_AFTER) {
-            number_ended(scan, p);
-            return p;
-        }
-        if (scan->row >= 0 && next == STATE_WHOLE)
-            add_digit(&scan->seen[scan->row], *p);
-        else if (scan->row >= 0 && next != STATE_ZERO)
-            scan->seen[scan->row].is_integer = false;
-        scan->state = (uint8_t)next;
-    }
-    return p;
-}
-
 /* Behind a value: a comma, or the end of its container. */
 static const byte *read_after(struct json_scan *scan, const byte *p)
 {
@@ -333,7 +267,7 @@ static const byte *read_part(struct json_scan *scan, const byte *p, const byte *
         return scan_unicode(scan, p, end);
     if (state == STATE_LITERAL)
         return read_literal(scan, p, end);
-    return read_number(scan, p, end);
+    return scan_number(scan, p, end);
 }
 
 static inline const byte *read_some(struct json_scan *scan, const byte *p, const byte *end)

@@ -44,7 +44,7 @@ enum {
 
 struct json_watch {
     struct span name; /* empty: the row matches nothing */
-    int8_t parent;    /* row whose value holds the member; -1: the root object */
+    int16_t parent;   /* row whose value holds the member; -1: the root object */
     uint8_t types;    /* enum json_type bits allowed; any other is a fault */
     uint8_t flags;    /* enum json_watch_flag bits */
 };
@@ -127,15 +127,15 @@ struct json_scan {
     uint8_t literal;                   /* which of the literals is being read */
     uint8_t literal_at;                /* bytes of it matched */
     bool is_negative;
-    bool name_is_text;  /* the member being read is one of text_names */
-    int8_t row;         /* row of the value being read, or -1 */
-    int8_t capture_row; /* row captured as it is spelled, or -1 */
-    uint8_t name_len;   /* bytes in name; JSON_NAME_MAX + 1: longer than any watched one */
+    bool name_is_text;   /* the member being read is one of text_names */
+    int16_t row;         /* row of the value being read, or -1 */
+    int16_t capture_row; /* row captured as it is spelled, or -1 */
+    uint8_t name_len;    /* bytes in name; JSON_NAME_MAX + 1: longer than any watched one */
     uint16_t depth, max_depth;
     uint16_t capture_depth; /* depth within the captured value; 0: it is no container */
     uint16_t text_depth;    /* depth within the counted value; 0: not in one */
     char name[JSON_NAME_MAX];
-    int8_t scope[JSON_SCOPE_MAX]; /* whose members stand at that depth: a row, or enum scope */
+    int16_t scope[JSON_SCOPE_MAX]; /* whose members stand at that depth: a row, or enum scope */
     uint8_t is_array[JSON_DEPTH_MAX / 8 + 1];
 };
 

@@ -100,6 +100,9 @@ const byte *scan_string(struct json_scan *scan, const byte *p, const byte *end);
 /* The byte behind a backslash; p is before end. */
 const byte *scan_escape(struct json_scan *scan, const byte *p);
 
+/* Inside a number: reads on from p to the byte behind it. */
+const byte *scan_number(struct json_scan *scan, const byte *p, const byte *end);
+
 /* The four digits of an escaped code unit. */
 const byte *scan_unicode(struct json_scan *scan, const byte *p, const byte *end);
 

@@ -60,7 +60,7 @@ void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
         scan->name_is_text = is_text_name(scan->list, name);
     if (scan->depth >= JSON_SCOPE_MAX - 1 || scan->scope[scan->depth] == SCOPE_NONE)
         return;
-    scan->row = (int8_t)find_row(scan, name);
+    scan->row = (int16_t)find_row(scan, name);
     if (scan->row >= 0 && scan->seen[scan->row].type &&
         (row_of(scan, scan->row)->flags & JSON_UNIQUE)) {
         scan->fault_row = scan->row;
@@ -82,7 +82,7 @@ void scan_value_began(struct json_scan *scan, enum json_type type, const byte *p
     *seen = (struct json_seen){
         .start = scan_offset(scan, p), .type = (uint8_t)type, .is_twice = seen->type != 0};
     if (scan->captures[row].cap && type != JSON_STRING && scan->capture_row < 0) {
-        scan->capture_row = (int8_t)row;
+        scan->capture_row = (int16_t)row;
         scan->capture_from = p;
         scan->capture_depth = type & (JSON_OBJECT | JSON_ARRAY) ? (uint16_t)(scan->depth + 1) : 0;
     }
@@ -115,7 +115,7 @@ void scan_opened(struct json_scan *scan)
         scan->text_depth = (uint16_t)depth;
     }
     if (depth < JSON_SCOPE_MAX)
-        scan->scope[depth] = (int8_t)scope;
+        scan->scope[depth] = (int16_t)scope;
     scan->row = -1;
 }
 
