@@ -207,8 +207,10 @@ static void relist(struct change *change, const struct roster *old)
         if (!map_find(&change->by_identity, key_identity(key)))
             keypool_unlist(pool, key);
     }
+    pthread_mutex_lock(&pool->probe_lock);
     for (uint32_t i = 0; i < change->roster->count; i++)
         change->roster->entries[i].key->control.is_listed = true;
+    pthread_mutex_unlock(&pool->probe_lock);
     map_fini(&pool->by_identity);
     pool->by_identity = change->by_identity;
     map_init(&change->by_identity, KEYPOOL_MAX_KEYS);

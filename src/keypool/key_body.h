@@ -1,7 +1,7 @@
 /*
  * The inside of a key: for the files of keypool/ alone. Blocks by who writes them: `shared` words
- * by any thread, atomically; `control` by the control thread under the pool's lock; the rest is
- * written once.
+ * by any thread, atomically; `control` under the pool's probe_lock (all its writers but one, the
+ * report of a 401, are the control thread, which may read without it); the rest is written once.
  */
 #ifndef KEYPOOL_KEY_BODY_H
 #define KEYPOOL_KEY_BODY_H

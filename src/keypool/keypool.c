@@ -62,8 +62,8 @@ void keypool_unref(struct keypool **place)
 
 void keypool_unlist(struct keypool *pool, struct key *key)
 {
-    key->control.is_listed = false;
     pthread_mutex_lock(&pool->probe_lock);
+    key->control.is_listed = false;
     heap_remove(&pool->probes, &key->control.probe);
     pthread_mutex_unlock(&pool->probe_lock);
 }
