@@ -147,9 +147,37 @@ static void send_models(struct exchange *x)
     buf_fini(&body);
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The model named in the path: clients escape a '/' in it. What is no escape stands for itself. */
+static struct span model_of_path(struct exchange *x)
+{
+    struct span from = span_skip(x->head.path, x->head.row->path.len);
+    char *to = arena_alloc(&x->arena, from.len);
+    size_t len = 0;
+
+    if (!to)
+        return from;
+    for (size_t i = 0; i < from.len; i++) {
+        bool is_escape = from.ptr[i] == '%' && from.len - i > 2 &&
+                         hex_digit(from.ptr[i + 1]) >= 0 && hex_digit(from.ptr[i + 2]) >= 0;
+
+        to[len++] = is_escape ? (char)(hex_digit(from.ptr[i + 1]) << 4 | hex_digit(from.ptr[i + 2]))
+                              : from.ptr[i];
+        i += is_escape ? 2 : 0;
+    }
+    return span_of(to, len);
+}
+
 static void send_model(struct exchange *x)
 {
-    struct span name = span_skip(x->head.path, x->head.row->path.len);
+    struct span name = model_of_path(x);
     struct openai_model model = describe_model(x, name);
     struct plan plan;
     struct buf body;
