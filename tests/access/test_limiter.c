@@ -1,0 +1,196 @@
+/* Admission under a client's and a model's limits: both or none, the nearest told, kept over
+ * reloads. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "access/limiter.h"
+#include "base/clock.h"
+
+static const uint64_t start = 1000 * US_PER_SEC;
+
+struct desk {
+    struct limiter_book *book;
+    struct limiter *client, *model;
+};
+
+static void open_desk(struct desk *desk, struct conf_limits client, struct conf_limits model)
+{
+    desk->book = limiter_book_new();
+    assert_int_equal(
+        limiter_book_get(desk->book, LIMITER_CLIENT, SPAN("x"), &client, &desk->client), 0);
+    assert_int_equal(limiter_book_get(desk->book, LIMITER_MODEL, SPAN("x"), &model, &desk->model),
+                     0);
+}
+
+static void close_desk(struct desk *desk)
+{
+    limiter_unref(&desk->client);
+    limiter_unref(&desk->model);
+    limiter_book_free(&desk->book);
+}
+
+static struct admission_verdict begin(struct desk *desk, struct admission *admission,
+                                      uint64_t tokens, uint64_t now)
+{
+    return admission_begin(admission, desk->client, desk->model, tokens, now);
+}
+
+/* One exchange from begin to end at once; true where it was admitted. */
+static bool pass(struct desk *desk, uint64_t tokens, uint64_t now)
+{
+    struct admission admission;
+    bool is_admitted = begin(desk, &admission, tokens, now).is_admitted;
+
+    admission_end(&admission, tokens, now);
+    return is_admitted;
+}
+
+static void test_burst_and_headers(void **state)
+{
+    struct admission admission;
+    struct admission_verdict verdict;
+    struct desk desk;
+
+    open_desk(&desk, (struct conf_limits){.rpm = 600, .burst = 60}, (struct conf_limits){0});
+    assert_null(desk.model);
+    verdict = begin(&desk, &admission, 0, start);
+    assert_true(verdict.is_admitted);
+    assert_int_equal(verdict.nearest.what, LIMITER_REQUESTS);
+    assert_int_equal(verdict.nearest.limit, 600);
+    assert_int_equal(verdict.nearest.remaining, 59);
+    assert_int_equal(verdict.nearest.reset_us, 100 * US_PER_MS);
+    admission_end(&admission, 0, start);
+    for (int i = 0; i < 59; i++)
+        assert_true(pass(&desk, 0, start));
+    verdict = begin(&desk, &admission, 0, start);
+    assert_false(verdict.is_admitted);
+    assert_int_equal(verdict.wait_us, 100 * US_PER_MS);
+    assert_int_equal(verdict.nearest.remaining, 0);
+    admission_end(&admission, 0, start); /* holds nothing: harmless */
+    close_desk(&desk);
+}
+
+static void test_both_or_none(void **state)
+{
+    struct admission admission;
+    struct admission_verdict verdict;
+    struct desk desk;
+
+    open_desk(&desk, (struct conf_limits){.rpm = 60, .burst = 10, .tpm = 1000, .concurrent = 5},
+              (struct conf_limits){.rpm = 60, .burst = 2});
+    assert_true(pass(&desk, 10, start));
+    assert_true(pass(&desk, 10, start));
+    for (int i = 0; i < 100; i++) {
+        verdict = begin(&desk, &admission, 10, start);
+        assert_false(verdict.is_admitted);
+        assert_int_equal(verdict.nearest.kind, LIMITER_MODEL);
+    }
+    /* The refusals of the model cost the client nothing. */
+    desk.model = (limiter_unref(&desk.model), NULL);
+    for (int i = 0; i < 8; i++)
+        assert_true(pass(&desk, 10, start));
+    assert_false(pass(&desk, 10, start));
+    close_desk(&desk);
+}
+
+static void test_nearest_is_the_one_with_the_smaller_share(void **state)
+{
+    struct admission admission;
+    struct admission_verdict verdict;
+    struct desk desk;
+
+    open_desk(&desk, (struct conf_limits){.rpm = 100, .burst = 100, .tpm = 1000},
+              (struct conf_limits){.rpm = 100, .burst = 50});
+    verdict = begin(&desk, &admission, 10, start); /* 99%, 99%, 98% */
+    assert_int_equal(verdict.nearest.kind, LIMITER_MODEL);
+    admission_end(&admission, 10, start);
+    verdict = begin(&desk, &admission, 500, start); /* 98%, 49%, 96% */
+    assert_int_equal(verdict.nearest.what, LIMITER_TOKENS);
+    assert_int_equal(verdict.nearest.limit, 1000);
+    assert_int_equal(verdict.nearest.remaining, 490);
+    admission_end(&admission, 500, start);
+    close_desk(&desk);
+}
+
+static void test_concurrency(void **state)
+{
+    struct admission first, second, third;
+    struct admission_verdict verdict;
+    struct desk desk;
+
+    open_desk(&desk, (struct conf_limits){.concurrent = 2}, (struct conf_limits){0});
+    assert_true(begin(&desk, &first, 0, start).is_admitted);
+    assert_true(begin(&desk, &second, 0, start).is_admitted);
+    verdict = begin(&desk, &third, 0, start);
+    assert_false(verdict.is_admitted);
+    assert_int_equal(verdict.nearest.what, LIMITER_CONCURRENT);
+    assert_int_equal(verdict.nearest.limit, 2);
+    assert_true(verdict.wait_us > 0);
+    admission_end(&first, 0, start);
+    admission_end(&first, 0, start); /* once is enough */
+    assert_true(begin(&desk, &third, 0, start).is_admitted);
+    assert_false(begin(&desk, &first, 0, start).is_admitted);
+    admission_end(&second, 0, start);
+    admission_end(&third, 0, start);
+    close_desk(&desk);
+}
+
+static void test_tokens_are_settled(void **state)
+{
+    struct admission admission;
+    struct desk desk;
+
+    open_desk(&desk, (struct conf_limits){.tpm = 1000}, (struct conf_limits){0});
+    assert_true(begin(&desk, &admission, 900, start).is_admitted);
+    assert_false(pass(&desk, 200, start));
+    admission_end(&admission, 100, start); /* it was far less */
+    assert_true(begin(&desk, &admission, 0, start).is_admitted);
+    admission_end(&admission, 2900, start); /* far more: two minutes of debt */
+    assert_false(pass(&desk, 1, start + 119 * US_PER_SEC));
+    assert_true(pass(&desk, 1, start + 121 * US_PER_SEC));
+    close_desk(&desk);
+}
+
+static void test_reload_keeps_what_was_used(void **state)
+{
+    struct conf_limits limits = {.rpm = 60, .burst = 5};
+    struct limiter *again = NULL, *other = NULL;
+    struct desk desk;
+
+    open_desk(&desk, limits, (struct conf_limits){0});
+    for (int i = 0; i < 5; i++)
+        assert_true(pass(&desk, 0, start));
+    assert_int_equal(limiter_book_get(desk.book, LIMITER_CLIENT, SPAN("x"), &limits, &again), 0);
+    assert_ptr_equal(again, desk.client);
+    assert_int_equal(limiter_book_get(desk.book, LIMITER_MODEL, SPAN("x"), &limits, &other), 0);
+    assert_ptr_not_equal(other, desk.client);
+    limiter_unref(&desk.client); /* the old snapshot goes */
+    desk.client = again;
+    assert_false(pass(&desk, 0, start));
+    limits.burst = 7; /* new numbers hold at once */
+    assert_int_equal(limiter_book_get(desk.book, LIMITER_CLIENT, SPAN("x"), &limits, &again), 0);
+    assert_true(pass(&desk, 0, start));
+    assert_true(pass(&desk, 0, start));
+    assert_false(pass(&desk, 0, start));
+    limiter_unref(&again);
+    limiter_unref(&other);
+    close_desk(&desk);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_burst_and_headers),
+        cmocka_unit_test(test_both_or_none),
+        cmocka_unit_test(test_nearest_is_the_one_with_the_smaller_share),
+        cmocka_unit_test(test_concurrency),
+        cmocka_unit_test(test_tokens_are_settled),
+        cmocka_unit_test(test_reload_keeps_what_was_used),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
