@@ -51,14 +51,19 @@ static struct span authority_of(const struct http_head *head)
     return rest;
 }
 
-/* The host of an authority: without port, and without the brackets of an IPv6 address. */
+/* The host of an authority: without port, and without the brackets of an IPv6 address (RFC 3986
+ * 3.2.2). Empty where it is malformed. */
 static struct span host_of(struct span authority)
 {
     bool is_bracketed = authority.len && authority.ptr[0] == '[';
     struct span rest = is_bracketed ? span_skip(authority, 1) : authority;
     size_t end = span_find_byte(rest, is_bracketed ? ']' : ':');
 
-    return end == SIZE_MAX ? rest : span_of(rest.ptr, end);
+    if (!is_bracketed)
+        return end == SIZE_MAX ? rest : span_of(rest.ptr, end);
+    if (end == SIZE_MAX || (end + 1 < rest.len && rest.ptr[end + 1] != ':'))
+        return span_of(NULL, 0);
+    return span_of(rest.ptr, end);
 }
 
 static bool is_loopback(struct span host)
