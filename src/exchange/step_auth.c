@@ -8,7 +8,7 @@ static struct move refuse(struct exchange *x, enum failure failure)
 
 struct move step_auth(struct exchange *x)
 {
-    struct span field = http_head_find(x->head.head, SPAN("authorization"));
+    struct span field = http_head_get(x->head.head, FIELD_AUTHORIZATION);
     enum clients_verdict verdict =
         clients_find(x->binding->snapshot->clients, clients_bearer(field), x->head.start_wall_us,
                      &x->auth.client);

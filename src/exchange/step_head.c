@@ -5,20 +5,10 @@
 
 /* Fields of a request that any provider may see; those that name a credential, a connection or a
  * caller are not among them, and never may be. */
-static const struct span forwarded[] = {
-    {"accept", 6},          {"tracestate", 10},      {"user-agent", 10},
-    {"openai-beta", 11},    {"traceparent", 11},     {"content-type", 12},
-    {"anthropic-beta", 14}, {"idempotency-key", 15}, {"anthropic-version", 17},
-};
-
-static bool is_forwarded(struct span name)
-{
-    for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++) {
-        if (forwarded[i].len == name.len && span_is_equal_nocase(forwarded[i], name))
-            return true;
-    }
-    return false;
-}
+#define FORWARDED                                                                                  \
+    (FIELD_BIT(ACCEPT) | FIELD_BIT(TRACESTATE) | FIELD_BIT(USER_AGENT) | FIELD_BIT(OPENAI_BETA) |  \
+     FIELD_BIT(TRACEPARENT) | FIELD_BIT(CONTENT_TYPE) | FIELD_BIT(ANTHROPIC_BETA) |                \
+     FIELD_BIT(IDEMPOTENCY_KEY) | FIELD_BIT(ANTHROPIC_VERSION))
 
 static size_t line_length(const struct http_field *field)
 {
@@ -46,13 +36,13 @@ static bool keep_fields(struct exchange *x, const struct http_head *head)
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
 
-        if (!is_forwarded(field->name))
+        if (!(FORWARDED & (UINT64_C(1) << field->id)))
             continue;
-        x->head.has_content_type |= field->name.len == 12;
-        x->head.has_user_agent |= span_is_equal_nocase(field->name, SPAN("user-agent"));
         picked[count++] = (unsigned char)i;
         len += line_length(field);
     }
+    x->head.has_content_type = head->first[FIELD_CONTENT_TYPE] != 0;
+    x->head.has_user_agent = head->first[FIELD_USER_AGENT] != 0;
     at = arena_alloc(&x->arena, len);
     if (!at)
         return false;
@@ -115,7 +105,7 @@ static void name_request(struct exchange *x, struct span own)
 
 static struct move check_size(struct exchange *x, const struct http_head *head)
 {
-    struct span coding = http_head_find(head, SPAN("content-encoding"));
+    struct span coding = http_head_get(head, FIELD_CONTENT_ENCODING);
 
     if (coding.len && !span_is_equal_nocase(coding, SPAN("identity")))
         return exchange_refuse(x, FAILURE_MEDIA_TYPE, span_of(NULL, 0), span_of(NULL, 0));
@@ -133,7 +123,7 @@ struct move step_head(struct exchange *x)
     x->head.is_http_head = head->method == METHOD_HEAD;
     x->head.method = span_from_text(http_method_name(head->method));
     x->head.path = arena_copy(&x->arena, http_head_path(head, &query));
-    name_request(x, http_head_find(head, SPAN("x-request-id")));
+    name_request(x, http_head_get(head, FIELD_X_REQUEST_ID));
     if (!x->head.path.ptr)
         return exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
     switch (inbound_find(head->method, x->head.path, &x->head.row)) {

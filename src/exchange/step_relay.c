@@ -11,26 +11,30 @@ enum { PING_HOLD_US = 15000000, AFTER_DONE_US = 1000000 };
 /* --- the head --- */
 
 /* Fields of an answer that tell of limits, identity and retries. */
-static bool is_kept(struct span name)
+#define KEPT                                                                                       \
+    (FIELD_BIT(RETRY_AFTER) | FIELD_BIT(RETRY_AFTER_MS) | FIELD_BIT(OPENAI_PROCESSING_MS) |        \
+     FIELD_BIT(X_SHOULD_RETRY) | FIELD_BIT(X_REQUEST_ID) | FIELD_BIT(REQUEST_ID) |                 \
+     FIELD_BIT(APIM_REQUEST_ID) | FIELD_BIT(X_ERROR_CODE))
+
+static bool is_limit(struct span name)
 {
-    static const struct span exact[] = {
-        {"retry-after", 11},     {"retry-after-ms", 14}, {"openai-processing-ms", 20},
-        {"x-should-retry", 14},  {"x-request-id", 12},   {"request-id", 10},
-        {"apim-request-id", 15}, {"x-error-code", 12},
-    };
-    static const struct span prefix[] = {
+    static const struct span prefixes[] = {
         {"x-ratelimit-", 12}, {"x-rate-limit-", 13}, {"anthropic-ratelimit-", 20}};
 
-    for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++) {
-        if (name.len == exact[i].len && span_is_equal_nocase(name, exact[i]))
-            return true;
-    }
-    for (size_t i = 0; i < sizeof(prefix) / sizeof(prefix[0]); i++) {
-        if (name.len > prefix[i].len &&
-            span_is_equal_nocase(span_of(name.ptr, prefix[i].len), prefix[i]))
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        if (name.len > prefixes[i].len &&
+            span_is_equal_nocase(span_of(name.ptr, prefixes[i].len), prefixes[i]))
             return true;
     }
     return false;
+}
+
+/* Limits matter where they were met; who learns them from successes will ask for them there. */
+static bool is_kept(const struct http_field *field, int status)
+{
+    if (field->id != FIELD_OTHER)
+        return (KEPT & (UINT64_C(1) << field->id)) != 0;
+    return status >= 300 && is_limit(field->name);
 }
 
 static void keep_fields(struct exchange *x, const struct http_head *head)
@@ -39,7 +43,7 @@ static void keep_fields(struct exchange *x, const struct http_head *head)
         const struct http_field *field = &head->fields[i];
         struct dialect_header *kept = &x->relay.fields[x->relay.field_count];
 
-        if (!is_kept(field->name))
+        if (!is_kept(field, head->status))
             continue;
         kept->name = arena_copy(&x->attempt_arena, field->name);
         kept->value = arena_copy(&x->attempt_arena, field->value);
@@ -57,7 +61,7 @@ static bool is_event_stream(struct span content_type)
 
 static enum relay_mode mode_of(const struct exchange *x, const struct http_head *head)
 {
-    struct span coding = http_head_find(head, SPAN("content-encoding"));
+    struct span coding = http_head_get(head, FIELD_CONTENT_ENCODING);
 
     if (head->status < 200 || head->status > 299)
         return RELAY_ERROR;
@@ -90,9 +94,9 @@ void relay_note_head(struct exchange *x, const struct http_head *head)
 
     relay->first_byte_ns = clock_now_ns();
     relay->status = head->status;
-    relay->content_type = arena_copy(&x->attempt_arena, http_head_find(head, SPAN("content-type")));
+    relay->content_type = arena_copy(&x->attempt_arena, http_head_get(head, FIELD_CONTENT_TYPE));
     relay->content_encoding =
-        arena_copy(&x->attempt_arena, http_head_find(head, SPAN("content-encoding")));
+        arena_copy(&x->attempt_arena, http_head_get(head, FIELD_CONTENT_ENCODING));
     relay->length = head->has_length ? (int64_t)head->length : HTTP_LENGTH_UNKNOWN;
     relay->mode = mode_of(x, head);
     keep_fields(x, head);

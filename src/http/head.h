@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "http/field.h"
 
 enum http_method {
     METHOD_GET,
@@ -26,6 +27,7 @@ enum { HTTP_MAX_FIELDS = 128, HTTP_MAX_HEAD_BYTES = 65536, HTTP_MAX_TARGET_BYTES
 
 struct http_field {
     struct span name, value;
+    enum field_id id;
 };
 
 struct http_head {
@@ -38,11 +40,18 @@ struct http_head {
     uint64_t length; /* valid with has_length */
     bool is_keep_alive;
     bool is_expecting_continue; /* requests: RFC 9110 10.1.1 */
+    uint8_t first[FIELD_COUNT]; /* by id: the place of its first field + 1; 0: there is none */
     size_t field_count;
     struct http_field fields[HTTP_MAX_FIELDS];
 };
 
-/* The value of the first field of that name (any case), or an empty span with a NULL ptr. */
+/* The value of the first field with that id (not FIELD_OTHER), or an empty span with a NULL ptr. */
+static inline struct span http_head_get(const struct http_head *head, enum field_id id)
+{
+    return head->first[id] ? head->fields[head->first[id] - 1].value : span_of(NULL, 0);
+}
+
+/* The same by name, in any case: for names that the table of fields does not have. */
 struct span http_head_find(const struct http_head *head, struct span name);
 
 /* The path of a request target, without query; *ret_query is what follows '?', or empty. An

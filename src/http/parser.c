@@ -165,35 +165,34 @@ static enum http_problem judge_coding(struct span value)
     return span_is_equal_nocase(last, SPAN("chunked")) ? HTTP_PROBLEM_CODING : HTTP_PROBLEM_FRAMING;
 }
 
-static enum http_problem note_field(struct http_head *head, const struct http_field *field,
-                                    unsigned *hosts)
+static void trim_end(struct span *value)
 {
-    switch (field->name.len) {
-    case 4:
-        *hosts += span_is_equal_nocase(field->name, SPAN("Host"));
-        break;
-    case 6:
-        if (!span_is_equal_nocase(field->name, SPAN("Expect")))
-            break;
+    while (value->len && (value->ptr[value->len - 1] == ' ' || value->ptr[value->len - 1] == '\t'))
+        value->len--;
+}
+
+static enum http_problem note_field(struct http_head *head, size_t place, unsigned *hosts)
+{
+    struct http_field *field = &head->fields[place];
+
+    field->id = field_id_of(field->name);
+    if (field->id == FIELD_OTHER)
+        return HTTP_PROBLEM_NONE;
+    if (!head->first[field->id])
+        head->first[field->id] = (uint8_t)(place + 1);
+    *hosts += field->id == FIELD_HOST;
+    if (field->id == FIELD_CONTENT_LENGTH) {
+        head->has_length = true;
+    } else if (field->id == FIELD_EXPECT) {
         if (!span_is_equal_nocase(field->value, SPAN("100-continue")))
             return HTTP_PROBLEM_EXPECTATION;
         head->is_expecting_continue = head->minor == 1;
-        break;
-    case 14:
-        if (span_is_equal_nocase(field->name, SPAN("Content-Length")))
-            head->has_length = true;
-        break;
-    case 17:
-        if (!span_is_equal_nocase(field->name, SPAN("Transfer-Encoding")))
-            break;
+    } else if (field->id == FIELD_TRANSFER_ENCODING) {
         if (!span_is_equal_nocase(field->value, SPAN("chunked")))
             return judge_coding(field->value);
         if (head->is_chunked || head->minor == 0)
             return HTTP_PROBLEM_FRAMING;
         head->is_chunked = true;
-        break;
-    default:
-        break;
     }
     return HTTP_PROBLEM_NONE;
 }
@@ -220,11 +219,8 @@ static enum http_problem finish_head(struct http_parser *parser, const char *end
     for (size_t i = 0; i < head->field_count; i++) {
         enum http_problem problem;
 
-        while (head->fields[i].value.len &&
-               (head->fields[i].value.ptr[head->fields[i].value.len - 1] == ' ' ||
-                head->fields[i].value.ptr[head->fields[i].value.len - 1] == '\t'))
-            head->fields[i].value.len--;
-        problem = note_field(head, &head->fields[i], &hosts);
+        trim_end(&head->fields[i].value);
+        problem = note_field(head, i, &hosts);
         if (problem)
             return problem;
     }
