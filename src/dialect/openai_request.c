@@ -6,15 +6,18 @@
 #include "base/err.h"
 #include "json/write.h"
 
+/* What the gateway itself acts on stands there once and plainly, so that the provider cannot read
+ * it otherwise than we do. */
+enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
+
 /* The fields that all endpoints share; the text to work on is called otherwise at each. */
 #define ROWS(stream_name, options_name, content_name, content_types)                               \
     {                                                                                              \
-        [OPENAI_MODEL] = {SPAN_INIT("model"), -1, JSON_STRING | JSON_NULL, JSON_UNIQUE},           \
-        [OPENAI_STREAM] = {SPAN_INIT(stream_name), -1, JSON_BOOL | JSON_NULL, JSON_UNIQUE},        \
-        [OPENAI_STREAM_OPTIONS] = {SPAN_INIT(options_name), -1, JSON_OBJECT | JSON_NULL,           \
-                                   JSON_UNIQUE},                                                   \
+        [OPENAI_MODEL] = {SPAN_INIT("model"), -1, JSON_STRING | JSON_NULL, ONCE},                  \
+        [OPENAI_STREAM] = {SPAN_INIT(stream_name), -1, JSON_BOOL | JSON_NULL, ONCE},               \
+        [OPENAI_STREAM_OPTIONS] = {SPAN_INIT(options_name), -1, JSON_OBJECT | JSON_NULL, ONCE},    \
         [OPENAI_INCLUDE_USAGE] = {SPAN_INIT("include_usage"), OPENAI_STREAM_OPTIONS,               \
-                                  JSON_BOOL | JSON_NULL, JSON_UNIQUE},                             \
+                                  JSON_BOOL | JSON_NULL, ONCE},                                    \
         [OPENAI_N] = {SPAN_INIT("n"), -1, JSON_NUMBER | JSON_NULL, 0},                             \
         [OPENAI_MAX_TOKENS] = {SPAN_INIT("max_tokens"), -1, JSON_NUMBER | JSON_NULL, 0},           \
         [OPENAI_MAX_COMPLETION_TOKENS] = {SPAN_INIT("max_completion_tokens"), -1,                  \
@@ -100,6 +103,13 @@ static void refuse_field(const struct openai_request *request, struct openai_ref
                  "Duplicate parameter: '%.*s' may be given only once.", SPAN_ARG(name));
         return;
     }
+    if (scan->fault == JSON_FAULT_SPELLING) {
+        refusal->failure = FAILURE_FIELD_SPELLING;
+        snprintf(refusal->message, sizeof(refusal->message),
+                 "Invalid spelling of '%.*s': its name may not be written with escapes.",
+                 SPAN_ARG(name));
+        return;
+    }
     refusal->failure = FAILURE_FIELD_TYPE;
     snprintf(refusal->message, sizeof(refusal->message),
              "Invalid type for '%.*s': expected %s, but got %s instead.", SPAN_ARG(name),
@@ -121,6 +131,8 @@ static enum failure failure_of(enum json_fault fault)
         return FAILURE_BODY_TRAILING;
     case JSON_FAULT_DUPLICATE:
         return FAILURE_FIELD_TWICE;
+    case JSON_FAULT_SPELLING:
+        return FAILURE_FIELD_SPELLING;
     case JSON_FAULT_TYPE:
         return FAILURE_FIELD_TYPE;
     case JSON_FAULT_NONE:
@@ -139,7 +151,7 @@ void openai_request_refusal(const struct openai_request *request,
     int len;
 
     ret_refusal->param = span_of(NULL, 0);
-    if (scan->fault == JSON_FAULT_DUPLICATE || scan->fault == JSON_FAULT_TYPE) {
+    if (scan->fault_row >= 0) {
         refuse_field(request, ret_refusal);
         return;
     }

@@ -55,6 +55,7 @@ static const byte *begin_name(struct json_scan *scan, const byte *p, const byte 
     const byte *close = json_skip_plain(p + 1, end);
 
     scan->name_is_text = false;
+    scan->is_name_escaped = false;
     if (close < end && *close == '"') {
         if (scan_names_matter(scan))
             scan_name_ended(scan, span_of((const char *)p + 1, (size_t)(close - p - 1)), close);

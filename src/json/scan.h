@@ -31,7 +31,8 @@ enum json_type {
 enum json_watch_flag {
     JSON_UNIQUE = 1 << 0,   /* standing there twice is a fault; else the last one counts */
     JSON_COUNTED = 1 << 1,  /* characters of text below it are counted: see text_names */
-    JSON_PER_ITEM = 1 << 2, /* an array: `on_item` is called after each object in it, and what was
+    JSON_SPELLED = 1 << 2,  /* its name may not be spelled with escapes */
+    JSON_PER_ITEM = 1 << 3, /* an array: `on_item` is called after each object in it, and what was
                                seen of the rows below is forgotten then */
 };
 
@@ -84,6 +85,7 @@ enum json_fault {
     JSON_FAULT_UTF8,       /* bytes that are not UTF-8 (RFC 3629) */
     JSON_FAULT_TRAILING,   /* something behind the object's end */
     JSON_FAULT_DUPLICATE,  /* row `fault_row`, JSON_UNIQUE, stands there again */
+    JSON_FAULT_SPELLING,   /* row `fault_row`, JSON_SPELLED, has escapes in its name */
     JSON_FAULT_TYPE, /* row `fault_row` has a value of `fault_type`, which it does not allow */
 };
 
@@ -118,14 +120,15 @@ struct json_scan {
     uint8_t state;                     /* enum state of scan.c */
     uint8_t sink;                      /* enum sink: where the string being read goes */
     bool is_name;                      /* it is a member's name */
-    bool is_counted;                   /* it is counted as text */
-    uint8_t utf8_need;                 /* continuation bytes still to come */
-    uint8_t utf8_low, utf8_high;       /* bounds of the next one */
-    uint8_t digits;                    /* hexadecimal digits of `unit` read */
-    uint16_t unit;                     /* the escaped code unit being read */
-    uint16_t high_surrogate;           /* the one before it, where it waits for its other half */
-    uint8_t literal;                   /* which of the literals is being read */
-    uint8_t literal_at;                /* bytes of it matched */
+    bool is_name_escaped;
+    bool is_counted;             /* it is counted as text */
+    uint8_t utf8_need;           /* continuation bytes still to come */
+    uint8_t utf8_low, utf8_high; /* bounds of the next one */
+    uint8_t digits;              /* hexadecimal digits of `unit` read */
+    uint16_t unit;               /* the escaped code unit being read */
+    uint16_t high_surrogate;     /* the one before it, where it waits for its other half */
+    uint8_t literal;             /* which of the literals is being read */
+    uint8_t literal_at;          /* bytes of it matched */
     bool is_negative;
     bool name_is_text;   /* the member being read is one of text_names */
     int16_t row;         /* row of the value being read, or -1 */

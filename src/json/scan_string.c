@@ -136,7 +136,9 @@ const byte *scan_escape(struct json_scan *scan, const byte *p)
     static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
     const char *at = *p ? strchr(names, *p) : NULL;
 
-    if (!scan->is_name && scan->row >= 0)
+    if (scan->is_name)
+        scan->is_name_escaped = true;
+    else if (scan->row >= 0)
         scan->seen[scan->row].is_escaped = true;
     if (*p == 'u') {
         scan->unit = 0;

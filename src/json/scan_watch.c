@@ -54,6 +54,17 @@ static bool is_text_name(const struct json_watchlist *list, struct span name)
     return false;
 }
 
+static void check_name(struct json_scan *scan, unsigned flags, const byte *p)
+{
+    if ((flags & JSON_SPELLED) && scan->is_name_escaped) {
+        scan->fault_row = scan->row;
+        scan_fail(scan, JSON_FAULT_SPELLING, p);
+    } else if ((flags & JSON_UNIQUE) && scan->seen[scan->row].type) {
+        scan->fault_row = scan->row;
+        scan_fail(scan, JSON_FAULT_DUPLICATE, p);
+    }
+}
+
 void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
 {
     if (scan->text_depth)
@@ -61,11 +72,8 @@ void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
     if (scan->depth >= JSON_SCOPE_MAX - 1 || scan->scope[scan->depth] == SCOPE_NONE)
         return;
     scan->row = (int16_t)find_row(scan, name);
-    if (scan->row >= 0 && scan->seen[scan->row].type &&
-        (row_of(scan, scan->row)->flags & JSON_UNIQUE)) {
-        scan->fault_row = scan->row;
-        scan_fail(scan, JSON_FAULT_DUPLICATE, p);
-    }
+    if (scan->row >= 0)
+        check_name(scan, row_of(scan, scan->row)->flags, p);
 }
 
 void scan_value_began(struct json_scan *scan, enum json_type type, const byte *p)
