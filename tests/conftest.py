@@ -1,0 +1,3 @@
+"""Fixtures of the black-box and SDK tests; see blackbox/harness."""
+
+pytest_plugins = ["harness.fixtures"]
