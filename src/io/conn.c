@@ -208,8 +208,8 @@ static int read_socket(struct conn *conn, char *data, size_t cap, size_t *ret_le
     if (n == 0)
         return conn->tls ? ERR_RESET : ERR_EOF; /* TLS ends by close_notify, before this */
     /* A short read has drained the socket; the next bytes bring a new edge, and an end has already
-     * brought its own. */
-    if ((size_t)n < cap && !conn->is_hung_up)
+     * brought its own, or is about to be found. */
+    if ((size_t)n < cap && !conn->is_hung_up && !conn->error)
         conn->may_read = false;
     *ret_len = (size_t)n;
     return 0;
@@ -239,15 +239,18 @@ static int read_tls(struct conn *conn, char *data, size_t cap, size_t *ret_len)
 
 int conn_read(struct conn *conn, char *data, size_t cap, size_t *ret_len)
 {
+    bool was_empty;
     int err;
 
     if (conn->fd.fd < 0 || !conn->is_open)
         return conn->error ? conn->error : ERR_RESET;
     if (!conn->tls)
         return conn->may_read ? read_socket(conn, data, cap, ret_len) : ERR_AGAIN;
+    was_empty = conn_pending(conn) == 0;
     err = read_tls(conn, data, cap, ret_len);
-    /* Reading may have produced alerts, tickets' answers or key updates. */
-    if (conn_pending(conn) && !conn->error)
+    /* Reading may have produced alerts, tickets' answers or key updates. What stood before them
+     * leaves by an event, so that on_drained is told. */
+    if (was_empty && conn_pending(conn) && !conn->error)
         flush_out(conn);
     return err;
 }

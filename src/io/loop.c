@@ -61,6 +61,15 @@ static void on_wake(struct loop_fd *fd, unsigned ready)
     (void)!read(fd->fd, &count, sizeof(count));
 }
 
+/* For reading alone: that it may be written would wake the loop after every message. */
+static int watch_wake(struct loop *loop)
+{
+    struct epoll_event event = {.events = (uint32_t)EPOLLIN | EPOLLET, .data.ptr = &loop->wake};
+
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake.fd, &event) ? err_from_errno(errno)
+                                                                           : 0;
+}
+
 static struct loop *new_loop(bool is_virtual, uint64_t start_us)
 {
     struct loop *loop = mem_zalloc(1, sizeof(*loop));
@@ -76,7 +85,7 @@ static struct loop *new_loop(bool is_virtual, uint64_t start_us)
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd >= 0)
         loop->wake.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (loop->wake.fd < 0 || loop_add(loop, &loop->wake, false))
+    if (loop->wake.fd < 0 || watch_wake(loop))
         loop_free(&loop);
     else
         read_clock(loop);

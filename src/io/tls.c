@@ -81,10 +81,20 @@ static void make_method(void)
 
 /* --- contexts --- */
 
+/* The first error is the cause; what follows it only says who was told. */
+static const char *first_reason(void)
+{
+    unsigned long code = ERR_peek_error();
+
+    if (!code)
+        return NULL;
+    return ERR_SYSTEM_ERROR(code) ? strerrordesc_np(ERR_GET_REASON(code))
+                                  : ERR_reason_error_string(code);
+}
+
 static int fail(char *ret_error, const char *what, const char *path)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    const char *reason = first_reason();
 
     snprintf(ret_error, TLS_ERROR_BYTES, "%s %s: %s", what, path,
              reason ? reason : "cannot be used");
@@ -159,6 +169,7 @@ int tls_server_context_new(const struct tls_server_options *options, char *ret_e
 
     if (!context)
         return ERR_NOMEM;
+    ERR_clear_error();
     err = load_pair(context->ctx, options->certificate_path, options->private_key_path, ret_error);
     if (err) {
         tls_context_unref(&context);
@@ -191,6 +202,7 @@ int tls_client_context_new(const struct tls_client_options *options, char *ret_e
     if (!context)
         return ERR_NOMEM;
     context->is_unverified = options->is_unverified;
+    ERR_clear_error();
     if (!options->is_unverified)
         err = load_trust(context->ctx, options->ca_path, ret_error);
     if (!err && options->certificate_path)
@@ -316,9 +328,8 @@ void tls_session_free(struct tls_session **session)
 
 static void note_error(struct tls_session *session)
 {
-    unsigned long code = ERR_peek_last_error();
     long verify = SSL_get_verify_result(session->ssl);
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    const char *reason = first_reason();
 
     if (verify != X509_V_OK && !session->context->is_unverified)
         reason = X509_verify_cert_error_string(verify);

@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
-#include "wire.h"
+#include "../io/wire.h"
 
 struct request {
     struct span path;

@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "http/client.h"
-#include "wire.h"
+#include "../io/wire.h"
 
 enum { BIG = 3 << 20 };
 

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "house.h"
-#include "wire.h"
+#include "../io/wire.h"
 
 #define OK(length) "HTTP/1.1 200 OK\r\nDate: D\r\nContent-Length: " length "\r\n"
 #define LATE                                                                                       \

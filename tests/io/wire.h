@@ -1,10 +1,10 @@
 /*
- * For the tests of http/: one end of a connection played by hand, byte by byte, on a virtual loop.
- * Unix sockets are used wherever TCP itself is not the matter: what is written is readable at once,
- * so that no test waits.
+ * For the tests of io/ and http/: one end of a connection played by hand, byte by byte, on a
+ * virtual loop. Unix sockets are used wherever TCP itself is not the matter: what is written is
+ * readable at once, so that no test waits.
  */
-#ifndef TESTS_HTTP_WIRE_H
-#define TESTS_HTTP_WIRE_H
+#ifndef TESTS_IO_WIRE_H
+#define TESTS_IO_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>
