@@ -124,17 +124,51 @@ static const struct client *find_digest(const struct clients *clients, const uin
     return NULL;
 }
 
-enum clients_verdict clients_find(const struct clients *clients, struct span secret,
-                                  uint64_t wall_us, const struct client **ret_client)
+void clients_memo_clear(struct clients_memo *memo, const uint8_t key[CLIENTS_TAG_BYTES])
+{
+    *memo = (struct clients_memo){.entries = {{{0}, NULL}}};
+    memcpy(memo->key, key, CLIENTS_TAG_BYTES);
+}
+
+static const struct client *find_by_digest(const struct clients *clients, struct span secret)
 {
     uint8_t digest[crypto_hash_sha256_BYTES];
-    const struct client *client = NULL;
 
     _Static_assert(CONF_SHA256_BYTES == crypto_hash_sha256_BYTES, "both are SHA-256");
-    if (secret.len && clients->count > 1) {
-        crypto_hash_sha256(digest, (const unsigned char *)secret.ptr, secret.len);
-        client = find_digest(clients, digest);
+    crypto_hash_sha256(digest, (const unsigned char *)secret.ptr, secret.len);
+    return find_digest(clients, digest);
+}
+
+/* The same through the memo; only who was found is remembered, so that guesses push nobody out. */
+static const struct client *find(const struct clients *clients, struct clients_memo *memo,
+                                 struct span secret)
+{
+    uint8_t tag[CLIENTS_TAG_BYTES];
+    const struct client *client;
+    size_t at;
+
+    _Static_assert(CLIENTS_TAG_BYTES == crypto_shorthash_siphashx24_BYTES, "both are 128 bits");
+    if (!memo)
+        return find_by_digest(clients, secret);
+    crypto_shorthash_siphashx24(tag, (const unsigned char *)secret.ptr, secret.len, memo->key);
+    at = tag[0] % CLIENTS_MEMO_ENTRIES;
+    if (memo->entries[at].client && sodium_memcmp(memo->entries[at].tag, tag, sizeof(tag)) == 0)
+        return memo->entries[at].client;
+    client = find_by_digest(clients, secret);
+    if (client) {
+        memcpy(memo->entries[at].tag, tag, sizeof(tag));
+        memo->entries[at].client = client;
     }
+    return client;
+}
+
+enum clients_verdict clients_find(const struct clients *clients, struct clients_memo *memo,
+                                  struct span secret, uint64_t wall_us,
+                                  const struct client **ret_client)
+{
+    const struct client *client =
+        secret.len && clients->count > 1 ? find(clients, memo, secret) : NULL;
+
     if (!client) {
         if (!clients->is_open)
             return secret.len ? CLIENTS_UNKNOWN : CLIENTS_MISSING;

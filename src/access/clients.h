@@ -44,11 +44,28 @@ enum clients_verdict {
     CLIENTS_EXPIRED,
 };
 
+enum { CLIENTS_MEMO_ENTRIES = 256, CLIENTS_TAG_BYTES = 16 };
+
+/* Who sent which secret lately, so that its SHA-256 is not computed for every request: by a keyed
+ * hash of 128 bits (SipHash-2-4), whose key nobody outside knows. Embedded in a worker, which
+ * clears it whenever it changes to another table; one thread. */
+struct clients_memo {
+    uint8_t key[CLIENTS_TAG_BYTES];
+    struct {
+        uint8_t tag[CLIENTS_TAG_BYTES];
+        const struct client *client; /* NULL: empty */
+    } entries[CLIENTS_MEMO_ENTRIES];
+};
+
+/* Empties it. key: random bytes. */
+void clients_memo_clear(struct clients_memo *memo, const uint8_t key[CLIENTS_TAG_BYTES]);
+
 /* Whose secret that is; an empty one means that none was sent. Where clients are open, any other
- * caller is the anonymous client (an expired key stays expired). *ret_client is written with
- * CLIENTS_OK. The time does not depend on the number of clients. */
-enum clients_verdict clients_find(const struct clients *clients, struct span secret,
-                                  uint64_t wall_us, const struct client **ret_client);
+ * caller is the anonymous client (an expired key stays expired). memo may be NULL. *ret_client is
+ * written with CLIENTS_OK. The time does not depend on the number of clients. */
+enum clients_verdict clients_find(const struct clients *clients, struct clients_memo *memo,
+                                  struct span secret, uint64_t wall_us,
+                                  const struct client **ret_client);
 
 /* The token of an Authorization field: "Bearer TOKEN", the scheme in any case (RFC 6750 2.1). Empty
  * where it is something else. */

@@ -72,7 +72,7 @@ int buf_reserve(struct buf *buf, size_t more)
     return 0;
 }
 
-int buf_append(struct buf *buf, const void *data, size_t len)
+int buf_append_slowly(struct buf *buf, const void *data, size_t len)
 {
     int err;
 
@@ -84,11 +84,6 @@ int buf_append(struct buf *buf, const void *data, size_t len)
     memcpy(buf->data + buf->len, data, len);
     buf->len += len;
     return 0;
-}
-
-int buf_append_span(struct buf *buf, struct span text)
-{
-    return buf_append(buf, text.ptr, text.len);
 }
 
 int buf_append_byte(struct buf *buf, char c)

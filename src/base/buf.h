@@ -35,8 +35,22 @@ void buf_clear(struct buf *buf);
 int buf_reserve(struct buf *buf, size_t more);
 
 /* Each appends all of it, or nothing: 0, ERR_FULL or ERR_NOMEM. */
-int buf_append(struct buf *buf, const void *data, size_t len);
-int buf_append_span(struct buf *buf, struct span text);
+int buf_append_slowly(struct buf *buf, const void *data, size_t len);
+
+static inline int buf_append(struct buf *buf, const void *data, size_t len)
+{
+    if (len == 0 || len > buf->cap - buf->len)
+        return buf_append_slowly(buf, data, len);
+    memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    return 0;
+}
+
+static inline int buf_append_span(struct buf *buf, struct span text)
+{
+    return buf_append(buf, text.ptr, text.len);
+}
+
 int buf_append_byte(struct buf *buf, char c);
 
 /* As printf. */

@@ -172,7 +172,8 @@ struct exchange *exchange_new(struct exchange_host *host, struct http_server_con
     x->head.head = head;
     x->head.start_us = http_server_request_start_us(conn);
     x->head.start_wall_us = loop_wall_us(host->loop);
-    addr_write_ip(http_server_peer(conn), x->account.remote);
+    x->account.remote_len = (uint8_t)strlen(http_server_peer_ip(conn));
+    memcpy(x->account.remote, http_server_peer_ip(conn), x->account.remote_len);
     arena_init(&x->arena, &host->arenas, ARENA_MAX_BYTES);
     arena_init(&x->attempt_arena, &host->arenas, ATTEMPT_ARENA_MAX_BYTES);
     buf_init(&x->relay.held, ANSWER_HELD_BYTES + 2 * LOOP_SCRATCH_BYTES);

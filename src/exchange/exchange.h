@@ -8,6 +8,7 @@
 #define EXCHANGE_EXCHANGE_H
 
 #include <stdbool.h>
+#include <netinet/in.h>
 #include <stdint.h>
 
 #include "access/clients.h"
@@ -201,7 +202,8 @@ struct part_account {
     uint64_t overhead_ns;              /* the gateway's own time, both ways */
     char key_name[ACCOUNT_NAME_BYTES]; /* of the last attempt's key, cut */
     size_t key_name_len;
-    char remote[ADDR_TEXT_BYTES];
+    char remote[INET6_ADDRSTRLEN]; /* the client's address; the connection may be gone at the end */
+    uint8_t remote_len;
 };
 
 struct exchange {

@@ -64,12 +64,15 @@ void exchange_host_fini(struct exchange_host *host)
 int exchange_host_bind(struct exchange_host *host, struct snapshot *snapshot)
 {
     struct binding *binding;
+    uint8_t key[CLIENTS_TAG_BYTES];
     int err = binding_new(&host->home, snapshot, &binding);
 
     if (err)
         return err;
     binding_unref(&host->binding);
     host->binding = binding;
+    rand_fill_secure(key, sizeof(key));
+    clients_memo_clear(&host->memo, key);
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access/clients.h"
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/rand.h"
@@ -52,6 +53,7 @@ struct exchange_host {
     struct arena_pool arenas;
     struct body_lease lease;
     struct rand rand;
+    struct clients_memo memo; /* of the binding in force */
     struct metrics *metrics;
     struct exchange_series series;
     struct log_ring *log;

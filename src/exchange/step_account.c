@@ -114,7 +114,7 @@ static void write_line(struct exchange *x, uint64_t duration_us)
     struct access_record record = {
         .wall_us = x->head.start_wall_us,
         .request_id = span_of(x->head.request_id, x->head.request_id_len),
-        .remote = span_from_text(x->account.remote),
+        .remote = span_of(x->account.remote, x->account.remote_len),
         .method = x->head.method,
         .path = x->head.path,
         .model = x->route.model,

@@ -10,8 +10,8 @@ struct move step_auth(struct exchange *x)
 {
     struct span field = http_head_get(x->head.head, FIELD_AUTHORIZATION);
     enum clients_verdict verdict =
-        clients_find(x->binding->snapshot->clients, clients_bearer(field), x->head.start_wall_us,
-                     &x->auth.client);
+        clients_find(x->binding->snapshot->clients, &x->host->memo, clients_bearer(field),
+                     x->head.start_wall_us, &x->auth.client);
 
     switch (verdict) {
     case CLIENTS_OK:

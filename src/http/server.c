@@ -282,6 +282,11 @@ struct http_server *http_server_of(const struct http_server_conn *conn)
     return conn->server;
 }
 
+const char *http_server_peer_ip(const struct http_server_conn *conn)
+{
+    return conn->peer_ip;
+}
+
 const struct addr *http_server_peer(const struct http_server_conn *conn)
 {
     return &conn->peer;
@@ -313,6 +318,14 @@ void http_server_fini(struct http_server *server)
     server->head = NULL;
 }
 
+static void keep_ip(struct http_server_conn *conn, const struct addr *peer)
+{
+    char ip[ADDR_TEXT_BYTES];
+
+    addr_write_ip(peer, ip);
+    memcpy(conn->peer_ip, ip, strnlen(ip, sizeof(conn->peer_ip) - 1));
+}
+
 int http_server_accept(struct http_server *server, int fd, const struct addr *peer)
 {
     struct http_server_conn *conn = mem_zalloc(1, sizeof(*conn));
@@ -324,6 +337,7 @@ int http_server_accept(struct http_server *server, int fd, const struct addr *pe
     }
     conn->server = server;
     conn->peer = *peer;
+    keep_ip(conn, peer);
     sm_init(&conn->sm, states, STATE_IDLE);
     http_parser_init(&conn->parser, false);
     buf_init(&conn->held, HTTP_MAX_HEAD_BYTES + 2 * LOOP_SCRATCH_BYTES);

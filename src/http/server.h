@@ -119,6 +119,8 @@ struct conn *http_server_stream(struct http_server_conn *conn);
 
 struct http_server *http_server_of(const struct http_server_conn *conn);
 const struct addr *http_server_peer(const struct http_server_conn *conn);
+/* Its address without the port, as text; made once a connection. */
+const char *http_server_peer_ip(const struct http_server_conn *conn);
 /* Monotonic microseconds at which the first byte of the request under way was read. */
 uint64_t http_server_request_start_us(const struct http_server_conn *conn);
 

@@ -6,6 +6,8 @@
 #ifndef HTTP_SERVER_CONN_H
 #define HTTP_SERVER_CONN_H
 
+#include <netinet/in.h>
+
 #include "base/sm.h"
 #include "http/server.h"
 
@@ -20,6 +22,7 @@ struct http_server_conn {
     struct http_server *server;
     struct list link;
     struct addr peer;
+    char peer_ip[INET6_ADDRSTRLEN];
     struct sm sm;
     struct http_parser parser;
     struct http_head *head_own; /* while a head arrives in pieces */
