@@ -199,6 +199,15 @@ static bool was_tried(const struct exchange *x)
     return false;
 }
 
+/* A key that was refused for its rate has been waited for already: the pool holds it back until its
+ * time. */
+static bool needs_backoff(const struct exchange *x)
+{
+    const struct outcome_row *last = x->respond.last;
+
+    return was_tried(x) && !x->select.has_backed_off && !(last && last->class == CLASS_RATE_LIMIT);
+}
+
 /* The same key again at once would meet the same trouble: exponential backoff with full jitter; a
  * Retry-After of the last answer wins. */
 static struct move back_off(struct exchange *x, uint64_t now_us)
@@ -223,7 +232,7 @@ static struct move take(struct exchange *x, uint32_t target, uint64_t now_us)
 {
     select_leave_room(x, true);
     x->select.target = target;
-    if (was_tried(x) && !x->select.has_backed_off)
+    if (needs_backoff(x))
         return back_off(x, now_us);
     return move_done(STEP_SEND);
 }

@@ -56,14 +56,16 @@ static bool has_other_target(const struct exchange *x)
 }
 
 /* An answer that blames the key alone takes it out of this exchange; after any other it is only the
- * last choice. */
+ * last choice. One that was refused for its rate is such a last choice too: it may be waited for.
+ */
 static void remember_key(struct exchange *x, const struct key *key, const struct outcome_row *row)
 {
-    bool is_final = !outcome_is_attempt(row->class) && row->remedy == REMEDY_NEXT_KEY;
+    bool is_rotation = !outcome_is_attempt(row->class) && row->remedy == REMEDY_NEXT_KEY;
+    bool is_final = is_rotation && row->class != CLASS_RATE_LIMIT;
 
     if (!x->select.tried)
         x->select.tried = arena_zalloc(&x->arena, sizeof(*x->select.tried));
-    if (x->select.tried && keypool_tried_add(x->select.tried, key, is_final) && is_final)
+    if (x->select.tried && keypool_tried_add(x->select.tried, key, is_final) && is_rotation)
         x->select.rotations++;
 }
 
