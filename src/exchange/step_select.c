@@ -26,7 +26,7 @@ static bool is_only_target(const struct exchange *x, uint32_t target)
     return true;
 }
 
-static struct keypool_choice ask(struct exchange *x, uint32_t target, uint64_t now_us)
+static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_last, uint64_t now_us)
 {
     const struct plan_target *row = &x->route.plan.targets[target];
     struct outlet *outlet = &x->binding->outlets[row->provider_index];
@@ -40,7 +40,7 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, uint64_t n
         .tried = x->select.tried,
         .endpoint = endpoint_health_of(outlet->row->endpoint),
         .endpoint_tally = outlet->tally,
-        .is_last_endpoint = is_only_target(x, target),
+        .is_last_endpoint = is_last,
     };
 
     return keypool_select(outlet->view, &question, now_us, &x->select.grant);
@@ -56,7 +56,7 @@ static struct survey ask_all(struct exchange *x, uint64_t now_us)
 
         if (is_excluded(x, i))
             continue;
-        choice = ask(x, i, now_us);
+        choice = ask(x, i, is_only_target(x, i), now_us);
         if (choice.verdict == KEYPOOL_CHOSEN)
             return (struct survey){choice, i};
         if (choice.verdict == KEYPOOL_LATER && (survey.choice.verdict != KEYPOOL_LATER ||
@@ -65,6 +65,10 @@ static struct survey ask_all(struct exchange *x, uint64_t now_us)
         else if (survey.choice.verdict == KEYPOOL_NEVER && survey.choice.reason == KEYPOOL_TRIED)
             survey = (struct survey){choice, i};
     }
+    /* Breakers never exclude the last way: where they stand before all targets, the one that
+     * recovers first is tried before its time. */
+    if (survey.choice.verdict == KEYPOOL_LATER && survey.choice.reason == KEYPOOL_ENDPOINT_OPEN)
+        survey.choice = ask(x, survey.target, true, now_us);
     return survey;
 }
 
