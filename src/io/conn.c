@@ -221,7 +221,7 @@ static int read_tls(struct conn *conn, char *data, size_t cap, size_t *ret_len)
     size_t most = cap < LOOP_SCRATCH_BYTES ? cap : LOOP_SCRATCH_BYTES;
 
     for (;;) {
-        size_t n;
+        size_t n = 0;
         int err = tls_session_read(conn->tls, data, cap, ret_len);
 
         if (err == 0 && tls_session_hold(conn->tls) != 0)
@@ -263,7 +263,7 @@ static int handshake(struct conn *conn)
     int err;
 
     for (;;) {
-        size_t n;
+        size_t n = 0;
 
         err = tls_session_handshake(conn->tls);
         if (err != ERR_AGAIN || !conn->may_read)
