@@ -7,10 +7,14 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-/* One key as it stands; the reference keeps the texts alive. */
+/* What is shown of one key; the reference keeps the texts alive. */
 struct key_sample {
-    struct span provider;
-    struct keypool_row row;
+    struct key *key;
+    struct span provider, name;
+    const char *state;
+    enum breaker_state breaker;
+    uint64_t cooldown_until_us;
+    uint64_t requests, errors;
 };
 
 /* What the samplers read, gathered once a page. */
@@ -33,22 +37,27 @@ static struct keypool *pool_at(const struct sampling *sampling, size_t i)
 static void gather_keys(struct sampling *sampling, size_t provider, size_t max)
 {
     struct keypool *pool = pool_at(sampling, provider);
+    struct keypool_row row;
     size_t at = 0;
 
-    while (sampling->key_count < max) {
-        struct key_sample *sample = &sampling->keys[sampling->key_count];
-
-        if (!keypool_describe(pool, &at, sampling->view->now_us, &sample->row))
-            break;
-        sample->provider = keypool_provider(pool);
-        sampling->key_count++;
+    while (sampling->key_count < max && keypool_describe(pool, &at, sampling->view->now_us, &row)) {
+        sampling->keys[sampling->key_count++] = (struct key_sample){
+            .key = row.key,
+            .provider = keypool_provider(pool),
+            .name = row.name,
+            .state = row.health_text,
+            .breaker = row.breaker,
+            .cooldown_until_us = row.cooldown_until_us,
+            .requests = row.requests,
+            .errors = row.errors,
+        };
     }
 }
 
 static void sampling_fini(struct sampling *sampling)
 {
     for (size_t i = 0; i < sampling->key_count; i++)
-        key_unref(&sampling->keys[i].row.key);
+        key_unref(&sampling->keys[i].key);
     mem_free(sampling->keys);
     mem_free(sampling->totals);
 }
@@ -213,7 +222,7 @@ static void sample_key_states(const struct sampling *sampling, struct metrics_ou
 {
     for (size_t i = 0; i < sampling->key_count; i++) {
         const struct key_sample *key = &sampling->keys[i];
-        struct span values[] = {key->provider, key->row.name, span_from_text(key->row.health_text)};
+        struct span values[] = {key->provider, key->name, span_from_text(key->state)};
 
         metrics_sample(out, values, 1);
     }
@@ -225,8 +234,8 @@ static void sample_key_cooldowns(const struct sampling *sampling, struct metrics
 
     for (size_t i = 0; i < sampling->key_count; i++) {
         const struct key_sample *key = &sampling->keys[i];
-        struct span values[] = {key->provider, key->row.name};
-        uint64_t until_us = key->row.cooldown_until_us;
+        struct span values[] = {key->provider, key->name};
+        uint64_t until_us = key->cooldown_until_us;
 
         metrics_sample(out, values,
                        until_us > now_us ? (double)(until_us - now_us) / US_PER_SEC : 0);
@@ -237,8 +246,8 @@ static void sample_key_breakers(const struct sampling *sampling, struct metrics_
 {
     for (size_t i = 0; i < sampling->key_count; i++) {
         const struct key_sample *key = &sampling->keys[i];
-        struct span values[] = {key->provider, key->row.name,
-                                span_from_text(breaker_state_text(key->row.breaker))};
+        struct span values[] = {key->provider, key->name,
+                                span_from_text(breaker_state_text(key->breaker))};
 
         metrics_sample(out, values, 1);
     }
@@ -248,9 +257,9 @@ static void sample_key_requests(const struct sampling *sampling, struct metrics_
 {
     for (size_t i = 0; i < sampling->key_count; i++) {
         const struct key_sample *key = &sampling->keys[i];
-        struct span values[] = {key->provider, key->row.name};
+        struct span values[] = {key->provider, key->name};
 
-        metrics_sample(out, values, (double)key->row.requests);
+        metrics_sample(out, values, (double)key->requests);
     }
 }
 
@@ -258,9 +267,9 @@ static void sample_key_errors(const struct sampling *sampling, struct metrics_ou
 {
     for (size_t i = 0; i < sampling->key_count; i++) {
         const struct key_sample *key = &sampling->keys[i];
-        struct span values[] = {key->provider, key->row.name};
+        struct span values[] = {key->provider, key->name};
 
-        metrics_sample(out, values, (double)key->row.errors);
+        metrics_sample(out, values, (double)key->errors);
     }
 }
 
