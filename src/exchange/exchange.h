@@ -248,6 +248,9 @@ void exchange_run(struct exchange *x);
 /* Leads where the row of its step says, and walks on. */
 void exchange_interrupt(struct exchange *x, enum interrupt interrupt);
 
+/* Names the request by the client's own id where that is sane, else by one made here. */
+void head_name_request(struct exchange *x, struct span own);
+
 /* A piece of the body arrives while the body step is parked: true where the exchange must go on at
  * once. */
 bool body_take(struct exchange *x, struct span data);

@@ -87,7 +87,7 @@ static bool is_sane_id(struct span id)
     return true;
 }
 
-static void name_request(struct exchange *x, struct span own)
+void head_name_request(struct exchange *x, struct span own)
 {
     uint64_t words[2] = {rand_u64(&x->host->rand), rand_u64(&x->host->rand)};
     char *to = x->head.request_id;
@@ -123,7 +123,7 @@ struct move step_head(struct exchange *x)
     x->head.is_http_head = head->method == METHOD_HEAD;
     x->head.method = span_from_text(http_method_name(head->method));
     x->head.path = arena_copy(&x->arena, http_head_path(head, &query));
-    name_request(x, http_head_get(head, FIELD_X_REQUEST_ID));
+    head_name_request(x, http_head_get(head, FIELD_X_REQUEST_ID));
     if (!x->head.path.ptr)
         return exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
     switch (inbound_find(head->method, x->head.path, &x->head.row)) {
