@@ -179,6 +179,7 @@ struct part_relay {
     uint64_t committed_us;
     struct dialect_error error; /* why the last attempt failed, as the provider said it */
     bool is_committed;
+    bool is_whole;    /* the answer came to its end, and all of it was sent */
     bool is_broken;   /* after commit: ends with an error */
     bool is_ping_due; /* pings were held for long enough */
 };
@@ -299,6 +300,11 @@ struct move relay_json(struct exchange *x, char *data, size_t len, bool is_last)
 struct move relay_stream(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_raw(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last);
+
+/* True where all of a stream that counts has been sent: what becomes of the upstream then takes
+ * nothing away. relay_stream_end finishes it without waiting for the upstream's own end. */
+bool relay_stream_is_over(const struct exchange *x);
+struct move relay_stream_end(struct exchange *x);
 
 /* Keeps bytes for later: false where there is no room or memory. */
 bool relay_hold(struct exchange *x, const char *data, size_t len);

@@ -55,20 +55,24 @@ static bool is_decided(const struct exchange *x, const struct haul *haul)
     return !x->relay.is_committed && !haul->is_good && (haul->is_error || haul->is_garbage);
 }
 
-/* Cuts whole events off the front of *rest. */
+/* Cuts whole events off the front of *rest; an error ends the stream, whatever follows it. */
 static struct haul take_events(struct exchange *x, struct span *rest, bool is_last)
 {
     struct haul haul = {.out = (char *)(uintptr_t)rest->ptr};
     struct sse_event event;
+    bool is_over = false;
 
-    while (!is_decided(x, &haul) && sse_next(x->relay.sse, *rest, &event)) {
+    while (!is_over && sse_next(x->relay.sse, *rest, &event)) {
         *rest = span_skip(*rest, event.raw.len);
         take_event(x, &event, &haul);
+        is_over = haul.is_error || is_decided(x, &haul);
     }
-    if (is_last && !is_decided(x, &haul) && sse_finish(x->relay.sse, *rest, &event)) {
+    if (is_last && !is_over && sse_finish(x->relay.sse, *rest, &event)) {
         take_event(x, &event, &haul);
         *rest = span_skip(*rest, rest->len);
     }
+    /* So large an event is no ping. */
+    haul.is_good |= rest->len > SSE_EVENT_MAX && !is_over;
     return haul;
 }
 
@@ -104,13 +108,28 @@ static struct move finish(struct exchange *x, struct span out)
     return relay_finish(x);
 }
 
+bool relay_stream_is_over(const struct exchange *x)
+{
+    return x->relay.is_committed && x->relay.mode == RELAY_STREAM &&
+           openai_stream_ending(x->relay.reader.stream) != OPENAI_CUT;
+}
+
+struct move relay_stream_end(struct exchange *x)
+{
+    attempt_end(exchange_attempt(x));
+    return finish(x, span_of(NULL, 0));
+}
+
 /* An error event in mid-stream passes as the provider wrote it; the stream ends there. */
 static struct move end_with_error(struct exchange *x, struct span out)
 {
     note_usage(x);
-    relay_pass(x, out, false);
+    if (!x->relay.is_committed)
+        relay_commit(x, HTTP_LENGTH_UNKNOWN, out, false);
+    else
+        relay_pass(x, out, false);
     x->relay.is_broken = true;
-    return relay_failed(x, outcome_row(OUTCOME_ERROR_IN_SUCCESS));
+    return relay_error_in_success(x);
 }
 
 /* --- each read --- */
@@ -166,7 +185,7 @@ static struct move take_haul(struct exchange *x, const struct haul *haul, struct
         out = span_of(x->relay.held.data, x->relay.ping_len + haul->out_len);
         x->relay.ping_len = 0;
     }
-    if (haul->is_error && x->relay.is_committed)
+    if (haul->is_error)
         return end_with_error(x, out);
     if (is_last)
         return finish(x, out);

@@ -5,10 +5,8 @@
 
 static const struct outcome_row *outcome_of(const struct exchange *x)
 {
-    bool is_whole = exchange_attempt((struct exchange *)(uintptr_t)x)->is_answered;
-
     /* Cut by the client or by the end of the process: says nothing about the key. */
-    return is_whole && !x->account.cut_by ? outcome_row(OUTCOME_SUCCESS) : NULL;
+    return x->relay.is_whole && !x->account.cut_by ? outcome_row(OUTCOME_SUCCESS) : NULL;
 }
 
 /* A stream that was cut is billed for what was produced. */

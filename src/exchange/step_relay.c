@@ -175,6 +175,7 @@ void relay_pass(struct exchange *x, struct span data, bool is_last)
 
 struct move relay_finish(struct exchange *x)
 {
+    x->relay.is_whole = true;
     if (x->conn)
         http_server_set_request(x->conn, NULL);
     x->conn = NULL;
@@ -266,7 +267,8 @@ static struct move release_pings(struct exchange *x)
 struct move step_relay(struct exchange *x)
 {
     if (x->relay.in.failed)
-        return relay_failed(x, outcome_row(x->relay.in.failed));
+        return relay_stream_is_over(x) ? relay_stream_end(x)
+                                       : relay_failed(x, outcome_row(x->relay.in.failed));
     if (x->relay.in.is_there)
         return read_on(x);
     return x->relay.is_ping_due ? release_pings(x) : move_park();

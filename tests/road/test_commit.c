@@ -1,0 +1,632 @@
+/* The commit: what is held before it, what is beyond help after it, and how a stream ends. */
+#include "road.h"
+
+#include "base/alloc.h"
+
+static const char error_event[] =
+    "data: {\"error\":{\"message\":\"Boom\",\"type\":\"server_error\",\"code\":null}}\n\n";
+
+/* A streamed request on its way, its answer's head given. */
+struct scene {
+    struct road road;
+    int client, upstream;
+};
+
+static void scene_begin(struct scene *scene, const char *yaml)
+{
+    road_begin(&scene->road, yaml);
+    scene->client = road_connect(&scene->road);
+    road_chat_stream(&scene->road, scene->client);
+    scene->upstream = road_accept(&scene->road, 'a');
+    road_take(&scene->road, scene->upstream);
+    road_stream_head(&scene->road, scene->upstream);
+}
+
+static void scene_end(struct scene *scene)
+{
+    close(scene->client);
+    close(scene->upstream);
+    road_end(&scene->road);
+}
+
+/* The whole answer's body is this, properly ended, and the connection lives on. */
+static void expect_stream(struct scene *scene, const char *body)
+{
+    struct road_answer answer;
+
+    road_hear(&scene->road, scene->client, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(road_body(&answer), body);
+    assert_true(answer.is_whole);
+    assert_int_equal(answer.end, WIRE_OPEN);
+    road_answer_free(&answer);
+}
+
+/* As far as it has come. */
+static void expect_begun(struct scene *scene, const char *body)
+{
+    struct road_answer answer;
+
+    road_hear(&scene->road, scene->client, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(road_body(&answer), body);
+    assert_false(answer.is_whole);
+    road_answer_free(&answer);
+}
+
+/* What comes after the first events: chunks that end with an error event of ours and a proper last
+ * chunk, no terminal event. */
+static void expect_broken_off(struct scene *scene, const char *code)
+{
+    struct buf heard;
+    char event[64];
+
+    buf_init(&heard, 1 << 20);
+    wire_settle(scene->road.loop);
+    assert_int_equal(wire_read(scene->client, &heard), WIRE_OPEN);
+    snprintf(event, sizeof(event), "\"code\":\"%s\"", code);
+    assert_non_null(strstr(buf_text(&heard), "data: {\"error\":{"));
+    assert_non_null(strstr(buf_text(&heard), event));
+    assert_null(strstr(buf_text(&heard), "[DONE]"));
+    assert_int_equal(strcmp(heard.data + heard.len - 7, "\r\n0\r\n\r\n") && heard.len, 0);
+    buf_fini(&heard);
+}
+
+static void test_cut_after_commit(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    expect_begun(&scene, road_chunk);
+    close(scene.upstream);
+    expect_broken_off(&scene, "upstream_failed");
+    scene.upstream = -1;
+    assert_int_equal(road_try_accept(&scene.road, 'a'), -1);
+    /* The client's connection is as good as before. */
+    road_chat(&scene.road, scene.client);
+    scene.upstream = road_accept(&scene.road, 'a');
+    road_take(&scene.road, scene.upstream);
+    road_reply_ok(&scene.road, scene.upstream);
+    road_expect(&scene.road, scene.client, 200, road_ok);
+    scene_end(&scene);
+}
+
+static void test_stall_after_commit(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    expect_begun(&scene, road_chunk);
+    road_pass_ms(&scene.road, 299999);
+    road_expect_silence(&scene.road, scene.client);
+    road_pass_ms(&scene.road, 2);
+    expect_broken_off(&scene, "timeout");
+    road_expect_closed(&scene.road, scene.upstream);
+    scene_end(&scene);
+}
+
+/* Comments keep an idle stream alive. */
+static void test_comments_after_commit(void **state)
+{
+    struct scene scene;
+    char body[2048];
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    for (int i = 0; i < 3; i++) {
+        road_pass_ms(&scene.road, 200000);
+        road_stream(&scene.road, scene.upstream, ": ping\n\n");
+    }
+    road_stream(&scene.road, scene.upstream, road_finish);
+    road_stream(&scene.road, scene.upstream, road_done);
+    road_stream_end(&scene.road, scene.upstream);
+    snprintf(body, sizeof(body), "%s: ping\n\n: ping\n\n: ping\n\n%s%s", road_chunk, road_finish,
+             road_done);
+    expect_stream(&scene, body);
+    scene_end(&scene);
+}
+
+/* The provider's own error event passes, the stream ends there, and nothing follows it. */
+static void test_error_event_after_commit(void **state)
+{
+    struct scene scene;
+    char body[2048];
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    road_stream(&scene.road, scene.upstream, error_event);
+    snprintf(body, sizeof(body), "%s%s", road_chunk, error_event);
+    expect_stream(&scene, body);
+    road_expect_closed(&scene.road, scene.upstream);
+    scene_end(&scene);
+}
+
+/* The same where one read brings all of it. */
+static void test_error_event_behind_first(void **state)
+{
+    struct scene scene;
+    char events[4096], body[2048];
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    snprintf(events, sizeof(events), "%s%s%s%s", road_chunk, error_event, road_chunk, road_done);
+    road_stream(&scene.road, scene.upstream, events);
+    snprintf(body, sizeof(body), "%s%s", road_chunk, error_event);
+    expect_stream(&scene, body);
+    scene_end(&scene);
+}
+
+static void test_done_missing(void **state)
+{
+    struct scene scene;
+    char body[2048];
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    road_stream(&scene.road, scene.upstream, road_finish);
+    road_stream_end(&scene.road, scene.upstream);
+    snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
+    expect_stream(&scene, body);
+    scene_end(&scene);
+}
+
+/* All that counts was said; that the connection broke behind it takes nothing away. */
+static void test_finished_then_cut(void **state)
+{
+    struct scene scene;
+    char body[2048];
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    road_stream(&scene.road, scene.upstream, road_finish);
+    close(scene.upstream);
+    snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
+    expect_stream(&scene, body);
+    assert_int_equal(
+        road_metric(&scene.road, "bellwether_attempts_total{provider=\"up\",outcome=\"success\"}"),
+        1);
+    scene.upstream = -1;
+    scene_end(&scene);
+}
+
+static void test_done_then_cut(void **state)
+{
+    struct scene scene;
+    char body[2048];
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    road_stream(&scene.road, scene.upstream, road_finish);
+    road_stream(&scene.road, scene.upstream, road_done);
+    close(scene.upstream);
+    snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
+    expect_stream(&scene, body);
+    scene.upstream = -1;
+    scene_end(&scene);
+}
+
+/* An upstream that leaves the connection open behind its [DONE] holds the client up for a second at
+ * most. */
+static void test_done_then_silence(void **state)
+{
+    struct scene scene;
+    char body[2048];
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    road_stream(&scene.road, scene.upstream, road_finish);
+    road_stream(&scene.road, scene.upstream, road_done);
+    snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
+    road_pass_ms(&scene.road, 1001);
+    expect_stream(&scene, body);
+    road_expect_closed(&scene.road, scene.upstream);
+    scene_end(&scene);
+}
+
+/* Neither a terminal event nor a finish reason: cut short, told as an error. */
+static void test_ended_unfinished(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    expect_begun(&scene, road_chunk);
+    road_stream_end(&scene.road, scene.upstream);
+    expect_broken_off(&scene, "upstream_failed");
+    scene_end(&scene);
+}
+
+static void test_pings_are_held(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, ": queueing\n\n");
+    road_pass_ms(&scene.road, 10000);
+    road_stream(&scene.road, scene.upstream, ": queueing\n\n");
+    road_pass_ms(&scene.road, 4999);
+    road_expect_silence(&scene.road, scene.client);
+    road_pass_ms(&scene.road, 2);
+    expect_begun(&scene, ": queueing\n\n: queueing\n\n");
+    /* That committed: a failure now is told in the stream. */
+    close(scene.upstream);
+    scene.upstream = -1;
+    expect_broken_off(&scene, "upstream_failed");
+    scene_end(&scene);
+}
+
+/* Pings that are followed in time go out in front of the first event. */
+static void test_pings_then_event(void **state)
+{
+    struct scene scene;
+    char body[2048];
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, ": queueing\n\n");
+    road_pass_ms(&scene.road, 14000);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    snprintf(body, sizeof(body), ": queueing\n\n%s", road_chunk);
+    expect_begun(&scene, body);
+    scene_end(&scene);
+}
+
+/* Held pings are no answer: an error behind them can still be tried elsewhere. */
+static void test_pings_then_error(void **state)
+{
+    struct scene scene;
+    int other;
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, ": queueing\n\n");
+    road_pass_ms(&scene.road, 5000);
+    road_stream(&scene.road, scene.upstream, error_event);
+    road_pass_ms(&scene.road, 200);
+    other = road_accept(&scene.road, 'a');
+    road_take(&scene.road, other);
+    road_stream_head(&scene.road, other);
+    road_stream(&scene.road, other, road_chunk);
+    expect_begun(&scene, road_chunk);
+    close(other);
+    scene_end(&scene);
+}
+
+static void test_pings_and_half_an_event(void **state)
+{
+    struct scene scene;
+    struct buf heard;
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, ": q\n\ndata: {\"id\":\"c1\",");
+    road_pass_ms(&scene.road, 15001);
+    expect_begun(&scene, ": q\n\n");
+    road_stream(&scene.road, scene.upstream, "\"choices\":[]}\n\ndata: x");
+    buf_init(&heard, 1 << 20);
+    assert_int_equal(wire_read(scene.client, &heard), WIRE_OPEN);
+    assert_string_equal(buf_text(&heard), "20\r\ndata: {\"id\":\"c1\",\"choices\":[]}\n\n\r\n");
+    buf_fini(&heard);
+    scene_end(&scene);
+}
+
+/* A first event that is an error: another try, and the client never sees it. */
+static void test_first_event_error(void **state)
+{
+    struct scene scene;
+    int other;
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    road_stream(&scene.road, scene.upstream, error_event);
+    road_pass_ms(&scene.road, 200);
+    road_expect_closed(&scene.road, scene.upstream);
+    other = road_accept(&scene.road, 'a');
+    road_take(&scene.road, other);
+    road_stream_head(&scene.road, other);
+    road_stream(&scene.road, other, road_chunk);
+    expect_begun(&scene, road_chunk);
+    close(other);
+    scene_end(&scene);
+}
+
+static void test_event_split_at_every_byte(void **state)
+{
+    struct scene scene;
+    char events[2048];
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    snprintf(events, sizeof(events), ": q\n\n%s%s%s", road_chunk, road_finish, road_done);
+    for (const char *at = events; *at; at++) {
+        char one[2] = {*at, '\0'};
+
+        road_stream(&scene.road, scene.upstream, one);
+    }
+    road_stream_end(&scene.road, scene.upstream);
+    expect_stream(&scene, events);
+    scene_end(&scene);
+}
+
+/* An event beyond 64 KiB flows on before its end is there. */
+static void test_giant_event(void **state)
+{
+    struct scene scene;
+    struct road_answer answer;
+    struct buf event;
+
+    (void)state;
+    scene_begin(&scene, road_one_key);
+    buf_init(&event, 1 << 20);
+    buf_printf(&event, "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"");
+    while (event.len < 100000)
+        buf_append_span(&event, SPAN("0123456789"));
+    road_stream(&scene.road, scene.upstream, buf_text(&event));
+    road_hear(&scene.road, scene.client, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(road_body(&answer), buf_text(&event));
+    road_answer_free(&answer);
+    road_stream(&scene.road, scene.upstream, "\"},\"finish_reason\":\"stop\"}]}\n\n");
+    road_stream(&scene.road, scene.upstream, road_done);
+    road_stream_end(&scene.road, scene.upstream);
+    buf_clear(&event);
+    assert_int_equal(wire_read(scene.client, &event), WIRE_OPEN);
+    assert_string_equal(buf_text(&event), "1e\r\n\"},\"finish_reason\":\"stop\"}]}\n\n\r\n"
+                                          "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n");
+    buf_fini(&event);
+    scene_end(&scene);
+}
+
+/* --- one JSON object --- */
+
+static void json_begin(struct scene *scene, const char *lines)
+{
+    char head[256];
+
+    road_begin(&scene->road, road_one_key);
+    scene->client = road_connect(&scene->road);
+    road_chat(&scene->road, scene->client);
+    scene->upstream = road_accept(&scene->road, 'a');
+    road_take(&scene->road, scene->upstream);
+    snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%s\r\n",
+             lines);
+    wire_say(scene->road.loop, scene->upstream, head);
+}
+
+/* Nothing is shown before the end; then another try is possible. */
+static void test_json_cut_before_commit(void **state)
+{
+    struct scene scene;
+    int other;
+
+    (void)state;
+    json_begin(&scene, "Content-Length: 300\r\n");
+    wire_say(scene.road.loop, scene.upstream, "{\"id\":\"c1\",\"choices\":[");
+    road_expect_silence(&scene.road, scene.client);
+    close(scene.upstream);
+    road_pass_ms(&scene.road, 200);
+    other = road_accept(&scene.road, 'a');
+    road_take(&scene.road, other);
+    road_reply_ok(&scene.road, other);
+    road_expect(&scene.road, scene.client, 200, road_ok);
+    scene.upstream = other;
+    scene_end(&scene);
+}
+
+static void test_json_in_pieces(void **state)
+{
+    struct scene scene;
+    char lines[64];
+
+    (void)state;
+    snprintf(lines, sizeof(lines), "Content-Length: %zu\r\n", strlen(road_ok));
+    json_begin(&scene, lines);
+    for (const char *at = road_ok; *at; at++) {
+        char one[2] = {*at, '\0'};
+
+        road_expect_silence(&scene.road, scene.client);
+        wire_say(scene.road.loop, scene.upstream, one);
+    }
+    road_expect(&scene.road, scene.client, 200, road_ok);
+    scene_end(&scene);
+}
+
+static void say_much(struct scene *scene, size_t bytes)
+{
+    char piece[4097];
+
+    memset(piece, 'x', 4096);
+    piece[4096] = '\0';
+    for (size_t i = 0; i < bytes; i += 4096)
+        wire_say(scene->road.loop, scene->upstream, piece);
+}
+
+/* Beyond 256 KiB it goes out as it comes, and a failure cuts the connection. */
+static void test_json_beyond_the_hold(void **state)
+{
+    struct scene scene;
+    struct road_answer answer;
+
+    (void)state;
+    json_begin(&scene, "Content-Length: 1000000\r\n");
+    wire_say(scene.road.loop, scene.upstream, "{\"id\":\"");
+    say_much(&scene, 60 * 4096);
+    road_expect_silence(&scene.road, scene.client);
+    say_much(&scene, 4 * 4096);
+    road_hear(&scene.road, scene.client, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(road_field(&answer, "content-length"), "1000000");
+    assert_int_equal(answer.body.len, 7 + 64 * 4096);
+    assert_int_equal(answer.end, WIRE_OPEN);
+    road_answer_free(&answer);
+    close(scene.upstream);
+    road_expect_closed(&scene.road, scene.client);
+    assert_int_equal(road_try_accept(&scene.road, 'a'), -1);
+    scene.upstream = -1;
+    scene_end(&scene);
+}
+
+/* The same of unknown length: the last chunk never comes. */
+static void test_chunked_json_beyond_the_hold(void **state)
+{
+    struct scene scene;
+    struct road_answer answer;
+    char piece[8193];
+
+    (void)state;
+    json_begin(&scene, "Transfer-Encoding: chunked\r\n");
+    road_stream(&scene.road, scene.upstream, "{\"id\":\"");
+    memset(piece, 'x', 8192);
+    piece[8192] = '\0';
+    for (int i = 0; i < 32; i++)
+        road_stream(&scene.road, scene.upstream, piece);
+    close(scene.upstream);
+    scene.upstream = -1;
+    road_hear(&scene.road, scene.client, &answer);
+    assert_true(answer.is_chunked);
+    assert_false(answer.is_whole);
+    assert_int_equal(answer.body.len, 7 + 32 * 8192);
+    assert_int_not_equal(answer.end, WIRE_OPEN);
+    road_answer_free(&answer);
+    scene_end(&scene);
+}
+
+static void test_large_json_to_its_end(void **state)
+{
+    struct scene scene;
+    struct road_answer answer;
+    struct buf whole;
+    char lines[64];
+
+    (void)state;
+    buf_init(&whole, 1 << 20);
+    buf_printf(&whole, "{\"id\":\"");
+    while (whole.len < 400000)
+        buf_append_span(&whole, SPAN("0123456789"));
+    buf_printf(&whole, "\",\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":9,"
+                       "\"total_tokens\":16}}");
+    snprintf(lines, sizeof(lines), "Content-Length: %zu\r\n", whole.len);
+    json_begin(&scene, lines);
+    wire_write(scene.road.loop, scene.upstream, whole.data, whole.len);
+    road_hear(&scene.road, scene.client, &answer);
+    assert_true(answer.is_whole);
+    assert_int_equal(answer.body.len, whole.len);
+    assert_memory_equal(answer.body.data, whole.data, whole.len);
+    assert_int_equal(
+        road_metric(&scene.road,
+                    "bellwether_tokens_total{provider=\"up\",model=\"other\",kind=\"prompt\"}"),
+        7);
+    road_answer_free(&answer);
+    buf_fini(&whole);
+    scene_end(&scene);
+}
+
+/* An error inside a 200 is no answer. */
+static void test_error_in_success(void **state)
+{
+    struct scene scene;
+    int other;
+
+    (void)state;
+    json_begin(&scene, "Content-Length: 30\r\n");
+    wire_say(scene.road.loop, scene.upstream, "{\"error\":{\"message\":\"broken!\"}}");
+    road_pass_ms(&scene.road, 200);
+    other = road_try_accept(&scene.road, 'a');
+    if (other < 0)
+        other = scene.upstream;
+    road_take(&scene.road, other);
+    road_reply_ok(&scene.road, other);
+    road_expect(&scene.road, scene.client, 200, road_ok);
+    if (other != scene.upstream)
+        close(other);
+    scene_end(&scene);
+}
+
+/* Blank lines in front of the object are pings. */
+static void test_json_pings(void **state)
+{
+    struct scene scene;
+    struct road_answer answer;
+    struct buf heard;
+
+    (void)state;
+    json_begin(&scene, "Transfer-Encoding: chunked\r\n");
+    road_stream(&scene.road, scene.upstream, "\n\n");
+    road_pass_ms(&scene.road, 14999);
+    road_expect_silence(&scene.road, scene.client);
+    road_pass_ms(&scene.road, 2);
+    road_hear(&scene.road, scene.client, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(road_body(&answer), "\n\n");
+    road_answer_free(&answer);
+    road_stream(&scene.road, scene.upstream, "{\"id\":1}");
+    road_stream_end(&scene.road, scene.upstream);
+    buf_init(&heard, 4096);
+    assert_int_equal(wire_read(scene.client, &heard), WIRE_OPEN);
+    assert_string_equal(buf_text(&heard), "8\r\n{\"id\":1}\r\n0\r\n\r\n");
+    buf_fini(&heard);
+    scene_end(&scene);
+}
+
+/* What came coded passes unread. */
+static void test_coded(void **state)
+{
+    struct scene scene;
+    struct road_answer answer;
+
+    (void)state;
+    json_begin(&scene, "Content-Encoding: gzip\r\nContent-Length: 5\r\n");
+    wire_say(scene.road.loop, scene.upstream, "\x1f\x8b!!!");
+    road_hear(&scene.road, scene.client, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(road_field(&answer, "content-encoding"), "gzip");
+    assert_string_equal(road_body(&answer), "\x1f\x8b!!!");
+    assert_true(answer.is_whole);
+    road_answer_free(&answer);
+    scene_end(&scene);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cut_after_commit),
+        cmocka_unit_test(test_stall_after_commit),
+        cmocka_unit_test(test_comments_after_commit),
+        cmocka_unit_test(test_error_event_after_commit),
+        cmocka_unit_test(test_error_event_behind_first),
+        cmocka_unit_test(test_done_missing),
+        cmocka_unit_test(test_finished_then_cut),
+        cmocka_unit_test(test_done_then_cut),
+        cmocka_unit_test(test_done_then_silence),
+        cmocka_unit_test(test_ended_unfinished),
+        cmocka_unit_test(test_pings_are_held),
+        cmocka_unit_test(test_pings_then_event),
+        cmocka_unit_test(test_pings_then_error),
+        cmocka_unit_test(test_pings_and_half_an_event),
+        cmocka_unit_test(test_first_event_error),
+        cmocka_unit_test(test_event_split_at_every_byte),
+        cmocka_unit_test(test_giant_event),
+        cmocka_unit_test(test_json_cut_before_commit),
+        cmocka_unit_test(test_json_in_pieces),
+        cmocka_unit_test(test_json_beyond_the_hold),
+        cmocka_unit_test(test_chunked_json_beyond_the_hold),
+        cmocka_unit_test(test_large_json_to_its_end),
+        cmocka_unit_test(test_error_in_success),
+        cmocka_unit_test(test_json_pings),
+        cmocka_unit_test(test_coded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
