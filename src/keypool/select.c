@@ -1,155 +1,11 @@
-#include "base/bug.h"
 #include "base/map.h"
-#include "keypool/view_body.h"
+#include "keypool/pick.h"
 
 enum {
-    SKIP_MAX = KEYPOOL_MAX_TRIED + 96,
     SKIP_MODELS = 8,  /* passed over for the model's sake before it gets a lineup of its own */
     SKIP_TOKENS = 64, /* passed over because so many tokens do not fit; then it waits */
     REFRESH_MAX = 16, /* looked at again before none is given */
 };
-
-/* One pick under way. */
-struct pick {
-    struct keypool_view *view;
-    struct lineup *lineup;
-    const struct keypool_ask *ask;
-    struct keypool_grant *grant;
-    uint64_t model_hash;
-    uint64_t now_us;
-    struct standing later; /* the first that becomes free of those passed over; else LINEUP_OUT */
-    bool has_tried;        /* passed over because this exchange has tried it */
-    bool lacks_model;
-    uint32_t for_model, for_tokens;
-    /* Places taken out of the lineup for the time of this pick; put back at its end. */
-    uint32_t skip_count;
-    struct {
-        uint32_t place;
-        bool is_second_choice;
-    } skips[SKIP_MAX];
-};
-
-enum taking {
-    TAKEN,
-    LOST, /* another worker was faster: look again */
-    TOO_MANY_TOKENS,
-};
-
-/* ---- what the exchange has tried ---- */
-
-enum trial { NOT_TRIED, TRIED, TRIED_FOR_GOOD };
-
-static enum trial find_tried(const struct keypool_tried *tried, const struct key *key)
-{
-    for (uint32_t i = 0; tried && i < tried->count; i++) {
-        if (tried->items[i].key == key)
-            return tried->items[i].is_final ? TRIED_FOR_GOOD : TRIED;
-    }
-    return NOT_TRIED;
-}
-
-bool keypool_tried_add(struct keypool_tried *tried, const struct key *key, bool is_final)
-{
-    const struct account *account = key_account_of(key);
-    uint64_t id = account ? (uint64_t)(uintptr_t)account : (uint64_t)(uintptr_t)key;
-    bool is_new_account = true;
-
-    for (uint32_t i = 0; i < tried->count; i++) {
-        is_new_account = is_new_account && tried->items[i].account != id;
-        if (tried->items[i].key != key)
-            continue;
-        tried->items[i].is_final = tried->items[i].is_final || is_final;
-        return false;
-    }
-    if (tried->count < KEYPOOL_MAX_TRIED) {
-        tried->items[tried->count].key = key;
-        tried->items[tried->count].account = id;
-        tried->items[tried->count++].is_final = is_final;
-    }
-    return is_new_account;
-}
-
-/* ---- taking ---- */
-
-/* Where it is benched, its time is up (or it is the last way): takes the test. */
-static bool take_health(struct pick *pick, struct health *health, bool is_early, bool *ret_tests)
-{
-    struct health_view seen = health_read(health);
-    const struct breaker_settings *breaker = &pick->view->roster->breaker;
-    uint64_t lease_us = KEYPOOL_TEST_LEASE_US;
-
-    if (!health_is_benched(seen.state) && seen.state != KEY_TESTING)
-        return seen.state == KEY_TRIAL || seen.state == KEY_HEALTHY;
-    /* Our own distrust ends by as many calls as a breaker lets through. */
-    if (seen.state == KEY_COOLING && breaker->half_open_calls > 1)
-        lease_us /= breaker->half_open_calls;
-    *ret_tests =
-        health_test(health, is_early, lease_us, pick->now_us, &pick->view->pool->shared.moves);
-    pick->view->shared_writes++;
-    return *ret_tests;
-}
-
-static bool take_model(struct pick *pick, _Atomic(struct aside_table *) *place, bool *ret_tests)
-{
-    struct aside_table *table = atomic_load_explicit(place, memory_order_acquire);
-
-    if (aside_find(table, pick->model_hash).state == ASIDE_NONE)
-        return true;
-    *ret_tests = aside_test(table, pick->model_hash, KEYPOOL_TEST_LEASE_US, pick->now_us);
-    pick->view->shared_writes++;
-    return *ret_tests;
-}
-
-static bool take_tests(struct pick *pick, struct keypool_grant *grant, bool is_early)
-{
-    struct key *key = grant->key;
-    struct account *account = grant->account;
-
-    return take_health(pick, &key->shared.health, is_early, &grant->tests_key) &&
-           (!account || take_health(pick, &account->health, false, &grant->tests_account)) &&
-           take_model(pick, &key->shared.asides, &grant->tests_model) &&
-           (!account || take_model(pick, &account->asides, &grant->tests_account_model));
-}
-
-static bool take_breaker(struct pick *pick, struct keypool_grant *grant, bool is_early)
-{
-    bool is_in = breaker_enter(&grant->key->shared.breaker, &pick->view->roster->breaker, is_early,
-                               pick->now_us, &grant->breaker_pass);
-
-    pick->view->shared_writes += grant->breaker_pass.is_trial;
-    return is_in;
-}
-
-/* Takes all that a request needs of the key there, or nothing; *ret_wait_us with TOO_MANY_TOKENS.
- */
-static enum taking take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
-{
-    struct keypool_view *view = pick->view;
-    struct key *key = view->slots[place].key;
-    struct keypool_grant grant = {.key = key,
-                                  .account = key_account_of(key),
-                                  .quota = key_quota_of(key),
-                                  .model = pick->ask->model,
-                                  .model_hash = pick->model_hash,
-                                  .since_us = pick->now_us};
-    enum quota_verdict verdict = QUOTA_OK;
-
-    if (!take_tests(pick, &grant, is_early) || !take_breaker(pick, &grant, is_early)) {
-        view_drop_tests(view, &grant, pick->now_us);
-        return LOST;
-    }
-    if (grant.quota)
-        verdict = quota_take(grant.quota, pick->ask->tokens, pick->now_us, &grant.hold, ret_wait_us,
-                             &view->shared_writes);
-    if (verdict != QUOTA_OK) {
-        breaker_leave(&key->shared.breaker, &view->roster->breaker, grant.breaker_pass,
-                      BREAKER_NEUTRAL, 0, pick->now_us);
-        view_drop_tests(view, &grant, pick->now_us);
-        return verdict == QUOTA_TOKENS ? TOO_MANY_TOKENS : LOST;
-    }
-    *pick->grant = grant;
-    return TAKEN;
-}
 
 /* ---- passing over ---- */
 
@@ -208,7 +64,7 @@ static bool try_ready(struct pick *pick, uint32_t place, bool *ret_is_full)
     const struct slot *slot = &pick->view->slots[place];
     struct standing standing =
         view_examine(pick->view, slot, pick->lineup->model_hash, pick->now_us);
-    enum trial trial = find_tried(pick->ask->tried, slot->key);
+    enum trial trial = keypool_tried_find(pick->ask->tried, slot->key);
     uint64_t wait_us = 0;
 
     if (standing.where != LINEUP_READY) {
@@ -224,7 +80,7 @@ static bool try_ready(struct pick *pick, uint32_t place, bool *ret_is_full)
         *ret_is_full = !skip(pick, place, false) || pick->for_model > SKIP_MODELS;
         return false;
     }
-    switch (take(pick, place, false, &wait_us)) {
+    switch (pick_take(pick, place, false, &wait_us)) {
     case TAKEN:
         return true;
     case LOST:
@@ -264,7 +120,7 @@ static bool pick_second_choice(struct pick *pick, uint32_t *ret_place)
         if (!pick->skips[i].is_second_choice || !is_model_free(pick, key))
             continue;
         *ret_place = pick->skips[i].place;
-        switch (take(pick, *ret_place, false, &wait_us)) {
+        switch (pick_take(pick, *ret_place, false, &wait_us)) {
         case TAKEN:
             return true;
         case LOST:
@@ -307,9 +163,10 @@ static bool pick_last_way(struct pick *pick, uint32_t *ret_place)
         const struct key *key = pick->view->slots[place].key;
         uint64_t wait_us = 0;
 
-        if (find_tried(pick->ask->tried, key) != TRIED_FOR_GOOD && is_model_free(pick, key)) {
+        if (keypool_tried_find(pick->ask->tried, key) != TRIED_FOR_GOOD &&
+            is_model_free(pick, key)) {
             *ret_place = place;
-            return take(pick, place, true, &wait_us) == TAKEN;
+            return pick_take(pick, place, true, &wait_us) == TAKEN;
         }
         if (!skip(pick, place, false))
             break;

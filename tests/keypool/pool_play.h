@@ -39,6 +39,15 @@ struct play {
 
 static const uint64_t play_wall = 1700000000 * US_PER_SEC;
 
+/* N of a key named "kN". */
+static inline size_t play_number(struct span name)
+{
+    uint64_t number = 0;
+
+    assert_int_equal(span_to_u64(span_skip(name, 1), &number), 0);
+    return (size_t)number;
+}
+
 /* ---- declaring ---- */
 
 static inline struct conf_key *play_key(struct play *play, size_t at)
@@ -166,7 +175,7 @@ static inline size_t play_request(struct play *play, const char *model, enum out
                                   uint64_t hint_us)
 {
     struct keypool_grant grant = play_pick(play, model);
-    size_t id = (size_t)atol(key_name(grant.key).ptr + 1);
+    size_t id = play_number(key_name(grant.key));
 
     play_finish(play, &grant, outcome, hint_us);
     return id;
@@ -174,7 +183,7 @@ static inline size_t play_request(struct play *play, const char *model, enum out
 
 static inline size_t play_id(const struct keypool_grant *grant)
 {
-    return (size_t)atol(key_name(grant->key).ptr + 1);
+    return play_number(key_name(grant->key));
 }
 
 /* ---- looking ---- */
@@ -185,7 +194,7 @@ static inline struct keypool_row play_row(struct play *play, size_t id)
     size_t at = 0;
 
     while (keypool_describe(play->pool, &at, play->now, &row)) {
-        bool is_it = (size_t)atol(row.name.ptr + 1) == id;
+        bool is_it = play_number(row.name) == id;
 
         key_unref(&row.key);
         if (is_it)

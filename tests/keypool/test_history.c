@@ -204,7 +204,7 @@ static void probe(struct history *history)
         assert_true(next > history->play.now);
         return;
     }
-    size_t id = (size_t)atol(key_name(key).ptr + 1);
+    size_t id = play_number(key_name(key));
     enum probe_result result = history->truth[id].is_revoked ? PROBE_REFUSED : PROBE_KNOWN;
 
     assert_int_not_equal(history->wish[id], KEY_DISABLED);

@@ -56,7 +56,7 @@ static void test_opens_by_count_and_share(void **state)
     for (int i = 0; i < 4; i++)
         assert_false(go_wrong(&breaker, 0, start));
     assert_int_equal(breaker_state(&breaker, start), BREAKER_CLOSED); /* too few */
-    assert_false(go_wrong(&breaker, 6, start));                           /* 5 of 11 */
+    assert_false(go_wrong(&breaker, 6, start));                       /* 5 of 11 */
     assert_int_equal(breaker_state(&breaker, start), BREAKER_CLOSED);
     assert_true(go_wrong(&breaker, 6, start)); /* 6 of 12 */
     assert_int_equal(breaker_state(&breaker, start), BREAKER_OPEN);

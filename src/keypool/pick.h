@@ -1,0 +1,47 @@
+/*
+ * One pick of a key under way: shared by the files that make it up (select.c decides, take.c
+ * takes). Lives on the stack of keypool_select. Internal to keypool/. One worker.
+ */
+#ifndef KEYPOOL_PICK_H
+#define KEYPOOL_PICK_H
+
+#include "keypool/view_body.h"
+
+/* Places that one pick may pass over: those tried, and some for the model's or the tokens' sake. */
+enum { SKIP_MAX = KEYPOOL_MAX_TRIED + 96 };
+
+struct pick {
+    struct keypool_view *view;
+    struct lineup *lineup;
+    const struct keypool_ask *ask;
+    struct keypool_grant *grant;
+    uint64_t model_hash;
+    uint64_t now_us;
+    struct standing later; /* the first that becomes free of those passed over; else LINEUP_OUT */
+    bool has_tried;        /* passed over because this exchange has tried it */
+    bool lacks_model;
+    uint32_t for_model, for_tokens;
+    /* Places taken out of the lineup for the time of this pick; put back at its end. */
+    uint32_t skip_count;
+    struct {
+        uint32_t place;
+        bool is_second_choice;
+    } skips[SKIP_MAX];
+};
+
+enum taking {
+    TAKEN,
+    LOST, /* another worker was faster: look again */
+    TOO_MANY_TOKENS,
+};
+
+/* Takes all that a request needs of the key at that place, or nothing: *ret_wait_us with
+ * TOO_MANY_TOKENS. `is_early`: it is the last way, and is tested before its time. */
+enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us);
+
+/* What this exchange knows of a key; tried may be NULL. */
+enum trial { NOT_TRIED, TRIED, TRIED_FOR_GOOD };
+
+enum trial keypool_tried_find(const struct keypool_tried *tried, const struct key *key);
+
+#endif

@@ -1,0 +1,79 @@
+#include "keypool/pick.h"
+
+/* Where it is benched, its time is up (or it is the last way): takes the test. */
+static bool take_health(struct pick *pick, struct health *health, bool is_early, bool *ret_tests)
+{
+    struct health_view seen = health_read(health);
+    const struct breaker_settings *breaker = &pick->view->roster->breaker;
+    uint64_t lease_us = KEYPOOL_TEST_LEASE_US;
+
+    if (!health_is_benched(seen.state) && seen.state != KEY_TESTING)
+        return seen.state == KEY_TRIAL || seen.state == KEY_HEALTHY;
+    /* Our own distrust ends by as many calls as a breaker lets through. */
+    if (seen.state == KEY_COOLING && breaker->half_open_calls > 1)
+        lease_us /= breaker->half_open_calls;
+    *ret_tests =
+        health_test(health, is_early, lease_us, pick->now_us, &pick->view->pool->shared.moves);
+    pick->view->shared_writes++;
+    return *ret_tests;
+}
+
+static bool take_model(struct pick *pick, _Atomic(struct aside_table *) *place, bool *ret_tests)
+{
+    struct aside_table *table = atomic_load_explicit(place, memory_order_acquire);
+
+    if (aside_find(table, pick->model_hash).state == ASIDE_NONE)
+        return true;
+    *ret_tests = aside_test(table, pick->model_hash, KEYPOOL_TEST_LEASE_US, pick->now_us);
+    pick->view->shared_writes++;
+    return *ret_tests;
+}
+
+static bool take_tests(struct pick *pick, struct keypool_grant *grant, bool is_early)
+{
+    struct key *key = grant->key;
+    struct account *account = grant->account;
+
+    return take_health(pick, &key->shared.health, is_early, &grant->tests_key) &&
+           (!account || take_health(pick, &account->health, false, &grant->tests_account)) &&
+           take_model(pick, &key->shared.asides, &grant->tests_model) &&
+           (!account || take_model(pick, &account->asides, &grant->tests_account_model));
+}
+
+static bool take_breaker(struct pick *pick, struct keypool_grant *grant, bool is_early)
+{
+    bool is_in = breaker_enter(&grant->key->shared.breaker, &pick->view->roster->breaker, is_early,
+                               pick->now_us, &grant->breaker_pass);
+
+    pick->view->shared_writes += grant->breaker_pass.is_trial;
+    return is_in;
+}
+
+enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
+{
+    struct keypool_view *view = pick->view;
+    struct key *key = view->slots[place].key;
+    struct keypool_grant grant = {.key = key,
+                                  .account = key_account_of(key),
+                                  .quota = key_quota_of(key),
+                                  .model = pick->ask->model,
+                                  .model_hash = pick->model_hash,
+                                  .since_us = pick->now_us};
+    enum quota_verdict verdict = QUOTA_OK;
+
+    if (!take_tests(pick, &grant, is_early) || !take_breaker(pick, &grant, is_early)) {
+        view_drop_tests(view, &grant, pick->now_us);
+        return LOST;
+    }
+    if (grant.quota)
+        verdict = quota_take(grant.quota, pick->ask->tokens, pick->now_us, &grant.hold, ret_wait_us,
+                             &view->shared_writes);
+    if (verdict != QUOTA_OK) {
+        breaker_leave(&key->shared.breaker, &view->roster->breaker, grant.breaker_pass,
+                      BREAKER_NEUTRAL, 0, pick->now_us);
+        view_drop_tests(view, &grant, pick->now_us);
+        return verdict == QUOTA_TOKENS ? TOO_MANY_TOKENS : LOST;
+    }
+    *pick->grant = grant;
+    return TAKEN;
+}

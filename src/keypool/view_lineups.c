@@ -1,0 +1,115 @@
+#include "base/err.h"
+#include "keypool/view_body.h"
+
+static bool serves(const struct keypool_view *view, uint32_t group, struct span model,
+                   uint64_t pool)
+{
+    return roster_group_serves(&view->roster->groups[group], model, pool);
+}
+
+/* Names the set of groups that serve a request; 0: none does. */
+static uint64_t find_signature(struct keypool_view *view, struct span model, uint64_t model_hash,
+                               uint64_t pool)
+{
+    struct view_memo *memo = &view->memo[(model_hash ^ pool) % VIEW_MEMO];
+    uint64_t signature = 0;
+
+    if (view->roster->is_uniform)
+        return 1;
+    if (memo->model_hash == model_hash && memo->pool == pool)
+        return memo->signature;
+    for (uint32_t i = 0; i < view->roster->group_count; i++) {
+        if (serves(view, i, model, pool))
+            signature = (signature ^ (i + 1)) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    }
+    *memo = (struct view_memo){model_hash, pool, signature};
+    return signature;
+}
+
+static struct lineup *look_up(struct keypool_view *view, uint64_t signature, uint64_t model_hash)
+{
+    for (uint32_t i = 0; i < view->highest; i++) {
+        struct lineup *lineup = &view->lineups[i];
+
+        if (lineup->signature == signature && lineup->model_hash == model_hash)
+            return lineup;
+    }
+    return NULL;
+}
+
+/* A free lineup, or the least recently used one but `keep`. */
+static struct lineup *evict(struct keypool_view *view, const struct lineup *keep)
+{
+    struct lineup *oldest = NULL;
+
+    if (view->highest < VIEW_LINEUPS)
+        return &view->lineups[view->highest++];
+    for (uint32_t i = 0; i < VIEW_LINEUPS; i++) {
+        struct lineup *lineup = &view->lineups[i];
+
+        if (lineup != keep && (!oldest || lineup->used < oldest->used))
+            oldest = lineup;
+    }
+    lineup_fini(oldest);
+    return oldest;
+}
+
+static struct lineup *build(struct keypool_view *view, uint64_t signature, struct span model,
+                            uint64_t pool, uint64_t now_us)
+{
+    struct lineup *lineup = evict(view, NULL);
+    uint32_t group = UINT32_MAX;
+    bool is_serving = false;
+
+    if (lineup_init(lineup, signature, 0, view->places) != 0)
+        return NULL;
+    for (uint32_t i = 0; i < view->roster->count; i++) {
+        const struct roster_entry *entry = &view->roster->entries[i];
+
+        /* Keys of a group mostly follow each other, so that its patterns are matched once. */
+        if (entry->group != group) {
+            group = entry->group;
+            is_serving = serves(view, group, model, pool);
+        }
+        if (is_serving)
+            view_place(view, lineup, entry->key->place, now_us);
+    }
+    return lineup;
+}
+
+struct lineup *view_find_lineup(struct keypool_view *view, struct span model, uint64_t model_hash,
+                                uint64_t pool, uint64_t now_us, int *ret_err)
+{
+    uint64_t signature = find_signature(view, model, model_hash, pool);
+    struct lineup *lineup;
+
+    *ret_err = 0;
+    if (signature == 0)
+        return NULL;
+    lineup = look_up(view, signature, model_hash);
+    if (!lineup)
+        lineup = look_up(view, signature, 0);
+    if (!lineup)
+        lineup = build(view, signature, model, pool, now_us);
+    if (!lineup)
+        *ret_err = ERR_NOMEM;
+    else
+        lineup->used = ++view->picks;
+    return lineup;
+}
+
+struct lineup *view_split_lineup(struct keypool_view *view, const struct lineup *common,
+                                 uint64_t model_hash, uint64_t now_us)
+{
+    struct lineup *lineup = evict(view, common);
+
+    if (lineup_init(lineup, common->signature, model_hash, view->places) != 0)
+        return NULL;
+    lineup->now_pass = common->now_pass;
+    lineup->used = ++view->picks;
+    for (uint32_t place = 0; place < common->places; place++) {
+        if (lineup_where(common, place) != LINEUP_ABSENT)
+            view_place(view, lineup, place, now_us);
+    }
+    return lineup;
+}
