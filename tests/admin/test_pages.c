@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/map.h"
 #include "dialect/failure.h"
 #include "obs/metrics_schema.h"
 
@@ -273,6 +276,28 @@ static void tells_what_the_process_and_its_endpoints_do(void **state)
     body_lease_fini(&lease);
 }
 
+/* A scraper refuses the whole page where a series stands twice. */
+static void no_series_stands_twice(void **state)
+{
+    struct stage *stage = *state;
+    struct span rest, line;
+    struct map seen;
+
+    stage_attempt(stage, 0, OUTCOME_SUCCESS, 0);
+    rest = span_from_text(stage_show(stage, page_metrics));
+    map_init(&seen, 4096);
+    while (span_next_token(&rest, '\n', &line)) {
+        if (!line.len || line.ptr[0] == '#')
+            continue;
+        while (line.ptr[line.len - 1] != ' ')
+            line.len--;
+        if (map_add(&seen, line, stage))
+            fail_msg("twice, or too many: %.*s", SPAN_ARG(line));
+    }
+    assert_true(seen.count > 100);
+    map_fini(&seen);
+}
+
 /* --- all of them --- */
 
 static void no_page_shows_a_secret(void **state)
@@ -283,6 +308,35 @@ static void no_page_shows_a_secret(void **state)
     stage_expect_no_part(stage_show(stage, page_keys), SECRET_MARK);
     stage_expect_no_part(stage_show(stage, page_stats), SECRET_MARK);
     stage_expect_no_part(stage_show(stage, page_metrics), SECRET_MARK);
+}
+
+/* A page is whole, or says what failed. */
+static void show_with_failures(struct stage *stage, page_write_fn *write)
+{
+    char *whole = strdup(stage_show(stage, write));
+    bool is_over = false;
+
+    assert_non_null(whole);
+    for (long after = 0; !is_over; after++) {
+        buf_fini(&stage->page.body);
+        buf_init(&stage->page.body, PAGE_MAX_BYTES);
+        mem_fail_after(after);
+        write(&stage->view, &stage->page);
+        is_over = mem_fail_is_pending() || !stage->page.body.err;
+        mem_fail_after(-1);
+        if (stage->page.body.err)
+            assert_int_equal(stage->page.body.err, ERR_NOMEM);
+        else
+            assert_string_equal(buf_text(&stage->page.body), whole);
+    }
+    free(whole);
+}
+
+static void a_page_is_whole_or_says_what_failed(void **state)
+{
+    show_with_failures(*state, page_keys);
+    show_with_failures(*state, page_stats);
+    show_with_failures(*state, page_metrics);
 }
 
 static void ready_is_what_the_process_says(void **state)
@@ -312,7 +366,9 @@ int main(void)
         PLAY(samples_every_metric_that_is_asked_for_when_read),
         PLAY(tells_the_state_of_each_key),
         PLAY(tells_what_the_process_and_its_endpoints_do),
+        PLAY(no_series_stands_twice),
         PLAY(no_page_shows_a_secret),
+        PLAY(a_page_is_whole_or_says_what_failed),
         PLAY(ready_is_what_the_process_says),
     };
 
