@@ -94,10 +94,9 @@ static void sit_down(struct waiting_room *room, uint32_t at, struct waiting_tick
     seat->next = 0;
     room->seats[head->prev].next = at;
     head->prev = at;
-    /* With the fence of waiting_count: whoever frees something and sees nobody did so before this
-     * one looked once more. */
+    /* Both this and waiting_count write the word, so that one of them comes first: either whoever
+     * frees something sees this one, or this one, looking once more, sees what was freed. */
     atomic_fetch_add(&room->count, 1);
-    atomic_thread_fence(memory_order_seq_cst);
 }
 
 int waiting_enter(struct waiting_room *room, struct waiting_ticket ticket, waiting_place *ret_place)
@@ -154,6 +153,6 @@ size_t waiting_grant(struct waiting_room *room, struct waiting_ticket *ret_ticke
 
 uint32_t waiting_count(const struct waiting_room *room)
 {
-    atomic_thread_fence(memory_order_seq_cst);
-    return atomic_load_explicit(&room->count, memory_order_relaxed);
+    /* A write that changes nothing: see sit_down. ThreadSanitizer knows no fences. */
+    return atomic_fetch_add(&((struct waiting_room *)(uintptr_t)room)->count, 0);
 }

@@ -43,7 +43,7 @@ bool waiting_leave(struct waiting_room *room, waiting_place *place);
  * waits. The caller posts each to its worker. */
 size_t waiting_grant(struct waiting_room *room, struct waiting_ticket *ret_tickets, size_t max);
 
-/* How many wait: one relaxed load, behind a fence. */
+/* How many wait: one atomic operation, no lock. behind a fence. */
 uint32_t waiting_count(const struct waiting_room *room);
 
 #endif
