@@ -80,10 +80,19 @@ static char *continue_head(struct http_client *client, const char *data, size_t 
 
 /* One read's worth of an answer under way. */
 struct gathered {
-    char *body; /* decoded pieces, moved together at the front of the read buffer */
+    char *body; /* decoded pieces, moved together; NULL: they begin where the first one stands */
     size_t len;
     bool is_last;
 };
+
+static void gather(struct gathered *got, struct span piece)
+{
+    if (!got->body)
+        got->body = (char *)(uintptr_t)piece.ptr;
+    if (got->body + got->len != piece.ptr)
+        memmove(got->body + got->len, piece.ptr, piece.len);
+    got->len += piece.len;
+}
 
 static void note_end(struct http_client *client, bool has_rest)
 {
@@ -126,8 +135,7 @@ static int run_parser(struct http_client *client, char *data, size_t len, struct
                 return conn_is_closed(&client->conn) ? ERR_CANCELLED : ERR_PROTO;
             break;
         case HTTP_EVENT_BODY:
-            memmove(got->body + got->len, client->parser.body.ptr, client->parser.body.len);
-            got->len += client->parser.body.len;
+            gather(got, client->parser.body);
             break;
         case HTTP_EVENT_END:
             if (!is_interim) {
@@ -150,8 +158,10 @@ static int parse(struct http_client *client, char *data, size_t len, struct gath
 {
     int err;
 
-    if (client->head_own)
+    if (client->head_own) {
+        got->body = data; /* what stands with the head goes with it */
         data = continue_head(client, data, len);
+    }
     if (!data)
         return ERR_NOMEM;
     client->is_parsing = true;
@@ -164,7 +174,7 @@ static int parse(struct http_client *client, char *data, size_t len, struct gath
 
 static int take_in(struct http_client *client, char *data, size_t len)
 {
-    struct gathered got = {.body = loop_read_scratch(client->conn.loop)};
+    struct gathered got = {.body = NULL};
     int err;
 
     if (!client->is_busy)
@@ -173,6 +183,8 @@ static int take_in(struct http_client *client, char *data, size_t len)
     err = parse(client, data, len, &got);
     if (err == ERR_CANCELLED)
         return err;
+    if (!got.body)
+        got.body = data; /* never NULL, though it may be empty */
     if (got.len || got.is_last)
         client->ops->on_data(client, got.body, got.len, got.is_last);
     return conn_is_closed(&client->conn) ? ERR_CANCELLED : err;

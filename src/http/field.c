@@ -6,7 +6,8 @@ static const struct span names[FIELD_COUNT] = {
 #undef FIELD
 };
 
-/* For each length the first row that has it; rows of one length stand side by side. */
+/* For each length the first row that has it; rows of one length stand side by side, and the
+ * shortest has four bytes. */
 enum { LENGTH_MAX = 20 };
 static const uint8_t first_of[LENGTH_MAX + 2] = {
     [4] = FIELD_HOST,
@@ -22,16 +23,36 @@ static const uint8_t first_of[LENGTH_MAX + 2] = {
     [20] = FIELD_OPENAI_PROCESSING_MS,
 };
 
+static uint64_t load_8(const char *bytes)
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return word;
+}
+
+static uint32_t load_4(const char *bytes)
+{
+    uint32_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return word;
+}
+
 /* Lower-case letters, digits and '-' alone stand in the table: or-ing 0x20 makes exactly the
  * letters equal that differ in case, and no other byte of a field name (RFC 9110 5.6.2) into one of
- * these but '\r', which no name holds. */
-static bool is_same(const char *name, const struct span known)
+ * these but '\r', which no name holds. Word by word; the last word overlaps the one before it. */
+static bool is_same(const char *name, const char *known, size_t len)
 {
-    unsigned difference = 0;
+    const uint64_t lower = UINT64_C(0x2020202020202020);
+    uint64_t difference = 0;
 
-    for (size_t i = 0; i < known.len; i++)
-        difference |= (unsigned)((unsigned char)name[i] | 0x20u) ^ (unsigned char)known.ptr[i];
-    return difference == 0;
+    if (len < 8)
+        return (((load_4(name) | (uint32_t)lower) ^ load_4(known)) |
+                ((load_4(name + len - 4) | (uint32_t)lower) ^ load_4(known + len - 4))) == 0;
+    for (size_t i = 0; i < len - 8; i += 8)
+        difference |= (load_8(name + i) | lower) ^ load_8(known + i);
+    return (difference | ((load_8(name + len - 8) | lower) ^ load_8(known + len - 8))) == 0;
 }
 
 enum field_id field_id_of(struct span name)
@@ -41,8 +62,7 @@ enum field_id field_id_of(struct span name)
     if (id == FIELD_OTHER)
         return FIELD_OTHER;
     for (; id < FIELD_COUNT && names[id].len == name.len; id++) {
-        if (((unsigned char)name.ptr[0] | 0x20u) == (unsigned char)names[id].ptr[0] &&
-            is_same(name.ptr, names[id]))
+        if (is_same(name.ptr, names[id].ptr, name.len))
             return (enum field_id)id;
     }
     return FIELD_OTHER;

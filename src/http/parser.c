@@ -36,16 +36,18 @@ static int on_field(llhttp_t *ll, const char *at, size_t len)
 {
     struct http_parser *parser = parser_of(ll);
     struct http_head *head = parser->head;
+    struct http_field *field;
 
     if (!parser->is_in_head) /* trailers are dropped; the head is no longer ours */
         return 0;
-    if (parser->was_value || head->field_count == 0) {
-        if (head->field_count == HTTP_MAX_FIELDS)
-            return bad(parser, HTTP_PROBLEM_HEAD_LARGE);
-        head->fields[head->field_count++] = (struct http_field){{NULL, 0}, {NULL, 0}};
-        parser->was_value = false;
+    field = head->field_count ? &head->fields[head->field_count - 1] : NULL;
+    if (field && at == field->name.ptr + field->name.len) {
+        field->name.len += len; /* it was cut by the end of a read */
+        return 0;
     }
-    extend(&head->fields[head->field_count - 1].name, at, len);
+    if (head->field_count == HTTP_MAX_FIELDS)
+        return bad(parser, HTTP_PROBLEM_HEAD_LARGE);
+    head->fields[head->field_count++] = (struct http_field){.name = span_of(at, len)};
     return 0;
 }
 
@@ -53,16 +55,8 @@ static int on_value(llhttp_t *ll, const char *at, size_t len)
 {
     struct http_parser *parser = parser_of(ll);
 
-    if (!parser->is_in_head)
-        return 0;
-    parser->was_value = true;
-    extend(&parser->head->fields[parser->head->field_count - 1].value, at, len);
-    return 0;
-}
-
-static int on_value_complete(llhttp_t *ll)
-{
-    parser_of(ll)->was_value = true;
+    if (parser->is_in_head)
+        extend(&parser->head->fields[parser->head->field_count - 1].value, at, len);
     return 0;
 }
 
@@ -99,7 +93,6 @@ static const llhttp_settings_t settings = {
     .on_url = on_url,
     .on_header_field = on_field,
     .on_header_value = on_value,
-    .on_header_value_complete = on_value_complete,
     .on_headers_complete = on_headers_complete,
     .on_body = on_body,
     .on_message_complete = on_message_complete,
@@ -129,29 +122,17 @@ static enum http_method method_of(uint8_t method)
     }
 }
 
-/* Bare LF and obs-fold (RFC 9112 2.2, 5.2): two readers may cut such a head differently. */
-static bool has_odd_lines(const char *start, const char *end)
+/* Lines that end in a bare LF, and folded ones, are llhttp's to refuse, but for those before a
+ * request (RFC 9112 2.2). It also reads RTSP and ICE, and more spaces than one (RFC 9112 3). */
+static bool is_odd_request(const struct http_parser *parser)
 {
-    const char *at = start;
+    const struct span target = parser->head->target;
+    const char *at = parser->start;
 
-    while ((at = memchr(at, '\n', (size_t)(end - at)))) {
-        if (at == start || at[-1] != '\r')
-            return true;
-        at++;
-        if (at < end && (*at == ' ' || *at == '\t'))
-            return true;
-        if (at == end)
-            break;
-    }
-    return false;
-}
-
-/* llhttp also reads RTSP and ICE, and more spaces than one (RFC 9112 3). */
-static bool is_odd_request_line(const struct http_head *head)
-{
-    const char *end = head->target.ptr + head->target.len;
-
-    return head->target.ptr[-2] == ' ' || memcmp(end, " HTTP/", 6) != 0;
+    while (at[0] == '\r' && at[1] == '\n')
+        at += 2;
+    return at[0] == '\r' || at[0] == '\n' || target.ptr[-2] == ' ' ||
+           memcmp(target.ptr + target.len, " HTTP/", 6) != 0;
 }
 
 /* RFC 9112 6.1, 6.3: where chunked is the last of several codings the length is known and the
@@ -202,7 +183,7 @@ static bool is_version_known(const struct http_parser *parser)
     return parser->ll.http_major == 1 && parser->ll.http_minor <= 1;
 }
 
-static enum http_problem finish_head(struct http_parser *parser, const char *end)
+static enum http_problem finish_head(struct http_parser *parser)
 {
     struct http_head *head = parser->head;
     unsigned hosts = 0;
@@ -214,7 +195,7 @@ static enum http_problem finish_head(struct http_parser *parser, const char *end
     head->is_keep_alive = llhttp_should_keep_alive(&parser->ll) != 0;
     if (!is_version_known(parser))
         return HTTP_PROBLEM_VERSION;
-    if (has_odd_lines(parser->start, end) || (!parser->is_response && is_odd_request_line(head)))
+    if (!parser->is_response && is_odd_request(parser))
         return HTTP_PROBLEM_SYNTAX;
     for (size_t i = 0; i < head->field_count; i++) {
         enum http_problem problem;
@@ -279,10 +260,10 @@ static void begin_head(struct http_parser *parser, struct http_head *head, const
     parser->is_in_head = true;
 }
 
-/* The head is complete up to `end`: what llhttp leaves to us, and the verdict. */
-static enum http_event judge_head(struct http_parser *parser, const char *end)
+/* The head is complete: what llhttp leaves to us, and the verdict. */
+static enum http_event judge_head(struct http_parser *parser)
 {
-    enum http_problem problem = finish_head(parser, end);
+    enum http_problem problem = finish_head(parser);
 
     if (problem)
         return fail(parser, problem);
@@ -332,7 +313,7 @@ enum http_event http_parser_run(struct http_parser *parser, struct http_head *he
     parser->head_bytes += *ret_used;
     if (parser->head_bytes > HTTP_MAX_HEAD_BYTES)
         return fail(parser, HTTP_PROBLEM_HEAD_LARGE);
-    return parser->event == HTTP_EVENT_HEAD ? judge_head(parser, data + *ret_used) : parser->event;
+    return parser->event == HTTP_EVENT_HEAD ? judge_head(parser) : parser->event;
 }
 
 static void move_span(struct span *span, const char *old_base, const char *base)

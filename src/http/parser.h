@@ -49,7 +49,6 @@ struct http_parser {
     bool is_response;
     bool is_in_head;         /* a head began and is not complete */
     bool is_to_head_request; /* answers: no body follows, whatever the fields say */
-    bool was_value;          /* the last piece of a field belonged to its value */
 };
 
 void http_parser_init(struct http_parser *parser, bool is_response);

@@ -34,7 +34,7 @@ static void end_request(struct http_server_conn *conn)
     mem_free(conn->head_own);
     conn->head_own = NULL;
     server_conn_watch_progress(conn, conn->server->idle_timeout_us);
-    if (!conn->is_parsing)
+    if (!conn->is_parsing && (conn->held.len || conn_may_read(&conn->conn)))
         loop_defer(conn->server->loop, &conn->more);
 }
 

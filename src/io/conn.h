@@ -75,6 +75,12 @@ int conn_connect(struct conn *conn, struct loop *loop, const struct addr *addr,
  * not keep from reading what came before. For TLS, cap should be at least 16 KiB. */
 int conn_read(struct conn *conn, char *data, size_t cap, size_t *ret_len);
 
+/* False where conn_read would say ERR_AGAIN for certain. */
+static inline bool conn_may_read(const struct conn *conn)
+{
+    return conn->may_read || conn->tls;
+}
+
 /* Sends or keeps all the bytes: 0, ERR_FULL, ERR_NOMEM or what broke (on_error is not called for
  * it, and nothing is kept any more). The iovec array is used up. */
 int conn_send(struct conn *conn, struct iovec *iov, int count);

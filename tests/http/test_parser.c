@@ -196,6 +196,8 @@ static void test_requests(void **state)
     expect_request(
         "GET /v1/models?x=1 HTTP/1.1\r\nHost: a\r\nX-Empty:\r\nX-Blank: \t v \t \r\n\r\n",
         "GET /v1/models?x=1 1.1 [Host=a] [X-Empty=] [X-Blank=v]\nend\n");
+    expect_request("GET / HTTP/1.1\r\nHost: a\r\nA:\r\nB:\r\nC: \r\nD: d\r\n\r\n",
+                   "GET / 1.1 [Host=a] [A=] [B=] [C=] [D=d]\nend\n");
     expect_request("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
                    "GET /b HTTP/1.1\r\nHost: b\r\n\r\n",
                    "POST /a 1.1 length=5 [Host=a] [Content-Length=5]\nbody hello\nend\n"
@@ -302,6 +304,8 @@ static void test_smuggling(void **state)
     expect_bad_line("Transfer-Encoding:\x0b"
                     "chunked",
                     HTTP_PROBLEM_SYNTAX);
+    expect_bad_line("X:\r\n folded", HTTP_PROBLEM_SYNTAX);
+    expect_bad_line("X:\nY: b", HTTP_PROBLEM_SYNTAX);
     expect_bad_line("X: a\r\n folded: b", HTTP_PROBLEM_SYNTAX);
     expect_bad_line("X: a\r\n\tfolded", HTTP_PROBLEM_SYNTAX);
     expect_bad_line("X: a\nY: b", HTTP_PROBLEM_SYNTAX);
@@ -335,6 +339,8 @@ static void test_start_lines(void **state)
     expect_request("GET / http/1.1\r\nHost: a\r\n\r\n", "bad 1\n");
     expect_request("GET / HTTP/1.1\nHost: a\r\n\r\n", "bad 1\n");
     expect_request("GET / HTTP/1.1\r\nHost: a\r\n\n", "bad 1\n");
+    expect_request("\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", "bad 1\n");
+    expect_request("\r\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "bad 1\n");
     expect_request("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "bad 1\n");
     expect_request("GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n", "bad 1\n");
     expect_request("HTTP/1.1 200 OK\r\n\r\n", "bad 1\n");
