@@ -110,6 +110,13 @@ def digest(*parts):
     return sha.hexdigest()
 
 
+def read_or_empty(path):
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 class Suites:
     def __init__(self, runner, only):
         self.runner = runner
@@ -130,10 +137,15 @@ class Suites:
     # -- building ---------------------------------------------------------------------------------------------------
 
     def configure(self, directory, log, options, env):
-        if not os.path.exists(os.path.join(ROOT, directory, "build.ninja")):
-            shutil.rmtree(os.path.join(ROOT, directory), ignore_errors=True)
+        """Made anew when its options are others than those that it was made with."""
+        path = os.path.join(ROOT, directory)
+        stamp, wanted = os.path.join(path, ".options"), digest(*options, *env.values())
+        if not os.path.exists(os.path.join(path, "build.ninja")) or read_or_empty(stamp) != wanted:
+            shutil.rmtree(path, ignore_errors=True)
             command = ["meson", "setup", directory, "-Db_colorout=never", *options]
             self.runner.must(f"configuring {directory}", command, log, env=env)
+            with open(stamp, "w", encoding="ascii") as file:
+                file.write(wanted)
 
     def build(self, directory, log, options, env, targets=()):
         self.configure(directory, log, options, env)
@@ -326,10 +338,8 @@ class Suites:
             ])
 
     def unless_stamped(self, stamp, wanted, what, commands):
-        if os.path.exists(stamp):
-            with open(stamp, encoding="ascii") as file:
-                if file.read() == wanted:
-                    return
+        if read_or_empty(stamp) == wanted:
+            return
         say(f"  installing {what}")
         for command in commands:
             self.runner.must(f"installing {what}", command, "install.log", 600)
