@@ -31,7 +31,7 @@ struct clients;
 /* The table of that configuration, with the limiters of the book. 0 or ERR_NOMEM. */
 int clients_new(const struct config *config, struct limiter_book *book,
                 struct clients **ret_clients);
-void clients_free(struct clients **clients);
+void clients_free(struct clients **place);
 
 /* How many there are, the anonymous one among them; and each of them. */
 size_t clients_count(const struct clients *clients);

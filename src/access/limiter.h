@@ -31,7 +31,7 @@ int limiter_book_get(struct limiter_book *book, enum limiter_kind kind, struct s
                      const struct conf_limits *limits, struct limiter **ret_limiter);
 
 /* Leaves the book with its last reference. The thread that loads. */
-void limiter_unref(struct limiter **limiter);
+void limiter_unref(struct limiter **place);
 
 /* Which limit is meant. */
 enum limiter_what { LIMITER_NONE, LIMITER_REQUESTS, LIMITER_TOKENS, LIMITER_CONCURRENT };

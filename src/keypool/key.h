@@ -57,7 +57,7 @@ const char *key_wish_text(enum key_wish wish);
 struct key *key_ref(struct key *key);
 
 /* Wipes and frees with the last reference; leaves NULL. */
-void key_unref(struct key **key);
+void key_unref(struct key **place);
 
 /* Borrowed, as long as a reference is held. */
 struct span key_name(const struct key *key);

@@ -57,7 +57,7 @@ enum {
 struct keypool *keypool_new(struct span provider, uint32_t workers, struct secret_arena *secrets);
 
 /* Gives up the registry's reference; every view must be gone. */
-void keypool_free(struct keypool **pool);
+void keypool_free(struct keypool **place);
 
 /* Brings the pool to what the configuration says; nothing of it is borrowed afterwards. Keys are
  * matched by identity and keep health, windows, counters and (where the file's weight is the same
@@ -78,7 +78,7 @@ bool keypool_is_settled(struct keypool *pool);
 struct keypool_view *keypool_view_new(struct keypool *pool, uint32_t worker, uint64_t seed);
 
 /* Every grant must have ended. */
-void keypool_view_free(struct keypool_view **view);
+void keypool_view_free(struct keypool_view **place);
 
 /* The keys that one exchange has tried at this provider. Zeroed at its start. */
 struct keypool_tried {
@@ -213,7 +213,7 @@ uint64_t keypool_view_shared_writes(const struct keypool_view *view);
 struct key *keypool_probe_take(struct keypool *pool, uint64_t now_us, uint64_t *ret_next_us);
 
 /* Its result; gives the reference back. */
-struct keypool_effect keypool_probe_end(struct keypool *pool, struct key **key,
+struct keypool_effect keypool_probe_end(struct keypool *pool, struct key **place,
                                         enum probe_result result, uint64_t now_us);
 
 /* ---- operator and admin API ---- */

@@ -58,7 +58,7 @@ struct keypool {
 };
 
 struct keypool *keypool_ref(struct keypool *pool);
-void keypool_unref(struct keypool **pool);
+void keypool_unref(struct keypool **place);
 
 /* A place that no living key has: 0 or ERR_FULL. */
 int keypool_claim_place(struct keypool *pool, uint32_t *ret_place);

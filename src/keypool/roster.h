@@ -61,7 +61,7 @@ struct roster_input {
 int roster_arrange(struct roster *roster, const struct roster_input *inputs);
 
 struct roster *roster_ref(struct roster *roster);
-void roster_unref(struct roster **roster);
+void roster_unref(struct roster **place);
 
 /* May keys of this group be used for that model by a client of that pool? */
 bool roster_group_serves(const struct roster_group *group, struct span model, uint64_t pool);

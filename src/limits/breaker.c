@@ -35,8 +35,12 @@ static struct view unpack(uint64_t word)
 
 static uint64_t pack(struct view view)
 {
-    return (uint64_t)view.state | (uint64_t)view.turn << 2 | (uint64_t)view.issued << 10 |
-           (uint64_t)view.good << 18 | view.until_ms << 26;
+    uint64_t word = view.until_ms;
+
+    word = word << 8 | view.good;
+    word = word << 8 | view.issued;
+    word = word << 8 | view.turn;
+    return word << 2 | (uint64_t)view.state;
 }
 
 static uint64_t ms_up(uint64_t us)

@@ -16,7 +16,7 @@ struct own_names;
 
 /* 0 or ERR_NOMEM. */
 int own_names_new(const struct config *config, struct own_names **ret_names);
-void own_names_free(struct own_names **names);
+void own_names_free(struct own_names **place);
 
 /* The providers (their indices in config.providers) that may serve that name, in order, at most
  * max: returns how many. */

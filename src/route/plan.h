@@ -57,7 +57,7 @@ struct routes;
 
 /* Compiles the names. 0 or ERR_NOMEM. */
 int routes_new(const struct config *config, struct limiter_book *book, struct routes **ret_routes);
-void routes_free(struct routes **routes);
+void routes_free(struct routes **place);
 
 /* The plan of a request for `name` (empty: none was given). `name` must live as long as the plan.
  */
