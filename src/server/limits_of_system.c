@@ -1,46 +1,52 @@
 #include "server/limits_of_system.h"
 
+#include <fcntl.h>
 #include <sched.h>
-#include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
-/* "max 100000" or "150000 100000" (cgroup v2): cores, rounded up; 0 where there is no quota. */
-static uint32_t read_cpu_max(const char *path)
+#include "base/span.h"
+
+/* The first line of a small file of the kernel's, without its newline; empty where there is none.
+ */
+static struct span read_line(const char *path, char *line, size_t cap)
 {
-    FILE *file = fopen(path, "re");
-    long long quota = 0, period = 0;
-    int fields;
+    struct span text = {line, 0};
+    ssize_t n = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    if (!file)
-        return 0;
-    fields = fscanf(file, "%lld %lld", &quota, &period);
-    fclose(file);
-    return fields == 2 && quota > 0 && period > 0 ? (uint32_t)((quota + period - 1) / period) : 0;
+    if (fd < 0)
+        return text;
+    n = read(fd, line, cap);
+    close(fd);
+    text.len = n > 0 ? (size_t)n : 0;
+    if (span_find_byte(text, '\n') != SIZE_MAX)
+        text.len = span_find_byte(text, '\n');
+    return text;
 }
 
-static long long read_number(const char *path)
+static uint32_t cores_of(struct span quota, struct span period)
 {
-    FILE *file = fopen(path, "re");
-    long long number = 0;
+    uint64_t quota_us, period_us;
 
-    if (!file)
+    /* "max" and -1 are no numbers: no quota. */
+    if (span_to_u64(quota, &quota_us) || span_to_u64(period, &period_us) || quota_us == 0 ||
+        period_us == 0)
         return 0;
-    if (fscanf(file, "%lld", &number) != 1)
-        number = 0;
-    fclose(file);
-    return number;
+    return (uint32_t)((quota_us + period_us - 1) / period_us);
 }
 
+/* Cores by the cgroup's quota, rounded up; 0 where there is none. */
 static uint32_t cgroup_cores(void)
 {
-    uint32_t cores = read_cpu_max("/sys/fs/cgroup/cpu.max");
-    long long quota, period;
+    char line[64], second[64];
+    struct span rest = read_line("/sys/fs/cgroup/cpu.max", line, sizeof(line)), quota;
 
-    if (cores)
-        return cores;
-    quota = read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    period = read_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    return quota > 0 && period > 0 ? (uint32_t)((quota + period - 1) / period) : 0;
+    if (rest.len && span_next_token(&rest, ' ', &quota) && rest.ptr)
+        return cores_of(quota, rest);
+    quota = read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof(line));
+    return cores_of(quota,
+                    read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", second, sizeof(second)));
 }
 
 uint32_t system_cores(void)
