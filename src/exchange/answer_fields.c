@@ -36,6 +36,18 @@ static void put_kept(struct exchange *x, struct buf *out, struct span name)
         put_field(out, name, value);
 }
 
+/* The provider's word on trying again passes, but where the gateway has its own (step_respond.c).
+ */
+static void put_retry_hints(struct exchange *x, struct buf *out)
+{
+    int status = x->relay.status;
+
+    if (status != 429 && status != 503)
+        put_kept(x, out, SPAN("Retry-After"));
+    if (status < 502 || status > 504 || x->select.attempts == 1)
+        put_kept(x, out, SPAN("x-should-retry"));
+}
+
 static void put_limits(struct exchange *x, struct buf *out)
 {
     const struct limiter_reading *nearest = &x->admit.nearest;
@@ -87,9 +99,10 @@ struct span answer_fields(struct exchange *x, bool is_own)
               is_json ? SPAN("application/json") : x->relay.content_type);
     put_field(&out, SPAN("X-Request-ID"), span_of(x->head.request_id, x->head.request_id_len));
     if (!is_own) {
-        if (x->relay.content_encoding.len && x->relay.mode == RELAY_RAW)
+        if (x->relay.content_encoding.len)
             put_field(&out, SPAN("Content-Encoding"), x->relay.content_encoding);
         put_kept(x, &out, SPAN("openai-processing-ms"));
+        put_retry_hints(x, &out);
     }
     put_limits(x, &out);
     put_way(x, &out);
