@@ -219,6 +219,11 @@ struct outlet *exchange_outlet(struct exchange *x)
     return &x->binding->outlets[x->route.plan.targets[x->select.target].provider_index];
 }
 
+uint64_t exchange_deadline_us(struct exchange *x)
+{
+    return x->head.start_us + exchange_outlet(x)->row->conf->timeouts.total_us;
+}
+
 struct buf exchange_scratch(struct exchange *x)
 {
     return (struct buf){.data = loop_write_scratch(exchange_loop(x)),

@@ -341,6 +341,10 @@ static inline struct loop *exchange_loop(const struct exchange *x)
 struct outlet *exchange_outlet(struct exchange *x);
 const struct plan_target *exchange_target(const struct exchange *x); /* NULL before the plan */
 
+/* Until when the first byte must be on its way to the client, by the total time-out of the target
+ * at hand; on the loop's clock. */
+uint64_t exchange_deadline_us(struct exchange *x);
+
 static inline struct attempt *exchange_attempt(struct exchange *x)
 {
     return &x->send.attempts[0];

@@ -6,7 +6,9 @@
 #include "base/clock.h"
 #include "exchange/exchange.h"
 
-enum { PING_HOLD_US = 15000000, AFTER_DONE_US = 1000000 };
+/* Longer fields of an answer are dropped: the head that goes to the client is built in a buffer of
+ * fixed size. */
+enum { PING_HOLD_US = 15000000, AFTER_DONE_US = 1000000, FIELD_MAX_BYTES = 1024 };
 
 /* --- the head --- */
 
@@ -43,7 +45,7 @@ static void keep_fields(struct exchange *x, const struct http_head *head)
         const struct http_field *field = &head->fields[i];
         struct dialect_header *kept = &x->relay.fields[x->relay.field_count];
 
-        if (!is_kept(field, head->status))
+        if (field->value.len > FIELD_MAX_BYTES || !is_kept(field, head->status))
             continue;
         kept->name = arena_copy(&x->attempt_arena, field->name);
         kept->value = arena_copy(&x->attempt_arena, field->value);
@@ -88,15 +90,22 @@ static void make_reader(struct exchange *x)
     }
 }
 
+/* The field's value where it is of sane length; kept with the attempt. */
+static struct span keep_value(struct exchange *x, const struct http_head *head, enum field_id id)
+{
+    struct span value = http_head_get(head, id);
+
+    return value.len > FIELD_MAX_BYTES ? span_of(NULL, 0) : arena_copy(&x->attempt_arena, value);
+}
+
 void relay_note_head(struct exchange *x, const struct http_head *head)
 {
     struct part_relay *relay = &x->relay;
 
     relay->first_byte_ns = clock_now_ns();
     relay->status = head->status;
-    relay->content_type = arena_copy(&x->attempt_arena, http_head_get(head, FIELD_CONTENT_TYPE));
-    relay->content_encoding =
-        arena_copy(&x->attempt_arena, http_head_get(head, FIELD_CONTENT_ENCODING));
+    relay->content_type = keep_value(x, head, FIELD_CONTENT_TYPE);
+    relay->content_encoding = keep_value(x, head, FIELD_CONTENT_ENCODING);
     relay->length = head->has_length ? (int64_t)head->length : HTTP_LENGTH_UNKNOWN;
     relay->mode = mode_of(x, head);
     keep_fields(x, head);
@@ -117,6 +126,7 @@ void relay_reset(struct exchange *x)
     relay->is_ping_due = false;
     relay->content_type = relay->content_encoding = span_of(NULL, 0);
     relay->error = (struct dialect_error){.status = 0};
+    x->account.usage = (struct dialect_usage){.is_known = false}; /* of the attempt before */
     buf_fini(&relay->held);
 }
 

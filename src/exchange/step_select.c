@@ -122,7 +122,11 @@ static bool enter_room(struct exchange *x, uint32_t target)
 
 static struct move park(struct exchange *x, uint64_t until_us)
 {
-    loop_timer_set(&x->select.timer, until_us);
+    uint64_t deadline_us = exchange_deadline_us(x);
+
+    /* Untold of the time it could wait for ever. */
+    if (loop_timer_set(&x->select.timer, until_us < deadline_us ? until_us : deadline_us))
+        return exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
     if (!x->select.parked_us) {
         x->select.parked_us = loop_now_us(exchange_loop(x));
         metrics_add(x->host->metrics, x->host->series.waiting, 1);
@@ -164,13 +168,19 @@ static enum failure failure_of(enum keypool_reason reason)
 }
 
 /* The last try's own answer says more than that its key now rests, where it was an answer that
- * blames no key. */
+ * blames no key. That a model is missing is said only where nobody is left who may have it. */
 static bool is_last_telling(const struct exchange *x, enum keypool_reason reason)
 {
     const struct outcome_row *last = x->respond.last;
 
-    return last && (reason == KEYPOOL_TRIED || outcome_is_attempt(last->class) ||
-                    last->class == CLASS_MODEL_MISSING);
+    if (!last)
+        return false;
+    if (last->class == CLASS_MODEL_MISSING)
+        return reason == KEYPOOL_TRIED || reason == KEYPOOL_NO_MODEL;
+    /* A connection that was refused tells no more than that the endpoint is shut. */
+    if (last->class == CLASS_CONNECT)
+        return reason == KEYPOOL_TRIED;
+    return reason == KEYPOOL_TRIED || outcome_is_attempt(last->class);
 }
 
 static struct move refuse(struct exchange *x, const struct survey *survey, uint64_t now_us)
@@ -203,17 +213,19 @@ static bool was_tried(const struct exchange *x)
     return false;
 }
 
-/* A key that was refused for its rate has been waited for already: the pool holds it back until its
- * time. */
+/* What was refused for its rate, or refused the connection, has been waited for already: the pool
+ * holds it back until its time. */
 static bool needs_backoff(const struct exchange *x)
 {
     const struct outcome_row *last = x->respond.last;
 
-    return was_tried(x) && !x->select.has_backed_off && !(last && last->class == CLASS_RATE_LIMIT);
+    if (!was_tried(x) || x->select.has_backed_off)
+        return false;
+    return !last || (last->class != CLASS_RATE_LIMIT && last->class != CLASS_CONNECT);
 }
 
 /* The same key again at once would meet the same trouble: exponential backoff with full jitter; a
- * Retry-After of the last answer wins. */
+ * Retry-After of the last answer wins, and one that is too far off ends the exchange. */
 static struct move back_off(struct exchange *x, uint64_t now_us)
 {
     const struct conf_retry *conf = &exchange_config(x)->retry;
@@ -225,8 +237,10 @@ static struct move back_off(struct exchange *x, uint64_t now_us)
     if (!delay_us)
         delay_us = backoff_delay_us(conf->base_delay_us, conf->max_delay_us,
                                     x->select.tries ? x->select.tries - 1 : 0, &x->host->rand);
-    if (delay_us > conf->max_delay_us)
-        delay_us = conf->max_delay_us;
+    if (delay_us > conf->max_delay_us || now_us + delay_us >= exchange_deadline_us(x)) {
+        x->respond.retry_after_us = delay_us;
+        return respond_with_last(x);
+    }
     x->select.has_backed_off = true;
     x->select.not_before_us = now_us + delay_us;
     return park(x, x->select.not_before_us);
@@ -241,11 +255,21 @@ static struct move take(struct exchange *x, uint32_t target, uint64_t now_us)
     return move_done(STEP_SEND);
 }
 
+/* timeouts.total covers the waits too. */
+static struct move run_out_of_time(struct exchange *x)
+{
+    select_leave_room(x, false);
+    x->account.cut_by = INTERRUPT_DEADLINE;
+    return exchange_refuse(x, FAILURE_TIMEOUT, span_of(NULL, 0), span_of(NULL, 0));
+}
+
 struct move step_select(struct exchange *x)
 {
     uint64_t now_us = loop_now_us(exchange_loop(x));
     struct survey survey;
 
+    if (now_us >= exchange_deadline_us(x))
+        return run_out_of_time(x);
     if (now_us < x->select.not_before_us)
         return park(x, x->select.not_before_us);
     survey = ask_all(x, now_us);

@@ -121,7 +121,7 @@ static void describe(struct exchange *x, const struct snapshot_provider *row,
         .idle_us = times->idle_us,
         .wait_until_us =
             x->select.wait_until_us ? x->select.wait_until_us : now_us + config->retry.wait_us,
-        .deadline_us = x->head.start_us + times->total_us,
+        .deadline_us = exchange_deadline_us(x),
     };
 }
 
@@ -132,6 +132,7 @@ static struct move begin(struct exchange *x)
     const struct dialect_edit *edits;
     struct attempt_request request;
 
+    relay_reset(x);
     arena_fini(&x->attempt_arena);
     if (edit_body(x, row))
         return relay_give_up(x, FAILURE_OVERLOADED);
@@ -141,7 +142,6 @@ static struct move begin(struct exchange *x)
         write_head(x, row, body_edited_length(x->body.body, edits, x->send.edits->count));
     if (!request.head.ptr)
         return relay_give_up(x, FAILURE_OVERLOADED);
-    relay_reset(x);
     if (x->select.attempts++ == 0)
         retry_budget_note(x->host->registry->retry_budget, x->host->worker,
                           loop_now_us(exchange_loop(x)));

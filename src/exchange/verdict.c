@@ -95,7 +95,7 @@ static struct move try_again(struct exchange *x)
 static bool is_retry_in_budget(struct exchange *x, const struct outcome_row *row)
 {
     struct retry_budget *budget = x->host->registry->retry_budget;
-    bool is_try = retry_counts_try(row, has_other_target(x));
+    bool is_try = retry_counts_try(row);
     uint32_t series = exchange_outlet(x)->row->retries;
 
     if (is_try && !retry_budget_take(budget, exchange_config(x)->retry.budget_ppm,
@@ -119,13 +119,14 @@ static struct move decide(struct exchange *x, const struct outcome_row *row, boo
     };
     enum retry_verdict verdict;
 
-    x->select.tries += retry_counts_try(row, facts.has_other_target);
+    x->select.tries += retry_counts_try(row);
     facts.tries = x->select.tries;
     verdict = retry_decide(&facts);
     if (verdict == RETRY_NO || !is_retry_in_budget(x, row))
         return respond_with_last(x);
     x->select.timeouts += row->class == CLASS_TIMEOUT && was_sent;
-    if (verdict == RETRY_TARGET)
+    /* A target that refuses connections is passed over by its own gate, and may be back in time. */
+    if (verdict == RETRY_TARGET && row->class != CLASS_CONNECT)
         x->select.excluded |= 1u << x->select.target;
     return try_again(x);
 }
@@ -133,7 +134,7 @@ static struct move decide(struct exchange *x, const struct outcome_row *row, boo
 struct move relay_failed(struct exchange *x, const struct outcome_row *row)
 {
     struct attempt *attempt = exchange_attempt(x);
-    bool was_sent = attempt->is_head_sent;
+    bool was_sent = attempt->is_head_sent, is_refused;
     struct key *key = x->select.grant.key ? key_ref(x->select.grant.key) : NULL;
 
     loop_timer_clear(&x->relay.ping_timer);
@@ -143,17 +144,15 @@ struct move relay_failed(struct exchange *x, const struct outcome_row *row)
     x->respond.last = row;
     x->respond.last_status = x->relay.status;
     relay_book(x, row, x->select.hint_us);
-    if (row->outcome == OUTCOME_CONNECT_FAILED)
-        endpoint_health_refused(endpoint_health_of(exchange_outlet(x)->row->endpoint),
-                                loop_now_us(exchange_loop(x)));
-    if (key)
+    is_refused = is_usage_refused(x);
+    if (key && !is_refused)
         remember_key(x, key, row);
     key_unref(&key);
+    if (row->outcome == OUTCOME_TOTAL_TIMEOUT)
+        x->account.cut_by = INTERRUPT_DEADLINE;
     if (x->relay.is_committed)
         return relay_break(x, row);
-    if (is_usage_refused(x))
-        return try_again(x);
-    return decide(x, row, was_sent);
+    return is_refused ? try_again(x) : decide(x, row, was_sent);
 }
 
 struct move relay_give_up(struct exchange *x, enum failure failure)

@@ -539,6 +539,51 @@ char *road_request(struct road *road, int upstream)
     return heard;
 }
 
+/* What the gateway said on it; NULL where it said nothing. */
+static char *heard_on(struct road *road, int upstream)
+{
+    char *heard = wire_hear(road->loop, upstream, NULL);
+
+    if (*heard)
+        return heard;
+    mem_free(heard);
+    return NULL;
+}
+
+int road_attempt(struct road *road, char name, int upstream, char **ret_request)
+{
+    *ret_request = upstream >= 0 ? heard_on(road, upstream) : NULL;
+    if (*ret_request)
+        return upstream;
+    if (upstream >= 0)
+        close(upstream);
+    upstream = road_accept(road, name);
+    *ret_request = heard_on(road, upstream);
+    assert_non_null(*ret_request);
+    return upstream;
+}
+
+int road_attempt_with(struct road *road, char name, int upstream, const char *key)
+{
+    char *heard, line[128];
+
+    upstream = road_attempt(road, name, upstream, &heard);
+    snprintf(line, sizeof(line), "\r\nAuthorization: Bearer %s\r\n", key);
+    if (!strstr(heard, line))
+        print_message("%s\n", heard);
+    assert_non_null(strstr(heard, line));
+    mem_free(heard);
+    return upstream;
+}
+
+void road_expect_no_attempt(struct road *road, char name, int upstream)
+{
+    char *heard = upstream >= 0 ? heard_on(road, upstream) : NULL;
+
+    assert_null(heard);
+    assert_int_equal(road_try_accept(road, name), -1);
+}
+
 void road_take(struct road *road, int upstream)
 {
     char *heard = road_request(road, upstream);

@@ -127,6 +127,17 @@ int road_try_accept(struct road *road, char name);
 /* What the gateway said on it since it was last asked, NUL-terminated; freed with mem_free. */
 char *road_request(struct road *road, int upstream);
 
+/* The attempt that comes next: on the connection at hand (-1: none) if it is used again, else on a
+ * new one, for which the old is closed. The connection, and what was said. The test fails where
+ * there is no attempt. */
+int road_attempt(struct road *road, char name, int upstream, char **ret_request);
+
+/* The same where its text does not matter but for the key that it must show. */
+int road_attempt_with(struct road *road, char name, int upstream, const char *key);
+
+/* No attempt is made, neither there nor on a new connection. */
+void road_expect_no_attempt(struct road *road, char name, int upstream);
+
 /* The same, forgotten at once: there must be a request. */
 void road_take(struct road *road, int upstream);
 
