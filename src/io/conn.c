@@ -8,10 +8,14 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/secret.h"
 #include "io/tls_session.h"
 
 /* What a loop keeps for the next connection that must keep output. */
 enum { SPARE_MOST_BYTES = 256 << 10 };
+
+/* The most plaintext of one TLS record (RFC 8446 5.1). */
+enum { RECORD_BYTES = 16384 };
 
 static void on_ready(struct loop_fd *fd, unsigned ready);
 
@@ -153,18 +157,46 @@ static int send_plain(struct conn *conn, struct iovec *iov, int count)
     return keep_rest(conn, iov, count, (size_t)n);
 }
 
+/* A record costs far more than the copying of small pieces into one. */
+static int write_records(struct tls_session *tls, const struct iovec *iov, int count)
+{
+    char record[RECORD_BYTES];
+    size_t len = 0, most = 0;
+    int err = 0;
+
+    if (count == 1)
+        return tls_session_write(tls, span_of(iov->iov_base, iov->iov_len));
+    for (int i = 0; i < count && !err; i++) {
+        struct span piece = span_of(iov[i].iov_base, iov[i].iov_len);
+
+        if (piece.len > sizeof(record) - len) {
+            err = tls_session_write(tls, span_of(record, len));
+            len = 0;
+        }
+        if (!err && piece.len > sizeof(record)) {
+            err = tls_session_write(tls, piece);
+        } else if (!err && piece.len) {
+            memcpy(record + len, piece.ptr, piece.len);
+            len += piece.len;
+            most = len > most ? len : most;
+        }
+    }
+    if (!err)
+        err = tls_session_write(tls, span_of(record, len));
+    secret_wipe(record, most); /* heads with keys pass here */
+    return err;
+}
+
 static int send_tls(struct conn *conn, struct iovec *iov, int count)
 {
     bool was_empty = conn->out.len == 0;
+    int err;
 
     borrow_out(conn);
     make_room(conn);
-    for (int i = 0; i < count; i++) {
-        int err = tls_session_write(conn->tls, span_of(iov[i].iov_base, iov[i].iov_len));
-
-        if (err)
-            return fail(conn, err);
-    }
+    err = write_records(conn->tls, iov, count);
+    if (err)
+        return fail(conn, err);
     return was_empty ? flush_out(conn) : 0;
 }
 

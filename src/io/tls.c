@@ -31,6 +31,7 @@ struct tls_session {
     struct span in;  /* ciphertext just read, not copied */
     struct buf held; /* ciphertext left over from an earlier read */
     bool is_ready;
+    int ended; /* how the input ended: ERR_EOF, ERR_TLS; 0: more may come */
     char error[TLS_ERROR_BYTES];
 };
 
@@ -65,10 +66,11 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
+/* State at file scope, for OpenSSL wants the table of our functions on the heap and one for the
+ * process: made once, never changed. */
 static BIO_METHOD *method;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 
-/* A table of functions that OpenSSL wants on the heap: made once, never changed. */
 static void make_method(void)
 {
     method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "bellwether");
@@ -334,10 +336,17 @@ static void note_error(struct tls_session *session)
     if (verify != X509_V_OK && !session->context->is_unverified)
         reason = X509_verify_cert_error_string(verify);
     snprintf(session->error, sizeof(session->error), "%s", reason ? reason : "connection ended");
-    ERR_clear_error();
 }
 
-/* What an SSL call that returned <= 0 means. */
+/* Others use OpenSSL on this thread, too, and SSL_get_error looks at the thread's queue of errors.
+ * Emptying an empty queue takes as long as a small record. */
+static void empty_errors(void)
+{
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
+/* What an SSL call that returned <= 0 means; the queue was empty before it. */
 static int judge(struct tls_session *session, int result)
 {
     switch (SSL_get_error(session->ssl, result)) {
@@ -357,9 +366,11 @@ void tls_session_feed(struct tls_session *session, struct span ciphertext)
     session->in = ciphertext;
 }
 
+/* Without read-ahead OpenSSL takes no more than one record from `in`; what it may keep is part of
+ * one, of no use without more. */
 bool tls_session_is_hungry(const struct tls_session *session)
 {
-    return session->in.len == 0;
+    return session->in.len == 0 && SSL_pending(session->ssl) == 0;
 }
 
 int tls_session_hold(struct tls_session *session)
@@ -386,7 +397,7 @@ int tls_session_handshake(struct tls_session *session)
 
     if (session->is_ready)
         return 0;
-    ERR_clear_error();
+    empty_errors();
     result = SSL_do_handshake(session->ssl);
     if (result != 1)
         return judge(session, result);
@@ -397,39 +408,39 @@ int tls_session_handshake(struct tls_session *session)
 int tls_session_read(struct tls_session *session, char *data, size_t cap, size_t *ret_len)
 {
     size_t total = 0;
+    int err = session->ended ? session->ended : ERR_AGAIN;
 
-    while (total < cap) {
+    while (!session->ended && total < cap && !tls_session_is_hungry(session)) {
         size_t n = 0;
         int result;
 
-        ERR_clear_error();
+        empty_errors();
         result = SSL_read_ex(session->ssl, data + total, cap - total, &n);
-        if (result == 1) {
-            total += n;
-            continue;
-        }
-        /* Behind bytes, an end or a failure is told by the next read; its reason is noted now. */
-        result = judge(session, result);
-        if (total == 0)
-            return result;
-        break;
+        total += n;
+        err = result == 1 ? 0 : judge(session, result);
+        if (err)
+            break;
     }
+    if (err == ERR_EOF || err == ERR_TLS)
+        session->ended = err; /* behind bytes it is told by the next read */
+    if (total == 0)
+        return err;
     *ret_len = total;
     return 0;
 }
 
 int tls_session_write(struct tls_session *session, struct span data)
 {
+    empty_errors();
     while (data.len) {
         size_t n = 0;
-        int result;
+        int result = SSL_write_ex(session->ssl, data.ptr, data.len, &n);
+        int err = result == 1 ? 0 : judge(session, result);
 
-        ERR_clear_error();
-        result = SSL_write_ex(session->ssl, data.ptr, data.len, &n);
-        if (result != 1 && session->out->err)
+        if (err && session->out->err)
             return session->out->err;
-        if (result != 1)
-            return judge(session, result) == ERR_AGAIN ? ERR_FULL : ERR_TLS;
+        if (err)
+            return err == ERR_AGAIN ? ERR_FULL : ERR_TLS;
         data = span_skip(data, n);
     }
     return 0;
@@ -437,7 +448,7 @@ int tls_session_write(struct tls_session *session, struct span data)
 
 void tls_session_end(struct tls_session *session)
 {
-    ERR_clear_error();
+    empty_errors();
     if (session->is_ready)
         SSL_shutdown(session->ssl);
 }

@@ -20,10 +20,12 @@ int tls_session_new(struct tls_context *context, struct span server_name, struct
                     struct tls_session **ret_session);
 void tls_session_free(struct tls_session **session);
 
+/* True where reading would give nothing without more ciphertext. */
+bool tls_session_is_hungry(const struct tls_session *session);
+
 /* Ciphertext from the socket; borrowed until it is used up or tls_session_hold is called. Only when
  * hungry. */
 void tls_session_feed(struct tls_session *session, struct span ciphertext);
-bool tls_session_is_hungry(const struct tls_session *session);
 
 /* Copies what is left of the borrowed bytes: 0 or ERR_NOMEM, ERR_FULL. */
 int tls_session_hold(struct tls_session *session);
@@ -34,7 +36,8 @@ int tls_session_handshake(struct tls_session *session);
 /* Plaintext: 0 with *ret_len > 0; ERR_AGAIN; ERR_EOF (close_notify); ERR_TLS. */
 int tls_session_read(struct tls_session *session, char *data, size_t cap, size_t *ret_len);
 
-/* All of the plaintext becomes ciphertext in *out: 0, ERR_FULL, ERR_NOMEM or ERR_TLS. */
+/* All of the plaintext, in records of its own, becomes ciphertext in *out: 0, ERR_FULL, ERR_NOMEM
+ * or ERR_TLS. */
 int tls_session_write(struct tls_session *session, struct span data);
 
 /* Appends close_notify. */
