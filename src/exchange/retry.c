@@ -27,9 +27,11 @@ static uint32_t cause_of(enum outcome_class class)
     return 0;
 }
 
-bool retry_counts_try(const struct outcome_row *row, bool has_other_target)
+bool retry_counts_try(const struct outcome_row *row)
 {
-    if (row->class == CLASS_CONNECT && !has_other_target)
+    /* Nothing was sent, and the endpoint's own gate lets one connect in 100 ms try: retry.wait
+     * bounds it. */
+    if (row->outcome == OUTCOME_CONNECT_FAILED)
         return false;
     return outcome_is_attempt(row->class);
 }
@@ -52,7 +54,7 @@ static bool has_tries_left(const struct retry_facts *facts)
 
     if (row->class == CLASS_TIMEOUT && facts->was_sent && facts->timeouts >= facts->conf->timeouts)
         return false;
-    if (retry_counts_try(row, facts->has_other_target))
+    if (retry_counts_try(row))
         return facts->tries < facts->conf->attempts;
     if (row->class == CLASS_CONNECT)
         return true; /* bounded by retry.wait */

@@ -30,8 +30,8 @@ struct retry_facts {
 
 enum retry_verdict retry_decide(const struct retry_facts *facts);
 
-/* True where the failed attempt counts against `attempts`; a refused connection at the only target
- * does not: the exchange waits for the endpoint instead. */
-bool retry_counts_try(const struct outcome_row *row, bool has_other_target);
+/* True where the failed attempt counts against `attempts`. A refused connection does not: the
+ * exchange waits for the endpoint, or goes to another, within retry.wait. */
+bool retry_counts_try(const struct outcome_row *row);
 
 #endif
