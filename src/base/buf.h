@@ -34,9 +34,10 @@ void buf_clear(struct buf *buf);
 /* Room for `more` further bytes: 0, ERR_FULL or ERR_NOMEM. */
 int buf_reserve(struct buf *buf, size_t more);
 
-/* Each appends all of it, or nothing: 0, ERR_FULL or ERR_NOMEM. */
+/* What buf_append does where there is no room yet: 0, ERR_FULL or ERR_NOMEM. */
 int buf_append_slowly(struct buf *buf, const void *data, size_t len);
 
+/* Each appends all of it, or nothing: 0, ERR_FULL or ERR_NOMEM. */
 static inline int buf_append(struct buf *buf, const void *data, size_t len)
 {
     if (len == 0 || len > buf->cap - buf->len)
@@ -46,11 +47,13 @@ static inline int buf_append(struct buf *buf, const void *data, size_t len)
     return 0;
 }
 
+/* The same. */
 static inline int buf_append_span(struct buf *buf, struct span text)
 {
     return buf_append(buf, text.ptr, text.len);
 }
 
+/* The same for one byte. */
 int buf_append_byte(struct buf *buf, char c);
 
 /* As printf. */

@@ -12,6 +12,8 @@ struct command {
     int (*run)(int argc, char **argv);
 };
 
+/* The exit status: COMMAND_OK, COMMAND_FAILED or COMMAND_BAD_USAGE; what went wrong stands on
+ * stderr. */
 int command_serve(int argc, char **argv);
 int command_check_config(int argc, char **argv);
 int command_sim(int argc, char **argv);

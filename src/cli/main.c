@@ -67,9 +67,10 @@ int command_bad_usage(const char *name, const char *why)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "help";
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
     const struct command *command;
 
-    signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGPIPE, &ignore, NULL);
     if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
         printf("bellwether %s\n", BW_VERSION);
         return 0;
