@@ -1,6 +1,7 @@
 """The suites of scripts/test: builds what each needs, runs it, counts single tests, and stops whatever it started."""
 
 import argparse
+import glob
 import hashlib
 import json
 import os
@@ -117,6 +118,13 @@ def read_or_empty(path):
         return file.read()
 
 
+def starts_threads(test):
+    """Whether the unit test FOLDER-NAME, or the folder of src/ that it tests, starts threads."""
+    folder, name = test.split("-", 1)
+    sources = [f"tests/{folder}/test_{name.replace('-', '_')}.c", *glob.glob(f"src/{folder}/*.c", root_dir=ROOT)]
+    return any("pthread_create" in read_or_empty(os.path.join(ROOT, source)) for source in sources)
+
+
 class Suites:
     def __init__(self, runner, only):
         self.runner = runner
@@ -167,9 +175,9 @@ class Suites:
 
     # -- meson's unit tests -----------------------------------------------------------------------------------------
 
-    def unit_tests(self, directory, log):
+    def unit_tests(self, directory, log, wanted=lambda name: True):
         """Runs meson's tests and counts the single cmocka tests by their TAP lines."""
-        names = [name for name in self.meson_tests(directory) if self.selected(name)]
+        names = [name for name in self.meson_tests(directory) if wanted(name) and self.selected(name)]
         result = Result()
         if not names:
             return result
@@ -248,9 +256,9 @@ class Suites:
         return result
 
     def threads(self):
-        """the unit tests and the tests over several workers, with the thread sanitizer"""
+        """what runs on several threads, in unit tests and over several workers, with the thread sanitizer"""
         self.build_tsan()
-        result = self.unit_tests(TSAN_BUILD, "threads.log")
+        result = self.unit_tests(TSAN_BUILD, "threads.log", starts_threads)
         return self.pytest("threads", TSAN_BUILD, ["-m", "threads"], result)
 
     def fuzz(self):
