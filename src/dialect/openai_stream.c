@@ -216,7 +216,8 @@ enum openai_event openai_stream_take(struct openai_stream *stream, const struct 
     }
     if (span_is_equal(event->name, SPAN("error")))
         return take_named_error(stream, event, ret_error);
-    if (stream->chunks == 0 || event->data_lines > 1 || data.ptr[0] != '{' ||
+    /* One that the stream's end cut short may be a part of one. */
+    if (stream->chunks == 0 || event->data_lines > 1 || event->is_open || data.ptr[0] != '{' ||
         look_over(data, &text_bytes))
         return take_chunk(stream, event, ret_error);
     stream->text_bytes += text_bytes;

@@ -160,6 +160,7 @@ bool sse_finish(struct sse *sse, struct span rest, struct sse_event *ret_event)
         take_line(sse, rest.ptr, line);
     }
     finish_event(sse, rest, rest.len, false, ret_event);
+    ret_event->is_open = true;
     return true;
 }
 

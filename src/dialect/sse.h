@@ -34,6 +34,7 @@ struct sse_event {
     struct span name; /* of its `event:` line; empty without one */
     unsigned data_lines;
     unsigned lead; /* bytes of raw before its first line: a byte order mark, a late LF */
+    bool is_open;  /* the stream ended before its blank line */
 };
 
 struct sse {

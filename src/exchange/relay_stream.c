@@ -12,6 +12,7 @@ struct haul {
     bool is_good;  /* one that is no ping was among them */
     bool is_error; /* an error was among them */
     bool is_garbage;
+    bool is_open; /* the last one lacks the blank line that ends an event */
 };
 
 static bool is_hidden(const struct exchange *x, enum openai_event kind)
@@ -55,6 +56,20 @@ static bool is_decided(const struct exchange *x, const struct haul *haul)
     return !x->relay.is_committed && !haul->is_good && (haul->is_error || haul->is_garbage);
 }
 
+/* What stood behind the last blank line: an event that was all but ended passes, a part of one does
+ * not. */
+static void take_tail(struct exchange *x, const struct sse_event *event, struct haul *haul)
+{
+    size_t len = haul->out_len;
+
+    haul->is_garbage = false;
+    take_event(x, event, haul);
+    if (haul->is_garbage)
+        haul->out_len = len;
+    /* A line feed alone is what was late of the last one. */
+    haul->is_open = haul->out_len > len && event->raw.len > 1;
+}
+
 /* Cuts whole events off the front of *rest; an error ends the stream, whatever follows it. */
 static struct haul take_events(struct exchange *x, struct span *rest, bool is_last)
 {
@@ -67,10 +82,8 @@ static struct haul take_events(struct exchange *x, struct span *rest, bool is_la
         take_event(x, &event, &haul);
         is_over = haul.is_error || is_decided(x, &haul);
     }
-    if (is_last && !is_over && sse_finish(x->relay.sse, *rest, &event)) {
-        take_event(x, &event, &haul);
-        *rest = span_skip(*rest, rest->len);
-    }
+    if (is_last && !is_over && sse_finish(x->relay.sse, *rest, &event))
+        take_tail(x, &event, &haul);
     /* So large an event is no ping. */
     haul.is_good |= rest->len > SSE_EVENT_MAX && !is_over;
     return haul;
@@ -83,28 +96,29 @@ static void note_usage(struct exchange *x)
     openai_stream_usage(x->relay.reader.stream, x->body.prompt_tokens, &x->account.usage);
 }
 
-/* The upstream's last byte has come. */
-static struct move finish(struct exchange *x, struct span out)
+static void let_out(struct exchange *x, struct span out, bool is_last)
 {
-    note_usage(x);
-    switch (openai_stream_ending(x->relay.reader.stream)) {
-    case OPENAI_ENDED:
-        break;
-    case OPENAI_NEEDS_DONE:
-        if (!x->relay.is_committed)
-            relay_commit(x, HTTP_LENGTH_UNKNOWN, out, false);
-        else
-            relay_pass(x, out, false);
-        relay_pass(x, openai_stream_done(), true);
-        return relay_finish(x);
-    case OPENAI_CUT:
-        relay_pass(x, x->relay.is_committed ? out : span_of(NULL, 0), false);
-        return relay_failed(x, outcome_row(OUTCOME_CUT));
-    }
     if (!x->relay.is_committed)
-        relay_commit(x, HTTP_LENGTH_UNKNOWN, out, true);
+        relay_commit(x, HTTP_LENGTH_UNKNOWN, out, is_last);
     else
-        relay_pass(x, out, true);
+        relay_pass(x, out, is_last);
+}
+
+/* The upstream's last byte has come. is_open: `out` lacks the blank line at its end. */
+static struct move finish(struct exchange *x, struct span out, bool is_open)
+{
+    enum openai_ending ending = openai_stream_ending(x->relay.reader.stream);
+
+    note_usage(x);
+    if (ending == OPENAI_CUT && !x->relay.is_committed)
+        return relay_failed(x, outcome_row(OUTCOME_CUT));
+    let_out(x, out, ending == OPENAI_ENDED && !is_open);
+    if (is_open)
+        relay_pass(x, SPAN("\n\n"), ending == OPENAI_ENDED);
+    if (ending == OPENAI_CUT)
+        return relay_failed(x, outcome_row(OUTCOME_CUT));
+    if (ending == OPENAI_NEEDS_DONE)
+        relay_pass(x, openai_stream_done(), true);
     return relay_finish(x);
 }
 
@@ -117,17 +131,14 @@ bool relay_stream_is_over(const struct exchange *x)
 struct move relay_stream_end(struct exchange *x)
 {
     attempt_end(exchange_attempt(x));
-    return finish(x, span_of(NULL, 0));
+    return finish(x, span_of(NULL, 0), false);
 }
 
 /* An error event in mid-stream passes as the provider wrote it; the stream ends there. */
 static struct move end_with_error(struct exchange *x, struct span out)
 {
     note_usage(x);
-    if (!x->relay.is_committed)
-        relay_commit(x, HTTP_LENGTH_UNKNOWN, out, false);
-    else
-        relay_pass(x, out, false);
+    let_out(x, out, false);
     x->relay.is_broken = true;
     return relay_error_in_success(x);
 }
@@ -139,10 +150,7 @@ static struct move keep_rest(struct exchange *x, struct span rest, bool is_held)
 {
     if (rest.len > SSE_EVENT_MAX) {
         sse_flow(x->relay.sse);
-        if (x->relay.is_committed)
-            relay_pass(x, rest, false);
-        else
-            relay_commit(x, HTTP_LENGTH_UNKNOWN, rest, false);
+        let_out(x, rest, false);
         rest.len = 0;
     }
     if (is_held)
@@ -188,11 +196,8 @@ static struct move take_haul(struct exchange *x, const struct haul *haul, struct
     if (haul->is_error)
         return end_with_error(x, out);
     if (is_last)
-        return finish(x, out);
-    if (!x->relay.is_committed)
-        relay_commit(x, HTTP_LENGTH_UNKNOWN, out, false);
-    else
-        relay_pass(x, out, false);
+        return finish(x, out, haul->is_open);
+    let_out(x, out, false);
     return keep_rest(x, rest, is_held);
 }
 
