@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "exchange/exchange.h"
 
-enum { RESPOND_MAX_BYTES = 8 << 20 };
+/* The pool's times lie a little behind the moment that a provider told, which shall cost the client
+ * no further second. */
+enum { RESPOND_MAX_BYTES = 8 << 20, WAIT_SLACK_MS = 2 };
 
 /* Sends a body of our own with the usual fields and some more. */
 static void send_own(struct exchange *x, int status, struct span more, struct span body,
@@ -35,15 +37,14 @@ static bool is_closing(enum failure failure)
  * begin anew. */
 static void put_retry(struct exchange *x, int status, bool may_retry, struct buf *out)
 {
-    uint64_t wait_us = x->respond.retry_after_us;
+    uint64_t wait_us = x->respond.retry_after_us ? x->respond.retry_after_us : US_PER_SEC;
+    uint64_t wait_ms = (wait_us + US_PER_MS - 1) / US_PER_MS;
 
-    if (status == 429 || status == 503) {
-        if (wait_us == 0)
-            wait_us = US_PER_SEC;
-        buf_printf(out, "Retry-After: %llu\r\nretry-after-ms: %llu\r\n",
-                   (unsigned long long)((wait_us + US_PER_SEC - 1) / US_PER_SEC),
-                   (unsigned long long)((wait_us + US_PER_MS - 1) / US_PER_MS));
-    }
+    if (status == 429 || status == 503)
+        buf_printf(
+            out, "Retry-After: %llu\r\nretry-after-ms: %llu\r\n",
+            (unsigned long long)(wait_ms > 1000 ? (wait_ms + 999 - WAIT_SLACK_MS) / 1000 : 1),
+            (unsigned long long)wait_ms);
     if ((status >= 502 && status <= 504 && x->select.attempts > 1) || (!may_retry && status >= 500))
         buf_append_span(out, SPAN("x-should-retry: false\r\n"));
 }
@@ -119,30 +120,12 @@ static void send_state(struct exchange *x)
              is_up ? SPAN("{\"status\":\"ok\"}\n") : SPAN("{\"status\":\"not ready\"}\n"), false);
 }
 
-static struct openai_model describe_model(const struct exchange *x, struct span name)
-{
-    (void)x;
-    return (struct openai_model){.id = name, .owned_by = SPAN("bellwether")};
-}
-
 static void send_models(struct exchange *x)
 {
-    const struct routes *routes = x->binding->snapshot->routes;
-    struct openai_model model;
-    struct span name;
     struct buf body;
 
     buf_init(&body, RESPOND_MAX_BYTES);
-    buf_append_span(&body, SPAN("{\"object\":\"list\",\"data\":["));
-    for (size_t i = 0, n = 0; routes_name_at(routes, i, &name); i++) {
-        if (!client_may_use(x->auth.client, name))
-            continue;
-        if (n++)
-            buf_append_byte(&body, ',');
-        model = describe_model(x, name);
-        openai_write_model(&body, &model);
-    }
-    buf_append_span(&body, SPAN("]}"));
+    models_write_list(x, &body);
     send_own(x, 200, span_of(NULL, 0), buf_span(&body), false);
     buf_fini(&body);
 }
@@ -178,22 +161,18 @@ static struct span model_of_path(struct exchange *x)
 static void send_model(struct exchange *x)
 {
     struct span name = model_of_path(x);
-    struct openai_model model = describe_model(x, name);
-    struct plan plan;
     struct buf body;
 
-    if (plan_make(x->binding->snapshot->routes, name, &x->host->rand, &plan) != PLAN_OK ||
-        !client_may_use(x->auth.client, name)) {
+    buf_init(&body, RESPOND_MAX_BYTES);
+    if (models_write_one(x, name, &body)) {
+        send_own(x, 200, span_of(NULL, 0), buf_span(&body), false);
+    } else {
         exchange_refuse(
             x, FAILURE_MODEL_NOT_FOUND,
             arena_printf(&x->arena, "The model '%.*s' does not exist here.", SPAN_ARG(name)),
             SPAN("model"));
         send_failure(x);
-        return;
     }
-    buf_init(&body, RESPOND_MAX_BYTES);
-    openai_write_model(&body, &model);
-    send_own(x, 200, span_of(NULL, 0), buf_span(&body), false);
     buf_fini(&body);
 }
 
