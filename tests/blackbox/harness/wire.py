@@ -239,11 +239,12 @@ class Wire:
         answer = self.head()
         try:
             for piece in self.pieces(answer, method):
-                answer.body += piece
                 answer.chunks.append((time.monotonic(), piece))
         except Cut as cut:
             cut.answer = answer
             raise
+        finally:
+            answer.body = b"".join(piece for _, piece in answer.chunks)
         return answer
 
     def ask(self, data, method="POST"):
