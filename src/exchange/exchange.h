@@ -325,6 +325,14 @@ struct move respond_with_last(struct exchange *x);
 /* The answer's head has come: kept for the relay step, which runs with the first data. */
 void relay_note_head(struct exchange *x, const struct http_head *head);
 
+/* --- what there is to ask for (models.c) --- */
+
+/* Appends the list of the models that the client may use. */
+void models_write_list(struct exchange *x, struct buf *body);
+
+/* Appends one model; false where it is not served, or not to this client. */
+bool models_write_one(struct exchange *x, struct span name, struct buf *body);
+
 /* --- for the steps --- */
 
 static inline const struct config *exchange_config(const struct exchange *x)

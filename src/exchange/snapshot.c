@@ -160,6 +160,7 @@ static int build(struct snapshot *snapshot, struct registry *registry, const str
     int err = 0;
 
     snapshot->config = config;
+    snapshot->loaded_wall_us = wall_us;
     snapshot->providers = mem_zalloc(config->providers.count, sizeof(*snapshot->providers));
     if (!snapshot->providers)
         return ERR_NOMEM;

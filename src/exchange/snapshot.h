@@ -46,6 +46,7 @@ struct snapshot {
     struct snapshot_series *series;               /* [label][provider + 1], 0 for no provider */
     struct snapshot_client_series *client_series; /* by client index */
     struct conf_strings forward_fields;           /* of all providers, lower case */
+    uint64_t loaded_wall_us;
 };
 
 /* What outlives snapshots and is needed to build one; the control thread's. */

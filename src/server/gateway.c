@@ -151,7 +151,14 @@ static int set_probes(struct gateway *gateway, struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->provider_count; i++) {
         struct snapshot_provider *row = &snapshot->providers[i];
 
-        targets[i] = (struct prober_target){row->conf, row->provider, row->endpoint, row->fields};
+        targets[i] = (struct prober_target){
+            .conf = row->conf,
+            .provider = row->provider,
+            .endpoint = row->endpoint,
+            .fields = row->fields,
+            /* Where the file names none, the providers' own are listed. */
+            .wants_models = snapshot->config->models.count == 0,
+        };
     }
     err = prober_set(gateway->prober, targets, snapshot->provider_count);
     mem_free(targets);

@@ -2,10 +2,15 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "upstream/attempt.h"
 
 enum { PROBES_AT_ONCE = 32, HEAD_BYTES = 8192 };
+
+/* What a provider serves changes rarely. */
+#define LEARN_INTERVAL_US (600 * US_PER_SEC)
+#define MODELS_PATH       "/models"
 
 /* One provider under probe. */
 struct subject {
@@ -15,12 +20,15 @@ struct subject {
     struct endpoint *endpoint;
     const struct secret *fields;
     struct endpoint_pool *pool;
-    struct buf head; /* the request, the same for every key */
+    struct buf head;        /* the request, the same for every key */
+    struct buf models_head; /* GET /models; empty where the probes ask for it anyway, or nobody */
     struct loop_timer timer;
     struct list probes; /* under way */
     size_t probe_count;
     uint64_t endpoint_probed_us;
+    uint64_t learn_us; /* when its models are to be learned (again); PROBE_NEVER: not wanted */
     bool is_endpoint_under_probe;
+    bool is_learning; /* one probe under way listens for them */
 };
 
 struct prober {
@@ -33,14 +41,19 @@ struct prober {
     size_t count;
 };
 
+enum purpose { PURPOSE_KEY, PURPOSE_ENDPOINT, PURPOSE_MODELS };
+
 /* One probe under way. */
 struct probe {
     struct list link;
     struct subject *subject;
-    struct key *key; /* NULL: of the endpoint alone */
+    enum purpose purpose;
+    struct key *key; /* PURPOSE_KEY */
     struct attempt attempt;
     struct loop_task end;
-    int status; /* 0: no answer */
+    struct buf body; /* kept only where it is_learning */
+    int status;      /* 0: no answer */
+    bool is_learning;
 };
 
 static void look(struct subject *subject);
@@ -53,6 +66,9 @@ static void on_end_task(struct loop_task *task)
 static void close_probe(struct probe *probe)
 {
     attempt_end(&probe->attempt);
+    if (probe->is_learning)
+        probe->subject->is_learning = false;
+    buf_fini(&probe->body);
     list_remove(&probe->link);
     probe->subject->probe_count--;
     loop_defer(probe->subject->prober->loop, &probe->end);
@@ -63,6 +79,20 @@ static void tell(struct subject *subject, struct keypool_effect effect)
     subject->prober->ops->on_effect(subject->prober->owner, subject->provider, effect);
 }
 
+/* What is no list, or no whole one, is no news. */
+static void learn(struct probe *probe)
+{
+    struct subject *subject = probe->subject;
+    struct openai_models *models;
+
+    if (!probe->is_learning || probe->status != 200 || probe->body.err)
+        return;
+    if (openai_models_read(buf_span(&probe->body), &models))
+        return;
+    provider_set_models(subject->provider, models);
+    subject->learn_us = loop_now_us(subject->prober->loop) + LEARN_INTERVAL_US;
+}
+
 static void finish(struct probe *probe)
 {
     struct subject *subject = probe->subject;
@@ -70,7 +100,12 @@ static void finish(struct probe *probe)
     enum probe_result result = probe_result_of_status(probe->status);
     uint64_t now_us = loop_now_us(prober->loop);
 
+    learn(probe);
     close_probe(probe);
+    if (probe->purpose == PURPOSE_MODELS) {
+        look(subject);
+        return;
+    }
     if (probe_shows_endpoint(probe->status) &&
         endpoint_health_probed(endpoint_health_of(subject->endpoint)))
         tell(subject, (struct keypool_effect){.wakes = UINT32_MAX, .endpoint_moved = true});
@@ -101,9 +136,12 @@ static void on_head(struct attempt *attempt, const struct http_head *head)
 
 static void on_data(struct attempt *attempt, char *data, size_t len, bool is_last)
 {
-    (void)data, (void)len;
+    struct probe *probe = probe_of(attempt);
+
+    if (probe->is_learning)
+        buf_append(&probe->body, data, len);
     if (is_last)
-        finish(probe_of(attempt));
+        finish(probe);
 }
 
 static void on_fail(struct attempt *attempt, enum outcome outcome)
@@ -122,15 +160,26 @@ static const struct attempt_ops ops = {
     .on_fail = on_fail,
 };
 
-/* Sends a probe with the key (its reference is taken over), or with none. 0 or ERR_NOMEM. */
-static int send_probe(struct subject *subject, struct key *key)
+/* Whether the answer of such a probe is listened to for the names of models. */
+static bool is_to_learn(const struct subject *subject, enum purpose purpose)
+{
+    bool is_answer_a_list =
+        (purpose == PURPOSE_KEY && !subject->models_head.len) || purpose == PURPOSE_MODELS;
+
+    return is_answer_a_list && !subject->is_learning &&
+           subject->learn_us <= loop_now_us(subject->prober->loop);
+}
+
+/* Sends a probe; the reference to the key is taken over. 0 or ERR_NOMEM. */
+static int send_probe(struct subject *subject, enum purpose purpose, struct key *key)
 {
     struct probe *probe = mem_zalloc(1, sizeof(*probe));
     uint64_t timeout_us = subject->conf->probe.timeout_us;
+    bool is_own_path = purpose != PURPOSE_MODELS;
     struct attempt_request request = {
-        .head = buf_span(&subject->head),
+        .head = buf_span(is_own_path ? &subject->head : &subject->models_head),
         .lines = {key ? key_header_line(key) : NULL, subject->fields},
-        .is_head_method = span_is_equal(subject->conf->probe.method, SPAN("HEAD")),
+        .is_head_method = is_own_path && span_is_equal(subject->conf->probe.method, SPAN("HEAD")),
         .send_us = timeout_us,
         .first_byte_us = timeout_us,
         .idle_us = timeout_us,
@@ -139,7 +188,11 @@ static int send_probe(struct subject *subject, struct key *key)
     if (!probe)
         return ERR_NOMEM;
     probe->subject = subject;
+    probe->purpose = purpose;
     probe->key = key;
+    probe->is_learning = is_to_learn(subject, purpose);
+    subject->is_learning |= probe->is_learning;
+    buf_init(&probe->body, OPENAI_MODELS_BODY_MAX);
     loop_task_init(&probe->end, on_end_task);
     attempt_init(&probe->attempt, &ops);
     list_push_back(&subject->probes, &probe->link);
@@ -163,27 +216,44 @@ static uint64_t look_at_endpoint(struct subject *subject, uint64_t now_us)
     if (next_us > now_us)
         return next_us;
     subject->endpoint_probed_us = now_us;
-    subject->is_endpoint_under_probe = send_probe(subject, NULL) == 0;
+    subject->is_endpoint_under_probe = send_probe(subject, PURPOSE_ENDPOINT, NULL) == 0;
     return PROBE_NEVER;
+}
+
+/* Of a provider whose probes tell no models; asked again after an interval also where it told none.
+ */
+static uint64_t look_for_models(struct subject *subject, uint64_t now_us)
+{
+    if (!subject->models_head.len)
+        return PROBE_NEVER;
+    if (subject->learn_us <= now_us && !subject->is_learning) {
+        send_probe(subject, PURPOSE_MODELS, NULL);
+        subject->learn_us = now_us + LEARN_INTERVAL_US;
+    }
+    return subject->learn_us;
+}
+
+static uint64_t earlier(uint64_t a_us, uint64_t b_us)
+{
+    return a_us < b_us ? a_us : b_us;
 }
 
 /* Sends what is due, and sets the timer for what comes next. */
 static void look(struct subject *subject)
 {
-    uint64_t now_us = loop_now_us(subject->prober->loop), next_us = PROBE_NEVER, endpoint_us;
+    uint64_t now_us = loop_now_us(subject->prober->loop), next_us = PROBE_NEVER;
 
     while (subject->probe_count < PROBES_AT_ONCE) {
         struct key *key = keypool_probe_take(provider_keys(subject->provider), now_us, &next_us);
 
         if (!key)
             break;
-        if (send_probe(subject, key))
+        if (send_probe(subject, PURPOSE_KEY, key))
             tell(subject,
                  keypool_probe_end(provider_keys(subject->provider), &key, PROBE_SILENT, now_us));
     }
-    endpoint_us = look_at_endpoint(subject, now_us);
-    if (endpoint_us < next_us)
-        next_us = endpoint_us;
+    next_us = earlier(next_us, look_at_endpoint(subject, now_us));
+    next_us = earlier(next_us, look_for_models(subject, now_us));
     if (next_us != PROBE_NEVER)
         loop_timer_set(&subject->timer, next_us);
 }
@@ -215,20 +285,32 @@ static void subject_free(struct subject **subject)
     endpoint_unref(&s->endpoint);
     provider_unref(&s->provider);
     buf_fini(&s->head);
+    buf_fini(&s->models_head);
     mem_free(s);
     *subject = NULL;
 }
 
-static int write_head(struct subject *subject)
+static int write_head(const struct subject *subject, struct span method, struct span path,
+                      struct buf *head)
 {
-    const struct conf_probe *probe = &subject->conf->probe;
-
-    buf_init(&subject->head, HEAD_BYTES);
-    return buf_printf(&subject->head,
+    return buf_printf(head,
                       "%.*s %.*s%.*s HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: bellwether/" BW_VERSION
                       "\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n",
-                      SPAN_ARG(probe->method), SPAN_ARG(endpoint_path(subject->endpoint)),
-                      SPAN_ARG(probe->path), SPAN_ARG(endpoint_authority(subject->endpoint)));
+                      SPAN_ARG(method), SPAN_ARG(endpoint_path(subject->endpoint)), SPAN_ARG(path),
+                      SPAN_ARG(endpoint_authority(subject->endpoint)));
+}
+
+static int write_heads(struct subject *subject, bool wants_models)
+{
+    const struct conf_probe *probe = &subject->conf->probe;
+    bool is_list =
+        span_is_equal(probe->path, SPAN(MODELS_PATH)) && span_is_equal(probe->method, SPAN("GET"));
+    int err = write_head(subject, probe->method, probe->path, &subject->head);
+
+    if (!err && wants_models && !is_list)
+        err = write_head(subject, SPAN("GET"), SPAN(MODELS_PATH), &subject->models_head);
+    subject->learn_us = wants_models ? 0 : PROBE_NEVER;
+    return err;
 }
 
 static struct subject *subject_new(struct prober *prober, const struct prober_target *target)
@@ -243,11 +325,13 @@ static struct subject *subject_new(struct prober *prober, const struct prober_ta
     subject->provider = provider_ref(target->provider);
     subject->endpoint = endpoint_ref(target->endpoint);
     subject->fields = target->fields;
+    buf_init(&subject->head, HEAD_BYTES);
+    buf_init(&subject->models_head, HEAD_BYTES);
     list_init(&subject->probes);
     loop_timer_init(&subject->timer, prober->loop, on_timer);
     subject->pool =
         endpoint_pool_new(subject->endpoint, prober->loop, prober->resolver, &prober->head_scratch);
-    if (!subject->pool || write_head(subject)) {
+    if (!subject->pool || write_heads(subject, target->wants_models)) {
         subject_free(&subject);
         return NULL;
     }

@@ -1,11 +1,14 @@
 /*
  * Probes: small requests in the background that tell whether a key is known and an endpoint works.
  * When they are due and what their answers mean is decided by keypool/probe_plan; here they are
- * sent, through the data plane's own client. Belongs to the control thread.
+ * sent, through the data plane's own client. Where the names of models are wanted they are learned
+ * on the way: most probes ask for /models; of a provider whose probes do not, /models is asked for
+ * once in a while without a key. Belongs to the control thread.
  */
 #ifndef UPSTREAM_PROBER_H
 #define UPSTREAM_PROBER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/secret.h"
@@ -25,6 +28,7 @@ struct prober_target {
     struct provider *provider;
     struct endpoint *endpoint;
     const struct secret *fields; /* lines of `headers:`; NULL: none */
+    bool wants_models;           /* the provider's models are learned: see provider_models */
 };
 
 struct prober_ops {

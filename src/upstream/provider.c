@@ -1,5 +1,6 @@
 #include "upstream/provider.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/alloc.h"
@@ -8,6 +9,8 @@ struct provider {
     char *name;
     struct keypool *keys;
     struct waiting_room *waiting;
+    pthread_mutex_t models_lock; /* held to take or give one reference, never longer */
+    struct openai_models *models;
     atomic_uint refs; /* acquire-release on the last drop */
 };
 
@@ -18,6 +21,7 @@ struct provider *provider_new(struct span name, uint32_t workers, struct secret_
     if (!provider)
         return NULL;
     atomic_init(&provider->refs, 1);
+    pthread_mutex_init(&provider->models_lock, NULL);
     provider->name = mem_strdup(name.ptr, name.len);
     provider->waiting = waiting_room_new(PROVIDER_MAX_WAITING);
     provider->keys = keypool_new(name, workers, secrets);
@@ -41,6 +45,8 @@ void provider_unref(struct provider **provider)
         return;
     keypool_free(&p->keys);
     waiting_room_free(&p->waiting);
+    openai_models_unref(&p->models);
+    pthread_mutex_destroy(&p->models_lock);
     mem_free(p->name);
     mem_free(p);
 }
@@ -58,4 +64,25 @@ struct keypool *provider_keys(struct provider *provider)
 struct waiting_room *provider_waiting(struct provider *provider)
 {
     return provider->waiting;
+}
+
+struct openai_models *provider_models(struct provider *provider)
+{
+    struct openai_models *models;
+
+    pthread_mutex_lock(&provider->models_lock);
+    models = provider->models ? openai_models_ref(provider->models) : NULL;
+    pthread_mutex_unlock(&provider->models_lock);
+    return models;
+}
+
+void provider_set_models(struct provider *provider, struct openai_models *models)
+{
+    struct openai_models *old;
+
+    pthread_mutex_lock(&provider->models_lock);
+    old = provider->models;
+    provider->models = models;
+    pthread_mutex_unlock(&provider->models_lock);
+    openai_models_unref(&old);
 }

@@ -1,13 +1,14 @@
 /*
- * A provider as all workers share it, beyond configurations: its keypool and the room where
- * exchanges wait for one of its keys. Counted; stands in the registry under its name. The endpoint
- * is not part of it: that one changes with the base URL.
+ * A provider as all workers share it, beyond configurations: its keypool, the room where exchanges
+ * wait for one of its keys, and the models that it says it serves. Counted; stands in the registry
+ * under its name. The endpoint is not part of it: that one changes with the base URL.
  */
 #ifndef UPSTREAM_PROVIDER_H
 #define UPSTREAM_PROVIDER_H
 
 #include "base/secret.h"
 #include "base/span.h"
+#include "dialect/openai_models.h"
 #include "keypool/keypool.h"
 #include "keypool/waiting.h"
 
@@ -23,5 +24,11 @@ void provider_unref(struct provider **provider);
 struct span provider_name(const struct provider *provider);
 struct keypool *provider_keys(struct provider *provider);
 struct waiting_room *provider_waiting(struct provider *provider);
+
+/* What it last said it serves, with a reference; NULL where nobody has asked yet. */
+struct openai_models *provider_models(struct provider *provider);
+
+/* Takes the list's reference over. */
+void provider_set_models(struct provider *provider, struct openai_models *models);
 
 #endif
