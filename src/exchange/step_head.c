@@ -2,6 +2,7 @@
  * this turn. */
 #include "base/rand.h"
 #include "exchange/exchange.h"
+#include "exchange/remote.h"
 
 /* Fields of a request that any provider may see; those that name a credential, a connection or a
  * caller are not among them, and never may be. */
@@ -103,6 +104,14 @@ void head_name_request(struct exchange *x, struct span own)
     x->head.request_id_len = 36;
 }
 
+static void note_remote(struct exchange *x, const struct http_head *head)
+{
+    const struct conf_networks *trusted = &exchange_config(x)->server.trusted_proxies;
+
+    if (trusted->count && remote_find(trusted, http_server_peer(x->conn), head, x->account.remote))
+        x->account.remote_len = (uint8_t)strlen(x->account.remote);
+}
+
 static struct move check_size(struct exchange *x, const struct http_head *head)
 {
     struct span coding = http_head_get(head, FIELD_CONTENT_ENCODING);
@@ -120,6 +129,7 @@ struct move step_head(struct exchange *x)
     const struct http_head *head = x->head.head;
     struct span query;
 
+    note_remote(x, head);
     x->head.is_http_head = head->method == METHOD_HEAD;
     x->head.method = span_from_text(http_method_name(head->method));
     x->head.path = arena_copy(&x->arena, http_head_path(head, &query));
