@@ -97,6 +97,7 @@ static void fill_way(const struct exchange *x, struct access_record *record)
         return;
     record->provider = target->provider->name;
     record->target_model = target->model;
+    record->endpoint = endpoint_url(x->binding->outlets[target->provider_index].row->endpoint);
     record->key = span_of(x->account.key_name, x->account.key_name_len);
     record->attempts = x->select.attempts;
     record->retries = x->select.attempts - 1;

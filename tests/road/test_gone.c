@@ -1,0 +1,368 @@
+/* The client leaves, or the gateway ends, at every place where an exchange can stand: the upstream
+ * is cancelled, everything is given back, and the key serves the next. */
+#include "road.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+
+static const char one_at_once[] =
+    "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+    "  keys: [{name: one, secret: key-one, limits: {concurrent: 1}}]}}\n"
+    "clients: {open: true}\n";
+
+static const char one_connection[] =
+    "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+    "  connections: {max: 1}, keys: [{name: one, secret: key-one}]}}\n"
+    "clients: {open: true}\n";
+
+struct scene {
+    struct road road;
+    int client, upstream; /* of the exchange that it is about; upstream -1: it has none */
+    int other, listener;  /* what else is open */
+};
+
+/* --- the places --- */
+
+static void stand_in_body(struct scene *scene)
+{
+    wire_say(scene->road.loop, scene->client,
+             "POST /v1/chat/completions HTTP/1.1\r\nHost: gw\r\nContent-Length: 5000\r\n\r\n"
+             "{\"model\":\"up/m\",");
+}
+
+static void stand_in_line(struct scene *scene)
+{
+    char *heard;
+
+    scene->other = road_connect(&scene->road);
+    road_chat(&scene->road, scene->other);
+    scene->listener = road_attempt(&scene->road, 'a', -1, &heard);
+    mem_free(heard);
+    road_chat(&scene->road, scene->client);
+    road_expect_no_attempt(&scene->road, 'a', scene->listener);
+}
+
+static void stand_in_backoff(struct scene *scene)
+{
+    int upstream;
+
+    road_chat(&scene->road, scene->client);
+    upstream = road_attempt_with(&scene->road, 'a', -1, "key-one");
+    road_reply(&scene->road, upstream, 503, "Retry-After: 20\r\n", "{}");
+    scene->listener = upstream;
+}
+
+static void stand_refused(struct scene *scene)
+{
+    road_unlisten(&scene->road, 'a');
+    road_chat(&scene->road, scene->client);
+    road_listen(&scene->road, 'a');
+}
+
+static void stand_unanswered(struct scene *scene)
+{
+    road_chat(&scene->road, scene->client);
+    scene->upstream = road_attempt_with(&scene->road, 'a', -1, "key-one");
+}
+
+/* The upstream takes nothing of a body that is larger than its socket holds. */
+static void stand_half_sent(struct scene *scene)
+{
+    struct buf body;
+
+    buf_init(&body, 8 << 20);
+    buf_printf(&body, "{\"model\":\"up/m\",\"x\":\"");
+    while (body.len < (2 << 20))
+        buf_append_span(&body, SPAN("0123456789012345678901234567890123456789"));
+    buf_printf(&body, "\"}");
+    road_post(&scene->road, scene->client, "/v1/chat/completions", "", buf_text(&body));
+    buf_fini(&body);
+    scene->upstream = road_accept(&scene->road, 'a');
+}
+
+static void stand_with_head(struct scene *scene)
+{
+    road_chat_stream(&scene->road, scene->client);
+    scene->upstream = road_attempt_with(&scene->road, 'a', -1, "key-one");
+    road_stream_head(&scene->road, scene->upstream);
+}
+
+static void stand_with_pings(struct scene *scene)
+{
+    stand_with_head(scene);
+    road_stream(&scene->road, scene->upstream, ": queueing\n\ndata: {");
+}
+
+static void stand_with_half_json(struct scene *scene)
+{
+    stand_unanswered(scene);
+    wire_say(scene->road.loop, scene->upstream,
+             "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"id\":1,");
+}
+
+static void stand_with_half_error(struct scene *scene)
+{
+    stand_unanswered(scene);
+    wire_say(scene->road.loop, scene->upstream,
+             "HTTP/1.1 500 Oops\r\nContent-Length: 1000\r\n\r\n{\"error\":");
+}
+
+static void stand_streaming(struct scene *scene)
+{
+    stand_with_head(scene);
+    road_stream(&scene->road, scene->upstream, road_chunk);
+    road_stream(&scene->road, scene->upstream, "data: {\"half\":");
+}
+
+static void stand_streaming_json(struct scene *scene)
+{
+    char piece[8193];
+
+    stand_unanswered(scene);
+    wire_say(scene->road.loop, scene->upstream,
+             "HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n{\"id\":\"");
+    memset(piece, 'x', 8192);
+    piece[8192] = '\0';
+    for (int i = 0; i < 33; i++)
+        wire_say(scene->road.loop, scene->upstream, piece);
+}
+
+/* What the client hears when the gateway ends then. */
+enum farewell { REFUSED, ERROR_EVENT, CUT };
+
+static const struct place {
+    const char *name;
+    void (*stand)(struct scene *scene);
+    const char *yaml;
+    enum farewell farewell;
+} places[] = {
+    {"body", stand_in_body, one_at_once, REFUSED},
+    {"in line for a key", stand_in_line, one_at_once, REFUSED},
+    {"in line for a connection", stand_in_line, one_connection, REFUSED},
+    {"backoff", stand_in_backoff, one_at_once, REFUSED},
+    {"refused", stand_refused, one_at_once, REFUSED},
+    {"sending", stand_half_sent, one_at_once, REFUSED},
+    {"sent", stand_unanswered, one_at_once, REFUSED},
+    {"answer's head", stand_with_head, one_at_once, REFUSED},
+    {"pings", stand_with_pings, one_at_once, REFUSED},
+    {"half an object", stand_with_half_json, one_at_once, REFUSED},
+    {"half an error", stand_with_half_error, one_at_once, REFUSED},
+    {"stream", stand_streaming, one_at_once, ERROR_EVENT},
+    {"large object", stand_streaming_json, one_at_once, CUT},
+};
+
+enum { PLACES = sizeof(places) / sizeof(places[0]) };
+
+static void scene_begin(struct scene *scene, const struct place *place)
+{
+    print_message("           %s\n", place->name);
+    scene->upstream = scene->other = scene->listener = -1;
+    road_begin(&scene->road, place->yaml);
+    scene->client = road_connect(&scene->road);
+    place->stand(scene);
+    wire_settle(scene->road.loop);
+}
+
+static void close_if_open(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Nothing is left of it: the key and the connections serve the next. */
+static void scene_end(struct scene *scene)
+{
+    struct road *road = &scene->road;
+    int client, upstream;
+
+    wire_settle(road->loop);
+    if (scene->upstream >= 0)
+        road_expect_closed(road, scene->upstream);
+    if (scene->other >= 0)
+        close(scene->other);
+    wire_settle(road->loop);
+    assert_int_equal(road->host.exchange_count, 0);
+    assert_int_equal(road->host.lease.used, 0);
+    road_pass_ms(road, 1000);
+    client = road_connect(road);
+    road_chat(road, client);
+    upstream = road_attempt_with(road, 'a', scene->listener, "key-one");
+    road_reply_ok(road, upstream);
+    road_expect(road, client, 200, road_ok);
+    close(client);
+    close(upstream);
+    close_if_open(scene->upstream);
+    road_end(road);
+}
+
+static void test_client_leaves(void **state)
+{
+    struct scene scene;
+    char *log;
+
+    (void)state;
+    for (size_t i = 0; i < PLACES; i++) {
+        scene_begin(&scene, &places[i]);
+        close(scene.client);
+        wire_settle(scene.road.loop);
+        assert_int_equal(scene.road.host.exchange_count, scene.other >= 0);
+        assert_int_equal(
+            road_metric(&scene.road, "bellwether_requests_cancelled_total{by=\"client\"}"), 1);
+        scene_end(&scene);
+    }
+    scene_begin(&scene, &places[6]);
+    close(scene.client);
+    wire_settle(scene.road.loop);
+    close(scene.upstream);
+    log = road_log(&scene.road);
+    assert_non_null(strstr(log, "\"cancelled_by\":\"client\""));
+    assert_null(strstr(log, "\"status\":"));
+    mem_free(log);
+    road_end(&scene.road);
+}
+
+/* half_close: abort, as the default is. */
+static void test_client_ends_its_side(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    for (size_t i = 0; i < PLACES; i++) {
+        scene_begin(&scene, &places[i]);
+        shutdown(scene.client, SHUT_WR);
+        wire_settle(scene.road.loop);
+        assert_int_equal(scene.road.host.exchange_count, scene.other >= 0);
+        scene_end(&scene);
+        close(scene.client);
+    }
+}
+
+static void expect_farewell(struct scene *scene, enum farewell farewell)
+{
+    struct road_answer answer;
+
+    switch (farewell) {
+    case REFUSED:
+        road_expect_error(&scene->road, scene->client, 503, "shutting_down");
+        break;
+    case ERROR_EVENT:
+        road_hear(&scene->road, scene->client, &answer);
+        assert_int_equal(answer.status, 200);
+        assert_true(answer.is_whole);
+        assert_int_equal(strncmp(road_body(&answer), road_chunk, strlen(road_chunk)), 0);
+        assert_int_equal(strncmp(road_body(&answer) + strlen(road_chunk), "data: {\"error\":{", 16),
+                         0);
+        assert_non_null(strstr(road_body(&answer), "\"code\":\"shutting_down\""));
+        assert_null(strstr(road_body(&answer), "[DONE]"));
+        road_answer_free(&answer);
+        break;
+    case CUT:
+        road_hear(&scene->road, scene->client, &answer);
+        assert_int_equal(answer.status, 200);
+        assert_false(answer.is_whole);
+        assert_int_not_equal(answer.end, WIRE_OPEN);
+        road_answer_free(&answer);
+        break;
+    }
+}
+
+static void test_gateway_ends(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    for (size_t i = 0; i < PLACES; i++) {
+        scene_begin(&scene, &places[i]);
+        exchange_host_cut(&scene.road.host);
+        assert_int_equal(scene.road.host.exchange_count, 0);
+        expect_farewell(&scene, places[i].farewell);
+        assert_int_equal(
+            road_metric(&scene.road, "bellwether_requests_cancelled_total{by=\"shutdown\"}"),
+            1 + (scene.other >= 0));
+        close(scene.client);
+        scene_end(&scene);
+    }
+}
+
+/* The connection is still being made: TLS towards somebody who says nothing. */
+static void test_client_leaves_while_connecting(void **state)
+{
+    struct road road;
+    struct addr addr;
+    char yaml[512];
+    int client, listener = wire_listen(false, &addr);
+
+    (void)state;
+    snprintf(yaml, sizeof(yaml),
+             "providers: {up: {kind: compatible, base_url: 'https://127.0.0.1:%u/v1',\n"
+             "  tls: {verify: false}, health: {validate_new: false},\n"
+             "  keys: [{name: one, secret: key-one}]}}\nclients: {open: true}\n",
+             ntohs(((struct sockaddr_in *)&addr.storage)->sin_port));
+    road_begin(&road, yaml);
+    client = road_connect(&road);
+    road_chat(&road, client);
+    road_pass_ms(&road, 4000);
+    road_expect_silence(&road, client);
+    close(client);
+    wire_settle(road.loop);
+    assert_int_equal(road.host.exchange_count, 0);
+    road_end(&road);
+    close(listener);
+}
+
+/* What was produced before the client left is counted. */
+static void test_usage_of_what_was_produced(void **state)
+{
+    struct scene scene;
+    char *log;
+
+    (void)state;
+    scene_begin(&scene, &places[11]);
+    for (int i = 0; i < 10; i++)
+        road_stream(&scene.road, scene.upstream, i ? road_chunk : "1}\n\n");
+    close(scene.client);
+    wire_settle(scene.road.loop);
+    log = road_log(&scene.road);
+    assert_non_null(strstr(log, "\"is_estimated\":true"));
+    assert_null(strstr(log, "\"completion_tokens\":0"));
+    mem_free(log);
+    close(scene.upstream);
+    road_end(&scene.road);
+}
+
+/* A client that sends its next request behind the one under way, and leaves. */
+static void test_pipelined_then_gone(void **state)
+{
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road, road_one_key);
+    client = road_connect(&road);
+    road_chat(&road, client);
+    road_chat(&road, client);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_expect_no_attempt(&road, 'a', upstream);
+    road_reply_ok(&road, upstream);
+    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    close(client);
+    road_expect_closed(&road, upstream);
+    close(upstream);
+    road_end(&road);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_client_leaves),
+        cmocka_unit_test(test_client_ends_its_side),
+        cmocka_unit_test(test_gateway_ends),
+        cmocka_unit_test(test_client_leaves_while_connecting),
+        cmocka_unit_test(test_usage_of_what_was_produced),
+        cmocka_unit_test(test_pipelined_then_gone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
