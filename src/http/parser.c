@@ -60,6 +60,15 @@ static int on_value(llhttp_t *ll, const char *at, size_t len)
     return 0;
 }
 
+/* RFC 9112 6.3: whatever their fields say. llhttp would read a chunked body all the same. */
+static bool is_always_bodyless(const struct http_parser *parser)
+{
+    uint16_t status = parser->ll.status_code;
+
+    return parser->is_to_head_request ||
+           (parser->is_response && (status / 100 == 1 || status == 204 || status == 304));
+}
+
 static int on_headers_complete(llhttp_t *ll)
 {
     struct http_parser *parser = parser_of(ll);
@@ -67,7 +76,7 @@ static int on_headers_complete(llhttp_t *ll)
     parser->event = HTTP_EVENT_HEAD;
     ll->upgrade =
         0; /* never taken: the message is read as if Upgrade were not there (RFC 9110 7.8) */
-    if (parser->is_to_head_request)
+    if (is_always_bodyless(parser))
         ll->flags |= F_SKIPBODY;
     return HPE_PAUSED;
 }

@@ -445,6 +445,13 @@ static void test_answers(void **state)
                   "200 1.1 length=2 [Content-Length=2]\nbody hi\nend\n");
     expect_answer("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
                   "100 1.1\nend\n204 1.1\nend\n");
+    expect_answer(
+        "HTTP/1.1 199 Odd\r\nTransfer-Encoding: chunked\r\n\r\nHTTP/1.1 204 No Content\r\n"
+        "Transfer-Encoding: chunked\r\n\r\nHTTP/1.1 304 Not Modified\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "199 1.1 chunked [Transfer-Encoding=chunked]\nend\n"
+        "204 1.1 chunked [Transfer-Encoding=chunked]\nend\n"
+        "304 1.1 chunked [Transfer-Encoding=chunked]\nend\nbad 1\n");
     expect_answer("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
                   "304 1.1 length=9 [Content-Length=9]\nend\n");
     expect_answer("HTTP/1.1 200 OK\r\n\r\nto the end",
