@@ -518,7 +518,7 @@ static void take_over(struct gateway *gateway, struct snapshot *fresh)
 
 void gateway_reload(struct gateway *gateway)
 {
-    char error[GATEWAY_ERROR_BYTES];
+    char error[GATEWAY_ERROR_BYTES] = "";
     struct complaints complaints;
     struct config *config = NULL;
     struct snapshot *fresh = NULL;
