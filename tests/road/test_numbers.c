@@ -1,0 +1,372 @@
+/* What is counted and written down: usage, metrics, the access log, and the fields of an answer. */
+#include "road.h"
+
+#include "base/alloc.h"
+
+static const char named[] =
+    "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+    "  keys: [{name: one, secret: key-one}]}}\n"
+    "models: {m: up/m-1}\n"
+    "clients: {keys: [{name: web, secret: web-key, limits: {rpm: 2, burst: 2}}]}\n";
+
+static const char model_m[] =
+    "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"12345678\"}]}";
+static const char streamed_m[] =
+    "{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"12345678\"}]}";
+
+static void ask(struct road *road, int client, const char *body)
+{
+    road_post(road, client, "/v1/chat/completions",
+              "Authorization: Bearer web-key\r\nX-Request-ID: my-id-1\r\n", body);
+}
+
+static uint64_t tokens(struct road *road, const char *kind)
+{
+    char line[128];
+
+    snprintf(line, sizeof(line), "bellwether_tokens_total{provider=\"up\",model=\"m\",kind=\"%s\"}",
+             kind);
+    return road_metric(road, line);
+}
+
+static uint64_t estimated(struct road *road)
+{
+    return road_metric(road, "bellwether_usage_estimated_total{provider=\"up\",model=\"m\"}");
+}
+
+/* Checks that the line holds the text, and shows it where not. */
+static void expect_in(const char *line, const char *text)
+{
+    if (!strstr(line, text))
+        print_message("%s lacks %s\n", line, text);
+    assert_non_null(strstr(line, text));
+}
+
+static void test_everything_of_one_exchange(void **state)
+{
+    struct road road;
+    struct road_answer answer;
+    int client, upstream;
+    char *log;
+
+    (void)state;
+    road_begin(&road, named);
+    client = road_connect(&road);
+    ask(&road, client, model_m);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_pass_ms(&road, 1500);
+    road_reply(&road, upstream, 200, "x-request-id: up-1\r\n", road_ok);
+    road_hear(&road, client, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_string_equal(road_field(&answer, "x-request-id"), "my-id-1");
+    assert_string_equal(road_field(&answer, "x-ratelimit-limit"), "2");
+    assert_string_equal(road_field(&answer, "x-ratelimit-remaining"), "1");
+    assert_string_not_equal(road_field(&answer, "x-ratelimit-reset"), "");
+    assert_string_equal(road_field(&answer, "x-bellwether-upstream-request-id"), "up-1");
+    assert_string_not_equal(road_field(&answer, "x-bellwether-overhead-us"), "");
+    assert_string_equal(road_field(&answer, "date"), "Tue, 14 Nov 2023 22:13:21 GMT");
+    road_answer_free(&answer);
+    assert_int_equal(tokens(&road, "prompt"), 3);
+    assert_int_equal(tokens(&road, "completion"), 5);
+    assert_int_equal(estimated(&road), 0);
+    assert_int_equal(
+        road_metric(&road, "bellwether_requests_total{provider=\"up\",model=\"m\",status=\"2xx\"}"),
+        1);
+    assert_int_equal(
+        road_metric(&road, "bellwether_client_requests_total{client=\"web\",status=\"2xx\"}"), 1);
+    assert_int_equal(
+        road_metric(&road, "bellwether_client_tokens_total{client=\"web\",kind=\"completion\"}"),
+        5);
+    assert_int_equal(
+        road_metric(
+            &road, "bellwether_request_latency_ms_bucket{provider=\"up\",model=\"m\",le=\"1000\"}"),
+        0);
+    assert_int_equal(
+        road_metric(
+            &road, "bellwether_request_latency_ms_bucket{provider=\"up\",model=\"m\",le=\"2500\"}"),
+        1);
+    assert_int_equal(
+        road_metric(&road, "bellwether_attempts_total{provider=\"up\",outcome=\"success\"}"), 1);
+    assert_int_equal(road_metric(&road, "bellwether_bytes_total{flow=\"from_client\"}"),
+                     strlen(model_m));
+    assert_int_equal(road_metric(&road, "bellwether_bytes_total{flow=\"to_client\"}"),
+                     strlen(road_ok));
+    log = road_log(&road);
+    expect_in(log, "{\"time\":\"2023-11-14T22:13:20.000Z\",\"kind\":\"access\"");
+    expect_in(log, "\"request_id\":\"my-id-1\"");
+    expect_in(log, "\"client\":\"web\"");
+    expect_in(log, "\"remote\":\"192.0.2.7\"");
+    expect_in(log, "\"method\":\"POST\",\"path\":\"/v1/chat/completions\",\"model\":\"m\"");
+    expect_in(log, "\"provider\":\"up\",\"target_model\":\"m-1\",\"key\":\"one\"");
+    expect_in(log, "\"endpoint\":\"http://unix:");
+    expect_in(log, "\"status\":200,");
+    expect_in(log, "\"attempts\":1,");
+    expect_in(log, "\"upstream_status\":200,\"upstream_request_id\":\"up-1\"");
+    expect_in(log, "\"prompt_tokens\":3,\"completion_tokens\":5,\"cached_tokens\":0");
+    expect_in(log, "\"duration_us\":1500000,\"ttfb_us\":1500000");
+    assert_null(strstr(log, "\"failure\""));
+    assert_null(strstr(log, "\"is_estimated\""));
+    assert_null(strstr(log, "key-one"));
+    assert_null(strstr(log, "web-key"));
+    assert_null(strstr(strstr(log, "\"kind\":\"access\"") + 1, "\"kind\":\"access\""));
+    mem_free(log);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* A failed exchange after two attempts: the line tells of the last, and why. */
+static void test_line_of_a_failure(void **state)
+{
+    struct road road;
+    int client, upstream = -1;
+    char *log;
+
+    (void)state;
+    road_begin(&road, road_one_key);
+    client = road_connect(&road);
+    road_chat(&road, client);
+    for (int i = 0; i < 3; i++) {
+        upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+        road_reply(&road, upstream, 500, "x-request-id: up-9\r\n", "{}");
+        road_pass_ms(&road, 300);
+    }
+    road_expect(&road, client, 500, "{}");
+    assert_int_equal(road_metric(&road, "bellwether_request_errors_total{provider=\"up\",model="
+                                        "\"other\",failure=\"passed_on\"}"),
+                     1);
+    log = road_log(&road);
+    expect_in(log, "\"status\":500,\"failure\":\"passed_on\",\"attempts\":3,\"retries\":2,"
+                   "\"upstream_status\":500,\"upstream_request_id\":\"up-9\"");
+    expect_in(log, "\"waited_us\":");
+    mem_free(log);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* Refused before any attempt: the line has no way, and says why. */
+static void test_line_of_a_refusal(void **state)
+{
+    struct road road;
+    int client;
+    char *log;
+
+    (void)state;
+    road_begin(&road, named);
+    client = road_connect(&road);
+    road_post(&road, client, "/v1/chat/completions", "Authorization: Bearer wrong\r\n", model_m);
+    road_expect_error(&road, client, 401, "invalid_api_key");
+    log = road_log(&road);
+    expect_in(log, "\"status\":401,\"failure\":\"key_unknown\",\"attempts\":0,");
+    assert_null(strstr(log, "provider"));
+    assert_null(strstr(log, "wrong"));
+    mem_free(log);
+    close(client);
+    road_end(&road);
+}
+
+static void test_rate_limit_of_a_client(void **state)
+{
+    struct road road;
+    struct road_answer answer;
+    int client, upstream = -1;
+
+    (void)state;
+    road_begin(&road, named);
+    client = road_connect(&road);
+    for (int i = 0; i < 2; i++) {
+        ask(&road, client, model_m);
+        upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+        road_reply_ok(&road, upstream);
+        road_expect(&road, client, 200, road_ok);
+    }
+    ask(&road, client, model_m);
+    road_hear(&road, client, &answer);
+    assert_int_equal(answer.status, 429);
+    assert_string_equal(road_field(&answer, "x-ratelimit-remaining"), "0");
+    assert_string_equal(road_field(&answer, "retry-after"), "30");
+    road_answer_free(&answer);
+    road_expect_no_attempt(&road, 'a', upstream);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* The stream's own usage is asked for, counted and hidden. */
+static void test_usage_of_a_stream(void **state)
+{
+    struct road road;
+    int client, upstream;
+    char body[2048];
+
+    (void)state;
+    road_begin(&road, named);
+    client = road_connect(&road);
+    ask(&road, client, streamed_m);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_stream_head(&road, upstream);
+    road_stream(&road, upstream, road_chunk);
+    road_stream(&road, upstream, road_finish);
+    road_stream(&road, upstream, road_usage);
+    road_stream(&road, upstream, road_done);
+    road_stream_end(&road, upstream);
+    snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
+    road_expect(&road, client, 200, body);
+    assert_int_equal(tokens(&road, "prompt"), 3);
+    assert_int_equal(tokens(&road, "completion"), 5);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* A client that asks for it gets it. */
+static void test_usage_that_was_asked_for(void **state)
+{
+    struct road road;
+    int client, upstream;
+    char body[2048];
+
+    (void)state;
+    road_begin(&road, named);
+    client = road_connect(&road);
+    ask(&road, client,
+        "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true},"
+        "\"messages\":[]}");
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_stream_head(&road, upstream);
+    road_stream(&road, upstream, road_finish);
+    road_stream(&road, upstream, road_usage);
+    road_stream(&road, upstream, road_done);
+    road_stream_end(&road, upstream);
+    snprintf(body, sizeof(body), "%s%s%s", road_finish, road_usage, road_done);
+    road_expect(&road, client, 200, body);
+    assert_int_equal(tokens(&road, "completion"), 5);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* Nobody tells: estimated from the text of both sides, and marked so. */
+static void test_estimates(void **state)
+{
+    struct road road;
+    int client, upstream;
+    char *log;
+
+    (void)state;
+    road_begin(&road, named);
+    client = road_connect(&road);
+    ask(&road, client, streamed_m);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_stream_head(&road, upstream);
+    for (int i = 0; i < 8; i++)
+        road_stream(&road, upstream, road_chunk);
+    road_stream(&road, upstream, road_finish);
+    road_stream(&road, upstream, road_done);
+    road_stream_end(&road, upstream);
+    road_expect(&road, client, 200, NULL);
+    assert_int_equal(estimated(&road), 1);
+    assert_in_range(tokens(&road, "prompt"), 1, 6);
+    assert_int_equal(tokens(&road, "completion"), 4);
+    ask(&road, client, model_m);
+    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    road_reply(&road, upstream, 200, "",
+               "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+               "\"content\":\"12345678\"}}]}");
+    road_expect(&road, client, 200, NULL);
+    assert_int_equal(estimated(&road), 2);
+    assert_int_equal(tokens(&road, "completion"), 6);
+    log = road_log(&road);
+    expect_in(log, "\"is_estimated\":true");
+    mem_free(log);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* What an attempt used that failed is not taken for what the next one used. */
+static void test_usage_of_the_last_attempt(void **state)
+{
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road, named);
+    client = road_connect(&road);
+    ask(&road, client, streamed_m);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_stream_head(&road, upstream);
+    road_stream(&road, upstream, ": nothing\n\n");
+    road_stream_end(&road, upstream);
+    road_pass_ms(&road, 100);
+    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    road_reply(&road, upstream, 400, "", "{}");
+    road_expect(&road, client, 400, "{}");
+    assert_int_equal(tokens(&road, "prompt"), 0);
+    assert_int_equal(estimated(&road), 0);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* Those who only ask how it is leave no line. */
+static void test_state_is_no_traffic(void **state)
+{
+    struct road road;
+    int client;
+    char *log;
+
+    (void)state;
+    road_begin(&road, road_one_key);
+    client = road_connect(&road);
+    wire_say(road.loop, client, "GET /health HTTP/1.1\r\nHost: gw\r\n\r\n");
+    road_expect(&road, client, 200, "{\"status\":\"ok\"}\n");
+    wire_say(road.loop, client, "GET /ready HTTP/1.1\r\nHost: gw\r\n\r\n");
+    road_expect(&road, client, 503, "{\"status\":\"not ready\"}\n");
+    road.host.is_ready = true;
+    wire_say(road.loop, client, "GET /ready HTTP/1.1\r\nHost: gw\r\n\r\n");
+    road_expect(&road, client, 200, "{\"status\":\"ok\"}\n");
+    log = road_log(&road);
+    assert_string_equal(log, "");
+    mem_free(log);
+    close(client);
+    road_end(&road);
+}
+
+static void test_connections_are_counted(void **state)
+{
+    struct road road;
+    int clients[2];
+
+    (void)state;
+    road_begin(&road, road_one_key);
+    for (int i = 0; i < 2; i++)
+        clients[i] = road_connect(&road);
+    assert_int_equal(road_metric(&road, "bellwether_client_connections"), 2);
+    close(clients[0]);
+    wire_settle(road.loop);
+    assert_int_equal(road_metric(&road, "bellwether_client_connections"), 1);
+    assert_int_equal(road_metric(&road, "bellwether_client_connections_total"), 2);
+    assert_int_equal(road.conns_closed, 1);
+    close(clients[1]);
+    road_end(&road);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_everything_of_one_exchange),
+        cmocka_unit_test(test_line_of_a_failure),
+        cmocka_unit_test(test_line_of_a_refusal),
+        cmocka_unit_test(test_rate_limit_of_a_client),
+        cmocka_unit_test(test_usage_of_a_stream),
+        cmocka_unit_test(test_usage_that_was_asked_for),
+        cmocka_unit_test(test_estimates),
+        cmocka_unit_test(test_usage_of_the_last_attempt),
+        cmocka_unit_test(test_state_is_no_traffic),
+        cmocka_unit_test(test_connections_are_counted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
