@@ -277,6 +277,10 @@ struct move relay_give_up(struct exchange *x, enum failure failure);
  * nothing is known. */
 void relay_book(struct exchange *x, const struct outcome_row *row, uint64_t hint_us);
 
+/* What follows from what an attempt's outcome changed: others are woken, operators told. */
+void relay_follow(struct exchange *x, const struct key *key, const struct keypool_effect *effect,
+                  const struct outcome_row *row);
+
 /* The head goes out, with the first bytes: from here on there is no way back. */
 void relay_commit(struct exchange *x, int64_t length, struct span first, bool is_last);
 

@@ -146,9 +146,9 @@ static void mind_client(struct exchange *x)
 
 void relay_commit(struct exchange *x, int64_t length, struct span first, bool is_last)
 {
-    struct exchange_host *host = x->host;
     struct outlet *outlet = exchange_outlet(x);
     uint64_t now_us = loop_now_us(exchange_loop(x));
+    struct keypool_effect effect;
     struct http_answer answer = {.status = x->relay.status, .length = length};
 
     /* The whole failover policy in one claim: there is one commit, and no try after it. */
@@ -163,8 +163,8 @@ void relay_commit(struct exchange *x, int64_t length, struct span first, bool is
     answer.fields = answer_fields(x, false);
     http_server_answer(x->conn, &answer, first, is_last);
     x->relay.bytes_out += first.len;
-    exchange_host_follow(host, outlet->row->provider,
-                         keypool_good(outlet->view, &x->select.grant, now_us));
+    effect = keypool_good(outlet->view, &x->select.grant, now_us);
+    relay_follow(x, x->select.grant.key, &effect, outcome_row(OUTCOME_SUCCESS));
     if (!is_last) {
         /* No further try: the request need not be kept. */
         if (exchange_attempt(x)->is_request_sent)

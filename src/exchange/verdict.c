@@ -4,6 +4,7 @@
  */
 #include "dialect/reset.h"
 #include "exchange/exchange.h"
+#include "exchange/notice.h"
 #include "exchange/retry.h"
 
 /* The key may be gone when the log line is written. */
@@ -13,22 +14,53 @@ static void keep_name(struct exchange *x, struct span name)
     memcpy(x->account.key_name, name.ptr, x->account.key_name_len);
 }
 
+/* Operators are told what the attempt has changed. */
+static void notice(struct exchange *x, const struct key *key, const struct keypool_effect *effect,
+                   const struct outcome_row *row)
+{
+    const struct snapshot_provider *provider = exchange_outlet(x)->row;
+    const struct notice notice = {
+        .log = x->host->registry->log,
+        .provider = provider->conf->name,
+        .cause = row->label,
+        .now_us = loop_now_us(exchange_loop(x)),
+        .wall_us = loop_wall_us(exchange_loop(x)),
+    };
+
+    notice_key(&notice, key, exchange_target(x)->model, effect);
+    notice_endpoint(&notice, provider->endpoint);
+}
+
+void relay_follow(struct exchange *x, const struct key *key, const struct keypool_effect *effect,
+                  const struct outcome_row *row)
+{
+    const struct snapshot_provider *provider = exchange_outlet(x)->row;
+
+    /* A connection that came about has closed the endpoint's breaker without a word. */
+    if (effect->key_moved || effect->breaker_moved || effect->account_moved ||
+        effect->model_moved || row->blames_endpoint ||
+        endpoint_told(provider->endpoint) != BREAKER_CLOSED)
+        notice(x, key, effect, row);
+    exchange_host_follow(x->host, provider->provider, *effect);
+}
+
 void relay_book(struct exchange *x, const struct outcome_row *row, uint64_t hint_us)
 {
-    struct outlet *outlet;
+    const struct outcome_row *told = row ? row : outcome_row(OUTCOME_CLIENT_GONE);
     struct keypool_end end = {.outcome = row, .hint_us = hint_us};
+    const struct key *key = x->select.grant.key; /* the view keeps it */
+    struct keypool_effect effect;
+    struct outlet *outlet;
 
-    if (!x->select.grant.key)
+    if (!key)
         return;
     outlet = exchange_outlet(x);
     if (x->account.usage.is_known)
         end.tokens = x->account.usage.total_tokens;
-    keep_name(x, key_name(x->select.grant.key));
-    metrics_add(x->host->metrics,
-                outlet->row->attempts + (row ? row->outcome : OUTCOME_CLIENT_GONE), 1);
-    exchange_host_follow(
-        x->host, outlet->row->provider,
-        keypool_end(outlet->view, &x->select.grant, &end, loop_now_us(exchange_loop(x))));
+    keep_name(x, key_name(key));
+    metrics_add(x->host->metrics, outlet->row->attempts + told->outcome, 1);
+    effect = keypool_end(outlet->view, &x->select.grant, &end, loop_now_us(exchange_loop(x)));
+    relay_follow(x, key, &effect, told);
 }
 
 static uint64_t find_hint(const struct exchange *x, const struct outcome_row *row)

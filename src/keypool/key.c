@@ -222,3 +222,8 @@ enum key_wish key_wish(const struct key *key)
 {
     return (enum key_wish)atomic_load_explicit(&key->shared.wish, memory_order_relaxed);
 }
+
+enum breaker_state key_breaker(const struct key *key, uint64_t now_us)
+{
+    return breaker_state(&key->shared.breaker, now_us);
+}

@@ -28,6 +28,7 @@
 #include "base/secret.h"
 #include "base/sm.h"
 #include "base/span.h"
+#include "limits/breaker.h"
 
 struct key;
 
@@ -71,5 +72,8 @@ const struct secret *key_header_line(const struct key *key);
  * so until somebody tests it. */
 enum key_health key_health(const struct key *key, uint64_t *ret_until_us);
 enum key_wish key_wish(const struct key *key);
+
+/* Its circuit breaker, as it stands now. */
+enum breaker_state key_breaker(const struct key *key, uint64_t now_us);
 
 #endif

@@ -182,6 +182,9 @@ struct keypool_effect {
     bool wants_probe; /* the control thread should look at keypool_probe_take now */
     bool key_moved;   /* the key's health changed */
     bool breaker_moved, endpoint_moved;
+    bool account_moved; /* the health of the key's account changed */
+    bool model_moved;   /* a model that was free is set aside for the key, or its account */
+    uint64_t until_us;  /* of those two, when they may be tried again */
 };
 
 /* The answer has begun well: a test is passed, the key is healthy. The grant goes on. */

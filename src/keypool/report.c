@@ -138,8 +138,11 @@ static void bench(struct report *report, struct health *health, enum key_health 
     bool is_key = health == &report->key->shared.health;
 
     report->view->shared_writes++;
-    if (health_bench(health, state, until_us, moves_of(report)) && is_key)
-        report->effect.key_moved = true;
+    if (health_bench(health, state, until_us, moves_of(report))) {
+        report->effect.key_moved |= is_key;
+        report->effect.account_moved |= !is_key;
+        report->effect.until_us = until_us;
+    }
     /* Its own test is decided by this. */
     if (is_key)
         report->grant->tests_key = false;
@@ -174,6 +177,10 @@ static void set_model_aside(struct report *report, bool is_account)
     if (!table) {
         bench(report, &report->key->shared.health, KEY_LIMITED, report->until_us);
         return;
+    }
+    if (aside_find(table, grant->model_hash).state == ASIDE_NONE) {
+        report->effect.model_moved = true;
+        report->effect.until_us = report->until_us;
     }
     aside_set(table, grant->model_hash, grant->model, aside_of_class(report->row->class),
               report->until_us);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "exchange/notice.h"
 #include "exchange/registry.h"
 #include "server/limits_of_system.h"
 #include "server/sockets.h"
@@ -118,19 +119,38 @@ static void on_probe_result(void *owner, struct provider *provider, enum probe_r
     metrics_add(gateway->metrics, series + offset[result], 1);
 }
 
-static void on_probe_effect(void *owner, struct provider *provider, struct keypool_effect effect)
+static void notice_probe(struct gateway *gateway, const struct probe_report *report)
+{
+    const struct notice notice = {
+        .log = gateway->log,
+        .provider = provider_name(report->provider),
+        .cause = "probe",
+        .now_us = loop_now_us(gateway->loop),
+        .wall_us = loop_wall_us(gateway->loop),
+    };
+    uint64_t until_us;
+    bool is_welcome = report->was == KEY_NEW && report->effect.key_moved &&
+                      key_health(report->key, &until_us) == KEY_HEALTHY;
+
+    if (is_welcome)
+        notice_new_key(&notice, report->key);
+    else if (report->key)
+        notice_key(&notice, report->key, span_of(NULL, 0), &report->effect);
+    if (report->effect.endpoint_moved)
+        notice_endpoint(&notice, report->endpoint);
+}
+
+static void on_probe_effect(void *owner, const struct probe_report *report)
 {
     struct gateway *gateway = owner;
     struct waiting_ticket tickets[64];
     size_t count;
 
-    if (effect.key_moved)
-        log_write(gateway->log, LOG_LEVEL_INFO, "a probe changed the state of a key",
-                  LOG_SPAN("provider", provider_name(provider)));
-    if (!effect.wakes)
+    notice_probe(gateway, report);
+    if (!report->effect.wakes)
         return;
     do {
-        count = waiting_grant(provider_waiting(provider), tickets, 64);
+        count = waiting_grant(provider_waiting(report->provider), tickets, 64);
         for (size_t i = 0; i < count; i++)
             worker_grants(gateway, tickets[i]);
     } while (count == 64);

@@ -14,6 +14,7 @@ struct endpoint {
         atomic_uint refs; /* acquire-release on the last drop */
         atomic_uint
             usage; /* enum endpoint_usage; relaxed: a late reader asks once more than needed */
+        atomic_uint told; /* enum breaker_state; relaxed: it guards nothing */
         /* Connections that stand, and all there ever were: relaxed, for they guard nothing. Written
          * once a connection, not once an attempt, so that workers may share them. */
         atomic_uint_least64_t connections, connections_total;
@@ -85,6 +86,7 @@ int endpoint_new(const struct conf_provider *provider, char *ret_error,
     if (!endpoint)
         return ERR_NOMEM;
     atomic_init(&endpoint->shared.refs, 1);
+    atomic_init(&endpoint->shared.told, BREAKER_CLOSED);
     endpoint_health_init(&endpoint->health);
     buf_init(&endpoint->text, 65536);
     err = identity(provider, &endpoint->text);
@@ -220,4 +222,15 @@ struct span endpoint_unix_path(const struct endpoint *endpoint)
 uint16_t endpoint_port(const struct endpoint *endpoint)
 {
     return endpoint->port;
+}
+
+enum breaker_state endpoint_told(const struct endpoint *endpoint)
+{
+    return (enum breaker_state)atomic_load_explicit(&endpoint->shared.told, memory_order_relaxed);
+}
+
+bool endpoint_is_news(struct endpoint *endpoint, enum breaker_state state)
+{
+    return endpoint_told(endpoint) != state &&
+           atomic_exchange_explicit(&endpoint->shared.told, state, memory_order_relaxed) != state;
 }

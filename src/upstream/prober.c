@@ -74,9 +74,25 @@ static void close_probe(struct probe *probe)
     loop_defer(probe->subject->prober->loop, &probe->end);
 }
 
-static void tell(struct subject *subject, struct keypool_effect effect)
+static void tell(struct subject *subject, const struct key *key, enum key_health was,
+                 struct keypool_effect effect)
 {
-    subject->prober->ops->on_effect(subject->prober->owner, subject->provider, effect);
+    const struct probe_report report = {subject->provider, subject->endpoint, key, was, effect};
+
+    subject->prober->ops->on_effect(subject->prober->owner, &report);
+}
+
+/* The key's probe ended so; its reference goes. */
+static void end_key(struct subject *subject, struct key **place, enum probe_result result)
+{
+    uint64_t until_us;
+    struct key *key = key_ref(*place);
+    enum key_health was = key_health(key, &until_us);
+
+    tell(subject, key, was,
+         keypool_probe_end(provider_keys(subject->provider), place, result,
+                           loop_now_us(subject->prober->loop)));
+    key_unref(&key);
 }
 
 /* What is no list, or no whole one, is no news. */
@@ -98,7 +114,6 @@ static void finish(struct probe *probe)
     struct subject *subject = probe->subject;
     struct prober *prober = subject->prober;
     enum probe_result result = probe_result_of_status(probe->status);
-    uint64_t now_us = loop_now_us(prober->loop);
 
     learn(probe);
     close_probe(probe);
@@ -108,10 +123,10 @@ static void finish(struct probe *probe)
     }
     if (probe_shows_endpoint(probe->status) &&
         endpoint_health_probed(endpoint_health_of(subject->endpoint)))
-        tell(subject, (struct keypool_effect){.wakes = UINT32_MAX, .endpoint_moved = true});
+        tell(subject, NULL, KEY_NEW,
+             (struct keypool_effect){.wakes = UINT32_MAX, .endpoint_moved = true});
     if (probe->key)
-        tell(subject,
-             keypool_probe_end(provider_keys(subject->provider), &probe->key, result, now_us));
+        end_key(subject, &probe->key, result);
     else
         subject->is_endpoint_under_probe = false;
     prober->ops->on_result(prober->owner, subject->provider, result);
@@ -249,8 +264,7 @@ static void look(struct subject *subject)
         if (!key)
             break;
         if (send_probe(subject, PURPOSE_KEY, key))
-            tell(subject,
-                 keypool_probe_end(provider_keys(subject->provider), &key, PROBE_SILENT, now_us));
+            end_key(subject, &key, PROBE_SILENT);
     }
     next_us = earlier(next_us, look_at_endpoint(subject, now_us));
     next_us = earlier(next_us, look_for_models(subject, now_us));

@@ -31,11 +31,20 @@ struct prober_target {
     bool wants_models;           /* the provider's models are learned: see provider_models */
 };
 
+/* What a probe changed. All borrowed for the call. */
+struct probe_report {
+    struct provider *provider;
+    struct endpoint *endpoint;
+    const struct key *key; /* NULL: the endpoint alone */
+    enum key_health was;   /* the key's before */
+    struct keypool_effect effect;
+};
+
 struct prober_ops {
     /* A probe ended so. */
     void (*on_result)(void *owner, struct provider *provider, enum probe_result result);
-    /* It changed the pool: who waits may go on. */
-    void (*on_effect)(void *owner, struct provider *provider, struct keypool_effect effect);
+    /* It changed something: who waits may go on. */
+    void (*on_effect)(void *owner, const struct probe_report *report);
 };
 
 /* NULL without memory. */

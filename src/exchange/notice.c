@@ -1,0 +1,116 @@
+#include "exchange/notice.h"
+
+#include "base/datetime.h"
+
+/* A time of the loop's clock as text. */
+static struct span spell_until(const struct notice *notice, uint64_t until_us,
+                               char text[RFC3339_BYTES])
+{
+    if (until_us <= notice->now_us)
+        return span_of(NULL, 0);
+    datetime_write_rfc3339(notice->wall_us + (until_us - notice->now_us), text);
+    return span_of(text, RFC3339_BYTES);
+}
+
+/* Out of service until somebody pays, renews or repairs something. */
+static enum log_level level_of(enum key_health health)
+{
+    switch (health) {
+    case KEY_FORBIDDEN:
+    case KEY_DEPLETED:
+    case KEY_INVALID:
+    case KEY_COOLING:
+        return LOG_LEVEL_WARNING;
+    case KEY_NEW:
+    case KEY_TRIAL:
+    case KEY_HEALTHY:
+    case KEY_LIMITED:
+    case KEY_TESTING:
+    case KEY_HEALTH_COUNT:
+        break;
+    }
+    return LOG_LEVEL_INFO;
+}
+
+static void tell_key(const struct notice *notice, const struct key *key)
+{
+    uint64_t until_us;
+    enum key_health health = key_health(key, &until_us);
+    char text[RFC3339_BYTES];
+    struct span until = spell_until(notice, until_us, text);
+
+    /* Between the change and this line a test may have begun: its end is told. */
+    if (health == KEY_TESTING)
+        return;
+    log_write(notice->log, level_of(health), "key changed its state",
+              LOG_SPAN("provider", notice->provider), LOG_SPAN("key", key_name(key)),
+              LOG_TEXT("state", key_health_text(health)), LOG_TEXT("cause", notice->cause),
+              until.len ? LOG_SPAN("until", until) : NULL);
+}
+
+static void tell_breaker(const struct notice *notice, const struct key *key)
+{
+    enum breaker_state state = key_breaker(key, notice->now_us);
+
+    if (state == BREAKER_HALF_OPEN)
+        return;
+    log_write(notice->log, state == BREAKER_OPEN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+              "circuit breaker of a key changed", LOG_SPAN("provider", notice->provider),
+              LOG_SPAN("key", key_name(key)), LOG_TEXT("state", breaker_state_text(state)),
+              LOG_TEXT("cause", notice->cause));
+}
+
+static void tell_account(const struct notice *notice, const struct key *key, uint64_t until_us)
+{
+    char text[RFC3339_BYTES];
+
+    log_write(notice->log, LOG_LEVEL_WARNING, "account set aside",
+              LOG_SPAN("provider", notice->provider), LOG_SPAN("account", key_account(key)),
+              LOG_SPAN("key", key_name(key)), LOG_TEXT("cause", notice->cause),
+              LOG_SPAN("until", spell_until(notice, until_us, text)));
+}
+
+static void tell_model(const struct notice *notice, const struct key *key, struct span model,
+                       uint64_t until_us)
+{
+    char text[RFC3339_BYTES];
+
+    log_write(notice->log, LOG_LEVEL_INFO, "model set aside for a key",
+              LOG_SPAN("provider", notice->provider), LOG_SPAN("key", key_name(key)),
+              LOG_SPAN("model", model), LOG_TEXT("cause", notice->cause),
+              LOG_SPAN("until", spell_until(notice, until_us, text)));
+}
+
+void notice_key(const struct notice *notice, const struct key *key, struct span model,
+                const struct keypool_effect *effect)
+{
+    if (effect->key_moved)
+        tell_key(notice, key);
+    if (effect->breaker_moved)
+        tell_breaker(notice, key);
+    if (effect->account_moved)
+        tell_account(notice, key, effect->until_us);
+    if (effect->model_moved)
+        tell_model(notice, key, model, effect->until_us);
+}
+
+void notice_new_key(const struct notice *notice, const struct key *key)
+{
+    uint64_t until_us;
+
+    log_write(notice->log, LOG_LEVEL_DEBUG, "key was validated",
+              LOG_SPAN("provider", notice->provider), LOG_SPAN("key", key_name(key)),
+              LOG_TEXT("state", key_health_text(key_health(key, &until_us))));
+}
+
+void notice_endpoint(const struct notice *notice, struct endpoint *endpoint)
+{
+    enum breaker_state state = endpoint_health_state(endpoint_health_of(endpoint), notice->now_us);
+
+    if (state == BREAKER_HALF_OPEN || !endpoint_is_news(endpoint, state))
+        return;
+    log_write(notice->log, state == BREAKER_OPEN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+              "circuit breaker of an endpoint changed", LOG_SPAN("provider", notice->provider),
+              LOG_SPAN("endpoint", endpoint_url(endpoint)),
+              LOG_TEXT("state", breaker_state_text(state)), LOG_TEXT("cause", notice->cause));
+}

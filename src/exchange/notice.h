@@ -1,0 +1,32 @@
+/*
+ * What operators are told in the log of keys, accounts and endpoints: one line for each change of a
+ * state, by whoever brought it about. A line says what changed, why, and until when; a key is
+ * named, never shown. Any thread.
+ */
+#ifndef EXCHANGE_NOTICE_H
+#define EXCHANGE_NOTICE_H
+
+#include "keypool/keypool.h"
+#include "obs/log.h"
+#include "upstream/endpoint.h"
+
+/* Where and why. Spans and texts are borrowed for the call. */
+struct notice {
+    struct log *log;
+    struct span provider;
+    const char *cause; /* an outcome's label, or "probe" */
+    uint64_t now_us, wall_us;
+};
+
+/* What the effect says of the key, its breaker, its account, and the model (empty: none was asked
+ * for). */
+void notice_key(const struct notice *notice, const struct key *key, struct span model,
+                const struct keypool_effect *effect);
+
+/* A new key proved good, or goes on trial: told to those who debug alone, for there may be many. */
+void notice_new_key(const struct notice *notice, const struct key *key);
+
+/* Where its breaker is not in the state that was last told of. Half-open ones are on their way. */
+void notice_endpoint(const struct notice *notice, struct endpoint *endpoint);
+
+#endif

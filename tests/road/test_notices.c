@@ -1,0 +1,132 @@
+/* What operators read in the log of keys and endpoints: once for each change. */
+#include "road.h"
+
+#include "base/alloc.h"
+
+static const char two_keys[] =
+    "providers: {up: {kind: compatible, base_url: '@a', selection: round_robin,\n"
+    "  health: {validate_new: false, depleted: 10m},\n"
+    "  keys: [{name: one, secret: key-one}, {name: two, secret: key-two}]}}\n"
+    "clients: {open: true}\n";
+
+static size_t count(const char *text, const char *what)
+{
+    size_t n = 0;
+
+    while ((text = strstr(text, what)) != NULL) {
+        n++;
+        text += strlen(what);
+    }
+    return n;
+}
+
+/* Each line once; no secret anywhere. */
+static void expect_lines(struct road *road, const char *const *lines)
+{
+    char *log = road_log(road);
+
+    for (size_t i = 0; lines[i]; i++) {
+        if (count(log, lines[i]) != 1)
+            print_error("not once: %s\nin:\n%s", lines[i], log);
+        assert_int_equal(count(log, lines[i]), 1);
+    }
+    assert_null(strstr(log, "key-one"));
+    assert_null(strstr(log, "key-two"));
+    mem_free(log);
+}
+
+/* One key is refused as unknown, the other has no money left. */
+static void test_keys(void **state)
+{
+    static const char *const lines[] = {
+        "\"level\":\"warning\",\"message\":\"key changed its state\",\"provider\":\"up\","
+        "\"key\":\"one\",\"state\":\"invalid\",\"cause\":\"invalid_key\"}",
+        "\"level\":\"warning\",\"message\":\"key changed its state\",\"provider\":\"up\","
+        "\"key\":\"two\",\"state\":\"depleted\",\"cause\":\"depleted\","
+        "\"until\":\"2023-11-14T22:23:20.001Z\"}",
+        NULL};
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road, two_keys);
+    client = road_connect(&road);
+    road_chat(&road, client);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_reply(&road, upstream, 401, "", "{\"error\":{\"code\":\"invalid_api_key\"}}");
+    upstream = road_attempt_with(&road, 'a', upstream, "key-two");
+    road_reply(&road, upstream, 402, "", "{\"error\":{}}");
+    road_expect_error(&road, client, 503, "upstream_depleted");
+    road_chat(&road, client);
+    road_expect_error(&road, client, 503, "upstream_depleted");
+    expect_lines(&road, lines);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* A rate limit of one model sets that model aside, until the provider's own time. */
+static void test_model(void **state)
+{
+    static const char *const lines[] = {
+        "\"message\":\"model set aside for a key\",\"provider\":\"up\",\"key\":\"one\","
+        "\"model\":\"m\",\"cause\":\"rate_limited\",\"until\":\"2023-11-14T22:13:50.000Z\"}",
+        NULL};
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road, two_keys);
+    client = road_connect(&road);
+    road_chat(&road, client);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_reply(&road, upstream, 429, "Retry-After: 30\r\n", "{\"error\":{\"message\":\"slow\"}}");
+    upstream = road_attempt_with(&road, 'a', upstream, "key-two");
+    road_reply_ok(&road, upstream);
+    road_expect(&road, client, 200, road_ok);
+    expect_lines(&road, lines);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* An endpoint that refuses connections, and one that is back: a line each, however often it was
+ * tried. */
+static void test_endpoint(void **state)
+{
+    static const char *const lines[] = {
+        "\"level\":\"warning\",\"message\":\"circuit breaker of an endpoint changed\"",
+        "\"state\":\"open\",\"cause\":\"connect_failed\"",
+        "\"level\":\"info\",\"message\":\"circuit breaker of an endpoint changed\"",
+        "\"state\":\"closed\",\"cause\":\"success\"", NULL};
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road, two_keys);
+    road_unlisten(&road, 'a');
+    client = road_connect(&road);
+    road_chat(&road, client);
+    road_pass_ms(&road, 950);
+    road_listen(&road, 'a');
+    road_pass_ms(&road, 200);
+    upstream = road_accept(&road, 'a');
+    road_take(&road, upstream);
+    road_reply_ok(&road, upstream);
+    road_expect(&road, client, 200, road_ok);
+    expect_lines(&road, lines);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_endpoint),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
