@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from .keyed import Keyed
 from .processes import Gateway, Process, Simulator
 from .upstream import Upstream
 
@@ -82,13 +83,33 @@ def provider(base_url, keys, **more):
 
 @pytest.fixture
 def pool(stage, sim):
-    """A gateway over the simulator with so many keys, sk-pool-1 and so on, named k1 and so on."""
+    """A gateway over the simulator with so many keys, sk-pool-1 and so on, named k1 and so on; all of them validated."""
 
     def start(count=2, scenario=None, key=None, config=None, **provider_settings):
         sim.scenario(scenario)
         keys = [{"name": f"k{i}", "secret": f"sk-pool-{i}", **(key(i) if key else {})} for i in range(1, count + 1)]
         whole = {"providers": {"sim": provider(sim.base_url, keys, **provider_settings)}}
         whole.update(json.loads(json.dumps(config or {})))
-        return stage.gateway(whole)
+        return stage.gateway(whole).settle()
+
+    return start
+
+
+@pytest.fixture
+def keyed(stage):
+    """A gateway over a Python upstream that behaves for each key as it is told; keys sk-pool-1 and so on, named k1 and so on.
+    One worker, so that one thing follows another; all keys are validated, unless `settle` is False."""
+
+    def start(count=1, key=None, config=None, behave=None, probe=None, workers=1, settle=True, **provider_settings):
+        handler = Keyed()
+        handler.behave.update(behave or {})
+        handler.probe.update(probe or {})
+        handler.upstream = stage.upstream(handler, answers_probes=False)
+        keys = [{"name": f"k{i}", "secret": f"sk-pool-{i}", **(key(i) if key else {})} for i in range(1, count + 1)]
+        whole = {"server": {"workers": workers}, **(config or {})}
+        whole["providers"] = {"up": provider(handler.upstream.base_url, keys, **provider_settings)}
+        gateway = stage.gateway(whole)
+        gateway.keys = handler
+        return gateway.settle() if settle else gateway
 
     return start

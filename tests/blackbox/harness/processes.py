@@ -201,6 +201,14 @@ class Gateway(Process):
         """What the admin API says of each key, by its name."""
         return {row["name"]: row for row in self.admin("/v1/admin/keys").json["keys"]}
 
+    def settle(self, within=10):
+        """Waits until each key has been validated, or found bad."""
+        until = time.monotonic() + within
+        while any(state["health"] == "new" for state in self.key_states().values()):
+            assert time.monotonic() < until, "keys are still being validated"
+            time.sleep(0.01)
+        return self
+
     def reload(self, config=None):
         """Rewrites the file, has it read, and returns whether it was taken."""
         if config is not None:
