@@ -49,6 +49,10 @@ void *mem_alloc(size_t size)
 
 void *mem_zalloc(size_t count, size_t size)
 {
+    size_t product;
+
+    if (__builtin_mul_overflow(count, size, &product))
+        return NULL;
     return is_to_fail() ? NULL : calloc(count ? count : 1, size ? size : 1);
 }
 

@@ -82,17 +82,22 @@ static int take_clock(struct span *rest, struct tm *tm)
     return err || tm->tm_hour > 23 || tm->tm_min > 59 || tm->tm_sec > 60 ? ERR_SYNTAX : 0;
 }
 
+static bool is_day(int year, int month, int day)
+{
+    static const int lengths[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return month >= 0 && month <= 11 && day >= 1 && day <= lengths[month] + (month == 1 && is_leap);
+}
+
 static int join(struct tm *tm, int64_t offset_s, uint64_t fraction_us, uint64_t *ret_wall_us)
 {
-    int day = tm->tm_mday, month = tm->tm_mon;
     int64_t seconds;
 
-    if (day < 1 || day > 31 || month < 0 || month > 11)
+    /* timegm would make 1 May of 31 April. */
+    if (!is_day(tm->tm_year + 1900, tm->tm_mon, tm->tm_mday))
         return ERR_SYNTAX;
-    seconds = (int64_t)timegm(tm);
-    if (tm->tm_mday != day && day > 28) /* 31 April became 1 May */
-        return ERR_SYNTAX;
-    seconds -= offset_s;
+    seconds = (int64_t)timegm(tm) - offset_s;
     if (seconds < 0)
         return ERR_SYNTAX;
     *ret_wall_us = (uint64_t)seconds * US_PER_SEC + fraction_us;
