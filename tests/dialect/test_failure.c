@@ -53,6 +53,7 @@ static void test_the_contract(void **state)
         {FAILURE_UPSTREAM_DEPLETED, 503, "upstream_depleted"},
         {FAILURE_UPSTREAM_AUTH, 502, "upstream_auth"},
         {FAILURE_UPSTREAM_FAILED, 502, "upstream_failed"},
+        {FAILURE_UPSTREAM_UNREACHABLE, 502, "upstream_failed"},
         {FAILURE_TIMEOUT, 504, "timeout"},
     };
 
