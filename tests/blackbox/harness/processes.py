@@ -133,7 +133,7 @@ class Simulator(Process):
 
     def generations(self, key):
         """How many chats and the like a key was asked for."""
-        return self.stats()["keys"].get(key, {}).get("generations", {}).get("requests", 0)
+        return sum(self.stats()["keys"].get(key, {}).get("generations", {}).values())
 
 
 class Gateway(Process):
