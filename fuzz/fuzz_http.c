@@ -178,14 +178,19 @@ static void settle(void)
         must(loop_turn(loop, 0) == 0);
 }
 
-/* True once our end is closed. */
+/* All that is said until the server waits for us. True once its end is closed. */
 static bool hear(int fd, struct story *story)
 {
     static char bytes[65536];
+    size_t len;
     ssize_t n;
 
-    while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0)
-        must(buf_append(&story->text, bytes, (size_t)n) == 0);
+    do {
+        len = story->text.len;
+        settle();
+        while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0)
+            must(buf_append(&story->text, bytes, (size_t)n) == 0);
+    } while (story->text.len != len);
     return n == 0;
 }
 
@@ -282,12 +287,10 @@ static void serve(struct cuts cuts, struct story *story)
 
         if (send(fds[1], piece.ptr, piece.len, MSG_NOSIGNAL) < 0)
             break; /* the server has gone */
-        settle();
         is_closed = hear(fds[1], story);
     }
     tell(story, is_closed ? "closed" : "open", 0);
     shutdown(fds[1], SHUT_WR);
-    settle();
     must(hear(fds[1], story) && "nothing is left to wait for");
     close(fds[1]);
     http_server_fini(&server);

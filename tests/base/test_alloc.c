@@ -140,7 +140,7 @@ static void test_bugs(void **state)
     fflush(NULL);
     child = fork();
     if (child == 0) {
-        freopen("/dev/null", "w", stderr);
+        assert_non_null(freopen("/dev/null", "w", stderr));
         signal(SIGABRT, SIG_DFL);
         bug_fatal_unless(1 + 1 == 3);
         _exit(0);
