@@ -9,6 +9,7 @@ enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_BAD_USAGE = 2 };
 
 struct command {
     const char *name, *usage, *summary;
+    const char *details; /* whole lines, or "" */
     int (*run)(int argc, char **argv);
 };
 

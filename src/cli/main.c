@@ -1,13 +1,14 @@
 /* The commands of the program: each is a row of tables/commands.def and a function in a file of its
  * own. */
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/commands.h"
 
 static const struct command commands[] = {
-#define COMMAND(name, usage, summary, run) {name, usage, summary, run},
+#define COMMAND(name, usage, summary, details, run) {name, usage, summary, details, run},
 #include "tables/commands.def"
 #undef COMMAND
 };
@@ -31,6 +32,18 @@ static void print_help(FILE *to)
     fprintf(to, "  bellwether %-52s %s\n", "--version", "prints the version");
 }
 
+static void print_command(const struct command *command)
+{
+    printf("bellwether %s\n  %s\n", command->usage, command->summary);
+    if (command->details[0])
+        printf("\n%s", command->details);
+}
+
+static bool is_asking_for_help(int argc, char **argv)
+{
+    return argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+}
+
 static int complain(const char *name)
 {
     fprintf(stderr, "bellwether: there is no command '%s'; 'bellwether help' lists them\n", name);
@@ -50,7 +63,7 @@ int command_help(int argc, char **argv)
     command = find(argv[1]);
     if (!command)
         return complain(argv[1]);
-    printf("bellwether %s\n  %s\n", command->usage, command->summary);
+    print_command(command);
     return 0;
 }
 
@@ -80,5 +93,9 @@ int main(int argc, char **argv)
     command = find(name);
     if (!command)
         return complain(name);
+    if (is_asking_for_help(argc, argv)) {
+        print_command(command);
+        return 0;
+    }
     return command->run(argc > 1 ? argc - 1 : 0, argv + 1);
 }

@@ -67,7 +67,7 @@ int command_serve(int argc, char **argv)
         else if (strncmp(argv[i], "--config=", 9) == 0)
             path = argv[i] + 9;
         else
-            return command_bad_usage("serve", argv[i]);
+            return command_bad_usage("serve", "takes --config FILE alone");
     }
     if (setup_init(&setup))
         return COMMAND_FAILED;
