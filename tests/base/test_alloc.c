@@ -141,7 +141,7 @@ static void test_bugs(void **state)
     child = fork();
     if (child == 0) {
         assert_non_null(freopen("/dev/null", "w", stderr));
-        signal(SIGABRT, SIG_DFL);
+        sigaction(SIGABRT, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
         bug_fatal_unless(1 + 1 == 3);
         _exit(0);
     }

@@ -150,7 +150,7 @@ static void expect_guard(ptrdiff_t offset)
     assert_int_equal(secret_new(arena, SPAN("x"), &secret), 0);
     child = fork();
     if (child == 0) {
-        signal(SIGSEGV, SIG_DFL);
+        sigaction(SIGSEGV, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
         *(volatile char *)(uintptr_t)(secret_reveal(secret).ptr + offset);
         _exit(0);
     }

@@ -90,7 +90,7 @@ void certs_make(struct certs *certs)
     struct identity server = make("server", &ca, "DNS:localhost,IP:127.0.0.1");
     struct identity client = make("client", &ca, NULL);
 
-    strcpy(certs->dir, "/tmp/certs-XXXXXX");
+    snprintf(certs->dir, sizeof(certs->dir), "/tmp/certs-XXXXXX");
     assert_non_null(mkdtemp(certs->dir));
     name_file(certs, certs->ca, "ca.pem");
     name_file(certs, certs->other_ca, "other.pem");

@@ -4,12 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <linux/sockios.h>
 #include <unistd.h>
+#include <pthread.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <cmocka.h>
@@ -34,6 +36,11 @@ struct end {
 static struct end *end_of(struct conn *conn)
 {
     return container_of(conn, struct end, conn);
+}
+
+static void note_words(struct end *end)
+{
+    snprintf(end->why, sizeof(end->why), "%s", conn_tls_error(&end->conn));
 }
 
 static void give(struct end *end)
@@ -62,7 +69,7 @@ static void take(struct end *end)
         assert_int_equal(buf_append(&end->in, piece, len), 0);
     if (err && err != ERR_AGAIN && !end->err) {
         end->err = err;
-        strcpy(end->why, conn_tls_error(&end->conn));
+        note_words(end);
     }
 }
 
@@ -92,7 +99,7 @@ static void on_error(struct conn *conn, int err)
     struct end *end = end_of(conn);
 
     end->err = err;
-    strcpy(end->why, conn_tls_error(conn));
+    note_words(end);
     conn_close(conn);
 }
 
@@ -507,11 +514,13 @@ static void test_leaving_in_the_handshake(void **state)
 
 /* --- seen from outside --- */
 
+enum { NAME_BYTES = 64 };
+
 /* OpenSSL's own server on the hand's end. */
 struct outside {
     SSL_CTX *ctx;
     SSL *ssl;
-    char name[64];
+    char name[NAME_BYTES];
 };
 
 static int note_name(SSL *ssl, int *alert, void *arg)
@@ -519,7 +528,7 @@ static int note_name(SSL *ssl, int *alert, void *arg)
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 
     (void)alert;
-    strcpy(arg, name ? name : "(none)");
+    snprintf(arg, NAME_BYTES, "%s", name ? name : "(none)");
     return SSL_TLSEXT_ERR_OK;
 }
 
@@ -537,7 +546,7 @@ static int choose(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 static void begin_outside(struct outside *outside, struct talk *talk, bool wants_certificate)
 {
     outside->ctx = SSL_CTX_new(TLS_server_method());
-    strcpy(outside->name, "(none)");
+    snprintf(outside->name, NAME_BYTES, "(none)");
     SSL_CTX_use_certificate_chain_file(outside->ctx, talk->certs.server);
     SSL_CTX_use_PrivateKey_file(outside->ctx, talk->certs.server_key, SSL_FILETYPE_PEM);
     SSL_CTX_set_tlsext_servername_callback(outside->ctx, note_name);
@@ -707,6 +716,49 @@ static void test_bad_files(void **state)
     certs_remove(&certs);
 }
 
+/* --- threads --- */
+
+enum { THREADS = 4, MEETINGS = 15 };
+
+/* A worker of its own that shares the contexts, and with them the session to resume. */
+static void *meet_often(void *arg)
+{
+    const struct talk *shared = arg;
+    struct talk talk = {.to_client = -1, .to_server = -1};
+
+    talk.client_tls = tls_context_ref(shared->client_tls);
+    talk.server_tls = tls_context_ref(shared->server_tls);
+    talk.loop = loop_new_virtual(1000000);
+    talk.listener = wire_listen(true, &talk.addr);
+    for (int i = 0; i < MEETINGS; i++) {
+        meet(&talk, "localhost");
+        say(&talk.client, "hello");
+        say(&talk.server, "welcome");
+        converse(&talk, SIZE_MAX);
+        expect_heard(&talk.server, "hello");
+        expect_heard(&talk.client, "welcome");
+        part(&talk);
+    }
+    close(talk.listener);
+    loop_free(&talk.loop);
+    tls_context_unref(&talk.server_tls);
+    tls_context_unref(&talk.client_tls);
+    return NULL;
+}
+
+static void test_shared_by_threads(void **state)
+{
+    pthread_t threads[THREADS];
+    struct talk talk;
+
+    begin(&talk);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, meet_often, &talk), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    end(&talk);
+}
+
 /* --- without memory --- */
 
 /* A handshake and a greeting, as far as they come. */
@@ -780,6 +832,7 @@ int main(void)
         cmocka_unit_test(test_missing_client_certificate),
         cmocka_unit_test(test_alpn_of_clients),
         cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_shared_by_threads),
         cmocka_unit_test(test_without_memory),
     };
 
