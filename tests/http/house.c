@@ -139,6 +139,16 @@ static void begin_big(struct http_server_conn *conn)
     give_big(conn);
 }
 
+static void answer_in_a_lump(struct http_server_conn *conn)
+{
+    static char lump[1 << 20];
+    struct http_answer head = {.status = 200, .length = (int64_t)house_of(conn)->big_bytes};
+
+    assert_true(house_of(conn)->big_bytes <= sizeof(lump));
+    drop_request(conn);
+    http_server_answer(conn, &head, span_of(lump, house_of(conn)->big_bytes), true);
+}
+
 static void answer_in_chunks(struct http_server_conn *conn)
 {
     struct http_answer head = {
@@ -180,6 +190,8 @@ static void on_end(struct http_server_conn *conn)
         drop_request(conn), http_server_answer(conn, &none, span_of(NULL, 0), true);
     else if (is_path(request, "/big") || is_path(request, "/abort-room"))
         begin_big(conn);
+    else if (is_path(request, "/lump"))
+        answer_in_a_lump(conn);
     else if (is_path(request, "/abort-end"))
         abort_request(conn);
 }

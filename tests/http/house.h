@@ -12,6 +12,7 @@
  *   /drop      wants no body, and answers only when the test does
  *   /slow      pauses at the head; the test resumes
  *   /big       answers at the end with house.big_bytes, 64 KiB at a time as there is room
+ *   /lump      answers at the end with house.big_bytes at once
  *   /abort-…   aborts in -head, -body, -end or -room (after which it is /big)
  */
 #ifndef TESTS_HTTP_HOUSE_H

@@ -387,7 +387,7 @@ static void check_early_answer(bool gives_on)
         struct iovec iov = {(void *)(uintptr_t) "x", 1};
 
         buf_fini(&play.client.conn.out);
-        assert_true(http_client_send(&play.client, &iov, 1, true) < 0);
+        (void)http_client_send(&play.client, &iov, 1, true); /* it is told now or later */
         play.to_send = 0;
     }
     expect(&play, "open\nhead 413 Content-Length=2\ndata no\nlast\n");
@@ -412,6 +412,23 @@ static void test_early_answer_on_a_healthy_connection(void **state)
     wire_say(play.loop, play.server, "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n");
     expect(&play, "open\nhead 401 Content-Length=0\nlast\n");
     assert_false(http_client_is_reusable(&play.client));
+    end(&play);
+}
+
+/* No event comes of our own limit: the failure is told all the same, and not before send returns.
+ */
+static void test_too_much_at_once(void **state)
+{
+    static char lump[CONN_OUT_MAX + (8 << 20)];
+    struct iovec iov = {lump, sizeof(lump)};
+    struct play play;
+
+    begin(&play, true);
+    open_client(&play);
+    http_client_begin(&play.client, false);
+    assert_int_equal(http_client_send(&play.client, &iov, 1, true), ERR_FULL);
+    assert_string_equal(buf_text(&play.story), "open\n");
+    expect(&play, "open\nfail: limit reached\n");
     end(&play);
 }
 
@@ -568,6 +585,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_early_answer),
         cmocka_unit_test(test_early_answer_on_a_healthy_connection),
+        cmocka_unit_test(test_too_much_at_once),
         cmocka_unit_test(test_big_request),
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_end_while_paused),

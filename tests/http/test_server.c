@@ -169,14 +169,14 @@ static void test_pipelined_requests_wait_their_turn(void **state)
 /* A client that asks and asks but takes no answer is not read any further. */
 static void test_pipelining_without_reading(void **state)
 {
-    static const char request[] = "GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
+    static const char request[] = "GET /lump HTTP/1.1\r\nHost: a\r\n\r\n";
     struct house house;
     size_t most = 0;
     int asked = 0;
 
     house_begin(&house);
     house_connect(&house);
-    house.big_bytes = 100000;
+    house.big_bytes = 60000;
     while (asked < 1000 && send(house.hand, request, sizeof(request) - 1, 0) > 0) {
         asked++;
         wire_settle(house.loop);

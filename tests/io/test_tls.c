@@ -103,7 +103,13 @@ static void on_error(struct conn *conn, int err)
     conn_close(conn);
 }
 
-static const struct conn_ops ops = {on_open, on_readable, on_drained, on_hangup, on_error};
+static const struct conn_ops ops = {
+    .on_open = on_open,
+    .on_readable = on_readable,
+    .on_drained = on_drained,
+    .on_hangup = on_hangup,
+    .on_error = on_error,
+};
 
 /* A client and a server, and between them a hand that carries the bytes. */
 struct talk {
