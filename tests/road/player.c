@@ -361,6 +361,8 @@ static void answer_request(struct player *player, struct player_conn *conn, stru
     conn->out_at = 0;
     conn->is_answering = true;
     conn->is_closing = false;
+    /* Came they later, nobody could tell that they are not the next request's answer. */
+    conn->is_in_one = manner == EXTRA_BYTES;
     answer_in(player, conn, mark, is_streaming, manner);
     if (one_in(player, 4))
         conn->next_us = loop_now_us(player->road->loop) + below(player, 20000000);
@@ -408,7 +410,8 @@ static void say_upstream(struct player *player, struct player_conn *conn)
     if (!conn->is_answering || loop_now_us(player->road->loop) < conn->next_us)
         return;
     if (left) {
-        size_t most = one_in(player, 3) ? 1 + below(player, (unsigned)left) : left;
+        size_t most =
+            !conn->is_in_one && one_in(player, 3) ? 1 + below(player, (unsigned)left) : left;
 
         n = send(conn->fd, conn->out.data + conn->out_at, most, MSG_DONTWAIT | MSG_NOSIGNAL);
         conn->out_at += n > 0 ? (size_t)n : 0;

@@ -36,7 +36,7 @@ struct player_conn {
     struct text in, out;
     size_t out_at;
     uint64_t next_us; /* when it goes on */
-    bool is_answering, is_closing;
+    bool is_answering, is_closing, is_in_one;
 };
 
 struct player {

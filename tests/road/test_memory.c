@@ -1,0 +1,83 @@
+/* Any allocation may fail: what a client then gets is a clean refusal or a closed connection,
+ * nothing is left behind, and the next request is served. (Build option `faults`.) */
+#include "player.h"
+
+#include "base/alloc.h"
+
+static const char two_targets[] =
+    "providers:\n"
+    "  up: {kind: compatible, base_url: '@a', health: {validate_new: false, cooldown: 1s},\n"
+    "    timeouts: {first_byte: 5s, idle: 5s, total: 20s}, connections: {max: 2},\n"
+    "    keys: [{name: k1, secret: s1, limits: {concurrent: 1}}, {name: k2, secret: s2}]}\n"
+    "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+    "    keys: [{name: k3, secret: s3, limits: {rpm: 100, tpm: 100000}}]}\n"
+    "models: {m: {targets: [{to: up/m}], fallback: [other/n]}}\n"
+    "clients: {open: true}\n";
+
+/* The making of all of it. */
+static void test_beginning(void **state)
+{
+    struct road road;
+    long n = 0;
+
+    (void)state;
+    if (!wire_can_fail())
+        skip();
+    for (bool is_begun = false; !is_begun; n++) {
+        mem_fail_after(n);
+        is_begun = road_try_begin(&road, two_targets);
+        if (is_begun && !mem_fail_is_pending()) {
+            /* Something optional was done without. */
+            mem_fail_after(-1);
+            road_end(&road);
+            is_begun = false;
+        }
+    }
+    mem_fail_after(-1);
+    road_end(&road);
+    assert_true(n > 50);
+}
+
+/* One history, in which the n-th allocation fails; then one that must go well. False once n lies
+ * beyond its end. */
+static bool play(uint64_t seed, long n)
+{
+    static struct player player;
+    struct road road;
+    bool has_failed;
+
+    road_begin(&road, two_targets);
+    player_init(&player, &road, seed);
+    player.kindness = seed % 2 ? 100 : 30;
+    mem_fail_after(n);
+    player_run(&player, 1 + seed % 3, 30);
+    has_failed = !mem_fail_is_pending();
+    mem_fail_after(-1);
+    player_fini(&player);
+    road_end(&road);
+    return has_failed;
+}
+
+static void test_histories(void **state)
+{
+    (void)state;
+    if (!wire_can_fail())
+        skip();
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        long n = 0;
+
+        while (play(seed, n))
+            n++;
+        print_message("           seed %u: %ld allocations\n", (unsigned)seed, n);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_beginning),
+        cmocka_unit_test(test_histories),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
