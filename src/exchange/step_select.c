@@ -46,10 +46,31 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
     return keypool_select(outlet->view, &question, now_us, &x->select.grant);
 }
 
-/* Asks in order until a target has a key; else tells which is free first. */
+static bool was_tried(const struct exchange *x)
+{
+    const struct keypool_tried *tried = x->select.tried;
+
+    for (uint32_t i = 0; tried && i < tried->count; i++) {
+        if (tried->items[i].key == x->select.grant.key)
+            return true;
+    }
+    return false;
+}
+
+static void give_back(struct exchange *x, uint32_t target, uint64_t now_us)
+{
+    struct outlet *outlet = &x->binding->outlets[x->route.plan.targets[target].provider_index];
+
+    exchange_host_follow(x->host, outlet->row->provider,
+                         keypool_cancel(outlet->view, &x->select.grant, now_us));
+}
+
+/* Asks in order until a target has a key; else tells which is free first. A target that has only
+ * keys that failed already is exhausted: it is asked again when the others have none either. */
 static struct survey ask_all(struct exchange *x, uint64_t now_us)
 {
     struct survey survey = {.choice = {.verdict = KEYPOOL_NEVER, .reason = KEYPOOL_TRIED}};
+    uint32_t exhausted = UINT32_MAX;
 
     for (uint32_t i = 0; i < x->route.plan.count; i++) {
         struct keypool_choice choice;
@@ -57,14 +78,21 @@ static struct survey ask_all(struct exchange *x, uint64_t now_us)
         if (is_excluded(x, i))
             continue;
         choice = ask(x, i, is_only_target(x, i), now_us);
-        if (choice.verdict == KEYPOOL_CHOSEN)
-            return (struct survey){choice, i};
+        if (choice.verdict == KEYPOOL_CHOSEN) {
+            if (!was_tried(x) || is_only_target(x, i))
+                return (struct survey){choice, i};
+            give_back(x, i, now_us);
+            exhausted = exhausted == UINT32_MAX ? i : exhausted;
+            continue;
+        }
         if (choice.verdict == KEYPOOL_LATER && (survey.choice.verdict != KEYPOOL_LATER ||
                                                 choice.free_at_us < survey.choice.free_at_us))
             survey = (struct survey){choice, i};
         else if (survey.choice.verdict == KEYPOOL_NEVER && survey.choice.reason == KEYPOOL_TRIED)
             survey = (struct survey){choice, i};
     }
+    if (exhausted != UINT32_MAX)
+        return (struct survey){ask(x, exhausted, false, now_us), exhausted};
     /* Breakers never exclude the last way: where they stand before all targets, the one that
      * recovers first is tried before its time. */
     if (survey.choice.verdict == KEYPOOL_LATER && survey.choice.reason == KEYPOOL_ENDPOINT_OPEN)
@@ -202,17 +230,6 @@ static struct move refuse(struct exchange *x, const struct survey *survey, uint6
 
 /* --- the choice --- */
 
-static bool was_tried(const struct exchange *x)
-{
-    const struct keypool_tried *tried = x->select.tried;
-
-    for (uint32_t i = 0; tried && i < tried->count; i++) {
-        if (tried->items[i].key == x->select.grant.key)
-            return true;
-    }
-    return false;
-}
-
 /* What was refused for its rate, or refused the connection, has been waited for already: the pool
  * holds it back until its time. */
 static bool needs_backoff(const struct exchange *x)
@@ -229,11 +246,9 @@ static bool needs_backoff(const struct exchange *x)
 static struct move back_off(struct exchange *x, uint64_t now_us)
 {
     const struct conf_retry *conf = &exchange_config(x)->retry;
-    struct outlet *outlet = exchange_outlet(x);
     uint64_t delay_us = x->select.hint_us;
 
-    exchange_host_follow(x->host, outlet->row->provider,
-                         keypool_cancel(outlet->view, &x->select.grant, now_us));
+    give_back(x, x->select.target, now_us);
     if (!delay_us)
         delay_us = backoff_delay_us(conf->base_delay_us, conf->max_delay_us,
                                     x->select.tries ? x->select.tries - 1 : 0, &x->host->rand);

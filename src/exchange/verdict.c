@@ -72,10 +72,17 @@ static uint64_t find_hint(const struct exchange *x, const struct outcome_row *ro
         .wall_us = loop_wall_us(exchange_loop(x)),
         .max_us = KEYPOOL_MAX_REST_US,
     };
+    struct reset_hint hint;
 
-    if (!x->relay.status || (row->class != CLASS_RATE_LIMIT && row->class != CLASS_OVERLOADED))
+    if (!x->relay.status)
         return 0;
-    return reset_find(&question).wait_us;
+    if (row->class == CLASS_RATE_LIMIT || row->class == CLASS_OVERLOADED)
+        return reset_find(&question).wait_us;
+    if (row->class != CLASS_SERVER_ERROR)
+        return 0;
+    /* Limits that stand in a server error were not what failed. */
+    hint = reset_find(&question);
+    return hint.source <= RESET_RETRY_AFTER ? hint.wait_us : 0;
 }
 
 static bool has_other_target(const struct exchange *x)

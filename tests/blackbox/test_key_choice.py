@@ -50,6 +50,8 @@ def test_least_used_looks_at_what_is_under_way(keyed):
         blocked.append(threading.Thread(target=gateway.post, args=(chat("hello"),)))
         blocked[-1].start()
     gateway.keys.upstream.wait(lambda: gateway.keys.asked("sk-pool-1") == 1)
+    while sum(thread.is_alive() for thread in blocked) > 1:
+        time.sleep(0.01)
     counts = by_key(gateway, 20)
     release.set()
     for thread in blocked:
