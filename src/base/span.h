@@ -15,9 +15,13 @@ struct span {
     size_t len;
 };
 
-#define SPAN(literal)      ((struct span){(literal), sizeof(literal) - 1})
-#define SPAN_INIT(literal) {(literal), sizeof(literal) - 1} /* in a static initializer */
-#define SPAN_ARG(span)     (int)(span).len, (span).ptr      /* for "%.*s" */
+#define SPAN(literal)  ((struct span){(literal), sizeof(literal) - 1})
+#define SPAN_ARG(span) (int)(span).len, (span).ptr /* for "%.*s" */
+
+/* In a static initializer; clang-format takes it for a block. */
+/* clang-format off */
+#define SPAN_INIT(literal) {(literal), sizeof(literal) - 1}
+/* clang-format on */
 
 static inline struct span span_of(const char *ptr, size_t len)
 {
