@@ -29,12 +29,13 @@ const char *step_name(enum step step)
     return rows[step].name;
 }
 
-/* The only writer of the step. A move that the table does not know ends the exchange with 500. */
+/* The only writer of the step. A move that the table does not know ends the exchange with 500, by the
+ * shortest way to the end. */
 static void go(struct exchange *x, enum step next)
 {
     if (bug_exchange_unless((rows[x->step].may_go_to & (1u << next)) != 0)) {
-        x->respond.failure = FAILURE_INTERNAL;
-        next = x->step < STEP_RESPOND ? STEP_RESPOND : STEP_ACCOUNT;
+        exchange_refuse(x, FAILURE_INTERNAL, span_of(NULL, 0), span_of(NULL, 0));
+        next = x->step < STEP_RESPOND ? STEP_RESPOND : x->step + 1;
     }
     x->step = next;
 }
