@@ -84,7 +84,9 @@ struct http_answer {
     bool is_closing; /* close the connection behind it */
 };
 
-/* The head and the first piece of the body in one write. */
+/* The head and the first piece of the body in one write. What the socket does not take is kept, up
+ * to CONN_OUT_MAX; more than that ends the connection (on_gone, unless it was the last piece). A
+ * large body is given on room, piece by piece. */
 void http_server_answer(struct http_server_conn *conn, const struct http_answer *answer,
                         struct span body, bool is_last);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/err.h"
 #include "io/listener.h"
 #include "wire.h"
@@ -266,6 +267,25 @@ static void test_unix_sockets(void **state)
     assert_int_equal(listener_open(&addr, false, &fd, NULL), ERR_NOTFOUND);
 }
 
+static void test_without_memory(void **state)
+{
+    struct listener *listener = NULL;
+    struct addr any;
+    struct door door;
+    int fd;
+
+    if (!wire_can_fail())
+        skip();
+    begin(&door, "127.0.0.1:0", false);
+    assert_int_equal(addr_parse(SPAN("127.0.0.1:0"), &any), 0);
+    assert_int_equal(listener_open(&any, false, &fd, NULL), 0);
+    mem_fail_after(0);
+    assert_int_equal(listener_new(door.loop, fd, false, on_accept, &door, &listener), ERR_NOMEM);
+    assert_null(listener);
+    close(fd); /* it stayed ours */
+    end(&door);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_shared_port),
         cmocka_unit_test(test_address_of_another_machine),
         cmocka_unit_test(test_unix_sockets),
+        cmocka_unit_test(test_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

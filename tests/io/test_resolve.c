@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/err.h"
 #include "io/resolve.h"
+#include "wire.h"
 
 enum { MANY = 50 };
 
@@ -131,13 +133,20 @@ static void test_ending_answers_everybody(void **state)
     loop_free(&loop);
 }
 
+static void test_without_memory(void **state)
+{
+    if (!wire_can_fail())
+        skip();
+    mem_fail_after(0);
+    assert_null(resolver_new(4));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_literals),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_ending_answers_everybody),
+        cmocka_unit_test(test_literals),       cmocka_unit_test(test_names),
+        cmocka_unit_test(test_many),           cmocka_unit_test(test_ending_answers_everybody),
+        cmocka_unit_test(test_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
