@@ -136,8 +136,9 @@ static struct exchange_host *host_of(struct http_server_conn *conn)
 /* Without memory for an exchange there is none for an answer in the right words either. */
 static void refuse_bare(struct http_server_conn *conn)
 {
-    struct http_answer answer = {
-        .status = 503, .fields = SPAN("Retry-After: 1\r\n"), .is_closing = true};
+    struct http_answer answer = {.status = 503,
+                                 .fields = SPAN("Retry-After: 1\r\nretry-after-ms: 1000\r\n"),
+                                 .is_closing = true};
 
     http_server_answer(conn, &answer, span_of(NULL, 0), true);
 }

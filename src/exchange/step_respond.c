@@ -116,7 +116,8 @@ static void send_state(struct exchange *x)
     bool is_up = x->head.kind == INBOUND_HEALTH || x->host->is_ready;
 
     send_own(x, is_up ? 200 : 503,
-             is_up ? SPAN("Cache-Control: no-store\r\n") : SPAN("Retry-After: 1\r\n"),
+             is_up ? SPAN("Cache-Control: no-store\r\n")
+                   : SPAN("Retry-After: 1\r\nretry-after-ms: 1000\r\n"),
              is_up ? SPAN("{\"status\":\"ok\"}\n") : SPAN("{\"status\":\"not ready\"}\n"), false);
 }
 
