@@ -123,7 +123,8 @@ struct http_server *http_server_of(const struct http_server_conn *conn);
 const struct addr *http_server_peer(const struct http_server_conn *conn);
 /* Its address without the port, as text; made once a connection. */
 const char *http_server_peer_ip(const struct http_server_conn *conn);
-/* Monotonic microseconds at which the first byte of the request under way was read. */
+/* Monotonic microseconds at which the first byte of the request under way was read; of a pipelined
+ * one, at which its turn came. */
 uint64_t http_server_request_start_us(const struct http_server_conn *conn);
 
 #endif
