@@ -23,7 +23,7 @@ def gateway(shared_stage):
     return shared_stage.gateway({
         "server": {"max_body": "256KiB", "timeouts": {"header": "400ms", "body": "400ms", "write": "1s", "idle": "5s"}},
         "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])},
-    })
+    }).settle()
 
 
 def refused(gateway, data, status, code, closes=True):

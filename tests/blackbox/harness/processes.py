@@ -202,10 +202,10 @@ class Gateway(Process):
         return {row["name"]: row for row in self.admin("/v1/admin/keys").json["keys"]}
 
     def settle(self, within=10):
-        """Waits until each key has been validated, or found bad."""
+        """Waits until each key has been validated, or found bad, and the gateway says that it is ready."""
         until = time.monotonic() + within
-        while any(state["health"] == "new" for state in self.key_states().values()):
-            assert time.monotonic() < until, "keys are still being validated"
+        while any(state["health"] == "new" for state in self.key_states().values()) or self.get("/ready").status != 200:
+            assert time.monotonic() < until, f"not ready:\n{self.output}"
             time.sleep(0.01)
         return self
 
