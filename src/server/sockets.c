@@ -9,7 +9,8 @@
 #include "base/err.h"
 #include "io/listener.h"
 
-/* A name such as "localhost" is looked up once, at start; the control thread has nothing else to do yet. */
+/* A name such as "localhost" is looked up once, at start; the control thread has nothing else to do
+ * yet. */
 static int resolve(const struct conf_address *from, struct addr *ret_addr)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
@@ -44,7 +45,8 @@ static void set_port(struct addr *addr, uint16_t port)
         ((struct sockaddr_in6 *)&addr->storage)->sin6_port = htons(port);
 }
 
-/* A port in use by somebody who shares it as well would go unseen: the first bind does not share. */
+/* A port in use by somebody who shares it as well would go unseen: the first bind does not share.
+ */
 static int claim(struct addr *addr)
 {
     struct addr bound;
@@ -78,8 +80,8 @@ static int open_unix(struct sockets *sockets, size_t at, const struct addr *addr
     return err;
 }
 
-static int open_address(struct sockets *sockets, const struct conf_address *from, size_t at, char *ret_error,
-                        size_t cap)
+static int open_address(struct sockets *sockets, const struct conf_address *from, size_t at,
+                        char *ret_error, size_t cap)
 {
     struct addr addr;
     int err = resolve(from, &addr);
@@ -88,29 +90,35 @@ static int open_address(struct sockets *sockets, const struct conf_address *from
         err = addr_is_unix(&addr) ? open_unix(sockets, at, &addr) : open_tcp(sockets, at, &addr);
     if (err)
         return tell(ret_error, cap, from, err);
-    if (at == 0)
-        sockets->first = addr;
+    sockets->addrs[at] = addr;
     return 0;
 }
 
-static int open_admin(struct sockets *sockets, const struct conf_address *from, char *ret_error, size_t cap)
+static int open_admin(struct sockets *sockets, const struct conf_address *from, char *ret_error,
+                      size_t cap)
 {
     int err = resolve(from, &sockets->admin);
 
     if (!err)
         err = listener_open(&sockets->admin, false, &sockets->admin_fd, &sockets->admin);
+    sockets->has_admin = !err;
     return err ? tell(ret_error, cap, from, err) : 0;
 }
 
-int sockets_open(struct sockets *sockets, const struct config *config, uint32_t workers, char *ret_error, size_t cap)
+int sockets_open(struct sockets *sockets, const struct config *config, uint32_t workers,
+                 char *ret_error, size_t cap)
 {
     const struct conf_addresses *listen = &config->server.listen;
     int err = 0;
 
     *sockets = (struct sockets){.address_count = listen->count, .workers = workers, .admin_fd = -1};
     sockets->items = mem_alloc(workers * listen->count * sizeof(*sockets->items));
-    if (!sockets->items)
+    sockets->addrs = mem_zalloc(listen->count, sizeof(*sockets->addrs));
+    if (!sockets->items || !sockets->addrs) {
+        MEM_CLEAR(sockets->items);
+        MEM_CLEAR(sockets->addrs);
         return ERR_NOMEM;
+    }
     for (size_t i = 0; i < workers * listen->count; i++)
         sockets->items[i] = (struct worker_socket){-1, false};
     for (size_t i = 0; i < listen->count && !err; i++)
@@ -118,7 +126,7 @@ int sockets_open(struct sockets *sockets, const struct config *config, uint32_t 
     if (!err)
         err = open_admin(sockets, &config->admin.listen.items[0], ret_error, cap);
     if (err)
-        sockets_close(sockets, config, 0);
+        sockets_close(sockets, 0);
     return err;
 }
 
@@ -127,26 +135,35 @@ const struct worker_socket *sockets_of(const struct sockets *sockets, uint32_t w
     return &sockets->items[worker * sockets->address_count];
 }
 
-void sockets_close(struct sockets *sockets, const struct config *config, uint32_t first_left)
+static void remove_file(const struct addr *addr)
+{
+    if (addr_is_unix(addr))
+        unlink(((const struct sockaddr_un *)&addr->storage)->sun_path);
+}
+
+void sockets_close(struct sockets *sockets, uint32_t first_left)
 {
     for (uint32_t w = 0; sockets->items && w < sockets->workers; w++) {
         for (size_t i = 0; i < sockets->address_count; i++) {
             struct worker_socket *socket = &sockets->items[w * sockets->address_count + i];
 
-            /* A shared socket is one descriptor for all; a worker's own is closed by its listener. */
+            /* A shared socket is one descriptor for all; a worker's own is closed by its listener.
+             */
             if (socket->fd >= 0 && (socket->is_shared ? w == 0 : w >= first_left))
                 close(socket->fd);
         }
     }
-    for (size_t i = 0; config && i < config->server.listen.count; i++) {
-        const struct conf_address *address = &config->server.listen.items[i];
-
-        if (address->is_unix && sockets->items && sockets->items[i].fd >= 0)
-            unlink(address->path.ptr);
+    /* By what was opened: a reload may have named other addresses since. */
+    for (size_t i = 0; sockets->items && i < sockets->address_count; i++) {
+        if (sockets->items[i].fd >= 0)
+            remove_file(&sockets->addrs[i]);
     }
+    if (sockets->has_admin)
+        remove_file(&sockets->admin);
+    sockets->has_admin = false;
     if (sockets->admin_fd >= 0)
         close(sockets->admin_fd);
     sockets->admin_fd = -1;
-    mem_free(sockets->items);
-    sockets->items = NULL;
+    MEM_CLEAR(sockets->items);
+    MEM_CLEAR(sockets->addrs);
 }
