@@ -61,29 +61,33 @@ static int entry_new(struct registry *registry, struct span name, struct registr
     return 0;
 }
 
-int registry_apply(struct registry *registry, const struct conf_provider *conf, uint64_t now_us,
-                   uint64_t wall_us, char *ret_error, struct registry_entry **ret_entry)
+int registry_prepare(struct registry *registry, const struct conf_provider *conf, char *ret_error,
+                     struct registry_entry **ret_entry, struct endpoint **ret_endpoint)
 {
     struct registry_entry *entry = map_find(&registry->providers, conf->name);
-    struct endpoint *endpoint = NULL;
     int err = 0;
 
     ret_error[0] = '\0';
     if (!entry)
         err = entry_new(registry, conf->name, &entry);
-    if (!err && (!entry->endpoint || !endpoint_is_same(entry->endpoint, conf)))
-        err = endpoint_new(conf, ret_error, &endpoint);
-    if (!err)
-        err = keypool_apply(provider_keys(entry->provider), conf, now_us, wall_us);
-    if (err) {
-        endpoint_unref(&endpoint);
+    if (err)
         return err;
-    }
-    if (endpoint) {
-        endpoint_unref(&entry->endpoint);
-        entry->endpoint = endpoint;
-    }
     *ret_entry = entry;
+    if (!entry->endpoint || !endpoint_is_same(entry->endpoint, conf))
+        return endpoint_new(conf, ret_error, ret_endpoint);
+    *ret_endpoint = endpoint_ref(entry->endpoint);
+    return 0;
+}
+
+int registry_apply(struct registry_entry *entry, struct endpoint *endpoint,
+                   const struct conf_provider *conf, uint64_t now_us, uint64_t wall_us)
+{
+    int err = keypool_apply(provider_keys(entry->provider), conf, now_us, wall_us);
+
+    if (err || entry->endpoint == endpoint)
+        return err;
+    endpoint_unref(&entry->endpoint);
+    entry->endpoint = endpoint_ref(endpoint);
     return 0;
 }
 

@@ -41,10 +41,16 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
                   struct log *log);
 void registry_fini(struct registry *registry);
 
-/* The provider's entry with its endpoint brought up to the configuration, made where there is none;
- * its keys are applied as well. 0, ERR_TLS (see endpoint_new), ERR_NOMEM, ERR_FULL. */
-int registry_apply(struct registry *registry, const struct conf_provider *conf, uint64_t now_us,
-                   uint64_t wall_us, char *ret_error, struct registry_entry **ret_entry);
+/* The provider's entry, made where there is none, and (with a reference) the endpoint that it will
+ * have under this configuration: the one it has, or a new one. Changes nothing that is in use. 0;
+ * ERR_TLS or ERR_SYNTAX (see endpoint_new), ERR_NOMEM, ERR_FULL. */
+int registry_prepare(struct registry *registry, const struct conf_provider *conf, char *ret_error,
+                     struct registry_entry **ret_entry, struct endpoint **ret_endpoint);
+
+/* Brings the entry to the configuration: its keys, and the endpoint that was prepared. 0, ERR_NOMEM
+ * or ERR_FULL, and the entry stays as it was. */
+int registry_apply(struct registry_entry *entry, struct endpoint *endpoint,
+                   const struct conf_provider *conf, uint64_t now_us, uint64_t wall_us);
 
 /* Forgets the providers that the configuration no longer names. */
 void registry_prune(struct registry *registry, const struct config *config);

@@ -75,23 +75,37 @@ static int join_fields(struct registry *registry, const struct conf_headers *hea
 }
 
 static int add_provider(struct snapshot *snapshot, struct registry *registry,
-                        const struct conf_provider *conf, uint64_t now_us, uint64_t wall_us,
-                        char *ret_error)
+                        const struct conf_provider *conf, char *ret_error)
 {
     struct snapshot_provider *row = &snapshot->providers[snapshot->provider_count];
     struct registry_entry *entry;
-    int err = registry_apply(registry, conf, now_us, wall_us, ret_error, &entry);
+    int err = registry_prepare(registry, conf, ret_error, &entry, &row->endpoint);
 
     if (err)
         return err;
     snapshot->provider_count++;
     row->conf = conf;
     row->provider = provider_ref(entry->provider);
-    row->endpoint = endpoint_ref(entry->endpoint);
     row->include_usage = provider_row(conf->kind)->include_usage;
     row->attempts = metrics_series(registry->metrics, METRIC_ATTEMPTS, &conf->name);
     row->retries = metrics_series(registry->metrics, METRIC_RETRIES, &conf->name);
     return join_fields(registry, &conf->headers, &row->fields);
+}
+
+/* What is in use changes here, where nothing but memory can fail any more: a configuration that is
+ * refused leaves the keys as they are. */
+static int apply_providers(struct snapshot *snapshot, struct registry *registry, uint64_t now_us,
+                           uint64_t wall_us)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < snapshot->provider_count && !err; i++) {
+        struct snapshot_provider *row = &snapshot->providers[i];
+
+        err = registry_apply(map_find(&registry->providers, row->conf->name), row->endpoint,
+                             row->conf, now_us, wall_us);
+    }
+    return err;
 }
 
 static int collect_forward_fields(struct snapshot *snapshot, const struct config *config)
@@ -165,8 +179,7 @@ static int build(struct snapshot *snapshot, struct registry *registry, const str
     if (!snapshot->providers)
         return ERR_NOMEM;
     for (size_t i = 0; i < config->providers.count && !err; i++)
-        err = add_provider(snapshot, registry, &config->providers.items[i], now_us, wall_us,
-                           ret_error);
+        err = add_provider(snapshot, registry, &config->providers.items[i], ret_error);
     if (!err)
         err = routes_new(config, registry->limiters, &snapshot->routes);
     if (!err)
@@ -175,6 +188,8 @@ static int build(struct snapshot *snapshot, struct registry *registry, const str
         err = collect_forward_fields(snapshot, config);
     if (!err)
         err = name_all_series(snapshot, registry);
+    if (!err)
+        err = apply_providers(snapshot, registry, now_us, wall_us);
     return err;
 }
 
