@@ -206,8 +206,8 @@ int worker_grant(struct worker *worker, struct waiting_ticket ticket)
 static int listen_all(struct worker *worker)
 {
     for (size_t i = 0; i < worker->socket_count; i++) {
-        int err = listener_new(worker->loop, worker->sockets[i].fd, worker->sockets[i].is_shared, on_accept, worker,
-                               &worker->listeners[i]);
+        int err = listener_new(worker->loop, worker->sockets[i].fd, worker->sockets[i].is_shared,
+                               on_accept, worker, &worker->listeners[i]);
 
         if (err)
             return err;
@@ -230,7 +230,8 @@ int worker_new(const struct worker_options *options, const struct worker_ops *op
     worker->max_connections = options->max_connections;
     worker->loop = loop_new();
     if (worker->loop)
-        err = exchange_host_init(&worker->host, worker->loop, options->registry, options->index, &host_ops, worker);
+        err = exchange_host_init(&worker->host, worker->loop, options->registry, options->index,
+                                 &host_ops, worker);
     if (!err)
         err = http_server_init(&worker->server, worker->loop, &exchange_server_ops, &worker->host);
     if (!err)

@@ -1,6 +1,6 @@
 /*
- * A worker: one thread with its event loop, its listeners and its exchanges. The control thread makes it, speaks to it
- * by mail alone, and joins it.
+ * A worker: one thread with its event loop, its listeners and its exchanges. The control thread
+ * makes it, speaks to it by mail alone, and joins it.
  */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
@@ -40,7 +40,8 @@ struct worker_ops {
     void (*drained)(void *owner, uint32_t index);
 };
 
-/* Makes it, without its thread. 0 or ERR_NOMEM, ERR_FULL. On failure the sockets stay the caller's. */
+/* Makes it, without its thread. 0 or ERR_NOMEM, ERR_FULL. On failure the sockets stay the caller's.
+ */
 int worker_new(const struct worker_options *options, const struct worker_ops *ops, void *owner,
                struct worker **ret_worker);
 

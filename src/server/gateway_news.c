@@ -1,0 +1,150 @@
+#include "server/gateway_inner.h"
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "exchange/notice.h"
+
+/* --- messages from workers --- */
+
+struct note {
+    struct loop_mail mail;
+    struct gateway *gateway;
+    struct provider *provider; /* NULL: a worker is drained */
+};
+
+static void on_drained_note(struct gateway *gateway)
+{
+    if (++gateway->drained == gateway->worker_count)
+        loop_stop(gateway->loop);
+}
+
+static void on_note(struct loop_mail *mail)
+{
+    struct note *note = container_of(mail, struct note, mail);
+
+    if (!note->provider)
+        on_drained_note(note->gateway);
+    else if (note->gateway->prober)
+        prober_kick(note->gateway->prober, note->provider);
+    provider_unref(&note->provider);
+    mem_free(note);
+}
+
+static void send_note(struct gateway *gateway, struct provider *provider)
+{
+    struct note *note = mem_zalloc(1, sizeof(*note));
+
+    if (!note)
+        return; /* the next probe's time comes all the same */
+    note->mail.on_arrival = on_note;
+    note->gateway = gateway;
+    note->provider = provider ? provider_ref(provider) : NULL;
+    loop_post(gateway->loop, &note->mail);
+}
+
+static void worker_grants(void *owner, struct waiting_ticket ticket)
+{
+    struct gateway *gateway = owner;
+
+    if (ticket.worker < gateway->worker_count)
+        worker_grant(gateway->workers[ticket.worker], ticket);
+}
+
+static void worker_wants_probe(void *owner, struct provider *provider)
+{
+    send_note(owner, provider);
+}
+
+static void worker_is_drained(void *owner, uint32_t index)
+{
+    (void)index;
+    send_note(owner, NULL);
+}
+
+const struct worker_ops gateway_worker_ops = {
+    .grant = worker_grants,
+    .want_probe = worker_wants_probe,
+    .drained = worker_is_drained,
+};
+
+/* --- probes --- */
+
+static void on_probe_result(void *owner, struct provider *provider, enum probe_result result)
+{
+    struct gateway *gateway = owner;
+    struct span name = provider_name(provider);
+    uint32_t series = metrics_series(gateway->registry.metrics, METRIC_PROBES, &name);
+    static const uint32_t offset[] = {
+        [PROBE_SILENT] = METRIC_PROBE_SILENT,
+        [PROBE_KNOWN] = METRIC_PROBE_VALID,
+        [PROBE_REFUSED] = METRIC_PROBE_INVALID,
+    };
+
+    metrics_add(gateway->metrics, series + offset[result], 1);
+}
+
+static void notice_probe(struct gateway *gateway, const struct probe_report *report)
+{
+    const struct notice notice = {
+        .log = gateway->log,
+        .provider = provider_name(report->provider),
+        .cause = "probe",
+        .now_us = loop_now_us(gateway->loop),
+        .wall_us = loop_wall_us(gateway->loop),
+    };
+    uint64_t until_us;
+    bool is_welcome = report->was == KEY_NEW && report->effect.key_moved &&
+                      key_health(report->key, &until_us) == KEY_HEALTHY;
+
+    if (is_welcome)
+        notice_new_key(&notice, report->key);
+    else if (report->key)
+        notice_key(&notice, report->key, span_of(NULL, 0), &report->effect);
+    if (report->effect.endpoint_moved)
+        notice_endpoint(&notice, report->endpoint);
+}
+
+static void on_probe_effect(void *owner, const struct probe_report *report)
+{
+    struct gateway *gateway = owner;
+    struct waiting_ticket tickets[64];
+    size_t count;
+
+    notice_probe(gateway, report);
+    if (!report->effect.wakes)
+        return;
+    do {
+        count = waiting_grant(provider_waiting(report->provider), tickets, 64);
+        for (size_t i = 0; i < count; i++)
+            worker_grants(gateway, tickets[i]);
+    } while (count == 64);
+}
+
+const struct prober_ops gateway_prober_ops = {
+    .on_result = on_probe_result,
+    .on_effect = on_probe_effect,
+};
+
+int gateway_set_probes(struct gateway *gateway, struct snapshot *snapshot)
+{
+    struct prober_target *targets = mem_zalloc(snapshot->provider_count, sizeof(*targets));
+    int err;
+
+    if (!targets)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < snapshot->provider_count; i++) {
+        struct snapshot_provider *row = &snapshot->providers[i];
+
+        targets[i] = (struct prober_target){
+            .conf = row->conf,
+            .provider = row->provider,
+            .endpoint = row->endpoint,
+            .fields = row->fields,
+            /* Where the file names none, the providers' own are listed. */
+            .wants_models = snapshot->config->models.count == 0,
+        };
+    }
+    err = prober_set(gateway->prober, targets, snapshot->provider_count);
+    mem_free(targets);
+    return err;
+}
