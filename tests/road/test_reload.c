@@ -1,0 +1,165 @@
+/* A configuration loaded anew under way: an exchange keeps to the one that it began with. */
+#include "road.h"
+
+#include "base/alloc.h"
+
+static const char first[] =
+    "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+    "  keys: [{name: one, secret: key-one, limits: {concurrent: 1}}]}}\n"
+    "models: {m: up/m}\n"
+    "clients: {open: true}\n";
+
+static const char moved[] =
+    "providers: {up: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+    "  keys: [{name: one, secret: key-one, limits: {concurrent: 1}}]}}\n"
+    "models: {m: up/m}\n"
+    "clients: {open: true}\n";
+
+static const char other_provider[] =
+    "providers: {other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+    "  keys: [{name: two, secret: key-two}]}}\n"
+    "models: {m: other/n}\n"
+    "clients: {open: true}\n";
+
+static void ask(struct road *road, int client, bool is_streaming)
+{
+    road_post(road, client, "/v1/chat/completions", "",
+              is_streaming ? "{\"model\":\"m\",\"stream\":true,\"messages\":[]}"
+                           : "{\"model\":\"m\",\"messages\":[]}");
+}
+
+/* The provider is gone from the file: its stream goes on to its end, the next goes elsewhere. */
+static void test_stream_goes_on(void **state)
+{
+    struct road road;
+    int clients[2], upstreams[2];
+
+    (void)state;
+    road_begin(&road, first);
+    clients[0] = road_connect(&road);
+    ask(&road, clients[0], true);
+    upstreams[0] = road_attempt_with(&road, 'a', -1, "key-one");
+    road_stream_head(&road, upstreams[0]);
+    road_stream(&road, upstreams[0], road_chunk);
+    road_reload(&road, other_provider);
+    clients[1] = road_connect(&road);
+    ask(&road, clients[1], false);
+    upstreams[1] = road_attempt_with(&road, 'b', -1, "key-two");
+    road_reply_ok(&road, upstreams[1]);
+    road_expect(&road, clients[1], 200, road_ok);
+    road_stream(&road, upstreams[0], road_finish);
+    road_stream(&road, upstreams[0], road_done);
+    road_stream_end(&road, upstreams[0]);
+    road_expect(&road, clients[0], 200, NULL);
+    /* Nobody is bound to the old endpoint any more: its kept connection goes too. */
+    road_expect_closed(&road, upstreams[0]);
+    for (int i = 0; i < 2; i++) {
+        close(clients[i]);
+        close(upstreams[i]);
+    }
+    road_end(&road);
+}
+
+/* One that waits for a key goes on waiting for it; its next try finds the endpoint it began with.
+ */
+static void test_waiting_goes_on(void **state)
+{
+    struct road road;
+    int clients[3], upstream, upstream_b;
+
+    (void)state;
+    road_begin(&road, first);
+    for (int i = 0; i < 2; i++) {
+        clients[i] = road_connect(&road);
+        ask(&road, clients[i], false);
+    }
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_reload(&road, moved);
+    /* The key is the same and busy, for the new configuration as well. */
+    clients[2] = road_connect(&road);
+    ask(&road, clients[2], false);
+    road_expect_no_attempt(&road, 'b', -1);
+    road_reply_ok(&road, upstream);
+    road_expect(&road, clients[0], 200, road_ok);
+    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    road_reply_ok(&road, upstream);
+    road_expect(&road, clients[1], 200, road_ok);
+    upstream_b = road_attempt_with(&road, 'b', -1, "key-one");
+    road_reply_ok(&road, upstream_b);
+    road_expect(&road, clients[2], 200, road_ok);
+    assert_int_equal(road_now_ms(&road), 0);
+    for (int i = 0; i < 3; i++)
+        close(clients[i]);
+    close(upstream);
+    close(upstream_b);
+    road_end(&road);
+}
+
+/* A key that was set aside stays so; a new one is used at once by who waits. */
+static void test_state_is_kept(void **state)
+{
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road, first);
+    client = road_connect(&road);
+    ask(&road, client, false);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_reply(&road, upstream, 429, "Retry-After: 40\r\n", "{}");
+    road_expect_error(&road, client, 429, "rate_limit_exceeded");
+    road_reload(&road, first);
+    ask(&road, client, false);
+    road_expect_error(&road, client, 429, "rate_limit_exceeded");
+    road_expect_no_attempt(&road, 'a', upstream);
+    road_reload(
+        &road, "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+               "  keys: [{name: one, secret: key-one}, {name: two, secret: key-two}]}}\n"
+               "models: {m: up/m}\n"
+               "clients: {open: true}\n");
+    ask(&road, client, false);
+    upstream = road_attempt_with(&road, 'a', upstream, "key-two");
+    road_reply_ok(&road, upstream);
+    road_expect(&road, client, 200, road_ok);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* The key of an attempt under way is gone: what it ends with is booked all the same. */
+static void test_key_goes(void **state)
+{
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road, first);
+    client = road_connect(&road);
+    ask(&road, client, false);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_reload(
+        &road, "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+               "  keys: [{name: two, secret: key-two}]}}\n"
+               "models: {m: up/m}\n"
+               "clients: {open: true}\n");
+    road_reply(&road, upstream, 500, "", "{}");
+    /* The try that follows may use the key that is there now. */
+    upstream = road_attempt_with(&road, 'a', upstream, "key-two");
+    road_reply_ok(&road, upstream);
+    road_expect(&road, client, 200, road_ok);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stream_goes_on),
+        cmocka_unit_test(test_waiting_goes_on),
+        cmocka_unit_test(test_state_is_kept),
+        cmocka_unit_test(test_key_goes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
