@@ -317,7 +317,7 @@ void http_client_begin(struct http_client *client, bool is_head_method)
 
 int http_client_send(struct http_client *client, struct iovec *iov, int count, bool is_last)
 {
-    int err = conn_send(&client->conn, iov, count);
+    int err = conn_send_soon(&client->conn, iov, count);
 
     client->is_request_sent = is_last && !err;
     if (err && !conn_is_closed(&client->conn))

@@ -203,6 +203,11 @@ static void on_more(struct loop_task *task)
     go_on(container_of(task, struct http_server_conn, more));
 }
 
+static void on_kept(struct conn *c)
+{
+    server_conn_watch_progress(of(c), 0);
+}
+
 static void on_drained(struct conn *c)
 {
     struct http_server_conn *conn = of(c);
@@ -253,6 +258,7 @@ static const struct conn_ops ops_of_conn = {
     .on_drained = on_drained,
     .on_hangup = on_hangup,
     .on_error = on_error,
+    .on_kept = on_kept,
 };
 
 /* --- what the handler may ask --- */

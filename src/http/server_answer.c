@@ -100,7 +100,7 @@ static void add_body(struct http_server_conn *conn, struct pieces *pieces, struc
 /* A failed write is told from a clean stack: the caller is in the middle of its own work. */
 static void send_pieces(struct http_server_conn *conn, struct pieces *pieces)
 {
-    int err = pieces->count ? conn_send(&conn->conn, pieces->iov, pieces->count) : 0;
+    int err = pieces->count ? conn_send_soon(&conn->conn, pieces->iov, pieces->count) : 0;
 
     if (err)
         server_conn_fail(conn, err);

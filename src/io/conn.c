@@ -23,6 +23,7 @@ void conn_close(struct conn *conn)
 {
     if (conn->fd.fd < 0)
         return;
+    (void)conn_out_send(conn); /* whatever becomes of it, the connection ends */
     loop_remove(conn->loop, &conn->fd);
     close(conn->fd.fd);
     conn->fd.fd = -1;
@@ -96,6 +97,7 @@ int conn_read(struct conn *conn, char *data, size_t cap, size_t *ret_len)
         return conn->error ? conn->error : ERR_RESET;
     if (!conn->tls)
         return conn->may_read ? read_socket(conn, data, cap, ret_len) : ERR_AGAIN;
+    (void)conn_out_send(conn); /* reading may write: what breaks stays in conn->error */
     was_empty = conn_pending(conn) == 0;
     err = read_tls(conn, data, cap, ret_len);
     /* Reading may have produced alerts, tickets' answers or key updates. What stood before them

@@ -36,6 +36,8 @@ struct conn_ops {
     /* Connecting or the handshake failed, or (is_open) kept output could not be sent: the owner
      * must conn_close, then or once it has read what the peer had said before. */
     void (*on_error)(struct conn *conn, int err);
+    /* Output given to conn_send_soon was not taken whole: on_drained follows. May be NULL. */
+    void (*on_kept)(struct conn *conn);
 };
 
 struct conn {
@@ -45,9 +47,10 @@ struct conn {
     struct tls_session *tls; /* NULL: plain */
     struct buf out;          /* output the socket has not taken yet, from out_at on */
     size_t out_at;
-    uint64_t sent_bytes; /* given to the socket so far */
-    int error;           /* negative once nothing can be sent any more */
-    bool is_open;        /* on_open has been called */
+    uint64_t sent_bytes;    /* given to the socket so far */
+    unsigned outbox_number; /* of what leaves at the end of the turn; 0: nothing does */
+    int error;              /* negative once nothing can be sent any more */
+    bool is_open;           /* on_open has been called */
     bool is_connecting;
     bool may_read;           /* an edge came and the end of it was not seen yet */
     bool is_hung_up;         /* the peer ended its side */
@@ -84,6 +87,14 @@ static inline bool conn_may_read(const struct conn *conn)
 /* Sends or keeps all the bytes: 0, ERR_FULL, ERR_NOMEM or what broke (on_error is not called for
  * it, and nothing is kept any more). The iovec array is used up. */
 int conn_send(struct conn *conn, struct iovec *iov, int count);
+
+/* The same, but a small write leaves before the loop waits next, with those of other connections;
+ * until then conn_pending does not count it. What breaks then is told by on_error. Never in another
+ * order than given. */
+int conn_send_soon(struct conn *conn, struct iovec *iov, int count);
+
+/* Sends now what waits for the end of the turn: for io/outbox.c. Calls back. */
+void conn_flush(struct conn *conn);
 
 static inline size_t conn_pending(const struct conn *conn)
 {

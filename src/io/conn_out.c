@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/secret.h"
+#include "io/outbox.h"
 #include "io/tls_session.h"
 
 /* What a loop keeps for the next connection that must keep output. */
@@ -101,21 +102,31 @@ static int keep_rest(struct conn *conn, const struct iovec *iov, int count, size
     return 0;
 }
 
-static int send_plain(struct conn *conn, struct iovec *iov, int count)
+/* One write to the socket; what it does not take is kept. */
+static int send_now(struct conn *conn, struct iovec *iov, int count)
 {
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-    ssize_t n = 0;
+    ssize_t n;
 
-    if (conn->out.len == 0 && !conn->is_connecting) {
-        do {
-            n = sendmsg(conn->fd.fd, &message, MSG_NOSIGNAL);
-        } while (n < 0 && errno == EINTR);
-        if (n < 0 && errno != EAGAIN)
-            return conn_fail(conn, err_from_errno(errno));
-        n = n < 0 ? 0 : n;
-        conn->sent_bytes += (size_t)n;
-    }
+    do {
+        n = sendmsg(conn->fd.fd, &message, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN)
+        return conn_fail(conn, err_from_errno(errno));
+    n = n < 0 ? 0 : n;
+    conn->sent_bytes += (size_t)n;
     return keep_rest(conn, iov, count, (size_t)n);
+}
+
+/* True where the socket comes next: nothing that was given before still waits. */
+static bool is_clear(const struct conn *conn)
+{
+    return conn->out.len == 0 && !conn->outbox_number && !conn->is_connecting;
+}
+
+static int send_plain(struct conn *conn, struct iovec *iov, int count)
+{
+    return is_clear(conn) ? send_now(conn, iov, count) : keep_rest(conn, iov, count, 0);
 }
 
 /* A record costs far more than the copying of small pieces into one. */
@@ -161,8 +172,77 @@ static int send_tls(struct conn *conn, struct iovec *iov, int count)
     return was_empty ? conn_out_flush(conn) : 0;
 }
 
+/* --- what leaves before the loop waits --- */
+
+int conn_out_send(struct conn *conn)
+{
+    struct span bytes;
+    struct iovec iov;
+    ssize_t n;
+
+    if (!conn->outbox_number)
+        return 0;
+    bytes = outbox_take(loop_outbox(conn->loop), conn->outbox_number);
+    conn->outbox_number = 0;
+    do {
+        n = send(conn->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN) {
+        conn_fail(conn, err_from_errno(errno));
+    } else {
+        n = n < 0 ? 0 : n;
+        iov = (struct iovec){(void *)(uintptr_t)bytes.ptr, bytes.len};
+        conn->sent_bytes += (size_t)n;
+        (void)keep_rest(conn, &iov, 1, (size_t)n);
+    }
+    if (conn->out.is_secret)
+        secret_wipe((void *)(uintptr_t)bytes.ptr, bytes.len);
+    return conn->error;
+}
+
+void conn_flush(struct conn *conn)
+{
+    if (conn_out_send(conn) != 0)
+        conn->ops->on_error(conn, conn->error);
+    else if (conn_pending(conn) && conn->ops->on_kept)
+        conn->ops->on_kept(conn);
+}
+
+static bool put_in_outbox(struct conn *conn, const struct iovec *iov, int count)
+{
+    conn->outbox_number = outbox_put(loop_outbox(conn->loop), conn, iov, count);
+    return conn->outbox_number != 0;
+}
+
+/* The records are what is copied: what is kept for them is free again at once. */
+static int send_tls_soon(struct conn *conn, struct iovec *iov, int count)
+{
+    struct iovec records;
+    int err;
+
+    borrow_out(conn);
+    err = write_records(conn->tls, iov, count);
+    if (err)
+        return conn_fail(conn, err);
+    records = (struct iovec){conn->out.data, conn->out.len};
+    if (!put_in_outbox(conn, &records, 1))
+        return conn_out_flush(conn);
+    conn_out_free(conn);
+    return 0;
+}
+
+int conn_send_soon(struct conn *conn, struct iovec *iov, int count)
+{
+    if (conn->error || conn->fd.fd < 0 || !is_clear(conn))
+        return conn_send(conn, iov, count);
+    if (conn->tls)
+        return send_tls_soon(conn, iov, count);
+    return put_in_outbox(conn, iov, count) ? 0 : send_now(conn, iov, count);
+}
+
 int conn_send(struct conn *conn, struct iovec *iov, int count)
 {
+    (void)conn_out_send(conn); /* what breaks stays in conn->error */
     if (conn->error)
         return conn->error;
     if (conn->fd.fd < 0)
@@ -174,6 +254,7 @@ void conn_shutdown(struct conn *conn)
 {
     if (conn->fd.fd < 0 || conn->is_finishing)
         return;
+    (void)conn_out_send(conn); /* what breaks stays in conn->error */
     conn->is_finishing = true;
     if (conn->tls) {
         tls_session_end(conn->tls);

@@ -9,6 +9,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "io/outbox.h"
 
 enum {
     EVENTS_A_TURN = 256,
@@ -37,6 +38,7 @@ struct loop {
         /* Set by any thread, read once a turn: nothing is published through it. */
         atomic_bool is_stopped;
     } shared;
+    struct outbox outbox;
     char read_scratch[LOOP_SCRATCH_BYTES];
     char write_scratch[LOOP_SCRATCH_BYTES];
 };
@@ -305,6 +307,8 @@ static void run_events(struct loop *loop)
 
         if (fd)
             fd->on_ready(fd, ready_of(event->events));
+        if (outbox_is_full(&loop->outbox))
+            outbox_flush(&loop->outbox);
     }
     loop->event_at = loop->event_count = 0;
 }
@@ -347,8 +351,10 @@ static void jump(struct loop *loop, uint64_t max_wait_us)
 
 int loop_turn(struct loop *loop, uint64_t max_wait_us)
 {
-    int count = epoll_wait(loop->epoll_fd, loop->events, EVENTS_A_TURN, wait_ms(loop, max_wait_us));
+    int count;
 
+    outbox_flush(&loop->outbox);
+    count = epoll_wait(loop->epoll_fd, loop->events, EVENTS_A_TURN, wait_ms(loop, max_wait_us));
     if (count < 0 && errno != EINTR)
         return ERR_IO;
     read_clock(loop);
@@ -407,4 +413,9 @@ char *loop_read_scratch(struct loop *loop)
 char *loop_write_scratch(struct loop *loop)
 {
     return loop->write_scratch;
+}
+
+struct outbox *loop_outbox(struct loop *loop)
+{
+    return &loop->outbox;
 }

@@ -20,6 +20,7 @@
 #include "base/list.h"
 
 struct loop;
+struct outbox;
 
 enum {
     LOOP_READ = 1,   /* bytes, or an end, may be read */
@@ -110,5 +111,8 @@ struct buf *loop_spare(struct loop *loop);
 enum { LOOP_SCRATCH_BYTES = 65536 };
 char *loop_read_scratch(struct loop *loop);
 char *loop_write_scratch(struct loop *loop);
+
+/* For io/conn.c alone: what is sent before the next wait. */
+struct outbox *loop_outbox(struct loop *loop);
 
 #endif
