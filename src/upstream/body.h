@@ -16,7 +16,9 @@
 #include "base/span.h"
 #include "dialect/dialect.h"
 
-enum { BODY_BLOCK_BYTES = 16384, BODY_LEASE_BYTES = 1 << 20 };
+/* A worker keeps less than three leases that it does not use; these are lost to the others, so they
+ * are small against the least that body_memory may be. */
+enum { BODY_BLOCK_BYTES = 16384, BODY_LEASE_BYTES = 64 << 10 };
 
 /* What the bodies of all workers hold together. */
 struct body_budget {
@@ -58,7 +60,7 @@ struct body *body_new(struct body_lease *lease, uint64_t expected);
 struct body *body_ref(struct body *body);
 void body_unref(struct body **body);
 
-/* 0, ERR_FULL (the budget) or ERR_NOMEM. */
+/* 0, or ERR_FULL where the budget or the memory is used up. */
 int body_append(struct body *body, struct span data);
 
 /* Walks over a body; edits stand by rising offset and do not overlap. Borrows all of it. */
