@@ -150,11 +150,26 @@ static void refuse_tag(struct parse *p, struct fy_token *tag, struct conf_mark m
         fail_at(p, mark_of(tag, mark), "a tag; allowed: values without tags");
 }
 
+/* True where the value is not even a text of no length in quotes. Where such a one stands the
+ * library does not know, or (since 0.9) says the end of what came before it. */
+static bool is_nothing(const struct parse *p)
+{
+    struct fy_token *value;
+    size_t len = 0;
+
+    if (!event_is(p, FYET_SCALAR))
+        return false;
+    value = p->event->scalar.value;
+    return !value || (fy_token_scalar_style(value) == FYSS_PLAIN &&
+                      (!fy_token_get_text(value, &len) || len == 0));
+}
+
 static struct yaml_node *parse_scalar(struct parse *p, struct conf_mark fallback)
 {
     struct fy_token *value = p->event->scalar.value, *anchor = p->event->scalar.anchor;
     enum fy_scalar_style style = fy_token_scalar_style(value);
-    struct yaml_node *node = node_new(p, YAML_SCALAR, mark_of(value, fallback));
+    struct conf_mark mark = is_nothing(p) ? fallback : mark_of(value, fallback);
+    struct yaml_node *node = node_new(p, YAML_SCALAR, mark);
 
     if (!node)
         return NULL;
@@ -203,11 +218,11 @@ static struct yaml_item *add_item(struct parse *p, struct yaml_node *parent,
     return item;
 }
 
-/* The place of a member that is nothing but its dash: the library knows none. */
+/* The place of a member that is nothing but its dash. */
 static struct conf_mark place_of_nothing(struct parse *p, struct conf_mark list,
                                          const struct yaml_item *last)
 {
-    if (!event_is(p, FYET_SCALAR) || fy_event_start_mark(p->event))
+    if (!is_nothing(p))
         return list;
     return text_next_dash(p->text, &p->cursor, list, last ? last->mark.line + 1 : list.line);
 }
