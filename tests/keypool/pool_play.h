@@ -33,7 +33,7 @@ struct play {
 
     struct conf_provider conf;
     struct conf_key *keys;
-    char (*names)[16];
+    char (*names)[24];
     struct keypool_effect effect; /* of the last report */
 };
 
