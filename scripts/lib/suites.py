@@ -159,12 +159,12 @@ class Suites:
         self.configure(directory, log, options, env)
         self.runner.must(f"building {directory}", [*self.steady, "ninja", "-C", directory, *targets], log)
 
-    def build_asan(self):
+    def build_asan(self, targets=()):
         self.build(
             ASAN_BUILD, "build-asan.log",
             ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfaults=true",
              "-Dc_args=-fno-omit-frame-pointer -fno-sanitize-recover=undefined"],
-            env={"CC": "gcc"},
+            env={"CC": "gcc"}, targets=targets,
         )
 
     def build_tsan(self):
@@ -292,7 +292,7 @@ class Suites:
 
     def blackbox(self):
         """a running gateway, built with the sanitizers, and the providers' own clients"""
-        self.build_asan()
+        self.build_asan([BINARY])
         return self.pytest("blackbox", ASAN_BUILD, [], Result())
 
     # -- pytest -----------------------------------------------------------------------------------------------------
