@@ -49,8 +49,9 @@ static int run(struct setup *setup, struct loop *loop, const char *path)
         status = loop_run(loop) ? COMMAND_FAILED : COMMAND_OK;
     else
         fprintf(stderr, "bellwether: %s\n", error);
-    gateway_free(&gateway);
+    /* First: the loop still turns while the gateway is taken apart, and a signal speaks to it. */
     signals_free(&signals);
+    gateway_free(&gateway);
     return status;
 }
 
