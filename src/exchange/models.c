@@ -19,7 +19,7 @@ static bool is_target(const struct plan *plan, size_t provider)
 static bool may_use(struct exchange *x, struct span name, struct plan *ret_plan)
 {
     return plan_make(x->binding->snapshot->routes, name, &x->host->rand, ret_plan) == PLAN_OK &&
-           client_may_use(x->auth.client, name);
+           client_may_use(x->auth.client, ret_plan->model);
 }
 
 /* As the provider tells of it, where it does; the rest is what we know ourselves. */

@@ -187,14 +187,15 @@ static void add_own(const struct routes *routes, uint32_t provider, struct span 
                      });
 }
 
-/* PROVIDER/MODEL. The model's own name may hold further slashes. */
+/* PROVIDER/MODEL, by a client where it may, or in the file. The model's own name may hold further
+ * slashes. */
 static void plan_direct(const struct routes *routes, struct span name, struct plan *plan)
 {
     const struct config *config = routes->config;
     size_t slash = span_find_byte(name, '/');
     const struct conf_provider *provider;
 
-    if (!config->names.direct || slash == SIZE_MAX || slash + 1 == name.len)
+    if (slash == SIZE_MAX || slash + 1 == name.len)
         return;
     provider = config_find_provider(config, span_of(name.ptr, slash));
     if (provider)
@@ -212,16 +213,18 @@ static void plan_own(const struct routes *routes, struct span name, struct plan 
 }
 
 /* Fills the plan where the name means anything. */
-static void plan_name(const struct routes *routes, struct span name, struct rand *rand,
-                      struct plan *plan)
+static void plan_name(const struct routes *routes, struct span name, bool may_be_direct,
+                      struct rand *rand, struct plan *plan)
 {
     const struct route *route = map_find(&routes->by_name, name);
 
+    plan->model = name;
     if (route) {
         plan_route(route, rand, plan);
         return;
     }
-    plan_direct(routes, name, plan);
+    if (may_be_direct)
+        plan_direct(routes, name, plan);
     if (plan->count == 0)
         plan_own(routes, name, plan);
     plan->label = SPAN("other");
@@ -236,14 +239,14 @@ enum plan_verdict plan_make(const struct routes *routes, struct span name, struc
     ret_plan->count = 0;
     ret_plan->label_index = 0;
     ret_plan->limiter = NULL;
-    if (name.len == 0)
-        name = names->absent;
-    if (name.len == 0)
+    if (name.len)
+        plan_name(routes, name, names->direct, rand, ret_plan);
+    else if (names->absent.len)
+        plan_name(routes, names->absent, true, rand, ret_plan);
+    else
         return PLAN_ABSENT;
-    ret_plan->model = name;
-    plan_name(routes, name, rand, ret_plan);
     if (ret_plan->count == 0 && names->unknown.len)
-        plan_name(routes, names->unknown, rand, ret_plan);
+        plan_name(routes, names->unknown, true, rand, ret_plan);
     return ret_plan->count ? PLAN_OK : PLAN_UNKNOWN;
 }
 

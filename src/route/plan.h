@@ -41,7 +41,7 @@ struct plan_target {
 struct plan {
     struct plan_target targets[PLAN_MAX_TARGETS];
     uint32_t count;
-    struct span model;       /* as the client knows it: to be named in answers */
+    struct span model;       /* the name that is served: the client's own, or that of `names` */
     struct span label;       /* for metrics: a name out of the configuration, or "other" */
     uint32_t label_index;    /* below routes_label_count; 0 is "other" */
     struct limiter *limiter; /* the model's; NULL: none */

@@ -160,7 +160,18 @@ static void test_names_that_no_model_has(void **state)
     assert_string_equal(spell(&atlas, "whatever"), "openai/gpt-4.1");
     assert_string_equal(spell(&atlas, ""), "openai/gpt-4.1");
     assert_int_equal(ask(&atlas, "whatever", &plan), PLAN_OK);
-    assert_true(span_is_equal(plan.model, SPAN("whatever")));
+    /* Who may not use that model may not get it under a name that nobody has either. */
+    assert_true(span_is_equal(plan.model, SPAN("smart")));
+    routes_free(&atlas.routes);
+
+    /* What the file itself names needs no leave to be direct. */
+    atlas.config.names.direct = false;
+    atlas.config.names.unknown = SPAN("openrouter/meta/llama");
+    atlas.config.names.absent = SPAN("openai/o4-mini");
+    compile(&atlas);
+    assert_string_equal(spell(&atlas, "whatever"), "openrouter/meta/llama");
+    assert_string_equal(spell(&atlas, ""), "openai/o4-mini");
+    assert_string_equal(spell(&atlas, "openai/gpt-4.1"), "openrouter/meta/llama");
     close_atlas(&atlas);
 }
 
