@@ -11,6 +11,9 @@ bool span_is_equal_nocase(struct span a, struct span b)
 {
     if (a.len != b.len)
         return false;
+    /* Mostly both are spelled alike. */
+    if (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0)
+        return true;
     for (size_t i = 0; i < a.len; i++) {
         if (lower((unsigned char)a.ptr[i]) != lower((unsigned char)b.ptr[i]))
             return false;

@@ -9,6 +9,17 @@ static const struct span literals[] = {SPAN_INIT("true"), SPAN_INIT("false"), SP
 
 enum { LITERAL_TRUE, LITERAL_FALSE, LITERAL_NULL };
 
+/* The names that are looked for leave their marks: most others are told apart without a search. */
+static void mark_names(struct json_scan *scan)
+{
+    const struct json_watchlist *list = scan->list;
+
+    for (size_t i = 0; i < list->count; i++)
+        scan->marks |= scan_mark(list->rows[i].name);
+    for (size_t i = 0; i < list->text_name_count; i++)
+        scan->text_marks |= scan_mark(list->text_names[i]);
+}
+
 void json_scan_init(struct json_scan *scan, const struct json_watchlist *list, unsigned max_depth)
 {
     bug_fatal_unless(list->count <= JSON_WATCH_MAX && max_depth >= 1 &&
@@ -23,6 +34,7 @@ void json_scan_init(struct json_scan *scan, const struct json_watchlist *list, u
     scan->row = -1;
     scan->capture_row = -1;
     scan->fault_row = -1;
+    mark_names(scan);
 }
 
 void json_scan_capture(struct json_scan *scan, int row, char *data, size_t cap)
@@ -69,17 +81,29 @@ static const byte *begin_name(struct json_scan *scan, const byte *p, const byte 
     return p + 1;
 }
 
-static void begin_string(struct json_scan *scan)
+/* p is at the quote. A string that nobody looks at and that is whole and plain is passed over at
+ * once. */
+static const byte *begin_string(struct json_scan *scan, const byte *p, const byte *end)
 {
     int row = scan->row;
+    const byte *close = row < 0 ? json_skip_plain(p + 1, end) : end;
 
-    scan->is_name = false;
-    scan->sink = row >= 0 && scan->captures[row].cap ? SINK_CAPTURE : SINK_NONE;
     if (scan->text_depth)
         scan->is_counted = scan->name_is_text || scan_is_array(scan, scan->depth);
     else
         scan->is_counted = row >= 0 && (scan->list->rows[row].flags & JSON_COUNTED);
+    if (close < end && *close == '"') {
+        if (scan->is_counted) {
+            scan->text_bytes += (uint64_t)(close - p) - 1;
+            scan->text_chars += (uint64_t)(close - p) - 1;
+        }
+        scan->state = STATE_AFTER;
+        return close + 1;
+    }
+    scan->is_name = false;
+    scan->sink = row >= 0 && scan->captures[row].cap ? SINK_CAPTURE : SINK_NONE;
     scan->state = STATE_STRING;
+    return scan_string(scan, p + 1, end);
 }
 
 static void begin_number(struct json_scan *scan, byte c)
@@ -158,10 +182,8 @@ static const byte *begin_value(struct json_scan *scan, const byte *p, const byte
         if (scan->fault)
             return p;
     }
-    if (type == JSON_STRING) {
-        begin_string(scan);
-        return scan_string(scan, p + 1, end);
-    }
+    if (type == JSON_STRING)
+        return begin_string(scan, p, end);
     if (type & (JSON_OBJECT | JSON_ARRAY)) {
         open_container(scan, p, type == JSON_ARRAY);
     } else if (type == JSON_NUMBER) {

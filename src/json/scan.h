@@ -117,6 +117,7 @@ struct json_scan {
     const unsigned char *origin;       /* first byte of the piece at hand */
     const unsigned char *capture_from; /* first byte of it not yet captured */
     uint64_t base;                     /* offset of the piece at hand */
+    uint64_t marks, text_marks;        /* scan_mark of the rows' names, and of text_names */
     uint8_t state;                     /* enum state of scan.c */
     uint8_t sink;                      /* enum sink: where the string being read goes */
     bool is_name;                      /* it is a member's name */

@@ -44,6 +44,12 @@ enum sink {
     SINK_CAPTURE, /* the capture of scan->row */
 };
 
+/* One bit of 64, by a name's length and its first byte; none for an empty name. */
+static inline uint64_t scan_mark(struct span name)
+{
+    return name.len ? UINT64_C(1) << (((unsigned char)name.ptr[0] ^ name.len << 2) & 63) : 0;
+}
+
 static inline uint64_t scan_offset(const struct json_scan *scan, const byte *p)
 {
     return scan->base + (uint64_t)(p - scan->origin);

@@ -67,11 +67,13 @@ static void check_name(struct json_scan *scan, unsigned flags, const byte *p)
 
 void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
 {
+    uint64_t mark = scan_mark(name);
+
     if (scan->text_depth)
-        scan->name_is_text = is_text_name(scan->list, name);
+        scan->name_is_text = (mark & scan->text_marks) && is_text_name(scan->list, name);
     if (scan->depth >= JSON_SCOPE_MAX - 1 || scan->scope[scan->depth] == SCOPE_NONE)
         return;
-    scan->row = (int16_t)find_row(scan, name);
+    scan->row = mark & scan->marks ? (int16_t)find_row(scan, name) : -1;
     if (scan->row >= 0)
         check_name(scan, row_of(scan, scan->row)->flags, p);
 }
