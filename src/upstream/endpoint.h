@@ -114,11 +114,12 @@ void endpoint_pool_set_bounds(struct endpoint_pool *pool, const struct conf_conn
 struct endpoint *endpoint_pool_endpoint(struct endpoint_pool *pool);
 struct endpoint_tally *endpoint_pool_tally(struct endpoint_pool *pool);
 
-/* A kept connection, at once; NULL where there is none. */
+/* A kept connection, at once; NULL where there is none, or others wait for one. */
 struct uplink *endpoint_pool_take_idle(struct endpoint_pool *pool);
 
 /* Asks for a connection: the asker is told later, first come first served; never before this
- * returns. False where `max` connections stand: it waits for one all the same. */
+ * returns. False where none is made for it, since `max` stand or memory is short: it waits for one
+ * that is given back all the same. */
 bool endpoint_pool_ask(struct endpoint_pool *pool, struct uplink_asker *asker);
 
 /* Takes the question back. */

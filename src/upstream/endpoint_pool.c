@@ -70,6 +70,16 @@ void pool_make_idle(struct uplink *uplink)
         set_janitor(pool);
 }
 
+static struct uplink *take_first(struct endpoint_pool *pool)
+{
+    struct list *link = list_pop_front(&pool->idle);
+
+    if (!link)
+        return NULL;
+    pool->idle_count--;
+    return container_of(link, struct uplink, link);
+}
+
 /* Whoever waits gets what there is; what is missing is made, up to the bound. */
 static void on_pump(struct loop_task *task)
 {
@@ -80,7 +90,7 @@ static void on_pump(struct loop_task *task)
             container_of(list_pop_front(&pool->askers), struct uplink_asker, link);
 
         pool->asker_count--;
-        asker->on_uplink(asker, endpoint_pool_take_idle(pool));
+        asker->on_uplink(asker, take_first(pool));
     }
     while (pool->dial_count < pool->asker_count && pool->count + pool->dial_count < pool->max) {
         size_t dials = pool->dial_count;
@@ -156,12 +166,7 @@ struct endpoint_tally *endpoint_pool_tally(struct endpoint_pool *pool)
 
 struct uplink *endpoint_pool_take_idle(struct endpoint_pool *pool)
 {
-    struct list *link = list_pop_front(&pool->idle);
-
-    if (!link)
-        return NULL;
-    pool->idle_count--;
-    return container_of(link, struct uplink, link);
+    return pool->asker_count ? NULL : take_first(pool);
 }
 
 bool endpoint_pool_ask(struct endpoint_pool *pool, struct uplink_asker *asker)
@@ -171,10 +176,7 @@ bool endpoint_pool_ask(struct endpoint_pool *pool, struct uplink_asker *asker)
     if (pool->count + pool->dial_count >= pool->max)
         return false;
     names_refresh(pool);
-    /* Without memory the asker waits for a connection that somebody gives back, or for its own
-     * deadline. */
-    (void)dial_new(pool);
-    return true;
+    return dial_new(pool) == 0;
 }
 
 void endpoint_pool_unask(struct endpoint_pool *pool, struct uplink_asker *asker)
