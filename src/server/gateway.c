@@ -33,14 +33,15 @@ static size_t connections_per_worker(struct gateway *gateway, const struct confi
     return wanted ? (size_t)wanted : 1;
 }
 
-static int make_tls(struct gateway *gateway, const struct config *config, char *ret_error)
+int gateway_make_tls(const struct config *config, char *ret_error, struct tls_context **ret_tls)
 {
     struct tls_server_options options = {config->server.tls.certificate.ptr,
                                          config->server.tls.private_key.ptr};
 
+    *ret_tls = NULL;
     if (!config->server.tls.certificate.len)
         return 0;
-    return tls_server_context_new(&options, ret_error, &gateway->tls);
+    return tls_server_context_new(&options, ret_error, ret_tls);
 }
 
 static int make_workers(struct gateway *gateway, const struct config *config)
@@ -97,7 +98,7 @@ static int open_outside(struct gateway *gateway, const struct config *config, ch
                  SPAN_ARG(config->log.file), err_text(err));
         return err;
     }
-    err = make_tls(gateway, config, ret_error);
+    err = gateway_make_tls(config, ret_error, &gateway->tls);
     if (!err)
         err = sockets_open(&gateway->sockets, config, gateway->worker_count, ret_error,
                            GATEWAY_ERROR_BYTES);
@@ -198,6 +199,8 @@ void gateway_free(struct gateway **gateway)
 {
     struct gateway *g = *gateway;
 
+    /* A signal that comes while the loop turns below finds no gateway. */
+    *gateway = NULL;
     if (!g)
         return;
     loop_timer_fini(&g->timer);
@@ -215,7 +218,6 @@ void gateway_free(struct gateway **gateway)
     tls_context_unref(&g->tls);
     log_free(&g->log);
     mem_free(g);
-    *gateway = NULL;
 }
 
 void gateway_reopen_log(struct gateway *gateway)

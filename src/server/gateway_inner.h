@@ -57,6 +57,10 @@ void gateway_on_timer(struct loop_timer *timer);
 /* What the admin address tells of the process. */
 struct admin_state gateway_state(void *owner);
 
+/* The listeners' certificate as its files are now; NULL where there is none. 0, ERR_TLS with a text
+ * in ret_error (GATEWAY_ERROR_BYTES), or ERR_NOMEM. */
+int gateway_make_tls(const struct config *config, char *ret_error, struct tls_context **ret_tls);
+
 /* The log that the configuration asks for. */
 struct log_options gateway_log_options(const struct config *config);
 

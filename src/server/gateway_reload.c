@@ -39,6 +39,16 @@ static void log_complaints(struct gateway *gateway, const struct complaints *com
     buf_fini(&text);
 }
 
+/* A renewed certificate serves the next connections; whether there is one is settled at the start.
+ */
+static void take_over_tls(struct gateway *gateway, struct tls_context *fresh)
+{
+    if (!fresh || !gateway->tls)
+        return;
+    tls_context_unref(&gateway->tls);
+    gateway->tls = tls_context_ref(fresh);
+}
+
 static void take_over(struct gateway *gateway, struct snapshot *fresh)
 {
     struct snapshot *old = gateway->snapshot;
@@ -52,7 +62,7 @@ static void take_over(struct gateway *gateway, struct snapshot *fresh)
     gateway->loaded_wall_us = loop_wall_us(gateway->loop);
     log_reconfigure(gateway->log, &options);
     for (uint32_t i = 0; i < gateway->worker_count; i++)
-        worker_bind(gateway->workers[i], fresh);
+        worker_bind(gateway->workers[i], fresh, gateway->tls);
     admin_set_snapshot(gateway->admin, fresh);
     if (gateway_set_probes(gateway, fresh))
         log_write(gateway->log, LOG_LEVEL_ERROR, "out of memory: probes stay as they were");
@@ -66,6 +76,7 @@ void gateway_reload(struct gateway *gateway)
     struct complaints complaints;
     struct config *config = NULL;
     struct snapshot *fresh = NULL;
+    struct tls_context *tls = NULL;
     int err;
 
     complaints_init(&complaints);
@@ -73,10 +84,13 @@ void gateway_reload(struct gateway *gateway)
     log_complaints(gateway, &complaints);
     complaints_fini(&complaints);
     if (!err)
+        err = gateway_make_tls(config, error, &tls);
+    if (!err)
         err = snapshot_new(&gateway->registry, config, loop_now_us(gateway->loop),
                            loop_wall_us(gateway->loop), error, &fresh);
     if (err) {
         config_free(&config);
+        tls_context_unref(&tls);
         log_write(gateway->log, LOG_LEVEL_ERROR,
                   "reload refused: the running configuration stays in force",
                   LOG_TEXT("reason", err == ERR_SYNTAX ? "see the complaints"
@@ -85,6 +99,8 @@ void gateway_reload(struct gateway *gateway)
         metrics_add(gateway->metrics, gateway->reloads + METRIC_RELOAD_REFUSED, 1);
         return;
     }
+    take_over_tls(gateway, tls);
+    tls_context_unref(&tls);
     take_over(gateway, fresh);
     log_write(gateway->log, LOG_LEVEL_INFO, "configuration reloaded");
     metrics_add(gateway->metrics, gateway->reloads + METRIC_RELOAD_APPLIED, 1);

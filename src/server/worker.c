@@ -104,6 +104,7 @@ struct message {
     struct worker *worker;
     enum message_kind kind;
     struct snapshot *snapshot;
+    struct tls_context *tls;
     struct waiting_ticket ticket;
     bool is_ready;
 };
@@ -117,11 +118,19 @@ static void apply_settings(struct worker *worker, const struct conf_server *conf
     worker->server.is_half_close_answered = conf->half_close == CONF_HALF_CLOSE_ANSWER;
 }
 
-static void bind_snapshot(struct worker *worker, struct snapshot *snapshot)
+static void use_tls(struct worker *worker, struct tls_context *tls)
+{
+    tls_context_unref(&worker->server.tls);
+    worker->server.tls = tls ? tls_context_ref(tls) : NULL;
+}
+
+static void bind_snapshot(struct worker *worker, const struct message *message)
 {
     /* Without memory the old snapshot serves on, whole as it is. */
-    if (exchange_host_bind(&worker->host, snapshot) == 0)
-        apply_settings(worker, &snapshot->config->server);
+    if (exchange_host_bind(&worker->host, message->snapshot))
+        return;
+    apply_settings(worker, &message->snapshot->config->server);
+    use_tls(worker, message->tls);
 }
 
 static void drain(struct worker *worker)
@@ -141,7 +150,7 @@ static void on_message(struct loop_mail *mail)
 
     switch (message->kind) {
     case MESSAGE_BIND:
-        bind_snapshot(worker, message->snapshot);
+        bind_snapshot(worker, message);
         break;
     case MESSAGE_READY:
         worker->host.is_ready = message->is_ready;
@@ -158,6 +167,7 @@ static void on_message(struct loop_mail *mail)
         break;
     }
     snapshot_unref(&message->snapshot);
+    tls_context_unref(&message->tls);
     mem_free(message);
 }
 
@@ -172,13 +182,15 @@ static int post(struct worker *worker, const struct message *message)
     copy->worker = worker;
     if (copy->snapshot)
         snapshot_ref(copy->snapshot);
+    if (copy->tls)
+        tls_context_ref(copy->tls);
     loop_post(worker->loop, &copy->mail);
     return 0;
 }
 
-int worker_bind(struct worker *worker, struct snapshot *snapshot)
+int worker_bind(struct worker *worker, struct snapshot *snapshot, struct tls_context *tls)
 {
-    return post(worker, &(struct message){.kind = MESSAGE_BIND, .snapshot = snapshot});
+    return post(worker, &(struct message){.kind = MESSAGE_BIND, .snapshot = snapshot, .tls = tls});
 }
 
 int worker_set_ready(struct worker *worker, bool is_ready)
@@ -240,7 +252,7 @@ int worker_new(const struct worker_options *options, const struct worker_ops *op
         worker_free(&worker);
         return err;
     }
-    worker->server.tls = options->tls;
+    use_tls(worker, options->tls);
     apply_settings(worker, &options->snapshot->config->server);
     bug_fatal_unless(options->socket_count <= MAX_SOCKETS);
     for (size_t i = 0; i < options->socket_count; i++)
@@ -297,6 +309,7 @@ void worker_free(struct worker **worker)
         if (w->host.metrics)
             exchange_host_fini(&w->host);
     }
+    tls_context_unref(&w->server.tls);
     loop_free(&w->loop);
     mem_free(w);
     *worker = NULL;

@@ -53,8 +53,9 @@ void worker_free(struct worker **worker);
 
 /* --- any thread: by mail. A message that cannot be sent for want of memory is ERR_NOMEM. --- */
 
-/* New exchanges use this snapshot; a reference goes with the message. */
-int worker_bind(struct worker *worker, struct snapshot *snapshot);
+/* New exchanges use this snapshot, new connections this certificate (NULL: plain); references go
+ * with the message. */
+int worker_bind(struct worker *worker, struct snapshot *snapshot, struct tls_context *tls);
 
 /* What /ready says. */
 int worker_set_ready(struct worker *worker, bool is_ready);

@@ -108,7 +108,7 @@ providers:
     keys: [sk-secret-1, sk-secret-1, "${env:NO_SUCH}", "${file:/no/such}"]
     rotation_strategy: round_robin
     health: {max_failures: -1, cooldown: 5parsecs}
-    breaker: {ratio: half}
+    breaker: {ratio: 150%}
     selection: fastest
 models:
   a: nowhere/x
@@ -116,7 +116,7 @@ retry: {on: [sunshine]}
 """)
     found = complaints(path)
     wanted = [(2, 3, "listen"), (3, 12, "workers"), (4, 22, "duration"), (5, 13, "size"), (10, 25, "secret"), (10, 38, "NO_SUCH"),
-              (10, 56, "/no/such"), (11, 5, "selection"), (12, 28, "max_failures"), (12, 42, "cooldown"), (13, 21, "ratio"),
+              (10, 56, "/no/such"), (11, 5, "selection"), (12, 28, "max_failures"), (12, 42, "cooldown"), (13, 22, "ratio"),
               (14, 16, "round_robin"), (16, 6, "nowhere"), (17, 14, "sunshine")]
     for line, column, word in wanted:
         assert any((line, column) == complaint[:2] and word in complaint[2] for complaint in found), (line, column, word, found)

@@ -91,6 +91,22 @@ def test_listener_with_the_sdk(listening, ca_file, monkeypatch):
     assert answer.choices[0].message.content == content("hello")
 
 
+def test_a_renewed_certificate_is_taken_at_a_reload(stage, sim, ca, certificate, client_context):
+    chain, key = certificate("gateway.test")
+    gateway = stage.gateway({"server": {"tls": {"certificate": chain, "private_key": key}},
+                             "providers": {"sim": provider(sim.base_url, ["sk-tls-1"])}})
+
+    def serial():
+        with gateway.connect(tls=client_context, server_hostname="gateway.test") as connection:
+            return connection.socket.getpeercert()["serialNumber"]
+
+    before = serial()
+    certificate("gateway.test")  # the same files
+    assert serial() == before
+    assert gateway.reload()
+    assert serial() != before
+
+
 def test_sessions_are_resumed(listening, client_context):
     client_context.maximum_version = ssl.TLSVersion.TLSv1_2
     with listening.connect() as plain:

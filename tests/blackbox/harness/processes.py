@@ -1,6 +1,7 @@
 """The gateway and the simulator as child processes. Each is stopped by its own pid, and looked at when it has ended: a
 sanitizer's finding, an unexpected exit status, or a secret in anything that it showed fails the test that stopped it."""
 
+import contextlib
 import json
 import os
 import re
@@ -34,6 +35,7 @@ class Process:
             env={**clean, **(env or {})}, cwd=cwd, preexec_fn=limits,
         )
         self.lines = []
+        self.is_told_to_end = False
         self.changed = threading.Condition()
         self.readers = [threading.Thread(target=self.read, args=(pipe,), daemon=True)
                         for pipe in (self.process.stdout, self.process.stderr)]
@@ -70,6 +72,7 @@ class Process:
                 self.changed.wait(min(left, 0.2))
 
     def send_signal(self, number):
+        self.is_told_to_end |= number in (signal.SIGTERM, signal.SIGINT)
         self.process.send_signal(number)
 
     def kill(self):
@@ -91,7 +94,8 @@ class Process:
         return status
 
     def stop(self, number=signal.SIGTERM, within=STOPPED_WITHIN):
-        if self.process.poll() is None:
+        """Ends it, or waits for its end where a test has begun it; looks at how it ended."""
+        if self.process.poll() is None and not self.is_told_to_end:
             self.send_signal(number)
         status = self.join(within)
         assert not FINDINGS.search(self.output), self.output
@@ -238,8 +242,9 @@ class Gateway(Process):
 
     def stop(self, number=signal.SIGTERM, within=STOPPED_WITHIN):
         shown = ""
-        if self.process.poll() is None and self.admin_address:
-            shown = self.pages()
+        if self.process.poll() is None and not self.is_told_to_end:
+            with contextlib.suppress(OSError, wire.Cut):  # a test may have told it to end
+                shown = self.pages()
         super().stop(number, within)
         for secret in self.secrets:
             assert secret not in self.output, f"{secret} stands in the log:\n{self.output}"
