@@ -152,6 +152,51 @@ static void test_key_goes(void **state)
     road_end(&road);
 }
 
+/* Fewer connections are allowed than stand, and a kept one turns out to be dead: its request stands
+ * in line for another. */
+static void test_fewer_connections(void **state)
+{
+    static const char one_connection[] =
+        "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "  connections: {max: 1}, keys: [{name: one, secret: key-one}]}}\n"
+        "models: {m: up/m}\n"
+        "clients: {open: true}\n";
+    struct road road;
+    int clients[2], upstreams[2];
+
+    (void)state;
+    road_begin(&road,
+               "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+               "  keys: [{name: one, secret: key-one}]}}\n"
+               "models: {m: up/m}\n"
+               "clients: {open: true}\n");
+    for (int i = 0; i < 2; i++) {
+        clients[i] = road_connect(&road);
+        ask(&road, clients[i], false);
+        upstreams[i] = road_attempt_with(&road, 'a', -1, "key-one");
+    }
+    for (int i = 0; i < 2; i++) {
+        road_reply_ok(&road, upstreams[i]);
+        road_expect(&road, clients[i], 200, road_ok);
+    }
+    road_reload(&road, one_connection);
+    ask(&road, clients[1], false); /* on the one used last */
+    ask(&road, clients[0], false);
+    road_take(&road, upstreams[1]);
+    road_take(&road, upstreams[0]);
+    close(upstreams[0]);
+    road_expect_no_attempt(&road, 'a', -1);
+    road_reply_ok(&road, upstreams[1]);
+    road_expect(&road, clients[1], 200, road_ok);
+    upstreams[1] = road_attempt_with(&road, 'a', upstreams[1], "key-one");
+    road_reply_ok(&road, upstreams[1]);
+    road_expect(&road, clients[0], 200, road_ok);
+    for (int i = 0; i < 2; i++)
+        close(clients[i]);
+    close(upstreams[1]);
+    road_end(&road);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_waiting_goes_on),
         cmocka_unit_test(test_state_is_kept),
         cmocka_unit_test(test_key_goes),
+        cmocka_unit_test(test_fewer_connections),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
