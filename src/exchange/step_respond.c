@@ -101,6 +101,12 @@ static void end_committed(struct exchange *x)
         http_server_abort(x->conn);
         return;
     }
+    if (relay_stream_is_over(x)) {
+        x->respond.has_failure = false;
+        x->account.cut_by = INTERRUPT_NONE;
+        relay_stream_end(x);
+        return;
+    }
     buf_init(&event, RESPOND_MAX_BYTES);
     if (!x->relay.is_broken)
         openai_write_error_event(&event, failure_row(x->respond.failure), x->respond.message,

@@ -51,7 +51,7 @@ struct player {
         unsigned seen;   /* how often upstreams were asked */
     } marks[PLAYER_MARKS];
     unsigned kindness;    /* of a hundred answers, those that are good */
-    const char *yaml;     /* loaded anew now and then; NULL: never */
+    const char *yaml[2];  /* loaded anew now and then, the one or the other; NULL: never */
     bool has_sudden_ends; /* what still runs is cut now and then */
     unsigned answered, succeeded, refused, cut;
 };

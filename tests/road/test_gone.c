@@ -286,6 +286,26 @@ static void test_gateway_ends(void **state)
     }
 }
 
+/* All that counts has been sent, and only the upstream's own end is missing: a good end. */
+static void test_gateway_ends_behind_the_stream(void **state)
+{
+    struct scene scene;
+    char body[1024];
+
+    (void)state;
+    for (int has_done = 0; has_done < 2; has_done++) {
+        scene_begin(&scene, &places[7]);
+        road_stream(&scene.road, scene.upstream, road_finish);
+        if (has_done)
+            road_stream(&scene.road, scene.upstream, road_done);
+        exchange_host_cut(&scene.road.host);
+        snprintf(body, sizeof(body), "%s%s", road_finish, road_done);
+        road_expect(&scene.road, scene.client, 200, body);
+        close(scene.client);
+        scene_end(&scene);
+    }
+}
+
 /* The connection is still being made: TLS towards somebody who says nothing. */
 static void test_client_leaves_while_connecting(void **state)
 {
@@ -359,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_client_leaves),
         cmocka_unit_test(test_client_ends_its_side),
         cmocka_unit_test(test_gateway_ends),
+        cmocka_unit_test(test_gateway_ends_behind_the_stream),
         cmocka_unit_test(test_client_leaves_while_connecting),
         cmocka_unit_test(test_usage_of_what_was_produced),
         cmocka_unit_test(test_pipelined_then_gone),

@@ -37,6 +37,29 @@ static const char *const stages[] = {
     "clients: {open: true}\nretry: {wait: 1s, budget: 100%}\n",
 };
 
+/* What they are made of after a reload: fewer or more of this and that. */
+static const char *const changed[] = {
+    "providers:\n"
+    "  up: {kind: compatible, base_url: '@b', health: {validate_new: false, cooldown: 2s},\n"
+    "    timeouts: {first_byte: 8s, idle: 20s, total: 60s}, connections: {max: 1},\n"
+    "    keys: [{name: k2, secret: s2}, {name: k6, secret: s6, limits: {concurrent: 2}}]}\n"
+    "models: {m: {targets: [{to: up/m}]}}\n"
+    "clients: {open: true}\n",
+    "providers:\n"
+    "  up: {kind: compatible, base_url: '@a', health: {validate_new: false, cooldown: 1s},\n"
+    "    timeouts: {first_byte: 5s, idle: 10s, total: 40s}, connections: {max: 3},\n"
+    "    keys: [{name: k1, secret: s1}, {name: k2, secret: s2}]}\n"
+    "models: {m: up/m}\n"
+    "clients: {open: true}\nretry: {wait: 10s, attempts: 5, timeouts: 2}\n",
+    "server: {max_body: 80KiB, timeouts: {body: 5s, write: 5s, idle: 20s}}\n"
+    "providers:\n"
+    "  up: {kind: openai, base_url: '@a', health: {validate_new: false, depleted: 3s},\n"
+    "    timeouts: {first_byte: 3s, idle: 3s, total: 10s}, connections: {max: 1, idle: 1},\n"
+    "    keys: [{name: k1, secret: s1}]}\n"
+    "models: {m: up/m}\n"
+    "clients: {open: true}\nretry: {wait: 1s}\n",
+};
+
 enum { STAGES = sizeof(stages) / sizeof(stages[0]), SEEDS = 12, HISTORIES = 40 };
 
 /* One stage, played on again and again, so that each history begins where the last one left keys,
@@ -48,7 +71,8 @@ static void play(unsigned stage, uint64_t seed)
 
     road_begin(&road, stages[stage]);
     player_init(&player, &road, seed);
-    player.yaml = stages[stage];
+    player.yaml[0] = stages[stage];
+    player.yaml[1] = changed[stage];
     player.has_sudden_ends = true;
     for (unsigned i = 0; i < HISTORIES; i++) {
         player.kindness = 20 + 20 * (i % 5);

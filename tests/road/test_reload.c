@@ -200,10 +200,8 @@ static void test_fewer_connections(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stream_goes_on),
-        cmocka_unit_test(test_waiting_goes_on),
-        cmocka_unit_test(test_state_is_kept),
-        cmocka_unit_test(test_key_goes),
+        cmocka_unit_test(test_stream_goes_on),    cmocka_unit_test(test_waiting_goes_on),
+        cmocka_unit_test(test_state_is_kept),     cmocka_unit_test(test_key_goes),
         cmocka_unit_test(test_fewer_connections),
     };
 
