@@ -154,9 +154,11 @@ struct move step_account(struct exchange *x)
     if (x->admit.is_admitted)
         admission_end(&x->admit.admission,
                       x->account.usage.is_known ? x->account.usage.total_tokens : 0, now_us);
-    count(x, duration_us);
     /* Orchestrators ask for the state every second: that is no traffic. */
-    if (x->host->log && !(x->head.row && x->head.row->access == ACCESS_OPEN))
+    if (x->head.row && x->head.row->access == ACCESS_OPEN)
+        return move_done(STEP_END);
+    count(x, duration_us);
+    if (x->host->log)
         write_line(x, duration_us);
     return move_done(STEP_END);
 }

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from . import wire
+from .prometheus import Metrics
 
 BINARY = os.environ.get("BELLWETHER") or str(Path(__file__).parents[3] / "build/bellwether")
 FINDINGS = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: |SUMMARY: \w+Sanitizer")
@@ -155,7 +156,8 @@ class Gateway(Process):
         self.addresses = [self.parse(text) for text in re.split(r",\s*", listening["listen"])]
         self.address = self.addresses[0]
         self.admin_address = self.parse(listening["admin"])
-        self.admin_headers = {}
+        token = (self.config or {}).get("admin", {}).get("token")
+        self.admin_headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def write(self, config):
         """Writes the file that the next start or reload reads."""
@@ -197,9 +199,15 @@ class Gateway(Process):
         return self.ask(wire.request("GET", target, headers), "GET")
 
     def admin(self, target, headers=None, method="GET", host="127.0.0.1"):
-        headers = {**self.admin_headers, **(headers or {})}
+        """A call of the admin API, with its token unless other headers are given."""
+        headers = self.admin_headers if headers is None else headers
         with wire.Wire(self.admin_address) as connection:
             return connection.ask(wire.request(method, target, headers, host=host), method)
+
+    def metrics(self):
+        answer = self.admin("/metrics")
+        assert answer.status == 200
+        return Metrics(answer.body.decode())
 
     def key_states(self):
         """What the admin API says of each key, by its name."""
