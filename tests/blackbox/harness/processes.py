@@ -104,13 +104,13 @@ class Process:
 
 
 class Simulator(Process):
-    """bellwether sim."""
+    """bellwether sim, playing a scenario: a dict, or YAML text."""
 
     def __init__(self, directory, scenario=None, listen="127.0.0.1:0", arguments=()):
         options = ["--listen", listen]
         if scenario is not None:
             path = Path(directory) / f"scenario-{time.monotonic_ns()}.yaml"
-            path.write_text(json.dumps(scenario))
+            path.write_text(scenario if isinstance(scenario, str) else json.dumps(scenario))
             options += ["--scenario", str(path)]
         super().__init__(["sim", *options, *arguments])
         match = self.wait_line(r"listens on https?://(127\.0\.0\.1):(\d+)")
