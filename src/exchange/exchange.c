@@ -29,8 +29,8 @@ const char *step_name(enum step step)
     return rows[step].name;
 }
 
-/* The only writer of the step. A move that the table does not know ends the exchange with 500, by the
- * shortest way to the end. */
+/* The only writer of the step. A move that the table does not know ends the exchange with 500, by
+ * the shortest way to the end. */
 static void go(struct exchange *x, enum step next)
 {
     if (bug_exchange_unless((rows[x->step].may_go_to & (1u << next)) != 0)) {

@@ -94,7 +94,8 @@ struct part_auth {
 struct part_body {
     struct openai_request *request; /* in the arena; NULL where there is no body to read */
     struct body *body;
-    uint64_t bytes;
+    uint64_t expected; /* its length as announced; 0: not told */
+    uint64_t bytes;    /* read */
     uint64_t whole_ns; /* stamp: read whole; for the overhead */
     bool is_whole;
     bool is_streaming;
@@ -304,6 +305,9 @@ struct move relay_json(struct exchange *x, char *data, size_t len, bool is_last)
 struct move relay_stream(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_raw(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last);
+
+/* Notes what the object used as far as it came, estimated from its text where it has not told. */
+void relay_json_usage(struct exchange *x);
 
 /* True where all of a stream that counts has been sent: what becomes of the upstream then takes
  * nothing away. relay_stream_end finishes it without waiting for the upstream's own end. */

@@ -3,6 +3,7 @@
  * none, it is what the providers themselves say they serve, by their own names, each once.
  */
 #include "base/clock.h"
+#include "base/err.h"
 #include "exchange/exchange.h"
 
 /* --- one model --- */
@@ -125,8 +126,10 @@ static void list_own(struct exchange *x, struct buf *body)
         arena_alloc(&x->arena, snapshot->provider_count * sizeof(struct openai_models *));
     size_t count = 0;
 
-    if (!lists)
+    if (!lists) {
+        body->err = ERR_NOMEM;
         return;
+    }
     for (size_t i = 0; i < snapshot->provider_count; i++)
         lists[i] = provider_models(snapshot->providers[i].provider);
     for (size_t i = 0; i < snapshot->provider_count; i++)

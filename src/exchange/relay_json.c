@@ -13,7 +13,7 @@ static bool is_unreadable(struct exchange *x, struct span piece, bool is_last)
     return openai_answer_feed(json, piece) || (is_last && openai_answer_finish(json));
 }
 
-static void note_usage(struct exchange *x)
+void relay_json_usage(struct exchange *x)
 {
     struct dialect_usage *usage = &x->account.usage;
     struct openai_answer *json = x->relay.reader.json;
@@ -34,7 +34,7 @@ static struct move finish(struct exchange *x, char *data, size_t len)
 {
     struct span whole = span_of(data, len);
 
-    note_usage(x);
+    relay_json_usage(x);
     if (x->relay.is_committed) {
         relay_pass(x, whole, true);
     } else if (x->relay.held.len) {

@@ -9,12 +9,14 @@ static const struct outcome_row *outcome_of(const struct exchange *x)
     return x->relay.is_whole && !x->account.cut_by ? outcome_row(OUTCOME_SUCCESS) : NULL;
 }
 
-/* A stream that was cut is billed for what was produced. */
+/* An answer that was cut is billed for what was produced. */
 static void note_cut_usage(struct exchange *x)
 {
     if (x->account.usage.is_known || !x->relay.is_committed)
         return;
-    if (x->relay.mode == RELAY_STREAM && x->relay.reader.stream)
+    if (x->relay.mode == RELAY_JSON)
+        relay_json_usage(x);
+    else if (x->relay.mode == RELAY_STREAM && x->relay.reader.stream)
         openai_stream_usage(x->relay.reader.stream, x->body.prompt_tokens, &x->account.usage);
 }
 

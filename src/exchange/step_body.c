@@ -36,6 +36,7 @@ bool body_take(struct exchange *x, struct span data)
 
     if (x->respond.has_failure)
         return false;
+    x->body.bytes += data.len;
     if (x->body.body->len + data.len > exchange_config(x)->server.max_body) {
         refuse(x, FAILURE_BODY_TOO_LARGE);
         return true;
@@ -52,11 +53,9 @@ bool body_take(struct exchange *x, struct span data)
 
 static struct move begin(struct exchange *x)
 {
-    uint64_t expected = x->body.bytes;
-
     x->head.head = NULL; /* it may be gone when this step is resumed */
     x->body.request = arena_alloc(&x->arena, sizeof(*x->body.request));
-    x->body.body = body_new(&x->host->lease, expected);
+    x->body.body = body_new(&x->host->lease, x->body.expected);
     if (!x->body.request || !x->body.body)
         return refuse(x, FAILURE_OVERLOADED);
     openai_request_init(x->body.request, endpoint_of(x->head.kind));
@@ -69,7 +68,6 @@ static void note(struct exchange *x)
 {
     const struct openai_request *request = x->body.request;
 
-    x->body.bytes = x->body.body->len;
     x->body.is_streaming = openai_request_is_streaming(request);
     x->body.wants_usage = openai_request_wants_usage(request);
     x->body.choices = openai_request_choices(request);

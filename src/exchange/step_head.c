@@ -120,7 +120,7 @@ static struct move check_size(struct exchange *x, const struct http_head *head)
         return exchange_refuse(x, FAILURE_MEDIA_TYPE, span_of(NULL, 0), span_of(NULL, 0));
     if (head->has_length && head->length > exchange_config(x)->server.max_body)
         return exchange_refuse(x, FAILURE_BODY_TOO_LARGE, span_of(NULL, 0), span_of(NULL, 0));
-    x->body.bytes = head->has_length ? head->length : 0;
+    x->body.expected = head->has_length ? head->length : 0;
     return move_done(STEP_AUTH);
 }
 

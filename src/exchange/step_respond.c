@@ -10,11 +10,9 @@
 enum { RESPOND_MAX_BYTES = 8 << 20, WAIT_SLACK_MS = 2 };
 
 /* Sends a body of our own with the usual fields and some more. */
-static void send_own(struct exchange *x, int status, struct span more, struct span body,
-                     bool is_closing)
+static void send_own(struct exchange *x, int status, struct span more, struct span body)
 {
-    struct http_answer answer = {
-        .status = status, .length = (int64_t)body.len, .is_closing = is_closing};
+    struct http_answer answer = {.status = status, .length = (int64_t)body.len};
     struct buf fields = exchange_scratch(x);
 
     fields.len = answer_fields(x, true).len;
@@ -57,34 +55,37 @@ static void put_allow(struct exchange *x, struct buf *out)
         buf_append_span(out, SPAN("WWW-Authenticate: Bearer\r\n"));
 }
 
+/* Built in the scratch alone: it may be memory that is short. */
 static void send_failure(struct exchange *x)
 {
     const struct failure_row *row = failure_row(x->respond.failure);
-    struct buf body, more;
+    struct http_answer answer = {.status = row->status,
+                                 .is_closing = is_closing(x->respond.failure)};
+    struct buf out = exchange_scratch(x);
+    struct span body;
 
-    buf_init(&body, RESPOND_MAX_BYTES);
-    buf_init(&more, 1024);
-    openai_write_error(&body, row, x->respond.message, x->respond.param);
-    put_retry(x, row->status, row->may_retry, &more);
-    put_allow(x, &more);
-    send_own(x, row->status, buf_span(&more), buf_span(&body), is_closing(x->respond.failure));
-    buf_fini(&more);
-    buf_fini(&body);
+    out.len = answer_fields(x, true).len;
+    put_retry(x, row->status, row->may_retry, &out);
+    put_allow(x, &out);
+    answer.fields = buf_span(&out);
+    openai_write_error(&out, row, x->respond.message, x->respond.param);
+    body = span_skip(buf_span(&out), answer.fields.len);
+    answer.length = (int64_t)body.len;
+    x->account.status = row->status;
+    x->relay.bytes_out += body.len;
+    http_server_answer(x->conn, &answer, body, true);
 }
 
 /* The provider's answer as it is, with its own hint where it gave one. */
 static void send_passed_on(struct exchange *x)
 {
     struct http_answer answer = {.status = x->relay.status, .length = (int64_t)x->relay.held.len};
-    struct buf fields = exchange_scratch(x), more;
+    struct buf fields = exchange_scratch(x);
 
     if (!x->respond.retry_after_us)
         x->respond.retry_after_us = x->select.hint_us;
-    buf_init(&more, 1024);
-    put_retry(x, answer.status, true, &more);
     fields.len = answer_fields(x, false).len;
-    buf_append_span(&fields, buf_span(&more));
-    buf_fini(&more);
+    put_retry(x, answer.status, true, &fields);
     answer.fields = buf_span(&fields);
     x->account.status = answer.status;
     x->relay.bytes_out += x->relay.held.len;
@@ -95,7 +96,7 @@ static void send_passed_on(struct exchange *x)
  * client sees it. */
 static void end_committed(struct exchange *x)
 {
-    struct buf event;
+    struct buf event = exchange_scratch(x);
 
     if (x->relay.mode != RELAY_STREAM) {
         http_server_abort(x->conn);
@@ -107,12 +108,10 @@ static void end_committed(struct exchange *x)
         relay_stream_end(x);
         return;
     }
-    buf_init(&event, RESPOND_MAX_BYTES);
     if (!x->relay.is_broken)
         openai_write_error_event(&event, failure_row(x->respond.failure), x->respond.message,
                                  x->respond.param);
     relay_pass(x, buf_span(&event), true);
-    buf_fini(&event);
 }
 
 /* --- what the gateway answers of itself --- */
@@ -124,7 +123,18 @@ static void send_state(struct exchange *x)
     send_own(x, is_up ? 200 : 503,
              is_up ? SPAN("Cache-Control: no-store\r\n")
                    : SPAN("Retry-After: 1\r\nretry-after-ms: 1000\r\n"),
-             is_up ? SPAN("{\"status\":\"ok\"}\n") : SPAN("{\"status\":\"not ready\"}\n"), false);
+             is_up ? SPAN("{\"status\":\"ok\"}\n") : SPAN("{\"status\":\"not ready\"}\n"));
+}
+
+/* A body that was written to its end; half of one would be a lie. */
+static void send_body(struct exchange *x, const struct buf *body)
+{
+    if (!body->err) {
+        send_own(x, 200, span_of(NULL, 0), buf_span(body));
+        return;
+    }
+    exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
+    send_failure(x);
 }
 
 static void send_models(struct exchange *x)
@@ -133,7 +143,7 @@ static void send_models(struct exchange *x)
 
     buf_init(&body, RESPOND_MAX_BYTES);
     models_write_list(x, &body);
-    send_own(x, 200, span_of(NULL, 0), buf_span(&body), false);
+    send_body(x, &body);
     buf_fini(&body);
 }
 
@@ -172,7 +182,7 @@ static void send_model(struct exchange *x)
 
     buf_init(&body, RESPOND_MAX_BYTES);
     if (models_write_one(x, name, &body)) {
-        send_own(x, 200, span_of(NULL, 0), buf_span(&body), false);
+        send_body(x, &body);
     } else {
         exchange_refuse(
             x, FAILURE_MODEL_NOT_FOUND,

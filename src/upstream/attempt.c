@@ -54,10 +54,24 @@ static enum outcome outcome_of_connect(int err)
 {
     if (err == ERR_TIMEOUT)
         return OUTCOME_CONNECT_TIMEOUT;
+    if (err == ERR_NOMEM || err == ERR_FULL) /* no fault of the endpoint */
+        return OUTCOME_NO_CONNECTION;
     return err == ERR_TLS ? OUTCOME_TLS_FAILED : OUTCOME_CONNECT_FAILED;
 }
 
 /* --- time --- */
+
+static void on_unwatched(struct loop_task *task)
+{
+    fail(container_of(task, struct attempt, unwatched), OUTCOME_NO_CONNECTION);
+}
+
+/* Without memory for its timer an attempt could last for ever: it ends with the turn instead. */
+static void watch(struct attempt *attempt, struct loop_timer *timer, uint64_t at_us)
+{
+    if (loop_timer_set(timer, at_us))
+        loop_defer(loop_of(attempt), &attempt->unwatched);
+}
 
 /* Until the request is sent, progress counts; then the first byte; then the pauses between bytes.
  */
@@ -74,7 +88,7 @@ static void set_timer(struct attempt *attempt)
         at_us = now(attempt) + request->idle_us;
     if (request->deadline_us && request->deadline_us < at_us)
         at_us = request->deadline_us;
-    loop_timer_set(&attempt->uplink->timer, at_us);
+    watch(attempt, &attempt->uplink->timer, at_us);
 }
 
 static bool has_send_progress(struct attempt *attempt)
@@ -209,7 +223,7 @@ static void ask(struct attempt *attempt)
     if (!is_made && (!until_us || attempt->request.wait_until_us < until_us))
         until_us = attempt->request.wait_until_us;
     if (until_us)
-        loop_timer_set(&attempt->wait_timer, until_us);
+        watch(attempt, &attempt->wait_timer, until_us);
 }
 
 /* The kept connection was dead before it told anything: the same request on a fresh one (RFC
@@ -256,7 +270,9 @@ static void on_fail(void *user, int err)
     struct attempt *attempt = user;
     struct http_client *http = &attempt->uplink->http;
 
-    if (err == ERR_PROTO)
+    if (err == ERR_NOMEM)
+        fail(attempt, OUTCOME_NO_CONNECTION);
+    else if (err == ERR_PROTO)
         fail(attempt, OUTCOME_GARBAGE);
     else if (http->has_byte)
         fail(attempt, OUTCOME_CUT);
@@ -281,6 +297,7 @@ void attempt_init(struct attempt *attempt, const struct attempt_ops *attempt_ops
     *attempt = (struct attempt){.ops = attempt_ops};
     sm_init(&attempt->sm, states, ATTEMPT_ENDED);
     list_init(&attempt->asker.link);
+    loop_task_init(&attempt->unwatched, on_unwatched);
     attempt->asker.on_uplink = on_uplink;
     attempt->asker.on_no_uplink = on_no_uplink;
 }
@@ -340,6 +357,7 @@ void attempt_end(struct attempt *attempt)
     if (!attempt_is_live(attempt))
         return;
     loop_timer_fini(&attempt->wait_timer);
+    loop_task_cancel(&attempt->unwatched);
     endpoint_pool_unask(attempt->pool, &attempt->asker);
     release(attempt);
     go(attempt, ATTEMPT_ENDED);

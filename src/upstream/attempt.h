@@ -62,6 +62,7 @@ struct attempt {
     struct uplink *uplink; /* held from SENDING to the end */
     struct uplink_asker asker;
     struct loop_timer wait_timer; /* while there is no connection */
+    struct loop_task unwatched;   /* ends it where a timer cannot be set */
     struct body_reader reader;
     uint64_t first_byte_by_us; /* 0: it has come, or the request is not sent yet */
     size_t stuck_bytes;

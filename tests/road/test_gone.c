@@ -352,6 +352,76 @@ static void test_usage_of_what_was_produced(void **state)
     road_end(&scene.road);
 }
 
+/* The same of an object that was let go before its end. */
+static void test_usage_of_a_cut_object(void **state)
+{
+    struct scene scene;
+    struct buf piece;
+    char *log;
+
+    (void)state;
+    print_message("           large object\n");
+    scene.upstream = scene.other = scene.listener = -1;
+    road_begin(&scene.road, one_at_once);
+    scene.client = road_connect(&scene.road);
+    stand_unanswered(&scene);
+    buf_init(&piece, 1 << 20);
+    buf_printf(&piece, "HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n"
+                       "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"");
+    while (piece.len < 300000)
+        buf_append_span(&piece, SPAN("0123456789"));
+    wire_write(scene.road.loop, scene.upstream, piece.data, piece.len);
+    buf_fini(&piece);
+    wire_settle(scene.road.loop);
+    close(scene.client);
+    wire_settle(scene.road.loop);
+    log = road_log(&scene.road);
+    assert_non_null(strstr(log, "\"is_estimated\":true"));
+    assert_non_null(strstr(log, "\"completion_tokens\":7"));
+    mem_free(log);
+    close(scene.upstream);
+    road_end(&scene.road);
+}
+
+/* half_close: answer. */
+static void test_half_closed_and_answered(void **state)
+{
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road,
+               "server: {half_close: answer}\n"
+               "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+               "  keys: [{name: one, secret: key-one}]}}\n"
+               "clients: {open: true}\n");
+    client = road_connect(&road);
+    road_chat(&road, client);
+    shutdown(client, SHUT_WR);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_pass_ms(&road, 1000);
+    road_reply_ok(&road, upstream);
+    road_expect(&road, client, 200, road_ok);
+    road_expect_closed(&road, client);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* Only what was read of a body is counted. */
+static void test_bytes_of_half_a_body(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, &places[0]);
+    close(scene.client);
+    wire_settle(scene.road.loop);
+    assert_int_equal(road_metric(&scene.road, "bellwether_bytes_total{flow=\"from_client\"}"),
+                     strlen("{\"model\":\"up/m\","));
+    scene_end(&scene);
+}
+
 /* A client that sends its next request behind the one under way, and leaves. */
 static void test_pipelined_then_gone(void **state)
 {
@@ -382,6 +452,9 @@ int main(void)
         cmocka_unit_test(test_gateway_ends_behind_the_stream),
         cmocka_unit_test(test_client_leaves_while_connecting),
         cmocka_unit_test(test_usage_of_what_was_produced),
+        cmocka_unit_test(test_usage_of_a_cut_object),
+        cmocka_unit_test(test_half_closed_and_answered),
+        cmocka_unit_test(test_bytes_of_half_a_body),
         cmocka_unit_test(test_pipelined_then_gone),
     };
 

@@ -72,11 +72,54 @@ static void test_histories(void **state)
     }
 }
 
+/* An upstream that takes the request and says nothing: whatever fails, a timer of the attempt not
+ * least, the client is answered in time. */
+static void test_silence(void **state)
+{
+    static const char request[] =
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: gw\r\nContent-Length: 25\r\n\r\n"
+        "{\"model\":\"m\",\"stream\":1}";
+    bool has_failed = true;
+
+    (void)state;
+    if (!wire_can_fail())
+        skip();
+    for (long n = 0; has_failed; n++) {
+        struct road road;
+        struct road_answer answer;
+        int client, count = 0, upstreams[16];
+
+        road_begin(&road, two_targets);
+        client = road_connect(&road);
+        mem_fail_after(n);
+        assert_int_equal(write(client, request, sizeof(request) - 1), sizeof(request) - 1);
+        for (int i = 0; i < 2000; i++)
+            loop_turn(road.loop, i % 2 ? 25000 : 0);
+        has_failed = !mem_fail_is_pending();
+        mem_fail_after(-1);
+        road_hear(&road, client, &answer);
+        if (!answer.is_whole)
+            assert_int_not_equal(answer.end, WIRE_OPEN);
+        else
+            assert_in_range(answer.status, 400, 504);
+        road_answer_free(&answer);
+        for (char name = 'a'; name <= 'b'; name++) {
+            while (count < 16 && (upstreams[count] = road_try_accept(&road, name)) >= 0)
+                count++;
+        }
+        while (count)
+            close(upstreams[--count]);
+        close(client);
+        road_end(&road);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_beginning),
         cmocka_unit_test(test_histories),
+        cmocka_unit_test(test_silence),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
