@@ -334,10 +334,9 @@ static void note_asked(struct player *player, const struct player_conn *conn, un
     bool has_begun;
     unsigned answers;
 
-    assert_true(mark < player->next_mark);
-    player->marks[mark].seen++;
     if (poll(&poll_fd, 1, 0) > 0)
         return;
+    assert_true(mark < player->next_mark);
     answers = whole_answers(player->marks[mark].client, &has_begun);
     assert_true(answers <= player->marks[mark].number);
     assert_false(answers == player->marks[mark].number && has_begun);
@@ -469,7 +468,6 @@ static void put_request(struct player *player, struct player_client *client)
     assert_true(mark < PLAYER_MARKS);
     player->marks[mark].client = client;
     player->marks[mark].number = number;
-    player->marks[mark].seen = 0;
     client->marks[number] = mark;
     client->is_streaming[number] = is_streaming;
     text_print(&body, "{\"model\":\"m\",%s\"messages\":[{\"role\":\"user\",\"content\":\"mark%ux",
@@ -776,7 +774,6 @@ void player_run(struct player *player, unsigned clients, unsigned steps)
 {
     struct road *road = player->road;
 
-    player->next_mark = 0;
     for (unsigned i = 0; i < clients; i++)
         open_client(player, &player->clients[i]);
     for (unsigned i = 0; i < steps; i++) {

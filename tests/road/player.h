@@ -48,7 +48,6 @@ struct player {
     struct {
         struct player_client *client;
         unsigned number; /* among its requests */
-        unsigned seen;   /* how often upstreams were asked */
     } marks[PLAYER_MARKS];
     unsigned kindness;    /* of a hundred answers, those that are good */
     const char *yaml[2];  /* loaded anew now and then, the one or the other; NULL: never */
