@@ -247,9 +247,13 @@ class Suites:
         return self.unit_tests(CLANG_BUILD, "clang.log")
 
     def release(self):
-        """the release binary builds and shows what it does"""
+        """the release binary builds, shows the demo and takes the documents' examples"""
         result = Result()
-        checks = {"release build": ["scripts/build", "--no-setup"], "demo": ["build/bellwether", "demo", "--once"]}
+        checks = {
+            "release build": ["scripts/build", "--no-setup"],
+            "demo": ["build/bellwether", "demo", "--once"],
+            "examples of the documents": [sys.executable, "scripts/check-examples", "build/bellwether"],
+        }
         for name, command in checks.items():
             if self.selected(name):
                 result.add(self.runner.run(command, "release.log", 300) == 0, name)
