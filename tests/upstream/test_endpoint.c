@@ -86,6 +86,7 @@ static void stage_listen(struct stage *stage)
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
     snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", stage->path);
+    unlink(stage->path);
     stage->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_true(stage->listener >= 0);
     assert_int_equal(bind(stage->listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
