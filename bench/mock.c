@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -354,6 +355,8 @@ int main(int argc, char **argv)
     struct mock *mock = need_zeroed(1, sizeof(*mock));
     read_options(&mock->options, argc, argv);
     raise_descriptor_limit();
+    /* OpenSSL writes without MSG_NOSIGNAL: a proxy that hangs up would end the mock. */
+    signal(SIGPIPE, SIG_IGN);
     /* A paced stream of hours is written event by event, never whole. */
     struct answers_options answers = mock->options.answers;
     if (mock->options.interval_ns > 0)
