@@ -164,6 +164,7 @@ def test_burst_is_a_tenth_by_default(pool):
     assert 10 <= statuses.count(200) <= 12 and set(statuses) == {200, 429}
 
 
+@pytest.mark.threads
 def test_rpm_holds_over_several_workers(pool):
     gateway = limited(pool, rpm=60, burst=40)
     results = load.exchanges(gateway.address, 200, clients=20, key="sk-client-web")

@@ -1,13 +1,11 @@
 """Ten thousand exchanges over keys that fail at random; no answer is lost, cut, mixed or doubled."""
 
-import os
 import time
 
 import pytest
 from harness import load
 
-IS_SLOW = "tsan" in os.environ.get("BELLWETHER", "")  # the thread sanitizer makes everything ten times slower
-COUNT = 2_000 if IS_SLOW else 10_000
+COUNT = 10_000
 
 
 @pytest.mark.threads
@@ -60,6 +58,7 @@ def test_streams_over_keys_that_fail(pool, sim):
     assert 0 < len(broken) < cuts
 
 
+@pytest.mark.threads
 def test_a_thousand_connections(pool):
     gateway = pool(4, {"defaults": {"latency": "200ms"}})
     results = load.exchanges(gateway.address, 2_000, clients=1_000)

@@ -112,6 +112,7 @@ def port_of(address):
     return f"{address[0]}:{address[1]}"
 
 
+@pytest.mark.threads
 def test_a_killed_simulator_loses_nothing_that_had_not_begun(stage, tmp_path):
     """kill -9 under load, back within two seconds: exchanges wait for it, one connect each 100 ms, and use up no attempts."""
     first = Simulator(tmp_path, {"defaults": {"latency": "5ms"}})

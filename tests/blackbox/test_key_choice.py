@@ -80,6 +80,7 @@ def test_priority_strategy(pool, sim):
     assert by_key(gateway, 10) == {"k2": 10}
 
 
+@pytest.mark.threads
 def test_over_two_workers_the_spread_is_even(pool, sim):
     gateway = pool(4)
     assert not load.failures(load.exchanges(gateway.address, 800, clients=16))
@@ -154,6 +155,7 @@ def test_expired_keys_are_not_used(pool):
 # -- declared limits --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("workers", [1, 2])
 def test_declared_rpm_is_never_passed(pool, sim, workers):
     """The simulator's sliding window is the judge: not one request over it arrives, however many come at once."""
@@ -182,6 +184,7 @@ def test_the_window_of_a_declared_limit_slides(pool):
     assert 57 <= int(answer.get("retry-after-ms")) / 1000 <= 60.5, "windows have a grain of 2 s"
 
 
+@pytest.mark.threads
 def test_declared_concurrency_is_never_passed(pool, sim):
     scenario = {"defaults": {"latency": "20ms", "limits": {"concurrent": 3}}}
     gateway = pool(2, scenario, key=lambda i: {"limits": {"concurrent": 3}})
@@ -242,6 +245,7 @@ def test_a_key_at_its_limit_leaves_the_work_to_others(pool, sim):
     assert counts == {"sk-pool-1": 10, "sk-pool-2": 90}
 
 
+@pytest.mark.threads
 def test_content_is_right_whatever_the_key(pool):
     gateway = pool(5, selection="round_robin")
     results = load.exchanges(gateway.address, 300, clients=30, stream_share=0.5)

@@ -69,6 +69,7 @@ def test_lines_of_what_never_went_upstream(pool, data, facts):
     assert line["attempts"] == 0 and "provider" not in line and "key" not in line
 
 
+@pytest.mark.threads
 def test_every_exchange_leaves_one_line(pool):
     gateway = pool(3)
     before = len(gateway.access_lines())

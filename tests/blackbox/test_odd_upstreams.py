@@ -142,6 +142,86 @@ def test_a_kept_connection_that_closes_is_no_failure(serve):
     assert 'outcome="reset"' not in metrics
 
 
+def test_unused_connections_are_closed(serve):
+    """connections.keepalive."""
+    gateway = serve(says(OK + LENGTH + b"\r\n" + BODY), connections={"keepalive": "300ms"}, health={"validate_new": False})
+    gateway.post(chat("hello"))
+    until = time.monotonic() + 3
+    while any(peer.socket.fileno() >= 0 for peer in gateway.upstream.peers):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert gateway.metrics().get("bellwether_upstream_connections", provider="up") == 0
+    assert gateway.post(chat("hello")).body == BODY
+
+
+def test_few_unused_connections_are_kept(serve):
+    """connections.idle."""
+
+    def handler(peer):
+        peer.read_request()
+        time.sleep(0.2)
+        peer.send(OK + LENGTH + b"\r\n" + BODY)
+
+    gateway = serve(handler, connections={"idle": 2}, health={"validate_new": False})
+    threads = [threading.Thread(target=gateway.post, args=(chat("hello"),)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    time.sleep(0.1)
+    assert sum(peer.socket.fileno() >= 0 for peer in gateway.upstream.peers) <= 2
+
+
+def test_an_upstream_over_ipv6(stage):
+    upstream = stage.upstream(says(OK + LENGTH + b"\r\n" + BODY), family=socket.AF_INET6)
+    gateway = stage.gateway({"providers": {"up": provider(upstream.base_url, ["sk-odd-1"])}})
+    assert gateway.post(chat("hello")).body == BODY
+    assert upstream.request.get("host") == f"[::1]:{upstream.port}"
+
+
+def test_a_name_with_several_addresses(stage):
+    """localhost is ::1 and 127.0.0.1 on most machines; whichever listens is found."""
+    upstream = stage.upstream(says(OK + LENGTH + b"\r\n" + BODY))
+    gateway = stage.gateway({"providers": {"up": provider(f"http://localhost:{upstream.port}/v1", ["sk-odd-1"])}})
+    assert gateway.post(chat("hello")).body == BODY
+    assert upstream.request.get("host") == f"localhost:{upstream.port}"
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_blank_lines_before_a_plain_answer(serve, framing):
+    """By which some providers keep a queue alive: they belong to the answer, and are no first byte of it."""
+    body = b"\n" * 8 + BODY
+
+    def handler(peer):
+        peer.read_request()
+        if framing == "length":
+            peer.send(OK + b"Content-Length: %d\r\n\r\n" % len(body))
+            peer.send_slowly(body[:8], 1, 0.05)
+            peer.send(body[8:])
+        else:
+            peer.send(CHUNKED)
+            for _ in range(8):
+                peer.send(up.chunk(b"\n"))
+                time.sleep(0.05)
+            peer.send(chunks(BODY, 50))
+
+    gateway = serve(handler, timeouts={"first_byte": "2s"})
+    assert gateway.post(chat("hello")).body.lstrip(b"\n") == BODY
+
+
+def test_blank_lines_are_no_first_byte(serve):
+    def handler(peer):
+        peer.read_request()
+        peer.send(CHUNKED)
+        for _ in range(30):
+            peer.send(up.chunk(b"\n"))
+            time.sleep(0.05)
+
+    gateway = serve(handler, timeouts={"first_byte": "200ms"}, config={"retry": {"timeouts": 0}})
+    answer = gateway.post(chat("hello"))
+    assert (answer.status, answer.error["code"]) == (504, "timeout")
+
+
 def test_bytes_behind_an_answer_are_nobodys(serve):
     """A second answer on the wire must not become the next client's."""
     smuggled = json.dumps(up.completion("smuggled")).encode()
@@ -335,6 +415,28 @@ def test_a_large_answer_that_breaks_off_is_cut(serve, framing, then):
     assert body.startswith(caught.value.answer.body)
     assert len(gateway.upstream.requests) == 1
     assert gateway.wait_access(status=200)["failure"] in ("upstream_failed", "timeout")
+
+
+def test_a_slow_client_of_a_large_answer(serve):
+    """It stops the upstream; what the gateway holds is bounded."""
+    body = json.dumps(up.completion("x" * 40_000_000)).encode()
+    sent = []
+
+    def handler(peer):
+        peer.read_request()
+        peer.send(OK + b"Content-Length: %d\r\n\r\n" % len(body))
+        for i in range(0, len(body), 100_000):
+            peer.send(body[i : i + 100_000])
+            sent.append(i)
+
+    gateway = serve(handler)
+    with gateway.connect() as connection:
+        connection.send(post(chat("hello")))
+        time.sleep(0.5)
+        stuck_at = sent[-1]
+        time.sleep(0.3)
+        assert sent[-1] == stuck_at < 20_000_000
+        assert connection.answer().body == body
 
 
 # -- the client leaves ------------------------------------------------------------------------------------------------------

@@ -588,3 +588,32 @@ def test_a_unix_socket_that_was_left_behind(stage, sim, tmp_path):
     })
     with Wire(path) as connection:
         assert connection.ask(GOOD).content == content("hello")
+
+
+def test_no_more_connections_than_declared(stage, sim):
+    """Further ones wait at the door until one leaves."""
+    gateway = stage.gateway({"server": {"workers": 1, "max_connections": 2}, "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])}})
+    first, second, third = (gateway.connect() for _ in range(3))
+    assert first.ask(GOOD).content == second.ask(GOOD).content == content("hello")
+    third.send(GOOD)
+    assert third.is_open(0.3), "not served, and not refused"
+    first.close()
+    assert third.answer().content == content("hello")
+    second.close()
+    third.close()
+
+
+@pytest.mark.parametrize(("trusted", "sent", "shown"), [
+    ([], "203.0.113.7", "127.0.0.1"),
+    (["127.0.0.0/8"], "203.0.113.7", "203.0.113.7"),
+    (["127.0.0.0/8"], "198.51.100.1, 203.0.113.7", "203.0.113.7"),
+    (["127.0.0.0/8", "203.0.113.0/24"], "198.51.100.1, 203.0.113.7", "198.51.100.1"),
+    (["10.0.0.0/8"], "203.0.113.7", "127.0.0.1"),
+    (["127.0.0.0/8"], "nonsense", "127.0.0.1"),
+    (["127.0.0.0/8"], "2001:db8::7", "2001:db8::7"),
+])
+def test_whose_forwarded_for_counts(stage, sim, trusted, sent, shown):
+    """The address that stands in the log is the last one that no trusted proxy could have made up."""
+    gateway = stage.gateway({"server": {"trusted_proxies": trusted}, "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])}})
+    gateway.get("/v1/models", {"X-Forwarded-For": sent})
+    assert gateway.wait_access(path="/v1/models")["remote"] == shown

@@ -53,7 +53,7 @@ def settings(scale, tuned):
 
 
 def play(directory, scale, count, clients, tuned=None):
-    """A day through the gateway; tuned None: without it, on one key."""
+    """A day through the gateway; tuned None: without it, on one key. Clients give up after two minutes."""
     path = Path(directory) / "peak-hours.yaml"
     path.write_text("count_repeats: true\n" + SCENARIO.read_text())
     simulator = Simulator(directory, arguments=["--scenario", str(path), "--time-scale", str(scale)])
@@ -65,7 +65,7 @@ def play(directory, scale, count, clients, tuned=None):
             gateway = Gateway(directory, {"retry": retry, "log": {"access": False}, "providers": {
                 "sim": {"kind": "compatible", "base_url": simulator.base_url, "keys": KEYS, **provider}}}).settle()
             address = gateway.address
-        results = load.exchanges(address, count, clients=clients, stream_share=0.5, key=KEYS[0])
+        results = load.exchanges(address, count, clients=clients, stream_share=0.5, key=KEYS[0], patience=120 / scale)
         repeats = simulator.stats()["repeats"]
     finally:
         if gateway:

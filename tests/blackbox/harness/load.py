@@ -83,24 +83,26 @@ def text_of(fields, body):
     return "".join(part["choices"][0]["delta"].get("content") or "" for part in parts if part["choices"])
 
 
-async def one(connection, text, key=None, **fields):
+async def one(connection, text, key=None, patience=None, **fields):
     result = Result(text)
     started = time.monotonic()
     try:
-        result.status, result.fields, result.body = await connection.ask(encode(chat(text, **fields), key=key))
+        answer = connection.ask(encode(chat(text, **fields), key=key))
+        result.status, result.fields, result.body = await asyncio.wait_for(answer, patience)
         if result.status != 200:
             result.error = f"{result.status} {result.body[:300]!r}"
         elif text_of(result.fields, result.body) != content(text):
             result.error = f"not the answer to this request: {result.body[:300]!r}"
-    except (OSError, asyncio.IncompleteReadError, ValueError, KeyError, IndexError, AssertionError) as error:
+    except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, ValueError, KeyError, IndexError, AssertionError) as error:
         result.error = f"{type(error).__name__}: {error}"
         connection.close()
     result.seconds = time.monotonic() - started
     return result
 
 
-async def run(address, count, clients=32, stream_share=0.0, before=None, key=None, stop=None, **fields):
+async def run(address, count, clients=32, stream_share=0.0, before=None, key=None, stop=None, patience=None, **fields):
     """The results of `count` exchanges over so many connections; `fields` stand in each body.
+    A client gives up after `patience` seconds.
     before(i) is called as the i-th begins; stop() ends it early."""
     results, numbers = [], iter(range(count))
 
@@ -112,7 +114,7 @@ async def run(address, count, clients=32, stream_share=0.0, before=None, key=Non
             if before:
                 before(i)
             stream = {"stream": True} if (i * 7919) % 1000 < stream_share * 1000 else {}
-            results.append(await one(connection, f"question {i}", key, **stream, **fields))
+            results.append(await one(connection, f"question {i}", key, patience, **stream, **fields))
         connection.close()
 
     await asyncio.gather(*(client() for _ in range(clients)))

@@ -188,9 +188,12 @@ class Gateway(Process):
         return wire.Wire(self.address, **options)
 
     def ask(self, data, method="POST"):
-        """One exchange on a connection of its own."""
+        """One exchange on a connection of its own. No answer may hold a secret."""
         with self.connect() as connection:
-            return connection.ask(data, method)
+            answer = connection.ask(data, method)
+        shown = answer.body.decode("latin-1") + str(answer.fields)
+        assert not [secret for secret in self.secrets if secret in shown], shown[:2000]
+        return answer
 
     def post(self, body, target="/v1/chat/completions", headers=()):
         return self.ask(wire.post(body, target, headers))
