@@ -1,7 +1,7 @@
 """A provider's bad day, played faster than it would last: the simulator's scenario peak-hours, with four keys behind the gateway
 and with one key and no gateway. Run by itself it prints the report of docs/bad-day.md:
 
-    BELLWETHER=build/bellwether PYTHONPATH=tests/blackbox python -m harness.bad_day
+    PYTHONPATH=tests/blackbox python3 -m harness.bad_day
 """
 
 import tempfile
