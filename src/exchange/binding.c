@@ -100,7 +100,6 @@ static int fill(struct binding_home *home, struct outlet *outlet,
                 const struct snapshot_provider *row)
 {
     outlet->row = row;
-    outlet->breaker = breaker_settings_from(&row->conf->breaker);
     outlet->local_view = view_get(home, row->provider);
     outlet->local_pool = pool_get(home, row->endpoint);
     if (!outlet->local_view || !outlet->local_pool)

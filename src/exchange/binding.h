@@ -21,7 +21,6 @@ struct outlet {
     struct keypool_view *view;
     struct endpoint_pool *pool;
     struct endpoint_tally *tally;
-    struct breaker_settings breaker;
     /* The counted owners of view and pool. */
     struct local_view *local_view;
     struct local_pool *local_pool;

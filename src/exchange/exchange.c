@@ -125,6 +125,7 @@ static void on_sent(struct attempt *attempt)
 {
     struct exchange *x = exchange_of(attempt);
 
+    select_note_wait_over(x);
     keypool_sent(exchange_outlet(x)->view, &x->select.grant, loop_now_us(exchange_loop(x)));
 }
 

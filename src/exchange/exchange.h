@@ -82,7 +82,6 @@ struct part_head {
     char request_id[REQUEST_ID_BYTES];
     size_t request_id_len;
     uint64_t start_us, start_wall_us;
-    bool is_http_head; /* HEAD: the answer has no body */
 };
 
 /* auth: who asks. */
@@ -256,6 +255,11 @@ void head_name_request(struct exchange *x, struct span own);
 /* A piece of the body arrives while the body step is parked: true where the exchange must go on at
  * once. */
 bool body_take(struct exchange *x, struct span data);
+
+/* The exchange waits from now on, for a key or a connection; it waits no longer. Both are harmless
+ * twice. */
+void select_note_wait(struct exchange *x);
+void select_note_wait_over(struct exchange *x);
 
 /* Leaves the waiting room, if it stands in one. has_use: a grant on its way is used here. */
 void select_leave_room(struct exchange *x, bool has_use);

@@ -63,7 +63,7 @@ struct exchange_host {
     size_t exchange_count, spare_count;
     uint64_t next_id;
     bool is_ready;       /* /ready says 200 */
-    bool is_terminating; /* what still runs at the end of the grace is cut */
+    bool is_terminating; /* the grace is over: what ran was cut, and nothing new begins */
 };
 
 /* registry and what it points to outlive the host. 0 or ERR_NOMEM. */
@@ -82,7 +82,8 @@ void exchange_host_wake(struct exchange_host *host, struct waiting_ticket ticket
 void exchange_host_follow(struct exchange_host *host, struct provider *provider,
                           struct keypool_effect effect);
 
-/* Ends every exchange under way: streams with an error event, the others with 503. */
+/* Ends every exchange under way: streams with an error event, the others with 503; those to come
+ * are refused. */
 void exchange_host_cut(struct exchange_host *host);
 
 /* Keeps a freed exchange's memory for the next one, or frees it. */

@@ -130,7 +130,6 @@ struct move step_head(struct exchange *x)
     struct span query;
 
     note_remote(x, head);
-    x->head.is_http_head = head->method == METHOD_HEAD;
     x->head.method = span_from_text(http_method_name(head->method));
     x->head.path = arena_copy(&x->arena, http_head_path(head, &query));
     head_name_request(x, http_head_get(head, FIELD_X_REQUEST_ID));
@@ -150,6 +149,9 @@ struct move step_head(struct exchange *x)
     x->head.kind = x->head.row->kind;
     if (x->head.row->access == ACCESS_OPEN)
         return move_done(STEP_RESPOND);
+    /* Its head came too late: all others have been cut. */
+    if (x->host->is_terminating)
+        return exchange_refuse(x, FAILURE_SHUTTING_DOWN, span_of(NULL, 0), span_of(NULL, 0));
     if (x->head.row->access == ACCESS_LIST)
         return move_done(STEP_AUTH);
     if (!keep_fields(x, head) || !keep_extras(x, head))

@@ -102,7 +102,15 @@ static struct survey ask_all(struct exchange *x, uint64_t now_us)
 
 /* --- waiting --- */
 
-static void note_wait_over(struct exchange *x)
+void select_note_wait(struct exchange *x)
+{
+    if (x->select.parked_us)
+        return;
+    x->select.parked_us = loop_now_us(exchange_loop(x));
+    metrics_add(x->host->metrics, x->host->series.waiting, 1);
+}
+
+void select_note_wait_over(struct exchange *x)
 {
     if (!x->select.parked_us)
         return;
@@ -117,7 +125,7 @@ void select_leave_room(struct exchange *x, bool has_use)
     struct waiting_ticket ticket;
 
     loop_timer_clear(&x->select.timer);
-    note_wait_over(x);
+    select_note_wait_over(x);
     if (!room)
         return;
     parking_leave(&x->host->parking, x->select.ticket);
@@ -155,10 +163,7 @@ static struct move park(struct exchange *x, uint64_t until_us)
     /* Untold of the time it could wait for ever. */
     if (loop_timer_set(&x->select.timer, until_us < deadline_us ? until_us : deadline_us))
         return exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
-    if (!x->select.parked_us) {
-        x->select.parked_us = loop_now_us(exchange_loop(x));
-        metrics_add(x->host->metrics, x->host->series.waiting, 1);
-    }
+    select_note_wait(x);
     return move_park();
 }
 

@@ -147,6 +147,8 @@ static struct move begin(struct exchange *x)
                           loop_now_us(exchange_loop(x)));
     x->send.is_begun = true;
     attempt_begin(exchange_attempt(x), outlet->pool, exchange_loop(x), &request);
+    if (attempt_is_waiting(exchange_attempt(x)))
+        select_note_wait(x);
     if (x->select.attempts == 1) {
         uint64_t waited_ns = x->select.waited_us * 1000,
                  spent_ns = clock_now_ns() - x->body.whole_ns;

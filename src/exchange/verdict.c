@@ -101,11 +101,13 @@ static void remember_key(struct exchange *x, const struct key *key, const struct
 {
     bool is_rotation = !outcome_is_attempt(row->class) && row->remedy == REMEDY_NEXT_KEY;
     bool is_final = is_rotation && row->class != CLASS_RATE_LIMIT;
+    bool is_news = true; /* where there is no room to remember it, each one counts */
 
     if (!x->select.tried)
         x->select.tried = arena_zalloc(&x->arena, sizeof(*x->select.tried));
-    if (x->select.tried && keypool_tried_add(x->select.tried, key, is_final) && is_rotation)
-        x->select.rotations++;
+    if (x->select.tried && x->select.tried->count < KEYPOOL_MAX_TRIED)
+        is_news = keypool_tried_add(x->select.tried, key, is_final);
+    x->select.rotations += is_rotation && is_news;
 }
 
 /* A provider that does not know stream_options says so: it is asked again without, and remembered.

@@ -100,4 +100,10 @@ static inline bool attempt_is_live(const struct attempt *attempt)
     return attempt->sm.rows && attempt->sm.state != ATTEMPT_ENDED;
 }
 
+/* Stands in line for a connection. */
+static inline bool attempt_is_waiting(const struct attempt *attempt)
+{
+    return attempt->sm.state == ATTEMPT_WAITING;
+}
+
 #endif

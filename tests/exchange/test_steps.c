@@ -45,6 +45,11 @@ void relay_note_head(struct exchange *x, const struct http_head *head)
     (void)x, (void)head;
 }
 
+void select_note_wait_over(struct exchange *x)
+{
+    (void)x;
+}
+
 void exchange_host_spare(struct exchange_host *host, struct exchange *x)
 {
     (void)host, (void)x;

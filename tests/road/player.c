@@ -793,6 +793,7 @@ void player_run(struct player *player, unsigned clients, unsigned steps)
     }
     for (int i = 0; i < 40; i++)
         assert_int_equal(loop_turn(road->loop, 0), 0);
+    road->host.is_terminating = false;
     assert_int_equal(road->host.exchange_count, 0);
     assert_int_equal(road->host.lease.used, 0);
     check_keys(road);

@@ -235,6 +235,47 @@ static void test_rotations(void **state)
     road_end(&road);
 }
 
+/* More keys than one exchange can remember, all refused: it still ends behind retry.rotations. */
+static void test_more_keys_than_remembered(void **state)
+{
+    enum { KEYS = 90, ROTATIONS = 70 };
+    struct road road;
+    struct buf yaml;
+    unsigned attempts = 0;
+    int client, upstream = -1;
+
+    (void)state;
+    buf_init(&yaml, 65536);
+    buf_printf(&yaml, "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
+                      "  health: {validate_new: false}, keys: [");
+    for (int i = 0; i < KEYS; i++)
+        buf_printf(&yaml, "%ss%d", i ? ", " : "", i);
+    buf_printf(&yaml, "]}}\nclients: {open: true}\nretry: {rotations: %d}\n", ROTATIONS);
+    road_begin(&road, buf_text(&yaml));
+    buf_fini(&yaml);
+    client = road_connect(&road);
+    road_chat(&road, client);
+    for (;;) {
+        char *heard;
+
+        if (upstream < 0)
+            upstream = road_accept(&road, 'a');
+        heard = road_request(&road, upstream);
+        if (!*heard) {
+            mem_free(heard);
+            break;
+        }
+        mem_free(heard);
+        attempts++;
+        road_reply(&road, upstream, 401, "", "{}");
+    }
+    assert_int_equal(attempts, 1 + ROTATIONS);
+    road_expect_error(&road, client, 502, "upstream_auth");
+    close(upstream);
+    close(client);
+    road_end(&road);
+}
+
 /* Keys of one account count once, and when the account is refused none of them is asked. */
 static void test_account(void **state)
 {
@@ -620,6 +661,7 @@ int main(void)
         cmocka_unit_test(test_with_another),
         cmocka_unit_test(test_four_bad_keys),
         cmocka_unit_test(test_rotations),
+        cmocka_unit_test(test_more_keys_than_remembered),
         cmocka_unit_test(test_account),
         cmocka_unit_test(test_fallback),
         cmocka_unit_test(test_refused_with_fallback),

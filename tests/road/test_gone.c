@@ -281,7 +281,13 @@ static void test_gateway_ends(void **state)
         assert_int_equal(
             road_metric(&scene.road, "bellwether_requests_cancelled_total{by=\"shutdown\"}"),
             1 + (scene.other >= 0));
+        /* What comes later is refused, and the connection lives until it is closed. */
+        if (places[i].farewell == ERROR_EVENT) {
+            road_chat(&scene.road, scene.client);
+            road_expect_error(&scene.road, scene.client, 503, "shutting_down");
+        }
         close(scene.client);
+        scene.road.host.is_terminating = false;
         scene_end(&scene);
     }
 }
@@ -302,6 +308,7 @@ static void test_gateway_ends_behind_the_stream(void **state)
         snprintf(body, sizeof(body), "%s%s", road_finish, road_done);
         road_expect(&scene.road, scene.client, 200, body);
         close(scene.client);
+        scene.road.host.is_terminating = false;
         scene_end(&scene);
     }
 }

@@ -277,6 +277,7 @@ static void test_connections(void **state)
 {
     struct road road;
     int clients[3], upstream;
+    char *log;
 
     (void)state;
     road_begin(&road, one_connection);
@@ -287,10 +288,12 @@ static void test_connections(void **state)
     }
     upstream = road_attempt_with(&road, 'a', -1, "key-one");
     assert_int_equal(road_try_accept(&road, 'a'), -1);
+    assert_int_equal(road_metric(&road, "bellwether_waiting_requests"), 2);
     road_pass_ms(&road, 1000);
     road_reply_ok(&road, upstream);
     road_expect(&road, clients[0], 200, road_ok);
     upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    assert_int_equal(road_metric(&road, "bellwether_waiting_requests"), 1);
     road_pass_ms(&road, 3990);
     road_expect_silence(&road, clients[2]);
     road_pass_ms(&road, 20);
@@ -307,6 +310,10 @@ static void test_connections(void **state)
     for (int i = 0; i < 3; i++)
         close(clients[i]);
     close(upstream);
+    wire_settle(road.loop);
+    log = road_log(&road);
+    assert_non_null(strstr(log, "\"waited_us\":1002000"));
+    mem_free(log);
     road_end(&road);
 }
 
