@@ -44,13 +44,12 @@ static void put_limits(struct json_writer *writer, const struct page_view *view,
 static void put_last_success(struct json_writer *writer, const struct page_view *view,
                              uint64_t last_us)
 {
-    uint64_t ago_us = view->now_us > last_us ? view->now_us - last_us : 0;
+    uint64_t ago_ms = view->now_us > last_us ? (view->now_us - last_us) / US_PER_MS : 0;
 
     if (last_us == 0)
         json_member_null(writer, "last_success_seconds_ago");
     else
-        json_member_double(writer, "last_success_seconds_ago",
-                           (double)(ago_us / US_PER_MS) / 1000.0);
+        json_member_double(writer, "last_success_seconds_ago", (double)ago_ms / 1000.0);
 }
 
 static void put_key(struct json_writer *writer, const struct page_view *view, struct span provider,

@@ -30,7 +30,7 @@ struct demo {
     struct http_head head;
     struct loop_timer timer;
     struct loop_task next; /* begins the next act from a clean stack */
-    struct buf answer; /* a plain one whole, of a stream what is not shown yet */
+    struct buf answer;     /* a plain one whole, of a stream what is not shown yet */
     struct sse sse;
     enum act act;
     int status; /* of the answer */

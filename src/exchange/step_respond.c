@@ -168,7 +168,7 @@ static struct span model_of_path(struct exchange *x)
         bool is_escape = from.ptr[i] == '%' && from.len - i > 2 &&
                          hex_digit(from.ptr[i + 1]) >= 0 && hex_digit(from.ptr[i + 2]) >= 0;
 
-        to[len++] = is_escape ? (char)(hex_digit(from.ptr[i + 1]) << 4 | hex_digit(from.ptr[i + 2]))
+        to[len++] = is_escape ? (char)(hex_digit(from.ptr[i + 1]) * 16 + hex_digit(from.ptr[i + 2]))
                               : from.ptr[i];
         i += is_escape ? 2 : 0;
     }

@@ -74,12 +74,12 @@ static inline bool sim_answer_is_over(const struct sim_answer *answer)
     return answer->finished == answer->choice_count && !answer->has_usage && !answer->has_end;
 }
 
-/* The whole text of a choice; borrowed from the answer or appended to `scratch`. */
-struct span sim_answer_text(const struct sim_answer *answer, size_t choice, struct buf *scratch);
+/* The whole text of the choice at `index`; borrowed from the answer or appended to `scratch`. */
+struct span sim_answer_text(const struct sim_answer *answer, size_t index, struct buf *scratch);
 
 /* The tool calls a choice makes, and the arguments of one of them. */
-size_t sim_answer_calls(const struct sim_answer *answer, size_t choice);
-struct span sim_answer_arguments(const struct sim_answer *answer, size_t choice, size_t call);
+size_t sim_answer_calls(const struct sim_answer *answer, size_t index);
+struct span sim_answer_arguments(const struct sim_answer *answer, size_t index, size_t call);
 
 /* Which tool the call is of. */
 const struct sim_tool *sim_answer_tool(const struct sim_answer *answer, size_t call);

@@ -66,7 +66,7 @@ static void answer_result(struct control *control, int err, struct buf *complain
 {
     if (!err)
         answer(control, 200, SPAN("{\"ok\":true}"));
-    else if (err == ERR_SYNTAX)
+    else if (err == ERR_SYNTAX && complaints)
         answer_error(control, 400, buf_span(complaints));
     else
         answer_error(control, err == ERR_RANGE ? 400 : 500, span_from_text(err_text(err)));

@@ -48,8 +48,8 @@ const struct addr *sim_addr(const struct sim *sim);
  * and replaces only what it names. 0, ERR_SYNTAX with complaints, ERR_FULL or ERR_NOMEM. */
 int sim_set_key(struct sim *sim, struct span key, struct span text, struct buf *complaints);
 
-/* Another scenario (a name or YAML text) with fresh counts. 0, or the old one stays: as sim_new. */
-int sim_load(struct sim *sim, struct span scenario, struct buf *complaints);
+/* Another scenario (its name or YAML) with fresh counts. 0, or the old one stays: as sim_new. */
+int sim_load(struct sim *sim, struct span text, struct buf *complaints);
 
 /* Counts, windows and keys as they were at the start. 0 or ERR_NOMEM. */
 int sim_reset(struct sim *sim);
@@ -58,6 +58,6 @@ int sim_reset(struct sim *sim);
 int sim_write_stats(const struct sim *sim, struct buf *out);
 
 /* The part of it that is of one key; ERR_NOTFOUND where none of that name was seen. */
-int sim_write_key_stats(const struct sim *sim, struct span key, struct buf *out);
+int sim_write_key_stats(const struct sim *sim, struct span name, struct buf *out);
 
 #endif
