@@ -301,6 +301,22 @@ def test_a_request_larger_than_the_limit_is_passed_on(keyed):
     assert all(state["healthy"] for state in gateway.key_states().values())
 
 
+@pytest.mark.parametrize("hints", [
+    {"reset": "go", "retry_after": "none"}, {"reset": "seconds", "retry_after": "none"}, {"reset": "epoch", "retry_after": "none"},
+    {"reset": "rfc3339", "retry_after": "none"}, {"reset": "http_date", "retry_after": "none"},
+    {"reset": "none", "retry_after": "seconds"}, {"reset": "none", "retry_after": "date"}, {"reset": "none", "retry_after": "ms"},
+    {"reset": "none", "retry_after": "both"}, {"reset": "none", "retry_after": "none"},
+], ids=lambda hints: "-".join(hints.values()))
+def test_a_limit_met_again_and_again(pool, sim, hints):
+    """By whatever hint the provider gives, or by none but its words: each wait is long enough and not much longer."""
+    limits = {"rpm": 4, "period": "500ms", "window": "sliding", **hints}
+    gateway = pool(1, {"defaults": {"limits": limits}}, health={"cooldown": "600ms"})
+    started = time.monotonic()
+    assert all(ok(gateway.post(chat("hello"))) for _ in range(10))
+    assert 0.9 < time.monotonic() - started < 5.5
+    assert sim.stats()["total"]["limited"] <= 5
+
+
 # -- quota and money --------------------------------------------------------------------------------------------------------
 
 
@@ -326,6 +342,23 @@ def test_a_probe_does_not_cure_a_depleted_key(keyed):
     gateway.post(chat("hello"))
     time.sleep(0.5)
     assert gateway.key_states()["k1"]["health"] == "depleted"
+
+
+def test_a_403_that_blames_nobody_is_passed_on(keyed):
+    """A refusal of somebody's text must not walk through the whole pool and set every key aside."""
+    gateway = keyed(3, behave={f"sk-pool-{i}": refuse(403, "Your request was flagged.", code="content_policy_violation") for i in (1, 2, 3)})
+    answer = gateway.post(chat("hello"))
+    assert (answer.status, answer.error["message"]) == (403, "Your request was flagged.")
+    assert len(gateway.keys.upstream.requests) == 1
+    assert all(state["healthy"] for state in gateway.key_states().values())
+
+
+def test_a_conflict_is_tried_again(keyed):
+    """It is nobody's fault, and over soon."""
+    gateway = keyed(1, behave={"sk-pool-1": [refuse(409, "Locked."), serve]}, config=FAST)
+    answer = gateway.post(chat("hello"))
+    assert ok(answer) and answer.get("x-bellwether-attempts") == "2"
+    assert gateway.key_states()["k1"]["failures"] == 0
 
 
 # -- models ---------------------------------------------------------------------------------------------------------------

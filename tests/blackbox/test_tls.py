@@ -155,6 +155,28 @@ def test_old_versions_are_refused(listening, client_context):
         listening.connect(tls=client_context, server_hostname="gateway.test")
 
 
+def test_clients_that_leave_a_tls_connection(listening, client_context):
+    """In the handshake, in a record, in a stream."""
+    with listening.connect(tls=client_context, server_hostname="gateway.test") as connection:
+        connection.ask(GOOD)
+    for at in range(0, 60, 5):
+        with Wire(listening.address) as connection:
+            connection.send(bytes.fromhex("16030100c8010000c40303") + bytes(at))
+            connection.reset()
+        with listening.connect(tls=client_context, server_hostname="gateway.test") as connection:
+            connection.send(post(chat("hello", stream=True))[: 20 + 5 * at])
+            if at % 2:
+                with contextlib.suppress(OSError):
+                    connection.socket.unwrap()
+            connection.reset()
+    with listening.connect(tls=client_context, server_hostname="gateway.test") as connection:
+        assert connection.ask(GOOD).content == content("hello")
+    until = time.monotonic() + 3
+    while listening.metrics().get("bellwether_client_connections") > 0:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 # -- endpoints ------------------------------------------------------------------------------------------------------------
 
 

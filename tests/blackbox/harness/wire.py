@@ -93,7 +93,7 @@ class Answer:
 def sse_events(body):
     """The data of each event (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
     events, data = [], []
-    for line in re.split("\r\n|\n|\r", body.decode()):
+    for line in re.split("\r\n|\n|\r", body.decode(errors="replace")):
         if line == "" and data:
             events.append("\n".join(data))
             data = []
