@@ -137,10 +137,10 @@ struct move step_head(struct exchange *x)
         return exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
     switch (inbound_find(head->method, x->head.path, &x->head.row)) {
     case INBOUND_NO_PATH:
-        return exchange_refuse(x, FAILURE_UNKNOWN_PATH,
-                               arena_printf(&x->arena, "There is nothing at %s %s.",
-                                            http_method_name(head->method), x->head.path.ptr),
-                               span_of(NULL, 0));
+        return exchange_refuse(
+            x, FAILURE_UNKNOWN_PATH,
+            arena_printf(&x->arena, "There is nothing at '%.*s'.", SPAN_ARG(x->head.path)),
+            span_of(NULL, 0));
     case INBOUND_NO_METHOD:
         return exchange_refuse(x, FAILURE_METHOD, span_of(NULL, 0), span_of(NULL, 0));
     case INBOUND_FOUND:
