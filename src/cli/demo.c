@@ -252,19 +252,20 @@ static int start_gateway(struct demo *demo, struct setup *setup)
     struct config *config;
 
     addr_write(sim_addr(demo->sim), sim);
-    snprintf(text, sizeof(text),
-             "server: {listen: 127.0.0.1:0, workers: 1, shutdown_grace: 1s}\n"
-             "admin: {listen: 127.0.0.1:0}\n"
-             "clients: {open: true}\n"
-             "providers:\n"
-             "  sim:\n"
-             "    kind: compatible\n"
-             "    base_url: http://%s/v1\n"
-             "    selection: round_robin\n"
-             "    keys: [sk-demo-1, sk-demo-2, sk-demo-3]\n"
-             "models: {gpt-4.1: sim/gpt-4.1}\n"
-             "log: {level: warn, access: false}\n",
-             sim);
+    snprintf(
+        text, sizeof(text),
+        "server: {listen: 127.0.0.1:0, workers: 1, max_connections: 1000, shutdown_grace: 1s}\n"
+        "admin: {listen: 127.0.0.1:0}\n"
+        "clients: {open: true}\n"
+        "providers:\n"
+        "  sim:\n"
+        "    kind: compatible\n"
+        "    base_url: http://%s/v1\n"
+        "    selection: round_robin\n"
+        "    keys: [sk-demo-1, sk-demo-2, sk-demo-3]\n"
+        "models: {gpt-4.1: sim/gpt-4.1}\n"
+        "log: {level: warn, access: false}\n",
+        sim);
     if (setup_load(setup, NULL, text, &config))
         return ERR_SYNTAX;
     if (gateway_new(&options, config, error, &demo->gateway)) {
