@@ -356,7 +356,7 @@ int main(int argc, char **argv)
     read_options(&mock->options, argc, argv);
     raise_descriptor_limit();
     /* OpenSSL writes without MSG_NOSIGNAL: a proxy that hangs up would end the mock. */
-    signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     /* A paced stream of hours is written event by event, never whole. */
     struct answers_options answers = mock->options.answers;
     if (mock->options.interval_ns > 0)
