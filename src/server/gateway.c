@@ -64,7 +64,7 @@ static int make_workers(struct gateway *gateway, const struct config *config)
     }
     for (uint32_t i = 0; i < gateway->registry.workers && !err; i++) {
         err = worker_start(gateway->workers[i]);
-        gateway->started = i + !err;
+        gateway->started = i + 1;
     }
     return err;
 }
@@ -164,6 +164,7 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
 
     ret_error[0] = '\0';
     if (!gateway) {
+        snprintf(ret_error, GATEWAY_ERROR_BYTES, "cannot start: %s", err_text(ERR_NOMEM));
         config_free(&config);
         return ERR_NOMEM;
     }
@@ -205,6 +206,8 @@ void gateway_free(struct gateway **gateway)
         return;
     loop_timer_fini(&g->timer);
     admin_free(&g->admin);
+    for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
+        worker_stop(g->workers[i]);
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_free(&g->workers[i]);
     mem_free(g->workers);

@@ -24,7 +24,7 @@ struct worker {
     uint32_t index;
     size_t max_connections;
     pthread_t thread;
-    bool has_thread;
+    bool has_thread, has_ended;
     bool is_draining, is_full, has_told;
 };
 
@@ -262,17 +262,22 @@ int worker_new(const struct worker_options *options, const struct worker_ops *op
     return 0;
 }
 
+static void stop_listening(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->listener_count; i++)
+        listener_free(&worker->listeners[i]);
+    worker->listener_count = 0;
+}
+
 static void *run(void *arg)
 {
     struct worker *worker = arg;
 
-    if (listen_all(worker) == 0)
-        loop_run(worker->loop);
-    /* What still stands is ended on the thread that owns it. */
+    loop_run(worker->loop);
+    /* What still stands is ended on the thread that owns it; the turn sends the last words. */
     exchange_host_cut(&worker->host);
-    for (size_t i = 0; i < worker->listener_count; i++)
-        listener_free(&worker->listeners[i]);
-    worker->listener_count = 0;
+    stop_listening(worker);
+    loop_turn(worker->loop, 0);
     worker->is_draining = false;
     http_server_fini(&worker->server);
     loop_turn(worker->loop, 0);
@@ -283,8 +288,10 @@ static void *run(void *arg)
 int worker_start(struct worker *worker)
 {
     sigset_t all, old;
-    int failed;
+    int failed, err = listen_all(worker);
 
+    if (err)
+        return err;
     /* Signals are the control thread's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -294,16 +301,28 @@ int worker_start(struct worker *worker)
     return failed ? ERR_FULL : 0;
 }
 
+void worker_stop(struct worker *worker)
+{
+    if (!worker || !worker->has_thread)
+        return;
+    loop_stop(worker->loop);
+    pthread_join(worker->thread, NULL);
+    worker->has_thread = false;
+    worker->has_ended = true;
+}
+
 void worker_free(struct worker **worker)
 {
     struct worker *w = *worker;
 
     if (!w)
         return;
-    if (w->has_thread) {
-        loop_stop(w->loop);
-        pthread_join(w->thread, NULL);
+    worker_stop(w);
+    if (w->has_ended) {
+        /* Grants of workers that ended later find nobody. */
+        loop_turn(w->loop, 0);
     } else {
+        stop_listening(w);
         if (w->server.head)
             http_server_fini(&w->server);
         if (w->host.metrics)

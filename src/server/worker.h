@@ -45,10 +45,15 @@ struct worker_ops {
 int worker_new(const struct worker_options *options, const struct worker_ops *ops, void *owner,
                struct worker **ret_worker);
 
-/* Starts the thread: 0 or ERR_FULL. */
+/* Listens and starts the thread: 0, ERR_NOMEM or ERR_FULL. The sockets are the worker's from now
+ * on, also on failure. */
 int worker_start(struct worker *worker);
 
-/* Ends what still runs (streams with an error event), joins the thread and frees. Accepts NULL. */
+/* Ends what still runs (streams with an error event) and joins the thread. Workers speak to each
+ * other: all are stopped before the first is freed. Accepts NULL and one that was never started. */
+void worker_stop(struct worker *worker);
+
+/* Stops it, and frees. Accepts NULL. */
 void worker_free(struct worker **worker);
 
 /* --- any thread: by mail. A message that cannot be sent for want of memory is ERR_NOMEM. --- */

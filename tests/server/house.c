@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "base/alloc.h"
 #include "base/err.h"
 
 /* --- the upstream --- */
@@ -132,6 +133,7 @@ void house_begin(struct house *house, const char *yaml)
     fake_init(&house->fake);
     open_upstream(house);
     set_yaml(house, yaml);
+    house->fail_after = -1;
     house->loop = loop_new();
     assert_non_null(house->loop);
 }
@@ -155,6 +157,7 @@ int house_open(struct house *house)
     if (err)
         print_message("%s", fake_complaints(&house->fake));
     assert_int_equal(err, 0);
+    mem_fail_after(house->fail_after);
     err = gateway_new(&options, config, house->error, &house->gateway);
     if (err)
         return err;

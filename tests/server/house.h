@@ -28,6 +28,7 @@ struct house {
     char yaml[HOUSE_YAML];
     struct fake_pair files[2];
     char error[GATEWAY_ERROR_BYTES];
+    long fail_after; /* of the allocations of gateway_new, the one that fails; -1: none */
 
     /* The upstream. */
     int listener;

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/alloc.h"
+
 static const char two_workers[] =
     "server: {listen: '127.0.0.1:0', workers: 2, shutdown_grace: 20s}\n"
     "admin: {listen: '127.0.0.1:0'}\n"
@@ -187,6 +189,38 @@ static void test_cut(void **state)
     house_end(&house);
 }
 
+/* Whatever fails at the start: it is said in a line, and nothing is left behind. */
+static void test_without_memory(void **state)
+{
+    struct house house;
+    bool is_open = false;
+
+    (void)state;
+    mem_fail_after(0);
+    if (!mem_fail_is_pending())
+        skip();
+    mem_fail_after(-1);
+    house_begin(&house, two_workers);
+    for (long n = 0; !is_open; n++) {
+        house.fail_after = n;
+        is_open = house_open(&house) == 0;
+        if (is_open && !mem_fail_is_pending()) {
+            /* Something that can be done without. */
+            mem_fail_after(-1);
+            house_shut_down(&house);
+            house_join(&house);
+            gateway_free(&house.gateway);
+            is_open = false;
+        } else if (!is_open) {
+            mem_fail_after(-1);
+            assert_string_not_equal(house.error, "");
+            assert_null(house.gateway);
+        }
+    }
+    mem_fail_after(-1);
+    house_end(&house);
+}
+
 static void test_port_in_use(void **state)
 {
     struct house house, second;
@@ -245,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_line_across_workers),
         cmocka_unit_test(test_shut_down_under_load),
         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_port_in_use),
         cmocka_unit_test(test_unix_socket),
     };
