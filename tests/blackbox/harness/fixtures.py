@@ -9,21 +9,6 @@ from .processes import Gateway, Process, Simulator
 from .upstream import Upstream
 
 
-TOLD = []
-
-
-def pytest_terminal_summary(terminalreporter):
-    """What tests had to tell besides passing."""
-    for line in TOLD:
-        terminalreporter.write_line(line)
-
-
-@pytest.fixture
-def tell():
-    """Prints lines at the end of the run."""
-    return TOLD.append
-
-
 class Stage:
     """Starts processes and upstreams, and stops them in reverse order, looking at how each ended."""
 
