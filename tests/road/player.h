@@ -11,14 +11,9 @@
 #define TESTS_ROAD_PLAYER_H
 
 #include "road.h"
+#include "text.h"
 
 enum { PLAYER_CLIENTS = 6, PLAYER_CONNS = 64, PLAYER_REQUESTS = 4, PLAYER_MARKS = 65536 };
-
-/* Bytes that grow. */
-struct text {
-    char *data;
-    size_t len, cap;
-};
 
 struct player_client {
     int fd; /* -1: none */

@@ -164,7 +164,10 @@ uint64_t road_now_ms(const struct road *road); /* since the start */
 /* The number of a line of /metrics, by its name with labels; 0 where there is no such line. */
 uint64_t road_metric(struct road *road, const char *line);
 
-/* The last line that the access log has; NUL-terminated, freed with mem_free. Ends the log. */
+/* Attempts of the provider "up" that ended so. */
+uint64_t road_attempts(struct road *road, const char *outcome);
+
+/* All that the log has; NUL-terminated, freed with mem_free. Ends the log. */
 char *road_log(struct road *road);
 
 #endif
