@@ -44,7 +44,10 @@ static void play_flood(bool is_stream)
     int client, upstream;
     char lines[128];
 
-    road_begin(&road, road_one_key);
+    road_begin(&road,
+               "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+               "  timeouts: {idle: 5s}, keys: [{name: one, secret: key-one}]}}\n"
+               "clients: {open: true}\n");
     client = road_connect(&road);
     if (is_stream)
         road_chat_stream(&road, client);
@@ -70,7 +73,7 @@ static void play_flood(bool is_stream)
     at = flood(&road, upstream, said.data, said.len);
     assert_in_range(at, 1, 2 * WINDOW_BYTES);
     assert_in_range(held_bytes(&road), 1, WINDOW_BYTES / 4);
-    /* Neither of the two is timed out for it at once. */
+    /* The pause is the client's: it is no idle upstream. */
     road_pass_ms(&road, 50000);
     while (at < said.len) {
         wire_read(client, &heard);
