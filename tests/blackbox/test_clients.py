@@ -21,21 +21,24 @@ def with_clients(pool, *clients, **more):
 WEB = {"name": "web", "secret": "sk-client-web"}
 
 
-# -- keys -----------------------------------------------------------------------------------------------------------------
+# -- keys ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("headers", "message"), [
-    ({}, "provide"),
-    ({"Authorization": ""}, "provide"),
-    ({"Authorization": "Bearer"}, "provide"),
-    ({"Authorization": "Bearer "}, "provide"),
-    (bearer("sk-client-web", "Basic"), "provide"),
-    (bearer("sk-client-wep"), "Incorrect"),
-    (bearer("sk-client-we"), "Incorrect"),
-    (bearer("sk-client-web2"), "Incorrect"),
-    (bearer("SK-CLIENT-WEB"), "Incorrect"),
-    (bearer("x" * 5000), "Incorrect"),
-])
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({}, "provide"),
+        ({"Authorization": ""}, "provide"),
+        ({"Authorization": "Bearer"}, "provide"),
+        ({"Authorization": "Bearer "}, "provide"),
+        (bearer("sk-client-web", "Basic"), "provide"),
+        (bearer("sk-client-wep"), "Incorrect"),
+        (bearer("sk-client-we"), "Incorrect"),
+        (bearer("sk-client-web2"), "Incorrect"),
+        (bearer("SK-CLIENT-WEB"), "Incorrect"),
+        (bearer("x" * 5000), "Incorrect"),
+    ],
+)
 def test_who_has_no_key_gets_401(pool, headers, message):
     gateway = with_clients(pool, WEB)
     with gateway.connect() as connection:
@@ -50,8 +53,12 @@ def test_who_has_no_key_gets_401(pool, headers, message):
 
 def test_a_key_is_accepted(pool):
     gateway = with_clients(pool, WEB, {"name": "other", "secret": "sk-client-other"})
-    for headers in (bearer("sk-client-web"), bearer("sk-client-other"), bearer("sk-client-web", "bearer"),
-                    {"authorization": "BEARER  sk-client-web "}):
+    for headers in (
+        bearer("sk-client-web"),
+        bearer("sk-client-other"),
+        bearer("sk-client-web", "bearer"),
+        {"authorization": "BEARER  sk-client-web "},
+    ):
         assert gateway.post(chat("hello"), headers=headers).content == content("hello")
     assert gateway.wait_access(client="other")["status"] == 200
 
@@ -72,7 +79,9 @@ def test_health_needs_no_key(pool):
 
 def test_hashed_secrets(pool):
     digest = hashlib.sha256(b"sk-client-hashed").hexdigest()
-    gateway = with_clients(pool, {"name": "web", "sha256": digest}, {"name": "upper", "sha256": hashlib.sha256(b"two").hexdigest().upper()})
+    gateway = with_clients(
+        pool, {"name": "web", "sha256": digest}, {"name": "upper", "sha256": hashlib.sha256(b"two").hexdigest().upper()}
+    )
     gateway.secrets.add("sk-client-hashed")
     assert gateway.post(chat("hello"), headers=bearer("sk-client-hashed")).status == 200
     assert gateway.post(chat("hello"), headers=bearer("two")).status == 200
@@ -81,7 +90,9 @@ def test_hashed_secrets(pool):
 
 def test_expiry(pool):
     soon = (datetime.now(timezone.utc) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    gateway = with_clients(pool, {**WEB, "expires": soon}, {"name": "old", "secret": "sk-client-old", "expires": "2020-01-01"})
+    gateway = with_clients(
+        pool, {**WEB, "expires": soon}, {"name": "old", "secret": "sk-client-old", "expires": "2020-01-01"}
+    )
     assert gateway.post(chat("hello"), headers=bearer("sk-client-web")).status == 200
     answer = gateway.post(chat("hello"), headers=bearer("sk-client-old"))
     assert (answer.status, answer.error["code"]) == (401, "invalid_api_key") and "expired" in answer.error["message"]
@@ -103,12 +114,14 @@ def test_clients_keys_never_reach_the_provider(keyed):
     assert b"sk-client-web" not in gateway.keys.upstream.request.head
 
 
-# -- models ---------------------------------------------------------------------------------------------------------------
+# -- models ----------------------------------------------------------------------------------------
 
 
 def test_allowed_models(pool):
     models = {"small-1": "sim/a", "small-2": "sim/b", "large": "sim/c"}
-    gateway = with_clients(pool, {**WEB, "models": ["small-*", "x"]}, {"name": "all", "secret": "sk-client-all"}, models=models)
+    gateway = with_clients(
+        pool, {**WEB, "models": ["small-*", "x"]}, {"name": "all", "secret": "sk-client-all"}, models=models
+    )
     for name, status in {"small-1": 200, "small-2": 200, "large": 403, "absent": 404, "sim/a": 404}.items():
         answer = gateway.post(chat("hello", model=name), headers=bearer("sk-client-web"))
         assert answer.status == status
@@ -125,12 +138,15 @@ def test_allowed_models(pool):
 
 def test_direct_names_are_for_open_gateways(pool):
     """PROVIDER/MODEL is served where clients are open, elsewhere by wish."""
-    assert with_clients(pool, WEB).post(chat("hello", model="sim/a"), headers=bearer("sk-client-web")).status in (200, 404)
+    assert with_clients(pool, WEB).post(chat("hello", model="sim/a"), headers=bearer("sk-client-web")).status in (
+        200,
+        404,
+    )
     gateway = with_clients(pool, WEB, models={"m": "sim/a"}, names={"direct": True})
     assert gateway.post(chat("hello", model="sim/a"), headers=bearer("sk-client-web")).status == 200
 
 
-# -- limits ---------------------------------------------------------------------------------------------------------------
+# -- limits ----------------------------------------------------------------------------------------
 
 
 def limited(pool, **limits):
@@ -199,15 +215,18 @@ def test_tpm(pool):
 
 
 def test_concurrent(pool):
-    gateway = pool(2, {"defaults": {"latency": "300ms"}},
-                   config={"clients": {"keys": [{**WEB, "limits": {"concurrent": 3}}]}})
+    gateway = pool(
+        2, {"defaults": {"latency": "300ms"}}, config={"clients": {"keys": [{**WEB, "limits": {"concurrent": 3}}]}}
+    )
     results = load.exchanges(gateway.address, 8, clients=8, key="sk-client-web")
     assert sorted(result.status for result in results) == [200] * 3 + [429] * 5
     assert gateway.post(chat("hello"), headers=bearer("sk-client-web")).status == 200, "their places are free again"
 
 
 def test_concurrency_of_a_client_that_left(pool):
-    gateway = pool(1, {"defaults": {"latency": "10s"}}, config={"clients": {"keys": [{**WEB, "limits": {"concurrent": 1}}]}})
+    gateway = pool(
+        1, {"defaults": {"latency": "10s"}}, config={"clients": {"keys": [{**WEB, "limits": {"concurrent": 1}}]}}
+    )
     for _ in range(5):
         with gateway.connect() as connection:
             connection.send(post(chat("hello"), headers=bearer("sk-client-web")))

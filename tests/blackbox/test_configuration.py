@@ -1,5 +1,5 @@
-"""The file: every complaint at once with line and column, what is in force with secrets masked, the environment, and the start
-that fails with words."""
+"""The file: every complaint at once with line and column, what is in force with secrets masked, the environment, and
+the start that fails with words."""
 
 import contextlib
 import json
@@ -28,8 +28,17 @@ providers:
 models:
   m: up/x
 """
-SECRETS = ["sk-secret-admin", "sk-secret-web", "sk-secret-header", "sk-secret-1", "sk-secret-2", "sk-secret-3", "sk-secret-4",
-           "sk-secret-5", "sk-secret-6"]
+SECRETS = [
+    "sk-secret-admin",
+    "sk-secret-web",
+    "sk-secret-header",
+    "sk-secret-1",
+    "sk-secret-2",
+    "sk-secret-3",
+    "sk-secret-4",
+    "sk-secret-5",
+    "sk-secret-6",
+]
 ENVIRONMENT = {"SECOND": "sk-secret-2", "MORE": "sk-secret-4,sk-secret-5", "HEADER": "sk-secret-header"}
 
 
@@ -59,7 +68,7 @@ def complaints(path, env=None):
     return found
 
 
-# -- what is good ---------------------------------------------------------------------------------------------------------
+# -- what is good ----------------------------------------------------------------------------------
 
 
 def test_what_is_in_force(file):
@@ -68,9 +77,15 @@ def test_what_is_in_force(file):
     assert done.returncode == 0, done.stderr
     for secret in SECRETS:
         assert secret not in done.stdout + done.stderr
-    for line in ("    base_url: http://127.0.0.1:1/v1", "  attempts: 3", "  max_body: 32MiB", "      - name: second", "  - name: web"):
+    for line in (
+        "    base_url: http://127.0.0.1:1/v1",
+        "  attempts: 3",
+        "  max_body: 32MiB",
+        "      - name: second",
+        "  - name: web",
+    ):
         assert line in done.stdout
-    assert done.stdout.count("secret: \"***\"") == 7, "six of the provider, one of the client"
+    assert done.stdout.count('secret: "***"') == 7, "six of the provider, one of the client"
     names = re.findall(r"- name: (up-\d+)", done.stdout)
     assert names == ["up-1", "up-2", "up-3"]
 
@@ -88,10 +103,10 @@ def test_a_relative_path_is_relative_to_the_file(file, tmp_path):
 
 
 def test_the_least_file(file):
-    assert run(["check-config", file('providers: {openai: {keys: [sk-secret-1]}}')]).returncode == 0
+    assert run(["check-config", file("providers: {openai: {keys: [sk-secret-1]}}")]).returncode == 0
 
 
-# -- complaints -----------------------------------------------------------------------------------------------------------
+# -- complaints ------------------------------------------------------------------------------------
 
 
 def test_all_complaints_at_once(file):
@@ -115,11 +130,29 @@ models:
 retry: {on: [sunshine]}
 """)
     found = complaints(path)
-    wanted = [(2, 3, "listen"), (3, 12, "workers"), (4, 22, "duration"), (5, 13, "size"), (10, 25, "secret"), (10, 38, "NO_SUCH"),
-              (10, 56, "/no/such"), (11, 5, "selection"), (12, 28, "max_failures"), (12, 42, "cooldown"), (13, 22, "ratio"),
-              (14, 16, "round_robin"), (16, 6, "nowhere"), (17, 14, "sunshine")]
+    wanted = [
+        (2, 3, "listen"),
+        (3, 12, "workers"),
+        (4, 22, "duration"),
+        (5, 13, "size"),
+        (10, 25, "secret"),
+        (10, 38, "NO_SUCH"),
+        (10, 56, "/no/such"),
+        (11, 5, "selection"),
+        (12, 28, "max_failures"),
+        (12, 42, "cooldown"),
+        (13, 22, "ratio"),
+        (14, 16, "round_robin"),
+        (16, 6, "nowhere"),
+        (17, 14, "sunshine"),
+    ]
     for line, column, word in wanted:
-        assert any((line, column) == complaint[:2] and word in complaint[2] for complaint in found), (line, column, word, found)
+        assert any((line, column) == complaint[:2] and word in complaint[2] for complaint in found), (
+            line,
+            column,
+            word,
+            found,
+        )
     assert len(found) == len(wanted)
     assert all(";" in text for _, _, text in found), "each says what is allowed"
 
@@ -130,11 +163,26 @@ SINGLE = {
     "a tab": ("providers:\n\tup: {}", 2, None, ""),
     "a list where a map belongs": ("retry: []\nproviders: {openai: {keys: [sk-1234567]}}", 1, 8, "map"),
     "a map where a word belongs": ("providers: {openai: {keys: [sk-1234567], selection: {}}}", 1, 53, "selection"),
-    "a duplicate name": ("providers:\n  a: {kind: openai, keys: [sk-1234567]}\n  a: {kind: openai, keys: [sk-7654321]}", 3, 3, "line 2"),
-    "a duplicate client": ("clients: {keys: [{name: a, secret: sk-abcdefg}, {name: a, secret: sk-gfedcba}]}\n"
-                           "providers: {openai: {keys: [sk-1234567]}}", 1, None, "'a'"),
-    "a client's secret twice": ("clients: {keys: [{name: a, secret: sk-abcdefg}, {name: b, secret: sk-abcdefg}]}\n"
-                                "providers: {openai: {keys: [sk-1234567]}}", 1, None, "secret"),
+    "a duplicate name": (
+        "providers:\n  a: {kind: openai, keys: [sk-1234567]}\n  a: {kind: openai, keys: [sk-7654321]}",
+        3,
+        3,
+        "line 2",
+    ),
+    "a duplicate client": (
+        "clients: {keys: [{name: a, secret: sk-abcdefg}, {name: a, secret: sk-gfedcba}]}\n"
+        "providers: {openai: {keys: [sk-1234567]}}",
+        1,
+        None,
+        "'a'",
+    ),
+    "a client's secret twice": (
+        "clients: {keys: [{name: a, secret: sk-abcdefg}, {name: b, secret: sk-abcdefg}]}\n"
+        "providers: {openai: {keys: [sk-1234567]}}",
+        1,
+        None,
+        "secret",
+    ),
     "a missing secret": ("clients: {keys: [{name: a}]}\nproviders: {openai: {keys: [sk-1234567]}}", 1, None, "secret"),
     "an empty secret": ('providers: {openai: {keys: [""]}}', 1, 29, "empty"),
     "an unset variable": ('providers: {openai: {keys: ["${env:NOT_SET}"]}}', 1, 29, "NOT_SET"),
@@ -147,16 +195,36 @@ SINGLE = {
     "an unknown kind": ("providers: {up: {kind: abacus, keys: [x-1234567]}}", 1, 24, "compatible"),
     "no address": ("server: {listen: here}\nproviders: {openai: {keys: [sk-1234567]}}", 1, 18, "host:port"),
     "a port too high": ("server: {listen: '127.0.0.1:70000'}\nproviders: {openai: {keys: [sk-1234567]}}", 1, 18, ""),
-    "an address for everybody without clients": ("server: {listen: '0.0.0.0:0'}\nproviders: {openai: {keys: [sk-1234567]}}", None, None, "open"),
-    "an admin address for everybody without a token": ("admin: {listen: '0.0.0.0:0'}\nproviders: {openai: {keys: [sk-1234567]}}", None, None, "token"),
-    "a certificate without its key": ("server: {tls: {certificate: third.key}}\nproviders: {openai: {keys: [sk-1234567]}}", 1, None, "private_key"),
+    "an address for everybody without clients": (
+        "server: {listen: '0.0.0.0:0'}\nproviders: {openai: {keys: [sk-1234567]}}",
+        None,
+        None,
+        "open",
+    ),
+    "an admin address for everybody without a token": (
+        "admin: {listen: '0.0.0.0:0'}\nproviders: {openai: {keys: [sk-1234567]}}",
+        None,
+        None,
+        "token",
+    ),
+    "a certificate without its key": (
+        "server: {tls: {certificate: third.key}}\nproviders: {openai: {keys: [sk-1234567]}}",
+        1,
+        None,
+        "private_key",
+    ),
     "what is not built yet": ("store: sqlite:x.db\nproviders: {openai: {keys: [sk-1234567]}}", 1, 1, "not built yet"),
     "no providers": ("server: {}", None, None, "providers"),
     "an empty file": ("", None, None, "providers"),
     "a word of another tool": ("providers: {openai: {keys: [sk-1234567], cooldown_seconds: 5}}", 1, 42, "health"),
     "a boolean that is none": ("providers: {openai: {keys: [sk-1234567], tls: {verify: maybe}}}", 1, 56, "true"),
     "a date that is none": ("providers: {openai: {keys: [{secret: sk-1234567, expires: soon}]}}", 1, None, "expires"),
-    "hexadecimal digits that are none": ("clients: {keys: [{name: a, sha256: xyz}]}\nproviders: {openai: {keys: [sk-1234567]}}", 1, None, "64"),
+    "hexadecimal digits that are none": (
+        "clients: {keys: [{name: a, sha256: xyz}]}\nproviders: {openai: {keys: [sk-1234567]}}",
+        1,
+        None,
+        "64",
+    ),
 }
 
 
@@ -183,7 +251,7 @@ def test_a_binary_file(file, tmp_path):
     assert run(["check-config", str(path)]).returncode == 1
 
 
-# -- the start ------------------------------------------------------------------------------------------------------------
+# -- the start -------------------------------------------------------------------------------------
 
 
 def test_a_port_in_use(file):
@@ -191,29 +259,64 @@ def test_a_port_in_use(file):
         port = taken.getsockname()[1]
         for section in ("server", "admin"):
             other = "admin" if section == "server" else "server"
-            done = run(["serve", "--config", file({section: {"listen": f"127.0.0.1:{port}"}, other: {"listen": "127.0.0.1:0"},
-                                                   "providers": {"openai": {"keys": ["sk-secret-1"]}}})])
+            done = run(
+                [
+                    "serve",
+                    "--config",
+                    file(
+                        {
+                            section: {"listen": f"127.0.0.1:{port}"},
+                            other: {"listen": "127.0.0.1:0"},
+                            "providers": {"openai": {"keys": ["sk-secret-1"]}},
+                        }
+                    ),
+                ]
+            )
             assert done.returncode == 1
             assert f"127.0.0.1:{port}" in done.stderr and "use" in done.stderr
 
 
 def test_a_port_of_another_gateway(stage, sim, file):
     """SO_REUSEPORT must not let two gateways share a port unawares."""
-    gateway = stage.gateway({"providers": {"sim": {"kind": "compatible", "base_url": sim.base_url, "keys": ["sk-secret-1"]}}})
+    gateway = stage.gateway(
+        {"providers": {"sim": {"kind": "compatible", "base_url": sim.base_url, "keys": ["sk-secret-1"]}}}
+    )
     host, port = gateway.address
-    done = run(["serve", "--config", file({"server": {"listen": f"{host}:{port}"}, "admin": {"listen": "127.0.0.1:0"},
-                                           "providers": {"openai": {"keys": ["sk-secret-1"]}}})])
+    done = run(
+        [
+            "serve",
+            "--config",
+            file(
+                {
+                    "server": {"listen": f"{host}:{port}"},
+                    "admin": {"listen": "127.0.0.1:0"},
+                    "providers": {"openai": {"keys": ["sk-secret-1"]}},
+                }
+            ),
+        ]
+    )
     assert done.returncode == 1 and f"{host}:{port}" in done.stderr
 
 
 def test_unusable_certificate(file, tmp_path):
     (tmp_path / "c.pem").write_text("no certificate")
-    done = run(["serve", "--config", file({"server": {"listen": "127.0.0.1:0", "tls": {"certificate": "c.pem", "private_key": "c.pem"}},
-                                           "admin": {"listen": "127.0.0.1:0"}, "providers": {"openai": {"keys": ["sk-secret-1"]}}})])
+    done = run(
+        [
+            "serve",
+            "--config",
+            file(
+                {
+                    "server": {"listen": "127.0.0.1:0", "tls": {"certificate": "c.pem", "private_key": "c.pem"}},
+                    "admin": {"listen": "127.0.0.1:0"},
+                    "providers": {"openai": {"keys": ["sk-secret-1"]}},
+                }
+            ),
+        ]
+    )
     assert done.returncode == 1 and "c.pem" in done.stderr
 
 
-# -- the environment --------------------------------------------------------------------------------------------------------
+# -- the environment -------------------------------------------------------------------------------
 
 
 def test_no_configuration_at_all():
@@ -227,10 +330,21 @@ def test_the_file_that_config_path_names(file):
     assert done.returncode == 1 and "nonsense" in done.stderr
 
 
-@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "OPENAI_API_KEYS", "OPENAI_KEYS", "DEEPSEEK_API_KEY", "DEEPSEEK_API_KEYS",
-                                      "DEEPSEEK_KEYS", "OPENROUTER_API_KEY", "OPENROUTER_API_KEYS"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "OPENAI_API_KEY",
+        "OPENAI_API_KEYS",
+        "OPENAI_KEYS",
+        "DEEPSEEK_API_KEY",
+        "DEEPSEEK_API_KEYS",
+        "DEEPSEEK_KEYS",
+        "OPENROUTER_API_KEY",
+        "OPENROUTER_API_KEYS",
+    ],
+)
 def test_providers_of_the_environment(variable):
-    """One of them is a whole configuration. Its address is taken here, so that nothing is asked of the real provider."""
+    """One of them is a whole configuration. Its address is taken here, so that no real provider is asked."""
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):  # then another process has it
@@ -242,26 +356,47 @@ def test_providers_of_the_environment(variable):
     assert "sk-secret" not in done.stderr
 
 
-# -- references ---------------------------------------------------------------------------------------------------------------
+# -- references ------------------------------------------------------------------------------------
 
 
 def test_keys_by_reference_are_used(stage, sim, tmp_path):
     (tmp_path / "third.key").write_text("sk-secret-3\n")
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys/one").write_text("sk-secret-6")
-    gateway = stage.gateway({"server": {"workers": 1}, "providers": {"sim": {
-        "kind": "compatible", "base_url": sim.base_url, "selection": "round_robin",
-        "keys": ["sk-secret-1", "${env:SECOND}", "${file:third.key}", "sk-${env:PART}-x"],
-        "keys_from": ["${env:MORE}", "dir:keys"]}}},
-        env={**ENVIRONMENT, "PART": "secret"}, secrets=[*SECRETS, "sk-secret-x"]).settle()
+    gateway = stage.gateway(
+        {
+            "server": {"workers": 1},
+            "providers": {
+                "sim": {
+                    "kind": "compatible",
+                    "base_url": sim.base_url,
+                    "selection": "round_robin",
+                    "keys": ["sk-secret-1", "${env:SECOND}", "${file:third.key}", "sk-${env:PART}-x"],
+                    "keys_from": ["${env:MORE}", "dir:keys"],
+                }
+            },
+        },
+        env={**ENVIRONMENT, "PART": "secret"},
+        secrets=[*SECRETS, "sk-secret-x"],
+    ).settle()
     for _ in range(14):
         assert gateway.post(chat("hello")).content == content("hello")
     asked = {key: facts["generations"]["answered"] for key, facts in sim.stats()["keys"].items()}
-    assert asked == {key: 2 for key in ("sk-secret-1", "sk-secret-2", "sk-secret-3", "sk-secret-x", "sk-secret-4", "sk-secret-5",
-                                        "sk-secret-6")}
+    assert asked == {
+        key: 2
+        for key in (
+            "sk-secret-1",
+            "sk-secret-2",
+            "sk-secret-3",
+            "sk-secret-x",
+            "sk-secret-4",
+            "sk-secret-5",
+            "sk-secret-6",
+        )
+    }
 
 
-# -- other commands -----------------------------------------------------------------------------------------------------------
+# -- other commands --------------------------------------------------------------------------------
 
 
 def test_help_and_version():

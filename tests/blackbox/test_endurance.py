@@ -12,8 +12,18 @@ COUNT = 10_000
 @pytest.mark.timeout(120)
 def test_ten_thousand_exchanges(pool, sim):
     """Four keys, two of them failing 15% of their requests at random, a third one revoked half-way."""
-    flaky = {"faults": [{"fault": "server_error", "share": "5%"}, {"fault": "reset", "share": "5%"}, {"fault": "cut", "share": "5%"}]}
-    scenario = {"seed": 7, "count_repeats": True, "keys": {"sk-pool-1": flaky, "sk-pool-2": flaky, "sk-pool-3": {}, "sk-pool-4": {}}}
+    flaky = {
+        "faults": [
+            {"fault": "server_error", "share": "5%"},
+            {"fault": "reset", "share": "5%"},
+            {"fault": "cut", "share": "5%"},
+        ]
+    }
+    scenario = {
+        "seed": 7,
+        "count_repeats": True,
+        "keys": {"sk-pool-1": flaky, "sk-pool-2": flaky, "sk-pool-3": {}, "sk-pool-4": {}},
+    }
     gateway = pool(4, scenario, health={"probe_interval": "200ms"})
     asked = []
 
@@ -46,8 +56,11 @@ def test_ten_thousand_exchanges(pool, sim):
 @pytest.mark.threads
 @pytest.mark.timeout(120)
 def test_streams_over_keys_that_fail(pool, sim):
-    """Failures before the first event are made up for; what breaks off later ends with an error and is never silently cut."""
-    flaky = {"faults": [{"fault": "error_event", "after": 0, "share": "10%"}, {"fault": "cut", "after": 3, "share": "5%"}]}
+    """Failures before the first event are made up for; what breaks off later ends with an error and is never silently
+    cut."""
+    flaky = {
+        "faults": [{"fault": "error_event", "after": 0, "share": "10%"}, {"fault": "cut", "after": 3, "share": "5%"}]
+    }
     gateway = pool(4, {"seed": 11, "keys": {"sk-pool-1": flaky, "sk-pool-2": flaky}})
     count = COUNT // 4
     results = load.exchanges(gateway.address, count, clients=32, stream_share=1.0)

@@ -1,5 +1,5 @@
-"""Tries before an answer begins, and what is left when they are used up: retry:, breakers, targets and fallbacks, an endpoint
-that is away; and each row of the table "What a client gets back"."""
+"""Tries before an answer begins, and what is left when they are used up: retry:, breakers, targets and fallbacks, an
+endpoint that is away; and each row of the table "What a client gets back"."""
 
 import socket
 import threading
@@ -31,13 +31,17 @@ def ok(answer):
     return answer.status == 200 and answer.content == content("hello")
 
 
-# -- how often --------------------------------------------------------------------------------------------------------------
+# -- how often -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("behaviour", "status"), [(BROKEN, 500), (OVERLOADED, 503), (resets, 502)], ids=["500", "503", "reset"])
+@pytest.mark.parametrize(
+    ("behaviour", "status"), [(BROKEN, 500), (OVERLOADED, 503), (resets, 502)], ids=["500", "503", "reset"]
+)
 @pytest.mark.parametrize("attempts", [1, 2, 4])
 def test_attempts(keyed, behaviour, status, attempts):
-    gateway = keyed(6, behave={f"sk-pool-{i}": behaviour for i in range(1, 7)}, config={"retry": {**FAST, "attempts": attempts}})
+    gateway = keyed(
+        6, behave={f"sk-pool-{i}": behaviour for i in range(1, 7)}, config={"retry": {**FAST, "attempts": attempts}}
+    )
     answer = gateway.post(chat("hello"))
     assert answer.status == status
     assert len(gateway.keys.upstream.requests) == attempts
@@ -50,45 +54,65 @@ def test_attempts(keyed, behaviour, status, attempts):
 def test_attempts_and_rotations_are_apart(keyed):
     """Keys that are to blame use up no attempts, and failures no rotations."""
     order = [REVOKED, BROKEN, UNPAID, BROKEN, limited(Retry_After="60"), serve]
-    gateway = keyed(6, behave={f"sk-pool-{i}": behaviour for i, behaviour in enumerate(order, 1)}, selection="priority",
-                    config={"retry": {**FAST, "attempts": 3, "rotations": 3}})
+    gateway = keyed(
+        6,
+        behave={f"sk-pool-{i}": behaviour for i, behaviour in enumerate(order, 1)},
+        selection="priority",
+        config={"retry": {**FAST, "attempts": 3, "rotations": 3}},
+    )
     answer = gateway.post(chat("hello"))
     assert ok(answer) and answer.get("x-bellwether-attempts") == "6"
 
 
 @pytest.mark.parametrize(("timeouts", "asked"), [(0, 1), (1, 2), (2, 3)])
 def test_timeouts_are_tried_again_by_their_own_count(keyed, timeouts, asked):
-    gateway = keyed(5, behave={f"sk-pool-{i}": stalls for i in range(1, 6)}, timeouts={"first_byte": "100ms"},
-                    config={"retry": {**FAST, "attempts": 4, "timeouts": timeouts}})
+    gateway = keyed(
+        5,
+        behave={f"sk-pool-{i}": stalls for i in range(1, 6)},
+        timeouts={"first_byte": "100ms"},
+        config={"retry": {**FAST, "attempts": 4, "timeouts": timeouts}},
+    )
     answer = gateway.post(chat("hello"))
     assert (answer.status, answer.error["code"]) == (504, "timeout")
     assert len(gateway.keys.upstream.requests) == asked
 
 
-@pytest.mark.parametrize(("on", "behaviour", "asked"), [
-    (["rate_limit"], BROKEN, 1),
-    (["server_error"], OVERLOADED, 1),
-    (["server_error"], BROKEN, 3),
-    (["overloaded"], OVERLOADED, 3),
-    (["server_error"], limited(Retry_After="60"), 1),
-    (["rate_limit"], limited(Retry_After="60"), 5),
-    (["rate_limit"], REVOKED, 1),
-    (["bad_key"], REVOKED, 5),
-    (["bad_key"], UNPAID, 1),
-    (["depleted"], UNPAID, 5),
-    (["connect"], stalls, 1),
-])
+@pytest.mark.parametrize(
+    ("on", "behaviour", "asked"),
+    [
+        (["rate_limit"], BROKEN, 1),
+        (["server_error"], OVERLOADED, 1),
+        (["server_error"], BROKEN, 3),
+        (["overloaded"], OVERLOADED, 3),
+        (["server_error"], limited(Retry_After="60"), 1),
+        (["rate_limit"], limited(Retry_After="60"), 5),
+        (["rate_limit"], REVOKED, 1),
+        (["bad_key"], REVOKED, 5),
+        (["bad_key"], UNPAID, 1),
+        (["depleted"], UNPAID, 5),
+        (["connect"], stalls, 1),
+    ],
+)
 def test_what_is_tried_again(keyed, on, behaviour, asked):
-    gateway = keyed(5, behave={f"sk-pool-{i}": behaviour for i in range(1, 6)}, timeouts={"first_byte": "100ms"},
-                    config={"retry": {**FAST, "on": on}})
+    gateway = keyed(
+        5,
+        behave={f"sk-pool-{i}": behaviour for i in range(1, 6)},
+        timeouts={"first_byte": "100ms"},
+        config={"retry": {**FAST, "on": on}},
+    )
     assert gateway.post(chat("hello")).status >= 429
     assert len(gateway.keys.upstream.requests) == asked
 
 
 def test_the_budget_of_tries(keyed):
     """In a bad minute further attempts are at most a fifth of the exchanges, though always three a second."""
-    gateway = keyed(3, behave={f"sk-pool-{i}": BROKEN for i in (1, 2, 3)}, config={"retry": FAST},
-                    breaker={"failures": 100000}, health={"max_failures": 100000})
+    gateway = keyed(
+        3,
+        behave={f"sk-pool-{i}": BROKEN for i in (1, 2, 3)},
+        config={"retry": FAST},
+        breaker={"failures": 100000},
+        health={"max_failures": 100000},
+    )
     started = time.monotonic()
     count = 300
     load.exchanges(gateway.address, count, clients=4)
@@ -105,7 +129,7 @@ def test_the_same_key_again_is_not_asked_at_once(keyed):
     assert 0.95 < time.monotonic() - started < 1.6
 
 
-# -- an endpoint that is away -----------------------------------------------------------------------------------------------
+# -- an endpoint that is away ----------------------------------------------------------------------
 
 
 def port_of(address):
@@ -114,7 +138,8 @@ def port_of(address):
 
 @pytest.mark.threads
 def test_a_killed_simulator_loses_nothing_that_had_not_begun(stage, tmp_path):
-    """kill -9 under load, back within two seconds: exchanges wait for it, one connect each 100 ms, and use up no attempts."""
+    """kill -9 under load, back within two seconds: exchanges wait for it, one connect each 100 ms, and use up no
+    attempts."""
     first = Simulator(tmp_path, {"defaults": {"latency": "5ms"}})
     listen = port_of(first.address)
     gateway = stage.gateway({"providers": {"sim": provider(first.base_url, ["sk-kill-1", "sk-kill-2"])}}).settle()
@@ -123,7 +148,9 @@ def test_a_killed_simulator_loses_nothing_that_had_not_begun(stage, tmp_path):
     def before(i):
         if i == kill_at:
             first.kill()
-            timer = threading.Timer(1.5, lambda: back.append(stage.simulator({"defaults": {"latency": "5ms"}}, listen=listen)))
+            timer = threading.Timer(
+                1.5, lambda: back.append(stage.simulator({"defaults": {"latency": "5ms"}}, listen=listen))
+            )
             timer.start()
             back.append(timer)
 
@@ -152,8 +179,15 @@ def test_while_it_is_away_few_connects_are_tried(stage):
     attempts = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = taken.getsockname()
-    gateway = stage.gateway({"retry": {"wait": "1s"}, "server": {"workers": 1}, "providers": {
-        "up": provider(f"http://{port_of(address)}/v1", ["sk-away-1"], health={"validate_new": False})}})
+    gateway = stage.gateway(
+        {
+            "retry": {"wait": "1s"},
+            "server": {"workers": 1},
+            "providers": {
+                "up": provider(f"http://{port_of(address)}/v1", ["sk-away-1"], health={"validate_new": False})
+            },
+        }
+    )
     results = load.exchanges(gateway.address, 40, clients=40)
     assert {result.status for result in results} <= {502, 503}
     for line in gateway.admin("/metrics").body.decode().splitlines():
@@ -162,15 +196,21 @@ def test_while_it_is_away_few_connects_are_tried(stage):
     assert sum(attempts) <= 60, "one each at first, then about ten a second"
 
 
-# -- breakers ---------------------------------------------------------------------------------------------------------------
+# -- breakers --------------------------------------------------------------------------------------
 
 BREAKER = {"failures": 3, "window": "10s", "open": "1s", "half_open_calls": 2}
 
 
 def test_a_keys_breaker(keyed):
     """It opens by count and share; the key rests while the others serve, then comes back by half-open calls."""
-    gateway = keyed(4, behave={"sk-pool-1": BROKEN}, selection="round_robin", breaker=BREAKER, health={"max_failures": 100},
-                    config={"retry": FAST})
+    gateway = keyed(
+        4,
+        behave={"sk-pool-1": BROKEN},
+        selection="round_robin",
+        breaker=BREAKER,
+        health={"max_failures": 100},
+        config={"retry": FAST},
+    )
     for _ in range(30):
         assert ok(gateway.post(chat("hello")))
     asked = gateway.keys.asked("sk-pool-1")
@@ -186,13 +226,18 @@ def test_a_keys_breaker(keyed):
 
 def test_an_endpoints_breaker_sends_the_work_elsewhere(stage):
     """Two providers for one model: the broken one rests, the other one serves."""
-    broken, well = stage.upstream(lambda peer: (peer.read_request(), peer.reset())), stage.upstream()
-    gateway = stage.gateway({
-        "server": {"workers": 1}, "retry": FAST,
-        "models": {"m": {"targets": [{"to": "broken/a"}], "fallback": ["well/b"]}},
-        "providers": {"broken": provider(broken.base_url, ["sk-b-1", "sk-b-2"], breaker={**BREAKER, "open": "30s"}),
-                      "well": provider(well.base_url, ["sk-w-1"])},
-    }).settle()
+    broken, well = (stage.upstream(lambda peer: (peer.read_request(), peer.reset())), stage.upstream())
+    gateway = stage.gateway(
+        {
+            "server": {"workers": 1},
+            "retry": FAST,
+            "models": {"m": {"targets": [{"to": "broken/a"}], "fallback": ["well/b"]}},
+            "providers": {
+                "broken": provider(broken.base_url, ["sk-b-1", "sk-b-2"], breaker={**BREAKER, "open": "30s"}),
+                "well": provider(well.base_url, ["sk-w-1"]),
+            },
+        }
+    ).settle()
     for _ in range(20):
         assert ok(gateway.post(chat("hello", model="m")))
     assert len(broken.requests) <= 6
@@ -201,7 +246,8 @@ def test_an_endpoints_breaker_sends_the_work_elsewhere(stage):
 
 
 def test_all_endpoints_open(keyed):
-    """The last way is not excluded: so many half-open calls try it. Who comes beside them is told when the first way is free."""
+    """The last way is not excluded: so many half-open calls try it. Who comes beside them is told when the first way
+    is free."""
     gateway = keyed(1, behave={"sk-pool-1": resets}, breaker={**BREAKER, "open": "20s"}, config={"retry": FAST})
     for _ in range(3):
         assert gateway.post(chat("hello")).status in (502, 503)
@@ -227,22 +273,28 @@ def test_all_endpoints_open(keyed):
 
 def test_a_bad_key_does_not_open_the_endpoint(keyed):
     """401, 402, 403, 404 and 429 count for no breaker."""
-    gateway = keyed(1, behave={"sk-pool-1": [refuse(400, "Bad.")] * 3 + [NO_MODEL] + [serve]}, breaker=BREAKER,
-                    config={"retry": FAST})
+    gateway = keyed(
+        1,
+        behave={"sk-pool-1": [refuse(400, "Bad.")] * 3 + [NO_MODEL] + [serve]},
+        breaker=BREAKER,
+        config={"retry": FAST},
+    )
     statuses = [gateway.post(chat("hello", model=f"m{i}")).status for i in range(5)]
     assert statuses == [400, 400, 400, 404, 200]
     assert 'state="open"} 1' not in gateway.admin("/metrics").body.decode()
 
 
-# -- targets ----------------------------------------------------------------------------------------------------------------
+# -- targets ---------------------------------------------------------------------------------------
 
 
 def test_targets_are_shared_by_weight(stage):
     one, two = stage.upstream(), stage.upstream()
-    gateway = stage.gateway({
-        "models": {"m": {"targets": [{"to": "one/a", "weight": 80}, {"to": "two/b", "weight": 20}]}},
-        "providers": {"one": provider(one.base_url, ["sk-1-one"]), "two": provider(two.base_url, ["sk-2-two"])},
-    }).settle()
+    gateway = stage.gateway(
+        {
+            "models": {"m": {"targets": [{"to": "one/a", "weight": 80}, {"to": "two/b", "weight": 20}]}},
+            "providers": {"one": provider(one.base_url, ["sk-1-one"]), "two": provider(two.base_url, ["sk-2-two"])},
+        }
+    ).settle()
     for _ in range(300):
         assert ok(gateway.post(chat("hello", model="m")))
     assert 200 < len(one.requests) < 280 and len(one.requests) + len(two.requests) == 300
@@ -250,22 +302,31 @@ def test_targets_are_shared_by_weight(stage):
     assert {sent.json["model"] for sent in two.requests} == {"b"}
 
 
-@pytest.mark.parametrize("behaviour", [REVOKED, UNPAID, FORBIDDEN, NO_MODEL, BROKEN, limited(Retry_After="60")],
-                         ids=["401", "402", "403", "404", "500", "429"])
+@pytest.mark.parametrize(
+    "behaviour",
+    [REVOKED, UNPAID, FORBIDDEN, NO_MODEL, BROKEN, limited(Retry_After="60")],
+    ids=["401", "402", "403", "404", "500", "429"],
+)
 def test_fallbacks_in_their_order(stage, behaviour):
     """Once every target is exhausted."""
+
     def handler(peer):
         peer.read_request()
         behaviour(peer)
 
     bad = [stage.upstream(handler) for _ in range(2)]
     well = stage.upstream()
-    gateway = stage.gateway({
-        "retry": {**FAST, "attempts": 6},
-        "models": {"m": {"targets": [{"to": "bad-1/a"}], "fallback": ["bad-2/b", "well/c"]}},
-        "providers": {"bad-1": provider(bad[0].base_url, ["sk-bad-1"]), "bad-2": provider(bad[1].base_url, ["sk-bad-2"]),
-                      "well": provider(well.base_url, ["sk-well-1"])},
-    }).settle()
+    gateway = stage.gateway(
+        {
+            "retry": {**FAST, "attempts": 6},
+            "models": {"m": {"targets": [{"to": "bad-1/a"}], "fallback": ["bad-2/b", "well/c"]}},
+            "providers": {
+                "bad-1": provider(bad[0].base_url, ["sk-bad-1"]),
+                "bad-2": provider(bad[1].base_url, ["sk-bad-2"]),
+                "well": provider(well.base_url, ["sk-well-1"]),
+            },
+        }
+    ).settle()
     answer = gateway.post(chat("hello", model="m"))
     assert ok(answer)
     assert (answer.get("x-bellwether-provider"), answer.get("x-bellwether-model")) == ("well", "c")
@@ -274,16 +335,21 @@ def test_fallbacks_in_their_order(stage, behaviour):
 
 def test_a_bad_request_is_nobodys_fault(stage):
     """A 400 is passed on, once: no other target hears of it."""
-    bad, well = stage.upstream(lambda peer: (peer.read_request(), peer.answer(up.error_body("Bad."), 400))[1]), stage.upstream()
-    gateway = stage.gateway({
-        "models": {"m": {"targets": [{"to": "bad/a"}], "fallback": ["well/b"]}},
-        "providers": {"bad": provider(bad.base_url, ["sk-bad-1"]), "well": provider(well.base_url, ["sk-well-1"])},
-    })
+    bad, well = (
+        stage.upstream(lambda peer: (peer.read_request(), peer.answer(up.error_body("Bad."), 400))[1]),
+        stage.upstream(),
+    )
+    gateway = stage.gateway(
+        {
+            "models": {"m": {"targets": [{"to": "bad/a"}], "fallback": ["well/b"]}},
+            "providers": {"bad": provider(bad.base_url, ["sk-bad-1"]), "well": provider(well.base_url, ["sk-well-1"])},
+        }
+    )
     assert gateway.post(chat("hello", model="m")).status == 400
     assert not well.requests
 
 
-# -- the table: what a client gets back -------------------------------------------------------------------------------------
+# -- the table: what a client gets back ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -301,8 +367,11 @@ def test_a_refusal_of_the_provider_is_passed_on_once_as_it_is(keyed, status, str
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 529, 520])
 def test_the_last_try_was_a_5xx(keyed, status):
     """Its status and message, in its own shape."""
-    gateway = keyed(2, behave={f"sk-pool-{i}": refuse(status, "Their trouble.", "server_error") for i in (1, 2)},
-                    config={"retry": FAST})
+    gateway = keyed(
+        2,
+        behave={f"sk-pool-{i}": refuse(status, "Their trouble.", "server_error") for i in (1, 2)},
+        config={"retry": FAST},
+    )
     answer = gateway.post(chat("hello"))
     assert answer.status == status or (status == 504 and answer.error["code"] == "timeout")
     if status != 504:
@@ -311,20 +380,29 @@ def test_the_last_try_was_a_5xx(keyed, status):
         assert int(answer.get("retry-after")) >= 1 and int(answer.get("retry-after-ms")) >= 1
 
 
-@pytest.mark.parametrize(("behaviour", "status", "code"), [
-    (REVOKED, 502, "upstream_auth"),
-    (FORBIDDEN, 502, "upstream_auth"),
-    (UNPAID, 503, "upstream_depleted"),
-    (limited(Retry_After="60"), 429, "rate_limit_exceeded"),
-    (resets, 502, "upstream_failed"),
-    (stalls, 504, "timeout"),
-], ids=["401", "403", "402", "429", "reset", "silence"])
+@pytest.mark.parametrize(
+    ("behaviour", "status", "code"),
+    [
+        (REVOKED, 502, "upstream_auth"),
+        (FORBIDDEN, 502, "upstream_auth"),
+        (UNPAID, 503, "upstream_depleted"),
+        (limited(Retry_After="60"), 429, "rate_limit_exceeded"),
+        (resets, 502, "upstream_failed"),
+        (stalls, 504, "timeout"),
+    ],
+    ids=["401", "403", "402", "429", "reset", "silence"],
+)
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_rest_of_the_table(keyed, behaviour, status, code, stream):
     """An upstream's 401, 402 or 403 never reaches a client as such, nor does a key's look."""
-    gateway = keyed(3, behave={f"sk-pool-{i}": behaviour for i in (1, 2, 3)}, timeouts={"first_byte": "100ms"},
-                    probe={f"sk-pool-{i}": 401 if behaviour is REVOKED else 200 for i in (1, 2, 3)},
-                    config={"retry": FAST}, health={"validate_new": False})
+    gateway = keyed(
+        3,
+        behave={f"sk-pool-{i}": behaviour for i in (1, 2, 3)},
+        timeouts={"first_byte": "100ms"},
+        probe={f"sk-pool-{i}": 401 if behaviour is REVOKED else 200 for i in (1, 2, 3)},
+        config={"retry": FAST},
+        health={"validate_new": False},
+    )
     for _ in range(2):
         answer = gateway.post(chat("hello", stream=stream))
         assert (answer.status, answer.error["code"]) == (status, code)
@@ -338,8 +416,12 @@ def test_the_rest_of_the_table(keyed, behaviour, status, code, stream):
 def test_body_memory_is_full(stage):
     """503 with Retry-After; what is under way is not disturbed, and afterwards there is room again."""
     upstream = stage.upstream()
-    gateway = stage.gateway({"server": {"workers": 1, "max_body": "4MiB", "body_memory": "5MiB"},
-                             "providers": {"up": provider(upstream.base_url, ["sk-mem-1"])}}).settle()
+    gateway = stage.gateway(
+        {
+            "server": {"workers": 1, "max_body": "4MiB", "body_memory": "5MiB"},
+            "providers": {"up": provider(upstream.base_url, ["sk-mem-1"])},
+        }
+    ).settle()
     text = "x" * 3_000_000
 
     whole = post(chat(text))

@@ -1,5 +1,5 @@
-"""Which key gets the next request: strategies, priorities, weights, pools, patterns of models; and declared limits, which are
-never passed. The simulator counts."""
+"""Which key gets the next request: strategies, priorities, weights, pools, patterns of models; and declared limits,
+which are never passed. The simulator counts."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ def alone(**more):
     return {"server": {"workers": 1}, **more}
 
 
-# -- strategies -----------------------------------------------------------------------------------------------------------
+# -- strategies ------------------------------------------------------------------------------------
 
 
 def test_round_robin(pool):
@@ -88,7 +88,7 @@ def test_over_two_workers_the_spread_is_even(pool, sim):
     assert sum(counts) == 800 and max(counts) - min(counts) <= 80
 
 
-# -- priorities, standby, pools, models -------------------------------------------------------------------------------------
+# -- priorities, standby, pools, models ------------------------------------------------------------
 
 
 def test_priorities(pool, sim):
@@ -103,9 +103,27 @@ def test_priorities(pool, sim):
 
 
 def test_a_better_key_that_comes_back_is_used_again(keyed):
-    gateway = keyed(2, key=lambda i: {"priority": i}, behave={"sk-pool-1": [lambda peer: peer.answer(
-        {"error": {"message": "Slow down.", "type": "requests", "param": None, "code": "rate_limit_exceeded"}}, 429,
-        {"retry-after-ms": "400"}), serve]})
+    gateway = keyed(
+        2,
+        key=lambda i: {"priority": i},
+        behave={
+            "sk-pool-1": [
+                lambda peer: peer.answer(
+                    {
+                        "error": {
+                            "message": "Slow down.",
+                            "type": "requests",
+                            "param": None,
+                            "code": "rate_limit_exceeded",
+                        }
+                    },
+                    429,
+                    {"retry-after-ms": "400"},
+                ),
+                serve,
+            ]
+        },
+    )
     assert by_key(gateway, 5) == {"k2": 5}
     time.sleep(0.45)
     assert by_key(gateway, 5) == {"k1": 5}
@@ -136,8 +154,15 @@ def test_models_of_a_key(pool):
 
 def test_pools_of_keys(pool):
     """A key with a pool serves only clients of that pool."""
-    clients = {"keys": [{"name": "search", "secret": "sk-client-1", "pool": "search"}, {"name": "web", "secret": "sk-client-2"}]}
-    gateway = pool(2, key=lambda i: {"pool": "search"} if i == 1 else {}, config=alone(clients=clients, pools={"search": {}}))
+    clients = {
+        "keys": [
+            {"name": "search", "secret": "sk-client-1", "pool": "search"},
+            {"name": "web", "secret": "sk-client-2"},
+        ]
+    }
+    gateway = pool(
+        2, key=lambda i: {"pool": "search"} if i == 1 else {}, config=alone(clients=clients, pools={"search": {}})
+    )
 
     def names(secret):
         headers = {"Authorization": f"Bearer {secret}"}
@@ -152,7 +177,7 @@ def test_expired_keys_are_not_used(pool):
     assert by_key(gateway, 5) == {"k2": 5}
 
 
-# -- declared limits --------------------------------------------------------------------------------------------------------
+# -- declared limits -------------------------------------------------------------------------------
 
 
 @pytest.mark.threads
@@ -160,8 +185,12 @@ def test_expired_keys_are_not_used(pool):
 def test_declared_rpm_is_never_passed(pool, sim, workers):
     """The simulator's sliding window is the judge: not one request over it arrives, however many come at once."""
     scenario = {"defaults": {"limits": {"rpm": 40, "window": "sliding"}}}
-    gateway = pool(2, scenario, key=lambda i: {"limits": {"rpm": 40}},
-                   config={"server": {"workers": workers}, "retry": {"wait": "50ms"}})
+    gateway = pool(
+        2,
+        scenario,
+        key=lambda i: {"limits": {"rpm": 40}},
+        config={"server": {"workers": workers}, "retry": {"wait": "50ms"}},
+    )
     results = load.exchanges(gateway.address, 200, clients=20)
     stats = sim.stats()["total"]
     assert stats["limited"] == 0
@@ -197,7 +226,12 @@ def test_declared_concurrency_is_never_passed(pool, sim):
 
 def test_concurrency_ends_with_a_client_that_leaves(pool):
     """Its place is free again."""
-    gateway = pool(1, {"defaults": {"latency": "10s"}}, key=lambda i: {"limits": {"concurrent": 1}}, config={"retry": {"wait": "2s"}})
+    gateway = pool(
+        1,
+        {"defaults": {"latency": "10s"}},
+        key=lambda i: {"limits": {"concurrent": 1}},
+        config={"retry": {"wait": "2s"}},
+    )
     for _ in range(5):
         with gateway.connect() as connection:
             connection.send(post(chat("hello")))
@@ -225,7 +259,9 @@ def test_declared_tpm_is_never_passed(pool, sim):
 
 
 def test_a_margin_is_kept_free(pool, sim):
-    gateway = pool(1, key=lambda i: {"limits": {"rpm": 40}}, limits={"margin": "25%"}, config={"retry": {"wait": "10ms"}})
+    gateway = pool(
+        1, key=lambda i: {"limits": {"rpm": 40}}, limits={"margin": "25%"}, config={"retry": {"wait": "10ms"}}
+    )
     load.exchanges(gateway.address, 60, clients=4)
     assert sim.generations("sk-pool-1") == 30
 

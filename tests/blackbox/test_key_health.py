@@ -1,5 +1,5 @@
-"""What an upstream's answer does to a key, as a user sees it: who gets the next request, what the client is told, what the
-admin API shows."""
+"""What an upstream's answer does to a key, as a user sees it: who gets the next request, what the client is told,
+what the admin API shows."""
 
 import email.utils
 import threading
@@ -30,9 +30,15 @@ def wait_for(condition, within=5):
         time.sleep(0.02)
 
 
-# -- a pool of bad keys and a good one --------------------------------------------------------------------------------------
+# -- a pool of bad keys and a good one -------------------------------------------------------------
 
-BAD = {"revoked": REVOKED, "unpaid": UNPAID, "out of quota": QUOTA, "forbidden": FORBIDDEN, "limited": limited(Retry_After="60")}
+BAD = {
+    "revoked": REVOKED,
+    "unpaid": UNPAID,
+    "out of quota": QUOTA,
+    "forbidden": FORBIDDEN,
+    "limited": limited(Retry_After="60"),
+}
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
@@ -71,18 +77,25 @@ def test_all_kinds_of_bad_at_once(keyed):
 
 
 def test_rotations_are_bounded(keyed):
-    gateway = keyed(4, behave={f"sk-pool-{i}": UNPAID for i in (1, 2, 3)}, selection="priority", config={"retry": {"rotations": 1}})
+    gateway = keyed(
+        4, behave={f"sk-pool-{i}": UNPAID for i in (1, 2, 3)}, selection="priority", config={"retry": {"rotations": 1}}
+    )
     answer = gateway.post(chat("hello"))
     assert (answer.status, answer.error["code"]) == (503, "upstream_depleted")
     assert answer.get("x-bellwether-attempts") == "2"
     assert ok(gateway.post(chat("hello"))), "the third and the fourth are left"
 
 
-# -- 401 ------------------------------------------------------------------------------------------------------------------
+# -- 401 -------------------------------------------------------------------------------------------
 
 
 def test_a_revoked_key_gets_probes_alone(keyed):
-    gateway = keyed(2, behave={"sk-pool-1": REVOKED}, probe={"sk-pool-1": 401}, health={"probe_interval": "100ms", "validate_new": False})
+    gateway = keyed(
+        2,
+        behave={"sk-pool-1": REVOKED},
+        probe={"sk-pool-1": 401},
+        health={"probe_interval": "100ms", "validate_new": False},
+    )
     for _ in range(10):
         assert ok(gateway.post(chat("hello")))
     time.sleep(0.5)
@@ -104,7 +117,9 @@ def test_a_probe_follows_a_401_at_once_and_cures(keyed):
 
 
 def test_a_key_that_is_valid_again(keyed):
-    gateway = keyed(1, behave={"sk-pool-1": REVOKED}, probe={"sk-pool-1": 401}, config=FAST, health={"probe_interval": "100ms"})
+    gateway = keyed(
+        1, behave={"sk-pool-1": REVOKED}, probe={"sk-pool-1": 401}, config=FAST, health={"probe_interval": "100ms"}
+    )
     answer = gateway.post(chat("hello"))
     assert (answer.status, answer.error["code"]) == (502, "upstream_auth")
     gateway.keys.behave.clear()
@@ -114,22 +129,29 @@ def test_a_key_that_is_valid_again(keyed):
 
 @pytest.mark.parametrize("status", [200, 204, 403, 404, 405])
 def test_probes_that_find_a_key_known(keyed, status):
-    gateway = keyed(1, behave={"sk-pool-1": [REVOKED, serve]}, probe={"sk-pool-1": status}, health={"probe_interval": "100ms"})
+    gateway = keyed(
+        1, behave={"sk-pool-1": [REVOKED, serve]}, probe={"sk-pool-1": status}, health={"probe_interval": "100ms"}
+    )
     gateway.post(chat("hello"))
     wait_for(lambda: ok(gateway.post(chat("hello"))))
 
 
 @pytest.mark.parametrize("status", [401, 500, 503, None])
 def test_probes_that_do_not_cure(keyed, status):
-    gateway = keyed(1, config=FAST, health={"probe_interval": "100ms", "validate_new": False}, probe={"sk-pool-1": status},
-                    behave={"sk-pool-1": [REVOKED, serve]})
+    gateway = keyed(
+        1,
+        config=FAST,
+        health={"probe_interval": "100ms", "validate_new": False},
+        probe={"sk-pool-1": status},
+        behave={"sk-pool-1": [REVOKED, serve]},
+    )
     gateway.post(chat("hello"))
     time.sleep(0.6)
     assert gateway.key_states()["k1"]["health"] == "invalid"
     assert gateway.keys.asked("sk-pool-1") == 1
 
 
-# -- new keys -------------------------------------------------------------------------------------------------------------
+# -- new keys --------------------------------------------------------------------------------------
 
 
 def test_a_new_key_is_validated_while_requests_wait(keyed):
@@ -157,7 +179,7 @@ def test_a_key_that_cannot_be_validated_is_used_on_trial(keyed):
     assert ok(gateway.post(chat("hello")))
 
 
-# -- 429 ------------------------------------------------------------------------------------------------------------------
+# -- 429 -------------------------------------------------------------------------------------------
 
 
 def in_seconds(seconds):
@@ -176,8 +198,14 @@ HINTS = {
     "seconds alone": (lambda: {"x_ratelimit_reset": "20"}, 20),
     "epoch": (lambda: {"x_ratelimit_reset": f"{in_seconds(20):.0f}"}, 20),
     "epoch in milliseconds": (lambda: {"x_ratelimit_reset": f"{in_seconds(20) * 1000:.0f}"}, 20),
-    "RFC 3339": (lambda: {"x_ratelimit_reset_requests": datetime.fromtimestamp(in_seconds(20), timezone.utc)
-                          .strftime("%Y-%m-%dT%H:%M:%SZ")}, 20),
+    "RFC 3339": (
+        lambda: {
+            "x_ratelimit_reset_requests": datetime.fromtimestamp(in_seconds(20), timezone.utc).strftime(
+                "%Y-%m-%dT%H:%M:%SZ"
+            )
+        },
+        20,
+    ),
     "Retry-After wins over resets": (lambda: {"Retry_After": "20", "x_ratelimit_reset_requests": "6m0s"}, 20),
     "the message": (lambda: {"message": "Rate limit reached. Please try again in 20.5s."}, 20.5),
     "a day is not believed": (lambda: {"Retry_After": "86400"}, 3600),
@@ -188,9 +216,11 @@ HINTS = {
 
 @pytest.mark.parametrize(("hint", "seconds"), HINTS.values(), ids=HINTS.keys())
 def test_hints_of_a_429(keyed, hint, seconds):
-    """The key cools as long as the provider says, and the client is told the same, to the millisecond and rounded up."""
+    """The key cools as long as the provider says; the client is told the same, to the millisecond and rounded up."""
     is_clock = any(len(value) > 9 for name, value in hint().items() if name != "message")
-    gateway = keyed(1, config=FAST, behave={"sk-pool-1": lambda peer: limited(**hint())(peer)}, health={"cooldown": "30s"})
+    gateway = keyed(
+        1, config=FAST, behave={"sk-pool-1": lambda peer: limited(**hint())(peer)}, health={"cooldown": "30s"}
+    )
     for _ in range(2):
         answer = gateway.post(chat("hello"))
         assert (answer.status, answer.error["code"], answer.error["type"]) == (429, "rate_limit_exceeded", "requests")
@@ -269,7 +299,9 @@ def test_one_request_finds_out_whether_a_rest_is_over(keyed):
     first.start()
     gateway.keys.upstream.wait_requests(1)
     time.sleep(0.1)
-    threads = [first] + [threading.Thread(target=lambda: answers.append(gateway.post(chat("hello")))) for _ in range(10)]
+    threads = [first] + [
+        threading.Thread(target=lambda: answers.append(gateway.post(chat("hello")))) for _ in range(10)
+    ]
     for thread in threads[1:]:
         thread.start()
     for thread in threads:
@@ -294,19 +326,31 @@ def test_a_429_is_about_one_model(keyed):
 def test_a_request_larger_than_the_limit_is_passed_on(keyed):
     """No waiting mends it, and the key is not to blame."""
     message = "Request too large for gpt-4.1 on tokens per min (TPM): Limit 30000, Requested 31000."
-    gateway = keyed(2, behave={f"sk-pool-{i}": [refuse(429, message, "tokens", "rate_limit_exceeded"), serve] for i in (1, 2)})
+    gateway = keyed(
+        2, behave={f"sk-pool-{i}": [refuse(429, message, "tokens", "rate_limit_exceeded"), serve] for i in (1, 2)}
+    )
     answer = gateway.post(chat("hello"))
     assert answer.status == 429 and answer.error["message"] == message
     assert len(gateway.keys.upstream.requests) == 1
     assert all(state["healthy"] for state in gateway.key_states().values())
 
 
-@pytest.mark.parametrize("hints", [
-    {"reset": "go", "retry_after": "none"}, {"reset": "seconds", "retry_after": "none"}, {"reset": "epoch", "retry_after": "none"},
-    {"reset": "rfc3339", "retry_after": "none"}, {"reset": "http_date", "retry_after": "none"},
-    {"reset": "none", "retry_after": "seconds"}, {"reset": "none", "retry_after": "date"}, {"reset": "none", "retry_after": "ms"},
-    {"reset": "none", "retry_after": "both"}, {"reset": "none", "retry_after": "none"},
-], ids=lambda hints: "-".join(hints.values()))
+@pytest.mark.parametrize(
+    "hints",
+    [
+        {"reset": "go", "retry_after": "none"},
+        {"reset": "seconds", "retry_after": "none"},
+        {"reset": "epoch", "retry_after": "none"},
+        {"reset": "rfc3339", "retry_after": "none"},
+        {"reset": "http_date", "retry_after": "none"},
+        {"reset": "none", "retry_after": "seconds"},
+        {"reset": "none", "retry_after": "date"},
+        {"reset": "none", "retry_after": "ms"},
+        {"reset": "none", "retry_after": "both"},
+        {"reset": "none", "retry_after": "none"},
+    ],
+    ids=lambda hints: "-".join(hints.values()),
+)
 def test_a_limit_met_again_and_again(pool, sim, hints):
     """By whatever hint the provider gives, or by none but its words: each wait is long enough and not much longer."""
     limits = {"rpm": 4, "period": "500ms", "window": "sliding", **hints}
@@ -317,7 +361,7 @@ def test_a_limit_met_again_and_again(pool, sim, hints):
     assert sim.stats()["total"]["limited"] <= 5
 
 
-# -- quota and money --------------------------------------------------------------------------------------------------------
+# -- quota and money -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("behaviour", [UNPAID, QUOTA], ids=["402", "insufficient_quota"])
@@ -346,7 +390,12 @@ def test_a_probe_does_not_cure_a_depleted_key(keyed):
 
 def test_a_403_that_blames_nobody_is_passed_on(keyed):
     """A refusal of somebody's text must not walk through the whole pool and set every key aside."""
-    gateway = keyed(3, behave={f"sk-pool-{i}": refuse(403, "Your request was flagged.", code="content_policy_violation") for i in (1, 2, 3)})
+    gateway = keyed(
+        3,
+        behave={
+            f"sk-pool-{i}": refuse(403, "Your request was flagged.", code="content_policy_violation") for i in (1, 2, 3)
+        },
+    )
     answer = gateway.post(chat("hello"))
     assert (answer.status, answer.error["message"]) == (403, "Your request was flagged.")
     assert len(gateway.keys.upstream.requests) == 1
@@ -361,7 +410,7 @@ def test_a_conflict_is_tried_again(keyed):
     assert gateway.key_states()["k1"]["failures"] == 0
 
 
-# -- models ---------------------------------------------------------------------------------------------------------------
+# -- models ----------------------------------------------------------------------------------------
 
 
 def test_a_key_that_lacks_a_model(keyed):
@@ -385,13 +434,19 @@ def test_a_model_that_no_key_has(keyed):
     assert len(gateway.keys.upstream.requests) == 3
 
 
-# -- failures in a row ------------------------------------------------------------------------------------------------------
+# -- failures in a row -----------------------------------------------------------------------------
 
 
 def test_failures_in_a_row_cool_a_key(keyed):
     """health.max_failures; meanwhile another one serves."""
-    gateway = keyed(2, behave={"sk-pool-1": BROKEN}, selection="priority", config=FAST,
-                    health={"max_failures": 2, "cooldown": "600ms"}, breaker={"failures": 100})
+    gateway = keyed(
+        2,
+        behave={"sk-pool-1": BROKEN},
+        selection="priority",
+        config=FAST,
+        health={"max_failures": 2, "cooldown": "600ms"},
+        breaker={"failures": 100},
+    )
     for _ in range(6):
         answer = gateway.post(chat("hello"))
         assert ok(answer) and used(answer) == "k2"
@@ -403,29 +458,41 @@ def test_failures_in_a_row_cool_a_key(keyed):
 
 
 def test_a_success_ends_the_row(keyed):
-    gateway = keyed(2, behave={"sk-pool-1": [BROKEN, serve] * 10}, selection="priority", config=FAST,
-                    health={"max_failures": 2}, breaker={"failures": 100})
+    gateway = keyed(
+        2,
+        behave={"sk-pool-1": [BROKEN, serve] * 10},
+        selection="priority",
+        config=FAST,
+        health={"max_failures": 2},
+        breaker={"failures": 100},
+    )
     assert all(ok(gateway.post(chat("hello"))) for _ in range(6))
     assert gateway.key_states()["k1"]["health"] == "healthy"
 
 
 def test_failures_grow_stale(keyed):
     """health.ttl after the last one nothing is held against the key."""
-    gateway = keyed(2, behave={"sk-pool-1": [BROKEN, serve]}, selection="priority", config=FAST, health={"ttl": "300ms"})
+    gateway = keyed(
+        2, behave={"sk-pool-1": [BROKEN, serve]}, selection="priority", config=FAST, health={"ttl": "300ms"}
+    )
     gateway.post(chat("hello"))
     assert gateway.key_states()["k1"]["failures"] == 1
     time.sleep(0.35)
     assert gateway.key_states()["k1"]["failures"] == 0
 
 
-# -- accounts -------------------------------------------------------------------------------------------------------------
+# -- accounts --------------------------------------------------------------------------------------
 
 
 def test_keys_of_one_account_cool_together(keyed):
     """Where the answer says that the limit is the account's."""
-    message = "Rate limit reached for gpt-4.1 in organization org-x on requests per min (RPM): Limit 3, Used 3, Requested 1."
+    message = (
+        "Rate limit reached for gpt-4.1 in organization org-x on requests per min (RPM): Limit 3, Used 3, Requested 1."
+    )
     behaviour = refuse(429, message, "requests", "rate_limit_exceeded", Retry_After="60")
-    gateway = keyed(3, key=lambda i: {"account": "org-x"} if i < 3 else {}, behave={"sk-pool-1": behaviour}, selection="priority")
+    gateway = keyed(
+        3, key=lambda i: {"account": "org-x"} if i < 3 else {}, behave={"sk-pool-1": behaviour}, selection="priority"
+    )
     assert used(gateway.post(chat("hello"))) == "k3"
     assert used(gateway.post(chat("hello"))) == "k3"
     assert gateway.keys.asked("sk-pool-2") == 0
@@ -435,7 +502,9 @@ def test_keys_of_one_account_cool_together(keyed):
 
 
 def test_an_account_that_is_depleted(keyed):
-    gateway = keyed(3, key=lambda i: {"account": "org-x"} if i < 3 else {}, behave={"sk-pool-1": QUOTA}, selection="priority")
+    gateway = keyed(
+        3, key=lambda i: {"account": "org-x"} if i < 3 else {}, behave={"sk-pool-1": QUOTA}, selection="priority"
+    )
     assert used(gateway.post(chat("hello"))) == "k3"
     assert gateway.keys.asked("sk-pool-2") == 0
 

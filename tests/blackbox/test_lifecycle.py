@@ -41,7 +41,7 @@ def in_thread(function, *arguments):
     return join
 
 
-# -- SIGTERM ----------------------------------------------------------------------------------------------------------------
+# -- SIGTERM ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -121,7 +121,9 @@ def test_half_a_request_is_waited_for(pool):
 
 
 def test_streams_end_well_within_the_grace(pool):
-    gateway = pool(1, {"defaults": {"min_tokens": 40, "event_gap": "20ms"}}, config={"server": {"shutdown_grace": "10s"}})
+    gateway = pool(
+        1, {"defaults": {"min_tokens": 40, "event_gap": "20ms"}}, config={"server": {"shutdown_grace": "10s"}}
+    )
     join = in_thread(gateway.post, chat("hello", stream=True))
     time.sleep(0.2)
     begin_ending(gateway, 0)
@@ -131,7 +133,9 @@ def test_streams_end_well_within_the_grace(pool):
 
 
 def test_a_stream_past_the_grace_is_ended_with_an_error(pool, sim):
-    gateway = pool(1, {"defaults": {"min_tokens": 1000, "event_gap": "20ms"}}, config={"server": {"shutdown_grace": "500ms"}})
+    gateway = pool(
+        1, {"defaults": {"min_tokens": 1000, "event_gap": "20ms"}}, config={"server": {"shutdown_grace": "500ms"}}
+    )
     join = in_thread(gateway.post, chat("hello", stream=True))
     time.sleep(0.2)
     begin_ending(gateway, 0)
@@ -176,7 +180,9 @@ def test_a_second_signal_ends_it_at_once(pool):
 @pytest.mark.parametrize("pause", [0, 0.001, 0.01])
 def test_a_shower_of_signals(pool, pause):
     gateway = pool(1)
-    for number in [signal.SIGHUP, signal.SIGTERM, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1] + [signal.SIGTERM] * 20:
+    for number in [signal.SIGHUP, signal.SIGTERM, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1] + [
+        signal.SIGTERM
+    ] * 20:
         if gateway.process.poll() is None:
             gateway.send_signal(number)
             time.sleep(pause)
@@ -201,7 +207,7 @@ def test_connections_that_were_not_accepted_yet_are_served(pool):
     assert ended(gateway) < 5
 
 
-# -- SIGHUP -----------------------------------------------------------------------------------------------------------------
+# -- SIGHUP ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.threads
@@ -289,8 +295,10 @@ def test_limits_of_clients_are_kept(pool):
 def test_references_are_read_anew(stage, sim, tmp_path):
     key = tmp_path / "key"
     key.write_text("sk-file-1")
-    gateway = stage.gateway({"providers": {"sim": provider(sim.base_url, [{"name": "k", "secret": f"${{file:{key}}}"}])}},
-                            secrets=["sk-file-1", "sk-file-2"]).settle()
+    gateway = stage.gateway(
+        {"providers": {"sim": provider(sim.base_url, [{"name": "k", "secret": f"${{file:{key}}}"}])}},
+        secrets=["sk-file-1", "sk-file-2"],
+    ).settle()
     gateway.post(chat("hello"))
     key.write_text("sk-file-2")
     assert gateway.reload()
@@ -298,8 +306,10 @@ def test_references_are_read_anew(stage, sim, tmp_path):
     assert (sim.generations("sk-file-1"), sim.generations("sk-file-2")) == (1, 1)
 
 
-@pytest.mark.parametrize(("section", "setting", "value"), [("server", "listen", "127.0.0.1:1"), ("server", "workers", 1),
-                                                           ("admin", "listen", "127.0.0.1:1")])
+@pytest.mark.parametrize(
+    ("section", "setting", "value"),
+    [("server", "listen", "127.0.0.1:1"), ("server", "workers", 1), ("admin", "listen", "127.0.0.1:1")],
+)
 def test_what_needs_a_restart(pool, section, setting, value):
     gateway = pool(1)
     seen = len(gateway.lines)
@@ -313,7 +323,9 @@ def test_what_needs_a_restart(pool, section, setting, value):
 
 def test_providers_come_and_go(stage):
     one, two = stage.upstream(), stage.upstream()
-    gateway = stage.gateway({"models": {"m": "one/a"}, "providers": {"one": provider(one.base_url, ["sk-one-1"])}}).settle()
+    gateway = stage.gateway(
+        {"models": {"m": "one/a"}, "providers": {"one": provider(one.base_url, ["sk-one-1"])}}
+    ).settle()
     for _ in range(3):
         assert gateway.post(chat("hello", model="m")).status == 200
     config = {**gateway.config, "models": {"m": "two/b"}, "providers": {"two": provider(two.base_url, ["sk-two-1"])}}
@@ -322,11 +334,13 @@ def test_providers_come_and_go(stage):
         assert gateway.post(chat("hello", model="m")).status == 200
     assert (len(one.requests), len(two.requests)) == (3, 3)
     assert {state["provider"] for state in gateway.key_states().values()} == {"two"}
-    assert gateway.reload({**config, "models": {"m": "one/a"}, "providers": {"one": provider(one.base_url, ["sk-one-1"])}})
+    assert gateway.reload(
+        {**config, "models": {"m": "one/a"}, "providers": {"one": provider(one.base_url, ["sk-one-1"])}}
+    )
     assert gateway.post(chat("hello", model="m")).status == 200
 
 
-# -- the log's file -----------------------------------------------------------------------------------------------------------
+# -- the log's file --------------------------------------------------------------------------------
 
 
 def test_the_logs_file_is_opened_anew(stage, sim, tmp_path):
@@ -336,9 +350,23 @@ def test_the_logs_file_is_opened_anew(stage, sim, tmp_path):
         one.bind(("127.0.0.1", 0))
         two.bind(("127.0.0.1", 0))
         ports = one.getsockname()[1], two.getsockname()[1]
-    process = stage.process(["serve", "--config", str(write(tmp_path, {
-        "server": {"listen": f"127.0.0.1:{ports[0]}"}, "admin": {"listen": f"127.0.0.1:{ports[1]}"},
-        "providers": {"sim": provider(sim.base_url, ["sk-log-1"])}, "log": {"file": str(path)}}))])
+    process = stage.process(
+        [
+            "serve",
+            "--config",
+            str(
+                write(
+                    tmp_path,
+                    {
+                        "server": {"listen": f"127.0.0.1:{ports[0]}"},
+                        "admin": {"listen": f"127.0.0.1:{ports[1]}"},
+                        "providers": {"sim": provider(sim.base_url, ["sk-log-1"])},
+                        "log": {"file": str(path)},
+                    },
+                )
+            ),
+        ]
+    )
     wait_for(lambda: path.exists() and "listening" in path.read_text())
     address = ("127.0.0.1", ports[0])
     ask(address, "first")

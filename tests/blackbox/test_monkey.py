@@ -1,5 +1,5 @@
-"""Noise by a seed: requests and answers with random wounds, clients that leave at random. Whatever comes, every answer is
-well-formed or cut, the next exchange works, and nothing is left behind."""
+"""Noise by a seed: requests and answers with random wounds, clients that leave at random. Whatever comes, every
+answer is well-formed or cut, the next exchange works, and nothing is left behind."""
 
 import json
 import random
@@ -30,8 +30,22 @@ def wound(rng, data):
         elif kind == 2:
             data[at:at] = data[at : at + rng.randint(1, 30)]
         elif kind == 3:
-            data[at:at] = rng.choice([b"\r\n", b"\n", b"\0", b"\r\n\r\n", b"0\r\n\r\n", b"Content-Length: 7\r\n", b"data: ", b"[DONE]",
-                                      b"\xff\xfe", b'"', b"{", b"}"])
+            data[at:at] = rng.choice(
+                [
+                    b"\r\n",
+                    b"\n",
+                    b"\0",
+                    b"\r\n\r\n",
+                    b"0\r\n\r\n",
+                    b"Content-Length: 7\r\n",
+                    b"data: ",
+                    b"[DONE]",
+                    b"\xff\xfe",
+                    b'"',
+                    b"{",
+                    b"}",
+                ]
+            )
         elif kind == 4:
             del data[at:]
         elif data:
@@ -50,17 +64,20 @@ def send_in_pieces(connection, rng, data):
 
 @pytest.fixture
 def served(stage, sim):
-    return stage.gateway({
-        "server": {"timeouts": {"header": "200ms", "body": "200ms", "idle": "200ms"}},
-        "providers": {"sim": provider(sim.base_url, ["sk-monkey-1", "sk-monkey-2"])},
-        "retry": {"base_delay": "1ms"},
-    }).settle()
+    return stage.gateway(
+        {
+            "server": {"timeouts": {"header": "200ms", "body": "200ms", "idle": "200ms"}},
+            "providers": {"sim": provider(sim.base_url, ["sk-monkey-1", "sk-monkey-2"])},
+            "retry": {"base_delay": "1ms"},
+        }
+    ).settle()
 
 
 @pytest.mark.threads
 @pytest.mark.parametrize("seed", range(4))
 def test_wounded_requests(served, seed):
-    """Each gets a whole answer with a status that fits, or a closed connection; what came before it on the wire is served."""
+    """Each gets a whole answer with a status that fits, or a closed connection; what came before it on the wire is
+    served."""
     rng = random.Random(seed)
     for _ in range(100):
         data = wound(rng, rng.choice([GOOD, STREAMED, GOOD + STREAMED]))
@@ -85,14 +102,19 @@ def test_wounded_requests(served, seed):
 
 PLAIN = up.answer(up.completion("hello"))
 STREAM = up.stream_head() + b"".join(up.chunk(up.event(data)) for data in up.stream_events("he", "llo")) + b"0\r\n\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + up.chunk(json.dumps(up.completion("hello")).encode()) + b"0\r\n\r\n"
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + up.chunk(json.dumps(up.completion("hello")).encode())
+    + b"0\r\n\r\n"
+)
 REFUSAL = up.answer(up.error_body("Slow down.", "requests", "rate_limit_exceeded"), 429, {"retry-after-ms": "1"})
 
 
 @pytest.mark.threads
 @pytest.mark.parametrize("seed", range(4))
 def test_wounded_answers(stage, seed):
-    """The client reads HTTP by the book all the same; a stream has a proper end, and an error event where it has no [DONE]."""
+    """The client reads HTTP by the book all the same; a stream has a proper end, and an error event where it has no
+    [DONE]."""
     rng = random.Random(seed)
     lock = threading.Lock()
 
@@ -108,12 +130,20 @@ def test_wounded_answers(stage, seed):
             peer.close()
 
     upstream = stage.upstream(handler)
-    gateway = stage.gateway({
-        "retry": {"base_delay": "1ms", "max_delay": "5ms", "wait": "50ms"},
-        "providers": {"up": provider(upstream.base_url, [f"sk-monkey-{i}" for i in range(6)], breaker={"failures": 10**6},
-                                     health={"max_failures": 10**6, "cooldown": "10ms", "depleted": "10ms", "probe_interval": "50ms"},
-                                     timeouts={"first_byte": "100ms", "idle": "100ms"})},
-    }).settle()
+    gateway = stage.gateway(
+        {
+            "retry": {"base_delay": "1ms", "max_delay": "5ms", "wait": "50ms"},
+            "providers": {
+                "up": provider(
+                    upstream.base_url,
+                    [f"sk-monkey-{i}" for i in range(6)],
+                    breaker={"failures": 10**6},
+                    health={"max_failures": 10**6, "cooldown": "10ms", "depleted": "10ms", "probe_interval": "50ms"},
+                    timeouts={"first_byte": "100ms", "idle": "100ms"},
+                )
+            },
+        }
+    ).settle()
     for _ in range(150):
         stream = rng.random() < 0.5
         with gateway.connect(timeout=10) as connection:
@@ -141,12 +171,24 @@ def stream_of(answer):
 @pytest.mark.timeout(90)
 def test_clients_that_leave_at_random_leave_nothing_behind(pool, sim):
     """In the middle of a head, of a body, of a wait, of an answer, of a stream; by FIN, by RST, by half a close."""
-    faults = [{"fault": "server_error", "share": "5%"}, {"fault": "reset", "share": "5%"}, {"fault": "cut", "share": "5%"},
-              {"fault": "rate_limit", "share": "5%", "retry_after": "0.05s"}]
-    scenario = {"seed": 3, "defaults": {"latency": {"uniform": ["0ms", "30ms"]}, "event_gap": "1ms", "min_tokens": 20, "faults": faults}}
+    faults = [
+        {"fault": "server_error", "share": "5%"},
+        {"fault": "reset", "share": "5%"},
+        {"fault": "cut", "share": "5%"},
+        {"fault": "rate_limit", "share": "5%", "retry_after": "0.05s"},
+    ]
+    scenario = {
+        "seed": 3,
+        "defaults": {"latency": {"uniform": ["0ms", "30ms"]}, "event_gap": "1ms", "min_tokens": 20, "faults": faults},
+    }
     clients = {"keys": [{"name": "web", "secret": "sk-client-web", "limits": {"concurrent": 1000}}]}
-    gateway = pool(4, scenario, key=lambda i: {"limits": {"concurrent": 4}}, config={
-        "clients": clients, "retry": {"base_delay": "1ms", "wait": "200ms"}}, breaker={"failures": 10**6})
+    gateway = pool(
+        4,
+        scenario,
+        key=lambda i: {"limits": {"concurrent": 4}},
+        config={"clients": clients, "retry": {"base_delay": "1ms", "wait": "200ms"}},
+        breaker={"failures": 10**6},
+    )
     left = []
 
     def leave_again_and_again(seed):

@@ -1,5 +1,5 @@
-"""What an operator sees: the access log, the metrics, the admin API. That no secret stands in any of them is checked for every
-gateway of these tests, when it is stopped."""
+"""What an operator sees: the access log, the metrics, the admin API. That no secret stands in any of them is checked
+for every gateway of these tests, when it is stopped."""
 
 import json
 import re
@@ -16,22 +16,44 @@ from harness.wire import Wire, post, request
 ROOT = Path(__file__).parents[2]
 
 
-# -- the access log -------------------------------------------------------------------------------------------------------
+# -- the access log --------------------------------------------------------------------------------
 
 
 def test_a_line_of_a_plain_answer(pool):
-    gateway = pool(1, config={"clients": {"keys": [{"name": "web", "secret": "sk-client-web"}]}, "models": {"m": "sim/gpt-4.1"}})
+    gateway = pool(
+        1, config={"clients": {"keys": [{"name": "web", "secret": "sk-client-web"}]}, "models": {"m": "sim/gpt-4.1"}}
+    )
     body = json.dumps(chat("hello", model="m")).encode()
-    answer = gateway.ask(post(body, "/v1/chat/completions?api_key=sk-client-web",
-                              {"Authorization": "Bearer sk-client-web", "X-Request-ID": "mine-1"}))
+    answer = gateway.ask(
+        post(
+            body,
+            "/v1/chat/completions?api_key=sk-client-web",
+            {"Authorization": "Bearer sk-client-web", "X-Request-ID": "mine-1"},
+        )
+    )
     line = gateway.wait_access(request_id="mine-1")
     usage = answer.json["usage"]
     wanted = {
-        "kind": "access", "request_id": "mine-1", "client": "web", "class": "standard", "remote": "127.0.0.1", "method": "POST",
-        "path": "/v1/chat/completions", "model": "m", "provider": "sim", "target_model": "gpt-4.1", "key": "k1", "status": 200,
-        "attempts": 1, "upstream_status": 200, "upstream_request_id": answer.get("x-bellwether-upstream-request-id"),
-        "bytes_in": len(body), "bytes_out": len(answer.body), "prompt_tokens": usage["prompt_tokens"],
-        "completion_tokens": usage["completion_tokens"], "cached_tokens": 0,
+        "kind": "access",
+        "request_id": "mine-1",
+        "client": "web",
+        "class": "standard",
+        "remote": "127.0.0.1",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "model": "m",
+        "provider": "sim",
+        "target_model": "gpt-4.1",
+        "key": "k1",
+        "status": 200,
+        "attempts": 1,
+        "upstream_status": 200,
+        "upstream_request_id": answer.get("x-bellwether-upstream-request-id"),
+        "bytes_in": len(body),
+        "bytes_out": len(answer.body),
+        "prompt_tokens": usage["prompt_tokens"],
+        "completion_tokens": usage["completion_tokens"],
+        "cached_tokens": 0,
     }
     assert {name: line.get(name) for name in wanted} == wanted
     assert not {"failure", "cancelled_by", "retries", "is_stream", "is_estimated", "waited_us"} & set(line)
@@ -55,13 +77,16 @@ def test_a_line_of_a_failover(keyed):
     assert (line["attempts"], line["retries"], line["key"], line["status"]) == (2, 1, "k2", 200)
 
 
-@pytest.mark.parametrize(("data", "facts"), [
-    (post(b"{"), {"status": 400, "failure": "body_not_json"}),
-    (post(chat("hello", model="absent")), {"status": 404, "failure": "model_not_found", "model": "absent"}),
-    (request("GET", "/nowhere"), {"status": 404, "failure": "unknown_path", "path": "/nowhere", "method": "GET"}),
-    (b"nonsense\r\n\r\n", {"status": 400, "failure": "bad_framing"}),
-    (request("GET", "/v1/models"), {"status": 200, "path": "/v1/models"}),
-])
+@pytest.mark.parametrize(
+    ("data", "facts"),
+    [
+        (post(b"{"), {"status": 400, "failure": "body_not_json"}),
+        (post(chat("hello", model="absent")), {"status": 404, "failure": "model_not_found", "model": "absent"}),
+        (request("GET", "/nowhere"), {"status": 404, "failure": "unknown_path", "path": "/nowhere", "method": "GET"}),
+        (b"nonsense\r\n\r\n", {"status": 400, "failure": "bad_framing"}),
+        (request("GET", "/v1/models"), {"status": 200, "path": "/v1/models"}),
+    ],
+)
 def test_lines_of_what_never_went_upstream(pool, data, facts):
     gateway = pool(1, config={"models": {"m": "sim/gpt-4.1"}})
     gateway.ask(data)
@@ -106,7 +131,9 @@ def test_what_a_client_sends_cannot_forge_a_line(pool):
 def test_no_content_stands_in_the_log(pool):
     gateway = pool(1)
     for stream in (False, True):
-        gateway.post(chat("the-secret-diary", stream=stream), headers={"X-Note": "in-a-header", "Cookie": "in-a-cookie"})
+        gateway.post(
+            chat("the-secret-diary", stream=stream), headers={"X-Note": "in-a-header", "Cookie": "in-a-cookie"}
+        )
     gateway.wait_access(is_stream=True)
     for word in ("the-secret-diary", "in-a-header", "in-a-cookie", "echo:"):
         assert word not in gateway.output
@@ -119,18 +146,25 @@ def test_the_log_can_be_switched_off(pool):
     assert gateway.access_lines() == []
 
 
-# -- metrics --------------------------------------------------------------------------------------------------------------
+# -- metrics ---------------------------------------------------------------------------------------
 
 
 def documented():
     """Names and types by docs/metrics.md."""
-    rows = re.findall(r"^\| `(bellwether_\w+)` \| (\w+) \| ([^|]*) \|", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(bellwether_\w+)` \| (\w+) \| ([^|]*) \|", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE
+    )
     return {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
 def test_metrics_are_well_formed_and_as_documented(keyed):
-    gateway = keyed(3, behave={"sk-pool-1": REVOKED, "sk-pool-2": BROKEN}, probe={"sk-pool-1": 401}, selection="priority",
-                    config={"clients": {"keys": [{"name": "web", "secret": "sk-client-web"}]}, "models": {"m": "up/x"}})
+    gateway = keyed(
+        3,
+        behave={"sk-pool-1": REVOKED, "sk-pool-2": BROKEN},
+        probe={"sk-pool-1": 401},
+        selection="priority",
+        config={"clients": {"keys": [{"name": "web", "secret": "sk-client-web"}]}, "models": {"m": "up/x"}},
+    )
     headers = {"Authorization": "Bearer sk-client-web"}
     for stream in (False, True):
         assert gateway.post(chat("hello", model="m", stream=stream), headers=headers).status == 200
@@ -150,8 +184,12 @@ def test_metrics_are_well_formed_and_as_documented(keyed):
 
 
 def test_what_metrics_count(keyed):
-    gateway = keyed(3, behave={"sk-pool-1": limited(Retry_After="60"), "sk-pool-2": [BROKEN] * 2}, selection="priority",
-                    config={"models": {"m": "up/x"}})
+    gateway = keyed(
+        3,
+        behave={"sk-pool-1": limited(Retry_After="60"), "sk-pool-2": [BROKEN] * 2},
+        selection="priority",
+        config={"models": {"m": "up/x"}},
+    )
     answers = [gateway.post(chat("hello", model="m")) for _ in range(5)]
     assert all(answer.status == 200 for answer in answers)
     gateway.post(chat("hello", model="absent"))
@@ -164,20 +202,29 @@ def test_what_metrics_count(keyed):
     assert metrics.sum("bellwether_attempts_total", provider="up") == attempts
     assert metrics.get("bellwether_attempts_total", provider="up", outcome="success") == 5
     assert metrics.get("bellwether_attempts_total", provider="up", outcome="rate_limited") == 1
-    assert metrics.get("bellwether_key_requests_total", key="k1") == metrics.get("bellwether_key_errors_total", key="k1") == 1
+    assert (
+        metrics.get("bellwether_key_requests_total", key="k1")
+        == metrics.get("bellwether_key_errors_total", key="k1")
+        == 1
+    )
     assert metrics.get("bellwether_key_requests_total", key="k3") == 5
     assert metrics.get("bellwether_key_errors_total", key="k3") == 0
     assert metrics.get("bellwether_retries_total", kind="rotation") == 1
     assert metrics.get("bellwether_retries_total", kind="attempt") == attempts - 5 - 1
     usage = [answer.json["usage"] for answer in answers]
-    assert metrics.get("bellwether_tokens_total", provider="up", model="m", kind="prompt") == sum(each["prompt_tokens"] for each in usage)
+    assert metrics.get("bellwether_tokens_total", provider="up", model="m", kind="prompt") == sum(
+        each["prompt_tokens"] for each in usage
+    )
     assert metrics.get("bellwether_tokens_total", provider="up", model="m", kind="completion") == sum(
-        each["completion_tokens"] for each in usage)
+        each["completion_tokens"] for each in usage
+    )
     assert metrics.sum("bellwether_request_latency_ms_count", model="m") == 5
     assert metrics.get("bellwether_overhead_us_count") == 5
     assert metrics.get("bellwether_keys_configured", provider="up") == 3
-    assert metrics.get("bellwether_key_state", key="k1", state="cooling") == 1 or metrics.sum(
-        "bellwether_key_cooldown_seconds", key="k1") > 50
+    assert (
+        metrics.get("bellwether_key_state", key="k1", state="cooling") == 1
+        or metrics.sum("bellwether_key_cooldown_seconds", key="k1") > 50
+    )
     assert metrics.get("bellwether_active_requests") == 0
     assert metrics.get("bellwether_bugs_total") == 0
     assert metrics.sum("bellwether_probes_total", result="valid") == 3
@@ -228,15 +275,37 @@ def test_counters_never_fall_over_a_reload(pool):
     assert after.get("bellwether_requests_total", provider="sim", model="n", status="2xx") == 1
 
 
-# -- the admin API --------------------------------------------------------------------------------------------------------
+# -- the admin API ---------------------------------------------------------------------------------
 
-KEY_MEMBERS = {"provider", "name", "account", "wish", "health", "healthy", "step", "weight", "models", "failures", "request_count",
-               "error_count", "last_used", "last_success_seconds_ago", "cooldown_until", "limits"}
+KEY_MEMBERS = {
+    "provider",
+    "name",
+    "account",
+    "wish",
+    "health",
+    "healthy",
+    "step",
+    "weight",
+    "models",
+    "failures",
+    "request_count",
+    "error_count",
+    "last_used",
+    "last_success_seconds_ago",
+    "cooldown_until",
+    "limits",
+}
 
 
 def test_keys(keyed):
-    gateway = keyed(3, key=lambda i: [{"account": "org-1"}, {"weight": 10, "models": ["small-*", "x"]}, {"limits": {"rpm": 60}}][i - 1],
-                    behave={"sk-pool-1": limited(Retry_After="60")}, selection="priority")
+    gateway = keyed(
+        3,
+        key=lambda i: [{"account": "org-1"}, {"weight": 10, "models": ["small-*", "x"]}, {"limits": {"rpm": 60}}][
+            i - 1
+        ],
+        behave={"sk-pool-1": limited(Retry_After="60")},
+        selection="priority",
+    )
     for _ in range(2):
         assert gateway.post(chat("hello")).status == 200
     states = gateway.key_states()
@@ -248,7 +317,9 @@ def test_keys(keyed):
     assert (first["request_count"], first["error_count"]) == (1, 1)
     assert 55 < datetime.fromisoformat(first["cooldown_until"].replace("Z", "+00:00")).timestamp() - time.time() <= 61
     assert (second["weight"], second["models"], second["request_count"]) == (10, ["small-*", "x"], 0)
-    assert second["last_used"] is None and second["last_success_seconds_ago"] is None and second["cooldown_until"] is None
+    assert (
+        second["last_used"] is None and second["last_success_seconds_ago"] is None and second["cooldown_until"] is None
+    )
     assert (third["health"], third["healthy"], third["request_count"], third["error_count"]) == ("healthy", True, 2, 0)
     assert third["last_success_seconds_ago"] < 5
     limits = {limit["scope"]: limit for limit in third["limits"]}
@@ -278,12 +349,21 @@ def test_unknown_calls_of_the_admin_api(pool):
     assert gateway.admin("/ready").status == 200
 
 
-@pytest.mark.parametrize(("host", "headers", "status"), [
-    ("127.0.0.1", {}, 200), ("localhost", {}, 200), ("localhost:9090", {}, 200), ("[::1]:9090", {}, 200),
-    ("evil.test", {}, 403), ("127.0.0.1.evil.test", {}, 403), ("localhost.evil.test:9090", {}, 403),
-    ("127.0.0.1", {"Origin": "http://evil.test"}, 403), ("127.0.0.1", {"Origin": "http://localhost"}, 403),
-    ("127.0.0.1", {"Origin": "null"}, 403),
-])
+@pytest.mark.parametrize(
+    ("host", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("localhost", {}, 200),
+        ("localhost:9090", {}, 200),
+        ("[::1]:9090", {}, 200),
+        ("evil.test", {}, 403),
+        ("127.0.0.1.evil.test", {}, 403),
+        ("localhost.evil.test:9090", {}, 403),
+        ("127.0.0.1", {"Origin": "http://evil.test"}, 403),
+        ("127.0.0.1", {"Origin": "http://localhost"}, 403),
+        ("127.0.0.1", {"Origin": "null"}, 403),
+    ],
+)
 def test_without_a_token_no_page_in_a_browser_reaches_it(pool, host, headers, status):
     """DNS rebinding and requests of foreign pages."""
     gateway = pool(1)
@@ -295,16 +375,24 @@ def test_with_a_token(pool):
     gateway = pool(1, config={"admin": {"token": "sk-admin-token-1"}})
     for target in ("/v1/admin/keys", "/metrics", "/v1/admin/stats"):
         assert gateway.admin(target).status == 200
-        for headers in ({}, {"Authorization": "Bearer sk-admin-token-2"}, {"Authorization": "Bearer sk-pool-1"},
-                        {"Authorization": "Basic sk-admin-token-1"}):
+        for headers in (
+            {},
+            {"Authorization": "Bearer sk-admin-token-2"},
+            {"Authorization": "Bearer sk-pool-1"},
+            {"Authorization": "Basic sk-admin-token-1"},
+        ):
             assert gateway.admin(target, headers).status == 401
     assert gateway.admin("/v1/admin/keys", host="gateway.example").status == 200
 
 
 def test_the_admin_address_withstands_odd_requests(pool):
     gateway = pool(1)
-    for data in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 70_000,
-                 b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"):
+    for data in (
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 70_000,
+        b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ):
         with Wire(gateway.admin_address) as connection:
             connection.send(data)
             assert 400 <= connection.answer().status < 500

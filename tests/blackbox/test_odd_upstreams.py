@@ -1,6 +1,6 @@
-"""Answers of each wire shape, right and wrong, from an upstream that shares no code with the gateway. What is right arrives
-whole. What is wrong before the answer began is tried again and then told as the table of configuration.md says; what goes
-wrong later is cut, so that no client takes half an answer for a whole one."""
+"""Answers of each wire shape, right and wrong, from an upstream that shares no code with the gateway. What is right
+arrives whole. What is wrong before the answer began is tried again and then told as the table of configuration.md
+says; what goes wrong later is cut, so that no client takes half an answer for a whole one."""
 
 import json
 import socket
@@ -42,10 +42,11 @@ def serve(stage):
 
     def start(handler, config=FAST, keys=("sk-odd-1",), **settings):
         upstream = stage.upstream(handler)
-        gateway = stage.gateway({"server": {"workers": 1}, **config,
-                                 "providers": {"up": provider(upstream.base_url, keys, **settings)}})
+        gateway = stage.gateway(
+            {"server": {"workers": 1}, **config, "providers": {"up": provider(upstream.base_url, keys, **settings)}}
+        )
         gateway.upstream = upstream
-        return gateway
+        return gateway.settle()
 
     return start
 
@@ -54,7 +55,7 @@ def chunks(body, size):
     return b"".join(up.chunk(body[i : i + size]) for i in range(0, len(body), size)) + b"0\r\n\r\n"
 
 
-# -- right ones -----------------------------------------------------------------------------------------------------------
+# -- right ones ------------------------------------------------------------------------------------
 
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 RIGHT = {
@@ -68,7 +69,9 @@ RIGHT = {
     "Connection: close": says(OK + LENGTH + b"Connection: close\r\n\r\n" + BODY, then="close"),
     "HTTP/1.0": says(OK.replace(b"1.1", b"1.0") + b"\r\n" + BODY, then="close"),
     "HTTP/1.0 with a length": says(OK.replace(b"1.1", b"1.0") + LENGTH + b"\r\n" + BODY, then="close"),
-    "1xx before it": says(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK + LENGTH + b"\r\n" + BODY),
+    "1xx before it": says(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK + LENGTH + b"\r\n" + BODY
+    ),
     "102 and a pause": says(b"HTTP/1.1 102 Processing\r\n\r\n", OK + LENGTH + b"\r\n" + BODY),
     "no reason phrase": says(b"HTTP/1.1 200 \r\nContent-Type: application/json\r\n" + LENGTH + b"\r\n" + BODY),
     "no content type": says(b"HTTP/1.1 200 OK\r\n" + LENGTH + b"\r\n" + BODY),
@@ -125,7 +128,8 @@ def test_kept_connections_are_used_again(serve):
 
 
 def test_a_kept_connection_that_closes_is_no_failure(serve):
-    """The upstream closes it just when the next request is on its way: a fresh one takes over, and nobody hears of it."""
+    """The upstream closes it just when the next request is on its way: a fresh one takes over, and nobody hears of
+    it."""
 
     def handler(peer):
         peer.read_request()
@@ -144,7 +148,9 @@ def test_a_kept_connection_that_closes_is_no_failure(serve):
 
 def test_unused_connections_are_closed(serve):
     """connections.keepalive."""
-    gateway = serve(says(OK + LENGTH + b"\r\n" + BODY), connections={"keepalive": "300ms"}, health={"validate_new": False})
+    gateway = serve(
+        says(OK + LENGTH + b"\r\n" + BODY), connections={"keepalive": "300ms"}, health={"validate_new": False}
+    )
     gateway.post(chat("hello"))
     until = time.monotonic() + 3
     while any(peer.socket.fileno() >= 0 for peer in gateway.upstream.peers):
@@ -231,7 +237,7 @@ def test_bytes_behind_an_answer_are_nobodys(serve):
         assert gateway.post(chat("hello")).body == BODY
 
 
-# -- wrong ones, before anything was sent to the client ---------------------------------------------------------------------
+# -- wrong ones, before anything was sent to the client --------------------------------------------
 
 WRONG = {
     "closes": says(then="close"),
@@ -254,7 +260,9 @@ WRONG = {
     "obs-fold": says(OK + b"X-Note: one\r\n two\r\n" + LENGTH + b"\r\n" + BODY),
     "NUL in a field": says(OK + b"X-Note: o\0ne\r\n" + LENGTH + b"\r\n" + BODY),
     "an unknown coding of the transfer": says(OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + chunks(BODY, 100)),
-    "switching protocols": says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n" + BODY),
+    "switching protocols": says(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n" + BODY
+    ),
     "no JSON": says(OK + b"Content-Length: 9\r\n\r\nnot json!"),
     "a page": says(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>"),
     "nothing in the body": says(OK + b"Content-Length: 0\r\n\r\n"),
@@ -295,8 +303,12 @@ def test_nobody_listens(stage):
     """Waits for it within retry.wait, a connect each 100 ms, and then says so."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    gateway = stage.gateway({"retry": {"wait": "500ms"}, "providers": {
-        "up": provider(f"http://127.0.0.1:{port}/v1", ["sk-odd-1"], health={"validate_new": False})}})
+    gateway = stage.gateway(
+        {
+            "retry": {"wait": "500ms"},
+            "providers": {"up": provider(f"http://127.0.0.1:{port}/v1", ["sk-odd-1"], health={"validate_new": False})},
+        }
+    )
     started = time.monotonic()
     answer = gateway.post(chat("hello"))
     assert 0.4 < time.monotonic() - started < 2
@@ -305,22 +317,30 @@ def test_nobody_listens(stage):
 
 
 def test_a_name_that_does_not_exist(stage):
-    gateway = stage.gateway({"retry": {"wait": "300ms"}, "providers": {
-        "up": provider("http://nowhere.invalid/v1", ["sk-odd-1"], health={"validate_new": False})}})
+    gateway = stage.gateway(
+        {
+            "retry": {"wait": "300ms"},
+            "providers": {"up": provider("http://nowhere.invalid/v1", ["sk-odd-1"], health={"validate_new": False})},
+        }
+    )
     answer = gateway.post(chat("hello"))
     assert answer.status in (502, 503)
     assert answer.error["code"] in ("upstream_failed", "upstream_open")
 
 
-# -- time -----------------------------------------------------------------------------------------------------------------
+# -- time ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("handler", "timeouts"), [
-    (says(then="stall"), {"first_byte": "150ms"}),
-    (says(OK, then="stall"), {"first_byte": "150ms"}),
-    (says(OK + LENGTH + b"\r\n" + BODY[:50], then="stall"), {"idle": "150ms"}),
-    (says(b"HTTP/1.1 100 Continue\r\n\r\n", then="stall"), {"first_byte": "150ms"}),
-], ids=["no answer", "half a head", "half a body", "only 1xx"])
+@pytest.mark.parametrize(
+    ("handler", "timeouts"),
+    [
+        (says(then="stall"), {"first_byte": "150ms"}),
+        (says(OK, then="stall"), {"first_byte": "150ms"}),
+        (says(OK + LENGTH + b"\r\n" + BODY[:50], then="stall"), {"idle": "150ms"}),
+        (says(b"HTTP/1.1 100 Continue\r\n\r\n", then="stall"), {"first_byte": "150ms"}),
+    ],
+    ids=["no answer", "half a head", "half a body", "only 1xx"],
+)
 def test_silence(serve, handler, timeouts):
     """A time-out after the request was sent is tried once more (retry.timeouts: 1)."""
     gateway = serve(handler, timeouts=timeouts)
@@ -364,7 +384,7 @@ def test_a_slow_upstream_is_waited_for(serve):
     assert serve(handler, timeouts={"idle": "250ms"}).post(chat("hello")).body == BODY
 
 
-# -- early answers --------------------------------------------------------------------------------------------------------
+# -- early answers ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("then", ["keep", "close"])
@@ -396,7 +416,7 @@ def test_a_good_answer_before_the_request_was_sent(serve):
     assert serve(handler).post(chat("x" * 5_000_000)).body == BODY
 
 
-# -- too late for another try -----------------------------------------------------------------------------------------------
+# -- too late for another try ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
@@ -439,7 +459,7 @@ def test_a_slow_client_of_a_large_answer(serve):
         assert connection.answer().body == body
 
 
-# -- the client leaves ------------------------------------------------------------------------------------------------------
+# -- the client leaves -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("leave", ["close", "reset"])
@@ -465,7 +485,9 @@ def test_a_client_that_leaves_ends_the_attempt(serve, leave):
 
 def test_a_client_that_leaves_while_it_waits(serve):
     """Nothing is sent upstream for it."""
-    gateway = serve(says(up.answer(up.error_body("slow down", "requests", "rate_limit_exceeded"), 429, {"Retry-After": "1"})))
+    gateway = serve(
+        says(up.answer(up.error_body("slow down", "requests", "rate_limit_exceeded"), 429, {"Retry-After": "1"}))
+    )
     gateway.post(chat("hello"))
     before = len(gateway.upstream.requests)
     with gateway.connect() as connection:

@@ -1,5 +1,5 @@
-"""What reaches the provider and what reaches the client: a body byte for byte but for what must change, and the fields of
-the two heads as configuration.md says. Recorded by an upstream that shares no code with the gateway."""
+"""What reaches the provider and what reaches the client: a body byte for byte but for what must change, and the
+fields of the two heads as configuration.md says. Recorded by an upstream that shares no code with the gateway."""
 
 import gzip
 import json
@@ -23,11 +23,12 @@ def gateway(stage, upstream):
     return stage.gateway({"providers": {"up": provider(upstream.base_url, ["sk-up-secret-1"])}})
 
 
-# -- the body -------------------------------------------------------------------------------------------------------------
+# -- the body --------------------------------------------------------------------------------------
 
 ODD_BODY = (
     b' {\r\n\t"zeta" : [1.0, 1e2, -0, 123456789012345678901234567890, 0.1000],"model":"m"  ,\n'
-    b'"messages":[{"role":"user","content":"\\u00e9\\/\xc3\xa9 \\ud83e\\udd9c","name":null}], "unknown_field": {"a":{},"b":[]},'
+    b'"messages":[{"role":"user","content":"\\u00e9\\/\xc3\xa9 \\ud83e\\udd9c","name":null}], '
+    b'"unknown_field": {"a":{},"b":[]},'
     b'"dup":1,"dup":2, "stream" :false,"seed":42 } '
 )
 
@@ -55,10 +56,12 @@ def test_a_large_body_passes_byte_for_byte(gateway, upstream):
 
 
 def test_the_model_is_renamed_and_nothing_else(stage, upstream):
-    gateway = stage.gateway({
-        "providers": {"up": provider(upstream.base_url, ["sk-up-secret-1"])},
-        "models": {"m": "up/upstream/deep:free-1.0"},
-    })
+    gateway = stage.gateway(
+        {
+            "providers": {"up": provider(upstream.base_url, ["sk-up-secret-1"])},
+            "models": {"m": "up/upstream/deep:free-1.0"},
+        }
+    )
     gateway.ask(post(ODD_BODY))
     sent = upstream.request.body
     assert sent == ODD_BODY.replace(b'"m"', b'"upstream/deep:free-1.0"')
@@ -66,10 +69,12 @@ def test_the_model_is_renamed_and_nothing_else(stage, upstream):
 
 def test_a_name_behind_a_large_text(stage, upstream):
     """The edit is found wherever the field stands, and the length is right."""
-    gateway = stage.gateway({
-        "providers": {"up": provider(upstream.base_url, ["sk-up-secret-1"])},
-        "models": {"short": "up/a-much-longer-name-than-before"},
-    })
+    gateway = stage.gateway(
+        {
+            "providers": {"up": provider(upstream.base_url, ["sk-up-secret-1"])},
+            "models": {"short": "up/a-much-longer-name-than-before"},
+        }
+    )
     text = "x" * 300_000
     body = json.dumps({"messages": [{"role": "user", "content": text}], "model": "short", "user": "u"}).encode()
     gateway.ask(post(body))
@@ -83,11 +88,13 @@ def test_direct_names(gateway, upstream):
 
 
 def test_absent_and_unknown_models_as_configured(stage, upstream):
-    gateway = stage.gateway({
-        "providers": {"up": provider(upstream.base_url, ["sk-up-secret-1"])},
-        "models": {"usual": "up/usual-1"},
-        "names": {"absent": "usual", "unknown": "usual"},
-    })
+    gateway = stage.gateway(
+        {
+            "providers": {"up": provider(upstream.base_url, ["sk-up-secret-1"])},
+            "models": {"usual": "up/usual-1"},
+            "names": {"absent": "usual", "unknown": "usual"},
+        }
+    )
     without = {"messages": [{"role": "user", "content": "hello"}]}
     assert gateway.post(without).content == content("hello")
     assert gateway.post({**without, "model": None}).content == content("hello")
@@ -97,7 +104,8 @@ def test_absent_and_unknown_models_as_configured(stage, upstream):
 
 
 def test_the_answer_passes_byte_for_byte(stage):
-    body = b' { "id":1.0, "odd" : [ 1e2 ],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7} , "z":"\\u00e9" }\n'
+    usage = b'{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}'
+    body = b' { "id":1.0, "odd":[ 1e2 ],"usage":%s ,"z":"\\u00e9" }\n' % usage
 
     def handler(peer):
         peer.read_request()
@@ -112,8 +120,10 @@ def test_the_answer_passes_byte_for_byte(stage):
 
 @pytest.mark.parametrize("path", ["completions", "embeddings"])
 def test_other_endpoints_pass_byte_for_byte(stage, path):
-    body = {"embeddings": b'{"input":  "x","model":"m", "encoding_format":"base64"}',
-            "completions": b'{"prompt":["a", "b"],"model":"m", "echo":true }'}[path]
+    body = {
+        "embeddings": b'{"input":  "x","model":"m", "encoding_format":"base64"}',
+        "completions": b'{"prompt":["a", "b"],"model":"m", "echo":true }',
+    }[path]
 
     def handler(peer):
         peer.read_request()
@@ -126,7 +136,7 @@ def test_other_endpoints_pass_byte_for_byte(stage, path):
     assert upstream.request.target == f"/v1/{path}"
 
 
-# -- usage in streams -----------------------------------------------------------------------------------------------------
+# -- usage in streams ------------------------------------------------------------------------------
 
 
 def stream_with_usage(peer):
@@ -154,8 +164,9 @@ def test_usage_is_asked_for_and_hidden(stage, options):
     sent = upstream.request.json
     assert sent["stream_options"].pop("include_usage") is True
     assert {**sent, "stream_options": None} == {**body, "stream_options": None}
-    assert sent["stream_options"] == {name: value for name, value in (body.get("stream_options") or {}).items()
-                                      if name != "include_usage"}
+    assert sent["stream_options"] == {
+        name: value for name, value in (body.get("stream_options") or {}).items() if name != "include_usage"
+    }
     line = gateway.wait_access(is_stream=True)
     assert (line["prompt_tokens"], line["completion_tokens"]) == (7, 2)
     assert "is_estimated" not in line
@@ -172,8 +183,11 @@ def test_usage_that_was_asked_for_is_shown(stage):
 
 def test_chunks_pass_untouched(stage):
     """Whatever stands in them; only the usage chunk that the gateway asked for is taken out."""
-    events = [b'{"choices":[{"index":0,"delta":{"content":"a"}}] , "obfuscation":"xyz","usage":null}', b'{"odd": 1.0, "choices":[]}',
-              b'{"choices":[{"index":1,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\\"a\\""}}]}}]}']
+    events = [
+        b'{"choices":[{"index":0,"delta":{"content":"a"}}] , "obfuscation":"xyz","usage":null}',
+        b'{"odd": 1.0, "choices":[]}',
+        b'{"choices":[{"index":1,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\\"a\\""}}]}}]}',
+    ]
     last = [json.dumps(up.usage_chunk()).encode(), b"[DONE]"]
 
     def handler(peer):
@@ -206,7 +220,9 @@ def picky(status, message):
 def test_a_provider_that_refuses_stream_options(stage, status):
     """It is asked once; then that is remembered, and the tokens are estimated and marked so."""
     upstream = stage.upstream(picky(status, "Unknown parameter: 'stream_options'."))
-    gateway = stage.gateway({"server": {"workers": 1}, "providers": {"up": provider(upstream.base_url, ["sk-up-secret-1"])}})
+    gateway = stage.gateway(
+        {"server": {"workers": 1}, "providers": {"up": provider(upstream.base_url, ["sk-up-secret-1"])}}
+    )
     for _ in range(3):
         answer = gateway.post(chat("hello", stream=True))
         assert answer.content == "hello"
@@ -239,13 +255,15 @@ def test_a_client_that_asks_for_usage_hears_the_refusal(stage):
 def test_openai_is_always_asked_for_usage(stage):
     """Its row says that it can: a 400 that names stream_options is the client's own business there."""
     upstream = stage.upstream(picky(400, "Unknown parameter: 'stream_options'."))
-    gateway = stage.gateway({"providers": {"openai": {"kind": "openai", "base_url": upstream.base_url, "keys": ["sk-up-secret-1"]}}})
+    gateway = stage.gateway(
+        {"providers": {"openai": {"kind": "openai", "base_url": upstream.base_url, "keys": ["sk-up-secret-1"]}}}
+    )
     for _ in range(2):
         gateway.post(chat("hello", stream=True))
     assert ["stream_options" in sent.json for sent in upstream.requests] == [True, True]
 
 
-# -- fields of the request ------------------------------------------------------------------------------------------------
+# -- fields of the request -------------------------------------------------------------------------
 
 PASSED = {
     "Accept": "application/json, text/event-stream;q=0.5",
@@ -313,8 +331,18 @@ def test_fields_that_the_gateway_adds_where_the_client_names_none(gateway, upstr
 
 
 def test_fields_that_the_file_names(stage, upstream):
-    gateway = stage.gateway({"providers": {"up": provider(
-        upstream.base_url, ["sk-up-secret-1"], headers={"X-Team": "search"}, forward_headers=["X-Trace", "X-Absent"])}})
+    gateway = stage.gateway(
+        {
+            "providers": {
+                "up": provider(
+                    upstream.base_url,
+                    ["sk-up-secret-1"],
+                    headers={"X-Team": "search"},
+                    forward_headers=["X-Trace", "X-Absent"],
+                )
+            }
+        }
+    )
     gateway.ask(post(json.dumps(chat("hello")).encode(), headers={"x-trace": "t-1", "X-Other": "2"}))
     sent = upstream.request
     assert sent.get("x-trace") == "t-1"
@@ -328,7 +356,7 @@ def test_a_base_url_with_a_path(stage, upstream):
     assert upstream.request.target == "/v1/deep/er/chat/completions"
 
 
-# -- fields of the answer -------------------------------------------------------------------------------------------------
+# -- fields of the answer --------------------------------------------------------------------------
 
 
 def answering(fields, stream=False, body=None):
@@ -366,12 +394,23 @@ PROVIDERS_OWN = {
 def test_fields_of_an_answer(stage, stream):
     fields = {**PROVIDERS_OWN, "x-request-id": "theirs-1", "openai-processing-ms": "17", "x-should-retry": "true"}
     upstream = stage.upstream(answering(fields, stream))
-    gateway = stage.gateway({"providers": {"up": provider(upstream.base_url, [{"name": "first", "secret": "sk-up-secret-1"}])}})
+    gateway = stage.gateway(
+        {"providers": {"up": provider(upstream.base_url, [{"name": "first", "secret": "sk-up-secret-1"}])}}
+    )
     answer = gateway.ask(post(chat("hello", stream=stream), headers={"X-Request-ID": "mine-1"}))
     assert answer.names == {
-        "date", "content-type", "transfer-encoding" if stream else "content-length", "x-request-id", "openai-processing-ms",
-        "x-should-retry", "x-bellwether-provider", "x-bellwether-model", "x-bellwether-key", "x-bellwether-attempts",
-        "x-bellwether-overhead-us", "x-bellwether-upstream-request-id",
+        "date",
+        "content-type",
+        "transfer-encoding" if stream else "content-length",
+        "x-request-id",
+        "openai-processing-ms",
+        "x-should-retry",
+        "x-bellwether-provider",
+        "x-bellwether-model",
+        "x-bellwether-key",
+        "x-bellwether-attempts",
+        "x-bellwether-overhead-us",
+        "x-bellwether-upstream-request-id",
     }
     assert answer.get("x-request-id") == "mine-1"
     assert answer.get("openai-processing-ms") == "17"

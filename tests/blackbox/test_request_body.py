@@ -1,5 +1,5 @@
-"""Bodies that are not what they should be: each gets a 400 whose message and `param` name the field, in OpenAI's shape, and
-the connection lives on. What the gateway need not understand it leaves to the provider."""
+"""Bodies that are not what they should be: each gets a 400 whose message and `param` name the field, in OpenAI's
+shape, and the connection lives on. What the gateway need not understand it leaves to the provider."""
 
 import json
 
@@ -38,7 +38,7 @@ def refused(gateway, body, code, target="/v1/chat/completions", pieces=None):
     return answer.error
 
 
-# -- no JSON --------------------------------------------------------------------------------------------------------------
+# -- no JSON ---------------------------------------------------------------------------------------
 
 NOT_JSON = {
     "a cut word": '{"model": nul}',
@@ -122,10 +122,12 @@ def test_deep_nesting(gateway, opening):
 
 def test_nesting_that_is_allowed(gateway):
     deep = "[" * 200 + "]" * 200
-    assert gateway.ask(post(f'{{"metadata": {deep}, {json.dumps(chat("hello"))[1:]}'.encode())).content == content("hello")
+    assert gateway.ask(post(f'{{"metadata": {deep}, {json.dumps(chat("hello"))[1:]}'.encode())).content == content(
+        "hello"
+    )
 
 
-# -- fields ---------------------------------------------------------------------------------------------------------------
+# -- fields ----------------------------------------------------------------------------------------
 
 WRONG_TYPES = [
     ("chat/completions", "model", 5, "a string"),
@@ -197,14 +199,18 @@ def test_twice_by_an_escape(gateway):
 
 def test_same_names_elsewhere_are_no_matter(gateway):
     """Only the top level speaks to the gateway."""
-    inner = {"model": 1, "stream": "x", "stream_options": 5, "mod\u0065l": 2}
-    body = {**chat("hello"), "metadata": inner, "tools": [{"type": "function", "function": {"name": "f", "parameters": inner}}],
-            "tool_choice": "none"}
-    assert gateway.post(body).content == content("hello")
+    inner = r'{"model": 1, "model": 2, "stream": "x", "stream_options": 5, "mod\u0065l": 2}'
+    tools = '[{"type": "function", "function": {"name": "f", "parameters": %s}}]' % inner
+    rest = json.dumps(chat("hello"))[1:]
+    body = '{"metadata": %s, "tools": %s, "tool_choice": "none", %s' % (inner, tools, rest)
+    assert gateway.ask(post(body.encode())).content == content("hello")
 
 
-@pytest.mark.parametrize("body", [{"messages": []}, {"model": None, "messages": []}, {"model": "", "messages": []}],
-                         ids=["absent", "null", "empty"])
+@pytest.mark.parametrize(
+    "body",
+    [{"messages": []}, {"model": None, "messages": []}, {"model": "", "messages": []}],
+    ids=["absent", "null", "empty"],
+)
 def test_no_model(gateway, body):
     error = refused(gateway, body, "missing_required_parameter")
     assert error["param"] == "model" and "model" in error["message"]
@@ -215,13 +221,14 @@ def test_null_is_as_absent(gateway):
     assert gateway.post(body).content == content("hello")
 
 
-@pytest.mark.parametrize("name", ["nobody", "x" * 300, "a\"b", "\u0001", "../../etc", "ü" * 10], ids=lambda name: ascii(name)[:12])
+@pytest.mark.parametrize(
+    "name", ["nobody", "x" * 300, 'a"b', "\u0001", "../../etc", "ü" * 10], ids=lambda name: ascii(name)[:12]
+)
 def test_a_model_that_nobody_serves(stage, sim, name):
     """404 names it; the name stands in the message as valid JSON, whatever it holds."""
-    gateway = stage.gateway({
-        "providers": {"sim": provider(sim.base_url, ["sk-body-1"])},
-        "models": {"known": "sim/gpt-4.1"},
-    })
+    gateway = stage.gateway(
+        {"providers": {"sim": provider(sim.base_url, ["sk-body-1"])}, "models": {"known": "sim/gpt-4.1"}}
+    )
     with gateway.connect() as connection:
         answer = connection.ask(post(chat("hello", model=name)))
         assert (answer.status, answer.error["code"], answer.error["param"]) == (404, "model_not_found", "model")
@@ -240,12 +247,14 @@ def test_the_first_mistake_answers(gateway):
         assert connection.ask(GOOD).content == content("hello")
 
 
-# -- bytes that must arrive -----------------------------------------------------------------------------------------------
+# -- bytes that must arrive ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", [
-    "naïve 雪 🦜", "tab\tand\nline", 'quote " and \\', "\u2028", "\u007f", "<script>", "", "   ", "x" * 60_000,
-], ids=lambda text: ascii(text)[:16])
+@pytest.mark.parametrize(
+    "text",
+    ["naïve 雪 🦜", "tab\tand\nline", 'quote " and \\', "\u2028", "\u007f", "<script>", "", "   ", "x" * 60_000],
+    ids=lambda text: ascii(text)[:16],
+)
 def test_any_text(gateway, text):
     for body in (json.dumps(chat(text)), json.dumps(chat(text), ensure_ascii=False)):
         assert gateway.ask(post(body.encode())).content == content(text)

@@ -20,10 +20,15 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 @pytest.fixture(scope="module")
 def gateway(shared_stage):
     sim = shared_stage.simulator()
-    return shared_stage.gateway({
-        "server": {"max_body": "256KiB", "timeouts": {"header": "400ms", "body": "400ms", "write": "1s", "idle": "5s"}},
-        "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])},
-    }).settle()
+    return shared_stage.gateway(
+        {
+            "server": {
+                "max_body": "256KiB",
+                "timeouts": {"header": "400ms", "body": "400ms", "write": "1s", "idle": "5s"},
+            },
+            "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])},
+        }
+    ).settle()
 
 
 def refused(gateway, data, status, code, closes=True):
@@ -50,7 +55,7 @@ def with_fields(fields, body=BODY):
     return LINES + fields + b"\r\n" + body
 
 
-# -- smuggling: two readers may cut these differently ---------------------------------------------------------------------
+# -- smuggling: two readers may cut these differently ----------------------------------------------
 
 UNCLEAR_LENGTH = {
     "length and chunked": with_fields(LENGTH + CHUNKED, b"0\r\n\r\n"),
@@ -143,7 +148,7 @@ def test_unknown_coding_before_chunked(gateway):
     refused(gateway, data, 501, "unsupported_transfer_coding")
 
 
-# -- what is odd and right ------------------------------------------------------------------------------------------------
+# -- what is odd and right -------------------------------------------------------------------------
 
 
 def test_chunked_body_in_any_pieces(gateway):
@@ -215,27 +220,44 @@ def test_upgrade_is_not_taken(gateway):
         assert connection.ask(GOOD).content == content("hello")
 
 
-# -- paths and methods ----------------------------------------------------------------------------------------------------
+# -- paths and methods -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", ["/", "/v1", "/v1/chat/completions/", "/v2/models", "/v1/models/", "//v1/models", "*", "/metrics",
-                                    "/v1/admin/keys", "/v1/chat%2Fcompletions", "/v1/x/../models"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/",
+        "/v1",
+        "/v1/chat/completions/",
+        "/v2/models",
+        "/v1/models/",
+        "//v1/models",
+        "*",
+        "/metrics",
+        "/v1/admin/keys",
+        "/v1/chat%2Fcompletions",
+        "/v1/x/../models",
+    ],
+)
 def test_unknown_path(gateway, target):
     answer = refused(gateway, request("GET", target), 404, "unknown_url", closes=False)
     assert target in answer.error["message"]
 
 
-@pytest.mark.parametrize(("method", "target", "allowed"), [
-    ("GET", "/v1/chat/completions", {"POST"}),
-    ("PUT", "/v1/embeddings", {"POST"}),
-    ("DELETE", "/v1/completions", {"POST"}),
-    ("OPTIONS", "/v1/chat/completions", {"POST"}),
-    ("PATCH", "/v1/models/gpt-4.1", {"GET", "HEAD"}),
-    ("POST", "/v1/models", {"GET", "HEAD"}),
-    ("POST", "/health", {"GET", "HEAD"}),
-    ("TRACE", "/v1/models", {"GET", "HEAD"}),
-    ("CONNECT", "gateway.test:443", None),
-])
+@pytest.mark.parametrize(
+    ("method", "target", "allowed"),
+    [
+        ("GET", "/v1/chat/completions", {"POST"}),
+        ("PUT", "/v1/embeddings", {"POST"}),
+        ("DELETE", "/v1/completions", {"POST"}),
+        ("OPTIONS", "/v1/chat/completions", {"POST"}),
+        ("PATCH", "/v1/models/gpt-4.1", {"GET", "HEAD"}),
+        ("POST", "/v1/models", {"GET", "HEAD"}),
+        ("POST", "/health", {"GET", "HEAD"}),
+        ("TRACE", "/v1/models", {"GET", "HEAD"}),
+        ("CONNECT", "gateway.test:443", None),
+    ],
+)
 def test_method_not_allowed(gateway, method, target, allowed):
     with gateway.connect() as connection:
         answer = connection.ask(request(method, target), method)
@@ -263,7 +285,7 @@ def test_head_of_an_error_has_no_body(gateway):
         assert connection.ask(GOOD).content == content("hello")
 
 
-# -- too large ------------------------------------------------------------------------------------------------------------
+# -- too large -------------------------------------------------------------------------------------
 
 
 def test_target_too_long(gateway):
@@ -322,7 +344,7 @@ def test_as_much_body_as_is_allowed(gateway):
     assert gateway.post(chat(text)).status == 200
 
 
-# -- lingering ------------------------------------------------------------------------------------------------------------
+# -- lingering -------------------------------------------------------------------------------------
 
 
 def test_lingering_lets_the_answer_arrive(gateway):
@@ -356,7 +378,7 @@ def test_what_follows_a_framing_error_is_no_request(gateway):
         assert connection.is_closed(), "a second answer: smuggled"
 
 
-# -- too slow -------------------------------------------------------------------------------------------------------------
+# -- too slow --------------------------------------------------------------------------------------
 
 
 def test_slow_head(gateway):
@@ -391,10 +413,9 @@ def test_slow_body(gateway):
 
 
 def test_idle_connection_is_closed_without_words(stage, sim):
-    gateway = stage.gateway({
-        "server": {"timeouts": {"idle": "300ms"}},
-        "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])},
-    })
+    gateway = stage.gateway(
+        {"server": {"timeouts": {"idle": "300ms"}}, "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])}}
+    )
     with gateway.connect() as connection:
         connection.ask(GOOD)
         started = time.monotonic()
@@ -409,7 +430,7 @@ def test_a_connection_that_never_speaks_is_closed(gateway):
         assert connection.buffer == b""
 
 
-# -- Content-Encoding, Expect ---------------------------------------------------------------------------------------------
+# -- Content-Encoding, Expect ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip", "unknown"])
@@ -455,7 +476,7 @@ def test_expect_continue_is_not_answered_where_the_body_is_not_wanted(gateway):
         assert connection.is_closed()
 
 
-# -- one after the other --------------------------------------------------------------------------------------------------
+# -- one after the other ---------------------------------------------------------------------------
 
 
 def test_pipelined_requests_are_answered_in_order(gateway):
@@ -503,7 +524,7 @@ def test_http10_stream_ends_with_the_connection(gateway):
         assert answer.content == content("hello") and answer.events[-1] == "[DONE]"
 
 
-# -- half-closed ----------------------------------------------------------------------------------------------------------
+# -- half-closed -----------------------------------------------------------------------------------
 
 
 def test_half_close_aborts(stage, sim):
@@ -525,7 +546,9 @@ def test_half_close_aborts(stage, sim):
 @pytest.mark.parametrize("stream", [False, True])
 def test_half_close_is_answered_where_wished(stage, sim, stream):
     sim.scenario({"defaults": {"latency": "200ms"}})
-    gateway = stage.gateway({"server": {"half_close": "answer"}, "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])}})
+    gateway = stage.gateway(
+        {"server": {"half_close": "answer"}, "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])}}
+    )
     with gateway.connect() as connection:
         connection.send(post(chat("hello", stream=stream))).end_sending()
         assert connection.answer().content == content("hello")
@@ -550,15 +573,14 @@ def test_the_process_lives_on(gateway):
     assert gateway.process.poll() is None
 
 
-# -- how it listens -------------------------------------------------------------------------------------------------------
+# -- how it listens --------------------------------------------------------------------------------
 
 
 def test_unix_socket(stage, sim, tmp_path):
     path = str(tmp_path / "gateway.sock")
-    gateway = stage.gateway({
-        "server": {"listen": f"unix:{path}"},
-        "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])},
-    })
+    gateway = stage.gateway(
+        {"server": {"listen": f"unix:{path}"}, "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])}}
+    )
     for _ in range(20):
         with Wire(path) as connection:
             assert connection.ask(GOOD).content == content("hello")
@@ -567,10 +589,12 @@ def test_unix_socket(stage, sim, tmp_path):
 
 def test_ipv6_and_several_addresses(stage, sim, tmp_path):
     path = str(tmp_path / "gateway.sock")
-    gateway = stage.gateway({
-        "server": {"listen": ["[::1]:0", f"unix:{path}"]},
-        "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])},
-    })
+    gateway = stage.gateway(
+        {
+            "server": {"listen": ["[::1]:0", f"unix:{path}"]},
+            "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])},
+        }
+    )
     assert gateway.address[0] == "::1"
     for address in (gateway.address, path):
         with Wire(address) as connection:
@@ -582,17 +606,16 @@ def test_a_unix_socket_that_was_left_behind(stage, sim, tmp_path):
     path = str(tmp_path / "gateway.sock")
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(path)
-    stage.gateway({
-        "server": {"listen": f"unix:{path}"},
-        "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])},
-    })
+    stage.gateway({"server": {"listen": f"unix:{path}"}, "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])}})
     with Wire(path) as connection:
         assert connection.ask(GOOD).content == content("hello")
 
 
 def test_no_more_connections_than_declared(stage, sim):
     """Further ones wait at the door until one leaves."""
-    gateway = stage.gateway({"server": {"workers": 1, "max_connections": 2}, "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])}})
+    gateway = stage.gateway(
+        {"server": {"workers": 1, "max_connections": 2}, "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])}}
+    )
     first, second, third = (gateway.connect() for _ in range(3))
     assert first.ask(GOOD).content == second.ask(GOOD).content == content("hello")
     third.send(GOOD)
@@ -603,17 +626,22 @@ def test_no_more_connections_than_declared(stage, sim):
     third.close()
 
 
-@pytest.mark.parametrize(("trusted", "sent", "shown"), [
-    ([], "203.0.113.7", "127.0.0.1"),
-    (["127.0.0.0/8"], "203.0.113.7", "203.0.113.7"),
-    (["127.0.0.0/8"], "198.51.100.1, 203.0.113.7", "203.0.113.7"),
-    (["127.0.0.0/8", "203.0.113.0/24"], "198.51.100.1, 203.0.113.7", "198.51.100.1"),
-    (["10.0.0.0/8"], "203.0.113.7", "127.0.0.1"),
-    (["127.0.0.0/8"], "nonsense", "127.0.0.1"),
-    (["127.0.0.0/8"], "2001:db8::7", "2001:db8::7"),
-])
+@pytest.mark.parametrize(
+    ("trusted", "sent", "shown"),
+    [
+        ([], "203.0.113.7", "127.0.0.1"),
+        (["127.0.0.0/8"], "203.0.113.7", "203.0.113.7"),
+        (["127.0.0.0/8"], "198.51.100.1, 203.0.113.7", "203.0.113.7"),
+        (["127.0.0.0/8", "203.0.113.0/24"], "198.51.100.1, 203.0.113.7", "198.51.100.1"),
+        (["10.0.0.0/8"], "203.0.113.7", "127.0.0.1"),
+        (["127.0.0.0/8"], "nonsense", "127.0.0.1"),
+        (["127.0.0.0/8"], "2001:db8::7", "2001:db8::7"),
+    ],
+)
 def test_whose_forwarded_for_counts(stage, sim, trusted, sent, shown):
     """The address that stands in the log is the last one that no trusted proxy could have made up."""
-    gateway = stage.gateway({"server": {"trusted_proxies": trusted}, "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])}})
+    gateway = stage.gateway(
+        {"server": {"trusted_proxies": trusted}, "providers": {"sim": provider(sim.base_url, ["sk-frame-1"])}}
+    )
     gateway.get("/v1/models", {"X-Forwarded-For": sent})
     assert gateway.wait_access(path="/v1/models")["remote"] == shown

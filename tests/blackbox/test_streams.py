@@ -1,5 +1,5 @@
-"""Streams of each shape, from an upstream that shares no code with the gateway: events leave as they come and unchanged, an
-end is told from a break, and a slow reader is waited for without being buffered for."""
+"""Streams of each shape, from an upstream that shares no code with the gateway: events leave as they come and
+unchanged, an end is told from a break, and a slow reader is waited for without being buffered for."""
 
 import json
 import re
@@ -12,7 +12,9 @@ from harness.expect import chat
 from harness.fixtures import provider
 from harness.wire import post, sse_events
 
-EVENTS = [json.dumps(data).encode() if isinstance(data, dict) else data.encode() for data in up.stream_events("he", "llo")]
+EVENTS = [
+    json.dumps(data).encode() if isinstance(data, dict) else data.encode() for data in up.stream_events("he", "llo")
+]
 ASK = post(chat("hello", stream=True))
 FAST = {"retry": {"base_delay": "1ms", "max_delay": "10ms"}}
 
@@ -51,11 +53,15 @@ def streams(body, size=None, then="end", fields=()):
 def serve(stage):
     def start(handler, config=FAST, keys=("sk-stream-1",), **settings):
         upstream = stage.upstream(handler)
-        gateway = stage.gateway({"server": {"workers": 1, **config.get("server", {})},
-                                 **{name: value for name, value in config.items() if name != "server"},
-                                 "providers": {"up": provider(upstream.base_url, keys, **settings)}})
+        gateway = stage.gateway(
+            {
+                "server": {"workers": 1, **config.get("server", {})},
+                **{name: value for name, value in config.items() if name != "server"},
+                "providers": {"up": provider(upstream.base_url, keys, **settings)},
+            }
+        )
         gateway.upstream = upstream
-        return gateway
+        return gateway.settle()
 
     return start
 
@@ -65,7 +71,7 @@ def text_of(events):
     return "".join(part["choices"][0]["delta"].get("content") or "" for part in parts if part.get("choices"))
 
 
-# -- shapes ---------------------------------------------------------------------------------------------------------------
+# -- shapes ----------------------------------------------------------------------------------------
 
 SHAPES = {
     "LF": raw(),
@@ -75,7 +81,9 @@ SHAPES = {
     "no blank after the colon": raw().replace(b"data: ", b"data:"),
     "comments between": b"".join(b": keep-alive\n\n" + up.event(data) for data in EVENTS),
     "comments inside": raw().replace(b"data: {", b":note\ndata: {"),
-    "names and ids": b"".join(b"event: message\nid: %d\nretry: 100\n" % i + up.event(data) for i, data in enumerate(EVENTS)),
+    "names and ids": b"".join(
+        b"event: message\nid: %d\nretry: 100\n" % i + up.event(data) for i, data in enumerate(EVENTS)
+    ),
     "fields that nobody knows": raw().replace(b"data: {", b"x-note: 1\ndata\ndata: {").replace(b"data\n", b""),
     "data over several lines": raw().replace(b'"choices": ', b'\ndata: "choices": '),
     "blank lines before": b"\n\n\n" + raw(),
@@ -126,7 +134,9 @@ def test_a_stream_to_the_connections_end(serve):
 def test_a_stream_of_a_known_length(serve):
     def handler(peer):
         peer.read_request()
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(raw()), raw())
+        peer.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(raw()), raw()
+        )
 
     gateway = serve(handler)
     with gateway.connect() as connection:
@@ -169,7 +179,7 @@ def test_after_done_the_upstream_is_not_waited_for_long(serve):
         assert connection.ask(ASK).body == raw()
 
 
-# -- as it comes ----------------------------------------------------------------------------------------------------------
+# -- as it comes -----------------------------------------------------------------------------------
 
 
 def test_events_leave_as_they_come(serve):
@@ -243,7 +253,7 @@ def test_comments_are_no_first_byte(serve):
     assert (answer.status, answer.error["code"]) == (504, "timeout")
 
 
-# -- ends and breaks ------------------------------------------------------------------------------------------------------
+# -- ends and breaks -------------------------------------------------------------------------------
 
 
 def error_of(answer):
@@ -382,7 +392,7 @@ def test_only_done(serve):
     assert answer.status in (200, 502)
 
 
-# -- backpressure ---------------------------------------------------------------------------------------------------------
+# -- backpressure ----------------------------------------------------------------------------------
 
 
 def rss_kb(pid):

@@ -1,5 +1,5 @@
-"""TLS on both sides: the listener's own certificate; an endpoint verified by default, against a CA of one's own, and with a
-certificate of ours where it asks for one."""
+"""TLS on both sides: the listener's own certificate; an endpoint verified by default, against a CA of one's own, and
+with a certificate of ours where it asks for one."""
 
 import contextlib
 import socket
@@ -55,16 +55,18 @@ def server_context(certificate, ca_file=None, **settings):
     return context
 
 
-# -- the listener ---------------------------------------------------------------------------------------------------------
+# -- the listener ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def listening(stage, sim, certificate):
     chain, key = certificate("gateway.test", "127.0.0.1")
-    return stage.gateway({
-        "server": {"tls": {"certificate": chain, "private_key": key}, "timeouts": {"header": "400ms"}},
-        "providers": {"sim": provider(sim.base_url, ["sk-tls-1"])},
-    })
+    return stage.gateway(
+        {
+            "server": {"tls": {"certificate": chain, "private_key": key}, "timeouts": {"header": "400ms"}},
+            "providers": {"sim": provider(sim.base_url, ["sk-tls-1"])},
+        }
+    )
 
 
 @pytest.fixture
@@ -93,8 +95,12 @@ def test_listener_with_the_sdk(listening, ca_file, monkeypatch):
 
 def test_a_renewed_certificate_is_taken_at_a_reload(stage, sim, ca, certificate, client_context):
     chain, key = certificate("gateway.test")
-    gateway = stage.gateway({"server": {"tls": {"certificate": chain, "private_key": key}},
-                             "providers": {"sim": provider(sim.base_url, ["sk-tls-1"])}})
+    gateway = stage.gateway(
+        {
+            "server": {"tls": {"certificate": chain, "private_key": key}},
+            "providers": {"sim": provider(sim.base_url, ["sk-tls-1"])},
+        }
+    )
 
     def serial():
         with gateway.connect(tls=client_context, server_hostname="gateway.test") as connection:
@@ -177,15 +183,23 @@ def test_clients_that_leave_a_tls_connection(listening, client_context):
         time.sleep(0.05)
 
 
-# -- endpoints ------------------------------------------------------------------------------------------------------------
+# -- endpoints -------------------------------------------------------------------------------------
 
 
 def over(stage, upstream, **tls):
-    return stage.gateway({
-        "retry": {"wait": "300ms"},
-        "providers": {"up": provider(upstream.base_url.replace("127.0.0.1", "localhost"), ["sk-tls-1"], tls=tls,
-                                     health={"validate_new": False})},
-    })
+    return stage.gateway(
+        {
+            "retry": {"wait": "300ms"},
+            "providers": {
+                "up": provider(
+                    upstream.base_url.replace("127.0.0.1", "localhost"),
+                    ["sk-tls-1"],
+                    tls=tls,
+                    health={"validate_new": False},
+                )
+            },
+        }
+    )
 
 
 def refused(answer):
@@ -259,11 +273,18 @@ def test_sessions_with_an_endpoint_are_resumed(stage, certificate, ca_file, vers
         peer.close()
 
     context = server_context(certificate("localhost"), minimum_version=version, maximum_version=version)
-    gateway = stage.gateway({
-        "server": {"workers": 1},
-        "providers": {"up": provider(stage.upstream(handler, tls=context).base_url.replace("127.0.0.1", "localhost"),
-                                     ["sk-tls-1"], tls={"ca": ca_file})},
-    })
+    gateway = stage.gateway(
+        {
+            "server": {"workers": 1},
+            "providers": {
+                "up": provider(
+                    stage.upstream(handler, tls=context).base_url.replace("127.0.0.1", "localhost"),
+                    ["sk-tls-1"],
+                    tls={"ca": ca_file},
+                )
+            },
+        }
+    )
     for _ in range(4):
         assert gateway.post(chat("hello")).status == 200
     assert reused[1:] == [True] * 3

@@ -39,12 +39,14 @@ def results(shared_stage):
     providers = {name: provider(sim.base_url, [f"sk-up-{name}"]) for name in BEHAVIOURS}
     providers["silent"]["timeouts"] = {"first_byte": "200ms"}
     models = {name: f"{name}/gpt-4.1" for name in BEHAVIOURS}
-    gateway = shared_stage.gateway({
-        "clients": {"keys": CLIENTS},
-        "providers": providers,
-        "models": {**models, "team/deep": "well/o4-mini"},
-        "retry": {"base_delay": "1ms"},
-    })
+    gateway = shared_stage.gateway(
+        {
+            "clients": {"keys": CLIENTS},
+            "providers": providers,
+            "models": {**models, "team/deep": "well/o4-mini"},
+            "retry": {"base_delay": "1ms"},
+        }
+    )
     command = ["node", str(SCRIPT), gateway.base_url.removesuffix("/v1"), sim.base_url.removesuffix("/v1")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -34,7 +34,7 @@ def client(pool):
         made.close()
 
 
-# -- answers --------------------------------------------------------------------------------------------------------------
+# -- answers ---------------------------------------------------------------------------------------
 
 
 def test_chat(client):
@@ -54,7 +54,9 @@ def test_chat_stream(client):
 
 def test_chat_stream_with_usage(client):
     options = {"include_usage": True}
-    chunks = list(client().chat.completions.create(model="gpt-4.1", messages=MESSAGES, stream=True, stream_options=options))
+    chunks = list(
+        client().chat.completions.create(model="gpt-4.1", messages=MESSAGES, stream=True, stream_options=options)
+    )
     assert chunks[-1].choices == []
     assert chunks[-1].usage.completion_tokens == len(content("Tell me of the sea").split(" "))
 
@@ -80,7 +82,7 @@ def test_tools(client):
 
 
 def test_tools_streamed(client):
-    """Arguments come in pieces; the client's accumulator puts them together. Two calls are told apart by their index."""
+    """Arguments come in pieces, which the client puts together. Two calls are told apart by their index."""
     made = client(scenario={"defaults": {"tool_calls": 2}})
     with made.chat.completions.stream(model="gpt-4.1", messages=MESSAGES, tools=TOOLS) as stream:
         pieces = [event for event in stream if event.type == "tool_calls.function.arguments.delta"]
@@ -148,7 +150,7 @@ def test_headers_that_an_application_reads(client):
     assert raw.headers["x-bellwether-attempts"] == "1"
 
 
-# -- errors ---------------------------------------------------------------------------------------------------------------
+# -- errors ----------------------------------------------------------------------------------------
 
 
 def test_bad_request(client):
@@ -227,7 +229,7 @@ def test_an_error_in_the_middle_of_a_stream(client):
     assert caught.value.code == "upstream_failed"
 
 
-# -- retries and time-outs ------------------------------------------------------------------------------------------------
+# -- retries and time-outs -------------------------------------------------------------------------
 
 
 def test_the_client_waits_as_it_is_told(client):
@@ -273,7 +275,7 @@ def wait_for(condition, within=5):
         time.sleep(0.02)
 
 
-# -- async ----------------------------------------------------------------------------------------------------------------
+# -- async -----------------------------------------------------------------------------------------
 
 
 def test_async_client(client):
@@ -310,7 +312,7 @@ def test_async_abort_in_mid_stream(client, sim):
     wait_for(lambda: sim.stats()["total"]["cancelled"] == 1)
 
 
-# -- against an upstream that is not ours -----------------------------------------------------------------------------------
+# -- against an upstream that is not ours ----------------------------------------------------------
 
 
 def test_against_an_independent_upstream(stage):

@@ -83,7 +83,7 @@ def provider(base_url, keys, **more):
 
 @pytest.fixture
 def pool(stage, sim):
-    """A gateway over the simulator with so many keys, sk-pool-1 and so on, named k1 and so on; all of them validated."""
+    """A gateway over the simulator with so many keys, sk-pool-1 and so on, named k1 and so on, all validated."""
 
     def start(count=2, scenario=None, key=None, config=None, **provider_settings):
         sim.scenario(scenario)
@@ -97,8 +97,8 @@ def pool(stage, sim):
 
 @pytest.fixture
 def keyed(stage):
-    """A gateway over a Python upstream that behaves for each key as it is told; keys sk-pool-1 and so on, named k1 and so on.
-    One worker, so that one thing follows another; all keys are validated, unless `settle` is False."""
+    """A gateway over a Python upstream that behaves for each key as it is told; keys sk-pool-1 and so on, named k1
+    and so on. One worker, so that one thing follows another; all keys are validated, unless `settle` is False."""
 
     def start(count=1, key=None, config=None, behave=None, probe=None, workers=1, settle=True, **provider_settings):
         handler = Keyed()

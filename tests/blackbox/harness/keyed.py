@@ -27,8 +27,8 @@ OVERLOADED = refuse(503, "The server is overloaded.", "service_unavailable_error
 
 
 class Keyed:
-    """The handler of an upstream. `behave[key]` is a behaviour or a list of them, one a request, the last for ever; keys that
-    are not named are served. `probe[key]` is the status of a lookup: 200, or silence for None."""
+    """The handler of an upstream. `behave[key]` is a behaviour or a list of them, one a request, the last for ever;
+    keys that are not named are served. `probe[key]` is the status of a lookup: 200, or silence for None."""
 
     def __init__(self):
         self.behave, self.probe = {}, {}
@@ -49,7 +49,10 @@ class Keyed:
         if status is None:
             peer.wait_end(30)
             return False
-        peer.answer({"object": "list", "data": []} if status == 200 else up.error_body("Probed.", code="invalid_api_key"), status)
+        peer.answer(
+            {"object": "list", "data": []} if status == 200 else up.error_body("Probed.", code="invalid_api_key"),
+            status,
+        )
         return True
 
     def asked(self, key):

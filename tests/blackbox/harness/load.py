@@ -1,4 +1,5 @@
-"""Many exchanges at once over asyncio: kept connections, answers read strictly enough to see one that is cut, mixed or doubled."""
+"""Many exchanges at once over asyncio: kept connections, answers read strictly enough to see one that is cut, mixed
+or doubled."""
 
 import asyncio
 import json
@@ -69,8 +70,10 @@ class Connection:
 def encode(body, target="/v1/chat/completions", key=None):
     body = json.dumps(body).encode()
     credential = f"Authorization: Bearer {key}\r\n" if key else ""
-    return (f"POST {target} HTTP/1.1\r\nHost: gateway.test\r\nContent-Type: application/json\r\n{credential}"
-            f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+    return (
+        f"POST {target} HTTP/1.1\r\nHost: gateway.test\r\nContent-Type: application/json\r\n{credential}"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
 
 
 def text_of(fields, body):
@@ -93,7 +96,15 @@ async def one(connection, text, key=None, patience=None, **fields):
             result.error = f"{result.status} {result.body[:300]!r}"
         elif text_of(result.fields, result.body) != content(text):
             result.error = f"not the answer to this request: {result.body[:300]!r}"
-    except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, ValueError, KeyError, IndexError, AssertionError) as error:
+    except (
+        OSError,
+        asyncio.TimeoutError,
+        asyncio.IncompleteReadError,
+        ValueError,
+        KeyError,
+        IndexError,
+        AssertionError,
+    ) as error:
         result.error = f"{type(error).__name__}: {error}"
         connection.close()
     result.seconds = time.monotonic() - started

@@ -1,5 +1,6 @@
-"""The gateway and the simulator as child processes. Each is stopped by its own pid, and looked at when it has ended: a
-sanitizer's finding, an unexpected exit status, or a secret in anything that it showed fails the test that stopped it."""
+"""The gateway and the simulator as child processes. Each is stopped by its own pid, and looked at when it has ended:
+a sanitizer's finding, an unexpected exit status, or a secret in anything that it showed fails the
+test that stopped it."""
 
 import contextlib
 import json
@@ -30,16 +31,25 @@ class Process:
     """A child process and all that it wrote."""
 
     def __init__(self, arguments, env=None, cwd=None, limits=None):
-        clean = {name: value for name, value in os.environ.items() if not re.search(r"_API_KEYS?$|_KEYS$|CONFIG_PATH", name)}
+        clean = {
+            name: value for name, value in os.environ.items() if not re.search(r"_API_KEYS?$|_KEYS$|CONFIG_PATH", name)
+        }
         self.process = subprocess.Popen(
-            [BINARY, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**clean, **(env or {})}, cwd=cwd, preexec_fn=limits,
+            [BINARY, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**clean, **(env or {})},
+            cwd=cwd,
+            preexec_fn=limits,
         )
         self.lines = []
         self.is_told_to_end = False
         self.changed = threading.Condition()
-        self.readers = [threading.Thread(target=self.read, args=(pipe,), daemon=True)
-                        for pipe in (self.process.stdout, self.process.stderr)]
+        self.readers = [
+            threading.Thread(target=self.read, args=(pipe,), daemon=True)
+            for pipe in (self.process.stdout, self.process.stderr)
+        ]
         for reader in self.readers:
             reader.start()
 
@@ -272,7 +282,14 @@ def as_json(line):
 
 def run(arguments, env=None, within=30):
     """A command that ends by itself: its exit status, stdout and stderr."""
-    done = subprocess.run([BINARY, *arguments], env={**os.environ, **(env or {})}, capture_output=True, text=True,
-                          timeout=within, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [BINARY, *arguments],
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=within,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
     assert not FINDINGS.search(done.stderr), done.stderr
     return done

@@ -58,11 +58,17 @@ class Metrics:
 
     def sum(self, name, **labels):
         """Of all samples of this name that have these labels."""
-        return sum(value for (sample, named), value in self.samples.items()
-                   if sample == name and labels.items() <= dict(named).items())
+        return sum(
+            value
+            for (sample, named), value in self.samples.items()
+            if sample == name and labels.items() <= dict(named).items()
+        )
 
     def get(self, name, **labels):
-        found = [value for (sample, named), value in self.samples.items()
-                 if sample == name and labels.items() <= dict(named).items()]
+        found = [
+            value
+            for (sample, named), value in self.samples.items()
+            if sample == name and labels.items() <= dict(named).items()
+        ]
         assert len(found) == 1, f"{name} {labels}: {found}"
         return found[0]

@@ -66,7 +66,7 @@ class Peer:
         self.buffer = b""
         self.request = None
 
-    # -- reading ----------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
 
     def fill(self):
         try:
@@ -110,7 +110,7 @@ class Peer:
         except Gone as gone:
             return not isinstance(gone.__cause__, TimeoutError)
 
-    # -- writing ----------------------------------------------------------------------------------------------------
+    # -- writing -----------------------------------------------------------------------------------
 
     def send(self, *pieces):
         for piece in pieces:
@@ -150,7 +150,7 @@ class Peer:
         raise Gone
 
 
-# -- messages -----------------------------------------------------------------------------------------------------------
+# -- messages --------------------------------------------------------------------------------------
 
 
 def answer(body, status=200, fields=(), content_type="application/json"):
@@ -182,8 +182,14 @@ def event(data, end=b"\n"):
 def completion(text="hi", model="upstream-model", usage=(5, 1), **more):
     """A chat answer."""
     message = {"role": "assistant", "content": text, "refusal": None}
-    whole = {"id": "chatcmpl-up", "object": "chat.completion", "created": 1763600000, "model": model,
-             "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}], **more}
+    whole = {
+        "id": "chatcmpl-up",
+        "object": "chat.completion",
+        "created": 1763600000,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+        **more,
+    }
     if usage:
         whole["usage"] = {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)}
     return whole
@@ -195,12 +201,22 @@ def delta(content=None, finish=None, **more):
     if content is not None:
         part["content"] = content
     choice = {"index": 0, "delta": part, "logprobs": None, "finish_reason": finish}
-    return {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 1763600001, "model": "upstream-model",
-            "choices": [choice], **more}
+    return {
+        "id": "chatcmpl-up",
+        "object": "chat.completion.chunk",
+        "created": 1763600001,
+        "model": "upstream-model",
+        "choices": [choice],
+        **more,
+    }
 
 
 def usage_chunk(prompt=5, completion_tokens=2):
-    total = {"prompt_tokens": prompt, "completion_tokens": completion_tokens, "total_tokens": prompt + completion_tokens}
+    total = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt + completion_tokens,
+    }
     return {**delta(), "choices": [], "usage": total}
 
 
@@ -226,7 +242,7 @@ def serve(peer):
         peer.answer(completion(content))
 
 
-# -- the server -----------------------------------------------------------------------------------------------------------
+# -- the server ------------------------------------------------------------------------------------
 
 
 class Upstream:

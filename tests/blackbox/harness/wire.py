@@ -20,7 +20,8 @@ class NotHttp(Exception):
 
 
 def request(method, target, headers=(), body=b"", version="HTTP/1.1", host="gateway.test"):
-    """A request as bytes. headers: a dict or pairs; Host and Content-Length are added unless named there (None: left out)."""
+    """A request as bytes. headers: a dict or pairs; Host and Content-Length are added unless named there (None: left
+    out)."""
     pairs = list(headers.items()) if isinstance(headers, dict) else list(headers)
     named = {name.lower() for name, _ in pairs}
     if "host" not in named:
@@ -147,7 +148,7 @@ class Wire:
         self.socket.shutdown(socket.SHUT_WR)
         return self
 
-    # -- reading ----------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
 
     def fill(self):
         """Reads once more; False at the end."""
