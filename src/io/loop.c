@@ -337,15 +337,13 @@ static void jump(struct loop *loop, uint64_t max_wait_us)
     uint64_t next = next_deadline(loop);
 
     if (!list_is_empty(&loop->tasks) ||
-        atomic_load_explicit(&loop->shared.mail, memory_order_relaxed))
+        atomic_load_explicit(&loop->shared.mail, memory_order_relaxed) || next <= loop->now_us)
         return;
     if (next == UINT64_MAX || next - loop->now_us > max_wait_us) {
         if (max_wait_us == UINT64_MAX)
             return;
         next = loop->now_us + max_wait_us;
     }
-    if (next <= loop->now_us)
-        return;
     loop->now_us = next;
 }
 

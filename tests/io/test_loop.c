@@ -370,6 +370,11 @@ static void test_virtual_time_is_bounded(void **state)
     loop_turn(loop, 100000);
     assert_int_equal(loop_now_us(loop), 10000);
     assert_int_equal(alarm.rings, 1);
+    /* A moment that has passed already rings at once. */
+    assert_int_equal(loop_timer_set(&alarm.timer, 9000), 0);
+    loop_turn(loop, 100000);
+    assert_int_equal(loop_now_us(loop), 10000);
+    assert_int_equal(alarm.rings, 2);
     loop_timer_fini(&alarm.timer);
     loop_free(&loop);
 }
