@@ -91,6 +91,14 @@ class Documents(unittest.TestCase):
                 self.assertEqual(1, self.tables.main())
         self.assertIn("-| old |\n", [line for call in out.writelines.call_args_list for line in call.args[0]])
 
+    def test_dead_links_are_told(self):
+        text = {"a.md": "[x](b.md) [y](#one-two) [z](https://x.example/) [u](gone.md) [v](#three)\n# One, two\n", "b.md": ""}
+        with mock.patch.object(self.tables, "documents", lambda: iter(["a.md"])), \
+                mock.patch.object(self.tables.csource, "read", lambda root, path: text.get(path, "")), \
+                mock.patch.object(self.tables.xmacro, "exists", lambda path: path in text):
+            self.assertEqual(["a.md: gone.md leads nowhere", "a.md: #three names no heading of a.md"],
+                             list(self.tables.dead_links()))
+
     def test_every_table_of_the_code_stands_in_a_document(self):
         text = "".join(csource.read(csource.ROOT, path) for path in self.tables.documents())
         for name in self.tables.TABLES:
