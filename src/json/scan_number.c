@@ -71,8 +71,23 @@ static void number_ended(struct json_scan *scan, const byte *p)
     scan->state = STATE_AFTER;
 }
 
+/* Digits before the point, which is what most numbers are: all that stand here. */
+static const byte *whole_digits(struct json_scan *scan, const byte *p, const byte *end)
+{
+    if (scan->row < 0) {
+        while (p < end && (unsigned)*p - '0' < 10)
+            p++;
+        return p;
+    }
+    for (; p < end && (unsigned)*p - '0' < 10; p++)
+        add_digit(&scan->seen[scan->row], *p);
+    return p;
+}
+
 const byte *scan_number(struct json_scan *scan, const byte *p, const byte *end)
 {
+    if (scan->state == STATE_WHOLE)
+        p = whole_digits(scan, p, end);
     for (; p < end; p++) {
         enum state next = number_next((enum state)scan->state, *p);
 

@@ -38,7 +38,7 @@ static int find_row(const struct json_scan *scan, struct span name)
     for (size_t i = 0; i < list->count; i++) {
         const struct json_watch *row = &list->rows[i];
 
-        if (row->name.len == name.len && row->parent == scope && name.len &&
+        if (row->parent == scope && row->name.len == name.len && name.len &&
             memcmp(row->name.ptr, name.ptr, name.len) == 0)
             return (int)i;
     }
