@@ -19,7 +19,7 @@ struct conn;
 enum {
     OUTBOX_BYTES = 65536,
     OUTBOX_PLACES = 64,
-    OUTBOX_BATCH = 16,   /* enough: the first has waited for the work on all the others */
+    OUTBOX_BATCH = 64,   /* half a millisecond at most for the first to wait for the others */
     OUTBOX_LARGE = 8192, /* a larger write gains nothing by being copied */
 };
 
