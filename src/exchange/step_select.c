@@ -41,6 +41,7 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
         .endpoint = endpoint_health_of(outlet->row->endpoint),
         .endpoint_tally = outlet->tally,
         .is_last_endpoint = is_last,
+        .is_urgent = wait_until_us && now_us >= wait_until_us,
     };
 
     return keypool_select(outlet->view, &question, now_us, &x->select.grant);
@@ -283,6 +284,16 @@ static struct move run_out_of_time(struct exchange *x)
     return exchange_refuse(x, FAILURE_TIMEOUT, span_of(NULL, 0), span_of(NULL, 0));
 }
 
+/* Behind a test that is under way one waits to the end, however late that may be answered: its
+ * key's time is over. */
+static bool is_worth_waiting(const struct exchange *x, const struct keypool_choice *choice,
+                             uint64_t now_us)
+{
+    if (choice->verdict == KEYPOOL_NEVER || now_us >= x->select.wait_until_us)
+        return false;
+    return choice->reason == KEYPOOL_TESTING || choice->free_at_us <= x->select.wait_until_us;
+}
+
 struct move step_select(struct exchange *x)
 {
     uint64_t now_us = loop_now_us(exchange_loop(x));
@@ -297,13 +308,14 @@ struct move step_select(struct exchange *x)
         return take(x, survey.target, now_us);
     if (!x->select.wait_until_us)
         x->select.wait_until_us = now_us + exchange_config(x)->retry.wait_us;
-    if (survey.choice.verdict == KEYPOOL_NEVER ||
-        survey.choice.free_at_us > x->select.wait_until_us || now_us >= x->select.wait_until_us) {
+    if (!is_worth_waiting(x, &survey.choice, now_us)) {
         select_leave_room(x, false);
         return refuse(x, &survey, now_us);
     }
     /* Asked once more after entering, or a key that came free in between would wake nobody. */
     if (!x->select.room && enter_room(x, survey.target))
         return move_more();
+    if (survey.choice.free_at_us > x->select.wait_until_us)
+        return park(x, x->select.wait_until_us);
     return park(x, survey.choice.free_at_us);
 }

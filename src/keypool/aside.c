@@ -3,13 +3,12 @@
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/sm.h"
-#include "keypool/easing.h"
 
-enum { STATE_BITS = 4, EASING_BITS = 4, UNTIL_SHIFT = STATE_BITS + EASING_BITS };
+enum { STATE_BITS = 4 };
 
 struct aside_entry {
     _Atomic uint64_t model; /* hash; 0: free */
-    _Atomic uint64_t word;  /* state, easing and deadline in microseconds; 0: ASIDE_NONE */
+    _Atomic uint64_t word;  /* state and deadline in microseconds; 0: ASIDE_NONE */
 };
 
 struct aside_table {
@@ -41,17 +40,13 @@ static const struct sm_state rows[ASIDE_STATES] = {
 
 static struct aside_view unpack(uint64_t word)
 {
-    return (struct aside_view){
-        .state = (enum aside_state)(word & ((1 << STATE_BITS) - 1)),
-        .until_us = word >> UNTIL_SHIFT,
-        .easing = (uint8_t)(word >> STATE_BITS & ((1 << EASING_BITS) - 1)),
-    };
+    return (struct aside_view){(enum aside_state)(word & ((1 << STATE_BITS) - 1)),
+                               word >> STATE_BITS};
 }
 
 static uint64_t pack(struct aside_view view)
 {
-    return (uint64_t)view.state | (uint64_t)view.easing << STATE_BITS |
-           view.until_us << UNTIL_SHIFT;
+    return (uint64_t)view.state | view.until_us << STATE_BITS;
 }
 
 static uint64_t load(const _Atomic uint64_t *word)
@@ -108,7 +103,7 @@ struct aside_table *aside_ensure(_Atomic(struct aside_table *) *place)
 
 struct aside_view aside_find(const struct aside_table *table, uint64_t model_hash)
 {
-    const struct aside_view none = {.state = ASIDE_NONE};
+    const struct aside_view none = {ASIDE_NONE, 0};
 
     if (!table || atomic_load_explicit(&table->held, memory_order_acquire) == 0)
         return none;
@@ -142,7 +137,6 @@ static void move(struct aside_table *table, int at, struct aside_view next)
 
     bug_fatal_unless((rows[from].moves & SM_TO(next.state)) != 0);
     bug_fatal_unless((next.state == ASIDE_NONE) == (next.until_us == 0));
-    bug_fatal_unless(!next.easing || next.state == ASIDE_LIMITED || next.state == ASIDE_TESTING);
     store(&entry->word, pack(next));
     table->touched[at] = ++table->clock;
     count_held(table);
@@ -180,9 +174,9 @@ static int claim_place(struct aside_table *table, uint64_t model_hash, struct sp
 }
 
 void aside_set(struct aside_table *table, uint64_t model_hash, struct span name,
-               enum aside_state state, uint64_t until_us, uint64_t now_us)
+               enum aside_state state, uint64_t until_us)
 {
-    struct aside_view old, next = {.state = state, .until_us = until_us ? until_us : 1};
+    struct aside_view old, next = {state, until_us ? until_us : 1};
     int at;
 
     lock(table);
@@ -190,36 +184,15 @@ void aside_set(struct aside_table *table, uint64_t model_hash, struct span name,
     old = unpack(load(&table->entries[at].word));
     if (old.state != ASIDE_TESTING && old.until_us > next.until_us)
         next.until_us = old.until_us;
-    if (state == ASIDE_LIMITED)
-        next.easing = easing_begin(next.until_us > now_us ? next.until_us - now_us : 0);
     if (rows[old.state].moves & SM_TO(state))
         move(table, at, next);
     unlock(table);
 }
 
-/* One whose time is up is taken: what it becomes. */
-static enum aside_taking take(struct aside_table *table, int at, uint64_t lease_us, uint64_t now_us)
+bool aside_test(struct aside_table *table, uint64_t model_hash, bool is_urgent, uint64_t lease_us,
+                uint64_t now_us)
 {
-    struct aside_view old = unpack(load(&table->entries[at].word));
-    struct aside_view next = {.state = ASIDE_TESTING};
-
-    if (old.easing == EASING_OVER) {
-        move(table, at, (struct aside_view){.state = ASIDE_NONE});
-        return ASIDE_FREED;
-    }
-    if (old.easing) {
-        lease_us = easing_lease_us(old.easing);
-        next.easing = old.easing - 1;
-    }
-    next.until_us = now_us + lease_us + 1;
-    move(table, at, next);
-    return ASIDE_TAKEN;
-}
-
-enum aside_taking aside_test(struct aside_table *table, uint64_t model_hash, uint64_t lease_us,
-                             uint64_t now_us)
-{
-    enum aside_taking taking = ASIDE_BARRED;
+    bool is_taken = false;
     int at;
 
     lock(table);
@@ -227,11 +200,13 @@ enum aside_taking aside_test(struct aside_table *table, uint64_t model_hash, uin
     if (at >= 0) {
         struct aside_view old = unpack(load(&table->entries[at].word));
 
-        if (old.state != ASIDE_NONE && old.until_us <= now_us)
-            taking = take(table, at, lease_us, now_us);
+        is_taken = (old.state != ASIDE_NONE && old.until_us <= now_us) ||
+                   (old.state == ASIDE_TESTING && is_urgent);
+        if (is_taken)
+            move(table, at, (struct aside_view){ASIDE_TESTING, now_us + lease_us + 1});
     }
     unlock(table);
-    return taking;
+    return is_taken;
 }
 
 bool aside_pass(struct aside_table *table, uint64_t model_hash)
@@ -242,7 +217,7 @@ bool aside_pass(struct aside_table *table, uint64_t model_hash)
     lock(table);
     at = find_place(table, model_hash);
     if (at >= 0 && unpack(load(&table->entries[at].word)).state == ASIDE_TESTING) {
-        move(table, at, (struct aside_view){.state = ASIDE_NONE});
+        move(table, at, (struct aside_view){ASIDE_NONE, 0});
         is_passed = true;
     }
     unlock(table);
@@ -255,13 +230,8 @@ void aside_drop(struct aside_table *table, uint64_t model_hash, uint64_t now_us)
 
     lock(table);
     at = find_place(table, model_hash);
-    if (at >= 0) {
-        struct aside_view view = unpack(load(&table->entries[at].word));
-
-        view.until_us = now_us ? now_us : 1;
-        if (view.state == ASIDE_TESTING)
-            move(table, at, view);
-    }
+    if (at >= 0 && unpack(load(&table->entries[at].word)).state == ASIDE_TESTING)
+        move(table, at, (struct aside_view){ASIDE_TESTING, now_us ? now_us : 1});
     unlock(table);
 }
 

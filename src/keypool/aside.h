@@ -37,13 +37,6 @@ struct aside_table *aside_ensure(_Atomic(struct aside_table *) *place);
 struct aside_view {
     enum aside_state state;
     uint64_t until_us;
-    uint8_t easing; /* keypool/easing.h; of ASIDE_LIMITED, and of ASIDE_TESTING after it */
-};
-
-enum aside_taking {
-    ASIDE_BARRED, /* there is no test to take */
-    ASIDE_TAKEN,  /* the caller is the test */
-    ASIDE_FREED,  /* tested for long enough without a refusal: nothing stands against it any more */
 };
 
 /* How it stands with that model. A table that is NULL sets nothing aside. */
@@ -52,13 +45,12 @@ struct aside_view aside_find(const struct aside_table *table, uint64_t model_has
 /* Sets the model aside until then; never to an earlier deadline of the same or a graver state, but
  * after a test. `name` is kept for the admin API, cut at ASIDE_NAME_BYTES. */
 void aside_set(struct aside_table *table, uint64_t model_hash, struct span name,
-               enum aside_state state, uint64_t until_us, uint64_t now_us);
+               enum aside_state state, uint64_t until_us);
 
-/* Takes the test of a model whose time is up: for lease_us, or after ASIDE_LIMITED as easing.h
- * says.
- */
-enum aside_taking aside_test(struct aside_table *table, uint64_t model_hash, uint64_t lease_us,
-                             uint64_t now_us);
+/* Takes the test of a model whose time is up, for lease_us; `is_urgent`: also beside one that is
+ * under way. False where there is none to take. */
+bool aside_test(struct aside_table *table, uint64_t model_hash, bool is_urgent, uint64_t lease_us,
+                uint64_t now_us);
 
 /* The test went well: true where the model is free again. */
 bool aside_pass(struct aside_table *table, uint64_t model_hash);

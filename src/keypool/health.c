@@ -2,16 +2,8 @@
 
 #include "base/bug.h"
 #include "base/clock.h"
-#include "keypool/easing.h"
 
-/* 42 bits of milliseconds are 139 years. */
-enum {
-    STATE_BITS = 4,
-    EASING_BITS = 4,
-    FAILURES_BITS = 14,
-    FAILURES_SHIFT = STATE_BITS + EASING_BITS,
-    UNTIL_SHIFT = FAILURES_SHIFT + FAILURES_BITS,
-};
+enum { STATE_BITS = 4, FAILURES_BITS = 16, UNTIL_SHIFT = STATE_BITS + FAILURES_BITS };
 
 #define BENCHES                                                                                    \
     (SM_TO(KEY_COOLING) | SM_TO(KEY_LIMITED) | SM_TO(KEY_FORBIDDEN) | SM_TO(KEY_DEPLETED))
@@ -48,16 +40,14 @@ static uint64_t pack(struct health_view view)
 {
     uint64_t until_ms = (view.until_us + US_PER_MS - 1) / US_PER_MS;
 
-    return (uint64_t)view.state | (uint64_t)view.easing << STATE_BITS |
-           (uint64_t)view.failures << FAILURES_SHIFT | until_ms << UNTIL_SHIFT;
+    return (uint64_t)view.state | (uint64_t)view.failures << STATE_BITS | until_ms << UNTIL_SHIFT;
 }
 
 static struct health_view unpack(uint64_t word)
 {
     return (struct health_view){
         .state = (enum key_health)(word & ((1 << STATE_BITS) - 1)),
-        .failures = (uint16_t)(word >> FAILURES_SHIFT & ((1 << FAILURES_BITS) - 1)),
-        .easing = (uint8_t)(word >> STATE_BITS & ((1 << EASING_BITS) - 1)),
+        .failures = (uint16_t)(word >> STATE_BITS),
         .until_us = (word >> UNTIL_SHIFT) * US_PER_MS,
     };
 }
@@ -69,8 +59,6 @@ bool health_is_benched(enum key_health state)
 
 static bool invariant_holds(struct health_view view)
 {
-    if (view.easing && view.state != KEY_LIMITED && view.state != KEY_TESTING)
-        return false;
     switch (view.state) {
     case KEY_NEW:
     case KEY_INVALID:
@@ -143,10 +131,9 @@ bool health_fail(struct health *health, const struct health_rules *rules, bool i
         if (!is_trusted(view.state) && !(view.state == KEY_TESTING && is_test))
             return false;
         next = view;
-        next.easing = EASING_NONE;
         if (is_trusted(view.state) && view.until_us != 0 && view.until_us <= now_us)
             next.failures = 0;
-        if (next.failures < (1 << FAILURES_BITS) - 1)
+        if (next.failures < UINT16_MAX)
             next.failures++;
         next.until_us = now_us + (rules->ttl_us ? rules->ttl_us : 1);
         if (next.failures >= rules->max_failures) {
@@ -159,7 +146,7 @@ bool health_fail(struct health *health, const struct health_rules *rules, bool i
     return next.state != view.state;
 }
 
-bool health_bench(struct health *health, enum key_health state, uint64_t until_us, uint64_t now_us,
+bool health_bench(struct health *health, enum key_health state, uint64_t until_us,
                   struct health_moves *moves)
 {
     uint64_t word = load(health);
@@ -176,26 +163,12 @@ bool health_bench(struct health *health, enum key_health state, uint64_t until_u
             return false;
         if (health_is_benched(view.state) && state != KEY_INVALID && next.until_us < view.until_us)
             next.until_us = view.until_us;
-        if (state == KEY_LIMITED)
-            next.easing = easing_begin(next.until_us > now_us ? next.until_us - now_us : 0);
     } while (!health_move(health, &word, next, moves));
     return next.state != view.state;
 }
 
-/* What one becomes whose test is taken. */
-static struct health_view taken(struct health_view view, uint64_t lease_us, uint64_t now_us)
-{
-    if (view.easing == EASING_OVER)
-        return (struct health_view){.state = KEY_HEALTHY};
-    if (view.easing)
-        lease_us = easing_lease_us(view.easing--);
-    view.state = KEY_TESTING;
-    view.until_us = now_us + lease_us + 1;
-    return view;
-}
-
-enum health_taking health_test(struct health *health, bool is_early, uint64_t lease_us,
-                               uint64_t now_us, struct health_moves *moves)
+bool health_test(struct health *health, bool is_early, uint64_t lease_us, uint64_t now_us,
+                 struct health_moves *moves)
 {
     uint64_t word = load(health);
     struct health_view view, next;
@@ -204,12 +177,15 @@ enum health_taking health_test(struct health *health, bool is_early, uint64_t le
         bool is_due;
 
         view = unpack(word);
-        is_due = view.until_us <= now_us || (is_early && view.state == KEY_COOLING);
+        is_due = view.until_us <= now_us ||
+                 (is_early && (view.state == KEY_COOLING || view.state == KEY_TESTING));
         if (!is_due || !(health_is_benched(view.state) || view.state == KEY_TESTING))
-            return HEALTH_BARRED;
-        next = taken(view, lease_us, now_us);
+            return false;
+        next = view;
+        next.state = KEY_TESTING;
+        next.until_us = now_us + lease_us + 1;
     } while (!health_move(health, &word, next, moves));
-    return next.state == KEY_TESTING ? HEALTH_TAKEN : HEALTH_FREED;
+    return true;
 }
 
 bool health_pass(struct health *health, struct health_moves *moves)

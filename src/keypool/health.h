@@ -20,7 +20,6 @@ struct health {
 struct health_view {
     enum key_health state;
     uint16_t failures; /* in a row */
-    uint8_t easing;    /* keypool/easing.h; of KEY_LIMITED, and of KEY_TESTING after it */
     uint64_t until_us; /* trial, healthy: when the failures are forgotten; benched: when a test may
                           begin; testing: when the next one may. Whole milliseconds, rounded up */
 };
@@ -52,19 +51,13 @@ bool health_fail(struct health *health, const struct health_rules *rules, bool i
 
 /* To a benched state until then, or to KEY_INVALID. Never from a graver state to a lighter one, and
  * never to an earlier deadline, but after a test. */
-bool health_bench(struct health *health, enum key_health state, uint64_t until_us, uint64_t now_us,
+bool health_bench(struct health *health, enum key_health state, uint64_t until_us,
                   struct health_moves *moves);
 
-enum health_taking {
-    HEALTH_BARRED, /* there is no test to take */
-    HEALTH_TAKEN,  /* the caller is the test */
-    HEALTH_FREED,  /* tested for long enough without a refusal: it is healthy again */
-};
-
-/* Takes the test of one whose time is up (`is_early`: of a cooling one before that): for lease_us,
- * or after KEY_LIMITED as easing.h says. */
-enum health_taking health_test(struct health *health, bool is_early, uint64_t lease_us,
-                               uint64_t now_us, struct health_moves *moves);
+/* Takes the test of one whose time is up (`is_early`: of a cooling one before that, and
+ * beside a test that is under way), for lease_us; false where there is none to take. */
+bool health_test(struct health *health, bool is_early, uint64_t lease_us, uint64_t now_us,
+                 struct health_moves *moves);
 
 /* The test went well. */
 bool health_pass(struct health *health, struct health_moves *moves);

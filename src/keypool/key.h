@@ -11,8 +11,8 @@
  *     enabled    cooling                                 no, but as the last way
  *     enabled    limited, forbidden, depleted            no
  *     enabled    one of these four, its time is up       by one exchange, which tests it
- *     enabled    testing                                 no, until that is answered or late; after
- *                                                        `limited` by more and more (easing.h)
+ *     enabled    testing                                 no, until that is answered or late; but by
+ *                                                        an exchange whose wait is over
  *     enabled    new, invalid                            no
  *     drained    any                                     no; what runs on it may end
  *     disabled   any                                     no; nor is it probed

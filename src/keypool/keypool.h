@@ -106,6 +106,7 @@ struct keypool_ask {
     struct endpoint_health *endpoint;      /* where it would go; NULL: not looked at */
     struct endpoint_tally *endpoint_tally; /* this worker's, with endpoint */
     bool is_last_endpoint;                 /* no other endpoint or target serves this */
+    bool is_urgent; /* its wait is over: it need not stand behind a test that is under way */
 };
 
 /* What an attempt holds of the pool from selection to its end. Embedded in the attempt; private. */

@@ -138,7 +138,7 @@ static void bench(struct report *report, struct health *health, enum key_health 
     bool is_key = health == &report->key->shared.health;
 
     report->view->shared_writes++;
-    if (health_bench(health, state, until_us, report->now_us, moves_of(report))) {
+    if (health_bench(health, state, until_us, moves_of(report))) {
         report->effect.key_moved |= is_key;
         report->effect.account_moved |= !is_key;
         report->effect.until_us = until_us;
@@ -183,7 +183,7 @@ static void set_model_aside(struct report *report, bool is_account)
         report->effect.until_us = report->until_us;
     }
     aside_set(table, grant->model_hash, grant->model, aside_of_class(report->row->class),
-              report->until_us, report->now_us);
+              report->until_us);
     report->view->shared_writes++;
     /* Its own test is decided by this. */
     if (is_shared)
@@ -313,7 +313,7 @@ static void tell_pool(struct report *report)
     if (report->row->scope != SCOPE_MODEL || report->row->class != CLASS_OVERLOADED)
         return;
     aside_set(report->view->pool->shared.asides, report->grant->model_hash, report->grant->model,
-              ASIDE_CROWDED, report->until_us, report->now_us);
+              ASIDE_CROWDED, report->until_us);
     report->view->shared_writes++;
 }
 

@@ -50,7 +50,8 @@ static bool is_model_free(struct pick *pick, const struct key *key)
     if (pick->lineup->model_hash)
         return true; /* the lineup knows */
     standing = view_examine_model(key, pick->model_hash, pick->now_us);
-    if (standing.where == LINEUP_READY)
+    if (standing.where == LINEUP_READY ||
+        (pick->ask->is_urgent && standing.reason == KEYPOOL_TESTING))
         return true;
     pick->for_model++;
     note_later(pick, standing);
@@ -174,6 +175,23 @@ static bool pick_last_way(struct pick *pick, uint32_t *ret_place)
     return false;
 }
 
+/* The provider's own time is over and one request is finding out: for whom the wait has ended that
+ * is no reason to be refused. */
+static bool pick_beside_test(struct pick *pick, uint32_t *ret_place)
+{
+    const struct order_entry *top = order_top(&pick->lineup->heaps[LINEUP_BARRED]);
+    struct standing standing;
+    uint64_t wait_us = 0;
+
+    if (!pick->ask->is_urgent || !top)
+        return false;
+    *ret_place = top->place;
+    standing = view_examine(pick->view, &pick->view->slots[top->place], pick->lineup->model_hash,
+                            pick->now_us);
+    return standing.reason == KEYPOOL_TESTING &&
+           pick_take(pick, *ret_place, true, &wait_us) == TAKEN;
+}
+
 /* ---- the verdict ---- */
 
 static struct keypool_choice later(const struct pick *pick, enum keypool_reason reason,
@@ -236,7 +254,8 @@ static bool pick_one(struct pick *pick, uint32_t *ret_place)
         return true;
     if (pick->for_model > SKIP_MODELS)
         return false; /* not all have been looked at: it gets a lineup of its own */
-    return pick_second_choice(pick, ret_place) || pick_last_way(pick, ret_place);
+    return pick_second_choice(pick, ret_place) || pick_last_way(pick, ret_place) ||
+           pick_beside_test(pick, ret_place);
 }
 
 static void start_pass(struct pick *pick, struct lineup *lineup)

@@ -6,30 +6,28 @@ static bool take_health(struct pick *pick, struct health *health, bool is_early,
     struct health_view seen = health_read(health);
     const struct breaker_settings *breaker = &pick->view->roster->breaker;
     uint64_t lease_us = KEYPOOL_TEST_LEASE_US;
-    enum health_taking taking;
 
     if (!health_is_benched(seen.state) && seen.state != KEY_TESTING)
         return seen.state == KEY_TRIAL || seen.state == KEY_HEALTHY;
     /* Our own distrust ends by as many calls as a breaker lets through. */
     if (seen.state == KEY_COOLING && breaker->half_open_calls > 1)
         lease_us /= breaker->half_open_calls;
-    taking = health_test(health, is_early, lease_us, pick->now_us, &pick->view->pool->shared.moves);
+    *ret_tests =
+        health_test(health, is_early, lease_us, pick->now_us, &pick->view->pool->shared.moves);
     pick->view->shared_writes++;
-    *ret_tests = taking == HEALTH_TAKEN;
-    return taking != HEALTH_BARRED;
+    return *ret_tests;
 }
 
 static bool take_model(struct pick *pick, _Atomic(struct aside_table *) *place, bool *ret_tests)
 {
     struct aside_table *table = atomic_load_explicit(place, memory_order_acquire);
-    enum aside_taking taking;
 
     if (aside_find(table, pick->model_hash).state == ASIDE_NONE)
         return true;
-    taking = aside_test(table, pick->model_hash, KEYPOOL_TEST_LEASE_US, pick->now_us);
+    *ret_tests = aside_test(table, pick->model_hash, pick->ask->is_urgent, KEYPOOL_TEST_LEASE_US,
+                            pick->now_us);
     pick->view->shared_writes++;
-    *ret_tests = taking == ASIDE_TAKEN;
-    return taking != ASIDE_BARRED;
+    return *ret_tests;
 }
 
 static bool take_tests(struct pick *pick, struct keypool_grant *grant, bool is_early)

@@ -29,13 +29,13 @@ static void test_deadlines_are_never_shortened(void **state)
             struct health_view view;
 
             health_init(&health, KEY_HEALTHY);
-            assert_true(health_bench(&health, benched[from], start + 50 * SECONDS, start, &moves));
-            health_bench(&health, benched[to], start + 10 * SECONDS, start, &moves);
+            assert_true(health_bench(&health, benched[from], start + 50 * SECONDS, &moves));
+            health_bench(&health, benched[to], start + 10 * SECONDS, &moves);
             view = health_read(&health);
             assert_int_equal(view.until_us, start + 50 * SECONDS);
             /* And the state never becomes a lighter one. */
             assert_int_equal(view.state, benched[from > to ? from : to]);
-            health_bench(&health, benched[2], start + 90 * SECONDS, start, &moves);
+            health_bench(&health, benched[2], start + 90 * SECONDS, &moves);
             assert_int_equal(health_read(&health).until_us, start + 90 * SECONDS);
         }
     }
@@ -46,75 +46,17 @@ static void test_only_one_takes_the_test(void **state)
     struct health health;
 
     health_init(&health, KEY_HEALTHY);
-    assert_int_equal(health_test(&health, true, SECONDS, start, &moves), HEALTH_BARRED);
-    health_bench(&health, KEY_DEPLETED, start + 5 * SECONDS, start, &moves);
-    assert_int_equal(health_test(&health, false, SECONDS, start + 5 * SECONDS - 1, &moves),
-                     HEALTH_BARRED);
-    /* Not ours to shorten. */
-    assert_int_equal(health_test(&health, true, SECONDS, start, &moves), HEALTH_BARRED);
-    assert_int_equal(health_test(&health, false, SECONDS, start + 5 * SECONDS, &moves),
-                     HEALTH_TAKEN);
-    assert_int_equal(health_test(&health, false, SECONDS, start + 5 * SECONDS, &moves),
-                     HEALTH_BARRED);
-    assert_int_equal(health_test(&health, false, SECONDS, start + 6 * SECONDS, &moves),
-                     HEALTH_BARRED);
-    assert_int_equal(health_test(&health, false, SECONDS, start + 6 * SECONDS + 1000, &moves),
-                     HEALTH_TAKEN);
+    assert_false(health_test(&health, true, SECONDS, start, &moves)); /* nothing to test */
+    health_bench(&health, KEY_LIMITED, start + 5 * SECONDS, &moves);
+    assert_false(health_test(&health, false, SECONDS, start + 5 * SECONDS - 1, &moves));
+    assert_false(health_test(&health, true, SECONDS, start, &moves)); /* not ours to shorten */
+    assert_true(health_test(&health, false, SECONDS, start + 5 * SECONDS, &moves));
+    assert_false(health_test(&health, false, SECONDS, start + 5 * SECONDS, &moves));
+    assert_false(health_test(&health, false, SECONDS, start + 6 * SECONDS, &moves));
+    assert_true(health_test(&health, false, SECONDS, start + 6 * SECONDS + 1000, &moves));
     assert_true(health_pass(&health, &moves));
     assert_false(health_pass(&health, &moves));
     assert_int_equal(health_read(&health).state, KEY_HEALTHY);
-}
-
-/* The tests that are let through after a rest while none is answered, and how long until it is
- * free. */
-static uint32_t ease(uint64_t rest_us, uint64_t *ret_took_us)
-{
-    struct health health;
-    uint64_t now = start + rest_us;
-    uint32_t tests = 0;
-
-    health_init(&health, KEY_HEALTHY);
-    health_bench(&health, KEY_LIMITED, now, start, &moves);
-    while (health_test(&health, false, SECONDS, now, &moves) == HEALTH_TAKEN) {
-        assert_int_equal(health_test(&health, false, SECONDS, now, &moves), HEALTH_BARRED);
-        now = health_read(&health).until_us;
-        tests++;
-    }
-    assert_int_equal(health_read(&health).state, KEY_HEALTHY);
-    *ret_took_us = now - start - rest_us;
-    return tests;
-}
-
-static void test_a_limit_eases_by_more_and_more_tests(void **state)
-{
-    uint64_t took_us;
-
-    assert_int_equal(ease(60 * SECONDS, &took_us), 9); /* 256, 128, ... 1 ms */
-    assert_in_range(took_us, SECONDS / 2, SECONDS / 2 + 25000);
-    assert_int_equal(ease(4 * SECONDS, &took_us), 8);
-    assert_in_range(took_us, SECONDS / 4, SECONDS / 4 + 25000);
-    /* A short rest is followed by a short trial. */
-    assert_int_equal(ease(SECONDS / 5, &took_us), 4);
-    assert_in_range(took_us, 15000, 20000);
-    assert_int_equal(ease(0, &took_us), 1);
-}
-
-static void test_a_refusal_ends_the_easing(void **state)
-{
-    struct health health;
-    uint64_t now = start + 60 * SECONDS;
-
-    health_init(&health, KEY_HEALTHY);
-    health_bench(&health, KEY_LIMITED, now, start, &moves);
-    assert_int_equal(health_test(&health, false, SECONDS, now, &moves), HEALTH_TAKEN);
-    health_bench(&health, KEY_LIMITED, now + 5 * SECONDS, now, &moves);
-    now = health_read(&health).until_us;
-    assert_int_equal(health_test(&health, false, SECONDS, now - 1, &moves), HEALTH_BARRED);
-    /* What is tested for another cause has no easing left over. */
-    health_bench(&health, KEY_DEPLETED, now, now, &moves);
-    assert_int_equal(health_test(&health, false, SECONDS, now, &moves), HEALTH_TAKEN);
-    assert_int_equal(health_test(&health, false, SECONDS, now + SECONDS / 2, &moves),
-                     HEALTH_BARRED);
 }
 
 static void test_old_answers_do_not_decide_a_test(void **state)
@@ -122,8 +64,8 @@ static void test_old_answers_do_not_decide_a_test(void **state)
     struct health health;
 
     health_init(&health, KEY_HEALTHY);
-    health_bench(&health, KEY_LIMITED, start, start, &moves);
-    assert_int_equal(health_test(&health, false, SECONDS, start, &moves), HEALTH_TAKEN);
+    health_bench(&health, KEY_LIMITED, start, &moves);
+    assert_true(health_test(&health, false, SECONDS, start, &moves));
     assert_false(health_fail(&health, &rules, false, start, &moves));
     assert_false(health_good(&health, &moves));
     assert_int_equal(health_read(&health).state, KEY_TESTING);
@@ -141,8 +83,7 @@ static void test_failing_test_cools_again(void **state)
     for (int i = 0; i < 3; i++)
         health_fail(&health, &rules, false, start, &moves);
     assert_int_equal(health_read(&health).state, KEY_COOLING);
-    /* The last way. */
-    assert_int_equal(health_test(&health, true, SECONDS, start + SECONDS, &moves), HEALTH_TAKEN);
+    assert_true(health_test(&health, true, SECONDS, start + SECONDS, &moves)); /* the last way */
     assert_true(health_fail(&health, &rules, true, start + SECONDS, &moves));
     assert_int_equal(health_read(&health).state, KEY_COOLING);
     assert_true(health_read(&health).until_us >= start + 61 * SECONDS);
@@ -157,13 +98,12 @@ static void test_invalid_ends_by_a_probe_alone(void **state)
             continue;
         health_init(&health, KEY_HEALTHY);
         if (health_is_benched((enum key_health)from))
-            health_bench(&health, (enum key_health)from, start, start, &moves);
-        assert_true(health_bench(&health, KEY_INVALID, 0, start, &moves));
-        assert_false(health_bench(&health, KEY_DEPLETED, start + SECONDS, start, &moves));
+            health_bench(&health, (enum key_health)from, start, &moves);
+        assert_true(health_bench(&health, KEY_INVALID, 0, &moves));
+        assert_false(health_bench(&health, KEY_DEPLETED, start + SECONDS, &moves));
         assert_false(health_good(&health, &moves));
         assert_false(health_fail(&health, &rules, true, start, &moves));
-        assert_int_equal(health_test(&health, true, SECONDS, start + 100 * SECONDS, &moves),
-                         HEALTH_BARRED);
+        assert_false(health_test(&health, true, SECONDS, start + 100 * SECONDS, &moves));
         assert_int_equal(health_read(&health).state, KEY_INVALID);
         assert_true(health_probed(&health, KEY_HEALTHY, &moves));
     }
@@ -177,8 +117,8 @@ static void test_moves_are_counted(void **state)
     health_init(&health, KEY_NEW);
     health_probed(&health, KEY_TRIAL, &counted);
     health_good(&health, &counted);
-    health_bench(&health, KEY_LIMITED, start, start, &counted);
-    health_bench(&health, KEY_LIMITED, start + SECONDS, start, &counted); /* the same state */
+    health_bench(&health, KEY_LIMITED, start, &counted);
+    health_bench(&health, KEY_LIMITED, start + SECONDS, &counted); /* the same state */
     assert_int_equal(counted.entered[KEY_TRIAL], 1);
     assert_int_equal(counted.entered[KEY_HEALTHY], 1);
     assert_int_equal(counted.entered[KEY_LIMITED], 1);
@@ -192,40 +132,17 @@ static void test_asides_are_a_model_each(void **state)
 
     assert_int_equal(aside_find(NULL, 7).state, ASIDE_NONE);
     assert_int_equal(aside_find(table, 7).state, ASIDE_NONE);
-    aside_set(table, 7, SPAN("seven"), ASIDE_LIMITED, start + 5 * SECONDS, start);
+    aside_set(table, 7, SPAN("seven"), ASIDE_LIMITED, start + 5 * SECONDS);
     assert_int_equal(aside_find(table, 7).state, ASIDE_LIMITED);
     assert_int_equal(aside_find(table, 8).state, ASIDE_NONE);
-    aside_set(table, 7, SPAN("seven"), ASIDE_LIMITED, start + 2 * SECONDS, start);
+    aside_set(table, 7, SPAN("seven"), ASIDE_LIMITED, start + 2 * SECONDS);
     assert_int_equal(aside_find(table, 7).until_us, start + 5 * SECONDS);
-    assert_int_equal(aside_test(table, 7, SECONDS, start + 4 * SECONDS), ASIDE_BARRED);
-    assert_int_equal(aside_test(table, 7, SECONDS, start + 5 * SECONDS), ASIDE_TAKEN);
-    assert_int_equal(aside_test(table, 7, SECONDS, start + 5 * SECONDS), ASIDE_BARRED);
+    assert_false(aside_test(table, 7, false, SECONDS, start + 4 * SECONDS));
+    assert_true(aside_test(table, 7, false, SECONDS, start + 5 * SECONDS));
+    assert_false(aside_test(table, 7, false, SECONDS, start + 5 * SECONDS));
     assert_true(aside_pass(table, 7));
     assert_false(aside_pass(table, 7));
     assert_int_equal(aside_find(table, 7).state, ASIDE_NONE);
-    aside_free(&table);
-}
-
-static void test_a_limited_model_eases_too(void **state)
-{
-    struct aside_table *table = aside_new();
-    uint64_t now = start + 4 * SECONDS;
-    uint32_t tests = 0;
-
-    aside_set(table, 7, SPAN("seven"), ASIDE_LIMITED, now, start);
-    while (aside_test(table, 7, SECONDS, now) == ASIDE_TAKEN) {
-        assert_int_equal(aside_test(table, 7, SECONDS, now), ASIDE_BARRED);
-        now = aside_find(table, 7).until_us;
-        tests++;
-    }
-    assert_int_equal(tests, 8);
-    assert_in_range(now, start + 4 * SECONDS + SECONDS / 4,
-                    start + 4 * SECONDS + SECONDS / 4 + 25000);
-    assert_int_equal(aside_find(table, 7).state, ASIDE_NONE);
-    /* A missing model has none: it is asked for once a lease. */
-    aside_set(table, 7, SPAN("seven"), ASIDE_MISSING, now, now);
-    assert_int_equal(aside_test(table, 7, SECONDS, now), ASIDE_TAKEN);
-    assert_int_equal(aside_test(table, 7, SECONDS, now + SECONDS / 2), ASIDE_BARRED);
     aside_free(&table);
 }
 
@@ -237,9 +154,9 @@ static void test_the_least_recent_model_goes_out(void **state)
     uint32_t at = 0, count = 0;
 
     for (uint64_t model = 1; model <= ASIDE_MODELS; model++)
-        aside_set(table, model, SPAN("old"), ASIDE_LIMITED, start + 5 * SECONDS, start);
-    aside_set(table, 1, SPAN("old"), ASIDE_LIMITED, start + 6 * SECONDS, start);
-    aside_set(table, 100, SPAN("new"), ASIDE_MISSING, start + 7 * SECONDS, start);
+        aside_set(table, model, SPAN("old"), ASIDE_LIMITED, start + 5 * SECONDS);
+    aside_set(table, 1, SPAN("old"), ASIDE_LIMITED, start + 6 * SECONDS);
+    aside_set(table, 100, SPAN("new"), ASIDE_MISSING, start + 7 * SECONDS);
     assert_int_equal(aside_find(table, 1).state, ASIDE_LIMITED);
     assert_int_equal(aside_find(table, 2).state, ASIDE_NONE);
     assert_int_equal(aside_find(table, 100).state, ASIDE_MISSING);
@@ -262,7 +179,7 @@ static void test_long_names_are_cut(void **state)
     uint32_t at = 0;
 
     memset(longer, 'x', sizeof(longer));
-    aside_set(table, 1, span_of(longer, sizeof(longer)), ASIDE_LIMITED, start, start);
+    aside_set(table, 1, span_of(longer, sizeof(longer)), ASIDE_LIMITED, start);
     assert_true(aside_next(table, &at, start - 1, &view, name));
     assert_int_equal(strlen(name), ASIDE_NAME_BYTES - 1);
     aside_free(&table);
@@ -309,14 +226,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deadlines_are_never_shortened),
         cmocka_unit_test(test_only_one_takes_the_test),
-        cmocka_unit_test(test_a_limit_eases_by_more_and_more_tests),
-        cmocka_unit_test(test_a_refusal_ends_the_easing),
         cmocka_unit_test(test_old_answers_do_not_decide_a_test),
         cmocka_unit_test(test_failing_test_cools_again),
         cmocka_unit_test(test_invalid_ends_by_a_probe_alone),
         cmocka_unit_test(test_moves_are_counted),
         cmocka_unit_test(test_asides_are_a_model_each),
-        cmocka_unit_test(test_a_limited_model_eases_too),
         cmocka_unit_test(test_the_least_recent_model_goes_out),
         cmocka_unit_test(test_long_names_are_cut),
         cmocka_unit_test(test_order_agrees_with_a_scan),

@@ -72,32 +72,25 @@ static void test_a_silent_test_does_not_block(void **state)
     play_end(&play);
 }
 
-static void test_slow_tests_let_more_through(void **state)
+static void test_whose_wait_is_over_goes_beside_the_test(void **state)
 {
-    struct keypool_grant grants[64];
+    struct keypool_ask question = {.model = SPAN("a"), .is_urgent = true};
+    struct keypool_grant test, beside;
     struct play play;
-    uint64_t from;
-    size_t count = 0;
 
     play_start(&play, 1);
-    play_request(&play, "a", OUTCOME_RATE_LIMITED, 4 * SECONDS);
-    play.now += 4 * SECONDS + 1000;
-    from = play.now;
-    while (play.now < from + SECONDS / 2 && count < 64) {
-        struct keypool_choice choice = keypool_select(
-            play.views[0], &(struct keypool_ask){.model = SPAN("a")}, play.now, &grants[count]);
-
-        if (choice.verdict == KEYPOOL_CHOSEN)
-            count++;
-        else
-            play.now = choice.free_at_us;
-    }
-    /* Eight in a quarter of a second, then it is open to all. */
-    assert_int_equal(count, 64);
-    assert_in_range(play.now - from, SECONDS / 5, SECONDS / 3);
-    while (count > 0)
-        play_finish(&play, &grants[--count], OUTCOME_SUCCESS, 0);
-    assert_true(play_row(&play, 0).is_healthy);
+    play_request(&play, "a", OUTCOME_RATE_LIMITED, 2 * SECONDS);
+    /* Not before the provider's own time is over. */
+    assert_int_equal(keypool_select(play.views[0], &question, play.now, &beside).reason,
+                     KEYPOOL_LIMITED);
+    play.now += 3 * SECONDS;
+    test = play_pick(&play, "a");
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_TESTING);
+    assert_int_equal(keypool_select(play.views[0], &question, play.now, &beside).verdict,
+                     KEYPOOL_CHOSEN);
+    play_finish(&play, &beside, OUTCOME_SUCCESS, 0);
+    play_finish(&play, &test, OUTCOME_SUCCESS, 0);
+    play_request(&play, "a", OUTCOME_SUCCESS, 0);
     play_end(&play);
 }
 
@@ -652,7 +645,7 @@ int main(void)
         cmocka_unit_test(test_limited_for_one_model_until_its_reset),
         cmocka_unit_test(test_one_request_tests_a_limited_model),
         cmocka_unit_test(test_a_silent_test_does_not_block),
-        cmocka_unit_test(test_slow_tests_let_more_through),
+        cmocka_unit_test(test_whose_wait_is_over_goes_beside_the_test),
         cmocka_unit_test(test_later_deadline_is_never_shortened),
         cmocka_unit_test(test_hints_are_bounded),
         cmocka_unit_test(test_no_hint_cools_as_configured),
