@@ -4,6 +4,8 @@
 
 enum { BYTES_PER_TOKEN = 4 };
 
+const struct dialect_error dialect_no_error = {.status = 0};
+
 struct span dialect_header_find(const struct dialect_header *headers, size_t count,
                                 struct span name)
 {

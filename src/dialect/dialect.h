@@ -67,6 +67,9 @@ struct dialect_error {
     bool is_empty; /* there was no body */
 };
 
+/* Nothing was said. */
+extern const struct dialect_error dialect_no_error;
+
 /* Copies text, cut at a whole character, into a field of cap bytes: the length kept. */
 uint16_t dialect_keep(char *field, size_t cap, struct span text);
 

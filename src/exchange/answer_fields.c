@@ -75,8 +75,7 @@ static struct span upstream_id(const struct exchange *x)
 static void put_way(struct exchange *x, struct buf *out)
 {
     const struct plan_target *target = exchange_target(x);
-    struct span key = x->select.grant.key ? key_name(x->select.grant.key)
-                                          : span_of(x->account.key_name, x->account.key_name_len);
+    struct span key = x->select.grant.key ? key_name(x->select.grant.key) : x->account.key_name;
 
     if (!target || x->select.attempts == 0)
         return;
@@ -97,7 +96,7 @@ struct span answer_fields(struct exchange *x, bool is_own)
 
     put_field(&out, SPAN("Content-Type"),
               is_json ? SPAN("application/json") : x->relay.content_type);
-    put_field(&out, SPAN("X-Request-ID"), span_of(x->head.request_id, x->head.request_id_len));
+    put_field(&out, SPAN("X-Request-ID"), x->head.request_id);
     if (!is_own) {
         if (x->relay.content_encoding.len)
             put_field(&out, SPAN("Content-Encoding"), x->relay.content_encoding);

@@ -118,7 +118,7 @@ static void on_ping_held(struct loop_timer *timer)
 
 static struct exchange *exchange_of(struct attempt *attempt)
 {
-    return container_of(attempt, struct exchange, send.attempts[0]);
+    return container_of(attempt, struct exchange, send.attempt);
 }
 
 static void on_sent(struct attempt *attempt)
@@ -181,8 +181,8 @@ struct exchange *exchange_new(struct exchange_host *host, struct http_server_con
     buf_init(&x->relay.held, ANSWER_HELD_BYTES + 2 * LOOP_SCRATCH_BYTES);
     loop_timer_init(&x->select.timer, host->loop, on_wait_over);
     loop_timer_init(&x->relay.ping_timer, host->loop, on_ping_held);
-    for (int i = 0; i < ATTEMPT_PLACES; i++)
-        attempt_init(&x->send.attempts[i], &attempt_ops);
+    attempt_init(&x->send.attempt, &attempt_ops);
+    x->relay.error = &dialect_no_error;
     list_push_back(&host->exchanges, &x->link);
     host->exchange_count++;
     http_server_set_request(conn, x);
@@ -213,12 +213,12 @@ struct move step_end(struct exchange *x)
 
 const struct plan_target *exchange_target(const struct exchange *x)
 {
-    return x->route.plan.count ? &x->route.plan.targets[x->select.target] : NULL;
+    return x->route.target_count ? &x->route.targets[x->select.target] : NULL;
 }
 
 struct outlet *exchange_outlet(struct exchange *x)
 {
-    return &x->binding->outlets[x->route.plan.targets[x->select.target].provider_index];
+    return &x->binding->outlets[x->route.targets[x->select.target].provider_index];
 }
 
 uint64_t exchange_deadline_us(struct exchange *x)

@@ -65,7 +65,6 @@ enum {
     ACCOUNT_NAME_BYTES = 64,
     ANSWER_FIELDS = 24,
     ANSWER_HELD_BYTES = 256 * 1024,
-    ATTEMPT_PLACES = 2
 };
 
 /* head: what is asked for. */
@@ -79,8 +78,7 @@ struct part_head {
         *extras; /* fields that some provider's forward_headers name, in the arena */
     size_t extra_count;
     bool has_content_type, has_user_agent;
-    char request_id[REQUEST_ID_BYTES];
-    size_t request_id_len;
+    struct span request_id; /* in the arena, or static; empty: not named yet */
     uint64_t start_us, start_wall_us;
 };
 
@@ -105,8 +103,11 @@ struct part_body {
 
 /* route: where it may go. */
 struct part_route {
-    struct plan plan;
-    struct span model; /* as the client named it; in the arena */
+    const struct plan_target *targets; /* in the order to try them; in the arena */
+    uint32_t target_count;             /* 0: there is no plan yet */
+    uint32_t label_index;              /* of the model, for metrics */
+    struct limiter *limiter;           /* the model's; NULL: none */
+    struct span model;                 /* as the client named it; in the arena */
 };
 
 /* admit: what it holds of the limits. */
@@ -138,10 +139,10 @@ struct part_select {
 
 /* send: what goes upstream. */
 struct part_send {
-    struct attempt attempts[ATTEMPT_PLACES]; /* the second is for hedging */
-    struct openai_edits *edits;              /* in the attempt's arena */
-    bool is_begun;                           /* the attempt at hand was begun */
-    bool is_usage_asked;                     /* by us, not by the client */
+    struct attempt attempt;
+    struct openai_edits *edits; /* in the attempt's arena */
+    bool is_begun;              /* the attempt at hand was begun */
+    bool is_usage_asked;        /* by us, not by the client */
 };
 
 enum relay_mode {
@@ -155,7 +156,7 @@ enum relay_mode {
 struct part_relay {
     int status; /* 0: no answer yet */
     enum relay_mode mode;
-    struct dialect_header fields[ANSWER_FIELDS]; /* those that matter, in the attempt's arena */
+    struct dialect_header *fields; /* those that matter, in the attempt's arena */
     size_t field_count;
     struct span content_type, content_encoding;
     int64_t length; /* of the upstream's body; HTTP_LENGTH_UNKNOWN */
@@ -177,7 +178,8 @@ struct part_relay {
     uint64_t first_byte_ns; /* stamp: first bytes of the answer read */
     uint64_t bytes_out;
     uint64_t committed_us;
-    struct dialect_error error; /* why the last attempt failed, as the provider said it */
+    const struct dialect_error *error; /* why the last attempt failed, as the provider said it; in
+                                          the attempt's arena, or dialect_no_error */
     bool is_committed;
     bool is_whole;    /* the answer came to its end, and all of it was sent */
     bool is_broken;   /* after commit: ends with an error */
@@ -199,10 +201,9 @@ struct part_respond {
 struct part_account {
     struct dialect_usage usage;
     enum interrupt cut_by;
-    int status;                        /* sent to the client; 0: none */
-    uint64_t overhead_ns;              /* the gateway's own time, both ways */
-    char key_name[ACCOUNT_NAME_BYTES]; /* of the last attempt's key, cut */
-    size_t key_name_len;
+    int status;                    /* sent to the client; 0: none */
+    uint64_t overhead_ns;          /* the gateway's own time, both ways */
+    struct span key_name;          /* of the last attempt's key, cut; in the arena */
     char remote[INET6_ADDRSTRLEN]; /* the client's address; the connection may be gone at the end */
     uint8_t remote_len;
 };
@@ -321,6 +322,9 @@ struct move relay_stream_end(struct exchange *x);
 /* Keeps bytes for later: false where there is no room or memory. */
 bool relay_hold(struct exchange *x, const char *data, size_t len);
 
+/* Keeps what the provider said of the failure. Without memory nothing was said. */
+void relay_keep_error(struct exchange *x, const struct dialect_error *error);
+
 /* An error told inside a success (200), or as a stream's first event. */
 struct move relay_error_in_success(struct exchange *x);
 
@@ -367,7 +371,7 @@ uint64_t exchange_deadline_us(struct exchange *x);
 
 static inline struct attempt *exchange_attempt(struct exchange *x)
 {
-    return &x->send.attempts[0];
+    return &x->send.attempt;
 }
 
 /* The exchange ends with this failure; the first one wins. message and param may be empty; they

@@ -207,7 +207,7 @@ static void on_bad(struct http_server_conn *conn, enum http_bad bad, enum http_p
         refuse_bare(conn);
         return;
     }
-    if (!x->head.request_id_len)
+    if (!x->head.request_id.len)
         head_name_request(x, span_of(NULL, 0));
     if (bad == HTTP_BAD_REQUEST)
         exchange_refuse(x, failure, span_from_text(http_problem_text(problem)), span_of(NULL, 0));

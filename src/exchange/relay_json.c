@@ -74,6 +74,7 @@ static struct move go_on(struct exchange *x, char *data, size_t len)
 struct move relay_json(struct exchange *x, char *data, size_t len, bool is_last)
 {
     bool is_bad = is_unreadable(x, span_of(data, len), is_last);
+    struct dialect_error error;
 
     if (!x->relay.reader.json || openai_answer_has_begun(x->relay.reader.json))
         attempt_note_first_byte(exchange_attempt(x));
@@ -82,7 +83,9 @@ struct move relay_json(struct exchange *x, char *data, size_t len, bool is_last)
     if (!is_last)
         return go_on(x, data, len);
     if (!x->relay.is_committed && x->relay.reader.json &&
-        openai_answer_error(x->relay.reader.json, &x->relay.error))
+        openai_answer_error(x->relay.reader.json, &error)) {
+        relay_keep_error(x, &error);
         return relay_error_in_success(x);
+    }
     return finish(x, data, len);
 }

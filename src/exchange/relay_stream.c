@@ -29,7 +29,7 @@ static void take_event(struct exchange *x, const struct sse_event *event, struct
     case OPENAI_EVENT_PING:
         break;
     case OPENAI_EVENT_ERROR:
-        x->relay.error = error;
+        relay_keep_error(x, &error);
         haul->is_error = true;
         break;
     case OPENAI_EVENT_GARBAGE:

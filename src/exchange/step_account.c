@@ -63,7 +63,7 @@ static void count(struct exchange *x, uint64_t duration_us)
 {
     const struct plan_target *target = x->select.attempts ? exchange_target(x) : NULL;
     const struct snapshot_series *series =
-        snapshot_series_of(x->binding->snapshot, x->route.plan.label_index, target);
+        snapshot_series_of(x->binding->snapshot, x->route.label_index, target);
     struct metrics *metrics = x->host->metrics;
 
     metrics_add(metrics, series->requests + metrics_status((unsigned)x->account.status), 1);
@@ -100,7 +100,7 @@ static void fill_way(const struct exchange *x, struct access_record *record)
     record->provider = target->provider->name;
     record->target_model = target->model;
     record->endpoint = endpoint_url(x->binding->outlets[target->provider_index].row->endpoint);
-    record->key = span_of(x->account.key_name, x->account.key_name_len);
+    record->key = x->account.key_name;
     record->attempts = x->select.attempts;
     record->retries = x->select.attempts - 1;
     record->upstream_status =
@@ -114,7 +114,7 @@ static void write_line(struct exchange *x, uint64_t duration_us)
     const struct dialect_usage *usage = &x->account.usage;
     struct access_record record = {
         .wall_us = x->head.start_wall_us,
-        .request_id = span_of(x->head.request_id, x->head.request_id_len),
+        .request_id = x->head.request_id,
         .remote = span_of(x->account.remote, x->account.remote_len),
         .method = x->head.method,
         .path = x->head.path,

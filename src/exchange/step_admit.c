@@ -21,7 +21,7 @@ struct move step_admit(struct exchange *x)
 {
     uint64_t tokens = x->body.prompt_tokens + openai_request_max_tokens(x->body.request);
     struct admission_verdict verdict =
-        admission_begin(&x->admit.admission, x->auth.client->limiter, x->route.plan.limiter, tokens,
+        admission_begin(&x->admit.admission, x->auth.client->limiter, x->route.limiter, tokens,
                         loop_now_us(exchange_loop(x)));
 
     x->admit.nearest = verdict.nearest;

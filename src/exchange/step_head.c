@@ -4,6 +4,8 @@
 #include "exchange/exchange.h"
 #include "exchange/remote.h"
 
+enum { OWN_ID_BYTES = 4 + 32 };
+
 /* Fields of a request that any provider may see; those that name a credential, a connection or a
  * caller are not among them, and never may be. */
 #define FORWARDED                                                                                  \
@@ -90,18 +92,19 @@ static bool is_sane_id(struct span id)
 
 void head_name_request(struct exchange *x, struct span own)
 {
-    uint64_t words[2] = {rand_u64(&x->host->rand), rand_u64(&x->host->rand)};
-    char *to = x->head.request_id;
+    uint64_t words[2];
+    char made[OWN_ID_BYTES] = "req_";
 
-    if (is_sane_id(own)) {
-        memcpy(to, own.ptr, own.len);
-        x->head.request_id_len = own.len;
-        return;
+    if (!is_sane_id(own)) {
+        words[0] = rand_u64(&x->host->rand);
+        words[1] = rand_u64(&x->host->rand);
+        for (int i = 0; i < 32; i++)
+            made[4 + i] = "0123456789abcdef"[(words[i / 16] >> (4 * (i % 16))) & 15];
+        own = span_of(made, sizeof(made));
     }
-    memcpy(to, "req_", 4);
-    for (int i = 0; i < 32; i++)
-        to[4 + i] = "0123456789abcdef"[(words[i / 16] >> (4 * (i % 16))) & 15];
-    x->head.request_id_len = 36;
+    x->head.request_id = arena_copy(&x->arena, own);
+    if (!x->head.request_id.ptr)
+        x->head.request_id = SPAN("unnamed");
 }
 
 static void note_remote(struct exchange *x, const struct http_head *head)

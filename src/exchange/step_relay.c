@@ -41,14 +41,21 @@ static bool is_kept(const struct http_field *field, int status)
 
 static void keep_fields(struct exchange *x, const struct http_head *head)
 {
-    for (size_t i = 0; i < head->field_count && x->relay.field_count < ANSWER_FIELDS; i++) {
+    unsigned char picked[ANSWER_FIELDS];
+    size_t count = 0;
+
+    for (size_t i = 0; i < head->field_count && count < ANSWER_FIELDS; i++) {
         const struct http_field *field = &head->fields[i];
+
+        if (field->value.len <= FIELD_MAX_BYTES && is_kept(field, head->status))
+            picked[count++] = (unsigned char)i;
+    }
+    x->relay.fields = arena_alloc(&x->attempt_arena, count * sizeof(*x->relay.fields));
+    for (size_t i = 0; i < count && x->relay.fields; i++) {
         struct dialect_header *kept = &x->relay.fields[x->relay.field_count];
 
-        if (field->value.len > FIELD_MAX_BYTES || !is_kept(field, head->status))
-            continue;
-        kept->name = arena_copy(&x->attempt_arena, field->name);
-        kept->value = arena_copy(&x->attempt_arena, field->value);
+        kept->name = arena_copy(&x->attempt_arena, head->fields[picked[i]].name);
+        kept->value = arena_copy(&x->attempt_arena, head->fields[picked[i]].value);
         x->relay.field_count += kept->name.ptr && kept->value.ptr;
     }
 }
@@ -125,7 +132,7 @@ void relay_reset(struct exchange *x)
     relay->in.is_there = false;
     relay->is_ping_due = false;
     relay->content_type = relay->content_encoding = span_of(NULL, 0);
-    relay->error = (struct dialect_error){.status = 0};
+    relay->error = &dialect_no_error;
     x->account.usage = (struct dialect_usage){.is_known = false}; /* of the attempt before */
     buf_fini(&relay->held);
 }
@@ -207,9 +214,9 @@ struct move relay_raw(struct exchange *x, char *data, size_t len, bool is_last)
 struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last)
 {
     struct outcome_answer answer = {.status = x->relay.status,
-                                    .error = &x->relay.error,
                                     .headers = x->relay.fields,
                                     .header_count = x->relay.field_count};
+    struct dialect_error error;
 
     attempt_note_first_byte(exchange_attempt(x));
     /* Of a body beyond all reason only the beginning is looked at; the connection is given up. */
@@ -221,14 +228,26 @@ struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last
         return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
     if (!is_last)
         return move_park();
-    openai_error_read(buf_span(&x->relay.held), &x->relay.error);
+    openai_error_read(buf_span(&x->relay.held), &error);
+    relay_keep_error(x, &error);
+    answer.error = x->relay.error;
     return relay_failed(x, outcome_classify(&answer));
+}
+
+void relay_keep_error(struct exchange *x, const struct dialect_error *error)
+{
+    struct dialect_error *kept = arena_alloc(&x->attempt_arena, sizeof(*kept));
+
+    if (!kept)
+        return;
+    *kept = *error;
+    x->relay.error = kept;
 }
 
 struct move relay_error_in_success(struct exchange *x)
 {
     struct outcome_answer answer = {.status = x->relay.status,
-                                    .error = &x->relay.error,
+                                    .error = x->relay.error,
                                     .headers = x->relay.fields,
                                     .header_count = x->relay.field_count};
 

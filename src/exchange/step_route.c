@@ -1,14 +1,30 @@
 /* Where it may go: the plan, and whether this client may ask for that model. */
 #include "exchange/exchange.h"
 
+/* What of the plan the later steps read. */
+static bool keep(struct exchange *x, const struct plan *plan)
+{
+    struct plan_target *targets = arena_alloc(&x->arena, plan->count * sizeof(*targets));
+
+    if (!targets)
+        return false;
+    memcpy(targets, plan->targets, plan->count * sizeof(*targets));
+    x->route.targets = targets;
+    x->route.target_count = plan->count;
+    x->route.label_index = plan->label_index;
+    x->route.limiter = plan->limiter;
+    return true;
+}
+
 struct move step_route(struct exchange *x)
 {
     struct snapshot *snapshot = x->binding->snapshot;
     struct span model = openai_request_model(x->body.request);
     const struct span none = {NULL, 0};
+    struct plan plan;
 
     x->route.model = model;
-    switch (plan_make(snapshot->routes, model, &x->host->rand, &x->route.plan)) {
+    switch (plan_make(snapshot->routes, model, &x->host->rand, &plan)) {
     case PLAN_ABSENT:
         return exchange_refuse(x, FAILURE_MODEL_ABSENT, none, SPAN("model"));
     case PLAN_UNKNOWN:
@@ -19,10 +35,12 @@ struct move step_route(struct exchange *x)
     case PLAN_OK:
         break;
     }
-    if (!client_may_use(x->auth.client, x->route.plan.model))
+    if (!client_may_use(x->auth.client, plan.model))
         return exchange_refuse(
             x, FAILURE_MODEL_NOT_ALLOWED,
             arena_printf(&x->arena, "This API key may not use the model '%.*s'.", SPAN_ARG(model)),
             SPAN("model"));
+    if (!keep(x, &plan))
+        return exchange_refuse(x, FAILURE_OVERLOADED, none, none);
     return move_done(STEP_ADMIT);
 }

@@ -19,7 +19,7 @@ static bool is_excluded(const struct exchange *x, uint32_t target)
 
 static bool is_only_target(const struct exchange *x, uint32_t target)
 {
-    for (uint32_t i = 0; i < x->route.plan.count; i++) {
+    for (uint32_t i = 0; i < x->route.target_count; i++) {
         if (i != target && !is_excluded(x, i))
             return false;
     }
@@ -28,7 +28,7 @@ static bool is_only_target(const struct exchange *x, uint32_t target)
 
 static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_last, uint64_t now_us)
 {
-    const struct plan_target *row = &x->route.plan.targets[target];
+    const struct plan_target *row = &x->route.targets[target];
     struct outlet *outlet = &x->binding->outlets[row->provider_index];
     uint64_t wait_until_us = x->select.wait_until_us;
     struct keypool_ask question = {
@@ -60,7 +60,7 @@ static bool was_tried(const struct exchange *x)
 
 static void give_back(struct exchange *x, uint32_t target, uint64_t now_us)
 {
-    struct outlet *outlet = &x->binding->outlets[x->route.plan.targets[target].provider_index];
+    struct outlet *outlet = &x->binding->outlets[x->route.targets[target].provider_index];
 
     exchange_host_follow(x->host, outlet->row->provider,
                          keypool_cancel(outlet->view, &x->select.grant, now_us));
@@ -73,7 +73,7 @@ static struct survey ask_all(struct exchange *x, uint64_t now_us)
     struct survey survey = {.choice = {.verdict = KEYPOOL_NEVER, .reason = KEYPOOL_TRIED}};
     uint32_t exhausted = UINT32_MAX;
 
-    for (uint32_t i = 0; i < x->route.plan.count; i++) {
+    for (uint32_t i = 0; i < x->route.target_count; i++) {
         struct keypool_choice choice;
 
         if (is_excluded(x, i))
@@ -144,7 +144,7 @@ void select_note_grant(struct exchange *x)
 
 static bool enter_room(struct exchange *x, uint32_t target)
 {
-    struct outlet *outlet = &x->binding->outlets[x->route.plan.targets[target].provider_index];
+    struct outlet *outlet = &x->binding->outlets[x->route.targets[target].provider_index];
     struct waiting_room *room = provider_waiting(outlet->row->provider);
 
     if (parking_enter(&x->host->parking, x, &x->select.ticket))

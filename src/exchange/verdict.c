@@ -10,8 +10,10 @@
 /* The key may be gone when the log line is written. */
 static void keep_name(struct exchange *x, struct span name)
 {
-    x->account.key_name_len = name.len < ACCOUNT_NAME_BYTES ? name.len : ACCOUNT_NAME_BYTES;
-    memcpy(x->account.key_name, name.ptr, x->account.key_name_len);
+    if (name.len > ACCOUNT_NAME_BYTES)
+        name.len = ACCOUNT_NAME_BYTES;
+    if (!span_is_equal(name, x->account.key_name))
+        x->account.key_name = arena_copy(&x->arena, name);
 }
 
 /* Operators are told what the attempt has changed. */
@@ -68,7 +70,7 @@ static uint64_t find_hint(const struct exchange *x, const struct outcome_row *ro
     struct reset_question question = {
         .headers = x->relay.fields,
         .header_count = x->relay.field_count,
-        .error = &x->relay.error,
+        .error = x->relay.error,
         .wall_us = loop_wall_us(exchange_loop(x)),
         .max_us = KEYPOOL_MAX_REST_US,
     };
@@ -87,7 +89,7 @@ static uint64_t find_hint(const struct exchange *x, const struct outcome_row *ro
 
 static bool has_other_target(const struct exchange *x)
 {
-    for (uint32_t i = 0; i < x->route.plan.count; i++) {
+    for (uint32_t i = 0; i < x->route.target_count; i++) {
         if (i != x->select.target && !(x->select.excluded & (1u << i)))
             return true;
     }
@@ -120,7 +122,7 @@ static bool is_usage_refused(struct exchange *x)
         return false;
     if (x->relay.status != 400 && x->relay.status != 422)
         return false;
-    if (!openai_error_names_stream_options(&x->relay.error))
+    if (!openai_error_names_stream_options(x->relay.error))
         return false;
     endpoint_set_usage(row->endpoint, ENDPOINT_USAGE_REFUSED);
     return true;
@@ -227,5 +229,5 @@ struct move respond_with_last(struct exchange *x)
     }
     /* An error that stood inside a success: told again with a status that fits. */
     return exchange_refuse(x, FAILURE_UPSTREAM_FAILED,
-                           arena_copy(&x->arena, dialect_error_message(&x->relay.error)), none);
+                           arena_copy(&x->arena, dialect_error_message(x->relay.error)), none);
 }
