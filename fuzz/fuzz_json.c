@@ -82,6 +82,7 @@ static void check_edits(const struct openai_request *request, struct span body)
     const struct span model = SPAN("provider/\"model\"");
     struct openai_edits edits;
     struct openai_request again;
+    struct json_scan scan;
     char *out;
     size_t at = 0, len = 0, out_len;
 
@@ -103,7 +104,7 @@ static void check_edits(const struct openai_request *request, struct span body)
         at += edits.at[i].remove;
     }
     must(len == out_len);
-    openai_request_init(&again, request->endpoint);
+    openai_request_init(&again, request->endpoint, &scan);
     must(openai_request_feed(&again, span_of(out, len)) == 0 && openai_request_finish(&again) == 0);
     must(span_is_equal(openai_request_model(&again), model));
     must(openai_request_is_streaming(&again) == openai_request_is_streaming(request));
@@ -114,6 +115,7 @@ static void check_edits(const struct openai_request *request, struct span body)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct openai_request whole, pieces;
+    struct json_scan whole_scan, pieces_scan;
     struct span body;
 
     if (size < 1)
@@ -121,12 +123,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     body = span_of((const char *)data + 1, size - 1);
     check_grammar(body);
     for (int endpoint = 0; endpoint < OPENAI_ENDPOINT_COUNT; endpoint++) {
-        openai_request_init(&whole, (enum openai_endpoint)endpoint);
-        openai_request_init(&pieces, (enum openai_endpoint)endpoint);
+        openai_request_init(&whole, (enum openai_endpoint)endpoint, &whole_scan);
+        openai_request_init(&pieces, (enum openai_endpoint)endpoint, &pieces_scan);
         feed(&whole, body, body.len ? body.len : 1);
         feed(&pieces, body, data[0] % 32 + 1u);
-        check_same(&whole.scan, &pieces.scan);
-        if (whole.scan.fault) {
+        check_same(&whole_scan, &pieces_scan);
+        if (whole_scan.fault) {
             struct openai_refusal refusal;
 
             openai_request_refusal(&whole, &refusal);

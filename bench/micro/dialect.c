@@ -27,6 +27,7 @@ struct work {
     struct buf request, answer, burst;
     struct sse_event chunk, usage;
     struct openai_stream stream;
+    struct json_scan scan;
     struct openai_request parsed;
 };
 
@@ -38,7 +39,7 @@ static void must(bool claim)
 
 static void read_request(struct work *work)
 {
-    openai_request_init(&work->parsed, OPENAI_CHAT);
+    openai_request_init(&work->parsed, OPENAI_CHAT, &work->scan);
     (void)openai_request_feed(&work->parsed, buf_span(&work->request));
     must(openai_request_finish(&work->parsed) == 0);
 }

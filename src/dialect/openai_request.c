@@ -47,22 +47,35 @@ static const struct json_watchlist lists[OPENAI_ENDPOINT_COUNT] = {
     [OPENAI_EMBEDDINGS] = {rows[OPENAI_EMBEDDINGS], OPENAI_FIELD_COUNT, text_names, TEXT_NAMES},
 };
 
-void openai_request_init(struct openai_request *request, enum openai_endpoint endpoint)
+void openai_request_init(struct openai_request *request, enum openai_endpoint endpoint,
+                         struct json_scan *scan)
 {
     bug_fatal_unless((unsigned)endpoint < OPENAI_ENDPOINT_COUNT);
     request->endpoint = endpoint;
-    json_scan_init(&request->scan, &lists[endpoint], OPENAI_DEPTH_MAX);
-    json_scan_capture(&request->scan, OPENAI_MODEL, request->model, sizeof(request->model));
+    request->scan = scan;
+    json_scan_init(scan, &lists[endpoint], OPENAI_DEPTH_MAX);
+    json_scan_capture(scan, OPENAI_MODEL, request->model, sizeof(request->model));
 }
 
 int openai_request_feed(struct openai_request *request, struct span piece)
 {
-    return json_scan_feed(&request->scan, piece);
+    return json_scan_feed(request->scan, piece);
 }
 
 int openai_request_finish(struct openai_request *request)
 {
-    return json_scan_finish(&request->scan);
+    const struct json_scan *scan = request->scan;
+
+    if (json_scan_finish(request->scan))
+        return ERR_SYNTAX;
+    memcpy(request->seen, scan->seen, sizeof(request->seen));
+    request->root_start = scan->root_start;
+    request->root_is_empty = scan->root_is_empty;
+    request->text_chars = scan->text_chars;
+    request->text_bytes = scan->text_bytes;
+    request->text_numbers = scan->text_numbers;
+    request->scan = NULL;
+    return 0;
 }
 
 static struct span field_name(const struct openai_request *request, int row)
@@ -93,7 +106,7 @@ static const char *wanted(const struct json_watch *row)
 
 static void refuse_field(const struct openai_request *request, struct openai_refusal *refusal)
 {
-    const struct json_scan *scan = &request->scan;
+    const struct json_scan *scan = request->scan;
     struct span name = field_name(request, scan->fault_row);
 
     refusal->param = name;
@@ -146,7 +159,7 @@ static enum failure failure_of(enum json_fault fault)
 void openai_request_refusal(const struct openai_request *request,
                             struct openai_refusal *ret_refusal)
 {
-    const struct json_scan *scan = &request->scan;
+    const struct json_scan *scan = request->scan;
     const char *text;
     int len;
 
@@ -169,14 +182,14 @@ void openai_request_refusal(const struct openai_request *request,
 
 struct span openai_request_model(const struct openai_request *request)
 {
-    if (request->scan.seen[OPENAI_MODEL].type != JSON_STRING)
-        return span_of(NULL, 0);
-    return json_scan_text(&request->scan, OPENAI_MODEL);
+    const struct json_seen *seen = &request->seen[OPENAI_MODEL];
+
+    return seen->type == JSON_STRING ? span_of(request->model, seen->text_len) : span_of(NULL, 0);
 }
 
 static bool is_true(const struct openai_request *request, enum openai_field field)
 {
-    const struct json_seen *seen = &request->scan.seen[field];
+    const struct json_seen *seen = &request->seen[field];
 
     return seen->type == JSON_BOOL && seen->is_true;
 }
@@ -193,7 +206,7 @@ bool openai_request_wants_usage(const struct openai_request *request)
 
 static uint64_t count_of(const struct openai_request *request, enum openai_field field)
 {
-    const struct json_seen *seen = &request->scan.seen[field];
+    const struct json_seen *seen = &request->seen[field];
 
     return seen->type == JSON_NUMBER && seen->number > 0 ? (uint64_t)seen->number : 0;
 }
@@ -216,18 +229,18 @@ uint64_t openai_request_max_tokens(const struct openai_request *request)
 
 uint64_t openai_request_text_chars(const struct openai_request *request)
 {
-    return request->scan.text_chars;
+    return request->text_chars;
 }
 
 uint64_t openai_request_estimate_tokens(const struct openai_request *request)
 {
-    const struct json_seen *tools = &request->scan.seen[OPENAI_TOOLS];
-    uint64_t bytes = request->scan.text_bytes;
+    const struct json_seen *tools = &request->seen[OPENAI_TOOLS];
+    uint64_t bytes = request->text_bytes;
 
     /* The provider's model reads the tools' descriptions and schemas too. */
     if (tools->type == JSON_ARRAY)
         bytes += tools->end - tools->start;
-    return dialect_estimate_tokens(bytes) + request->scan.text_numbers;
+    return dialect_estimate_tokens(bytes) + request->text_numbers;
 }
 
 /* Edits. */
@@ -245,7 +258,7 @@ static void add_edit(struct openai_edits *edits, uint64_t offset, uint64_t remov
 static int edit_model(const struct openai_request *request, struct span model,
                       struct openai_edits *edits)
 {
-    const struct json_seen *seen = &request->scan.seen[OPENAI_MODEL];
+    const struct json_seen *seen = &request->seen[OPENAI_MODEL];
     const struct span name = SPAN("\"model\":");
     size_t len = 0, value;
     int err;
@@ -265,17 +278,16 @@ static int edit_model(const struct openai_request *request, struct span model,
         add_edit(edits, seen->start, seen->end - seen->start, span_of(edits->text, len));
         return 0;
     }
-    if (!request->scan.root_is_empty)
+    if (!request->root_is_empty)
         edits->text[len++] = ',';
-    add_edit(edits, request->scan.root_start, 0, span_of(edits->text, len));
+    add_edit(edits, request->root_start, 0, span_of(edits->text, len));
     return 0;
 }
 
 static void edit_usage(const struct openai_request *request, struct openai_edits *edits)
 {
-    const struct json_scan *scan = &request->scan;
-    const struct json_seen *options = &scan->seen[OPENAI_STREAM_OPTIONS];
-    const struct json_seen *include = &scan->seen[OPENAI_INCLUDE_USAGE];
+    const struct json_seen *options = &request->seen[OPENAI_STREAM_OPTIONS];
+    const struct json_seen *include = &request->seen[OPENAI_INCLUDE_USAGE];
 
     if (include->type)
         add_edit(edits, include->start, include->end - include->start, SPAN("true"));
@@ -287,7 +299,8 @@ static void edit_usage(const struct openai_request *request, struct openai_edits
         add_edit(edits, options->start, options->end - options->start,
                  SPAN("{\"include_usage\":true}"));
     else /* the root is not empty: it says "stream" */
-        add_edit(edits, scan->root_start, 0, SPAN("\"stream_options\":{\"include_usage\":true},"));
+        add_edit(edits, request->root_start, 0,
+                 SPAN("\"stream_options\":{\"include_usage\":true},"));
 }
 
 int openai_request_edit(const struct openai_request *request, struct span model, bool ask_usage,

@@ -1,7 +1,8 @@
 /*
  * A request in OpenAI's dialect, read as its bytes arrive: which model, streamed or not, how large;
  * and the few edits that a pass-through needs, all else staying byte for byte. Owned by the
- * exchange and never moved; one thread. Pure.
+ * exchange and never moved; one thread. Pure. The scanner that reads it is lent until the end of
+ * the body: it is large, and what it leaves behind is small.
  */
 #ifndef DIALECT_OPENAI_REQUEST_H
 #define DIALECT_OPENAI_REQUEST_H
@@ -43,16 +44,24 @@ enum {
 
 struct openai_request {
     enum openai_endpoint endpoint;
-    struct json_scan scan;
+    struct json_scan *scan; /* borrowed */
+    /* As the scanner has left it; from openai_request_finish on. */
+    struct json_seen seen[OPENAI_FIELD_COUNT];
+    uint64_t root_start;
+    uint64_t text_chars, text_bytes, text_numbers;
+    bool root_is_empty;
     char model[OPENAI_MODEL_MAX];
 };
 
-void openai_request_init(struct openai_request *request, enum openai_endpoint endpoint);
+/* Ready for the first piece, read by that scanner until openai_request_finish returns 0. */
+void openai_request_init(struct openai_request *request, enum openai_endpoint endpoint,
+                         struct json_scan *scan);
 
 /* The next piece of the body: 0, or ERR_SYNTAX once the request must be refused. */
 int openai_request_feed(struct openai_request *request, struct span piece);
 
-/* The body is whole: 0 or ERR_SYNTAX. */
+/* The body is whole: 0 or ERR_SYNTAX. After 0 the scanner is free for others, and all below can be
+ * asked. */
 int openai_request_finish(struct openai_request *request);
 
 /* Why a request is refused: the row, the field it names (empty where none), and a message for the
@@ -63,7 +72,7 @@ struct openai_refusal {
     char message[256];
 };
 
-/* After feed or finish said ERR_SYNTAX. */
+/* After feed or finish said ERR_SYNTAX, while the scanner is still there. */
 void openai_request_refusal(const struct openai_request *request,
                             struct openai_refusal *ret_refusal);
 

@@ -178,6 +178,7 @@ struct exchange *exchange_new(struct exchange_host *host, struct http_server_con
     memcpy(x->account.remote, http_server_peer_ip(conn), x->account.remote_len);
     arena_init(&x->arena, &host->arenas, ARENA_MAX_BYTES);
     arena_init(&x->attempt_arena, &host->arenas, ATTEMPT_ARENA_MAX_BYTES);
+    arena_init(&x->scan_arena, &host->scanners, ATTEMPT_ARENA_MAX_BYTES);
     buf_init(&x->relay.held, ANSWER_HELD_BYTES + 2 * LOOP_SCRATCH_BYTES);
     loop_timer_init(&x->select.timer, host->loop, on_wait_over);
     loop_timer_init(&x->relay.ping_timer, host->loop, on_ping_held);
@@ -199,6 +200,7 @@ struct move step_end(struct exchange *x)
     loop_timer_fini(&x->relay.ping_timer);
     buf_fini(&x->relay.held);
     body_unref(&x->body.body);
+    arena_fini(&x->scan_arena);
     arena_fini(&x->attempt_arena);
     arena_fini(&x->arena);
     binding_unref(&x->binding);

@@ -161,8 +161,8 @@ struct part_relay {
     struct span content_type, content_encoding;
     int64_t length; /* of the upstream's body; HTTP_LENGTH_UNKNOWN */
     union {
-        struct openai_answer *json; /* in the attempt's arena */
-        struct openai_stream *stream;
+        struct openai_answer *json;   /* in scan_arena; NULL once it was read whole */
+        struct openai_stream *stream; /* in the attempt's arena */
     } reader;
     struct sse *sse;
     struct buf held; /* bytes that may not go yet: pings first, then the beginning of an event */
@@ -217,6 +217,8 @@ struct exchange {
     enum step step;
     bool is_running; /* a step is on the stack */
     struct arena arena, attempt_arena;
+    struct arena
+        scan_arena; /* for the scanner at work: in a moment mostly, so that few serve all */
     struct part_head head;
     struct part_auth auth;
     struct part_body body;

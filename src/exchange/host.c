@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "exchange/exchange.h"
 
-enum { SPARE_EXCHANGES = 1024, SPARE_BLOCKS = 4096, GRANTS_A_WAKE = 64 };
+enum { SPARE_EXCHANGES = 1024, SPARE_BLOCKS = 4096, SPARE_SCANNERS = 16, GRANTS_A_WAKE = 64 };
 
 /* --- the host --- */
 
@@ -32,6 +32,7 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
     list_init(&host->exchanges);
     list_init(&host->spare);
     arena_pool_init(&host->arenas, SPARE_BLOCKS);
+    arena_pool_init(&host->scanners, SPARE_SCANNERS);
     parking_init(&host->parking, worker);
     body_lease_init(&host->lease, &registry->bodies);
     rand_init_from_system(&host->rand);
@@ -55,6 +56,7 @@ void exchange_host_fini(struct exchange_host *host)
     while ((link = list_pop_front(&host->spare)))
         mem_free(container_of(link, struct exchange, link));
     arena_pool_fini(&host->arenas);
+    arena_pool_fini(&host->scanners);
     parking_fini(&host->parking);
     if (host->lease.budget)
         body_lease_fini(&host->lease);

@@ -51,6 +51,7 @@ struct exchange_host {
     struct binding_home home;
     struct binding *binding; /* in force */
     struct arena_pool arenas;
+    struct arena_pool scanners; /* apart, so that the block used last is the next one used */
     struct body_lease lease;
     struct rand rand;
     struct clients_memo memo; /* of the binding in force */

@@ -35,6 +35,8 @@ static struct move finish(struct exchange *x, char *data, size_t len)
     struct span whole = span_of(data, len);
 
     relay_json_usage(x);
+    x->relay.reader.json = NULL;
+    arena_fini(&x->scan_arena);
     if (x->relay.is_committed) {
         relay_pass(x, whole, true);
     } else if (x->relay.held.len) {

@@ -53,12 +53,14 @@ bool body_take(struct exchange *x, struct span data)
 
 static struct move begin(struct exchange *x)
 {
-    x->head.head = NULL; /* it may be gone when this step is resumed */
+    struct json_scan *scan = arena_alloc(&x->scan_arena, sizeof(*scan));
+
     x->body.request = arena_alloc(&x->arena, sizeof(*x->body.request));
     x->body.body = body_new(&x->host->lease, x->body.expected);
-    if (!x->body.request || !x->body.body)
+    x->head.head = NULL; /* it may be gone when this step is resumed */
+    if (!x->body.request || !x->body.body || !scan)
         return refuse(x, FAILURE_OVERLOADED);
-    openai_request_init(x->body.request, endpoint_of(x->head.kind));
+    openai_request_init(x->body.request, endpoint_of(x->head.kind), scan);
     http_server_continue(x->conn);
     return move_park();
 }
@@ -86,6 +88,7 @@ struct move step_body(struct exchange *x)
         return refuse(x, FAILURE_BODY_EMPTY);
     if (openai_request_finish(x->body.request))
         return refuse_scan(x);
+    arena_fini(&x->scan_arena);
     note(x);
     return move_done(STEP_ROUTE);
 }

@@ -84,7 +84,7 @@ static void make_reader(struct exchange *x)
     struct part_relay *relay = &x->relay;
 
     if (relay->mode == RELAY_JSON) {
-        relay->reader.json = arena_alloc(&x->attempt_arena, sizeof(*relay->reader.json));
+        relay->reader.json = arena_alloc(&x->scan_arena, sizeof(*relay->reader.json));
         if (relay->reader.json)
             openai_answer_init(relay->reader.json);
     } else if (relay->mode == RELAY_STREAM) {
@@ -127,6 +127,7 @@ void relay_reset(struct exchange *x)
     relay->field_count = 0;
     relay->ping_len = 0;
     relay->reader.json = NULL;
+    arena_fini(&x->scan_arena);
     relay->sse = NULL;
     relay->in.failed = OUTCOME_SUCCESS;
     relay->in.is_there = false;

@@ -61,18 +61,18 @@ struct json_watchlist {
 
 /* What was seen of one row. Offsets count from the first byte of the body. */
 struct json_seen {
-    uint64_t start;    /* first byte of the value */
-    uint64_t end;      /* behind its last byte */
-    int64_t number;    /* JSON_NUMBER: whole part, towards zero, saturated */
-    uint32_t text_len; /* bytes put into the capture */
-    uint8_t type;      /* 0: not there, or not begun; else one enum json_type */
-    bool is_whole;     /* the value has ended */
-    bool is_true;      /* JSON_BOOL */
-    bool is_integer;   /* JSON_NUMBER: without fraction and exponent */
-    bool is_empty;     /* JSON_STRING, JSON_OBJECT, JSON_ARRAY: "", {} or [] */
-    bool is_escaped;   /* JSON_STRING: spelled with escapes */
-    bool is_cut;       /* the value was larger than its capture */
-    bool is_twice;     /* the member stood there more than once */
+    uint64_t start;      /* first byte of the value */
+    uint64_t end;        /* behind its last byte */
+    int64_t number;      /* JSON_NUMBER: whole part, towards zero, saturated */
+    uint32_t text_len;   /* bytes put into the capture */
+    uint8_t type;        /* 0: not there, or not begun; else one enum json_type */
+    bool is_whole : 1;   /* the value has ended */
+    bool is_true : 1;    /* JSON_BOOL */
+    bool is_integer : 1; /* JSON_NUMBER: without fraction and exponent */
+    bool is_empty : 1;   /* JSON_STRING, JSON_OBJECT, JSON_ARRAY: "", {} or [] */
+    bool is_escaped : 1; /* JSON_STRING: spelled with escapes */
+    bool is_cut : 1;     /* the value was larger than its capture */
+    bool is_twice : 1;   /* the member stood there more than once */
 };
 
 enum json_fault {

@@ -13,9 +13,12 @@
 #include "dialect/openai_request.h"
 #include "json/tree.h"
 
+/* Of the request read last. */
+static struct json_scan scan;
+
 static int read_as(struct openai_request *request, enum openai_endpoint endpoint, const char *body)
 {
-    openai_request_init(request, endpoint);
+    openai_request_init(request, endpoint, &scan);
     (void)openai_request_feed(request, span_from_text(body));
     return openai_request_finish(request);
 }

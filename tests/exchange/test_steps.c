@@ -86,10 +86,12 @@ static void stand_at(enum step step)
     has_ended = false;
     host = (struct exchange_host){.metrics = &metrics};
     arena_pool_init(&host.arenas, 0);
+    arena_pool_init(&host.scanners, 0);
     x = (struct exchange){.host = &host, .step = step};
     list_init(&x.link);
     arena_init(&x.arena, &host.arenas, 4096);
     arena_init(&x.attempt_arena, &host.arenas, 4096);
+    arena_init(&x.scan_arena, &host.scanners, 4096);
     buf_init(&x.relay.held, 16);
     host.exchange_count = 1;
 }
