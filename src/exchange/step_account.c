@@ -94,17 +94,18 @@ static void count(struct exchange *x, uint64_t duration_us)
 static void fill_way(const struct exchange *x, struct access_record *record)
 {
     const struct plan_target *target = exchange_target(x);
+    int status = x->relay.status ? x->relay.status : x->respond.last_status;
 
     if (!target || x->select.attempts == 0)
         return;
     record->provider = target->provider->name;
-    record->target_model = target->model;
-    record->endpoint = endpoint_url(x->binding->outlets[target->provider_index].row->endpoint);
+    if (!span_is_equal(target->model, x->route.model))
+        record->target_model = target->model;
     record->key = x->account.key_name;
     record->attempts = x->select.attempts;
     record->retries = x->select.attempts - 1;
-    record->upstream_status =
-        (uint64_t)(x->relay.status ? x->relay.status : x->respond.last_status);
+    if (status != x->account.status)
+        record->upstream_status = (uint64_t)status;
     record->upstream_request_id =
         dialect_header_find(x->relay.fields, x->relay.field_count, SPAN("x-request-id"));
 }
@@ -112,11 +113,12 @@ static void fill_way(const struct exchange *x, struct access_record *record)
 static void write_line(struct exchange *x, uint64_t duration_us)
 {
     const struct dialect_usage *usage = &x->account.usage;
+    uint64_t ttfb_us = x->relay.is_committed ? x->relay.committed_us - x->head.start_us : 0;
     struct access_record record = {
         .wall_us = x->head.start_wall_us,
         .request_id = x->head.request_id,
         .remote = span_of(x->account.remote, x->account.remote_len),
-        .method = x->head.method,
+        .method = span_is_equal(x->head.method, SPAN("POST")) ? span_of(NULL, 0) : x->head.method,
         .path = x->head.path,
         .model = x->route.model,
         .status = (uint64_t)x->account.status,
@@ -131,14 +133,15 @@ static void write_line(struct exchange *x, uint64_t duration_us)
         .cached_tokens = usage->cached_tokens,
         .is_estimated = usage->is_estimated,
         .duration_us = duration_us,
-        .ttfb_us = x->relay.is_committed ? x->relay.committed_us - x->head.start_us : 0,
+        .ttfb_us = ttfb_us == duration_us ? 0 : ttfb_us,
         .waited_us = x->select.waited_us,
         .overhead_us = x->account.overhead_ns / 1000,
     };
 
     if (x->auth.client) {
         record.client = x->auth.client->name;
-        record.class = x->auth.client->class_name;
+        if (!span_is_equal(x->auth.client->class_name, SPAN("standard")))
+            record.class = x->auth.client->class_name;
     }
     fill_way(x, &record);
     access_write(x->host->log, &record);

@@ -37,9 +37,7 @@ def test_a_line_of_a_plain_answer(pool):
         "kind": "access",
         "request_id": "mine-1",
         "client": "web",
-        "class": "standard",
         "remote": "127.0.0.1",
-        "method": "POST",
         "path": "/v1/chat/completions",
         "model": "m",
         "provider": "sim",
@@ -47,17 +45,17 @@ def test_a_line_of_a_plain_answer(pool):
         "key": "k1",
         "status": 200,
         "attempts": 1,
-        "upstream_status": 200,
         "upstream_request_id": answer.get("x-bellwether-upstream-request-id"),
         "bytes_in": len(body),
         "bytes_out": len(answer.body),
         "prompt_tokens": usage["prompt_tokens"],
         "completion_tokens": usage["completion_tokens"],
-        "cached_tokens": 0,
     }
     assert {name: line.get(name) for name in wanted} == wanted
-    assert not {"failure", "cancelled_by", "retries", "is_stream", "is_estimated", "waited_us"} & set(line)
-    assert 0 < line["ttfb_us"] <= line["duration_us"] < 2_000_000
+    usual = {"class", "method", "upstream_status", "cached_tokens"}
+    events = {"failure", "cancelled_by", "retries", "is_stream", "is_estimated", "waited_us"}
+    assert not (usual | events) & set(line)
+    assert 0 < line.get("ttfb_us", 1) <= line["duration_us"] < 2_000_000
     assert line["overhead_us"] == int(answer.get("x-bellwether-overhead-us"))
     assert abs(datetime.fromisoformat(line["time"].replace("Z", "+00:00")).timestamp() - time.time()) < 5
 

@@ -23,7 +23,6 @@ static const struct access_record whole = {
     .provider = {"openai", 6},
     .target_model = {"gpt-4.1", 7},
     .key = {"openai-1", 8},
-    .endpoint = {"us-east", 7},
     .status = 504,
     .failure = {"timeout", 7},
     .cancelled_by = {"deadline", 8},
@@ -36,7 +35,7 @@ static const struct access_record whole = {
     .bytes_out = 700,
     .prompt_tokens = 200,
     .completion_tokens = 64,
-    .cached_tokens = 0,
+    .cached_tokens = 128,
     .is_estimated = true,
     .duration_us = 123456,
     .ttfb_us = 120000,
@@ -65,19 +64,19 @@ static void writes_all_that_is_known(void **state)
            "\"client\":\"web\",\"class\":\"standard\",\"remote\":\"10.0.0.1\",\"method\":\"POST\","
            "\"path\":\"/v1/chat/completions\",\"model\":\"my \\\"model\\\"\","
            "\"provider\":\"openai\",\"target_model\":\"gpt-4.1\",\"key\":\"openai-1\","
-           "\"endpoint\":\"us-east\",\"status\":504,\"failure\":\"timeout\","
+           "\"status\":504,\"failure\":\"timeout\","
            "\"cancelled_by\":\"deadline\",\"attempts\":3,\"retries\":2,\"upstream_status\":500,"
            "\"upstream_request_id\":\"req_9\",\"is_stream\":true,\"bytes_in\":1024,"
-           "\"bytes_out\":700,\"prompt_tokens\":200,\"completion_tokens\":64,\"cached_tokens\":0,"
+           "\"bytes_out\":700,\"prompt_tokens\":200,\"completion_tokens\":64,\"cached_tokens\":128,"
            "\"is_estimated\":true,\"duration_us\":123456,\"ttfb_us\":120000,\"waited_us\":5000,"
            "\"overhead_us\":41}\n");
     expect(access_put_text, &whole,
            "2026-11-20T10:15:00.123Z access request_id=r-1 client=web class=standard "
            "remote=10.0.0.1 method=POST path=/v1/chat/completions model=\"my \\\"model\\\"\" "
-           "provider=openai target_model=gpt-4.1 key=openai-1 endpoint=us-east status=504 "
+           "provider=openai target_model=gpt-4.1 key=openai-1 status=504 "
            "failure=timeout cancelled_by=deadline attempts=3 retries=2 upstream_status=500 "
            "upstream_request_id=req_9 is_stream=true bytes_in=1024 bytes_out=700 "
-           "prompt_tokens=200 completion_tokens=64 cached_tokens=0 is_estimated=true "
+           "prompt_tokens=200 completion_tokens=64 cached_tokens=128 is_estimated=true "
            "duration_us=123456 ttfb_us=120000 waited_us=5000 overhead_us=41\n");
 }
 

@@ -42,6 +42,13 @@ static void expect_in(const char *line, const char *text)
     assert_non_null(strstr(line, text));
 }
 
+static void expect_out(const char *line, const char *text)
+{
+    if (strstr(line, text))
+        print_message("%s holds %s\n", line, text);
+    assert_null(strstr(line, text));
+}
+
 static void test_everything_of_one_exchange(void **state)
 {
     struct road road;
@@ -96,18 +103,21 @@ static void test_everything_of_one_exchange(void **state)
     expect_in(log, "\"request_id\":\"my-id-1\"");
     expect_in(log, "\"client\":\"web\"");
     expect_in(log, "\"remote\":\"192.0.2.7\"");
-    expect_in(log, "\"method\":\"POST\",\"path\":\"/v1/chat/completions\",\"model\":\"m\"");
+    expect_in(log, "\"path\":\"/v1/chat/completions\",\"model\":\"m\"");
     expect_in(log, "\"provider\":\"up\",\"target_model\":\"m-1\",\"key\":\"one\"");
-    expect_in(log, "\"endpoint\":\"http://unix:");
     expect_in(log, "\"status\":200,");
     expect_in(log, "\"attempts\":1,");
-    expect_in(log, "\"upstream_status\":200,\"upstream_request_id\":\"up-1\"");
-    expect_in(log, "\"prompt_tokens\":3,\"completion_tokens\":5,\"cached_tokens\":0");
-    expect_in(log, "\"duration_us\":1500000,\"ttfb_us\":1500000");
-    assert_null(strstr(log, "\"failure\""));
-    assert_null(strstr(log, "\"is_estimated\""));
-    assert_null(strstr(log, "key-one"));
-    assert_null(strstr(log, "web-key"));
+    expect_in(log, "\"upstream_request_id\":\"up-1\"");
+    expect_in(log, "\"prompt_tokens\":3,\"completion_tokens\":5,\"duration_us\":1500000");
+    expect_out(log, "\"class\"");
+    expect_out(log, "\"method\"");
+    expect_out(log, "\"upstream_status\"");
+    expect_out(log, "\"cached_tokens\"");
+    expect_out(log, "\"ttfb_us\"");
+    expect_out(log, "\"failure\"");
+    expect_out(log, "\"is_estimated\"");
+    expect_out(log, "key-one");
+    expect_out(log, "web-key");
     assert_null(strstr(strstr(log, "\"kind\":\"access\"") + 1, "\"kind\":\"access\""));
     mem_free(log);
     close(client);
@@ -137,7 +147,7 @@ static void test_line_of_a_failure(void **state)
                      1);
     log = road_log(&road);
     expect_in(log, "\"status\":500,\"failure\":\"passed_on\",\"attempts\":3,\"retries\":2,"
-                   "\"upstream_status\":500,\"upstream_request_id\":\"up-9\"");
+                   "\"upstream_request_id\":\"up-9\"");
     expect_in(log, "\"waited_us\":");
     mem_free(log);
     close(client);
