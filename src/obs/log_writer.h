@@ -90,7 +90,9 @@ static inline void log_writer_hint(struct log_writer *writer, bool is_filling)
 /* Whether a ring is full enough for its helper to be woken. */
 static inline bool log_writer_is_filling(const struct ring *ring)
 {
-    return ring_fill(ring) >= ring->size / 4;
+    size_t quarter = ring->size / 4;
+
+    return ring_fill(ring) >= (quarter < RING_REWIND_BYTES ? quarter : RING_REWIND_BYTES);
 }
 
 /* Lines that the destination did not take. */

@@ -1,5 +1,7 @@
 #include "obs/ring.h"
 
+#include <stdbool.h>
+
 #include "base/bug.h"
 #include "base/err.h"
 #include "obs/pages.h"
@@ -32,6 +34,14 @@ static uint64_t lap_end(const struct ring *ring, uint64_t position)
     return position - place_of(ring, position) + ring->size;
 }
 
+/* The reader has taken everything, and what it has left behind is worth using again. */
+static bool is_to_rewind(const struct ring *ring, uint64_t start, uint64_t tail, size_t max_len)
+{
+    size_t place = place_of(ring, start);
+
+    return start == tail && place >= RING_REWIND_BYTES && place >= max_len;
+}
+
 char *ring_reserve(struct ring *ring, size_t max_len)
 {
     uint64_t head = atomic_load_explicit(&ring->shared.head, memory_order_relaxed);
@@ -40,7 +50,7 @@ char *ring_reserve(struct ring *ring, size_t max_len)
 
     if (max_len > ring->size / 2)
         return NULL;
-    if (start + max_len > lap_end(ring, start))
+    if (start + max_len > lap_end(ring, start) || is_to_rewind(ring, start, tail, max_len))
         start = lap_end(ring, start);
     if (start + max_len - tail > ring->size)
         return NULL;
@@ -97,5 +107,7 @@ size_t ring_fill(const struct ring *ring)
     uint64_t tail = atomic_load_explicit(&ring->shared.tail, memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&ring->shared.head, memory_order_acquire);
 
+    if (head > tail && atomic_load_explicit(&ring->shared.skip, memory_order_relaxed) == tail)
+        tail = lap_end(ring, tail);
     return head > tail ? head - tail : 0;
 }

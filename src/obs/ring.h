@@ -2,8 +2,10 @@
  * A ring of bytes between two threads: one writes whole lines into it in place, one takes them out
  * in long runs. Neither ever waits for the other: where there is no room the writer is told so. A
  * line always stands in one piece; what does not fit before the end of the memory starts again at
- * its beginning. Owned by whoever made it; ring_reserve and ring_commit are the writer's,
- * ring_peek and ring_consume the reader's, the rest anybody's.
+ * its beginning. So does the first line after all was taken, where the beginning has room enough:
+ * as long as the reader keeps up, the same few pages serve, and stay in the cache. Owned by whoever
+ * made it; ring_reserve and ring_commit are the writer's, ring_peek and ring_consume the reader's,
+ * the rest anybody's.
  */
 #ifndef OBS_RING_H
 #define OBS_RING_H
@@ -14,7 +16,7 @@
 
 #include "base/span.h"
 
-enum { RING_CACHE_LINE = 64 };
+enum { RING_CACHE_LINE = 64, RING_REWIND_BYTES = 65536 };
 
 /* Positions count bytes since the start and never wrap; masked, they are places in `bytes`. The
  * writer alone stores `head` and `skip`, the reader alone `tail`: each stores with release what the
@@ -53,7 +55,8 @@ struct span ring_peek(struct ring *ring);
 /* Gives the first len bytes of the peeked run back to the writer. */
 void ring_consume(struct ring *ring, size_t len);
 
-/* Bytes between writer and reader, gaps included; either may have moved on meanwhile. */
+/* Bytes between writer and reader, gaps but the reader's next included; either may have moved on
+ * meanwhile. */
 size_t ring_fill(const struct ring *ring);
 
 #endif

@@ -165,6 +165,34 @@ static void keeps_every_byte_of_random_lines(void **state)
     ring_fini(&ring);
 }
 
+/* While the reader keeps up, the front of the memory is used over and over, and nothing is lost by
+ * it: what the gap took is there again as soon as the reader looks. */
+static void begins_anew_once_all_was_taken(void **state)
+{
+    enum { LARGE = 4 * RING_REWIND_BYTES, LINE = 1000 };
+
+    struct ring ring;
+    const char *front;
+
+    assert_int_equal(ring_init(&ring, LARGE), 0);
+    front = ring_reserve(&ring, 1);
+    for (int lap = 0; lap < 5; lap++) {
+        while (ring_fill(&ring) < RING_REWIND_BYTES)
+            assert_true(fill(&ring, 'a', LINE));
+        assert_ptr_equal(ring_peek(&ring).ptr, front);
+        expect_run(&ring, 'a', ring_fill(&ring));
+    }
+    assert_true(fill(&ring, 'b', LINE));
+    assert_int_equal(ring_fill(&ring), LINE);
+    assert_ptr_equal(ring_peek(&ring).ptr, front);
+    for (int i = 1; i < LARGE / LINE; i++)
+        assert_true(fill(&ring, 'c', LINE));
+    assert_false(fill(&ring, 'd', LINE));
+    expect_run(&ring, 'b', LINE);
+    expect_run(&ring, 'c', (size_t)(LARGE / LINE - 1) * LINE);
+    ring_fini(&ring);
+}
+
 /* One line is one number; its text is as long as the number says. */
 enum { LINES = 300000 };
 
@@ -188,13 +216,13 @@ static void *write_numbers(void *argument)
     return NULL;
 }
 
-static void passes_lines_from_thread_to_thread(void **state)
+static void pass_lines(size_t size)
 {
     struct ring ring;
     pthread_t writer;
     unsigned expected = 0;
 
-    assert_int_equal(ring_init(&ring, SIZE), 0);
+    assert_int_equal(ring_init(&ring, size), 0);
     assert_int_equal(pthread_create(&writer, NULL, write_numbers, &ring), 0);
     while (expected < LINES) {
         struct span run = ring_peek(&ring), rest = run;
@@ -217,6 +245,13 @@ static void passes_lines_from_thread_to_thread(void **state)
     ring_fini(&ring);
 }
 
+/* A small ring, and one that is large enough to begin anew. */
+static void passes_lines_from_thread_to_thread(void **state)
+{
+    pass_lines(SIZE);
+    pass_lines(2 * RING_REWIND_BYTES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +261,7 @@ int main(void)
         cmocka_unit_test(leaves_a_gap_at_the_end),
         cmocka_unit_test(needs_no_gap_where_a_line_ends_with_the_memory),
         cmocka_unit_test(keeps_every_byte_of_random_lines),
+        cmocka_unit_test(begins_anew_once_all_was_taken),
         cmocka_unit_test(passes_lines_from_thread_to_thread),
     };
 
