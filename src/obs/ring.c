@@ -34,6 +34,14 @@ static uint64_t lap_end(const struct ring *ring, uint64_t position)
     return position - place_of(ring, position) + ring->size;
 }
 
+/* Where the reader's next byte stands, once it has gone over a gap that it has come to. */
+static uint64_t behind_gap(const struct ring *ring, uint64_t tail)
+{
+    uint64_t skip = atomic_load_explicit(&ring->shared.skip, memory_order_relaxed);
+
+    return skip == tail ? lap_end(ring, tail) : tail;
+}
+
 /* The reader has taken everything, and what it has left behind is worth using again. */
 static bool is_to_rewind(const struct ring *ring, uint64_t start, uint64_t tail, size_t max_len)
 {
@@ -52,7 +60,7 @@ char *ring_reserve(struct ring *ring, size_t max_len)
         return NULL;
     if (start + max_len > lap_end(ring, start) || is_to_rewind(ring, start, tail, max_len))
         start = lap_end(ring, start);
-    if (start + max_len - tail > ring->size)
+    if (start + max_len > behind_gap(ring, tail) + ring->size)
         return NULL;
     ring->start = start;
     ring->reserved = max_len;
@@ -107,7 +115,7 @@ size_t ring_fill(const struct ring *ring)
     uint64_t tail = atomic_load_explicit(&ring->shared.tail, memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&ring->shared.head, memory_order_acquire);
 
-    if (head > tail && atomic_load_explicit(&ring->shared.skip, memory_order_relaxed) == tail)
-        tail = lap_end(ring, tail);
+    if (head > tail)
+        tail = behind_gap(ring, tail);
     return head > tail ? head - tail : 0;
 }
