@@ -1,6 +1,7 @@
 /* The head of an answer: which of the provider's fields pass, and those that tell of the gateway's
  * own work. */
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "exchange/exchange.h"
 
 static void put_field(struct buf *out, struct span name, struct span value)
@@ -13,14 +14,9 @@ static void put_field(struct buf *out, struct span name, struct span value)
 
 static void put_number(struct buf *out, struct span name, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    char digits[DECIMAL_BYTES];
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    put_field(out, name, span_of(digits + at, sizeof(digits) - at));
+    put_field(out, name, decimal_text(value, digits));
 }
 
 static struct span kept_field(const struct exchange *x, struct span name)

@@ -1,6 +1,7 @@
 /* The request on its way upstream: its head in the target's dialect, its body with the few edits it
  * needs. */
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/err.h"
 #include "exchange/exchange.h"
 
@@ -63,26 +64,12 @@ static void put_extras(struct exchange *x, const struct conf_provider *conf, str
     }
 }
 
-static size_t put_number(char *to, uint64_t value)
-{
-    char digits[20];
-    size_t n = 0, at = 0;
-
-    do {
-        digits[n++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    while (n)
-        to[at++] = digits[--n];
-    return at;
-}
-
 /* Request line and fields into the loop's scratch, then into the attempt's arena: the request may
  * have to be sent again on a fresh connection. */
 static struct span write_head(struct exchange *x, const struct snapshot_provider *row,
                               uint64_t length)
 {
-    char number[20];
+    char digits[DECIMAL_BYTES];
     struct buf head = exchange_scratch(x);
 
     buf_append_span(&head, SPAN("POST "));
@@ -98,7 +85,7 @@ static struct span write_head(struct exchange *x, const struct snapshot_provider
     if (!x->head.has_user_agent)
         buf_append_span(&head, SPAN("User-Agent: bellwether/" BW_VERSION "\r\n"));
     buf_append_span(&head, SPAN("Accept-Encoding: identity\r\nContent-Length: "));
-    buf_append(&head, number, put_number(number, length));
+    buf_append_span(&head, decimal_text(length, digits));
     buf_append_span(&head, SPAN("\r\n"));
     return head.err ? span_of(NULL, 0) : arena_copy(&x->attempt_arena, buf_span(&head));
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/datetime.h"
+#include "base/decimal.h"
 #include "base/err.h"
 
 enum { FRAME_BYTES = 256 };
@@ -12,17 +13,22 @@ static size_t put(char *to, size_t at, struct span text)
     return at + text.len;
 }
 
-static size_t put_number(char *to, size_t at, uint64_t value, unsigned base)
+static size_t put_number(char *to, size_t at, uint64_t value)
 {
-    char digits[20];
-    size_t n = 0;
+    char digits[DECIMAL_BYTES];
 
-    do {
-        digits[n++] = "0123456789abcdef"[value % base];
-        value /= base;
-    } while (value);
-    while (n)
-        to[at++] = digits[--n];
+    return put(to, at, decimal_text(value, digits));
+}
+
+/* A chunk's size (RFC 9112, section 7.1). */
+static size_t put_size(char *to, size_t at, uint64_t size)
+{
+    unsigned digits = 1;
+
+    while (digits < 16 && size >> 4 * digits)
+        digits++;
+    while (digits)
+        to[at++] = "0123456789abcdef"[size >> 4 * --digits & 15];
     return at;
 }
 
@@ -45,14 +51,14 @@ static size_t write_head(struct http_server_conn *conn, const struct http_answer
 {
     size_t at = put(to, 0, SPAN("HTTP/1.1 "));
 
-    at = put_number(to, at, (uint64_t)answer->status, 10);
+    at = put_number(to, at, (uint64_t)answer->status);
     at = put(to, at, SPAN(" "));
     at = put(to, at, span_from_text(http_reason(answer->status)));
     at = put(to, at, SPAN("\r\n"));
     at = put(to, at, date_line(conn->server));
     if (answer->length >= 0) {
         at = put(to, at, SPAN("Content-Length: "));
-        at = put_number(to, at, (uint64_t)answer->length, 10);
+        at = put_number(to, at, (uint64_t)answer->length);
         at = put(to, at, SPAN("\r\n"));
     } else if (conn->is_chunked_output) {
         at = put(to, at, SPAN("Transfer-Encoding: chunked\r\n"));
@@ -85,7 +91,7 @@ static void add_body(struct http_server_conn *conn, struct pieces *pieces, struc
         return;
     }
     if (data.len) {
-        size_t at = put_number(size, 0, data.len, 16);
+        size_t at = put_size(size, 0, data.len);
 
         at = put(size, at, SPAN("\r\n"));
         add_piece(pieces, span_of(size, at));

@@ -1,29 +1,14 @@
 #include "obs/line.h"
 
 #include "base/clock.h"
-
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
-                                  "25262728293031323334353637383940414243444546474849"
-                                  "50515253545556575859606162636465666768697071727374"
-                                  "75767778798081828384858687888990919293949596979899";
+#include "base/decimal.h"
 
 char *line_put_uint(char *out, uint64_t number)
 {
-    char digits[LINE_NUMBER_BYTES];
-    char *at = digits + sizeof(digits);
+    char digits[DECIMAL_BYTES];
+    struct span text = decimal_text(number, digits);
 
-    while (number >= 100) {
-        at -= 2;
-        memcpy(at, digit_pairs + number % 100 * 2, 2);
-        number /= 100;
-    }
-    if (number >= 10) {
-        at -= 2;
-        memcpy(at, digit_pairs + number * 2, 2);
-    } else {
-        *--at = (char)('0' + number);
-    }
-    return line_put(out, at, (size_t)(digits + sizeof(digits) - at));
+    return line_put(out, text.ptr, text.len);
 }
 
 char *line_put_int(char *out, int64_t number)
@@ -176,6 +161,7 @@ const char *line_clock_text(struct line_clock *clock, uint64_t wall_us)
         clock->second = second;
     }
     clock->text[MS_AT] = (char)('0' + ms / 100);
-    memcpy(clock->text + MS_AT + 1, digit_pairs + ms % 100 * 2, 2);
+    clock->text[MS_AT + 1] = (char)('0' + ms / 10 % 10);
+    clock->text[MS_AT + 2] = (char)('0' + ms % 10);
     return clock->text;
 }

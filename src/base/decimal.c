@@ -1,0 +1,24 @@
+#include "base/decimal.h"
+
+static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
+                                  "25262728293031323334353637383940414243444546474849"
+                                  "50515253545556575859606162636465666768697071727374"
+                                  "75767778798081828384858687888990919293949596979899";
+
+struct span decimal_text(uint64_t number, char buffer[DECIMAL_BYTES])
+{
+    char *end = buffer + DECIMAL_BYTES, *at = end;
+
+    while (number >= 100) {
+        at -= 2;
+        memcpy(at, digit_pairs + number % 100 * 2, 2);
+        number /= 100;
+    }
+    if (number >= 10) {
+        at -= 2;
+        memcpy(at, digit_pairs + number * 2, 2);
+    } else {
+        *--at = (char)('0' + number);
+    }
+    return span_of(at, (size_t)(end - at));
+}

@@ -1,0 +1,16 @@
+/*
+ * Whole numbers as decimal text. Pure; any thread.
+ */
+#ifndef BASE_DECIMAL_H
+#define BASE_DECIMAL_H
+
+#include <stdint.h>
+
+#include "base/span.h"
+
+enum { DECIMAL_BYTES = 20 }; /* digits of the largest number, of 64 bits */
+
+/* The number's digits, without leading zeros; they stand in `buffer`, at its end. */
+struct span decimal_text(uint64_t number, char buffer[DECIMAL_BYTES]);
+
+#endif
