@@ -13,17 +13,18 @@ enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
 /* The fields that all endpoints share; the text to work on is called otherwise at each. */
 #define ROWS(stream_name, options_name, content_name, content_types)                               \
     {                                                                                              \
-        [OPENAI_MODEL] = {SPAN_INIT("model"), -1, JSON_STRING | JSON_NULL, ONCE},                  \
-        [OPENAI_STREAM] = {SPAN_INIT(stream_name), -1, JSON_BOOL | JSON_NULL, ONCE},               \
-        [OPENAI_STREAM_OPTIONS] = {SPAN_INIT(options_name), -1, JSON_OBJECT | JSON_NULL, ONCE},    \
-        [OPENAI_INCLUDE_USAGE] = {SPAN_INIT("include_usage"), OPENAI_STREAM_OPTIONS,               \
-                                  JSON_BOOL | JSON_NULL, ONCE},                                    \
-        [OPENAI_N] = {SPAN_INIT("n"), -1, JSON_NUMBER | JSON_NULL, 0},                             \
-        [OPENAI_MAX_TOKENS] = {SPAN_INIT("max_tokens"), -1, JSON_NUMBER | JSON_NULL, 0},           \
+        [OPENAI_MODEL] = {SPAN_INIT("model"), -1, JSON_STRING | JSON_NULL, ONCE, 0},               \
+        [OPENAI_STREAM] = {SPAN_INIT(stream_name), -1, JSON_BOOL | JSON_NULL, ONCE, 0},            \
+        [OPENAI_STREAM_OPTIONS] = {SPAN_INIT(options_name), -1, JSON_OBJECT | JSON_NULL, ONCE,     \
+                                   OPENAI_INCLUDE_USAGE},                                          \
+        [OPENAI_N] = {SPAN_INIT("n"), -1, JSON_NUMBER | JSON_NULL, 0, 0},                          \
+        [OPENAI_MAX_TOKENS] = {SPAN_INIT("max_tokens"), -1, JSON_NUMBER | JSON_NULL, 0, 0},        \
         [OPENAI_MAX_COMPLETION_TOKENS] = {SPAN_INIT("max_completion_tokens"), -1,                  \
-                                          JSON_NUMBER | JSON_NULL, 0},                             \
-        [OPENAI_TOOLS] = {SPAN_INIT("tools"), -1, JSON_ANY, 0},                                    \
-        [OPENAI_CONTENT] = {SPAN_INIT(content_name), -1, content_types, JSON_COUNTED},             \
+                                          JSON_NUMBER | JSON_NULL, 0, 0},                          \
+        [OPENAI_TOOLS] = {SPAN_INIT("tools"), -1, JSON_ANY, 0, 0},                                 \
+        [OPENAI_CONTENT] = {SPAN_INIT(content_name), -1, content_types, JSON_COUNTED, 0},          \
+        [OPENAI_INCLUDE_USAGE] = {SPAN_INIT("include_usage"), OPENAI_STREAM_OPTIONS,               \
+                                  JSON_BOOL | JSON_NULL, ONCE, 0},                                 \
     }
 
 static const struct json_watch rows[OPENAI_ENDPOINT_COUNT][OPENAI_FIELD_COUNT] = {

@@ -27,12 +27,12 @@ enum openai_field {
     OPENAI_MODEL,
     OPENAI_STREAM,
     OPENAI_STREAM_OPTIONS,
-    OPENAI_INCLUDE_USAGE, /* inside stream_options */
     OPENAI_N,
     OPENAI_MAX_TOKENS,
     OPENAI_MAX_COMPLETION_TOKENS,
     OPENAI_TOOLS,
     OPENAI_CONTENT, /* messages, prompt or input */
+    OPENAI_INCLUDE_USAGE, /* inside stream_options */
     OPENAI_FIELD_COUNT,
 };
 

@@ -9,23 +9,11 @@ static const struct span literals[] = {SPAN_INIT("true"), SPAN_INIT("false"), SP
 
 enum { LITERAL_TRUE, LITERAL_FALSE, LITERAL_NULL };
 
-/* The names that are looked for leave their marks: most others are told apart without a search. */
-static void mark_names(struct json_scan *scan)
-{
-    const struct json_watchlist *list = scan->list;
-
-    for (size_t i = 0; i < list->count; i++)
-        scan->marks |= scan_mark(list->rows[i].name);
-    for (size_t i = 0; i < list->text_name_count; i++)
-        scan->text_marks |= scan_mark(list->text_names[i]);
-}
-
 void json_scan_init(struct json_scan *scan, const struct json_watchlist *list, unsigned max_depth)
 {
     bug_fatal_unless(list->count <= JSON_WATCH_MAX && max_depth >= 1 &&
                      max_depth <= JSON_DEPTH_MAX);
     memset(scan->seen, 0, list->count * sizeof(scan->seen[0]));
-    memset(scan->captures, 0, list->count * sizeof(scan->captures[0]));
     memset((char *)scan + offsetof(struct json_scan, on_item), 0,
            sizeof(*scan) - offsetof(struct json_scan, on_item));
     scan->list = list;
@@ -34,20 +22,13 @@ void json_scan_init(struct json_scan *scan, const struct json_watchlist *list, u
     scan->row = -1;
     scan->capture_row = -1;
     scan->fault_row = -1;
-    mark_names(scan);
 }
 
 void json_scan_capture(struct json_scan *scan, int row, char *data, size_t cap)
 {
     bug_fatal_unless(row >= 0 && (size_t)row < scan->list->count && cap <= UINT32_MAX);
     scan->captures[row] = (struct json_capture){data, (uint32_t)cap};
-}
-
-static inline const byte *skip_space(const byte *p, const byte *end)
-{
-    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
-        p++;
-    return p;
+    scan->captured |= UINT32_C(1) << row;
 }
 
 /* A name was read; where its colon follows at once, as it mostly does, a value must come next. */
@@ -81,27 +62,17 @@ static const byte *begin_name(struct json_scan *scan, const byte *p, const byte 
     return p + 1;
 }
 
-/* p is at the quote. A string that nobody looks at and that is whole and plain is passed over at
- * once. */
+/* p is at the quote. */
 static const byte *begin_string(struct json_scan *scan, const byte *p, const byte *end)
 {
     int row = scan->row;
-    const byte *close = row < 0 ? json_skip_plain(p + 1, end) : end;
 
     if (scan->text_depth)
         scan->is_counted = scan->name_is_text || scan_is_array(scan, scan->depth);
     else
         scan->is_counted = row >= 0 && (scan->list->rows[row].flags & JSON_COUNTED);
-    if (close < end && *close == '"') {
-        if (scan->is_counted) {
-            scan->text_bytes += (uint64_t)(close - p) - 1;
-            scan->text_chars += (uint64_t)(close - p) - 1;
-        }
-        scan->state = STATE_AFTER;
-        return close + 1;
-    }
     scan->is_name = false;
-    scan->sink = row >= 0 && scan->captures[row].cap ? SINK_CAPTURE : SINK_NONE;
+    scan->sink = row >= 0 && scan_is_captured(scan, row) ? SINK_CAPTURE : SINK_NONE;
     scan->state = STATE_STRING;
     return scan_string(scan, p + 1, end);
 }
@@ -227,32 +198,69 @@ static const byte *read_after(struct json_scan *scan, const byte *p)
     return p;
 }
 
-/* A member whose value is no container and that is whole, and those behind it: the grammar's plain
- * way without a turn of the loop for each token. p is at a name's quote. */
+/* p is at the first byte of a value that a row watches, or that cannot be passed over at once. One
+ * that is no container is read as far as it is there. */
+static const byte *read_value(struct json_scan *scan, const byte *p, const byte *end)
+{
+    p = begin_value(scan, p, end);
+    if (scan->fault || scan->state <= STATE_END)
+        return p;
+    if (scan->state == STATE_LITERAL)
+        return read_literal(scan, p, end);
+    return scan->state >= STATE_MINUS ? scan_number(scan, p, end) : p;
+}
+
+/* Members whose values are no containers, one after the other: the grammar's plain way without a
+ * turn of the loop for each token. p is at a name's quote. */
 static const byte *read_members(struct json_scan *scan, const byte *p, const byte *end)
 {
     for (;;) {
+        const byte *value;
+
         p = begin_name(scan, p, end);
         if (scan->state != STATE_VALUE || scan->fault)
             return p;
-        p = skip_space(p, end);
+        p = scan_space(p, end);
         if (p == end)
             return p;
-        p = begin_value(scan, p, end);
-        if (scan->fault)
-            return p;
-        if (scan->state == STATE_LITERAL)
-            p = read_literal(scan, p, end);
-        else if (scan->state >= STATE_MINUS)
-            p = scan_number(scan, p, end);
-        if (scan->state != STATE_AFTER || scan->fault)
-            return p;
-        p = skip_space(p, end);
+        value = p;
+        if (scan->row < 0)
+            p = scan_pass_plain(scan, p, end, scan->name_is_text ? PLAIN_MEMBER : PLAIN_NO_TEXT);
+        if (p > value) {
+            scan->state = STATE_AFTER;
+        } else {
+            p = read_value(scan, p, end);
+            if (scan->state != STATE_AFTER || scan->fault)
+                return p;
+        }
+        p = scan_space(p, end);
         if (p == end || *p != ',')
             return p;
         scan->state = STATE_NAME;
-        p = skip_space(p + 1, end);
+        p = scan_space(p + 1, end);
         if (p == end || *p != '"')
+            return p;
+    }
+}
+
+/* Items of an array that are no containers, in the same way. p is at the first byte of one. */
+static const byte *read_items(struct json_scan *scan, const byte *p, const byte *end)
+{
+    enum plain_place place = scan->text_depth ? PLAIN_ITEM : PLAIN_NO_TEXT;
+
+    for (;;) {
+        const byte *value = p;
+
+        p = scan_pass_plain(scan, p, end, place);
+        if (p == value)
+            return read_value(scan, p, end);
+        scan->state = STATE_AFTER;
+        p = scan_space(p, end);
+        if (p == end || *p != ',')
+            return p;
+        scan->state = STATE_VALUE;
+        p = scan_space(p + 1, end);
+        if (p == end)
             return p;
     }
 }
@@ -276,9 +284,13 @@ static const byte *read_token(struct json_scan *scan, const byte *p, const byte 
     case STATE_ROOT:
         return read_root(scan, p);
     case STATE_FIRST_ITEM:
-        return *p == ']' ? close_container(scan, p, true) : begin_value(scan, p, end);
+        if (*p == ']')
+            return close_container(scan, p, true);
+        return read_items(scan, p, end);
     case STATE_VALUE:
-        return begin_value(scan, p, end);
+        /* Of a member behind a colon that stood apart from its name, or an item. */
+        return scan_is_array(scan, scan->depth) ? read_items(scan, p, end)
+                                                : begin_value(scan, p, end);
     case STATE_FIRST_NAME:
         if (*p == '}')
             return close_container(scan, p, true);
@@ -322,7 +334,7 @@ static inline const byte *read_some(struct json_scan *scan, const byte *p, const
 {
     if (scan->state > STATE_END)
         return read_part(scan, p, end);
-    p = skip_space(p, end);
+    p = scan_space(p, end);
     return p < end ? read_token(scan, p, end) : p;
 }
 

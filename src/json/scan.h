@@ -43,11 +43,13 @@ enum {
     JSON_SCOPE_MAX = 8,   /* watched members stand no deeper than this */
 };
 
+/* The rows of one parent stand in a run behind it, those of the root object first of all. */
 struct json_watch {
     struct span name; /* empty: the row matches nothing */
     int16_t parent;   /* row whose value holds the member; -1: the root object */
     uint8_t types;    /* enum json_type bits allowed; any other is a fault */
     uint8_t flags;    /* enum json_watch_flag bits */
+    uint8_t below;    /* the first of the rows whose parent this one is; 0: there are none */
 };
 
 struct json_watchlist {
@@ -94,12 +96,15 @@ struct json_capture {
     uint32_t cap;
 };
 
+/* Whether the rows stand as struct json_watch says; for tests of a table. */
+bool json_watchlist_is_sound(const struct json_watchlist *list);
+
 /* Embedded and never moved while scanning; to be read, not written, by its owner. */
 struct json_scan {
     const struct json_watchlist *list;
     struct json_seen seen[JSON_WATCH_MAX];
-    struct json_capture captures[JSON_WATCH_MAX];
-    void (*on_item)(void *context, int row); /* see JSON_PER_ITEM; may be NULL */
+    struct json_capture captures[JSON_WATCH_MAX]; /* of the rows in `captured` */
+    void (*on_item)(void *context, int row);      /* see JSON_PER_ITEM; may be NULL */
     void *context;
 
     uint64_t root_start;   /* offset behind the root's opening brace; 0 before it */
@@ -117,7 +122,7 @@ struct json_scan {
     const unsigned char *origin;       /* first byte of the piece at hand */
     const unsigned char *capture_from; /* first byte of it not yet captured */
     uint64_t base;                     /* offset of the piece at hand */
-    uint64_t marks, text_marks;        /* scan_mark of the rows' names, and of text_names */
+    uint32_t captured;                 /* a bit for each row that has a capture */
     uint8_t state;                     /* enum state of scan.c */
     uint8_t sink;                      /* enum sink: where the string being read goes */
     bool is_name;                      /* it is a member's name */
@@ -162,7 +167,8 @@ int json_scan_finish(struct json_scan *scan);
 /* The captured text of a row; empty where it is absent. */
 static inline struct span json_scan_text(const struct json_scan *scan, int row)
 {
-    return span_of(scan->captures[row].data, scan->seen[row].text_len);
+    return scan->captured >> row & 1 ? span_of(scan->captures[row].data, scan->seen[row].text_len)
+                                     : span_of(NULL, 0);
 }
 
 /* "a string", "an object", …: for messages. */

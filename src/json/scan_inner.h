@@ -1,6 +1,7 @@
 /*
  * What the parts of the scanner share: scan.c reads the grammar, scan_string.c the inside of
- * strings, scan_watch.c keeps account of watched members. Private to json/.
+ * strings, scan_number.c that of numbers, scan_plain.c passes over whole plain values, scan_watch.c
+ * keeps account of watched members. Private to json/.
  */
 #ifndef JSON_SCAN_INNER_H
 #define JSON_SCAN_INNER_H
@@ -44,12 +45,6 @@ enum sink {
     SINK_CAPTURE, /* the capture of scan->row */
 };
 
-/* One bit of 64, by a name's length and its first byte; none for an empty name. */
-static inline uint64_t scan_mark(struct span name)
-{
-    return name.len ? UINT64_C(1) << (((unsigned char)name.ptr[0] ^ name.len << 2) & 63) : 0;
-}
-
 static inline uint64_t scan_offset(const struct json_scan *scan, const byte *p)
 {
     return scan->base + (uint64_t)(p - scan->origin);
@@ -71,6 +66,11 @@ static inline int scan_scope(const struct json_scan *scan, unsigned depth)
     return depth < JSON_SCOPE_MAX ? scan->scope[depth] : SCOPE_NONE;
 }
 
+static inline bool scan_is_captured(const struct json_scan *scan, int row)
+{
+    return scan->captured >> row & 1;
+}
+
 /* True where the name of the next member can matter. A watched container needs a scope of its own
  * one level further in. */
 static inline bool scan_names_matter(const struct json_scan *scan)
@@ -78,6 +78,26 @@ static inline bool scan_names_matter(const struct json_scan *scan)
     return scan->text_depth ||
            (scan->depth < JSON_SCOPE_MAX - 1 && scan->scope[scan->depth] != SCOPE_NONE);
 }
+
+static inline const byte *scan_space(const byte *p, const byte *end)
+{
+    /* Most of what is looked at is no space, which one comparison says. */
+    while (p < end && *p <= ' ' && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        p++;
+    return p;
+}
+
+/* Where a plain value stands, as far as the counting of text goes. */
+enum plain_place {
+    PLAIN_NO_TEXT,
+    PLAIN_MEMBER, /* its string counts */
+    PLAIN_ITEM,   /* its string counts, and so does a number */
+};
+
+/* A value that no row watches: where it stands whole between p, its first byte, and end, is no
+ * container and is spelled plainly, the byte behind it; else p, and nothing was noted. */
+const byte *scan_pass_plain(struct json_scan *scan, const byte *p, const byte *end,
+                            enum plain_place place);
 
 /* A member's name is known: finds its row and whether its text counts. p is behind the name. */
 void scan_name_ended(struct json_scan *scan, struct span name, const byte *p);

@@ -30,16 +30,24 @@ void scan_capture_upto(struct json_scan *scan, const byte *p)
     scan->capture_from = p;
 }
 
-static int find_row(const struct json_scan *scan, struct span name)
+static inline bool is_name(struct span name, struct span other)
+{
+    return name.len == other.len && memcmp(name.ptr, other.ptr, name.len) == 0;
+}
+
+/* The row of a member of that name of the scope's value; name is not empty. */
+static int find_row(const struct json_scan *scan, int scope, struct span name)
 {
     const struct json_watchlist *list = scan->list;
-    int scope = scan_scope(scan, scan->depth);
+    size_t i = 0;
 
-    for (size_t i = 0; i < list->count; i++) {
-        const struct json_watch *row = &list->rows[i];
-
-        if (row->parent == scope && row->name.len == name.len && name.len &&
-            memcmp(row->name.ptr, name.ptr, name.len) == 0)
+    if (scope >= 0) {
+        i = list->rows[scope].below;
+        if (!i)
+            return -1;
+    }
+    for (; i < list->count && list->rows[i].parent == scope; i++) {
+        if (is_name(list->rows[i].name, name))
             return (int)i;
     }
     return -1;
@@ -48,7 +56,7 @@ static int find_row(const struct json_scan *scan, struct span name)
 static bool is_text_name(const struct json_watchlist *list, struct span name)
 {
     for (size_t i = 0; i < list->text_name_count; i++) {
-        if (span_is_equal(list->text_names[i], name))
+        if (is_name(list->text_names[i], name))
             return true;
     }
     return false;
@@ -67,13 +75,13 @@ static void check_name(struct json_scan *scan, unsigned flags, const byte *p)
 
 void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
 {
-    uint64_t mark = scan_mark(name);
-
+    if (!name.len)
+        return;
     if (scan->text_depth)
-        scan->name_is_text = (mark & scan->text_marks) && is_text_name(scan->list, name);
+        scan->name_is_text = is_text_name(scan->list, name);
     if (scan->depth >= JSON_SCOPE_MAX - 1 || scan->scope[scan->depth] == SCOPE_NONE)
         return;
-    scan->row = mark & scan->marks ? (int16_t)find_row(scan, name) : -1;
+    scan->row = (int16_t)find_row(scan, scan->scope[scan->depth], name);
     if (scan->row >= 0)
         check_name(scan, row_of(scan, scan->row)->flags, p);
 }
@@ -91,7 +99,7 @@ void scan_value_began(struct json_scan *scan, enum json_type type, const byte *p
     }
     *seen = (struct json_seen){
         .start = scan_offset(scan, p), .type = (uint8_t)type, .is_twice = seen->type != 0};
-    if (scan->captures[row].cap && type != JSON_STRING && scan->capture_row < 0) {
+    if (scan_is_captured(scan, row) && type != JSON_STRING && scan->capture_row < 0) {
         scan->capture_row = (int16_t)row;
         scan->capture_from = p;
         scan->capture_depth = type & (JSON_OBJECT | JSON_ARRAY) ? (uint16_t)(scan->depth + 1) : 0;
@@ -129,14 +137,20 @@ void scan_opened(struct json_scan *scan)
     scan->row = -1;
 }
 
-static bool is_below(const struct json_scan *scan, int row, int ancestor)
+/* What was seen of the rows below is forgotten; they stand behind their parents. */
+static void forget_below(struct json_scan *scan, int row)
 {
-    while (row >= 0) {
-        row = row_of(scan, row)->parent;
-        if (row == ancestor)
-            return true;
+    const struct json_watchlist *list = scan->list;
+    uint32_t gone = UINT32_C(1) << row;
+
+    for (size_t i = list->rows[row].below; i && i < list->count; i++) {
+        int parent = list->rows[i].parent;
+
+        if (parent >= 0 && gone >> parent & 1) {
+            scan->seen[i] = (struct json_seen){0};
+            gone |= UINT32_C(1) << i;
+        }
     }
-    return false;
 }
 
 /* An object of a watched array has ended: it is told, and its rows are free for the next. */
@@ -146,10 +160,7 @@ static void item_ended(struct json_scan *scan, int row)
         return;
     if (scan->on_item)
         scan->on_item(scan->context, row);
-    for (size_t i = 0; i < scan->list->count; i++) {
-        if (is_below(scan, (int)i, row))
-            scan->seen[i] = (struct json_seen){0};
-    }
+    forget_below(scan, row);
 }
 
 void scan_closing(struct json_scan *scan, const byte *p, bool is_empty)
@@ -173,4 +184,18 @@ void scan_closing(struct json_scan *scan, const byte *p, bool is_empty)
     scan->seen[scope].end = scan_offset(scan, p) + 1;
     scan->seen[scope].is_whole = true;
     scan->seen[scope].is_empty = is_empty;
+}
+
+bool json_watchlist_is_sound(const struct json_watchlist *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct json_watch *row = &list->rows[i];
+        bool is_first = i == 0 || list->rows[i - 1].parent != row->parent;
+
+        if (row->parent >= (int)i || (row->parent < 0 && is_first && i > 0) ||
+            (row->parent >= 0 && is_first && list->rows[row->parent].below != i) ||
+            (row->below && (row->below >= list->count || list->rows[row->below].parent != (int)i)))
+            return false;
+    }
+    return list->count <= JSON_WATCH_MAX;
 }

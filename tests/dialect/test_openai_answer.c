@@ -16,6 +16,7 @@
 static int read_answer(struct openai_answer *answer, const char *body)
 {
     openai_answer_init(answer);
+    assert_true(json_watchlist_is_sound(answer->scan.list));
     for (size_t i = 0; body[i]; i++)
         (void)openai_answer_feed(answer, span_of(body + i, 1));
     return openai_answer_finish(answer);

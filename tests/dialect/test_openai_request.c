@@ -19,6 +19,7 @@ static struct json_scan scan;
 static int read_as(struct openai_request *request, enum openai_endpoint endpoint, const char *body)
 {
     openai_request_init(request, endpoint, &scan);
+    assert_true(json_watchlist_is_sound(scan.list));
     (void)openai_request_feed(request, span_from_text(body));
     return openai_request_finish(request);
 }

@@ -12,19 +12,19 @@
 #include "base/err.h"
 #include "json/scan.h"
 
-enum { MODEL, STREAM, OPTIONS, INCLUDE, COUNT, MESSAGES, CHOICES, INDEX, FINISH, DETAIL, ROWS };
+enum { MODEL, STREAM, OPTIONS, COUNT, MESSAGES, DETAIL, CHOICES, INCLUDE, INDEX, FINISH, ROWS };
 
 static const struct json_watch rows[ROWS] = {
-    [MODEL] = {SPAN_INIT("model"), -1, JSON_STRING | JSON_NULL, JSON_UNIQUE},
-    [STREAM] = {SPAN_INIT("stream"), -1, JSON_BOOL | JSON_NULL, JSON_UNIQUE},
-    [OPTIONS] = {SPAN_INIT("stream_options"), -1, JSON_OBJECT | JSON_NULL, JSON_UNIQUE},
-    [INCLUDE] = {SPAN_INIT("include_usage"), OPTIONS, JSON_BOOL | JSON_NULL, JSON_UNIQUE},
-    [COUNT] = {SPAN_INIT("n"), -1, JSON_NUMBER | JSON_NULL, 0},
-    [MESSAGES] = {SPAN_INIT("messages"), -1, JSON_ANY, JSON_COUNTED},
-    [CHOICES] = {SPAN_INIT("choices"), -1, JSON_ANY, JSON_PER_ITEM},
-    [INDEX] = {SPAN_INIT("index"), CHOICES, JSON_ANY, 0},
-    [FINISH] = {SPAN_INIT("finish_reason"), CHOICES, JSON_ANY, 0},
-    [DETAIL] = {SPAN_INIT("detail"), -1, JSON_ANY, 0},
+    [MODEL] = {SPAN_INIT("model"), -1, JSON_STRING | JSON_NULL, JSON_UNIQUE, 0},
+    [STREAM] = {SPAN_INIT("stream"), -1, JSON_BOOL | JSON_NULL, JSON_UNIQUE, 0},
+    [OPTIONS] = {SPAN_INIT("stream_options"), -1, JSON_OBJECT | JSON_NULL, JSON_UNIQUE, INCLUDE},
+    [COUNT] = {SPAN_INIT("n"), -1, JSON_NUMBER | JSON_NULL, 0, 0},
+    [MESSAGES] = {SPAN_INIT("messages"), -1, JSON_ANY, JSON_COUNTED, 0},
+    [DETAIL] = {SPAN_INIT("detail"), -1, JSON_ANY, 0, 0},
+    [CHOICES] = {SPAN_INIT("choices"), -1, JSON_ANY, JSON_PER_ITEM, INDEX},
+    [INCLUDE] = {SPAN_INIT("include_usage"), OPTIONS, JSON_BOOL | JSON_NULL, JSON_UNIQUE, 0},
+    [INDEX] = {SPAN_INIT("index"), CHOICES, JSON_ANY, 0, 0},
+    [FINISH] = {SPAN_INIT("finish_reason"), CHOICES, JSON_ANY, 0, 0},
 };
 static const struct span text_names[] = {SPAN_INIT("content"), SPAN_INIT("text")};
 static const struct json_watchlist list = {rows, ROWS, text_names, 2};
@@ -345,6 +345,23 @@ static void test_counts_the_text_of_messages(void **state)
     assert_int_equal(look.scan.text_numbers, 3);
 }
 
+static void test_the_table_is_sound(void **state)
+{
+    struct json_watch odd[ROWS];
+    struct json_watchlist of_odd = {odd, ROWS, NULL, 0};
+
+    assert_true(json_watchlist_is_sound(&list));
+    memcpy(odd, rows, sizeof(odd));
+    odd[CHOICES].below = FINISH;
+    assert_false(json_watchlist_is_sound(&of_odd));
+    memcpy(odd, rows, sizeof(odd));
+    odd[OPTIONS].below = 0;
+    assert_false(json_watchlist_is_sound(&of_odd));
+    memcpy(odd, rows, sizeof(odd));
+    odd[FINISH].parent = -1;
+    assert_false(json_watchlist_is_sound(&of_odd));
+}
+
 static void test_tells_the_items_of_an_array(void **state)
 {
     struct look look;
@@ -432,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_other_values_are_captured_as_spelled),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_counts_the_text_of_messages),
+        cmocka_unit_test(test_the_table_is_sound),
         cmocka_unit_test(test_tells_the_items_of_an_array),
         cmocka_unit_test(test_depth_is_limited),
         cmocka_unit_test(test_the_greatest_depth),

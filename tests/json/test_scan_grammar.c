@@ -167,20 +167,35 @@ static bool yyjson_takes(const char *text, size_t len)
     return is_good;
 }
 
-static void check(const struct sample *sample, bool is_good)
+static void put(char *text, size_t *len, const char *bytes, size_t count)
 {
-    char text[160];
-    size_t len = 5;
+    memcpy(text + *len, bytes, count);
+    *len += count;
+}
 
-    memcpy(text, "{\"a\":", 5);
-    memcpy(text + len, sample->text, sample->len);
-    len += sample->len;
-    text[len++] = '}';
+static void check_between(const struct sample *sample, const char *before, const char *after,
+                          bool is_good)
+{
+    char text[256];
+    size_t len = 0;
+
+    put(text, &len, before, strlen(before));
+    put(text, &len, sample->text, sample->len);
+    put(text, &len, after, strlen(after));
     assert_int_equal(yyjson_takes(text, len), is_good);
     for (size_t piece = 1; piece <= len; piece++) {
         if ((scan(text, len, piece) == JSON_FAULT_NONE) != is_good)
             fail_msg("in pieces of %zu: %.*s", piece, (int)len, text);
     }
+}
+
+/* As a member's value, and as items. */
+static void check(const struct sample *sample, bool is_good)
+{
+    check_between(sample, "{\"a\":", "}", is_good);
+    check_between(sample, "{\"a\":", ",\"b\":1}", is_good);
+    check_between(sample, "{\"a\":[", "]}", is_good || sample->len == 0);
+    check_between(sample, "{\"a\":[0, ", " ,\"b\"]}", is_good);
 }
 
 static void test_what_is_json_passes(void **state)
