@@ -64,7 +64,7 @@ static bool is_object(struct span body, yyjson_read_flag flags)
 
 static void check_grammar(struct span body)
 {
-    static const struct json_watchlist nothing = {NULL, 0, NULL, 0};
+    static const struct json_watchlist nothing = {.count = 0};
     struct json_scan scan;
     bool is_good;
 

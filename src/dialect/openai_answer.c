@@ -27,28 +27,36 @@ enum row {
     ROWS,
 };
 
+#define USAGE_MARKS                                                                                \
+    (JSON_MARK("prompt_tokens") | JSON_MARK("completion_tokens") | JSON_MARK("total_tokens"))
+
 static const struct json_watch rows[ROWS] = {
-    [CHOICES] = {SPAN_INIT("choices"), -1, JSON_ANY, JSON_PER_ITEM | JSON_COUNTED, CHOICE_INDEX},
-    [ERROR] = {SPAN_INIT("error"), -1, JSON_ANY, 0, 0},
-    [USAGE] = {SPAN_INIT("usage"), -1, JSON_ANY, 0, PROMPT_TOKENS},
-    [GROQ] = {SPAN_INIT("x_groq"), -1, JSON_ANY, 0, GROQ_ERROR},
-    [CHOICE_INDEX] = {SPAN_INIT("index"), CHOICES, JSON_ANY, 0, 0},
-    [CHOICE_FINISH] = {SPAN_INIT("finish_reason"), CHOICES, JSON_ANY, 0, 0},
-    [CHOICE_ERROR] = {SPAN_INIT("error"), CHOICES, JSON_ANY, 0, 0},
-    [PROMPT_TOKENS] = {SPAN_INIT("prompt_tokens"), USAGE, JSON_ANY, 0, 0},
-    [COMPLETION_TOKENS] = {SPAN_INIT("completion_tokens"), USAGE, JSON_ANY, 0, 0},
-    [TOTAL_TOKENS] = {SPAN_INIT("total_tokens"), USAGE, JSON_ANY, 0, 0},
-    [CACHE_HIT_TOKENS] = {SPAN_INIT("prompt_cache_hit_tokens"), USAGE, JSON_ANY, 0, 0},
-    [PROMPT_DETAILS] = {SPAN_INIT("prompt_tokens_details"), USAGE, JSON_ANY, 0, CACHED_TOKENS},
+    [CHOICES] = {SPAN_INIT("choices"), -1, JSON_ANY, JSON_PER_ITEM | JSON_COUNTED, CHOICE_INDEX,
+                 JSON_MARK("index") | JSON_MARK("finish_reason") | JSON_MARK("error")},
+    [ERROR] = {SPAN_INIT("error"), -1, JSON_ANY, 0, 0, 0},
+    [USAGE] = {SPAN_INIT("usage"), -1, JSON_ANY, 0, PROMPT_TOKENS,
+               USAGE_MARKS | JSON_MARK("prompt_cache_hit_tokens") |
+                   JSON_MARK("prompt_tokens_details") | JSON_MARK("completion_tokens_details")},
+    [GROQ] = {SPAN_INIT("x_groq"), -1, JSON_ANY, 0, GROQ_ERROR,
+              JSON_MARK("error") | JSON_MARK("usage")},
+    [CHOICE_INDEX] = {SPAN_INIT("index"), CHOICES, JSON_ANY, 0, 0, 0},
+    [CHOICE_FINISH] = {SPAN_INIT("finish_reason"), CHOICES, JSON_ANY, 0, 0, 0},
+    [CHOICE_ERROR] = {SPAN_INIT("error"), CHOICES, JSON_ANY, 0, 0, 0},
+    [PROMPT_TOKENS] = {SPAN_INIT("prompt_tokens"), USAGE, JSON_ANY, 0, 0, 0},
+    [COMPLETION_TOKENS] = {SPAN_INIT("completion_tokens"), USAGE, JSON_ANY, 0, 0, 0},
+    [TOTAL_TOKENS] = {SPAN_INIT("total_tokens"), USAGE, JSON_ANY, 0, 0, 0},
+    [CACHE_HIT_TOKENS] = {SPAN_INIT("prompt_cache_hit_tokens"), USAGE, JSON_ANY, 0, 0, 0},
+    [PROMPT_DETAILS] = {SPAN_INIT("prompt_tokens_details"), USAGE, JSON_ANY, 0, CACHED_TOKENS,
+                        JSON_MARK("cached_tokens")},
     [COMPLETION_DETAILS] = {SPAN_INIT("completion_tokens_details"), USAGE, JSON_ANY, 0,
-                            REASONING_TOKENS},
-    [CACHED_TOKENS] = {SPAN_INIT("cached_tokens"), PROMPT_DETAILS, JSON_ANY, 0, 0},
-    [REASONING_TOKENS] = {SPAN_INIT("reasoning_tokens"), COMPLETION_DETAILS, JSON_ANY, 0, 0},
-    [GROQ_ERROR] = {SPAN_INIT("error"), GROQ, JSON_ANY, 0, 0},
-    [GROQ_USAGE] = {SPAN_INIT("usage"), GROQ, JSON_ANY, 0, GROQ_PROMPT_TOKENS},
-    [GROQ_PROMPT_TOKENS] = {SPAN_INIT("prompt_tokens"), GROQ_USAGE, JSON_ANY, 0, 0},
-    [GROQ_COMPLETION_TOKENS] = {SPAN_INIT("completion_tokens"), GROQ_USAGE, JSON_ANY, 0, 0},
-    [GROQ_TOTAL_TOKENS] = {SPAN_INIT("total_tokens"), GROQ_USAGE, JSON_ANY, 0, 0},
+                            REASONING_TOKENS, JSON_MARK("reasoning_tokens")},
+    [CACHED_TOKENS] = {SPAN_INIT("cached_tokens"), PROMPT_DETAILS, JSON_ANY, 0, 0, 0},
+    [REASONING_TOKENS] = {SPAN_INIT("reasoning_tokens"), COMPLETION_DETAILS, JSON_ANY, 0, 0, 0},
+    [GROQ_ERROR] = {SPAN_INIT("error"), GROQ, JSON_ANY, 0, 0, 0},
+    [GROQ_USAGE] = {SPAN_INIT("usage"), GROQ, JSON_ANY, 0, GROQ_PROMPT_TOKENS, USAGE_MARKS},
+    [GROQ_PROMPT_TOKENS] = {SPAN_INIT("prompt_tokens"), GROQ_USAGE, JSON_ANY, 0, 0, 0},
+    [GROQ_COMPLETION_TOKENS] = {SPAN_INIT("completion_tokens"), GROQ_USAGE, JSON_ANY, 0, 0, 0},
+    [GROQ_TOTAL_TOKENS] = {SPAN_INIT("total_tokens"), GROQ_USAGE, JSON_ANY, 0, 0, 0},
 };
 
 static const struct span text_names[] = {
@@ -56,8 +64,16 @@ static const struct span text_names[] = {
     SPAN_INIT("reasoning_content"), SPAN_INIT("reasoning"), SPAN_INIT("refusal"),
 };
 
-static const struct json_watchlist list = {rows, ROWS, text_names,
-                                           sizeof(text_names) / sizeof(text_names[0])};
+static const struct json_watchlist list = {
+    .rows = rows,
+    .count = ROWS,
+    .text_names = text_names,
+    .text_name_count = sizeof(text_names) / sizeof(text_names[0]),
+    .root_marks =
+        JSON_MARK("choices") | JSON_MARK("error") | JSON_MARK("usage") | JSON_MARK("x_groq"),
+    .text_marks = JSON_MARK("content") | JSON_MARK("text") | JSON_MARK("arguments") |
+                  JSON_MARK("reasoning_content") | JSON_MARK("reasoning") | JSON_MARK("refusal"),
+};
 
 /* What a JavaScript or Python client takes for "there is an error". */
 static bool is_truthy(const struct json_seen *seen)

@@ -13,18 +13,19 @@ enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
 /* The fields that all endpoints share; the text to work on is called otherwise at each. */
 #define ROWS(stream_name, options_name, content_name, content_types)                               \
     {                                                                                              \
-        [OPENAI_MODEL] = {SPAN_INIT("model"), -1, JSON_STRING | JSON_NULL, ONCE, 0},               \
-        [OPENAI_STREAM] = {SPAN_INIT(stream_name), -1, JSON_BOOL | JSON_NULL, ONCE, 0},            \
-        [OPENAI_STREAM_OPTIONS] = {SPAN_INIT(options_name), -1, JSON_OBJECT | JSON_NULL, ONCE,     \
-                                   OPENAI_INCLUDE_USAGE},                                          \
-        [OPENAI_N] = {SPAN_INIT("n"), -1, JSON_NUMBER | JSON_NULL, 0, 0},                          \
-        [OPENAI_MAX_TOKENS] = {SPAN_INIT("max_tokens"), -1, JSON_NUMBER | JSON_NULL, 0, 0},        \
-        [OPENAI_MAX_COMPLETION_TOKENS] = {SPAN_INIT("max_completion_tokens"), -1,                  \
-                                          JSON_NUMBER | JSON_NULL, 0, 0},                          \
-        [OPENAI_TOOLS] = {SPAN_INIT("tools"), -1, JSON_ANY, 0, 0},                                 \
-        [OPENAI_CONTENT] = {SPAN_INIT(content_name), -1, content_types, JSON_COUNTED, 0},          \
-        [OPENAI_INCLUDE_USAGE] = {SPAN_INIT("include_usage"), OPENAI_STREAM_OPTIONS,               \
-                                  JSON_BOOL | JSON_NULL, ONCE, 0},                                 \
+        [OPENAI_MODEL] = {SPAN_INIT("model"), -1, JSON_STRING | JSON_NULL, ONCE, 0, 0},            \
+        [OPENAI_STREAM] = {SPAN_INIT(stream_name), -1, JSON_BOOL | JSON_NULL, ONCE, 0, 0},         \
+        [OPENAI_STREAM_OPTIONS] = {SPAN_INIT(options_name), -1,                                    \
+                                   JSON_OBJECT | JSON_NULL, ONCE,                                  \
+                                   OPENAI_INCLUDE_USAGE,    JSON_MARK("include_usage")},           \
+        [OPENAI_N] = {SPAN_INIT("n"), -1, JSON_NUMBER | JSON_NULL, 0, 0, 0},                       \
+        [OPENAI_MAX_TOKENS] = {SPAN_INIT("max_tokens"), -1, JSON_NUMBER | JSON_NULL, 0, 0, 0},     \
+        [OPENAI_MAX_COMPLETION_TOKENS] =                                                           \
+            {SPAN_INIT("max_completion_tokens"), -1, JSON_NUMBER | JSON_NULL, 0, 0, 0},            \
+        [OPENAI_TOOLS] = {SPAN_INIT("tools"), -1, JSON_ANY, 0, 0, 0},                              \
+        [OPENAI_CONTENT] = {SPAN_INIT(content_name), -1, content_types, JSON_COUNTED, 0, 0},       \
+        [OPENAI_INCLUDE_USAGE] = {                                                                 \
+            SPAN_INIT("include_usage"), OPENAI_STREAM_OPTIONS, JSON_BOOL | JSON_NULL, ONCE, 0, 0}, \
     }
 
 static const struct json_watch rows[OPENAI_ENDPOINT_COUNT][OPENAI_FIELD_COUNT] = {
@@ -40,12 +41,24 @@ static const struct span text_names[] = {
     SPAN_INIT("reasoning_content"), SPAN_INIT("input"), SPAN_INIT("refusal"),
 };
 
-enum { TEXT_NAMES = sizeof(text_names) / sizeof(text_names[0]) };
+#define SHARED_MARKS                                                                               \
+    (JSON_MARK("model") | JSON_MARK("n") | JSON_MARK("max_tokens") |                               \
+     JSON_MARK("max_completion_tokens") | JSON_MARK("tools"))
+#define STREAM_MARKS (JSON_MARK("stream") | JSON_MARK("stream_options"))
+
+#define LIST(endpoint, names)                                                                      \
+    {                                                                                              \
+        .rows = rows[endpoint], .count = OPENAI_FIELD_COUNT, .text_names = text_names,             \
+        .text_name_count = sizeof(text_names) / sizeof(text_names[0]),                             \
+        .root_marks = SHARED_MARKS | (names),                                                      \
+        .text_marks = JSON_MARK("content") | JSON_MARK("text") | JSON_MARK("arguments") |          \
+                      JSON_MARK("reasoning_content") | JSON_MARK("input") | JSON_MARK("refusal"),  \
+    }
 
 static const struct json_watchlist lists[OPENAI_ENDPOINT_COUNT] = {
-    [OPENAI_CHAT] = {rows[OPENAI_CHAT], OPENAI_FIELD_COUNT, text_names, TEXT_NAMES},
-    [OPENAI_COMPLETIONS] = {rows[OPENAI_COMPLETIONS], OPENAI_FIELD_COUNT, text_names, TEXT_NAMES},
-    [OPENAI_EMBEDDINGS] = {rows[OPENAI_EMBEDDINGS], OPENAI_FIELD_COUNT, text_names, TEXT_NAMES},
+    [OPENAI_CHAT] = LIST(OPENAI_CHAT, STREAM_MARKS | JSON_MARK("messages")),
+    [OPENAI_COMPLETIONS] = LIST(OPENAI_COMPLETIONS, STREAM_MARKS | JSON_MARK("prompt")),
+    [OPENAI_EMBEDDINGS] = LIST(OPENAI_EMBEDDINGS, JSON_MARK("input")),
 };
 
 void openai_request_init(struct openai_request *request, enum openai_endpoint endpoint,

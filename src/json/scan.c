@@ -22,6 +22,7 @@ void json_scan_init(struct json_scan *scan, const struct json_watchlist *list, u
     scan->row = -1;
     scan->capture_row = -1;
     scan->fault_row = -1;
+    scan->scope[0] = SCOPE_NONE;
 }
 
 void json_scan_capture(struct json_scan *scan, int row, char *data, size_t cap)
@@ -50,13 +51,15 @@ static const byte *begin_name(struct json_scan *scan, const byte *p, const byte 
     scan->name_is_text = false;
     scan->is_name_escaped = false;
     if (close < end && *close == '"') {
-        if (scan_names_matter(scan))
-            scan_name_ended(scan, span_of((const char *)p + 1, (size_t)(close - p - 1)), close);
+        struct span name = span_of((const char *)p + 1, (size_t)(close - p - 1));
+
+        if (scan->marks && name.len && (scan->marks & scan_mark(name)))
+            scan_name_ended(scan, name, close);
         return name_ended(scan, close + 1, end);
     }
     scan->is_name = true;
     scan->is_counted = false;
-    scan->sink = scan_names_matter(scan) ? SINK_NAME : SINK_NONE;
+    scan->sink = scan->marks ? SINK_NAME : SINK_NONE;
     scan->name_len = 0;
     scan->state = STATE_STRING;
     return p + 1;
@@ -112,6 +115,7 @@ static const byte *close_container(struct json_scan *scan, const byte *p, bool i
 {
     scan_closing(scan, p, is_empty);
     scan->depth--;
+    scan_look_out(scan);
     scan->state = scan->depth ? STATE_AFTER : STATE_END;
     if (scan->depth == 0)
         scan->root_is_empty = is_empty;

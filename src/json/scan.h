@@ -43,6 +43,10 @@ enum {
     JSON_SCOPE_MAX = 8,   /* watched members stand no deeper than this */
 };
 
+/* Names leave marks, so that most others are told apart without a search: one bit of 64, by the
+ * length and the first byte; `name` is a literal. */
+#define JSON_MARK(name) (UINT64_C(1) << (((unsigned char)(name)[0] ^ (sizeof(name) - 1) << 2) & 63))
+
 /* The rows of one parent stand in a run behind it, those of the root object first of all. */
 struct json_watch {
     struct span name; /* empty: the row matches nothing */
@@ -50,6 +54,7 @@ struct json_watch {
     uint8_t types;    /* enum json_type bits allowed; any other is a fault */
     uint8_t flags;    /* enum json_watch_flag bits */
     uint8_t below;    /* the first of the rows whose parent this one is; 0: there are none */
+    uint64_t marks;   /* JSON_MARK of their names, or-ed */
 };
 
 struct json_watchlist {
@@ -59,6 +64,7 @@ struct json_watchlist {
      * array, or a member of one of these names. */
     const struct span *text_names;
     size_t text_name_count;
+    uint64_t root_marks, text_marks; /* JSON_MARK of the root's rows, and of text_names */
 };
 
 /* What was seen of one row. Offsets count from the first byte of the body. */
@@ -96,7 +102,8 @@ struct json_capture {
     uint32_t cap;
 };
 
-/* Whether the rows stand as struct json_watch says; for tests of a table. */
+/* Whether the rows stand, and the marks are set, as struct json_watch says; for tests of a table.
+ */
 bool json_watchlist_is_sound(const struct json_watchlist *list);
 
 /* Embedded and never moved while scanning; to be read, not written, by its owner. */
@@ -122,6 +129,7 @@ struct json_scan {
     const unsigned char *origin;       /* first byte of the piece at hand */
     const unsigned char *capture_from; /* first byte of it not yet captured */
     uint64_t base;                     /* offset of the piece at hand */
+    uint64_t marks;                    /* of the names that matter in the container at hand */
     uint32_t captured;                 /* a bit for each row that has a capture */
     uint8_t state;                     /* enum state of scan.c */
     uint8_t sink;                      /* enum sink: where the string being read goes */

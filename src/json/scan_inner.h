@@ -66,17 +66,15 @@ static inline int scan_scope(const struct json_scan *scan, unsigned depth)
     return depth < JSON_SCOPE_MAX ? scan->scope[depth] : SCOPE_NONE;
 }
 
+/* JSON_MARK of a name that is not empty. */
+static inline uint64_t scan_mark(struct span name)
+{
+    return UINT64_C(1) << (((unsigned char)name.ptr[0] ^ name.len << 2) & 63);
+}
+
 static inline bool scan_is_captured(const struct json_scan *scan, int row)
 {
     return scan->captured >> row & 1;
-}
-
-/* True where the name of the next member can matter. A watched container needs a scope of its own
- * one level further in. */
-static inline bool scan_names_matter(const struct json_scan *scan)
-{
-    return scan->text_depth ||
-           (scan->depth < JSON_SCOPE_MAX - 1 && scan->scope[scan->depth] != SCOPE_NONE);
 }
 
 static inline const byte *scan_space(const byte *p, const byte *end)
@@ -99,7 +97,8 @@ enum plain_place {
 const byte *scan_pass_plain(struct json_scan *scan, const byte *p, const byte *end,
                             enum plain_place place);
 
-/* A member's name is known: finds its row and whether its text counts. p is behind the name. */
+/* A member's name is known, and its mark is one that matters: finds its row and whether its text
+ * counts. p is behind the name. */
 void scan_name_ended(struct json_scan *scan, struct span name, const byte *p);
 
 /* The value of scan->row begins at p: notes it, or finds that its type is not allowed. */
@@ -110,6 +109,9 @@ void scan_value_ended(struct json_scan *scan, const byte *p);
 
 /* Depth has just grown by the container whose row scan->row is. */
 void scan_opened(struct json_scan *scan);
+
+/* Depth has changed: other names matter. */
+void scan_look_out(struct json_scan *scan);
 
 /* The container of scan->depth ends with the byte at p. */
 void scan_closing(struct json_scan *scan, const byte *p, bool is_empty);

@@ -42,7 +42,8 @@ static void string_ended(struct json_scan *scan, const byte *p)
     if (scan->is_name) {
         struct span name = span_of(scan->name, scan->name_len);
 
-        if (scan->sink == SINK_NAME && scan->name_len <= JSON_NAME_MAX)
+        if (scan->sink == SINK_NAME && scan->name_len && scan->name_len <= JSON_NAME_MAX &&
+            (scan->marks & scan_mark(name)))
             scan_name_ended(scan, name, p);
         scan->state = STATE_COLON;
         return;

@@ -39,13 +39,8 @@ static inline bool is_name(struct span name, struct span other)
 static int find_row(const struct json_scan *scan, int scope, struct span name)
 {
     const struct json_watchlist *list = scan->list;
-    size_t i = 0;
+    size_t i = scope >= 0 ? list->rows[scope].below : 0;
 
-    if (scope >= 0) {
-        i = list->rows[scope].below;
-        if (!i)
-            return -1;
-    }
     for (; i < list->count && list->rows[i].parent == scope; i++) {
         if (is_name(list->rows[i].name, name))
             return (int)i;
@@ -75,15 +70,26 @@ static void check_name(struct json_scan *scan, unsigned flags, const byte *p)
 
 void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
 {
-    if (!name.len)
-        return;
+    uint64_t mark = scan_mark(name);
+
     if (scan->text_depth)
-        scan->name_is_text = is_text_name(scan->list, name);
+        scan->name_is_text = (mark & scan->list->text_marks) && is_text_name(scan->list, name);
     if (scan->depth >= JSON_SCOPE_MAX - 1 || scan->scope[scan->depth] == SCOPE_NONE)
         return;
     scan->row = (int16_t)find_row(scan, scan->scope[scan->depth], name);
     if (scan->row >= 0)
         check_name(scan, row_of(scan, scan->row)->flags, p);
+}
+
+/* A watched container needs a scope of its own one level further in. */
+void scan_look_out(struct json_scan *scan)
+{
+    const struct json_watchlist *list = scan->list;
+    int scope = scan->depth < JSON_SCOPE_MAX - 1 ? scan->scope[scan->depth] : SCOPE_NONE;
+
+    scan->marks = scan->text_depth ? list->text_marks : 0;
+    if (scope != SCOPE_NONE)
+        scan->marks |= scope == SCOPE_ROOT ? list->root_marks : list->rows[scope].marks;
 }
 
 void scan_value_began(struct json_scan *scan, enum json_type type, const byte *p)
@@ -135,6 +141,7 @@ void scan_opened(struct json_scan *scan)
     if (depth < JSON_SCOPE_MAX)
         scan->scope[depth] = (int16_t)scope;
     scan->row = -1;
+    scan_look_out(scan);
 }
 
 /* What was seen of the rows below is forgotten; they stand behind their parents. */
@@ -186,16 +193,39 @@ void scan_closing(struct json_scan *scan, const byte *p, bool is_empty)
     scan->seen[scope].is_empty = is_empty;
 }
 
+static bool stands_right(const struct json_watchlist *list, size_t i)
+{
+    const struct json_watch *row = &list->rows[i];
+    bool is_first = i == 0 || list->rows[i - 1].parent != row->parent;
+
+    if (row->parent >= (int)i || row->below >= list->count)
+        return false;
+    if (row->below && list->rows[row->below].parent != (int)i)
+        return false;
+    return !is_first || i == (row->parent < 0 ? 0 : list->rows[row->parent].below);
+}
+
+static uint64_t marks_below(const struct json_watchlist *list, int parent)
+{
+    uint64_t marks = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->rows[i].parent == parent && list->rows[i].name.len)
+            marks |= scan_mark(list->rows[i].name);
+    }
+    return marks;
+}
+
 bool json_watchlist_is_sound(const struct json_watchlist *list)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        const struct json_watch *row = &list->rows[i];
-        bool is_first = i == 0 || list->rows[i - 1].parent != row->parent;
+    uint64_t text_marks = 0;
 
-        if (row->parent >= (int)i || (row->parent < 0 && is_first && i > 0) ||
-            (row->parent >= 0 && is_first && list->rows[row->parent].below != i) ||
-            (row->below && (row->below >= list->count || list->rows[row->below].parent != (int)i)))
+    for (size_t i = 0; i < list->count; i++) {
+        if (!stands_right(list, i) || list->rows[i].marks != marks_below(list, (int)i))
             return false;
     }
-    return list->count <= JSON_WATCH_MAX;
+    for (size_t i = 0; i < list->text_name_count; i++)
+        text_marks |= scan_mark(list->text_names[i]);
+    return list->count <= JSON_WATCH_MAX && list->root_marks == marks_below(list, SCOPE_ROOT) &&
+           list->text_marks == text_marks;
 }

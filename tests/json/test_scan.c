@@ -15,19 +15,30 @@
 enum { MODEL, STREAM, OPTIONS, COUNT, MESSAGES, DETAIL, CHOICES, INCLUDE, INDEX, FINISH, ROWS };
 
 static const struct json_watch rows[ROWS] = {
-    [MODEL] = {SPAN_INIT("model"), -1, JSON_STRING | JSON_NULL, JSON_UNIQUE, 0},
-    [STREAM] = {SPAN_INIT("stream"), -1, JSON_BOOL | JSON_NULL, JSON_UNIQUE, 0},
-    [OPTIONS] = {SPAN_INIT("stream_options"), -1, JSON_OBJECT | JSON_NULL, JSON_UNIQUE, INCLUDE},
-    [COUNT] = {SPAN_INIT("n"), -1, JSON_NUMBER | JSON_NULL, 0, 0},
-    [MESSAGES] = {SPAN_INIT("messages"), -1, JSON_ANY, JSON_COUNTED, 0},
-    [DETAIL] = {SPAN_INIT("detail"), -1, JSON_ANY, 0, 0},
-    [CHOICES] = {SPAN_INIT("choices"), -1, JSON_ANY, JSON_PER_ITEM, INDEX},
-    [INCLUDE] = {SPAN_INIT("include_usage"), OPTIONS, JSON_BOOL | JSON_NULL, JSON_UNIQUE, 0},
-    [INDEX] = {SPAN_INIT("index"), CHOICES, JSON_ANY, 0, 0},
-    [FINISH] = {SPAN_INIT("finish_reason"), CHOICES, JSON_ANY, 0, 0},
+    [MODEL] = {SPAN_INIT("model"), -1, JSON_STRING | JSON_NULL, JSON_UNIQUE, 0, 0},
+    [STREAM] = {SPAN_INIT("stream"), -1, JSON_BOOL | JSON_NULL, JSON_UNIQUE, 0, 0},
+    [OPTIONS] = {SPAN_INIT("stream_options"), -1, JSON_OBJECT | JSON_NULL, JSON_UNIQUE, INCLUDE,
+                 JSON_MARK("include_usage")},
+    [COUNT] = {SPAN_INIT("n"), -1, JSON_NUMBER | JSON_NULL, 0, 0, 0},
+    [MESSAGES] = {SPAN_INIT("messages"), -1, JSON_ANY, JSON_COUNTED, 0, 0},
+    [DETAIL] = {SPAN_INIT("detail"), -1, JSON_ANY, 0, 0, 0},
+    [CHOICES] = {SPAN_INIT("choices"), -1, JSON_ANY, JSON_PER_ITEM, INDEX,
+                 JSON_MARK("index") | JSON_MARK("finish_reason")},
+    [INCLUDE] = {SPAN_INIT("include_usage"), OPTIONS, JSON_BOOL | JSON_NULL, JSON_UNIQUE, 0, 0},
+    [INDEX] = {SPAN_INIT("index"), CHOICES, JSON_ANY, 0, 0, 0},
+    [FINISH] = {SPAN_INIT("finish_reason"), CHOICES, JSON_ANY, 0, 0, 0},
 };
 static const struct span text_names[] = {SPAN_INIT("content"), SPAN_INIT("text")};
-static const struct json_watchlist list = {rows, ROWS, text_names, 2};
+static const struct json_watchlist list = {
+    .rows = rows,
+    .count = ROWS,
+    .text_names = text_names,
+    .text_name_count = 2,
+    .root_marks = JSON_MARK("model") | JSON_MARK("stream") | JSON_MARK("stream_options") |
+                  JSON_MARK("n") | JSON_MARK("messages") | JSON_MARK("choices") |
+                  JSON_MARK("detail"),
+    .text_marks = JSON_MARK("content") | JSON_MARK("text"),
+};
 
 struct look {
     struct json_scan scan;
@@ -348,14 +359,21 @@ static void test_counts_the_text_of_messages(void **state)
 static void test_the_table_is_sound(void **state)
 {
     struct json_watch odd[ROWS];
-    struct json_watchlist of_odd = {odd, ROWS, NULL, 0};
+    struct json_watchlist of_odd = list;
 
     assert_true(json_watchlist_is_sound(&list));
+    of_odd.text_marks = 1;
+    assert_false(json_watchlist_is_sound(&of_odd));
+    of_odd = list;
+    of_odd.rows = odd;
     memcpy(odd, rows, sizeof(odd));
     odd[CHOICES].below = FINISH;
     assert_false(json_watchlist_is_sound(&of_odd));
     memcpy(odd, rows, sizeof(odd));
     odd[OPTIONS].below = 0;
+    assert_false(json_watchlist_is_sound(&of_odd));
+    memcpy(odd, rows, sizeof(odd));
+    odd[CHOICES].marks = JSON_MARK("index");
     assert_false(json_watchlist_is_sound(&of_odd));
     memcpy(odd, rows, sizeof(odd));
     odd[FINISH].parent = -1;

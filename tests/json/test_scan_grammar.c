@@ -145,7 +145,7 @@ static const struct sample bad[] = {
     SAMPLE("1\0"),
 };
 
-static const struct json_watchlist nothing = {NULL, 0, NULL, 0};
+static const struct json_watchlist nothing = {.count = 0};
 
 static enum json_fault scan(const char *text, size_t len, size_t piece)
 {
