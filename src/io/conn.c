@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "io/conn_out.h"
+#include "io/sys.h"
 #include "io/tls_session.h"
 
 static void on_ready(struct loop_fd *fd, unsigned ready);
@@ -48,7 +49,7 @@ static int read_socket(struct conn *conn, char *data, size_t cap, size_t *ret_le
     ssize_t n;
 
     do {
-        n = recv(conn->fd.fd, data, cap, 0);
+        n = sys_recv(conn->fd.fd, data, cap, 0);
     } while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN) {
         conn->may_read = false;

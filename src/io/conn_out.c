@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "io/outbox.h"
+#include "io/sys.h"
 #include "io/tls_session.h"
 
 /* What a loop keeps for the next connection that must keep output. */
@@ -54,7 +55,7 @@ int conn_out_flush(struct conn *conn)
 {
     while (conn_pending(conn)) {
         ssize_t n =
-            send(conn->fd.fd, conn->out.data + conn->out_at, conn_pending(conn), MSG_NOSIGNAL);
+            sys_send(conn->fd.fd, conn->out.data + conn->out_at, conn_pending(conn), MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -185,7 +186,7 @@ int conn_out_send(struct conn *conn)
     bytes = outbox_take(loop_outbox(conn->loop), conn->outbox_number);
     conn->outbox_number = 0;
     do {
-        n = send(conn->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+        n = sys_send(conn->fd.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN) {
         conn_fail(conn, err_from_errno(errno));
