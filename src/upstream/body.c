@@ -25,6 +25,14 @@ void body_lease_fini(struct body_lease *lease)
 {
     bug_fatal_unless(lease->used == 0);
     give_back(lease, lease->leased);
+    for (size_t i = 0; i < BODY_SIZES; i++) {
+        struct body *body;
+
+        while ((body = lease->spares[i].first)) {
+            lease->spares[i].first = body->next;
+            mem_free(body);
+        }
+    }
 }
 
 static int lease_take(struct body_lease *lease, uint64_t bytes)
@@ -77,10 +85,71 @@ static struct body_block *block_new(struct body *body, size_t cap)
     return block;
 }
 
+/* The size of a small body, in steps, that holds so many bytes; 0: none does, or they are not
+ * known. */
+static unsigned size_for(uint64_t expected)
+{
+    uint64_t size = (expected + BODY_SIZE_STEP - 1) / BODY_SIZE_STEP;
+
+    return size <= BODY_SIZES ? (unsigned)size : 0;
+}
+
+/* Memory of a small body, a spare one before a new one. */
+static struct body *small_memory(struct body_lease *lease, unsigned size)
+{
+    struct body *body = lease->spares[size - 1].first;
+
+    if (!body)
+        return mem_alloc(sizeof(struct body) + sizeof(struct body_block) +
+                         (size_t)size * BODY_SIZE_STEP);
+    lease->spares[size - 1].first = body->next;
+    lease->spares[size - 1].count--;
+    return body;
+}
+
+/* Its one block stands behind it. */
+static struct body *small_new(struct body_lease *lease, unsigned size)
+{
+    size_t cap = (size_t)size * BODY_SIZE_STEP;
+    struct body_block *block;
+    struct body *body;
+
+    if (lease_take(lease, cap))
+        return NULL;
+    body = small_memory(lease, size);
+    if (!body) {
+        lease_give(lease, cap);
+        return NULL;
+    }
+    block = (struct body_block *)(body + 1);
+    *block = (struct body_block){.cap = cap};
+    *body = (struct body){
+        .lease = lease, .refs = 1, .size = size, .held = cap, .first = block, .last = block};
+    return body;
+}
+
+static void small_free(struct body *body)
+{
+    struct body_lease *lease = body->lease;
+    unsigned at = body->size - 1;
+
+    if (lease->spares[at].count == BODY_SPARES) {
+        mem_free(body);
+        return;
+    }
+    body->next = lease->spares[at].first;
+    lease->spares[at].first = body;
+    lease->spares[at].count++;
+}
+
 struct body *body_new(struct body_lease *lease, uint64_t expected)
 {
-    struct body *body = mem_zalloc(1, sizeof(*body));
+    unsigned size = size_for(expected);
+    struct body *body;
 
+    if (size)
+        return small_new(lease, size);
+    body = mem_zalloc(1, sizeof(*body));
     if (!body)
         return NULL;
     body->lease = lease;
@@ -99,6 +168,19 @@ struct body *body_ref(struct body *body)
     return body;
 }
 
+/* The block of a small body is no memory of its own. */
+static void free_blocks(struct body *body)
+{
+    struct body_block *block = body->first, *next;
+
+    if (body->size)
+        block = block->next;
+    for (; block; block = next) {
+        next = block->next;
+        mem_free(block);
+    }
+}
+
 void body_unref(struct body **body)
 {
     struct body *b = *body;
@@ -106,14 +188,12 @@ void body_unref(struct body **body)
     *body = NULL;
     if (!b || --b->refs > 0)
         return;
-    while (b->first) {
-        struct body_block *block = b->first;
-
-        b->first = block->next;
-        mem_free(block);
-    }
+    free_blocks(b);
     lease_give(b->lease, b->held);
-    mem_free(b);
+    if (b->size)
+        small_free(b);
+    else
+        mem_free(b);
 }
 
 int body_append(struct body *body, struct span data)

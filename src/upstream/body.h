@@ -20,6 +20,10 @@
  * are small against the least that body_memory may be. */
 enum { BODY_BLOCK_BYTES = 16384, BODY_LEASE_BYTES = 64 << 10 };
 
+/* A small body is one piece of memory, of one of a few sizes; a worker keeps some that were freed.
+ */
+enum { BODY_SIZE_STEP = 256, BODY_SIZES = 8, BODY_SPARES = 16 };
+
 /* What the bodies of all workers hold together. */
 struct body_budget {
     struct {
@@ -34,6 +38,10 @@ struct body_lease {
     struct body_budget *budget;
     uint64_t leased;
     uint64_t used;
+    struct {
+        struct body *first;
+        unsigned count;
+    } spares[BODY_SIZES]; /* freed small bodies, by their size; not counted as used */
 };
 
 struct body_block {
@@ -48,11 +56,13 @@ struct body {
     uint64_t len;
     uint64_t held; /* bytes counted against the lease */
     unsigned refs;
+    unsigned size;     /* of a small body, in steps; 0: another */
+    struct body *next; /* among the spare ones */
 };
 
 void body_budget_init(struct body_budget *budget, uint64_t max_bytes);
 void body_lease_init(struct body_lease *lease, struct body_budget *budget);
-/* Gives everything back; no body of the lease may be left. */
+/* Gives everything back, and frees what was spare; no body of the lease may be left. */
 void body_lease_fini(struct body_lease *lease);
 
 /* An empty body; NULL without memory. expected: its length if known, else 0. */

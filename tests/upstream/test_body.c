@@ -264,6 +264,34 @@ static void test_lower_bound(void **state)
     end(&stage);
 }
 
+/* A small body's memory serves the next of its size, and only so much of it is kept. */
+static void test_small_bodies(void **state)
+{
+    enum { MANY = 3 * BODY_SPARES };
+
+    struct stage stage;
+    struct body *bodies[MANY], *body;
+    const void *place;
+
+    begin(&stage, 8 * MIB);
+    place = body = make(&stage, 700, 100, 700);
+    assert_int_equal(stage.lease.used, 3 * BODY_SIZE_STEP);
+    body_unref(&body);
+    assert_int_equal(stage.lease.used, 0);
+    body = make(&stage, 600, 600, 600);
+    assert_ptr_equal(body, place);
+    /* More than was announced goes behind it. */
+    assert_int_equal(body_append(body, span_of(text, 5000)), 0);
+    assert_int_equal(read_all(body, NULL, 0, 3, 100), 5600);
+    body_unref(&body);
+    for (size_t i = 0; i < MANY; i++)
+        bodies[i] = make(&stage, 1 + i % 2000, 7, 1 + i % 2000);
+    for (size_t i = 0; i < MANY; i++)
+        body_unref(&bodies[i]);
+    assert_int_equal(stage.lease.spares[0].count, BODY_SPARES);
+    end(&stage);
+}
+
 static void test_without_memory(void **state)
 {
     struct stage stage;
@@ -275,8 +303,10 @@ static void test_without_memory(void **state)
     if (!mem_fail_is_pending())
         skip();
     assert_null(body_new(&stage.lease, 100));
+    mem_fail_after(0);
+    assert_null(body_new(&stage.lease, 10000));
     mem_fail_after(1);
-    assert_null(body_new(&stage.lease, 100));
+    assert_null(body_new(&stage.lease, 10000));
     mem_fail_after(-1);
     assert_int_equal(stage.lease.used, 0);
     body = body_new(&stage.lease, 0);
@@ -291,10 +321,11 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_it_came),  cmocka_unit_test(test_announced_wrongly),
-        cmocka_unit_test(test_nothing),     cmocka_unit_test(test_edits),
-        cmocka_unit_test(test_shared),      cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_lower_bound), cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_as_it_came),   cmocka_unit_test(test_announced_wrongly),
+        cmocka_unit_test(test_nothing),      cmocka_unit_test(test_edits),
+        cmocka_unit_test(test_shared),       cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_lower_bound),  cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_small_bodies),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
