@@ -1,6 +1,7 @@
 #include "limits/gcra.h"
 
-/* Products of nanoseconds and units pass 64 bits. */
+/* Products of nanoseconds and units may pass 64 bits; most do not, and a division of 64 bits is
+ * several times as quick. */
 __extension__ typedef unsigned __int128 wide;
 
 #define NS_PER_MINUTE UINT64_C(60000000000)
@@ -18,11 +19,17 @@ static uint64_t span_ns(const struct gcra_rate *rate, uint64_t units)
 {
     uint64_t per_minute = cut(rate->per_minute);
 
+    if (units <= (UINT64_MAX - GCRA_MAX_UNITS) / NS_PER_MINUTE)
+        return (units * NS_PER_MINUTE + per_minute - 1) / per_minute;
     return (uint64_t)(((wide)units * NS_PER_MINUTE + per_minute - 1) / per_minute);
 }
 
 static uint64_t units_in(const struct gcra_rate *rate, uint64_t ns)
 {
+    uint64_t units;
+
+    if (!__builtin_mul_overflow(ns, cut(rate->per_minute), &units))
+        return units / NS_PER_MINUTE;
     return (uint64_t)((wide)ns * cut(rate->per_minute) / NS_PER_MINUTE);
 }
 
