@@ -64,8 +64,8 @@ static void put_extras(struct exchange *x, const struct conf_provider *conf, str
     }
 }
 
-/* Request line and fields into the loop's scratch, then into the attempt's arena: the request may
- * have to be sent again on a fresh connection. */
+/* Request line and our own fields into the loop's scratch, then into the attempt's arena: the
+ * request may have to be sent again on a fresh connection. */
 static struct span write_head(struct exchange *x, const struct snapshot_provider *row,
                               uint64_t length)
 {
@@ -78,7 +78,6 @@ static struct span write_head(struct exchange *x, const struct snapshot_provider
     buf_append_span(&head, SPAN(" HTTP/1.1\r\nHost: "));
     buf_append_span(&head, endpoint_authority(row->endpoint));
     buf_append_span(&head, SPAN("\r\n"));
-    buf_append_span(&head, x->head.fields);
     put_extras(x, row->conf, &head);
     if (!x->head.has_content_type)
         buf_append_span(&head, SPAN("Content-Type: application/json\r\n"));
@@ -98,6 +97,7 @@ static void describe(struct exchange *x, const struct snapshot_provider *row,
     uint64_t now_us = loop_now_us(exchange_loop(x));
 
     *ret_request = (struct attempt_request){
+        .fields = x->head.fields,
         .lines = {key_header_line(x->select.grant.key), row->fields},
         .body = x->body.body,
         .edits = x->send.edits->at,

@@ -4,7 +4,7 @@
 #include "base/err.h"
 
 /* Pieces and bytes of one write, and how much may wait in the connection before the next. */
-enum { PIECES = 32, WINDOW_BYTES = 65536 };
+enum { PIECES = 32, HEAD_PIECES = 5, WINDOW_BYTES = 65536 };
 
 static const struct sm_state states[ATTEMPT_STATES] = {
 #define ATTEMPT(state, name, moves, meaning) [ATTEMPT_##state] = {name, meaning, moves},
@@ -127,14 +127,15 @@ static void on_timer(void *user)
 static int head_pieces(const struct attempt *attempt, struct iovec *iov)
 {
     const struct attempt_request *request = &attempt->request;
-    struct span pieces[4] = {request->head, {NULL, 0}, {NULL, 0}, SPAN("\r\n")};
+    struct span pieces[HEAD_PIECES] = {
+        request->head, request->fields, {NULL, 0}, {NULL, 0}, SPAN("\r\n")};
     int count = 0;
 
     for (int i = 0; i < 2; i++) {
         if (request->lines[i])
-            pieces[i + 1] = secret_reveal(request->lines[i]);
+            pieces[i + 2] = secret_reveal(request->lines[i]);
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < HEAD_PIECES; i++) {
         if (pieces[i].len)
             iov[count++] = (struct iovec){(void *)(uintptr_t)pieces[i].ptr, pieces[i].len};
     }

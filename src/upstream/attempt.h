@@ -41,7 +41,8 @@ struct attempt_ops {
 
 /* What is sent; all of it borrowed until the attempt has ended. */
 struct attempt_request {
-    struct span head; /* request line and fields, without the key's and without the empty line */
+    struct span head;   /* request line and fields, without the key's and without the empty line */
+    struct span fields; /* further whole lines; may be empty */
     const struct secret *lines[2]; /* further whole lines: the key's, the provider's; NULL: none */
     const struct body *body;       /* NULL: none */
     const struct dialect_edit *edits;
