@@ -28,8 +28,8 @@ void body_lease_fini(struct body_lease *lease)
     for (size_t i = 0; i < BODY_SIZES; i++) {
         struct body *body;
 
-        while ((body = lease->spares[i].first)) {
-            lease->spares[i].first = body->next;
+        while ((body = lease->spares[i])) {
+            lease->spares[i] = body->next;
             mem_free(body);
         }
     }
@@ -97,13 +97,13 @@ static unsigned size_for(uint64_t expected)
 /* Memory of a small body, a spare one before a new one. */
 static struct body *small_memory(struct body_lease *lease, unsigned size)
 {
-    struct body *body = lease->spares[size - 1].first;
+    struct body *body = lease->spares[size - 1];
 
     if (!body)
         return mem_alloc(sizeof(struct body) + sizeof(struct body_block) +
                          (size_t)size * BODY_SIZE_STEP);
-    lease->spares[size - 1].first = body->next;
-    lease->spares[size - 1].count--;
+    lease->spares[size - 1] = body->next;
+    lease->spare_bytes -= (size_t)size * BODY_SIZE_STEP;
     return body;
 }
 
@@ -131,15 +131,15 @@ static struct body *small_new(struct body_lease *lease, unsigned size)
 static void small_free(struct body *body)
 {
     struct body_lease *lease = body->lease;
-    unsigned at = body->size - 1;
+    size_t bytes = (size_t)body->size * BODY_SIZE_STEP;
 
-    if (lease->spares[at].count == BODY_SPARES) {
+    if (lease->spare_bytes + bytes > BODY_SPARE_BYTES) {
         mem_free(body);
         return;
     }
-    body->next = lease->spares[at].first;
-    lease->spares[at].first = body;
-    lease->spares[at].count++;
+    body->next = lease->spares[body->size - 1];
+    lease->spares[body->size - 1] = body;
+    lease->spare_bytes += bytes;
 }
 
 struct body *body_new(struct body_lease *lease, uint64_t expected)

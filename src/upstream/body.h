@@ -20,9 +20,9 @@
  * are small against the least that body_memory may be. */
 enum { BODY_BLOCK_BYTES = 16384, BODY_LEASE_BYTES = 64 << 10 };
 
-/* A small body is one piece of memory, of one of a few sizes; a worker keeps some that were freed.
- */
-enum { BODY_SIZE_STEP = 256, BODY_SIZES = 8, BODY_SPARES = 16 };
+/* A small body is one piece of memory, of one of a few sizes; of those that were freed a worker
+ * keeps so many bytes for the next. */
+enum { BODY_SIZE_STEP = 256, BODY_SIZES = 8, BODY_SPARE_BYTES = 256 << 10 };
 
 /* What the bodies of all workers hold together. */
 struct body_budget {
@@ -38,10 +38,8 @@ struct body_lease {
     struct body_budget *budget;
     uint64_t leased;
     uint64_t used;
-    struct {
-        struct body *first;
-        unsigned count;
-    } spares[BODY_SIZES]; /* freed small bodies, by their size; not counted as used */
+    struct body *spares[BODY_SIZES]; /* freed small bodies, by their size; not counted as used */
+    size_t spare_bytes;
 };
 
 struct body_block {
