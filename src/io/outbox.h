@@ -17,7 +17,7 @@
 struct conn;
 
 enum {
-    OUTBOX_BYTES = 65536,
+    OUTBOX_BYTES = 262144, /* the half of it is full */
     OUTBOX_PLACES = 64,
     OUTBOX_BATCH = 64,   /* half a millisecond at most for the first to wait for the others */
     OUTBOX_LARGE = 8192, /* a larger write gains nothing by being copied */
