@@ -3,8 +3,12 @@
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/clock.h"
+#include "base/fetch.h"
 
 enum { ARENA_MAX_BYTES = 1 << 20, ATTEMPT_ARENA_MAX_BYTES = 1 << 20 };
+
+/* Of a connection and of a body, what the way of an answer through us touches. */
+enum { CONN_AHEAD_BYTES = 512, BODY_AHEAD_BYTES = 128 };
 
 /* --- the table of steps --- */
 
@@ -93,6 +97,9 @@ static struct exchange *take_spare(struct exchange_host *host)
     struct list *link = list_pop_front(&host->spare);
     struct exchange *x;
 
+    if (!list_is_empty(&host->spare))
+        fetch_ahead(container_of(host->spare.next, struct exchange, link), sizeof(*x));
+
     if (!link)
         return mem_zalloc(1, sizeof(*x));
     host->spare_count--;
@@ -131,7 +138,11 @@ static void on_sent(struct attempt *attempt)
 
 static void on_answer_head(struct attempt *attempt, const struct http_head *head)
 {
-    relay_note_head(exchange_of(attempt), head);
+    struct exchange *x = exchange_of(attempt);
+
+    fetch_ahead(x->conn, CONN_AHEAD_BYTES);
+    fetch_ahead(x->body.body, BODY_AHEAD_BYTES);
+    relay_note_head(x, head);
 }
 
 static void on_answer_data(struct attempt *attempt, char *data, size_t len, bool is_last)

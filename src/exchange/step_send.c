@@ -102,6 +102,7 @@ static void describe(struct exchange *x, const struct snapshot_provider *row,
         .body = x->body.body,
         .edits = x->send.edits->at,
         .edit_count = x->send.edits->count,
+        .ahead = span_of((const char *)x, sizeof(*x)),
         .send_us = times->send_us,
         .first_byte_us =
             x->body.is_streaming ? times->first_byte.streamed_us : times->first_byte.whole_us,

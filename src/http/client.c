@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/fetch.h"
 
 /* What one turn reads of one connection before others have theirs. */
 enum { READS_A_TURN = 8 };
@@ -250,7 +251,10 @@ static void on_open(struct conn *conn)
 
 static void on_readable(struct conn *conn)
 {
-    read_on(client_of(conn));
+    struct http_client *client = client_of(conn);
+
+    fetch_ahead(client->ahead.ptr, client->ahead.len);
+    read_on(client);
 }
 
 static void on_drained(struct conn *conn)

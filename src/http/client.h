@@ -39,6 +39,7 @@ struct http_client {
     struct http_head *head_scratch; /* shared by the owner's connections */
     struct http_head *head_own;     /* while a head arrives in pieces */
     struct buf head_bytes;          /* likewise */
+    struct span ahead;              /* the owner's: memory that it will use when the answer comes */
     struct loop_task more;          /* goes on reading after a pause or a long run */
     bool is_busy;                   /* a request was begun and its answer is not complete */
     bool has_head;                  /* of the answer under way */

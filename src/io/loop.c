@@ -9,6 +9,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fetch.h"
 #include "io/outbox.h"
 
 enum {
@@ -299,17 +300,15 @@ static unsigned ready_of(uint32_t events)
     return ready;
 }
 
-/* With many connections each one's memory is cold when its turn comes: it is asked for while the
- * ones before it are at work. */
-static inline void fetch_ahead(const struct loop *loop)
+/* The connections whose turn comes soon. */
+static inline void fetch_next(const struct loop *loop)
 {
-    enum { AHEAD = 2, LINES = 8, LINE_BYTES = 64 };
+    enum { AHEAD = 2, BYTES = 512 };
 
     int at = loop->event_at + AHEAD;
-    const char *memory = at < loop->event_count ? loop->events[at].data.ptr : NULL;
 
-    for (int i = 0; memory && i < LINES; i++)
-        __builtin_prefetch(memory + (ptrdiff_t)i * LINE_BYTES);
+    if (at < loop->event_count && loop->events[at].data.ptr)
+        fetch_ahead(loop->events[at].data.ptr, BYTES);
 }
 
 static void run_events(struct loop *loop)
@@ -318,7 +317,7 @@ static void run_events(struct loop *loop)
         struct epoll_event *event = &loop->events[loop->event_at++];
         struct loop_fd *fd = event->data.ptr;
 
-        fetch_ahead(loop);
+        fetch_next(loop);
         if (fd)
             fd->on_ready(fd, ready_of(event->events));
         if (outbox_is_full(&loop->outbox))

@@ -39,6 +39,7 @@ static void release(struct attempt *attempt)
     if (!uplink)
         return;
     uplink->user = NULL;
+    uplink->http.ahead = span_of(NULL, 0);
     if (!attempt->is_answered)
         http_client_close(&uplink->http);
     endpoint_pool_give(uplink);
@@ -175,6 +176,7 @@ static void use(struct attempt *attempt, struct uplink *uplink)
 {
     uplink->user = attempt;
     uplink->ops = &ops;
+    uplink->http.ahead = attempt->request.ahead;
     attempt->uplink = uplink;
     attempt->is_head_sent = attempt->is_request_sent = false;
     attempt->first_byte_by_us = 0;
