@@ -50,17 +50,26 @@ static bool are_same_addresses(const struct conf_addresses *a, const struct conf
     return true;
 }
 
-bool config_needs_restart(const struct config *from, const struct config *to, const char **ret_what)
+size_t config_needs_restart(const struct config *from, const struct config *to,
+                            const char *ret_names[CONFIG_RESTART_SETTINGS])
 {
-    if (!are_same_addresses(&from->server.listen, &to->server.listen))
-        *ret_what = "server.listen";
-    else if (from->server.workers != to->server.workers)
-        *ret_what = "server.workers";
-    else if ((from->server.tls.certificate.len > 0) != (to->server.tls.certificate.len > 0))
-        *ret_what = "server.tls";
-    else if (!are_same_addresses(&from->admin.listen, &to->admin.listen))
-        *ret_what = "admin.listen";
-    else
-        return false;
-    return true;
+    const struct conf_server *a = &from->server, *b = &to->server;
+    const struct {
+        const char *name;
+        bool is_changed;
+    } settings[CONFIG_RESTART_SETTINGS] = {
+        {"server.listen", !are_same_addresses(&a->listen, &b->listen)},
+        {"server.workers", a->workers != b->workers},
+        {"server.max_connections", a->max_connections != b->max_connections},
+        /* A renewed certificate is taken over; whether there is one is not. */
+        {"server.tls", (a->tls.certificate.len > 0) != (b->tls.certificate.len > 0)},
+        {"admin.listen", !are_same_addresses(&from->admin.listen, &to->admin.listen)},
+    };
+    size_t count = 0;
+
+    for (size_t i = 0; i < CONFIG_RESTART_SETTINGS; i++) {
+        if (settings[i].is_changed)
+            ret_names[count++] = settings[i].name;
+    }
+    return count;
 }

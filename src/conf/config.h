@@ -307,9 +307,11 @@ const struct conf_model *config_find_model(const struct config *config, struct s
 /* True where the list is empty or one of its patterns covers the name. */
 bool conf_strings_match(const struct conf_strings *patterns, struct span name);
 
-/* True where a reload from one to the other needs a restart to take full effect (listen, workers,
- * the listeners' TLS); *ret_what then names the first such setting, a static text. */
-bool config_needs_restart(const struct config *from, const struct config *to,
-                          const char **ret_what);
+enum { CONFIG_RESTART_SETTINGS = 5 };
+
+/* What differs between the two and takes effect at a restart alone (listen, workers, connections,
+ * the listeners' having TLS): how many settings, their names in ret_names, static texts. */
+size_t config_needs_restart(const struct config *from, const struct config *to,
+                            const char *ret_names[CONFIG_RESTART_SETTINGS]);
 
 #endif

@@ -49,15 +49,24 @@ static void take_over_tls(struct gateway *gateway, struct tls_context *fresh)
     gateway->tls = tls_context_ref(fresh);
 }
 
+/* One line for each setting that the reload cannot change. */
+static void tell_what_waits(struct gateway *gateway, const struct config *from,
+                            const struct config *to)
+{
+    const char *names[CONFIG_RESTART_SETTINGS];
+    size_t count = config_needs_restart(from, to, names);
+
+    for (size_t i = 0; i < count; i++)
+        log_write(gateway->log, LOG_LEVEL_WARNING, "this setting takes effect at the next restart",
+                  LOG_TEXT("setting", names[i]));
+}
+
 static void take_over(struct gateway *gateway, struct snapshot *fresh)
 {
     struct snapshot *old = gateway->snapshot;
     struct log_options options = gateway_log_options(fresh->config);
-    const char *what;
 
-    if (config_needs_restart(old->config, fresh->config, &what))
-        log_write(gateway->log, LOG_LEVEL_WARNING, "this setting takes effect at the next restart",
-                  LOG_TEXT("setting", what));
+    tell_what_waits(gateway, old->config, fresh->config);
     gateway->snapshot = fresh;
     gateway->loaded_wall_us = loop_wall_us(gateway->loop);
     log_reconfigure(gateway->log, &options);

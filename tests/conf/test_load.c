@@ -347,26 +347,44 @@ static void a_key_is_the_same_by_provider_and_secret(void **state)
 
 static void what_needs_a_restart_is_named(void **state)
 {
-    static const char *const texts[] = {"", "server: {workers: 2}\n",
-                                        "server: {listen: 127.0.0.1:81}\n",
-                                        "admin: {listen: 127.0.0.1:81}\n"};
-    static const char *const names[] = {NULL, "server.workers", "server.listen", "admin.listen"};
+    static const struct {
+        const char *text;
+        const char *names[CONFIG_RESTART_SETTINGS];
+    } cases[] = {
+        {"", {NULL}},
+        {"server: {workers: 2}\n", {"server.workers"}},
+        {"server: {listen: 127.0.0.1:81}\n", {"server.listen"}},
+        {"server: {max_connections: 7}\n", {"server.max_connections"}},
+        {"admin: {listen: 127.0.0.1:81}\n", {"admin.listen"}},
+        {"server: {listen: 127.0.0.1:81, workers: 2, max_connections: 7,\n"
+         "  tls: {certificate: c.pem, private_key: k.pem}}\n"
+         "admin: {listen: 127.0.0.1:82}\n",
+         {"server.listen", "server.workers", "server.max_connections", "server.tls",
+          "admin.listen"}},
+    };
+    static const struct fake_pair pems[] = {{"c.pem", ""}, {"k.pem", ""}, {NULL, NULL}};
     struct fake *fake = *state;
     struct config *first;
 
+    fake->files = pems;
     fake_must_load(fake, "providers: {openai: {keys: [sk-a]}}\n");
     first = fake->config;
     fake->config = NULL;
-    for (size_t i = 0; i < 4; i++) {
-        const char *what = NULL;
-        char yaml[256];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *names[CONFIG_RESTART_SETTINGS];
+        size_t count, wanted = 0;
+        char yaml[512];
 
-        snprintf(yaml, sizeof(yaml), "providers: {openai: {keys: [sk-b]}}\n%s", texts[i]);
-        assert_int_equal(config_needs_restart(first, fake_must_load(fake, yaml), &what), i > 0);
-        if (i)
-            assert_string_equal(what, names[i]);
+        snprintf(yaml, sizeof(yaml), "providers: {openai: {keys: [sk-b]}}\n%s", cases[i].text);
+        count = config_needs_restart(first, fake_must_load(fake, yaml), names);
+        while (wanted < CONFIG_RESTART_SETTINGS && cases[i].names[wanted])
+            wanted++;
+        assert_int_equal(count, wanted);
+        for (size_t n = 0; n < count; n++)
+            assert_string_equal(names[n], cases[i].names[n]);
     }
     config_free(&first);
+    fake->files = files;
 }
 
 static void a_file_that_is_too_large_is_refused(void **state)
