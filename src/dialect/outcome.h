@@ -27,8 +27,8 @@ enum outcome_scope {
 
 /* What may be done before commit. */
 enum outcome_remedy {
-    REMEDY_GIVE_UP,        /* the client gets this answer */
-    REMEDY_SAME_KEY_LATER, /* it would be answered again; another key helps no sooner */
+    REMEDY_GIVE_UP, /* the client gets this answer */
+    REMEDY_LATER,   /* it would be answered so again: only time helps, and no other key */
     REMEDY_NEXT_KEY,
     REMEDY_NEXT_TARGET,
 };

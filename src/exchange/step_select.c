@@ -237,12 +237,16 @@ static struct move refuse(struct exchange *x, const struct survey *survey, uint6
 /* --- the choice --- */
 
 /* What was refused for its rate, or refused the connection, has been waited for already: the pool
- * holds it back until its time. */
+ * holds it back until its time. What was refused for now waits whichever key comes next. */
 static bool needs_backoff(const struct exchange *x)
 {
     const struct outcome_row *last = x->respond.last;
 
-    if (!was_tried(x) || x->select.has_backed_off)
+    if (x->select.has_backed_off)
+        return false;
+    if (last && last->remedy == REMEDY_LATER)
+        return true;
+    if (!was_tried(x))
         return false;
     return !last || (last->class != CLASS_RATE_LIMIT && last->class != CLASS_CONNECT);
 }

@@ -188,7 +188,7 @@ struct move relay_failed(struct exchange *x, const struct outcome_row *row)
     x->respond.last_status = x->relay.status;
     relay_book(x, row, x->select.hint_us);
     is_refused = is_usage_refused(x);
-    if (key && !is_refused)
+    if (key && !is_refused && row->remedy != REMEDY_LATER)
         remember_key(x, key, row);
     key_unref(&key);
     if (row->outcome == OUTCOME_TOTAL_TIMEOUT)

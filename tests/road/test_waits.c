@@ -190,6 +190,36 @@ static void test_backoff(void **state)
     road_end(&road);
 }
 
+/* A lock or a replay guard is there for the other key as well: nothing is tried before its time,
+ * and no key is passed over for it. */
+static void test_conflict(void **state)
+{
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road, "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
+                      "  health: {validate_new: false},\n"
+                      "  keys: [{name: one, secret: key-one}, {name: two, secret: key-two}]}}\n"
+                      "clients: {open: true}\n");
+    client = road_connect(&road);
+    road_chat(&road, client);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_reply(&road, upstream, 409, "retry-after-ms: 700\r\n", "{}");
+    road_pass_ms(&road, 699);
+    road_expect_no_attempt(&road, 'a', upstream);
+    road_pass_ms(&road, 2);
+    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    road_reply(&road, upstream, 409, "", "{}");
+    road_pass_ms(&road, 200);
+    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    road_reply_ok(&road, upstream);
+    road_expect(&road, client, 200, road_ok);
+    close(upstream);
+    close(client);
+    road_end(&road);
+}
+
 /* --- places --- */
 
 /* One at a time, in the order of coming, each the moment that the one before it is done. */
@@ -458,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_depleted),
         cmocka_unit_test(test_retry_after_of_a_5xx),
         cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_conflict),
         cmocka_unit_test(test_in_line),
         cmocka_unit_test(test_leaving_the_line),
         cmocka_unit_test(test_line_is_too_long),
