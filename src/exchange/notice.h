@@ -14,7 +14,7 @@
 struct notice {
     struct log *log;
     struct span provider;
-    const char *cause; /* an outcome's label, or "probe" */
+    const char *cause; /* an outcome's label, "probe" or "trial" */
     uint64_t now_us, wall_us;
 };
 

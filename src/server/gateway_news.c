@@ -85,16 +85,17 @@ static void on_probe_result(void *owner, struct provider *provider, enum probe_r
 
 static void notice_probe(struct gateway *gateway, const struct probe_report *report)
 {
+    uint64_t until_us;
+    enum key_health health = report->key ? key_health(report->key, &until_us) : KEY_NEW;
+    bool is_welcome = report->was == KEY_NEW && report->effect.key_moved && health == KEY_HEALTHY;
     const struct notice notice = {
         .log = gateway->log,
         .provider = provider_name(report->provider),
-        .cause = "probe",
+        /* It goes on trial because no probe was answered: none has told anything of it. */
+        .cause = health == KEY_TRIAL ? "trial" : "probe",
         .now_us = loop_now_us(gateway->loop),
         .wall_us = loop_wall_us(gateway->loop),
     };
-    uint64_t until_us;
-    bool is_welcome = report->was == KEY_NEW && report->effect.key_moved &&
-                      key_health(report->key, &until_us) == KEY_HEALTHY;
 
     if (is_welcome)
         notice_new_key(&notice, report->key);

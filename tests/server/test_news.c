@@ -1,0 +1,103 @@
+/* What the log says of probes: once for each change, with its cause. On virtual time, without
+ * workers. */
+#include "../conf/fake.h"
+#include "../io/wire.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "server/gateway_inner.h"
+
+#define START_US UINT64_C(1000000000)
+
+/* The part of a gateway that probes, and nobody listens at the provider. */
+struct stage {
+    struct fake fake;
+    struct gateway gateway;
+    char log_path[64];
+};
+
+static void begin(struct stage *stage)
+{
+    struct gateway *gateway = &stage->gateway;
+    struct log_options options = {.level = LOG_LEVEL_INFO, .file = stage->log_path};
+    char error[TLS_ERROR_BYTES];
+
+    memset(stage, 0, sizeof(*stage));
+    fake_init(&stage->fake);
+    snprintf(stage->log_path, sizeof(stage->log_path), "/tmp/bellwether-news-%d", (int)getpid());
+    fake_must_load(&stage->fake, "providers: {up: {kind: compatible,\n"
+                                 "  base_url: 'http://unix:/tmp/bellwether-nobody:/v1',\n"
+                                 "  keys: [{name: one, secret: key-one}]}}\n"
+                                 "clients: {open: true}\n");
+    gateway->loop = loop_new_virtual(START_US);
+    assert_int_equal(log_new(&options, &gateway->log), 0);
+    assert_int_equal(registry_init(&gateway->registry, 1, stage->fake.secrets, gateway->log), 0);
+    assert_int_equal(snapshot_new(&gateway->registry, stage->fake.config, START_US, START_US, error,
+                                  &gateway->snapshot),
+                     0);
+    stage->fake.config = NULL; /* the snapshot's */
+    gateway->metrics = metrics_attach(gateway->registry.metrics);
+    gateway->prober =
+        prober_new(gateway->loop, gateway->registry.resolver, &gateway_prober_ops, gateway);
+    assert_int_equal(gateway_set_probes(gateway, gateway->snapshot), 0);
+}
+
+static void end(struct stage *stage)
+{
+    struct gateway *gateway = &stage->gateway;
+
+    prober_free(&gateway->prober);
+    snapshot_unref(&gateway->snapshot);
+    registry_fini(&gateway->registry);
+    log_free(&gateway->log);
+    loop_free(&gateway->loop);
+    unlink(stage->log_path);
+    fake_fini(&stage->fake);
+}
+
+/* All that was logged, freed by the caller. Ends the log. */
+static char *read_log(struct stage *stage)
+{
+    char *text = mem_zalloc(1, 65536);
+    FILE *file;
+
+    stage->gateway.registry.log = NULL;
+    log_free(&stage->gateway.log);
+    file = fopen(stage->log_path, "r");
+    assert_non_null(file);
+    assert_true(fread(text, 1, 65535, file) > 0);
+    fclose(file);
+    return text;
+}
+
+/* Three probes that nobody answers put a new key on trial: no probe has told anything of it. */
+static void test_trial(void **state)
+{
+    static const char line[] = "\"message\":\"key changed its state\",\"provider\":\"up\","
+                               "\"key\":\"one\",\"state\":\"trial\",\"cause\":\"trial\"";
+    struct stage stage;
+    char *log, *first;
+
+    (void)state;
+    begin(&stage);
+    wire_pass(stage.gateway.loop, 20 * US_PER_SEC);
+    log = read_log(&stage);
+    first = strstr(log, line);
+    assert_non_null(first);
+    assert_null(strstr(first + 1, line));
+    assert_null(strstr(log, "key-one"));
+    mem_free(log);
+    end(&stage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_trial),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
