@@ -1,7 +1,5 @@
 #include "http/client.h"
 
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/fetch.h"
@@ -16,14 +14,14 @@ static struct http_client *client_of(struct conn *conn)
 
 static void fail(struct http_client *client, int err)
 {
-    char text[TLS_ERROR_BYTES] = "";
+    const char *tls_error = "";
 
     if (conn_is_closed(&client->conn))
         return;
     if (err == ERR_TLS)
-        snprintf(text, sizeof(text), "%s", conn_tls_error(&client->conn));
+        tls_error = conn_tls_error(&client->conn);
     http_client_close(client);
-    client->tls_error = text;
+    client->tls_error = tls_error;
     client->ops->on_fail(client, err);
     client->tls_error = "";
 }

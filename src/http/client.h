@@ -35,7 +35,7 @@ struct http_client {
     struct conn conn;
     struct http_parser parser;
     const struct http_client_ops *ops;
-    const char *tls_error;          /* during on_fail with ERR_TLS: what failed; else "" */
+    const char *tls_error; /* during on_fail with ERR_TLS: what failed, a static text; else "" */
     struct http_head *head_scratch; /* shared by the owner's connections */
     struct http_head *head_own;     /* while a head arrives in pieces */
     struct buf head_bytes;          /* likewise */

@@ -132,7 +132,7 @@ uint64_t conn_progress(const struct conn *conn);
 /* True where the TLS session was resumed (RFC 8446 2.2). */
 bool conn_is_resumed(const struct conn *conn);
 
-/* Text on the last TLS failure of this connection, or "". */
+/* Why TLS failed on this connection, a static text; "" where it has not. */
 const char *conn_tls_error(const struct conn *conn);
 
 #endif

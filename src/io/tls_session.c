@@ -4,7 +4,6 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -18,8 +17,8 @@ struct tls_session {
     struct span in;  /* ciphertext just read, not copied */
     struct buf held; /* ciphertext left over from an earlier read */
     bool is_ready;
-    int ended; /* how the input ended: ERR_EOF, ERR_TLS; 0: more may come */
-    char error[TLS_ERROR_BYTES];
+    int ended;         /* how the input ended: ERR_EOF, ERR_TLS; 0: more may come */
+    const char *error; /* why it failed, a static text of OpenSSL's or ours; NULL: it has not */
 };
 
 /* --- our BIO: reads from `in`, writes to `out` --- */
@@ -161,7 +160,7 @@ static void note_error(struct tls_session *session)
 
     if (verify != X509_V_OK && !session->context->is_unverified)
         reason = X509_verify_cert_error_string(verify);
-    snprintf(session->error, sizeof(session->error), "%s", reason ? reason : "connection ended");
+    session->error = reason ? reason : "connection ended";
 }
 
 /* Others use OpenSSL on this thread, too, and SSL_get_error looks at the thread's queue of errors.
@@ -286,5 +285,5 @@ bool tls_session_is_resumed(const struct tls_session *session)
 
 const char *tls_session_error(const struct tls_session *session)
 {
-    return session->error;
+    return session->error ? session->error : "";
 }

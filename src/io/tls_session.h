@@ -44,6 +44,8 @@ int tls_session_write(struct tls_session *session, struct span data);
 void tls_session_end(struct tls_session *session);
 
 bool tls_session_is_resumed(const struct tls_session *session);
+
+/* Why it failed, a static text; "" where it has not. */
 const char *tls_session_error(const struct tls_session *session);
 
 #endif
