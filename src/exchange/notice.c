@@ -1,6 +1,7 @@
 #include "exchange/notice.h"
 
 #include "base/datetime.h"
+#include "exchange/exchange.h"
 
 /* A time of the loop's clock as text. */
 static struct span spell_until(const struct notice *notice, uint64_t until_us,
@@ -103,14 +104,69 @@ void notice_new_key(const struct notice *notice, const struct key *key)
               LOG_TEXT("state", key_health_text(key_health(key, &until_us))));
 }
 
-void notice_endpoint(const struct notice *notice, struct endpoint *endpoint)
+static void tell_endpoint_breaker(const struct notice *notice, struct endpoint *endpoint)
 {
     enum breaker_state state = endpoint_health_state(endpoint_health_of(endpoint), notice->now_us);
 
-    if (state == BREAKER_HALF_OPEN || !endpoint_is_news(endpoint, state))
+    if (state == BREAKER_HALF_OPEN ||
+        !endpoint_news_take_breaker(endpoint_news_of(endpoint), state))
         return;
     log_write(notice->log, state == BREAKER_OPEN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
               "circuit breaker of an endpoint changed", LOG_SPAN("provider", notice->provider),
               LOG_SPAN("endpoint", endpoint_url(endpoint)),
               LOG_TEXT("state", breaker_state_text(state)), LOG_TEXT("cause", notice->cause));
+}
+
+static void tell_rest(const struct notice *notice, struct endpoint *endpoint)
+{
+    uint64_t until_us = endpoint_health_rests_until(endpoint_health_of(endpoint));
+    bool is_resting = until_us > notice->now_us;
+    char text[RFC3339_BYTES];
+
+    if (!endpoint_news_take_rest(endpoint_news_of(endpoint), is_resting))
+        return;
+    if (is_resting)
+        log_write(notice->log, LOG_LEVEL_WARNING, "endpoint limits our address: it rests",
+                  LOG_SPAN("provider", notice->provider),
+                  LOG_SPAN("endpoint", endpoint_url(endpoint)), LOG_TEXT("cause", notice->cause),
+                  LOG_SPAN("until", spell_until(notice, until_us, text)));
+    else
+        log_write(notice->log, LOG_LEVEL_INFO, "endpoint rests no longer",
+                  LOG_SPAN("provider", notice->provider),
+                  LOG_SPAN("endpoint", endpoint_url(endpoint)), LOG_TEXT("cause", notice->cause));
+}
+
+static void tell_tls(const struct notice *notice, struct endpoint *endpoint)
+{
+    const char *reason;
+
+    if (!endpoint_news_take_tls(endpoint_news_of(endpoint), notice->now_us, &reason))
+        return;
+    if (reason)
+        log_write(notice->log, LOG_LEVEL_WARNING, "TLS with an endpoint fails",
+                  LOG_SPAN("provider", notice->provider),
+                  LOG_SPAN("endpoint", endpoint_url(endpoint)), LOG_TEXT("reason", reason));
+    else
+        log_write(notice->log, LOG_LEVEL_INFO, "TLS with an endpoint works again",
+                  LOG_SPAN("provider", notice->provider),
+                  LOG_SPAN("endpoint", endpoint_url(endpoint)));
+}
+
+void notice_endpoint(const struct notice *notice, struct endpoint *endpoint)
+{
+    tell_tls(notice, endpoint);
+    tell_endpoint_breaker(notice, endpoint);
+    tell_rest(notice, endpoint);
+}
+
+struct notice notice_of(const struct exchange *x, const struct snapshot_provider *provider,
+                        const char *cause)
+{
+    return (struct notice){
+        .log = x->host->registry->log,
+        .provider = provider->conf->name,
+        .cause = cause,
+        .now_us = loop_now_us(exchange_loop(x)),
+        .wall_us = loop_wall_us(exchange_loop(x)),
+    };
 }

@@ -1,7 +1,7 @@
 /*
  * What operators are told in the log of keys, accounts and endpoints: one line for each change of a
- * state, by whoever brought it about. A line says what changed, why, and until when; a key is
- * named, never shown. Any thread.
+ * state, by whoever brought it about or found it. A line says what changed, why, and until when; a
+ * key is named, never shown. Any thread.
  */
 #ifndef EXCHANGE_NOTICE_H
 #define EXCHANGE_NOTICE_H
@@ -9,6 +9,9 @@
 #include "keypool/keypool.h"
 #include "obs/log.h"
 #include "upstream/endpoint.h"
+
+struct exchange;
+struct snapshot_provider;
 
 /* Where and why. Spans and texts are borrowed for the call. */
 struct notice {
@@ -26,7 +29,12 @@ void notice_key(const struct notice *notice, const struct key *key, struct span 
 /* A new key proved good, or goes on trial: told to those who debug alone, for there may be many. */
 void notice_new_key(const struct notice *notice, const struct key *key);
 
-/* Where its breaker is not in the state that was last told of. Half-open ones are on their way. */
+/* What there is to tell of its breaker (a half-open one is on its way), of the rest that it asked
+ * for, and of its TLS. */
 void notice_endpoint(const struct notice *notice, struct endpoint *endpoint);
+
+/* What an exchange tells of a provider. */
+struct notice notice_of(const struct exchange *x, const struct snapshot_provider *provider,
+                        const char *cause);
 
 #endif

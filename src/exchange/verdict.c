@@ -21,13 +21,7 @@ static void notice(struct exchange *x, const struct key *key, const struct keypo
                    const struct outcome_row *row)
 {
     const struct snapshot_provider *provider = exchange_outlet(x)->row;
-    const struct notice notice = {
-        .log = x->host->registry->log,
-        .provider = provider->conf->name,
-        .cause = row->label,
-        .now_us = loop_now_us(exchange_loop(x)),
-        .wall_us = loop_wall_us(exchange_loop(x)),
-    };
+    const struct notice notice = notice_of(x, provider, row->label);
 
     notice_key(&notice, key, exchange_target(x)->model, effect);
     notice_endpoint(&notice, provider->endpoint);
@@ -40,8 +34,8 @@ void relay_follow(struct exchange *x, const struct key *key, const struct keypoo
 
     /* A connection that came about has closed the endpoint's breaker without a word. */
     if (effect->key_moved || effect->breaker_moved || effect->account_moved ||
-        effect->model_moved || row->blames_endpoint ||
-        endpoint_told(provider->endpoint) != BREAKER_CLOSED)
+        effect->model_moved || row->scope == SCOPE_ENDPOINT ||
+        !endpoint_news_is_calm(endpoint_news_of(provider->endpoint)))
         notice(x, key, effect, row);
     exchange_host_follow(x->host, provider->provider, *effect);
 }

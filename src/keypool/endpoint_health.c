@@ -163,6 +163,11 @@ void endpoint_health_rest(struct endpoint_health *endpoint, uint64_t until_us)
     raise(&endpoint->rest_until_us, until_us);
 }
 
+uint64_t endpoint_health_rests_until(const struct endpoint_health *endpoint)
+{
+    return load(&endpoint->rest_until_us);
+}
+
 bool endpoint_health_probed(struct endpoint_health *endpoint)
 {
     bool was_refusing = endpoint_health_connected(endpoint);

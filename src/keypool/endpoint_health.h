@@ -81,6 +81,9 @@ void endpoint_health_refused(struct endpoint_health *endpoint, uint64_t now_us);
 /* An IP-wide refusal: nobody goes there before until_us (never shortened). */
 void endpoint_health_rest(struct endpoint_health *endpoint, uint64_t until_us);
 
+/* Until when it is so; in the past, or 0: it is not. */
+uint64_t endpoint_health_rests_until(const struct endpoint_health *endpoint);
+
 /* A probe was answered with any HTTP status below 500. True where that closed the breaker. */
 bool endpoint_health_probed(struct endpoint_health *endpoint);
 

@@ -101,7 +101,7 @@ static void notice_probe(struct gateway *gateway, const struct probe_report *rep
         notice_new_key(&notice, report->key);
     else if (report->key)
         notice_key(&notice, report->key, span_of(NULL, 0), &report->effect);
-    if (report->effect.endpoint_moved)
+    if (report->effect.endpoint_moved || !endpoint_news_is_calm(endpoint_news_of(report->endpoint)))
         notice_endpoint(&notice, report->endpoint);
 }
 

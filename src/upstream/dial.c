@@ -74,10 +74,16 @@ static void on_open(struct http_client *http)
         ->on_uplink(container_of(first, struct uplink_asker, link), uplink);
 }
 
+/* A handshake that went well is no sign yet: in TLS 1.3 the server refuses our certificate after
+ * it.
+ */
 static void on_head(struct http_client *http, const struct http_head *head)
 {
     struct uplink *uplink = uplink_of(http);
+    struct endpoint *endpoint = uplink->pool->endpoint;
 
+    if (uplink->is_fresh && endpoint_tls(endpoint))
+        endpoint_news_note_tls(endpoint_news_of(endpoint), NULL);
     uplink->ops->on_head(uplink->user, head);
 }
 
@@ -101,6 +107,8 @@ static void on_fail(struct http_client *http, int err)
     struct uplink *uplink = uplink_of(http);
     struct dial *dial = uplink->dial;
 
+    if (err == ERR_TLS && (dial || uplink->user))
+        endpoint_news_note_tls(endpoint_news_of(uplink->pool->endpoint), http->tls_error);
     if (dial) {
         if (!dial->err)
             dial->err = err;

@@ -6,6 +6,7 @@
 
 struct endpoint {
     struct endpoint_health health;
+    struct endpoint_news news;
     struct tls_context *tls; /* NULL: plain */
     struct buf text;         /* url, then what makes it the same again: see identity() */
     struct span url, authority, path, host, unix_path;
@@ -14,7 +15,6 @@ struct endpoint {
         atomic_uint refs; /* acquire-release on the last drop */
         atomic_uint
             usage; /* enum endpoint_usage; relaxed: a late reader asks once more than needed */
-        atomic_uint told; /* enum breaker_state; relaxed: it guards nothing */
         /* Connections that stand, and all there ever were: relaxed, for they guard nothing. Written
          * once a connection, not once an attempt, so that workers may share them. */
         atomic_uint_least64_t connections, connections_total;
@@ -86,8 +86,8 @@ int endpoint_new(const struct conf_provider *provider, char *ret_error,
     if (!endpoint)
         return ERR_NOMEM;
     atomic_init(&endpoint->shared.refs, 1);
-    atomic_init(&endpoint->shared.told, BREAKER_CLOSED);
     endpoint_health_init(&endpoint->health);
+    endpoint_news_init(&endpoint->news);
     buf_init(&endpoint->text, 65536);
     err = identity(provider, &endpoint->text);
     if (!err)
@@ -162,6 +162,11 @@ struct endpoint_health *endpoint_health_of(struct endpoint *endpoint)
     return &endpoint->health;
 }
 
+struct endpoint_news *endpoint_news_of(struct endpoint *endpoint)
+{
+    return &endpoint->news;
+}
+
 struct span endpoint_authority(const struct endpoint *endpoint)
 {
     return endpoint->authority;
@@ -222,15 +227,4 @@ struct span endpoint_unix_path(const struct endpoint *endpoint)
 uint16_t endpoint_port(const struct endpoint *endpoint)
 {
     return endpoint->port;
-}
-
-enum breaker_state endpoint_told(const struct endpoint *endpoint)
-{
-    return (enum breaker_state)atomic_load_explicit(&endpoint->shared.told, memory_order_relaxed);
-}
-
-bool endpoint_is_news(struct endpoint *endpoint, enum breaker_state state)
-{
-    return endpoint_told(endpoint) != state &&
-           atomic_exchange_explicit(&endpoint->shared.told, state, memory_order_relaxed) != state;
 }

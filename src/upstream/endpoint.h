@@ -18,6 +18,7 @@
 #include "io/loop.h"
 #include "io/resolve.h"
 #include "keypool/endpoint_health.h"
+#include "upstream/endpoint_news.h"
 
 struct dial;
 struct endpoint;
@@ -51,10 +52,8 @@ struct tls_context *endpoint_tls(const struct endpoint *endpoint); /* NULL: plai
 enum endpoint_usage endpoint_usage(const struct endpoint *endpoint);
 void endpoint_set_usage(struct endpoint *endpoint, enum endpoint_usage usage);
 
-/* For whoever tells operators: true where they were last told of another state of its breaker, and
- * then this one counts as told. Any thread; one of several callers is told so. */
-bool endpoint_is_news(struct endpoint *endpoint, enum breaker_state state);
-enum breaker_state endpoint_told(const struct endpoint *endpoint);
+/* For whoever tells operators. */
+struct endpoint_news *endpoint_news_of(struct endpoint *endpoint);
 
 /* A connection came to stand, or is gone. Any thread. */
 void endpoint_note_connected(struct endpoint *endpoint);

@@ -41,13 +41,29 @@ static const char *no_variable(void *ctx, const char *name)
     return NULL;
 }
 
-static int no_file(void *ctx, const char *path, struct buf *out)
+/* A test's own, such as certificates. */
+static int read_file(void *ctx, const char *path, struct buf *out)
+{
+    FILE *file = fopen(path, "r");
+    char piece[4096];
+    size_t len;
+
+    (void)ctx;
+    if (!file)
+        return ERR_NOTFOUND;
+    while ((len = fread(piece, 1, sizeof(piece), file)) > 0)
+        buf_append(out, piece, len);
+    fclose(file);
+    return out->err;
+}
+
+static int no_folder(void *ctx, const char *path, struct buf *out)
 {
     (void)ctx, (void)path, (void)out;
     return ERR_NOTFOUND;
 }
 
-static const struct conf_system no_system = {NULL, no_variable, no_file, no_file};
+static const struct conf_system no_system = {NULL, no_variable, read_file, no_folder};
 
 /* "@a" becomes the base URL of the upstream a. */
 static void fill_in(const struct road *road, const char *yaml, struct buf *text)
@@ -373,4 +389,15 @@ char *road_log(struct road *road)
     fclose(file);
     assert_int_equal(buf_append_byte(&text, '\0'), 0);
     return buf_take(&text, &len);
+}
+
+size_t road_count(const char *text, const char *what)
+{
+    size_t n = 0;
+
+    while ((text = strstr(text, what)) != NULL) {
+        n++;
+        text += strlen(what);
+    }
+    return n;
 }

@@ -170,4 +170,7 @@ uint64_t road_attempts(struct road *road, const char *outcome);
 /* All that the log has; NUL-terminated, freed with mem_free. Ends the log. */
 char *road_log(struct road *road);
 
+/* How often `what` stands in the text. */
+size_t road_count(const char *text, const char *what);
+
 #endif

@@ -9,26 +9,15 @@ static const char two_keys[] =
     "  keys: [{name: one, secret: key-one}, {name: two, secret: key-two}]}}\n"
     "clients: {open: true}\n";
 
-static size_t count(const char *text, const char *what)
-{
-    size_t n = 0;
-
-    while ((text = strstr(text, what)) != NULL) {
-        n++;
-        text += strlen(what);
-    }
-    return n;
-}
-
 /* Each line once; no secret anywhere. */
 static void expect_lines(struct road *road, const char *const *lines)
 {
     char *log = road_log(road);
 
     for (size_t i = 0; lines[i]; i++) {
-        if (count(log, lines[i]) != 1)
+        if (road_count(log, lines[i]) != 1)
             print_error("not once: %s\nin:\n%s", lines[i], log);
-        assert_int_equal(count(log, lines[i]), 1);
+        assert_int_equal(road_count(log, lines[i]), 1);
     }
     assert_null(strstr(log, "key-one"));
     assert_null(strstr(log, "key-two"));
@@ -120,12 +109,61 @@ static void test_endpoint(void **state)
     road_end(&road);
 }
 
+/* A request that some key serves; the connection at hand afterwards. */
+static int serve(struct road *road, int client, int upstream)
+{
+    char *heard;
+
+    road_chat(road, client);
+    upstream = road_attempt(road, 'a', upstream, &heard);
+    mem_free(heard);
+    road_reply_ok(road, upstream);
+    road_expect(road, client, 200, road_ok);
+    return upstream;
+}
+
+/* Our address is limited: no key is to blame. However many meet it, a line when it begins and one
+ * when it is over. */
+static void test_address(void **state)
+{
+    static const char *const lines[] = {
+        "\"level\":\"warning\",\"message\":\"endpoint limits our address: it rests\"",
+        "\"cause\":\"endpoint_limited\",\"until\":\"2023-11-14T22:13:50.000Z\"}",
+        "\"level\":\"info\",\"message\":\"endpoint rests no longer\"", NULL};
+    struct road road;
+    int clients[2], upstreams[2];
+
+    (void)state;
+    road_begin(&road, two_keys);
+    for (int i = 0; i < 2; i++) {
+        clients[i] = road_connect(&road);
+        road_chat(&road, clients[i]);
+        upstreams[i] = road_accept(&road, 'a');
+        road_take(&road, upstreams[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        road_reply(&road, upstreams[i], 429, "Retry-After: 30\r\n",
+                   "{\"error\":{\"type\":\"ip_rate_limit\"}}");
+        road_expect_error(&road, clients[i], 429, "rate_limit_exceeded");
+    }
+    road_pass_ms(&road, 30001);
+    for (int i = 0; i < 2; i++)
+        upstreams[1] = serve(&road, clients[0], upstreams[1]);
+    expect_lines(&road, lines);
+    for (int i = 0; i < 2; i++) {
+        close(clients[i]);
+        close(upstreams[i]);
+    }
+    road_end(&road);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_endpoint),
+        cmocka_unit_test(test_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
