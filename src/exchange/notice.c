@@ -65,6 +65,12 @@ static void tell_account(const struct notice *notice, const struct key *key, uin
 {
     char text[RFC3339_BYTES];
 
+    if (!until_us) {
+        log_write(notice->log, LOG_LEVEL_INFO, "account is in use again",
+                  LOG_SPAN("provider", notice->provider), LOG_SPAN("account", key_account(key)),
+                  LOG_SPAN("key", key_name(key)), LOG_TEXT("cause", notice->cause));
+        return;
+    }
     log_write(notice->log, LOG_LEVEL_WARNING, "account set aside",
               LOG_SPAN("provider", notice->provider), LOG_SPAN("account", key_account(key)),
               LOG_SPAN("key", key_name(key)), LOG_TEXT("cause", notice->cause),
@@ -157,6 +163,28 @@ void notice_endpoint(const struct notice *notice, struct endpoint *endpoint)
     tell_tls(notice, endpoint);
     tell_endpoint_breaker(notice, endpoint);
     tell_rest(notice, endpoint);
+}
+
+void notice_no_key(const struct notice *notice, struct provider *provider,
+                   const struct plan_target *target, uint64_t until_us)
+{
+    char text[RFC3339_BYTES];
+    struct span until = spell_until(notice, until_us, text);
+
+    if (!shortage_note_refused(provider_shortage(provider), target->model_hash, notice->now_us))
+        return;
+    log_write(notice->log, LOG_LEVEL_WARNING, "no key is free: a request was refused",
+              LOG_SPAN("provider", notice->provider), LOG_SPAN("model", target->model),
+              LOG_TEXT("cause", notice->cause), until.len ? LOG_SPAN("until", until) : NULL);
+}
+
+void notice_key_found(const struct notice *notice, struct provider *provider,
+                      const struct plan_target *target)
+{
+    if (!shortage_note_found(provider_shortage(provider), target->model_hash, notice->now_us))
+        return;
+    log_write(notice->log, LOG_LEVEL_INFO, "a key is free again",
+              LOG_SPAN("provider", notice->provider), LOG_SPAN("model", target->model));
 }
 
 struct notice notice_of(const struct exchange *x, const struct snapshot_provider *provider,

@@ -4,6 +4,7 @@
  * does not start the wait anew.
  */
 #include "exchange/exchange.h"
+#include "exchange/notice.h"
 #include "limits/backoff.h"
 
 /* What asking all targets came to. */
@@ -217,11 +218,25 @@ static bool is_last_telling(const struct exchange *x, enum keypool_reason reason
     return reason == KEYPOOL_TRIED || outcome_is_attempt(last->class);
 }
 
+/* That this exchange has tried them all, or that a model is unknown, is no shortage of keys. */
+static void tell_shortage(const struct exchange *x, const struct survey *survey)
+{
+    const struct keypool_choice *choice = &survey->choice;
+    const struct plan_target *target = &x->route.targets[survey->target];
+    const struct snapshot_provider *row = x->binding->outlets[target->provider_index].row;
+    struct notice notice = notice_of(x, row, keypool_reason_text(choice->reason));
+
+    if (choice->reason != KEYPOOL_TRIED && choice->reason != KEYPOOL_NO_MODEL)
+        notice_no_key(&notice, row->provider, target,
+                      choice->verdict == KEYPOOL_LATER ? choice->free_at_us : 0);
+}
+
 static struct move refuse(struct exchange *x, const struct survey *survey, uint64_t now_us)
 {
     enum keypool_reason reason = survey->choice.reason;
     const struct span none = {NULL, 0};
 
+    tell_shortage(x, survey);
     if (survey->choice.verdict == KEYPOOL_LATER)
         x->respond.retry_after_us = survey->choice.free_at_us - now_us;
     if (is_last_telling(x, reason))
@@ -271,9 +286,22 @@ static struct move back_off(struct exchange *x, uint64_t now_us)
     return park(x, x->select.not_before_us);
 }
 
+static void tell_no_shortage(const struct exchange *x, uint32_t target)
+{
+    const struct plan_target *row = &x->route.targets[target];
+    const struct snapshot_provider *provider = x->binding->outlets[row->provider_index].row;
+    struct notice notice;
+
+    if (!shortage_is_there(provider_shortage(provider->provider)))
+        return;
+    notice = notice_of(x, provider, NULL);
+    notice_key_found(&notice, provider->provider, row);
+}
+
 static struct move take(struct exchange *x, uint32_t target, uint64_t now_us)
 {
     select_leave_room(x, true);
+    tell_no_shortage(x, target);
     x->select.target = target;
     if (needs_backoff(x))
         return back_off(x, now_us);

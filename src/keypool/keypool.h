@@ -185,7 +185,7 @@ struct keypool_effect {
     bool breaker_moved, endpoint_moved;
     bool account_moved; /* the health of the key's account changed */
     bool model_moved;   /* a model that was free is set aside for the key, or its account */
-    uint64_t until_us;  /* of those two, when they may be tried again */
+    uint64_t until_us;  /* of those two, when they may be tried again; 0: the account is well */
 };
 
 /* The answer has begun well: a test is passed, the key is healthy. The grant goes on. */

@@ -87,7 +87,8 @@ static void pass_account(struct report *report)
     if (!report->grant->tests_account)
         return;
     report->grant->tests_account = false;
-    health_pass(&report->grant->account->health, moves_of(report));
+    if (health_pass(&report->grant->account->health, moves_of(report)))
+        report->effect.account_moved = true;
     wake(report, UINT32_MAX);
 }
 

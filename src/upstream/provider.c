@@ -9,6 +9,7 @@ struct provider {
     char *name;
     struct keypool *keys;
     struct waiting_room *waiting;
+    struct shortage shortage;
     pthread_mutex_t models_lock; /* held to take or give one reference, never longer */
     struct openai_models *models;
     atomic_uint refs; /* acquire-release on the last drop */
@@ -64,6 +65,11 @@ struct keypool *provider_keys(struct provider *provider)
 struct waiting_room *provider_waiting(struct provider *provider)
 {
     return provider->waiting;
+}
+
+struct shortage *provider_shortage(struct provider *provider)
+{
+    return &provider->shortage;
 }
 
 struct openai_models *provider_models(struct provider *provider)

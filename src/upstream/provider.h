@@ -10,6 +10,7 @@
 #include "base/span.h"
 #include "dialect/openai_models.h"
 #include "keypool/keypool.h"
+#include "keypool/shortage.h"
 #include "keypool/waiting.h"
 
 struct provider;
@@ -24,6 +25,7 @@ void provider_unref(struct provider **provider);
 struct span provider_name(const struct provider *provider);
 struct keypool *provider_keys(struct provider *provider);
 struct waiting_room *provider_waiting(struct provider *provider);
+struct shortage *provider_shortage(struct provider *provider);
 
 /* What it last said it serves, with a reference; NULL where nobody has asked yet. */
 struct openai_models *provider_models(struct provider *provider);

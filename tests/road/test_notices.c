@@ -157,13 +157,83 @@ static void test_address(void **state)
     road_end(&road);
 }
 
+/* Keys of one account rest together, and are back together. */
+static void test_account(void **state)
+{
+    static const char *const lines[] = {
+        "\"message\":\"account set aside\",\"provider\":\"up\",\"account\":\"org\","
+        "\"key\":\"one\",\"cause\":\"depleted\",\"until\":\"2023-11-14T22:23:20.000Z\"}",
+        "\"level\":\"info\",\"message\":\"account is in use again\",\"provider\":\"up\","
+        "\"account\":\"org\"",
+        NULL};
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road, "providers: {up: {kind: compatible, base_url: '@a',\n"
+                      "  health: {validate_new: false, depleted: 10m},\n"
+                      "  keys: [{name: one, secret: key-one, account: org},\n"
+                      "    {name: two, secret: key-two, account: org}]}}\n"
+                      "clients: {open: true}\nserver: {timeouts: {idle: 1h}}\n");
+    client = road_connect(&road);
+    road_chat(&road, client);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_reply(&road, upstream, 402, "", "{\"error\":{}}");
+    road_expect_error(&road, client, 503, "upstream_depleted");
+    road_pass_ms(&road, 600001);
+    for (int i = 0; i < 2; i++)
+        upstream = serve(&road, client, upstream);
+    expect_lines(&road, lines);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+/* No key is free for a model: told when the first is refused, and when one is served again. What
+ * becomes of other models meanwhile is no matter of it. */
+static void test_no_key(void **state)
+{
+    static const char *const lines[] = {
+        "\"level\":\"warning\",\"message\":\"no key is free: a request was refused\","
+        "\"provider\":\"up\",\"model\":\"m\",\"cause\":\"no_capacity\","
+        "\"until\":\"2023-11-14T22:13:50.000Z\"}",
+        "\"level\":\"info\",\"message\":\"a key is free again\",\"provider\":\"up\","
+        "\"model\":\"m\"}",
+        "no key is free", "a key is free", NULL};
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road, two_keys);
+    client = road_connect(&road);
+    for (int i = 0; i < 5; i++) {
+        road_chat(&road, client);
+        if (i == 0) {
+            upstream = road_attempt_with(&road, 'a', -1, "key-one");
+            road_reply(&road, upstream, 429, "Retry-After: 30\r\n",
+                       "{\"error\":{\"type\":\"engine_overloaded\"}}");
+        }
+        road_expect_error(&road, client, 503, "overloaded");
+    }
+    road_post(&road, client, "/v1/chat/completions", "", "{\"model\":\"up/n\",\"messages\":[]}");
+    upstream = road_attempt_with(&road, 'a', upstream, "key-two");
+    road_reply_ok(&road, upstream);
+    road_expect(&road, client, 200, road_ok);
+    road_pass_ms(&road, 30001);
+    for (int i = 0; i < 3; i++)
+        upstream = serve(&road, client, upstream);
+    expect_lines(&road, lines);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_endpoint),
-        cmocka_unit_test(test_address),
+        cmocka_unit_test(test_keys),     cmocka_unit_test(test_model),
+        cmocka_unit_test(test_endpoint), cmocka_unit_test(test_address),
+        cmocka_unit_test(test_account),  cmocka_unit_test(test_no_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
