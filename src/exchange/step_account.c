@@ -5,8 +5,11 @@
 
 static const struct outcome_row *outcome_of(const struct exchange *x)
 {
-    /* Cut by the client or by the end of the process: says nothing about the key. */
-    return x->relay.is_whole && !x->account.cut_by ? outcome_row(OUTCOME_SUCCESS) : NULL;
+    /* Cut by the client or by the end of the process: says nothing about the key. Of a stream that
+     * had ended but for its upstream's last byte the shutdown cut nothing. */
+    if (!x->relay.is_whole || x->account.cut_by || x->respond.has_failure)
+        return NULL;
+    return outcome_row(OUTCOME_SUCCESS);
 }
 
 /* An answer that was cut is billed for what was produced. */

@@ -222,7 +222,6 @@ struct move step_respond(struct exchange *x)
 {
     select_leave_room(x, false);
     attempt_end(exchange_attempt(x));
-    relay_book(x, NULL, 0);
     if (!x->conn)
         return move_done(STEP_ACCOUNT);
     if (x->relay.is_committed)

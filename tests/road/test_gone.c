@@ -137,20 +137,21 @@ static const struct place {
     void (*stand)(struct scene *scene);
     const char *yaml;
     enum farewell farewell;
+    unsigned cut; /* attempts that end with the gateway, and say nothing of their keys */
 } places[] = {
-    {"body", stand_in_body, one_at_once, REFUSED},
-    {"in line for a key", stand_in_line, one_at_once, REFUSED},
-    {"in line for a connection", stand_in_line, one_connection, REFUSED},
-    {"backoff", stand_in_backoff, one_at_once, REFUSED},
-    {"refused", stand_refused, one_at_once, REFUSED},
-    {"sending", stand_half_sent, one_at_once, REFUSED},
-    {"sent", stand_unanswered, one_at_once, REFUSED},
-    {"answer's head", stand_with_head, one_at_once, REFUSED},
-    {"pings", stand_with_pings, one_at_once, REFUSED},
-    {"half an object", stand_with_half_json, one_at_once, REFUSED},
-    {"half an error", stand_with_half_error, one_at_once, REFUSED},
-    {"stream", stand_streaming, one_at_once, ERROR_EVENT},
-    {"large object", stand_streaming_json, one_at_once, CUT},
+    {"body", stand_in_body, one_at_once, REFUSED, 0},
+    {"in line for a key", stand_in_line, one_at_once, REFUSED, 1},
+    {"in line for a connection", stand_in_line, one_connection, REFUSED, 2},
+    {"backoff", stand_in_backoff, one_at_once, REFUSED, 0},
+    {"refused", stand_refused, one_at_once, REFUSED, 0},
+    {"sending", stand_half_sent, one_at_once, REFUSED, 1},
+    {"sent", stand_unanswered, one_at_once, REFUSED, 1},
+    {"answer's head", stand_with_head, one_at_once, REFUSED, 1},
+    {"pings", stand_with_pings, one_at_once, REFUSED, 1},
+    {"half an object", stand_with_half_json, one_at_once, REFUSED, 1},
+    {"half an error", stand_with_half_error, one_at_once, REFUSED, 1},
+    {"stream", stand_streaming, one_at_once, ERROR_EVENT, 1},
+    {"large object", stand_streaming_json, one_at_once, CUT, 1},
 };
 
 enum { PLACES = sizeof(places) / sizeof(places[0]) };
@@ -281,6 +282,7 @@ static void test_gateway_ends(void **state)
         assert_int_equal(
             road_metric(&scene.road, "bellwether_requests_cancelled_total{by=\"shutdown\"}"),
             1 + (scene.other >= 0));
+        assert_int_equal(road_attempts(&scene.road, "client_gone"), places[i].cut);
         /* What comes later is refused, and the connection lives until it is closed. */
         if (places[i].farewell == ERROR_EVENT) {
             road_chat(&scene.road, scene.client);
@@ -307,6 +309,8 @@ static void test_gateway_ends_behind_the_stream(void **state)
         exchange_host_cut(&scene.road.host);
         snprintf(body, sizeof(body), "%s%s", road_finish, road_done);
         road_expect(&scene.road, scene.client, 200, body);
+        assert_int_equal(road_attempts(&scene.road, "success"), 1);
+        assert_int_equal(road_attempts(&scene.road, "client_gone"), 0);
         close(scene.client);
         scene.road.host.is_terminating = false;
         scene_end(&scene);
