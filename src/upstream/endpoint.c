@@ -1,5 +1,7 @@
 #include "upstream/endpoint.h"
 
+#include <sys/stat.h>
+
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -21,14 +23,28 @@ struct endpoint {
     } shared;
 };
 
+/* A file by its name and by what tells one that was renewed; of one that cannot be read whoever
+ * uses it complains. */
+static void put_file(struct buf *text, struct span path)
+{
+    struct stat file;
+
+    buf_printf(text, " %.*s", SPAN_ARG(path));
+    if (path.len && stat(path.ptr, &file) == 0)
+        buf_printf(text, " %llu %lld %lld.%ld", (unsigned long long)file.st_ino,
+                   (long long)file.st_size, (long long)file.st_mtim.tv_sec, file.st_mtim.tv_nsec);
+}
+
 /* Everything that decides where connections go and whom they trust. */
 static int identity(const struct conf_provider *provider, struct buf *text)
 {
     const struct conf_upstream_tls *tls = &provider->tls;
 
-    return buf_printf(text, "%.*s %.*s %.*s %.*s %d", SPAN_ARG(provider->base_url.text),
-                      SPAN_ARG(tls->ca), SPAN_ARG(tls->client.certificate),
-                      SPAN_ARG(tls->client.private_key), tls->verify);
+    buf_printf(text, "%.*s %d", SPAN_ARG(provider->base_url.text), tls->verify);
+    put_file(text, tls->ca);
+    put_file(text, tls->client.certificate);
+    put_file(text, tls->client.private_key);
+    return text->err;
 }
 
 static const char *path_or_null(struct span path)
@@ -89,6 +105,7 @@ int endpoint_new(const struct conf_provider *provider, char *ret_error,
     endpoint_health_init(&endpoint->health);
     endpoint_news_init(&endpoint->news);
     buf_init(&endpoint->text, 65536);
+    /* Before the files are read: what changes in between is found at the next reload. */
     err = identity(provider, &endpoint->text);
     if (!err)
         err = buf_append_byte(&endpoint->text, '\0');

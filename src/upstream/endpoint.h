@@ -34,7 +34,8 @@ int endpoint_new(const struct conf_provider *provider, char *ret_error,
 struct endpoint *endpoint_ref(struct endpoint *endpoint);
 void endpoint_unref(struct endpoint **endpoint);
 
-/* True where the configuration still means this endpoint: the same URL and TLS settings. */
+/* True where the configuration still means this endpoint: the same URL and TLS settings, and the
+ * files that these name are as they were. Looks at the files. */
 bool endpoint_is_same(const struct endpoint *endpoint, const struct conf_provider *provider);
 
 struct endpoint_health *endpoint_health_of(struct endpoint *endpoint);

@@ -18,6 +18,7 @@ struct upstream {
     struct tls_context *tls;
     int listener;
     struct addr addr;
+    char yaml[1024];
 };
 
 static void on_head(struct http_server_conn *conn, const struct http_head *head)
@@ -64,20 +65,20 @@ static const struct http_server_ops ops = {on_head, on_body, on_end, on_bad,
 static void begin(struct upstream *up, bool is_trusted)
 {
     struct tls_server_options options = {up->certs.server, up->certs.server_key};
-    char yaml[1024], error[TLS_ERROR_BYTES];
+    char error[TLS_ERROR_BYTES];
 
     memset(up, 0, sizeof(*up));
     certs_make(&up->certs);
     up->listener = wire_listen(false, &up->addr);
     assert_int_equal(wire_set_non_blocking(up->listener), 0);
     assert_int_equal(tls_server_context_new(&options, error, &up->tls), 0);
-    snprintf(yaml, sizeof(yaml),
+    snprintf(up->yaml, sizeof(up->yaml),
              "providers: {up: {kind: compatible, base_url: 'https://127.0.0.1:%u/v1',\n"
              "  health: {validate_new: false}, tls: {ca: %s},\n"
              "  keys: [{name: one, secret: key-one}]}}\n"
              "clients: {open: true}\nretry: {wait: 300ms}\n",
              addr_port(&up->addr), is_trusted ? up->certs.ca : up->certs.other_ca);
-    road_begin(&up->road, yaml);
+    road_begin(&up->road, up->yaml);
     assert_int_equal(http_server_init(&up->server, up->road.loop, &ops, up), 0);
     up->server.tls = up->tls;
 }
@@ -181,11 +182,41 @@ static void test_back(void **state)
     end(&up);
 }
 
+static void copy_file(const char *from, const char *to)
+{
+    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+    int c;
+
+    assert_non_null(in);
+    assert_non_null(out);
+    while ((c = fgetc(in)) != EOF)
+        fputc(c, out);
+    fclose(in);
+    assert_int_equal(fclose(out), 0);
+}
+
+/* The same file, of other content: a reload reads it, and nothing sooner. */
+static void test_renewed_authority(void **state)
+{
+    struct upstream up;
+
+    (void)state;
+    begin(&up, false);
+    ask(&up, 1, 502);
+    copy_file(up.certs.ca, up.certs.other_ca);
+    road_pass_ms(&up.road, 31000);
+    ask(&up, 1, 502);
+    road_reload(&up.road, up.yaml);
+    ask(&up, 2, 200);
+    end(&up);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unknown_authority),
         cmocka_unit_test(test_back),
+        cmocka_unit_test(test_renewed_authority),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,6 +227,49 @@ static void test_the_same(void **state)
     end(&stage);
 }
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* The same files, renewed: whom it trusts and who it is stands in them. */
+static void test_renewed_files(void **state)
+{
+    static const char *const settings[] = {
+        "tls: {ca: %s}",
+        "tls: {certificate: %s, private_key: /dev/null}",
+        "tls: {certificate: /dev/null, private_key: %s}",
+    };
+    struct stage stage;
+    char path[96], other[104], text[192], error[TLS_ERROR_BYTES];
+    const struct fake_pair files[] = {{path, "there"}, {"/dev/null", "there"}, {NULL, NULL}};
+
+    (void)state;
+    begin(&stage, "health: {ttl: 60s}");
+    stage.fake.files = files;
+    snprintf(path, sizeof(path), "%s.pem", stage.path);
+    snprintf(other, sizeof(other), "%s.new", path);
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        struct endpoint *endpoint;
+
+        write_file(path, "one");
+        snprintf(text, sizeof(text), settings[i], path);
+        assert_int_equal(endpoint_new(provider_of(&stage, text), error, &endpoint), 0);
+        assert_true(endpoint_is_same(endpoint, provider_of(&stage, text)));
+        /* Another file in its place, alike but for what stands in it. */
+        write_file(other, "two");
+        assert_int_equal(rename(other, path), 0);
+        assert_false(endpoint_is_same(endpoint, provider_of(&stage, text)));
+        endpoint_unref(&endpoint);
+    }
+    unlink(path);
+    end(&stage);
+}
+
 static void test_usage_is_remembered(void **state)
 {
     struct stage stage;
@@ -476,11 +519,17 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_same),       cmocka_unit_test(test_usage_is_remembered),
-        cmocka_unit_test(test_kept),           cmocka_unit_test(test_idle_bound),
-        cmocka_unit_test(test_not_reusable),   cmocka_unit_test(test_idle_one_ends),
-        cmocka_unit_test(test_in_line),        cmocka_unit_test(test_asker_leaves),
-        cmocka_unit_test(test_refused),        cmocka_unit_test(test_freed_while_dialling),
+        cmocka_unit_test(test_the_same),
+        cmocka_unit_test(test_renewed_files),
+        cmocka_unit_test(test_usage_is_remembered),
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_idle_bound),
+        cmocka_unit_test(test_not_reusable),
+        cmocka_unit_test(test_idle_one_ends),
+        cmocka_unit_test(test_in_line),
+        cmocka_unit_test(test_asker_leaves),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_freed_while_dialling),
         cmocka_unit_test(test_without_memory),
     };
 
