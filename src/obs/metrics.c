@@ -156,36 +156,86 @@ static uint32_t lost_width(void)
     return most;
 }
 
-uint32_t metrics_series(struct metrics_schema *schema, enum metric metric,
-                        const struct span *values)
+/* A new series with these names, known by the key; NULL where there is no room or memory for it. */
+static struct metrics_series *series_add(struct metrics_schema *schema, enum metric metric,
+                                         const struct metrics_name *const *names, uint64_t key)
+{
+    struct metrics_family *family = &schema->families[metric];
+    uint32_t width = metric_width(metric);
+    struct metrics_series *series;
+
+    if (schema->cells_used + width > METRICS_MAX_CELLS)
+        return NULL;
+    series = series_new(family, names, key);
+    if (!series)
+        return NULL;
+    if (map_add(&schema->series, span_of((const char *)&series->key, sizeof(key)), series)) {
+        series_free(series);
+        return NULL;
+    }
+    series->index = schema->cells_used;
+    series->width = width;
+    schema->cells_used += width;
+    *family->end = series;
+    family->end = &series->next;
+    return series;
+}
+
+static struct metrics_series *series_get(struct metrics_schema *schema, enum metric metric,
+                                         const struct span *values, bool is_quiet)
 {
     struct metrics_family *family = &schema->families[metric];
     const struct metrics_name *names[METRICS_MAX_LABELS];
-    uint32_t width = metric_width(metric);
-    struct metrics_series *series;
     uint64_t key = (uint64_t)metric << METRICS_MAX_LABELS * PLACE_BITS;
+    struct metrics_series *series;
 
     for (size_t i = 0; i < family->label_count; i++) {
         names[i] = metrics_name_get(family->labels[i], values[i]);
         key |= (uint64_t)names[i]->place << i * PLACE_BITS;
     }
     series = map_find(&schema->series, span_of((const char *)&key, sizeof(key)));
-    if (series)
-        return series->index;
-    if (schema->cells_used + width > METRICS_MAX_CELLS)
-        return lost_index();
-    series = series_new(family, names, key);
+    if (!series) {
+        series = series_add(schema, metric, names, key);
+        if (series)
+            series->is_quiet = is_quiet;
+    }
+    return series;
+}
+
+uint32_t metrics_series(struct metrics_schema *schema, enum metric metric,
+                        const struct span *values)
+{
+    struct metrics_series *series = series_get(schema, metric, values, false);
+
     if (!series)
         return lost_index();
-    if (map_add(&schema->series, span_of((const char *)&series->key, sizeof(key)), series)) {
-        series_free(series);
-        return lost_index();
-    }
-    series->index = schema->cells_used;
-    schema->cells_used += width;
-    *family->end = series;
-    family->end = &series->next;
+    series->is_quiet = false;
     return series->index;
+}
+
+/* Half of the names and of the cells are for those who must have them. */
+static bool has_room_for_quiet(const struct metrics_schema *schema, enum metric metric,
+                               const struct span *values)
+{
+    const struct metrics_family *family = &schema->families[metric];
+
+    for (size_t i = 0; i < family->label_count; i++)
+        if (!map_find(&family->labels[i]->by_text, values[i]) &&
+            family->labels[i]->by_text.count >= METRICS_MAX_NAMES / 2)
+            return false;
+    return schema->cells_used < METRICS_MAX_CELLS / 2;
+}
+
+bool metrics_quiet_series(struct metrics_schema *schema, enum metric metric,
+                          const struct span *values, uint32_t *ret_index)
+{
+    struct metrics_series *series = NULL;
+
+    if (has_room_for_quiet(schema, metric, values))
+        series = series_get(schema, metric, values, true);
+    if (series)
+        *ret_index = series->index;
+    return series != NULL;
 }
 
 /* The schema */
@@ -265,4 +315,12 @@ uint64_t metrics_sum(const struct metrics_schema *schema, uint32_t index)
     for (; block; block = block->next)
         sum += atomic_load_explicit(&block->metrics.shared.cells[index], memory_order_relaxed);
     return sum;
+}
+
+bool metrics_is_shown(const struct metrics_schema *schema, const struct metrics_series *series)
+{
+    for (uint32_t i = 0; series->is_quiet && i < series->width; i++)
+        if (metrics_sum(schema, series->index + i))
+            return true;
+    return !series->is_quiet;
 }

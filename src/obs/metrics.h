@@ -13,6 +13,7 @@
 #define OBS_METRICS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -105,6 +106,12 @@ struct metrics *metrics_attach(struct metrics_schema *schema);
  */
 uint32_t metrics_series(struct metrics_schema *schema, enum metric metric,
                         const struct span *values);
+
+/* The same for names that the configuration does not know, and of which most may never count: the
+ * series is shown once it has counted something. False, with nothing written, where half of a
+ * label's names or of the cells are used up, or memory: the rest is for the configuration. */
+bool metrics_quiet_series(struct metrics_schema *schema, enum metric metric,
+                          const struct span *values, uint32_t *ret_index);
 
 /* Counts. For a gauge n may be negative: (uint64_t)-1 takes one away. */
 static inline void metrics_add(struct metrics *metrics, uint32_t index, uint64_t n)

@@ -67,7 +67,8 @@ struct metrics_name {
 struct metrics_series {
     struct metrics_series *next; /* of the same metric, in the order of their making */
     uint64_t key;                /* of the schema's map: the metric and the places of its names */
-    uint32_t index;
+    uint32_t index, width;       /* its cells */
+    bool is_quiet;               /* shown once it has counted something */
     const struct metrics_name *values[METRICS_MAX_LABELS];
     struct span labels; /* `provider="x",model="y"`, escaped; owned */
 };
@@ -99,6 +100,9 @@ struct metrics_block {
 
 /* A cell, summed over all threads. */
 uint64_t metrics_sum(const struct metrics_schema *schema, uint32_t index);
+
+/* False where the series is quiet and has counted nothing yet. */
+bool metrics_is_shown(const struct metrics_schema *schema, const struct metrics_series *series);
 
 /* The label's name of that text: "other" where the label is full or memory is used up. */
 const struct metrics_name *metrics_name_get(struct metrics_label *label, struct span text);

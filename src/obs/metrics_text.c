@@ -151,6 +151,8 @@ static void put_series(struct metrics_out *out, const struct metrics_series *ser
 {
     const struct metric_row *row = &metric_rows[out->metric];
 
+    if (!metrics_is_shown(out->schema, series))
+        return;
     if (metric_bounds(row->type)) {
         put_histogram(out, series);
     } else if (row->set != METRIC_SET_NONE) {

@@ -304,6 +304,31 @@ static void reads_sums_and_models(void **state)
     assert_int_equal(stats_read_models(schema, models, 2), 2);
 }
 
+/* Names that nobody configured have half of the room. */
+static void gives_quiet_series_half_of_the_room(void **state)
+{
+    struct metrics_schema *schema = *state;
+    uint32_t index, again;
+    char name[16];
+    size_t n = 0;
+
+    for (int i = 0; i < METRICS_MAX_NAMES; i++) {
+        snprintf(name, sizeof(name), "m%d", i);
+        if (!metrics_quiet_series(schema, METRIC_REQUESTS,
+                                  (struct span[]){SPAN("p"), span_from_text(name)}, &index))
+            break;
+        n++;
+    }
+    assert_int_equal(n, METRICS_MAX_NAMES / 2);
+    /* The configuration finds room still, and a series is the same to both. */
+    assert_int_not_equal(requests(schema, SPAN("p"), SPAN("new")),
+                         requests(schema, SPAN("p"), METRICS_OTHER));
+    index = requests(schema, SPAN("p"), SPAN("m1"));
+    assert_true(metrics_quiet_series(schema, METRIC_REQUESTS,
+                                     (struct span[]){SPAN("p"), SPAN("m1")}, &again));
+    assert_int_equal(again, index);
+}
+
 static void interpolates_quantiles(void **state)
 {
     struct stats_histogram histogram = {.bounds = &metrics_bounds_us}, before, added;
@@ -346,6 +371,7 @@ int main(void)
         TEST(has_an_index_without_memory),
         TEST(loses_nothing_while_it_is_read),
         TEST(reads_sums_and_models),
+        TEST(gives_quiet_series_half_of_the_room),
         TEST(interpolates_quantiles),
     };
 

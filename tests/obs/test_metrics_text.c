@@ -388,6 +388,30 @@ static void stops_at_a_thousand_names_and_says_so(void **state)
     expect_nothing_of(stage, "key=\"k1001\"");
 }
 
+static void shows_a_quiet_series_once_it_has_counted(void **state)
+{
+    struct stage *stage = *state;
+    uint32_t index;
+
+    assert_true(metrics_quiet_series(stage->schema, METRIC_REQUESTS,
+                                     VALUES(SPAN("openai"), SPAN("listed")), &index));
+    write_text(stage, NULL);
+    expect_nothing_of(stage, "model=\"listed\"");
+    metrics_add(stage->metrics, index + METRIC_STATUS_5XX, 1);
+    write_text(stage, NULL);
+    expect_line(stage, "bellwether_requests_total{provider=\"openai\",model=\"listed\","
+                       "status=\"5xx\"} 1");
+    expect_line(stage, "bellwether_requests_total{provider=\"openai\",model=\"listed\","
+                       "status=\"2xx\"} 0");
+    /* What the configuration names is shown before it counts. */
+    assert_true(metrics_quiet_series(stage->schema, METRIC_REQUESTS,
+                                     VALUES(SPAN("openai"), SPAN("named")), &index));
+    metrics_series(stage->schema, METRIC_REQUESTS, VALUES(SPAN("openai"), SPAN("named")));
+    write_text(stage, NULL);
+    expect_line(stage, "bellwether_requests_total{provider=\"openai\",model=\"named\","
+                       "status=\"2xx\"} 0");
+}
+
 static void tells_when_the_text_is_too_long(void **state)
 {
     struct stage *stage = *state;
@@ -444,10 +468,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(is_well_formed_before_anything_happened), TEST(writes_counters_gauges_and_samples),
-        TEST(writes_histograms_in_their_unit),         TEST(escapes_label_values),
-        TEST(stops_at_a_thousand_names_and_says_so),   TEST(tells_when_the_text_is_too_long),
-        TEST(agrees_with_the_page_of_the_docs),
+        TEST(is_well_formed_before_anything_happened),  TEST(writes_counters_gauges_and_samples),
+        TEST(writes_histograms_in_their_unit),          TEST(escapes_label_values),
+        TEST(stops_at_a_thousand_names_and_says_so),    TEST(tells_when_the_text_is_too_long),
+        TEST(shows_a_quiet_series_once_it_has_counted), TEST(agrees_with_the_page_of_the_docs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
