@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "exchange/learned.h"
 #include "io/resolve.h"
 
 enum { MAX_PROVIDERS = 1024, MAX_RESOLVES = 4096 };
@@ -26,6 +27,7 @@ static void entry_free(struct registry_entry *entry)
 {
     endpoint_unref(&entry->endpoint);
     provider_unref(&entry->provider);
+    learned_unref(&entry->learned);
     mem_free(entry);
 }
 
@@ -51,7 +53,8 @@ static int entry_new(struct registry *registry, struct span name, struct registr
     if (!entry)
         return ERR_NOMEM;
     entry->provider = provider_new(name, registry->workers, registry->secrets);
-    if (entry->provider)
+    entry->learned = learned_new();
+    if (entry->provider && entry->learned)
         err = map_add(&registry->providers, provider_name(entry->provider), entry);
     if (err) {
         entry_free(entry);
@@ -89,6 +92,16 @@ int registry_apply(struct registry_entry *entry, struct endpoint *endpoint,
     endpoint_unref(&entry->endpoint);
     entry->endpoint = endpoint_ref(endpoint);
     return 0;
+}
+
+void registry_learn(struct registry *registry, struct provider *provider)
+{
+    struct registry_entry *entry = map_find(&registry->providers, provider_name(provider));
+    struct openai_models *models = provider_models(provider);
+
+    if (entry && models)
+        learned_add(entry->learned, registry->metrics, provider_name(provider), models);
+    openai_models_unref(&models);
 }
 
 void registry_prune(struct registry *registry, const struct config *config)

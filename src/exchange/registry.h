@@ -18,6 +18,8 @@
 #include "upstream/endpoint.h"
 #include "upstream/provider.h"
 
+struct learned;
+
 struct registry {
     uint32_t workers;
     struct secret_arena *secrets;
@@ -34,6 +36,7 @@ struct registry {
 struct registry_entry {
     struct provider *provider;
     struct endpoint *endpoint;
+    struct learned *learned; /* metrics of the models that it lists */
 };
 
 /* 0 or ERR_NOMEM. log is borrowed. is_locked: see secret_arena_new. */
@@ -51,6 +54,10 @@ int registry_prepare(struct registry *registry, const struct conf_provider *conf
  * or ERR_FULL, and the entry stays as it was. */
 int registry_apply(struct registry_entry *entry, struct endpoint *endpoint,
                    const struct conf_provider *conf, uint64_t now_us, uint64_t wall_us);
+
+/* The provider has listed its models (provider_models): they get metrics of their own where the
+ * configuration names none. */
+void registry_learn(struct registry *registry, struct provider *provider);
 
 /* Forgets the providers that the configuration no longer names. */
 void registry_prune(struct registry *registry, const struct config *config);

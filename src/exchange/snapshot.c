@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "exchange/learned.h"
 #include "exchange/registry.h"
 
 /* The counted whole around what the road reads. */
@@ -30,6 +31,7 @@ static void free_parts(struct snapshot *snapshot)
         endpoint_unref(&snapshot->providers[i].endpoint);
         provider_unref(&snapshot->providers[i].provider);
         secret_unref(&snapshot->providers[i].fields);
+        learned_unref(&snapshot->providers[i].learned);
     }
     mem_free(snapshot->providers);
     mem_free(snapshot->series);
@@ -89,6 +91,8 @@ static int add_provider(struct snapshot *snapshot, struct registry *registry,
     row->include_usage = provider_row(conf->kind)->include_usage;
     row->attempts = metrics_series(registry->metrics, METRIC_ATTEMPTS, &conf->name);
     row->retries = metrics_series(registry->metrics, METRIC_RETRIES, &conf->name);
+    if (snapshot->config->models.count == 0)
+        row->learned = learned_ref(entry->learned);
     return join_fields(registry, &conf->headers, &row->fields);
 }
 
@@ -127,17 +131,48 @@ static int collect_forward_fields(struct snapshot *snapshot, const struct config
     return 0;
 }
 
+static const struct {
+    enum metric metric;
+    size_t at; /* in struct snapshot_series */
+} series_rows[] = {
+    {METRIC_REQUESTS, offsetof(struct snapshot_series, requests)},
+    {METRIC_REQUEST_ERRORS, offsetof(struct snapshot_series, errors)},
+    {METRIC_REQUEST_LATENCY, offsetof(struct snapshot_series, latency)},
+    {METRIC_TTFB, offsetof(struct snapshot_series, ttfb)},
+    {METRIC_TOKENS, offsetof(struct snapshot_series, tokens)},
+    {METRIC_USAGE_ESTIMATED, offsetof(struct snapshot_series, estimated)},
+};
+
+enum { SERIES_ROWS = sizeof(series_rows) / sizeof(series_rows[0]) };
+
+_Static_assert(SERIES_ROWS * sizeof(uint32_t) == sizeof(struct snapshot_series), "all have a row");
+
+static uint32_t *series_at(struct snapshot_series *series, size_t row)
+{
+    return (uint32_t *)(void *)((char *)series + series_rows[row].at);
+}
+
 static void name_series(struct metrics_schema *schema, struct span provider, struct span label,
                         struct snapshot_series *series)
 {
     struct span values[2] = {provider, label};
 
-    series->requests = metrics_series(schema, METRIC_REQUESTS, values);
-    series->errors = metrics_series(schema, METRIC_REQUEST_ERRORS, values);
-    series->latency = metrics_series(schema, METRIC_REQUEST_LATENCY, values);
-    series->ttfb = metrics_series(schema, METRIC_TTFB, values);
-    series->tokens = metrics_series(schema, METRIC_TOKENS, values);
-    series->estimated = metrics_series(schema, METRIC_USAGE_ESTIMATED, values);
+    for (size_t i = 0; i < SERIES_ROWS; i++)
+        *series_at(series, i) = metrics_series(schema, series_rows[i].metric, values);
+}
+
+bool snapshot_series_quiet(struct metrics_schema *schema, struct span provider, struct span model,
+                           struct snapshot_series *ret_series)
+{
+    struct span values[2] = {provider, model};
+    struct snapshot_series series;
+
+    for (size_t i = 0; i < SERIES_ROWS; i++) {
+        if (!metrics_quiet_series(schema, series_rows[i].metric, values, series_at(&series, i)))
+            return false;
+    }
+    *ret_series = series;
+    return true;
 }
 
 static int name_all_series(struct snapshot *snapshot, struct registry *registry)
@@ -221,6 +256,9 @@ const struct snapshot_series *snapshot_series_of(const struct snapshot *snapshot
                                                  const struct plan_target *target)
 {
     size_t column = target ? target->provider_index + 1 : 0;
+    const struct learned *learned = target ? snapshot->providers[column - 1].learned : NULL;
+    const struct snapshot_series *own =
+        learned && label == 0 ? learned_find(learned, target->model_hash) : NULL;
 
-    return &snapshot->series[label * (snapshot->provider_count + 1) + column];
+    return own ? own : &snapshot->series[label * (snapshot->provider_count + 1) + column];
 }

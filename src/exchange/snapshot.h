@@ -17,6 +17,8 @@
 #include "upstream/endpoint.h"
 #include "upstream/provider.h"
 
+struct learned;
+
 /* A provider under this configuration. Same order as config.providers. */
 struct snapshot_provider {
     const struct conf_provider *conf;
@@ -25,6 +27,7 @@ struct snapshot_provider {
     struct secret *fields; /* lines of `headers:`, each with CRLF; NULL: none */
     enum include_usage include_usage;
     uint32_t attempts, retries; /* metrics: series by outcome, by kind */
+    struct learned *learned;    /* metrics of the models it lists; NULL: the file names them */
 };
 
 /* Series of one provider and one model label. */
@@ -61,8 +64,14 @@ int snapshot_new(struct registry *registry, struct config *config, uint64_t now_
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot **snapshot);
 
-/* The series of a provider (NULL: none) and a label of the routes. */
+/* The series of the target's provider (NULL: none was reached) and a label of the routes; where the
+ * file names no models, those of the target's own model, once the provider has listed it. */
 const struct snapshot_series *snapshot_series_of(const struct snapshot *snapshot, uint32_t label,
                                                  const struct plan_target *target);
+
+/* The series of a model that no file names, shown once they have counted something. False where the
+ * metrics have no room for more of them. The control thread. */
+bool snapshot_series_quiet(struct metrics_schema *schema, struct span provider, struct span model,
+                           struct snapshot_series *ret_series);
 
 #endif

@@ -121,9 +121,17 @@ static void on_probe_effect(void *owner, const struct probe_report *report)
     } while (count == 64);
 }
 
+static void on_models(void *owner, struct provider *provider)
+{
+    struct gateway *gateway = owner;
+
+    registry_learn(&gateway->registry, provider);
+}
+
 const struct prober_ops gateway_prober_ops = {
     .on_result = on_probe_result,
     .on_effect = on_probe_effect,
+    .on_models = on_models,
 };
 
 int gateway_set_probes(struct gateway *gateway, struct snapshot *snapshot)

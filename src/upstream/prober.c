@@ -106,6 +106,7 @@ static void learn(struct probe *probe)
     if (openai_models_read(buf_span(&probe->body), &models))
         return;
     provider_set_models(subject->provider, models);
+    subject->prober->ops->on_models(subject->prober->owner, subject->provider);
     subject->learn_us = loop_now_us(subject->prober->loop) + LEARN_INTERVAL_US;
 }
 

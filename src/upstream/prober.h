@@ -45,6 +45,8 @@ struct prober_ops {
     void (*on_result)(void *owner, struct provider *provider, enum probe_result result);
     /* It changed something: who waits may go on. */
     void (*on_effect)(void *owner, const struct probe_report *report);
+    /* The provider has listed its models: provider_models has them. */
+    void (*on_models)(void *owner, struct provider *provider);
 };
 
 /* NULL without memory. */

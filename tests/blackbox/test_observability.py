@@ -259,6 +259,22 @@ def test_unknown_names_make_no_series(pool):
     assert metrics.sum("bellwether_requests_total", model="other", status="2xx") == 300
 
 
+def test_listed_names_make_series(pool):
+    """Where the file names no models, the providers' own lists do."""
+    gateway = pool(1)
+    assert gateway.get("/v1/models").json["data"], "nothing was learned"
+    for model in ("gpt-4.1", "sim/gpt-4.1", "o4-mini", "nobody"):
+        assert gateway.post(chat("hello", model=model)).status == 200
+    metrics = gateway.metrics()
+    counted = {
+        model: metrics.get("bellwether_requests_total", provider="sim", model=model, status="2xx")
+        for model in ("gpt-4.1", "o4-mini", "other")
+    }
+    assert counted == {"gpt-4.1": 2, "o4-mini": 1, "other": 1}
+    assert metrics.get("bellwether_tokens_total", provider="sim", model="o4-mini", kind="prompt") > 0
+    assert not metrics.sum("bellwether_requests_total", model="gpt-4o"), "nobody asked for it"
+
+
 def test_counters_never_fall_over_a_reload(pool):
     gateway = pool(2, config={"models": {"m": "sim/a"}})
     for _ in range(5):

@@ -11,6 +11,7 @@ static void learn(struct road *road, size_t provider, const char *list)
 
     assert_int_equal(openai_models_read(span_from_text(list), &models), 0);
     provider_set_models(road->snapshot->providers[provider].provider, models);
+    registry_learn(&road->registry, road->snapshot->providers[provider].provider);
 }
 
 static void expect_get(struct road *road, const char *path, const char *key, int status,
@@ -85,11 +86,68 @@ static void test_named(void **state)
     road_end(&road);
 }
 
+/* Asks "up" for each model once; all are served. */
+static void serve(struct road *road, const char *const *models)
+{
+    int client = road_connect(road), upstream = -1;
+
+    for (; *models; models++) {
+        char body[128];
+
+        snprintf(body, sizeof(body), "{\"model\":\"%s\",\"messages\":[]}", *models);
+        road_post(road, client, "/v1/chat/completions", "", body);
+        upstream = road_attempt_with(road, 'a', upstream, "key-one");
+        road_reply_ok(road, upstream);
+        road_expect(road, client, 200, road_ok);
+    }
+    close(upstream);
+    close(client);
+}
+
+static void expect_served(struct road *road, const char *model, uint64_t times)
+{
+    char line[128];
+
+    snprintf(line, sizeof(line),
+             "bellwether_requests_total{provider=\"up\",model=\"%s\",status=\"2xx\"}", model);
+    assert_int_equal(road_metric(road, line), times);
+}
+
+/* Metrics name the models that the provider lists, and no others: a client could think of any. */
+static void test_metrics_of_own_names(void **state)
+{
+    struct road road;
+
+    (void)state;
+    road_begin(&road, road_one_key);
+    serve(&road, (const char *const[]){"a", NULL});
+    expect_served(&road, "other", 1);
+    learn(&road, 0, "{\"data\":[{\"id\":\"a\"},{\"id\":\"b\"}]}");
+    serve(&road, (const char *const[]){"a", "up/a", "b", "c", NULL});
+    expect_served(&road, "a", 2);
+    expect_served(&road, "b", 1);
+    expect_served(&road, "other", 2);
+    expect_served(&road, "c", 0);
+    assert_int_equal(road_metric(&road, "bellwether_request_latency_ms_count{provider=\"up\","
+                                        "model=\"a\"}"),
+                     2);
+    /* What was learned outlives a reload; a list that has grown adds to it. */
+    road_reload(&road, road_one_key);
+    learn(&road, 0, "{\"data\":[{\"id\":\"b\"},{\"id\":\"c\"}]}");
+    serve(&road, (const char *const[]){"a", "b", "c", NULL});
+    expect_served(&road, "a", 3);
+    expect_served(&road, "b", 2);
+    expect_served(&road, "c", 1);
+    expect_served(&road, "other", 2);
+    road_end(&road);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_own_names),
         cmocka_unit_test(test_named),
+        cmocka_unit_test(test_metrics_of_own_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ struct stage {
     struct prober_target target;
     char path[64];
     int listener, hand; /* hand: the probe's connection, -1: none */
-    unsigned results[3], wakes;
+    unsigned results[3], wakes, lists;
 };
 
 static void on_result(void *owner, struct provider *provider, enum probe_result result)
@@ -43,7 +43,15 @@ static void on_effect(void *owner, const struct probe_report *report)
     stage->wakes += report->effect.wakes > 0;
 }
 
-static const struct prober_ops prober_ops = {on_result, on_effect};
+static void on_models(void *owner, struct provider *provider)
+{
+    struct stage *stage = owner;
+
+    assert_ptr_equal(provider, stage->provider);
+    stage->lists++;
+}
+
+static const struct prober_ops prober_ops = {on_result, on_effect, on_models};
 
 static void begin(struct stage *stage, const char *settings)
 {
@@ -127,12 +135,18 @@ static void expect_none(struct stage *stage)
     mem_free(heard);
 }
 
+static void answer_with(struct stage *stage, int status, const char *body)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text), "HTTP/1.1 %d Word\r\nContent-Length: %zu\r\n\r\n%s", status,
+             strlen(body), body);
+    wire_say(stage->loop, stage->hand, text);
+}
+
 static void answer(struct stage *stage, int status)
 {
-    char text[128];
-
-    snprintf(text, sizeof(text), "HTTP/1.1 %d Word\r\nContent-Length: 2\r\n\r\n{}", status);
-    wire_say(stage->loop, stage->hand, text);
+    answer_with(stage, status, "{}");
 }
 
 static enum key_health health_of(struct stage *stage, const char *name)
@@ -356,6 +370,29 @@ static void test_set_anew(void **state)
     end(&stage);
 }
 
+/* On the way it learns what the provider serves, where that is wanted. */
+static void test_models(void **state)
+{
+    struct stage stage;
+    struct openai_models *models;
+
+    (void)state;
+    begin(&stage, "keys: [{name: k1, secret: s1}]");
+    expect_probe(&stage, "s1");
+    close(stage.hand);
+    stage.hand = -1;
+    stage.target.wants_models = true;
+    assert_int_equal(prober_set(stage.prober, &stage.target, 1), 0);
+    pass_ms(&stage, 1000);
+    expect_probe(&stage, "s1");
+    answer_with(&stage, 200, "{\"data\":[{\"id\":\"m\"}]}");
+    assert_int_equal(stage.lists, 1);
+    models = provider_models(stage.provider);
+    assert_non_null(openai_models_find(models, SPAN("m")));
+    openai_models_unref(&models);
+    end(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_silent),       cmocka_unit_test(test_stalled),
         cmocka_unit_test(test_endless_body), cmocka_unit_test(test_many),
         cmocka_unit_test(test_endpoint),     cmocka_unit_test(test_set_anew),
+        cmocka_unit_test(test_models),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
