@@ -18,6 +18,16 @@ const char road_one_key[] =
     "  keys: [{name: one, secret: key-one}]}}\n"
     "clients: {open: true}\n";
 
+const char road_one_at_once[] =
+    "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+    "  keys: [{name: one, secret: key-one, limits: {concurrent: 1}}]}}\n"
+    "clients: {open: true}\n";
+
+const char road_one_connection[] =
+    "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+    "  connections: {max: 1}, keys: [{name: one, secret: key-one}]}}\n"
+    "clients: {open: true}\n";
+
 const char road_ok[] =
     "{\"id\":\"c1\",\"object\":\"chat.completion\",\"model\":\"m\",\"choices\":[{\"index\":0,"
     "\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"finish_reason\":\"stop\"}],"

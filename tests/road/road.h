@@ -68,6 +68,9 @@ struct road_answer {
 /* What most tests run on: one provider, one key named "one", no probes, any client. */
 extern const char road_one_key[];
 
+/* The same where the key may be used once at a time; where there may be one connection. */
+extern const char road_one_at_once[], road_one_connection[];
+
 void road_begin(struct road *road, const char *yaml);
 
 /* Everything must have been settled: no exchange left, no body held, nobody waiting. */

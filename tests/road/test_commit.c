@@ -1,30 +1,21 @@
 /* The commit of a stream: what is held before it, what is beyond help after it, how it ends. */
-#include "road.h"
+#include "scene.h"
 
 static const char error_event[] =
     "data: {\"error\":{\"message\":\"Boom\",\"type\":\"server_error\",\"code\":null}}\n\n";
 
 /* A streamed request on its way, its answer's head given. */
-struct scene {
-    struct road road;
-    int client, upstream;
-};
-
-static void scene_begin(struct scene *scene, const char *yaml)
+static void begin(struct scene *scene)
 {
-    road_begin(&scene->road, yaml);
-    scene->client = road_connect(&scene->road);
-    road_chat_stream(&scene->road, scene->client);
-    scene->upstream = road_accept(&scene->road, 'a');
-    road_take(&scene->road, scene->upstream);
+    scene_open_stream(scene, road_one_key);
     road_stream_head(&scene->road, scene->upstream);
 }
 
-static void scene_end(struct scene *scene)
+/* The same, and the first chunk. */
+static void begin_with_chunk(struct scene *scene)
 {
-    close(scene->client);
-    close(scene->upstream);
-    road_end(&scene->road);
+    begin(scene);
+    road_stream(&scene->road, scene->upstream, road_chunk);
 }
 
 /* The whole answer's body is this, properly ended, and the connection lives on. */
@@ -70,24 +61,38 @@ static void expect_broken_off(struct scene *scene, const char *code)
     buf_fini(&heard);
 }
 
+/* Another try comes, and what it streams is all that the client hears. */
+static void expect_another_try(struct scene *scene)
+{
+    scene_attempt(scene, "key-one");
+    road_stream_head(&scene->road, scene->upstream);
+    road_stream(&scene->road, scene->upstream, road_chunk);
+    expect_begun(scene, road_chunk);
+}
+
+/* The stream came whole, with its end. */
+static void expect_finished(struct scene *scene)
+{
+    char body[2048];
+
+    snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
+    expect_stream(scene, body);
+}
+
 static void test_cut_after_commit(void **state)
 {
     struct scene scene;
 
     (void)state;
-    scene_begin(&scene, road_one_key);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    begin_with_chunk(&scene);
     expect_begun(&scene, road_chunk);
-    close(scene.upstream);
+    scene_break(&scene);
     expect_broken_off(&scene, "upstream_failed");
-    scene.upstream = -1;
     assert_int_equal(road_try_accept(&scene.road, 'a'), -1);
     /* The client's connection is as good as before. */
-    road_chat(&scene.road, scene.client);
-    scene.upstream = road_accept(&scene.road, 'a');
-    road_take(&scene.road, scene.upstream);
-    road_reply_ok(&scene.road, scene.upstream);
-    road_expect(&scene.road, scene.client, 200, road_ok);
+    scene_chat(&scene);
+    scene_attempt(&scene, "key-one");
+    scene_serve(&scene);
     scene_end(&scene);
 }
 
@@ -96,8 +101,7 @@ static void test_stall_after_commit(void **state)
     struct scene scene;
 
     (void)state;
-    scene_begin(&scene, road_one_key);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    begin_with_chunk(&scene);
     expect_begun(&scene, road_chunk);
     road_pass_ms(&scene.road, 299999);
     road_expect_silence(&scene.road, scene.client);
@@ -114,8 +118,7 @@ static void test_comments_after_commit(void **state)
     char body[2048];
 
     (void)state;
-    scene_begin(&scene, road_one_key);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    begin_with_chunk(&scene);
     for (int i = 0; i < 3; i++) {
         road_pass_ms(&scene.road, 200000);
         road_stream(&scene.road, scene.upstream, ": ping\n\n");
@@ -136,8 +139,7 @@ static void test_error_event_after_commit(void **state)
     char body[2048];
 
     (void)state;
-    scene_begin(&scene, road_one_key);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    begin_with_chunk(&scene);
     road_stream(&scene.road, scene.upstream, error_event);
     snprintf(body, sizeof(body), "%s%s", road_chunk, error_event);
     expect_stream(&scene, body);
@@ -152,7 +154,7 @@ static void test_error_event_behind_first(void **state)
     char events[4096], body[2048];
 
     (void)state;
-    scene_begin(&scene, road_one_key);
+    begin(&scene);
     snprintf(events, sizeof(events), "%s%s%s%s", road_chunk, error_event, road_chunk, road_done);
     road_stream(&scene.road, scene.upstream, events);
     snprintf(body, sizeof(body), "%s%s", road_chunk, error_event);
@@ -163,15 +165,12 @@ static void test_error_event_behind_first(void **state)
 static void test_done_missing(void **state)
 {
     struct scene scene;
-    char body[2048];
 
     (void)state;
-    scene_begin(&scene, road_one_key);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    begin_with_chunk(&scene);
     road_stream(&scene.road, scene.upstream, road_finish);
     road_stream_end(&scene.road, scene.upstream);
-    snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
-    expect_stream(&scene, body);
+    expect_finished(&scene);
     scene_end(&scene);
 }
 
@@ -179,36 +178,28 @@ static void test_done_missing(void **state)
 static void test_finished_then_cut(void **state)
 {
     struct scene scene;
-    char body[2048];
 
     (void)state;
-    scene_begin(&scene, road_one_key);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    begin_with_chunk(&scene);
     road_stream(&scene.road, scene.upstream, road_finish);
-    close(scene.upstream);
-    snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
-    expect_stream(&scene, body);
+    scene_break(&scene);
+    expect_finished(&scene);
     assert_int_equal(
         road_metric(&scene.road, "bellwether_attempts_total{provider=\"up\",outcome=\"success\"}"),
         1);
-    scene.upstream = -1;
     scene_end(&scene);
 }
 
 static void test_done_then_cut(void **state)
 {
     struct scene scene;
-    char body[2048];
 
     (void)state;
-    scene_begin(&scene, road_one_key);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    begin_with_chunk(&scene);
     road_stream(&scene.road, scene.upstream, road_finish);
     road_stream(&scene.road, scene.upstream, road_done);
-    close(scene.upstream);
-    snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
-    expect_stream(&scene, body);
-    scene.upstream = -1;
+    scene_break(&scene);
+    expect_finished(&scene);
     scene_end(&scene);
 }
 
@@ -217,16 +208,13 @@ static void test_done_then_cut(void **state)
 static void test_done_then_silence(void **state)
 {
     struct scene scene;
-    char body[2048];
 
     (void)state;
-    scene_begin(&scene, road_one_key);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    begin_with_chunk(&scene);
     road_stream(&scene.road, scene.upstream, road_finish);
     road_stream(&scene.road, scene.upstream, road_done);
-    snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
     road_pass_ms(&scene.road, 1001);
-    expect_stream(&scene, body);
+    expect_finished(&scene);
     road_expect_closed(&scene.road, scene.upstream);
     scene_end(&scene);
 }
@@ -237,8 +225,7 @@ static void test_ended_unfinished(void **state)
     struct scene scene;
 
     (void)state;
-    scene_begin(&scene, road_one_key);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    begin_with_chunk(&scene);
     expect_begun(&scene, road_chunk);
     road_stream_end(&scene.road, scene.upstream);
     expect_broken_off(&scene, "upstream_failed");
@@ -250,7 +237,7 @@ static void test_pings_are_held(void **state)
     struct scene scene;
 
     (void)state;
-    scene_begin(&scene, road_one_key);
+    begin(&scene);
     road_stream(&scene.road, scene.upstream, ": queueing\n\n");
     road_pass_ms(&scene.road, 10000);
     road_stream(&scene.road, scene.upstream, ": queueing\n\n");
@@ -259,8 +246,7 @@ static void test_pings_are_held(void **state)
     road_pass_ms(&scene.road, 2);
     expect_begun(&scene, ": queueing\n\n: queueing\n\n");
     /* That committed: a failure now is told in the stream. */
-    close(scene.upstream);
-    scene.upstream = -1;
+    scene_break(&scene);
     expect_broken_off(&scene, "upstream_failed");
     scene_end(&scene);
 }
@@ -272,7 +258,7 @@ static void test_pings_then_event(void **state)
     char body[2048];
 
     (void)state;
-    scene_begin(&scene, road_one_key);
+    begin(&scene);
     road_stream(&scene.road, scene.upstream, ": queueing\n\n");
     road_pass_ms(&scene.road, 14000);
     road_stream(&scene.road, scene.upstream, road_chunk);
@@ -285,20 +271,14 @@ static void test_pings_then_event(void **state)
 static void test_pings_then_error(void **state)
 {
     struct scene scene;
-    int other;
 
     (void)state;
-    scene_begin(&scene, road_one_key);
+    begin(&scene);
     road_stream(&scene.road, scene.upstream, ": queueing\n\n");
     road_pass_ms(&scene.road, 5000);
     road_stream(&scene.road, scene.upstream, error_event);
     road_pass_ms(&scene.road, 200);
-    other = road_accept(&scene.road, 'a');
-    road_take(&scene.road, other);
-    road_stream_head(&scene.road, other);
-    road_stream(&scene.road, other, road_chunk);
-    expect_begun(&scene, road_chunk);
-    close(other);
+    expect_another_try(&scene);
     scene_end(&scene);
 }
 
@@ -308,7 +288,7 @@ static void test_pings_and_half_an_event(void **state)
     struct buf heard;
 
     (void)state;
-    scene_begin(&scene, road_one_key);
+    begin(&scene);
     road_stream(&scene.road, scene.upstream, ": q\n\ndata: {\"id\":\"c1\",");
     road_pass_ms(&scene.road, 15001);
     expect_begun(&scene, ": q\n\n");
@@ -324,19 +304,13 @@ static void test_pings_and_half_an_event(void **state)
 static void test_first_event_error(void **state)
 {
     struct scene scene;
-    int other;
 
     (void)state;
-    scene_begin(&scene, road_one_key);
+    begin(&scene);
     road_stream(&scene.road, scene.upstream, error_event);
     road_pass_ms(&scene.road, 200);
     road_expect_closed(&scene.road, scene.upstream);
-    other = road_accept(&scene.road, 'a');
-    road_take(&scene.road, other);
-    road_stream_head(&scene.road, other);
-    road_stream(&scene.road, other, road_chunk);
-    expect_begun(&scene, road_chunk);
-    close(other);
+    expect_another_try(&scene);
     scene_end(&scene);
 }
 
@@ -346,7 +320,7 @@ static void test_event_split_at_every_byte(void **state)
     char events[2048];
 
     (void)state;
-    scene_begin(&scene, road_one_key);
+    begin(&scene);
     snprintf(events, sizeof(events), ": q\n\n%s%s%s", road_chunk, road_finish, road_done);
     for (const char *at = events; *at; at++) {
         char one[2] = {*at, '\0'};
@@ -366,7 +340,7 @@ static void test_giant_event(void **state)
     struct buf event;
 
     (void)state;
-    scene_begin(&scene, road_one_key);
+    begin(&scene);
     buf_init(&event, 1 << 20);
     buf_printf(&event, "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"");
     while (event.len < 100000)

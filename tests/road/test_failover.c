@@ -1,6 +1,6 @@
 /* What follows when an attempt fails before the commit: another key, the same later, another
  * target, or the client's answer. */
-#include "road.h"
+#include "scene.h"
 
 #include "base/alloc.h"
 
@@ -76,42 +76,35 @@ static const struct failing failings[] = {
 
 enum { FAILINGS = sizeof(failings) / sizeof(failings[0]) };
 
-/* Lets the attempt fail; the connection that is left, or -1. */
-static int fail_attempt(struct road *road, int upstream, const struct failing *row)
+/* Lets the attempt fail. */
+static void fail_attempt(struct scene *scene, const struct failing *row)
 {
     if (row->status) {
-        road_reply(road, upstream, row->status, row->lines, row->body);
-        return upstream;
+        scene_reply(scene, row->status, row->lines, row->body);
+        return;
     }
-    wire_say(road->loop, upstream, row->body);
-    close(upstream);
-    wire_settle(road->loop);
-    return -1;
+    wire_say(scene->road.loop, scene->upstream, row->body);
+    scene_break(scene);
 }
 
 static void play_alone(const struct failing *row)
 {
-    struct road road;
-    int client, upstream = -1;
+    struct scene scene;
 
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
-    road_chat(&road, client);
+    scene_begin(&scene, road_one_key);
+    scene_chat(&scene);
     for (unsigned i = 0; i < row->tries_alone; i++) {
-        upstream = road_attempt_with(&road, 'a', upstream, "key-one");
-        upstream = fail_attempt(&road, upstream, row);
-        road_pass_ms(&road, 1000);
+        scene_attempt(&scene, "key-one");
+        fail_attempt(&scene, row);
+        road_pass_ms(&scene.road, 1000);
     }
-    road_expect_no_attempt(&road, 'a', upstream);
+    scene_expect_no_attempt(&scene);
     if (row->code)
-        road_expect_error(&road, client, row->answer, row->code);
+        road_expect_error(&scene.road, scene.client, row->answer, row->code);
     else
-        road_expect(&road, client, row->answer, row->body);
-    assert_int_equal(road_attempts(&road, row->outcome), row->tries_alone);
-    if (upstream >= 0)
-        close(upstream);
-    close(client);
-    road_end(&road);
+        road_expect(&scene.road, scene.client, row->answer, row->body);
+    assert_int_equal(road_attempts(&scene.road, row->outcome), row->tries_alone);
+    scene_end(&scene);
 }
 
 static void test_alone(void **state)
@@ -126,37 +119,30 @@ static void test_alone(void **state)
 static void play_with_another(const struct failing *row)
 {
     bool is_same_key = row->next_key && strcmp(row->next_key, "key-one") == 0;
-    struct road road;
+    struct scene scene;
     struct road_answer answer;
-    int client, upstream;
 
-    road_begin(&road, two_keys);
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    upstream = fail_attempt(&road, upstream, row);
+    scene_open(&scene, two_keys);
+    fail_attempt(&scene, row);
     if (is_same_key) {
-        road_expect_no_attempt(&road, 'a', upstream);
-        road_pass_ms(&road, 150);
+        scene_expect_no_attempt(&scene);
+        road_pass_ms(&scene.road, 150);
     }
     if (row->next_key) {
-        upstream = road_attempt_with(&road, 'a', upstream, row->next_key);
-        road_reply_ok(&road, upstream);
-        road_hear(&road, client, &answer);
+        scene_attempt(&scene, row->next_key);
+        road_reply_ok(&scene.road, scene.upstream);
+        road_hear(&scene.road, scene.client, &answer);
         assert_int_equal(answer.status, 200);
         assert_string_equal(road_field(&answer, "x-bellwether-attempts"), "2");
         assert_string_equal(road_field(&answer, "x-bellwether-key"), is_same_key ? "one" : "two");
         road_answer_free(&answer);
         /* At once: nothing is waited for where another key is free. */
-        assert_int_equal(road_now_ms(&road), is_same_key ? 150 : 0);
+        assert_int_equal(road_now_ms(&scene.road), is_same_key ? 150 : 0);
     } else {
-        road_expect(&road, client, row->answer, row->body);
-        road_expect_no_attempt(&road, 'a', upstream);
+        road_expect(&scene.road, scene.client, row->answer, row->body);
+        scene_expect_no_attempt(&scene);
     }
-    if (upstream >= 0)
-        close(upstream);
-    close(client);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 static void test_with_another(void **state)
@@ -172,74 +158,65 @@ static void test_with_another(void **state)
  * with the others, and none of it counts against the attempts. */
 static void test_four_bad_keys(void **state)
 {
-    struct road road;
-    int client, upstream = -1;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
-                      "  health: {validate_new: false}, keys: [{name: k1, secret: s1},\n"
-                      "  {name: k2, secret: s2}, {name: k3, secret: s3}, {name: k4, secret: s4},\n"
-                      "  {name: k5, secret: s5}]}}\nclients: {open: true}\n");
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', upstream, "s1");
-    road_reply(&road, upstream, 401, "", "{}");
-    upstream = road_attempt_with(&road, 'a', upstream, "s2");
-    road_reply(&road, upstream, 402, "", "{}");
-    upstream = road_attempt_with(&road, 'a', upstream, "s3");
-    road_reply(&road, upstream, 429, "Retry-After: 60\r\n", "{}");
-    upstream = road_attempt_with(&road, 'a', upstream, "s4");
-    road_reply(&road, upstream, 403, "", "{\"error\":{\"message\":\"Your api key is off\"}}");
-    upstream = road_attempt_with(&road, 'a', upstream, "s5");
-    road_reply(&road, upstream, 500, "", "{}");
+    scene_begin(&scene,
+                "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
+                "  health: {validate_new: false}, keys: [{name: k1, secret: s1},\n"
+                "  {name: k2, secret: s2}, {name: k3, secret: s3}, {name: k4, secret: s4},\n"
+                "  {name: k5, secret: s5}]}}\nclients: {open: true}\n");
+    scene_chat(&scene);
+    scene_attempt(&scene, "s1");
+    scene_reply(&scene, 401, "", "{}");
+    scene_attempt(&scene, "s2");
+    scene_reply(&scene, 402, "", "{}");
+    scene_attempt(&scene, "s3");
+    scene_reply(&scene, 429, "Retry-After: 60\r\n", "{}");
+    scene_attempt(&scene, "s4");
+    scene_reply(&scene, 403, "", "{\"error\":{\"message\":\"Your api key is off\"}}");
+    scene_attempt(&scene, "s5");
+    scene_reply(&scene, 500, "", "{}");
     /* The only one left: the same again, three times in all. */
-    road_pass_ms(&road, 150);
-    upstream = road_attempt_with(&road, 'a', upstream, "s5");
-    road_reply(&road, upstream, 500, "", "{}");
-    road_pass_ms(&road, 250);
-    upstream = road_attempt_with(&road, 'a', upstream, "s5");
-    road_reply_ok(&road, upstream);
-    road_expect(&road, client, 200, road_ok);
+    road_pass_ms(&scene.road, 150);
+    scene_attempt(&scene, "s5");
+    scene_reply(&scene, 500, "", "{}");
+    road_pass_ms(&scene.road, 250);
+    scene_attempt(&scene, "s5");
+    scene_serve(&scene);
     assert_int_equal(
-        road_metric(&road, "bellwether_retries_total{provider=\"up\",kind=\"rotation\"}"), 4);
+        road_metric(&scene.road, "bellwether_retries_total{provider=\"up\",kind=\"rotation\"}"), 4);
     assert_int_equal(
-        road_metric(&road, "bellwether_retries_total{provider=\"up\",kind=\"attempt\"}"), 2);
-    close(upstream);
-    close(client);
-    road_end(&road);
+        road_metric(&scene.road, "bellwether_retries_total{provider=\"up\",kind=\"attempt\"}"), 2);
+    scene_end(&scene);
 }
 
 /* rotations: 1 stops behind the second key. */
 static void test_rotations(void **state)
 {
-    struct road road;
-    int client, upstream = -1;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
-                      "  health: {validate_new: false}, keys: [{name: k1, secret: s1},\n"
-                      "  {name: k2, secret: s2}, {name: k3, secret: s3}]}}\n"
-                      "clients: {open: true}\nretry: {rotations: 1}\n");
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', upstream, "s1");
-    road_reply(&road, upstream, 401, "", "{}");
-    upstream = road_attempt_with(&road, 'a', upstream, "s2");
-    road_reply(&road, upstream, 401, "", "{}");
-    road_expect_error(&road, client, 502, "upstream_auth");
-    close(upstream);
-    close(client);
-    road_end(&road);
+    scene_begin(&scene, "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
+                        "  health: {validate_new: false}, keys: [{name: k1, secret: s1},\n"
+                        "  {name: k2, secret: s2}, {name: k3, secret: s3}]}}\n"
+                        "clients: {open: true}\nretry: {rotations: 1}\n");
+    scene_chat(&scene);
+    scene_attempt(&scene, "s1");
+    scene_reply(&scene, 401, "", "{}");
+    scene_attempt(&scene, "s2");
+    scene_reply(&scene, 401, "", "{}");
+    road_expect_error(&scene.road, scene.client, 502, "upstream_auth");
+    scene_end(&scene);
 }
 
 /* More keys than one exchange can remember, all refused: it still ends behind retry.rotations. */
 static void test_more_keys_than_remembered(void **state)
 {
     enum { KEYS = 90, ROTATIONS = 70 };
-    struct road road;
+    struct scene scene;
     struct buf yaml;
     unsigned attempts = 0;
-    int client, upstream = -1;
 
     (void)state;
     buf_init(&yaml, 65536);
@@ -248,74 +225,59 @@ static void test_more_keys_than_remembered(void **state)
     for (int i = 0; i < KEYS; i++)
         buf_printf(&yaml, "%ss%d", i ? ", " : "", i);
     buf_printf(&yaml, "]}}\nclients: {open: true}\nretry: {rotations: %d}\n", ROTATIONS);
-    road_begin(&road, buf_text(&yaml));
+    scene_begin(&scene, buf_text(&yaml));
     buf_fini(&yaml);
-    client = road_connect(&road);
-    road_chat(&road, client);
+    scene_chat(&scene);
     for (;;) {
         char *heard;
 
-        if (upstream < 0)
-            upstream = road_accept(&road, 'a');
-        heard = road_request(&road, upstream);
+        if (scene.upstream < 0)
+            scene.upstream = road_accept(&scene.road, 'a');
+        heard = road_request(&scene.road, scene.upstream);
         if (!*heard) {
             mem_free(heard);
             break;
         }
         mem_free(heard);
         attempts++;
-        road_reply(&road, upstream, 401, "", "{}");
+        scene_reply(&scene, 401, "", "{}");
     }
     assert_int_equal(attempts, 1 + ROTATIONS);
-    road_expect_error(&road, client, 502, "upstream_auth");
-    close(upstream);
-    close(client);
-    road_end(&road);
+    road_expect_error(&scene.road, scene.client, 502, "upstream_auth");
+    scene_end(&scene);
 }
 
 /* Keys of one account count once, and when the account is refused none of them is asked. */
 static void test_account(void **state)
 {
-    struct road road;
-    int client, upstream = -1;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road,
-               "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
-               "  health: {validate_new: false}, keys: [{name: k1, secret: s1, account: org},\n"
-               "  {name: k2, secret: s2, account: org}, {name: k3, secret: s3}]}}\n"
-               "clients: {open: true}\n");
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', upstream, "s1");
-    road_reply(&road, upstream, 402, "", "{\"error\":{\"message\":\"Insufficient Balance\"}}");
-    upstream = road_attempt_with(&road, 'a', upstream, "s3");
-    road_reply_ok(&road, upstream);
-    road_expect(&road, client, 200, road_ok);
-    close(upstream);
-    close(client);
-    road_end(&road);
+    scene_begin(&scene,
+                "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
+                "  health: {validate_new: false}, keys: [{name: k1, secret: s1, account: org},\n"
+                "  {name: k2, secret: s2, account: org}, {name: k3, secret: s3}]}}\n"
+                "clients: {open: true}\n");
+    scene_chat(&scene);
+    scene_attempt(&scene, "s1");
+    scene_reply(&scene, 402, "", "{\"error\":{\"message\":\"Insufficient Balance\"}}");
+    scene_attempt(&scene, "s3");
+    scene_serve(&scene);
+    scene_end(&scene);
 }
 
 /* One key says that it lacks the model, the other cools: not all have said so. */
 static void test_model_missing_and_cooling(void **state)
 {
-    struct road road;
-    int client, upstream;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, two_keys);
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_reply(&road, upstream, 429, "Retry-After: 50\r\n", "{}");
-    upstream = road_attempt_with(&road, 'a', upstream, "key-two");
-    road_reply(&road, upstream, 404, "",
-               "{\"error\":{\"message\":\"no\",\"code\":\"model_not_found\"}}");
-    road_expect_error(&road, client, 429, "rate_limit_exceeded");
-    close(upstream);
-    close(client);
-    road_end(&road);
+    scene_open(&scene, two_keys);
+    scene_reply(&scene, 429, "Retry-After: 50\r\n", "{}");
+    scene_attempt(&scene, "key-two");
+    scene_reply(&scene, 404, "", "{\"error\":{\"message\":\"no\",\"code\":\"model_not_found\"}}");
+    road_expect_error(&scene.road, scene.client, 429, "rate_limit_exceeded");
+    scene_end(&scene);
 }
 
 int main(void)

@@ -1,53 +1,21 @@
 /* How an upstream may frame its answer, and what of it reaches the client. */
-#include "road.h"
+#include "scene.h"
 
 #include <sys/socket.h>
 
 #include "base/alloc.h"
-
-struct scene {
-    struct road road;
-    int client, upstream;
-};
-
-static void scene_begin(struct scene *scene, bool is_streaming)
-{
-    road_begin(&scene->road, road_one_key);
-    scene->client = road_connect(&scene->road);
-    if (is_streaming)
-        road_chat_stream(&scene->road, scene->client);
-    else
-        road_chat(&scene->road, scene->client);
-    scene->upstream = road_attempt_with(&scene->road, 'a', -1, "key-one");
-}
 
 static void say(struct scene *scene, const char *text)
 {
     wire_say(scene->road.loop, scene->upstream, text);
 }
 
-static void hang_up(struct scene *scene)
-{
-    close(scene->upstream);
-    scene->upstream = -1;
-    wire_settle(scene->road.loop);
-}
-
 /* The try that follows is answered well. */
 static void expect_another_try(struct scene *scene)
 {
     road_pass_ms(&scene->road, 100);
-    scene->upstream = road_attempt_with(&scene->road, 'a', scene->upstream, "key-one");
-    road_reply_ok(&scene->road, scene->upstream);
-    road_expect(&scene->road, scene->client, 200, road_ok);
-}
-
-static void scene_end(struct scene *scene)
-{
-    close(scene->client);
-    if (scene->upstream >= 0)
-        close(scene->upstream);
-    road_end(&scene->road);
+    scene_attempt(scene, "key-one");
+    scene_serve(scene);
 }
 
 /* Without a length the end of the connection ends the answer. */
@@ -56,11 +24,11 @@ static void test_object_until_close(void **state)
     struct scene scene;
 
     (void)state;
-    scene_begin(&scene, false);
+    scene_open(&scene, road_one_key);
     say(&scene, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n");
     say(&scene, road_ok);
     road_expect_silence(&scene.road, scene.client);
-    hang_up(&scene);
+    scene_break(&scene);
     road_expect(&scene.road, scene.client, 200, road_ok);
     scene_end(&scene);
 }
@@ -71,9 +39,9 @@ static void test_half_an_object_until_close(void **state)
     struct scene scene;
 
     (void)state;
-    scene_begin(&scene, false);
+    scene_open(&scene, road_one_key);
     say(&scene, "HTTP/1.1 200 OK\r\n\r\n{\"id\":\"c1\",");
-    hang_up(&scene);
+    scene_break(&scene);
     expect_another_try(&scene);
     scene_end(&scene);
 }
@@ -83,7 +51,7 @@ static void test_old_version(void **state)
     struct scene scene;
 
     (void)state;
-    scene_begin(&scene, false);
+    scene_open(&scene, road_one_key);
     say(&scene, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}");
     road_expect(&scene.road, scene.client, 200, "{}");
     road_expect_closed(&scene.road, scene.upstream);
@@ -97,13 +65,13 @@ static void test_stream_until_close(void **state)
     char body[1024];
 
     (void)state;
-    scene_begin(&scene, true);
+    scene_open_stream(&scene, road_one_key);
     say(&scene, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n");
     say(&scene, road_chunk);
     snprintf(body, sizeof(body), "%s", road_finish);
     body[strlen(body) - 1] = '\0';
     say(&scene, body);
-    hang_up(&scene);
+    scene_break(&scene);
     /* A blank line too many is none to anybody. */
     snprintf(body, sizeof(body), "%s%s\n%s", road_chunk, road_finish, road_done);
     road_expect(&scene.road, scene.client, 200, body);
@@ -117,7 +85,7 @@ static void test_what_is_dropped(void **state)
     struct road_answer answer;
 
     (void)state;
-    scene_begin(&scene, false);
+    scene_open(&scene, road_one_key);
     say(&scene, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
                 "HTTP/1.1 100 Continue\r\n\r\n"
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Late\r\n"
@@ -141,7 +109,7 @@ static void test_no_content(void **state)
     struct scene scene;
 
     (void)state;
-    scene_begin(&scene, false);
+    scene_open(&scene, road_one_key);
     say(&scene, "HTTP/1.1 204 No Content\r\n\r\n");
     expect_another_try(&scene);
     scene_end(&scene);
@@ -152,10 +120,10 @@ static void test_both_lengths(void **state)
     struct scene scene;
 
     (void)state;
-    scene_begin(&scene, false);
+    scene_open(&scene, road_one_key);
     say(&scene, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}");
     road_expect_closed(&scene.road, scene.upstream);
-    hang_up(&scene);
+    scene_break(&scene);
     expect_another_try(&scene);
     scene_end(&scene);
 }
@@ -166,13 +134,13 @@ static void test_unasked_bytes(void **state)
     struct scene scene;
 
     (void)state;
-    scene_begin(&scene, false);
+    scene_open(&scene, road_one_key);
     say(&scene, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
                 "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\"another\"");
     road_expect(&scene.road, scene.client, 200, "{}");
     road_expect_closed(&scene.road, scene.upstream);
     road_chat(&scene.road, scene.client);
-    hang_up(&scene);
+    scene_break(&scene);
     scene.upstream = road_attempt_with(&scene.road, 'a', -1, "key-one");
     road_reply_ok(&scene.road, scene.upstream);
     road_expect(&scene.road, scene.client, 200, road_ok);
@@ -182,76 +150,68 @@ static void test_unasked_bytes(void **state)
 /* The answer streams while the request is still on its way: both go on, to their ends. */
 static void test_answer_before_the_request_is_sent(void **state)
 {
-    struct road road;
+    struct scene scene;
     struct buf body, heard;
     char whole[1024];
-    int client, upstream;
 
     (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
+    scene_begin(&scene, road_one_key);
     buf_init(&body, 8 << 20);
     buf_init(&heard, 8 << 20);
     buf_printf(&body, "{\"model\":\"up/m\",\"stream\":true,\"x\":\"");
     while (body.len < (4 << 20))
         buf_append_span(&body, SPAN("0123456789012345678901234567890123456789"));
     buf_printf(&body, "\",\"end\":1}");
-    road_post(&road, client, "/v1/chat/completions", "", buf_text(&body));
-    upstream = road_accept(&road, 'a');
-    road_stream_head(&road, upstream);
-    road_stream(&road, upstream, road_chunk);
+    road_post(&scene.road, scene.client, "/v1/chat/completions", "", buf_text(&body));
+    scene.upstream = road_accept(&scene.road, 'a');
+    road_stream_head(&scene.road, scene.upstream);
+    road_stream(&scene.road, scene.upstream, road_chunk);
     while (!heard.len || span_find(buf_span(&heard), SPAN("\"end\":1")) == SIZE_MAX) {
-        wire_settle(road.loop);
-        assert_int_equal(wire_read(upstream, &heard), WIRE_OPEN);
+        wire_settle(scene.road.loop);
+        assert_int_equal(wire_read(scene.upstream, &heard), WIRE_OPEN);
     }
-    road_stream(&road, upstream, road_finish);
-    road_stream(&road, upstream, road_done);
-    road_stream_end(&road, upstream);
+    road_stream(&scene.road, scene.upstream, road_finish);
+    road_stream(&scene.road, scene.upstream, road_done);
+    road_stream_end(&scene.road, scene.upstream);
     snprintf(whole, sizeof(whole), "%s%s%s", road_chunk, road_finish, road_done);
-    road_expect(&road, client, 200, whole);
-    assert_int_equal(road.host.lease.used, 0);
+    road_expect(&scene.road, scene.client, 200, whole);
+    assert_int_equal(scene.road.host.lease.used, 0);
     /* Nothing is wrong with the connection. */
-    road_chat(&road, client);
-    road_take(&road, upstream);
+    scene_chat(&scene);
+    road_take(&scene.road, scene.upstream);
     buf_fini(&body);
     buf_fini(&heard);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 /* A client of HTTP/1.0 gets its stream until the end of the connection. */
 static void test_old_client(void **state)
 {
     static const char body[] = "{\"model\":\"up/m\",\"stream\":true,\"messages\":[]}";
-    struct road road;
+    struct scene scene;
     struct buf heard;
     char request[256], whole[1024];
-    int client, upstream;
 
     (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
+    scene_begin(&scene, road_one_key);
     snprintf(request, sizeof(request),
              "POST /v1/chat/completions HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", strlen(body),
              body);
-    wire_say(road.loop, client, request);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_stream_head(&road, upstream);
-    road_stream(&road, upstream, road_finish);
-    road_stream(&road, upstream, road_done);
-    road_stream_end(&road, upstream);
+    wire_say(scene.road.loop, scene.client, request);
+    scene_attempt(&scene, "key-one");
+    road_stream_head(&scene.road, scene.upstream);
+    road_stream(&scene.road, scene.upstream, road_finish);
+    road_stream(&scene.road, scene.upstream, road_done);
+    road_stream_end(&scene.road, scene.upstream);
     buf_init(&heard, 1 << 16);
-    wire_settle(road.loop);
-    assert_int_equal(wire_read(client, &heard), WIRE_EOF);
+    wire_settle(scene.road.loop);
+    assert_int_equal(wire_read(scene.client, &heard), WIRE_EOF);
     assert_int_equal(strncmp(buf_text(&heard), "HTTP/1.1 200 OK\r\n", 17), 0);
     assert_null(strstr(buf_text(&heard), "chunked"));
     snprintf(whole, sizeof(whole), "\r\n\r\n%s%s", road_finish, road_done);
     assert_non_null(strstr(buf_text(&heard), whole));
     buf_fini(&heard);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 int main(void)

@@ -2,20 +2,9 @@
  * is cancelled, everything is given back, and the key serves the next. */
 #include "road.h"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "base/alloc.h"
-
-static const char one_at_once[] =
-    "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
-    "  keys: [{name: one, secret: key-one, limits: {concurrent: 1}}]}}\n"
-    "clients: {open: true}\n";
-
-static const char one_connection[] =
-    "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
-    "  connections: {max: 1}, keys: [{name: one, secret: key-one}]}}\n"
-    "clients: {open: true}\n";
 
 struct scene {
     struct road road;
@@ -139,19 +128,19 @@ static const struct place {
     enum farewell farewell;
     unsigned cut; /* attempts that end with the gateway, and say nothing of their keys */
 } places[] = {
-    {"body", stand_in_body, one_at_once, REFUSED, 0},
-    {"in line for a key", stand_in_line, one_at_once, REFUSED, 1},
-    {"in line for a connection", stand_in_line, one_connection, REFUSED, 2},
-    {"backoff", stand_in_backoff, one_at_once, REFUSED, 0},
-    {"refused", stand_refused, one_at_once, REFUSED, 0},
-    {"sending", stand_half_sent, one_at_once, REFUSED, 1},
-    {"sent", stand_unanswered, one_at_once, REFUSED, 1},
-    {"answer's head", stand_with_head, one_at_once, REFUSED, 1},
-    {"pings", stand_with_pings, one_at_once, REFUSED, 1},
-    {"half an object", stand_with_half_json, one_at_once, REFUSED, 1},
-    {"half an error", stand_with_half_error, one_at_once, REFUSED, 1},
-    {"stream", stand_streaming, one_at_once, ERROR_EVENT, 1},
-    {"large object", stand_streaming_json, one_at_once, CUT, 1},
+    {"body", stand_in_body, road_one_at_once, REFUSED, 0},
+    {"in line for a key", stand_in_line, road_one_at_once, REFUSED, 1},
+    {"in line for a connection", stand_in_line, road_one_connection, REFUSED, 2},
+    {"backoff", stand_in_backoff, road_one_at_once, REFUSED, 0},
+    {"refused", stand_refused, road_one_at_once, REFUSED, 0},
+    {"sending", stand_half_sent, road_one_at_once, REFUSED, 1},
+    {"sent", stand_unanswered, road_one_at_once, REFUSED, 1},
+    {"answer's head", stand_with_head, road_one_at_once, REFUSED, 1},
+    {"pings", stand_with_pings, road_one_at_once, REFUSED, 1},
+    {"half an object", stand_with_half_json, road_one_at_once, REFUSED, 1},
+    {"half an error", stand_with_half_error, road_one_at_once, REFUSED, 1},
+    {"stream", stand_streaming, road_one_at_once, ERROR_EVENT, 1},
+    {"large object", stand_streaming_json, road_one_at_once, CUT, 1},
 };
 
 enum { PLACES = sizeof(places) / sizeof(places[0]) };
@@ -317,32 +306,6 @@ static void test_gateway_ends_behind_the_stream(void **state)
     }
 }
 
-/* The connection is still being made: TLS towards somebody who says nothing. */
-static void test_client_leaves_while_connecting(void **state)
-{
-    struct road road;
-    struct addr addr;
-    char yaml[512];
-    int client, listener = wire_listen(false, &addr);
-
-    (void)state;
-    snprintf(yaml, sizeof(yaml),
-             "providers: {up: {kind: compatible, base_url: 'https://127.0.0.1:%u/v1',\n"
-             "  tls: {verify: false}, health: {validate_new: false},\n"
-             "  keys: [{name: one, secret: key-one}]}}\nclients: {open: true}\n",
-             ntohs(((struct sockaddr_in *)&addr.storage)->sin_port));
-    road_begin(&road, yaml);
-    client = road_connect(&road);
-    road_chat(&road, client);
-    road_pass_ms(&road, 4000);
-    road_expect_silence(&road, client);
-    close(client);
-    wire_settle(road.loop);
-    assert_int_equal(road.host.exchange_count, 0);
-    road_end(&road);
-    close(listener);
-}
-
 /* What was produced before the client left is counted. */
 static void test_usage_of_what_was_produced(void **state)
 {
@@ -373,7 +336,7 @@ static void test_usage_of_a_cut_object(void **state)
     (void)state;
     print_message("           large object\n");
     scene.upstream = scene.other = scene.listener = -1;
-    road_begin(&scene.road, one_at_once);
+    road_begin(&scene.road, road_one_at_once);
     scene.client = road_connect(&scene.road);
     stand_unanswered(&scene);
     buf_init(&piece, 1 << 20);
@@ -394,31 +357,6 @@ static void test_usage_of_a_cut_object(void **state)
     road_end(&scene.road);
 }
 
-/* half_close: answer. */
-static void test_half_closed_and_answered(void **state)
-{
-    struct road road;
-    int client, upstream;
-
-    (void)state;
-    road_begin(&road,
-               "server: {half_close: answer}\n"
-               "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
-               "  keys: [{name: one, secret: key-one}]}}\n"
-               "clients: {open: true}\n");
-    client = road_connect(&road);
-    road_chat(&road, client);
-    shutdown(client, SHUT_WR);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_pass_ms(&road, 1000);
-    road_reply_ok(&road, upstream);
-    road_expect(&road, client, 200, road_ok);
-    road_expect_closed(&road, client);
-    close(client);
-    close(upstream);
-    road_end(&road);
-}
-
 /* Only what was read of a body is counted. */
 static void test_bytes_of_half_a_body(void **state)
 {
@@ -433,27 +371,6 @@ static void test_bytes_of_half_a_body(void **state)
     scene_end(&scene);
 }
 
-/* A client that sends its next request behind the one under way, and leaves. */
-static void test_pipelined_then_gone(void **state)
-{
-    struct road road;
-    int client, upstream;
-
-    (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
-    road_chat(&road, client);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_expect_no_attempt(&road, 'a', upstream);
-    road_reply_ok(&road, upstream);
-    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
-    close(client);
-    road_expect_closed(&road, upstream);
-    close(upstream);
-    road_end(&road);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,12 +378,9 @@ int main(void)
         cmocka_unit_test(test_client_ends_its_side),
         cmocka_unit_test(test_gateway_ends),
         cmocka_unit_test(test_gateway_ends_behind_the_stream),
-        cmocka_unit_test(test_client_leaves_while_connecting),
         cmocka_unit_test(test_usage_of_what_was_produced),
         cmocka_unit_test(test_usage_of_a_cut_object),
-        cmocka_unit_test(test_half_closed_and_answered),
         cmocka_unit_test(test_bytes_of_half_a_body),
-        cmocka_unit_test(test_pipelined_then_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* What operators read in the log of keys and endpoints: once for each change. */
-#include "road.h"
+#include "scene.h"
 
 #include "base/alloc.h"
 
@@ -34,24 +34,18 @@ static void test_keys(void **state)
         "\"key\":\"two\",\"state\":\"depleted\",\"cause\":\"depleted\","
         "\"until\":\"2023-11-14T22:23:20.001Z\"}",
         NULL};
-    struct road road;
-    int client, upstream;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, two_keys);
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_reply(&road, upstream, 401, "", "{\"error\":{\"code\":\"invalid_api_key\"}}");
-    upstream = road_attempt_with(&road, 'a', upstream, "key-two");
-    road_reply(&road, upstream, 402, "", "{\"error\":{}}");
-    road_expect_error(&road, client, 503, "upstream_depleted");
-    road_chat(&road, client);
-    road_expect_error(&road, client, 503, "upstream_depleted");
-    expect_lines(&road, lines);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_open(&scene, two_keys);
+    scene_reply(&scene, 401, "", "{\"error\":{\"code\":\"invalid_api_key\"}}");
+    scene_attempt(&scene, "key-two");
+    scene_reply(&scene, 402, "", "{\"error\":{}}");
+    road_expect_error(&scene.road, scene.client, 503, "upstream_depleted");
+    scene_chat(&scene);
+    road_expect_error(&scene.road, scene.client, 503, "upstream_depleted");
+    expect_lines(&scene.road, lines);
+    scene_end(&scene);
 }
 
 /* A rate limit of one model sets that model aside, until the provider's own time. */
@@ -61,22 +55,15 @@ static void test_model(void **state)
         "\"message\":\"model set aside for a key\",\"provider\":\"up\",\"key\":\"one\","
         "\"model\":\"m\",\"cause\":\"rate_limited\",\"until\":\"2023-11-14T22:13:50.000Z\"}",
         NULL};
-    struct road road;
-    int client, upstream;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, two_keys);
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_reply(&road, upstream, 429, "Retry-After: 30\r\n", "{\"error\":{\"message\":\"slow\"}}");
-    upstream = road_attempt_with(&road, 'a', upstream, "key-two");
-    road_reply_ok(&road, upstream);
-    road_expect(&road, client, 200, road_ok);
-    expect_lines(&road, lines);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_open(&scene, two_keys);
+    scene_reply(&scene, 429, "Retry-After: 30\r\n", "{\"error\":{\"message\":\"slow\"}}");
+    scene_attempt(&scene, "key-two");
+    scene_serve(&scene);
+    expect_lines(&scene.road, lines);
+    scene_end(&scene);
 }
 
 /* An endpoint that refuses connections, and one that is back: a line each, however often it was
@@ -88,25 +75,20 @@ static void test_endpoint(void **state)
         "\"state\":\"open\",\"cause\":\"connect_failed\"",
         "\"level\":\"info\",\"message\":\"circuit breaker of an endpoint changed\"",
         "\"state\":\"closed\",\"cause\":\"success\"", NULL};
-    struct road road;
-    int client, upstream;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, two_keys);
-    road_unlisten(&road, 'a');
-    client = road_connect(&road);
-    road_chat(&road, client);
-    road_pass_ms(&road, 950);
-    road_listen(&road, 'a');
-    road_pass_ms(&road, 200);
-    upstream = road_accept(&road, 'a');
-    road_take(&road, upstream);
-    road_reply_ok(&road, upstream);
-    road_expect(&road, client, 200, road_ok);
-    expect_lines(&road, lines);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_begin(&scene, two_keys);
+    road_unlisten(&scene.road, 'a');
+    scene_chat(&scene);
+    road_pass_ms(&scene.road, 950);
+    road_listen(&scene.road, 'a');
+    road_pass_ms(&scene.road, 200);
+    scene.upstream = road_accept(&scene.road, 'a');
+    road_take(&scene.road, scene.upstream);
+    scene_serve(&scene);
+    expect_lines(&scene.road, lines);
+    scene_end(&scene);
 }
 
 /* A request that some key serves; the connection at hand afterwards. */
@@ -166,27 +148,21 @@ static void test_account(void **state)
         "\"level\":\"info\",\"message\":\"account is in use again\",\"provider\":\"up\","
         "\"account\":\"org\"",
         NULL};
-    struct road road;
-    int client, upstream;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, "providers: {up: {kind: compatible, base_url: '@a',\n"
-                      "  health: {validate_new: false, depleted: 10m},\n"
-                      "  keys: [{name: one, secret: key-one, account: org},\n"
-                      "    {name: two, secret: key-two, account: org}]}}\n"
-                      "clients: {open: true}\nserver: {timeouts: {idle: 1h}}\n");
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_reply(&road, upstream, 402, "", "{\"error\":{}}");
-    road_expect_error(&road, client, 503, "upstream_depleted");
-    road_pass_ms(&road, 600001);
+    scene_open(&scene, "providers: {up: {kind: compatible, base_url: '@a',\n"
+                       "  health: {validate_new: false, depleted: 10m},\n"
+                       "  keys: [{name: one, secret: key-one, account: org},\n"
+                       "    {name: two, secret: key-two, account: org}]}}\n"
+                       "clients: {open: true}\nserver: {timeouts: {idle: 1h}}\n");
+    scene_reply(&scene, 402, "", "{\"error\":{}}");
+    road_expect_error(&scene.road, scene.client, 503, "upstream_depleted");
+    road_pass_ms(&scene.road, 600001);
     for (int i = 0; i < 2; i++)
-        upstream = serve(&road, client, upstream);
-    expect_lines(&road, lines);
-    close(client);
-    close(upstream);
-    road_end(&road);
+        scene.upstream = serve(&scene.road, scene.client, scene.upstream);
+    expect_lines(&scene.road, lines);
+    scene_end(&scene);
 }
 
 /* No key is free for a model: told when the first is refused, and when one is served again. What
@@ -200,32 +176,28 @@ static void test_no_key(void **state)
         "\"level\":\"info\",\"message\":\"a key is free again\",\"provider\":\"up\","
         "\"model\":\"m\"}",
         "no key is free", "a key is free", NULL};
-    struct road road;
-    int client, upstream;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, two_keys);
-    client = road_connect(&road);
+    scene_begin(&scene, two_keys);
     for (int i = 0; i < 5; i++) {
-        road_chat(&road, client);
+        scene_chat(&scene);
         if (i == 0) {
-            upstream = road_attempt_with(&road, 'a', -1, "key-one");
-            road_reply(&road, upstream, 429, "Retry-After: 30\r\n",
-                       "{\"error\":{\"type\":\"engine_overloaded\"}}");
+            scene_attempt(&scene, "key-one");
+            scene_reply(&scene, 429, "Retry-After: 30\r\n",
+                        "{\"error\":{\"type\":\"engine_overloaded\"}}");
         }
-        road_expect_error(&road, client, 503, "overloaded");
+        road_expect_error(&scene.road, scene.client, 503, "overloaded");
     }
-    road_post(&road, client, "/v1/chat/completions", "", "{\"model\":\"up/n\",\"messages\":[]}");
-    upstream = road_attempt_with(&road, 'a', upstream, "key-two");
-    road_reply_ok(&road, upstream);
-    road_expect(&road, client, 200, road_ok);
-    road_pass_ms(&road, 30001);
+    road_post(&scene.road, scene.client, "/v1/chat/completions", "",
+              "{\"model\":\"up/n\",\"messages\":[]}");
+    scene_attempt(&scene, "key-two");
+    scene_serve(&scene);
+    road_pass_ms(&scene.road, 30001);
     for (int i = 0; i < 3; i++)
-        upstream = serve(&road, client, upstream);
-    expect_lines(&road, lines);
-    close(client);
-    close(upstream);
-    road_end(&road);
+        scene.upstream = serve(&scene.road, scene.client, scene.upstream);
+    expect_lines(&scene.road, lines);
+    scene_end(&scene);
 }
 
 int main(void)

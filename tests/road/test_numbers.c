@@ -1,5 +1,5 @@
 /* What is counted and written down: usage, metrics, the access log, and the fields of an answer. */
-#include "road.h"
+#include "scene.h"
 
 #include "base/alloc.h"
 
@@ -51,19 +51,17 @@ static void expect_out(const char *line, const char *text)
 
 static void test_everything_of_one_exchange(void **state)
 {
-    struct road road;
+    struct scene scene;
     struct road_answer answer;
-    int client, upstream;
     char *log;
 
     (void)state;
-    road_begin(&road, named);
-    client = road_connect(&road);
-    ask(&road, client, model_m);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_pass_ms(&road, 1500);
-    road_reply(&road, upstream, 200, "x-request-id: up-1\r\n", road_ok);
-    road_hear(&road, client, &answer);
+    scene_begin(&scene, named);
+    ask(&scene.road, scene.client, model_m);
+    scene_attempt(&scene, "key-one");
+    road_pass_ms(&scene.road, 1500);
+    scene_reply(&scene, 200, "x-request-id: up-1\r\n", road_ok);
+    road_hear(&scene.road, scene.client, &answer);
     assert_int_equal(answer.status, 200);
     assert_string_equal(road_field(&answer, "x-request-id"), "my-id-1");
     assert_string_equal(road_field(&answer, "x-ratelimit-limit"), "2");
@@ -73,32 +71,38 @@ static void test_everything_of_one_exchange(void **state)
     assert_string_not_equal(road_field(&answer, "x-bellwether-overhead-us"), "");
     assert_string_equal(road_field(&answer, "date"), "Tue, 14 Nov 2023 22:13:21 GMT");
     road_answer_free(&answer);
-    assert_int_equal(tokens(&road, "prompt"), 3);
-    assert_int_equal(tokens(&road, "completion"), 5);
-    assert_int_equal(estimated(&road), 0);
+    assert_int_equal(tokens(&scene.road, "prompt"), 3);
+    assert_int_equal(tokens(&scene.road, "completion"), 5);
+    assert_int_equal(estimated(&scene.road), 0);
     assert_int_equal(
-        road_metric(&road, "bellwether_requests_total{provider=\"up\",model=\"m\",status=\"2xx\"}"),
+        road_metric(&scene.road,
+                    "bellwether_requests_total{provider=\"up\",model=\"m\",status=\"2xx\"}"),
         1);
     assert_int_equal(
-        road_metric(&road, "bellwether_client_requests_total{client=\"web\",status=\"2xx\"}"), 1);
+        road_metric(&scene.road, "bellwether_client_requests_total{client=\"web\",status=\"2xx\"}"),
+        1);
     assert_int_equal(
-        road_metric(&road, "bellwether_client_tokens_total{client=\"web\",kind=\"completion\"}"),
+        road_metric(&scene.road,
+                    "bellwether_client_tokens_total{client=\"web\",kind=\"completion\"}"),
         5);
     assert_int_equal(
         road_metric(
-            &road, "bellwether_request_latency_ms_bucket{provider=\"up\",model=\"m\",le=\"1000\"}"),
+            &scene.road,
+            "bellwether_request_latency_ms_bucket{provider=\"up\",model=\"m\",le=\"1000\"}"),
         0);
     assert_int_equal(
         road_metric(
-            &road, "bellwether_request_latency_ms_bucket{provider=\"up\",model=\"m\",le=\"2500\"}"),
+            &scene.road,
+            "bellwether_request_latency_ms_bucket{provider=\"up\",model=\"m\",le=\"2500\"}"),
         1);
     assert_int_equal(
-        road_metric(&road, "bellwether_attempts_total{provider=\"up\",outcome=\"success\"}"), 1);
-    assert_int_equal(road_metric(&road, "bellwether_bytes_total{flow=\"from_client\"}"),
+        road_metric(&scene.road, "bellwether_attempts_total{provider=\"up\",outcome=\"success\"}"),
+        1);
+    assert_int_equal(road_metric(&scene.road, "bellwether_bytes_total{flow=\"from_client\"}"),
                      strlen(model_m));
-    assert_int_equal(road_metric(&road, "bellwether_bytes_total{flow=\"to_client\"}"),
+    assert_int_equal(road_metric(&scene.road, "bellwether_bytes_total{flow=\"to_client\"}"),
                      strlen(road_ok));
-    log = road_log(&road);
+    log = road_log(&scene.road);
     expect_in(log, "{\"time\":\"2023-11-14T22:13:20.000Z\",\"kind\":\"access\"");
     expect_in(log, "\"request_id\":\"my-id-1\"");
     expect_in(log, "\"client\":\"web\"");
@@ -120,39 +124,34 @@ static void test_everything_of_one_exchange(void **state)
     expect_out(log, "web-key");
     assert_null(strstr(strstr(log, "\"kind\":\"access\"") + 1, "\"kind\":\"access\""));
     mem_free(log);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 /* A failed exchange after two attempts: the line tells of the last, and why. */
 static void test_line_of_a_failure(void **state)
 {
-    struct road road;
-    int client, upstream = -1;
+    struct scene scene;
     char *log;
 
     (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
-    road_chat(&road, client);
+    scene_begin(&scene, road_one_key);
+    scene_chat(&scene);
     for (int i = 0; i < 3; i++) {
-        upstream = road_attempt_with(&road, 'a', upstream, "key-one");
-        road_reply(&road, upstream, 500, "x-request-id: up-9\r\n", "{}");
-        road_pass_ms(&road, 300);
+        scene_attempt(&scene, "key-one");
+        scene_reply(&scene, 500, "x-request-id: up-9\r\n", "{}");
+        road_pass_ms(&scene.road, 300);
     }
-    road_expect(&road, client, 500, "{}");
-    assert_int_equal(road_metric(&road, "bellwether_request_errors_total{provider=\"up\",model="
-                                        "\"other\",failure=\"passed_on\"}"),
+    road_expect(&scene.road, scene.client, 500, "{}");
+    assert_int_equal(road_metric(&scene.road,
+                                 "bellwether_request_errors_total{provider=\"up\",model="
+                                 "\"other\",failure=\"passed_on\"}"),
                      1);
-    log = road_log(&road);
+    log = road_log(&scene.road);
     expect_in(log, "\"status\":500,\"failure\":\"passed_on\",\"attempts\":3,\"retries\":2,"
                    "\"upstream_request_id\":\"up-9\"");
     expect_in(log, "\"waited_us\":");
     mem_free(log);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 /* Refused before any attempt: the line has no way, and says why. */
@@ -178,146 +177,125 @@ static void test_line_of_a_refusal(void **state)
 
 static void test_rate_limit_of_a_client(void **state)
 {
-    struct road road;
+    struct scene scene;
     struct road_answer answer;
-    int client, upstream = -1;
 
     (void)state;
-    road_begin(&road, named);
-    client = road_connect(&road);
+    scene_begin(&scene, named);
     for (int i = 0; i < 2; i++) {
-        ask(&road, client, model_m);
-        upstream = road_attempt_with(&road, 'a', upstream, "key-one");
-        road_reply_ok(&road, upstream);
-        road_expect(&road, client, 200, road_ok);
+        ask(&scene.road, scene.client, model_m);
+        scene_attempt(&scene, "key-one");
+        scene_serve(&scene);
     }
-    ask(&road, client, model_m);
-    road_hear(&road, client, &answer);
+    ask(&scene.road, scene.client, model_m);
+    road_hear(&scene.road, scene.client, &answer);
     assert_int_equal(answer.status, 429);
     assert_string_equal(road_field(&answer, "x-ratelimit-remaining"), "0");
     assert_string_equal(road_field(&answer, "retry-after"), "30");
     road_answer_free(&answer);
-    road_expect_no_attempt(&road, 'a', upstream);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_expect_no_attempt(&scene);
+    scene_end(&scene);
 }
 
 /* The stream's own usage is asked for, counted and hidden. */
 static void test_usage_of_a_stream(void **state)
 {
-    struct road road;
-    int client, upstream;
+    struct scene scene;
     char body[2048];
 
     (void)state;
-    road_begin(&road, named);
-    client = road_connect(&road);
-    ask(&road, client, streamed_m);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_stream_head(&road, upstream);
-    road_stream(&road, upstream, road_chunk);
-    road_stream(&road, upstream, road_finish);
-    road_stream(&road, upstream, road_usage);
-    road_stream(&road, upstream, road_done);
-    road_stream_end(&road, upstream);
+    scene_begin(&scene, named);
+    ask(&scene.road, scene.client, streamed_m);
+    scene_attempt(&scene, "key-one");
+    road_stream_head(&scene.road, scene.upstream);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    road_stream(&scene.road, scene.upstream, road_finish);
+    road_stream(&scene.road, scene.upstream, road_usage);
+    road_stream(&scene.road, scene.upstream, road_done);
+    road_stream_end(&scene.road, scene.upstream);
     snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
-    road_expect(&road, client, 200, body);
-    assert_int_equal(tokens(&road, "prompt"), 3);
-    assert_int_equal(tokens(&road, "completion"), 5);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    road_expect(&scene.road, scene.client, 200, body);
+    assert_int_equal(tokens(&scene.road, "prompt"), 3);
+    assert_int_equal(tokens(&scene.road, "completion"), 5);
+    scene_end(&scene);
 }
 
 /* A client that asks for it gets it. */
 static void test_usage_that_was_asked_for(void **state)
 {
-    struct road road;
-    int client, upstream;
+    struct scene scene;
     char body[2048];
 
     (void)state;
-    road_begin(&road, named);
-    client = road_connect(&road);
-    ask(&road, client,
+    scene_begin(&scene, named);
+    ask(&scene.road, scene.client,
         "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true},"
         "\"messages\":[]}");
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_stream_head(&road, upstream);
-    road_stream(&road, upstream, road_finish);
-    road_stream(&road, upstream, road_usage);
-    road_stream(&road, upstream, road_done);
-    road_stream_end(&road, upstream);
+    scene_attempt(&scene, "key-one");
+    road_stream_head(&scene.road, scene.upstream);
+    road_stream(&scene.road, scene.upstream, road_finish);
+    road_stream(&scene.road, scene.upstream, road_usage);
+    road_stream(&scene.road, scene.upstream, road_done);
+    road_stream_end(&scene.road, scene.upstream);
     snprintf(body, sizeof(body), "%s%s%s", road_finish, road_usage, road_done);
-    road_expect(&road, client, 200, body);
-    assert_int_equal(tokens(&road, "completion"), 5);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    road_expect(&scene.road, scene.client, 200, body);
+    assert_int_equal(tokens(&scene.road, "completion"), 5);
+    scene_end(&scene);
 }
 
 /* Nobody tells: estimated from the text of both sides, and marked so. */
 static void test_estimates(void **state)
 {
-    struct road road;
-    int client, upstream;
+    struct scene scene;
     char *log;
 
     (void)state;
-    road_begin(&road, named);
-    client = road_connect(&road);
-    ask(&road, client, streamed_m);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_stream_head(&road, upstream);
+    scene_begin(&scene, named);
+    ask(&scene.road, scene.client, streamed_m);
+    scene_attempt(&scene, "key-one");
+    road_stream_head(&scene.road, scene.upstream);
     for (int i = 0; i < 8; i++)
-        road_stream(&road, upstream, road_chunk);
-    road_stream(&road, upstream, road_finish);
-    road_stream(&road, upstream, road_done);
-    road_stream_end(&road, upstream);
-    road_expect(&road, client, 200, NULL);
-    assert_int_equal(estimated(&road), 1);
-    assert_in_range(tokens(&road, "prompt"), 1, 6);
-    assert_int_equal(tokens(&road, "completion"), 4);
-    ask(&road, client, model_m);
-    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
-    road_reply(&road, upstream, 200, "",
-               "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
-               "\"content\":\"12345678\"}}]}");
-    road_expect(&road, client, 200, NULL);
-    assert_int_equal(estimated(&road), 2);
-    assert_int_equal(tokens(&road, "completion"), 6);
-    log = road_log(&road);
+        road_stream(&scene.road, scene.upstream, road_chunk);
+    road_stream(&scene.road, scene.upstream, road_finish);
+    road_stream(&scene.road, scene.upstream, road_done);
+    road_stream_end(&scene.road, scene.upstream);
+    road_expect(&scene.road, scene.client, 200, NULL);
+    assert_int_equal(estimated(&scene.road), 1);
+    assert_in_range(tokens(&scene.road, "prompt"), 1, 6);
+    assert_int_equal(tokens(&scene.road, "completion"), 4);
+    ask(&scene.road, scene.client, model_m);
+    scene_attempt(&scene, "key-one");
+    scene_reply(&scene, 200, "",
+                "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+                "\"content\":\"12345678\"}}]}");
+    road_expect(&scene.road, scene.client, 200, NULL);
+    assert_int_equal(estimated(&scene.road), 2);
+    assert_int_equal(tokens(&scene.road, "completion"), 6);
+    log = road_log(&scene.road);
     expect_in(log, "\"is_estimated\":true");
     mem_free(log);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 /* What an attempt used that failed is not taken for what the next one used. */
 static void test_usage_of_the_last_attempt(void **state)
 {
-    struct road road;
-    int client, upstream;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, named);
-    client = road_connect(&road);
-    ask(&road, client, streamed_m);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_stream_head(&road, upstream);
-    road_stream(&road, upstream, ": nothing\n\n");
-    road_stream_end(&road, upstream);
-    road_pass_ms(&road, 100);
-    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
-    road_reply(&road, upstream, 400, "", "{}");
-    road_expect(&road, client, 400, "{}");
-    assert_int_equal(tokens(&road, "prompt"), 0);
-    assert_int_equal(estimated(&road), 0);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_begin(&scene, named);
+    ask(&scene.road, scene.client, streamed_m);
+    scene_attempt(&scene, "key-one");
+    road_stream_head(&scene.road, scene.upstream);
+    road_stream(&scene.road, scene.upstream, ": nothing\n\n");
+    road_stream_end(&scene.road, scene.upstream);
+    road_pass_ms(&scene.road, 100);
+    scene_attempt(&scene, "key-one");
+    scene_reply(&scene, 400, "", "{}");
+    road_expect(&scene.road, scene.client, 400, "{}");
+    assert_int_equal(tokens(&scene.road, "prompt"), 0);
+    assert_int_equal(estimated(&scene.road), 0);
+    scene_end(&scene);
 }
 
 /* Those who only ask how it is leave no line. */

@@ -1,27 +1,12 @@
 /* An answer that is one object: held until its end or its first 256 KiB, then beyond help. */
-#include "road.h"
+#include "scene.h"
 
-struct scene {
-    struct road road;
-    int client, upstream;
-};
-
-static void scene_end(struct scene *scene)
-{
-    close(scene->client);
-    close(scene->upstream);
-    road_end(&scene->road);
-}
-
-static void scene_begin(struct scene *scene, const char *lines)
+/* A request on its way, its answer's head given with these lines. */
+static void begin(struct scene *scene, const char *lines)
 {
     char head[256];
 
-    road_begin(&scene->road, road_one_key);
-    scene->client = road_connect(&scene->road);
-    road_chat(&scene->road, scene->client);
-    scene->upstream = road_accept(&scene->road, 'a');
-    road_take(&scene->road, scene->upstream);
+    scene_open(scene, road_one_key);
     snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%s\r\n",
              lines);
     wire_say(scene->road.loop, scene->upstream, head);
@@ -31,19 +16,15 @@ static void scene_begin(struct scene *scene, const char *lines)
 static void test_json_cut_before_commit(void **state)
 {
     struct scene scene;
-    int other;
 
     (void)state;
-    scene_begin(&scene, "Content-Length: 300\r\n");
+    begin(&scene, "Content-Length: 300\r\n");
     wire_say(scene.road.loop, scene.upstream, "{\"id\":\"c1\",\"choices\":[");
     road_expect_silence(&scene.road, scene.client);
-    close(scene.upstream);
+    scene_break(&scene);
     road_pass_ms(&scene.road, 200);
-    other = road_accept(&scene.road, 'a');
-    road_take(&scene.road, other);
-    road_reply_ok(&scene.road, other);
-    road_expect(&scene.road, scene.client, 200, road_ok);
-    scene.upstream = other;
+    scene_attempt(&scene, "key-one");
+    scene_serve(&scene);
     scene_end(&scene);
 }
 
@@ -54,7 +35,7 @@ static void test_json_in_pieces(void **state)
 
     (void)state;
     snprintf(lines, sizeof(lines), "Content-Length: %zu\r\n", strlen(road_ok));
-    scene_begin(&scene, lines);
+    begin(&scene, lines);
     for (const char *at = road_ok; *at; at++) {
         char one[2] = {*at, '\0'};
 
@@ -82,7 +63,7 @@ static void test_json_beyond_the_hold(void **state)
     struct road_answer answer;
 
     (void)state;
-    scene_begin(&scene, "Content-Length: 1000000\r\n");
+    begin(&scene, "Content-Length: 1000000\r\n");
     wire_say(scene.road.loop, scene.upstream, "{\"id\":\"");
     say_much(&scene, 60 * 4096);
     road_expect_silence(&scene.road, scene.client);
@@ -93,10 +74,9 @@ static void test_json_beyond_the_hold(void **state)
     assert_int_equal(answer.body.len, 7 + 64 * 4096);
     assert_int_equal(answer.end, WIRE_OPEN);
     road_answer_free(&answer);
-    close(scene.upstream);
+    scene_break(&scene);
     road_expect_closed(&scene.road, scene.client);
-    assert_int_equal(road_try_accept(&scene.road, 'a'), -1);
-    scene.upstream = -1;
+    scene_expect_no_attempt(&scene);
     scene_end(&scene);
 }
 
@@ -108,14 +88,13 @@ static void test_chunked_json_beyond_the_hold(void **state)
     char piece[8193];
 
     (void)state;
-    scene_begin(&scene, "Transfer-Encoding: chunked\r\n");
+    begin(&scene, "Transfer-Encoding: chunked\r\n");
     road_stream(&scene.road, scene.upstream, "{\"id\":\"");
     memset(piece, 'x', 8192);
     piece[8192] = '\0';
     for (int i = 0; i < 32; i++)
         road_stream(&scene.road, scene.upstream, piece);
-    close(scene.upstream);
-    scene.upstream = -1;
+    scene_break(&scene);
     road_hear(&scene.road, scene.client, &answer);
     assert_true(answer.is_chunked);
     assert_false(answer.is_whole);
@@ -140,7 +119,7 @@ static void test_large_json_to_its_end(void **state)
     buf_printf(&whole, "\",\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":9,"
                        "\"total_tokens\":16}}");
     snprintf(lines, sizeof(lines), "Content-Length: %zu\r\n", whole.len);
-    scene_begin(&scene, lines);
+    begin(&scene, lines);
     wire_write(scene.road.loop, scene.upstream, whole.data, whole.len);
     road_hear(&scene.road, scene.client, &answer);
     assert_true(answer.is_whole);
@@ -159,20 +138,13 @@ static void test_large_json_to_its_end(void **state)
 static void test_error_in_success(void **state)
 {
     struct scene scene;
-    int other;
 
     (void)state;
-    scene_begin(&scene, "Content-Length: 30\r\n");
+    begin(&scene, "Content-Length: 30\r\n");
     wire_say(scene.road.loop, scene.upstream, "{\"error\":{\"message\":\"broken!\"}}");
     road_pass_ms(&scene.road, 200);
-    other = road_try_accept(&scene.road, 'a');
-    if (other < 0)
-        other = scene.upstream;
-    road_take(&scene.road, other);
-    road_reply_ok(&scene.road, other);
-    road_expect(&scene.road, scene.client, 200, road_ok);
-    if (other != scene.upstream)
-        close(other);
+    scene_attempt(&scene, "key-one");
+    scene_serve(&scene);
     scene_end(&scene);
 }
 
@@ -184,7 +156,7 @@ static void test_json_pings(void **state)
     struct buf heard;
 
     (void)state;
-    scene_begin(&scene, "Transfer-Encoding: chunked\r\n");
+    begin(&scene, "Transfer-Encoding: chunked\r\n");
     road_stream(&scene.road, scene.upstream, "\n\n");
     road_pass_ms(&scene.road, 14999);
     road_expect_silence(&scene.road, scene.client);
@@ -209,7 +181,7 @@ static void test_coded(void **state)
     struct road_answer answer;
 
     (void)state;
-    scene_begin(&scene, "Content-Encoding: gzip\r\nContent-Length: 5\r\n");
+    begin(&scene, "Content-Encoding: gzip\r\nContent-Length: 5\r\n");
     wire_say(scene.road.loop, scene.upstream, "\x1f\x8b!!!");
     road_hear(&scene.road, scene.client, &answer);
     assert_int_equal(answer.status, 200);

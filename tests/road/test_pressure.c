@@ -1,5 +1,5 @@
 /* Bounds: of what is buffered for a slow client or a slow upstream, of bodies, of their memory. */
-#include "road.h"
+#include "scene.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -37,23 +37,22 @@ static size_t flood(struct road *road, int fd, const char *data, size_t len)
  * between is bounded. Then the client reads, and all of it comes, in order. */
 static void play_flood(bool is_stream)
 {
-    struct road road;
+    struct scene scene;
     struct road_answer answer;
     struct buf said, heard;
     size_t at;
-    int client, upstream;
     char lines[128];
 
-    road_begin(&road,
-               "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
-               "  timeouts: {idle: 5s}, keys: [{name: one, secret: key-one}]}}\n"
-               "clients: {open: true}\n");
-    client = road_connect(&road);
+    scene_begin(
+        &scene,
+        "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "  timeouts: {idle: 5s}, keys: [{name: one, secret: key-one}]}}\n"
+        "clients: {open: true}\n");
     if (is_stream)
-        road_chat_stream(&road, client);
+        scene_chat_stream(&scene);
     else
-        road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+        scene_chat(&scene);
+    scene_attempt(&scene, "key-one");
     buf_init(&said, FLOOD_BYTES + 65536);
     buf_init(&heard, FLOOD_BYTES + (8 << 20));
     for (unsigned i = 0; is_stream && said.len < FLOOD_BYTES; i++)
@@ -69,22 +68,22 @@ static void play_flood(bool is_stream)
     snprintf(lines, sizeof(lines),
              "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
              is_stream ? "text/event-stream" : "application/json", said.len);
-    wire_say(road.loop, upstream, lines);
-    at = flood(&road, upstream, said.data, said.len);
+    wire_say(scene.road.loop, scene.upstream, lines);
+    at = flood(&scene.road, scene.upstream, said.data, said.len);
     assert_in_range(at, 1, 2 * WINDOW_BYTES);
-    assert_in_range(held_bytes(&road), 1, WINDOW_BYTES / 4);
+    assert_in_range(held_bytes(&scene.road), 1, WINDOW_BYTES / 4);
     /* The pause is the client's: it is no idle upstream. */
-    road_pass_ms(&road, 50000);
+    road_pass_ms(&scene.road, 50000);
     while (at < said.len) {
-        wire_read(client, &heard);
-        at += flood(&road, upstream, said.data + at, said.len - at);
-        if (road.host.exchange_count)
-            assert_in_range(held_bytes(&road), 0, WINDOW_BYTES / 4);
+        wire_read(scene.client, &heard);
+        at += flood(&scene.road, scene.upstream, said.data + at, said.len - at);
+        if (scene.road.host.exchange_count)
+            assert_in_range(held_bytes(&scene.road), 0, WINDOW_BYTES / 4);
     }
     for (size_t len = SIZE_MAX; heard.len != len;) {
         len = heard.len;
-        wire_settle(road.loop);
-        wire_read(client, &heard);
+        wire_settle(scene.road.loop);
+        wire_read(scene.client, &heard);
     }
     road_read_answer(buf_span(&heard), &answer);
     assert_true(answer.is_whole);
@@ -93,9 +92,7 @@ static void play_flood(bool is_stream)
     road_answer_free(&answer);
     buf_fini(&said);
     buf_fini(&heard);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 static void test_flood_of_events(void **state)
@@ -113,30 +110,25 @@ static void test_flood_of_an_object(void **state)
 /* A client that takes nothing for a minute is given up, and the upstream with it. */
 static void test_stuck_client(void **state)
 {
-    struct road road;
+    struct scene scene;
     struct buf said;
-    int client, upstream;
 
     (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
-    road_chat_stream(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_stream_head(&road, upstream);
+    scene_open_stream(&scene, road_one_key);
+    road_stream_head(&scene.road, scene.upstream);
     buf_init(&said, 8 << 20);
     while (said.len < (4 << 20))
         buf_printf(&said, "%zx\r\n%s\r\n", strlen(road_chunk), road_chunk);
-    flood(&road, upstream, said.data, said.len);
+    flood(&scene.road, scene.upstream, said.data, said.len);
     buf_fini(&said);
-    road_pass_ms(&road, 59000);
-    assert_int_equal(road.host.exchange_count, 1);
-    road_pass_ms(&road, 62000);
-    assert_int_equal(road.host.exchange_count, 0);
-    assert_int_equal(road_metric(&road, "bellwether_requests_cancelled_total{by=\"client\"}"), 1);
-    road_expect_closed(&road, upstream);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    road_pass_ms(&scene.road, 59000);
+    assert_int_equal(scene.road.host.exchange_count, 1);
+    road_pass_ms(&scene.road, 62000);
+    assert_int_equal(scene.road.host.exchange_count, 0);
+    assert_int_equal(road_metric(&scene.road, "bellwether_requests_cancelled_total{by=\"client\"}"),
+                     1);
+    road_expect_closed(&scene.road, scene.upstream);
+    scene_end(&scene);
 }
 
 /* --- bodies --- */
@@ -299,44 +291,39 @@ static void test_two_requests_in_two_pieces(void **state)
 /* A body larger than any socket's buffer, to an upstream that reads slowly, arrives as it was. */
 static void test_large_body_to_slow_upstream(void **state)
 {
-    struct road road;
+    struct scene scene;
     struct buf body, heard;
-    int client, upstream;
 
     (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
+    scene_begin(&scene, road_one_key);
     buf_init(&body, 16 << 20);
     buf_init(&heard, 16 << 20);
     buf_printf(&body, "{\"x\":\"");
     for (unsigned i = 0; body.len < (6 << 20); i++)
         buf_printf(&body, "%u,", i);
     buf_printf(&body, "\",\"model\":\"up/m\"}");
-    road_post(&road, client, "/v1/chat/completions", "", buf_text(&body));
-    upstream = road_accept(&road, 'a');
+    road_post(&scene.road, scene.client, "/v1/chat/completions", "", buf_text(&body));
+    scene.upstream = road_accept(&scene.road, 'a');
     while (!heard.len || span_find(buf_span(&heard), SPAN("\"model\":\"m\"}")) == SIZE_MAX) {
         char piece[30000];
-        ssize_t n = recv(upstream, piece, sizeof(piece), MSG_DONTWAIT);
+        ssize_t n = recv(scene.upstream, piece, sizeof(piece), MSG_DONTWAIT);
 
         assert_true(n > 0 || (n < 0 && errno == EAGAIN));
         if (n > 0)
             assert_int_equal(buf_append(&heard, piece, (size_t)n), 0);
         else
-            wire_settle(road.loop);
+            wire_settle(scene.road.loop);
     }
     buf_drop_front(&heard, span_find(buf_span(&heard), SPAN("\r\n\r\n")) + 4);
     assert_int_equal(heard.len, body.len - 3);
     assert_memory_equal(heard.data, body.data, body.len - 20);
-    road_reply_ok(&road, upstream);
-    road_expect(&road, client, 200, road_ok);
+    scene_serve(&scene);
     /* A new request may follow on the same connection. */
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    scene_chat(&scene);
+    scene_attempt(&scene, "key-one");
     buf_fini(&body);
     buf_fini(&heard);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 int main(void)

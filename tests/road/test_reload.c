@@ -1,5 +1,5 @@
 /* A configuration loaded anew under way: an exchange keeps to the one that it began with. */
-#include "road.h"
+#include "scene.h"
 
 #include "base/alloc.h"
 
@@ -88,8 +88,7 @@ static void test_waiting_goes_on(void **state)
     road_reply_ok(&road, upstream_b);
     road_expect(&road, clients[2], 200, road_ok);
     assert_int_equal(road_now_ms(&road), 0);
-    for (int i = 0; i < 3; i++)
-        close(clients[i]);
+    scene_close_all(clients, 3);
     close(upstream);
     close(upstream_b);
     road_end(&road);
@@ -98,58 +97,50 @@ static void test_waiting_goes_on(void **state)
 /* A key that was set aside stays so; a new one is used at once by who waits. */
 static void test_state_is_kept(void **state)
 {
-    struct road road;
-    int client, upstream;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, first);
-    client = road_connect(&road);
-    ask(&road, client, false);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_reply(&road, upstream, 429, "Retry-After: 40\r\n", "{}");
-    road_expect_error(&road, client, 429, "rate_limit_exceeded");
-    road_reload(&road, first);
-    ask(&road, client, false);
-    road_expect_error(&road, client, 429, "rate_limit_exceeded");
-    road_expect_no_attempt(&road, 'a', upstream);
+    scene_begin(&scene, first);
+    ask(&scene.road, scene.client, false);
+    scene_attempt(&scene, "key-one");
+    scene_reply(&scene, 429, "Retry-After: 40\r\n", "{}");
+    road_expect_error(&scene.road, scene.client, 429, "rate_limit_exceeded");
+    road_reload(&scene.road, first);
+    ask(&scene.road, scene.client, false);
+    road_expect_error(&scene.road, scene.client, 429, "rate_limit_exceeded");
+    scene_expect_no_attempt(&scene);
     road_reload(
-        &road, "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
-               "  keys: [{name: one, secret: key-one}, {name: two, secret: key-two}]}}\n"
-               "models: {m: up/m}\n"
-               "clients: {open: true}\n");
-    ask(&road, client, false);
-    upstream = road_attempt_with(&road, 'a', upstream, "key-two");
-    road_reply_ok(&road, upstream);
-    road_expect(&road, client, 200, road_ok);
-    close(client);
-    close(upstream);
-    road_end(&road);
+        &scene.road,
+        "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "  keys: [{name: one, secret: key-one}, {name: two, secret: key-two}]}}\n"
+        "models: {m: up/m}\n"
+        "clients: {open: true}\n");
+    ask(&scene.road, scene.client, false);
+    scene_attempt(&scene, "key-two");
+    scene_serve(&scene);
+    scene_end(&scene);
 }
 
 /* The key of an attempt under way is gone: what it ends with is booked all the same. */
 static void test_key_goes(void **state)
 {
-    struct road road;
-    int client, upstream;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, first);
-    client = road_connect(&road);
-    ask(&road, client, false);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    scene_begin(&scene, first);
+    ask(&scene.road, scene.client, false);
+    scene_attempt(&scene, "key-one");
     road_reload(
-        &road, "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
-               "  keys: [{name: two, secret: key-two}]}}\n"
-               "models: {m: up/m}\n"
-               "clients: {open: true}\n");
-    road_reply(&road, upstream, 500, "", "{}");
+        &scene.road,
+        "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "  keys: [{name: two, secret: key-two}]}}\n"
+        "models: {m: up/m}\n"
+        "clients: {open: true}\n");
+    scene_reply(&scene, 500, "", "{}");
     /* The try that follows may use the key that is there now. */
-    upstream = road_attempt_with(&road, 'a', upstream, "key-two");
-    road_reply_ok(&road, upstream);
-    road_expect(&road, client, 200, road_ok);
-    close(client);
-    close(upstream);
-    road_end(&road);
+    scene_attempt(&scene, "key-two");
+    scene_serve(&scene);
+    scene_end(&scene);
 }
 
 /* Fewer connections are allowed than stand, and a kept one turns out to be dead: its request stands
@@ -191,8 +182,7 @@ static void test_fewer_connections(void **state)
     upstreams[1] = road_attempt_with(&road, 'a', upstreams[1], "key-one");
     road_reply_ok(&road, upstreams[1]);
     road_expect(&road, clients[0], 200, road_ok);
-    for (int i = 0; i < 2; i++)
-        close(clients[i]);
+    scene_close_all(clients, 2);
     close(upstreams[1]);
     road_end(&road);
 }

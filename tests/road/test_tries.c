@@ -1,28 +1,26 @@
 /* What is told of the tries, and what bounds or spares them. */
-#include "road.h"
+#include "scene.h"
 
 #include "base/alloc.h"
 
 /* What the last answer was decides what the client gets; the rest is told in fields. */
 static void test_fields_of_a_refusal(void **state)
 {
-    struct road road;
+    struct scene scene;
     struct road_answer answer;
-    int client, upstream = -1;
 
     (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
-    road_chat(&road, client);
+    scene_begin(&scene, road_one_key);
+    scene_chat(&scene);
     for (int i = 0; i < 3; i++) {
-        upstream = road_attempt_with(&road, 'a', upstream, "key-one");
-        road_reply(&road, upstream, 503,
-                   "Retry-After: 0\r\nx-request-id: up-7\r\nServer: secret\r\n"
-                   "x-ratelimit-limit-requests: 5\r\nSet-Cookie: a=b\r\n",
-                   "{\"error\":{\"message\":\"busy\"}}");
-        road_pass_ms(&road, 1000);
+        scene_attempt(&scene, "key-one");
+        scene_reply(&scene, 503,
+                    "Retry-After: 0\r\nx-request-id: up-7\r\nServer: secret\r\n"
+                    "x-ratelimit-limit-requests: 5\r\nSet-Cookie: a=b\r\n",
+                    "{\"error\":{\"message\":\"busy\"}}");
+        road_pass_ms(&scene.road, 1000);
     }
-    road_hear(&road, client, &answer);
+    road_hear(&scene.road, scene.client, &answer);
     assert_int_equal(answer.status, 503);
     assert_string_equal(road_field(&answer, "x-bellwether-attempts"), "3");
     assert_string_equal(road_field(&answer, "x-bellwether-upstream-request-id"), "up-7");
@@ -32,176 +30,140 @@ static void test_fields_of_a_refusal(void **state)
     assert_string_equal(road_field(&answer, "set-cookie"), "");
     assert_string_equal(road_field(&answer, "x-ratelimit-limit-requests"), "");
     road_answer_free(&answer);
-    close(upstream);
-    close(client);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 /* The provider's own x-should-retry passes where no try of ours was made. */
 static void test_should_retry_passes(void **state)
 {
-    struct road road;
+    struct scene scene;
     struct road_answer answer;
-    int client, upstream;
 
     (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_reply(&road, upstream, 400, "x-should-retry: false\r\nopenai-processing-ms: 12\r\n", "{}");
-    road_hear(&road, client, &answer);
+    scene_open(&scene, road_one_key);
+    scene_reply(&scene, 400, "x-should-retry: false\r\nopenai-processing-ms: 12\r\n", "{}");
+    road_hear(&scene.road, scene.client, &answer);
     assert_int_equal(answer.status, 400);
     assert_string_equal(road_field(&answer, "x-should-retry"), "false");
     assert_string_equal(road_field(&answer, "openai-processing-ms"), "12");
     road_answer_free(&answer);
-    close(upstream);
-    close(client);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 /* A field of absurd length is dropped, and does not spoil the head that goes to the client. */
 static void test_absurd_fields(void **state)
 {
-    struct road road;
+    struct scene scene;
     struct road_answer answer;
     struct buf lines;
-    int client, upstream;
 
     (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    scene_open(&scene, road_one_key);
     buf_init(&lines, 1 << 17);
     buf_printf(&lines, "x-request-id: ");
     while (lines.len < 60000)
         buf_append_byte(&lines, 'x');
     buf_printf(&lines, "\r\nopenai-processing-ms: 7\r\n");
-    road_reply(&road, upstream, 200, buf_text(&lines), road_ok);
+    scene_reply(&scene, 200, buf_text(&lines), road_ok);
     buf_fini(&lines);
-    road_hear(&road, client, &answer);
+    road_hear(&scene.road, scene.client, &answer);
     assert_int_equal(answer.status, 200);
     assert_true(answer.is_whole);
     assert_string_equal(road_field(&answer, "openai-processing-ms"), "7");
     assert_string_equal(road_field(&answer, "x-bellwether-upstream-request-id"), "");
     road_answer_free(&answer);
-    close(upstream);
-    close(client);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 /* Asked once with stream_options, refused by name, asked again without, and remembered. */
 static void test_usage_refused(void **state)
 {
-    struct road road;
-    int client, upstream;
+    struct scene scene;
     char *heard;
 
     (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
-    road_chat_stream(&road, client);
-    upstream = road_attempt(&road, 'a', -1, &heard);
+    scene_begin(&scene, road_one_key);
+    scene_chat_stream(&scene);
+    scene.upstream = road_attempt(&scene.road, 'a', -1, &heard);
     assert_non_null(strstr(heard, "stream_options"));
     mem_free(heard);
-    road_reply(&road, upstream, 400, "",
-               "{\"error\":{\"message\":\"Unknown field: stream_options\"}}");
-    upstream = road_attempt(&road, 'a', upstream, &heard);
+    scene_reply(&scene, 400, "", "{\"error\":{\"message\":\"Unknown field: stream_options\"}}");
+    scene.upstream = road_attempt(&scene.road, 'a', scene.upstream, &heard);
     assert_null(strstr(heard, "stream_options"));
     mem_free(heard);
-    assert_int_equal(road_now_ms(&road), 0);
-    road_stream_head(&road, upstream);
-    road_stream(&road, upstream, road_finish);
-    road_stream(&road, upstream, road_done);
-    road_stream_end(&road, upstream);
-    road_expect(&road, client, 200, NULL);
-    road_chat_stream(&road, client);
-    upstream = road_attempt(&road, 'a', upstream, &heard);
+    assert_int_equal(road_now_ms(&scene.road), 0);
+    road_stream_head(&scene.road, scene.upstream);
+    road_stream(&scene.road, scene.upstream, road_finish);
+    road_stream(&scene.road, scene.upstream, road_done);
+    road_stream_end(&scene.road, scene.upstream);
+    road_expect(&scene.road, scene.client, 200, NULL);
+    scene_chat_stream(&scene);
+    scene.upstream = road_attempt(&scene.road, 'a', scene.upstream, &heard);
     assert_null(strstr(heard, "stream_options"));
     mem_free(heard);
-    close(upstream);
-    close(client);
-    road_end(&road);
+    scene_end(&scene);
 }
 
 /* retry.on without a class: the first such failure is the last. */
 static void test_retry_on(void **state)
 {
-    struct road road;
-    int client, upstream;
+    struct scene scene;
 
     (void)state;
-    road_begin(&road, "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
-                      "  health: {validate_new: false},\n"
-                      "  keys: [{name: one, secret: key-one}, {name: two, secret: key-two}]}}\n"
-                      "clients: {open: true}\nretry: {on: [connect]}\n");
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_reply(&road, upstream, 500, "", "{\"error\":{\"message\":\"oops\"}}");
-    road_expect(&road, client, 500, "{\"error\":{\"message\":\"oops\"}}");
-    close(upstream);
-    close(client);
-    road_end(&road);
+    scene_open(&scene, "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
+                       "  health: {validate_new: false},\n"
+                       "  keys: [{name: one, secret: key-one}, {name: two, secret: key-two}]}}\n"
+                       "clients: {open: true}\nretry: {on: [connect]}\n");
+    scene_reply(&scene, 500, "", "{\"error\":{\"message\":\"oops\"}}");
+    road_expect(&scene.road, scene.client, 500, "{\"error\":{\"message\":\"oops\"}}");
+    scene_end(&scene);
 }
 
 /* A kept connection that died while idle is replaced by a fresh one: neither attempt nor failure.
  */
 static void test_kept_connection_died(void **state)
 {
-    struct road road;
+    struct scene scene;
     struct road_answer answer;
-    int client, upstream;
 
     (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
-    road_chat(&road, client);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
-    road_reply_ok(&road, upstream);
-    road_expect(&road, client, 200, road_ok);
-    road_chat(&road, client);
-    road_take(&road, upstream); /* it has taken the request, and dies before any byte */
-    close(upstream);
-    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    scene_open(&scene, road_one_key);
+    scene_serve(&scene);
+    scene_chat(&scene);
+    road_take(&scene.road, scene.upstream); /* it has taken the request, and dies before any byte */
+    scene_break(&scene);
+    scene_attempt(&scene, "key-one");
     /* Once: a fresh one that dies is a failure. */
-    road_reply_ok(&road, upstream);
-    road_hear(&road, client, &answer);
+    road_reply_ok(&scene.road, scene.upstream);
+    road_hear(&scene.road, scene.client, &answer);
     assert_int_equal(answer.status, 200);
     assert_string_equal(road_field(&answer, "x-bellwether-attempts"), "1");
     road_answer_free(&answer);
-    assert_int_equal(road_attempts(&road, "reset"), 0);
-    assert_int_equal(road_attempts(&road, "success"), 2);
-    close(upstream);
-    close(client);
-    road_end(&road);
+    assert_int_equal(road_attempts(&scene.road, "reset"), 0);
+    assert_int_equal(road_attempts(&scene.road, "success"), 2);
+    scene_end(&scene);
 }
 
 /* The answer came before the request was sent whole: it counts, and the connection is not kept. */
 static void test_early_answer(void **state)
 {
-    struct road road;
+    struct scene scene;
     struct buf body;
-    int client, upstream;
 
     (void)state;
-    road_begin(&road, road_one_key);
-    client = road_connect(&road);
+    scene_begin(&scene, road_one_key);
     buf_init(&body, 8 << 20);
     buf_printf(&body, "{\"model\":\"up/m\",\"messages\":[],\"x\":\"");
     while (body.len < (4 << 20))
         buf_append_span(&body, SPAN("0123456789012345678901234567890123456789"));
     buf_printf(&body, "\"}");
-    road_post(&road, client, "/v1/chat/completions", "", buf_text(&body));
+    road_post(&scene.road, scene.client, "/v1/chat/completions", "", buf_text(&body));
     buf_fini(&body);
-    upstream = road_accept(&road, 'a');
-    road_reply(&road, upstream, 413, "", "{\"error\":{\"message\":\"too large\"}}");
-    road_expect(&road, client, 413, "{\"error\":{\"message\":\"too large\"}}");
-    road_expect_closed(&road, upstream);
-    close(upstream);
-    close(client);
-    road_end(&road);
+    scene.upstream = road_accept(&scene.road, 'a');
+    scene_reply(&scene, 413, "", "{\"error\":{\"message\":\"too large\"}}");
+    road_expect(&scene.road, scene.client, 413, "{\"error\":{\"message\":\"too large\"}}");
+    road_expect_closed(&scene.road, scene.upstream);
+    scene_end(&scene);
 }
 
 /* The retry budget: of many that fail at once only a share is tried again. */
@@ -243,8 +205,7 @@ static void test_budget(void **state)
     }
     /* A tenth of the 40, or three a second over ten seconds, whichever is more. */
     assert_in_range(again, 4, 30);
-    for (int i = 0; i < CLIENTS; i++)
-        close(clients[i]);
+    scene_close_all(clients, CLIENTS);
     road_end(&road);
 }
 

@@ -1,0 +1,163 @@
+/* Standing in line for a key or a connection: who is next, and how long. */
+#include "scene.h"
+
+#include "base/alloc.h"
+
+/* One at a time, in the order of coming, each the moment that the one before it is done. */
+static void test_in_line(void **state)
+{
+    struct road road;
+    int clients[4], upstream = -1;
+
+    (void)state;
+    road_begin(&road, road_one_at_once);
+    scene_chat_all(&road, clients, 4, 1);
+    for (int i = 0; i < 4; i++) {
+        upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+        assert_int_equal(road_try_accept(&road, 'a'), -1);
+        road_pass_ms(&road, 1000);
+        road_reply_ok(&road, upstream);
+        road_expect(&road, clients[i], 200, road_ok);
+    }
+    assert_int_equal(road_now_ms(&road), 4 + 4000);
+    scene_close_all(clients, 4);
+    close(upstream);
+    road_end(&road);
+}
+
+/* Whoever leaves the line does not hold up those behind. */
+static void test_leaving_the_line(void **state)
+{
+    struct road road;
+    int clients[4], upstream;
+
+    (void)state;
+    road_begin(&road, road_one_at_once);
+    scene_chat_all(&road, clients, 4, 0);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    close(clients[1]);
+    wire_settle(road.loop);
+    /* The next leaves in the very turn in which its turn comes. */
+    (void)!write(upstream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", 41);
+    close(clients[2]);
+    wire_settle(road.loop);
+    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    assert_int_equal(road_now_ms(&road), 0);
+    road_reply_ok(&road, upstream);
+    road_expect(&road, clients[3], 200, road_ok);
+    close(clients[0]);
+    close(clients[3]);
+    close(upstream);
+    road_end(&road);
+}
+
+static void test_line_is_too_long(void **state)
+{
+    struct road road;
+    int clients[2], upstream;
+
+    (void)state;
+    road_begin(&road, road_one_at_once);
+    scene_chat_all(&road, clients, 2, 0);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_pass_ms(&road, 4999);
+    road_expect_silence(&road, clients[1]);
+    road_pass_ms(&road, 2);
+    road_expect_error(&road, clients[1], 429, "rate_limit_exceeded");
+    road_reply_ok(&road, upstream);
+    road_expect(&road, clients[0], 200, road_ok);
+    scene_close_all(clients, 2);
+    close(upstream);
+    road_end(&road);
+}
+
+/* The same for connections. */
+static void test_connections(void **state)
+{
+    struct road road;
+    int clients[3], upstream;
+    char *log;
+
+    (void)state;
+    road_begin(&road, road_one_connection);
+    scene_chat_all(&road, clients, 3, 1);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    assert_int_equal(road_try_accept(&road, 'a'), -1);
+    assert_int_equal(road_metric(&road, "bellwether_waiting_requests"), 2);
+    road_pass_ms(&road, 1000);
+    road_reply_ok(&road, upstream);
+    road_expect(&road, clients[0], 200, road_ok);
+    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    assert_int_equal(road_metric(&road, "bellwether_waiting_requests"), 1);
+    road_pass_ms(&road, 3990);
+    road_expect_silence(&road, clients[2]);
+    road_pass_ms(&road, 20);
+    road_expect_error(&road, clients[2], 503, "overloaded");
+    /* A connection that ends instead of being given back makes room as well. */
+    road_chat(&road, clients[0]);
+    wire_say(road.loop, upstream,
+             "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}");
+    close(upstream);
+    road_expect(&road, clients[1], 200, "{}");
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_reply_ok(&road, upstream);
+    road_expect(&road, clients[0], 200, road_ok);
+    scene_close_all(clients, 3);
+    close(upstream);
+    wire_settle(road.loop);
+    log = road_log(&road);
+    assert_non_null(strstr(log, "\"waited_us\":1002000"));
+    mem_free(log);
+    road_end(&road);
+}
+
+/* The total time-out covers the waits. */
+static void test_total_while_waiting(void **state)
+{
+    struct road road;
+    int clients[2], upstream;
+    char *log;
+
+    (void)state;
+    road_begin(&road,
+               "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+               "  timeouts: {total: 2s},\n"
+               "  keys: [{name: one, secret: key-one, limits: {concurrent: 1}}]}}\n"
+               "clients: {open: true}\nretry: {wait: 60s}\n");
+    for (int i = 0; i < 2; i++) {
+        clients[i] = road_connect(&road);
+        road_chat_stream(&road, clients[i]);
+    }
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    /* A running stream has no end of time. */
+    road_stream_head(&road, upstream);
+    road_stream(&road, upstream, road_chunk);
+    road_pass_ms(&road, 1999);
+    road_expect_silence(&road, clients[1]);
+    road_pass_ms(&road, 2);
+    road_expect_error(&road, clients[1], 504, "timeout");
+    road_stream(&road, upstream, road_done);
+    road_stream_end(&road, upstream);
+    road_expect(&road, clients[0], 200, NULL);
+    scene_close_all(clients, 2);
+    close(upstream);
+    wire_settle(road.loop);
+    assert_int_equal(road_metric(&road, "bellwether_requests_cancelled_total{by=\"deadline\"}"), 1);
+    log = road_log(&road);
+    assert_non_null(strstr(log, "\"cancelled_by\":\"deadline\""));
+    mem_free(log);
+    road_end(&road);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_in_line),
+        cmocka_unit_test(test_leaving_the_line),
+        cmocka_unit_test(test_line_is_too_long),
+        cmocka_unit_test(test_connections),
+        cmocka_unit_test(test_total_while_waiting),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
