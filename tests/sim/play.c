@@ -17,6 +17,10 @@
 static const uint64_t START_US = 1700000000ull * 1000000;
 static const uint64_t HOUR_US = 3600ull * 1000000;
 
+const char play_chat[] = "/v1/chat/completions";
+const char play_plain[] =
+    "{\"model\": \"gpt-4.1\", \"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}";
+
 void play_begin(struct play *play, const char *scenario)
 {
     struct sim_options options = {.listen = SPAN("127.0.0.1:0"),
@@ -262,4 +266,27 @@ uint64_t play_count(struct play *play, const char *key, const char *name)
     count = strtoull(at + strlen(wanted), NULL, 10);
     buf_fini(&out);
     return count;
+}
+
+void caller_chat(struct caller *caller, struct play *play, const char *body)
+{
+    caller_open(caller, play);
+    caller_post(caller, play_chat, "sk-1", "", body);
+}
+
+void caller_finish(struct caller *caller, uint64_t max_us, struct reply *reply)
+{
+    caller_await(caller, max_us, reply);
+    caller_close(caller);
+}
+
+int play_ask(struct play *play, const char *key)
+{
+    struct reply reply;
+    int status;
+
+    play_post(play, play_chat, key, play_plain, &reply);
+    status = reply.status;
+    reply_free(&reply);
+    return status;
 }

@@ -13,6 +13,11 @@
 #include "io/loop.h"
 #include "sim/sim.h"
 
+#define SECOND UINT64_C(1000000)
+
+/* The path of chat requests, and the body of a short one. */
+extern const char play_chat[], play_plain[];
+
 struct play {
     struct loop *loop;
     struct sim *sim;
@@ -59,10 +64,19 @@ void caller_close(struct caller *caller);
 void caller_await(struct caller *caller, uint64_t max_us, struct reply *reply);
 void reply_free(struct reply *reply);
 
+/* A new connection with a chat request that shows the key sk-1. */
+void caller_chat(struct caller *caller, struct play *play, const char *body);
+
+/* caller_await, and the connection is closed. */
+void caller_finish(struct caller *caller, uint64_t max_us, struct reply *reply);
+
 /* All of it in one: a new connection, a POST or GET, its answer within an hour. */
 void play_post(struct play *play, const char *path, const char *key, const char *body,
                struct reply *reply);
 void play_get(struct play *play, const char *path, const char *key, struct reply *reply);
+
+/* The status that a chat request with that key gets. */
+int play_ask(struct play *play, const char *key);
 
 /* The value of a header line (lower-case name), "" where there is none. Valid until the next call.
  */

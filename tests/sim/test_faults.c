@@ -10,10 +10,6 @@
 
 #include "play.h"
 
-static const uint64_t SECOND = 1000000;
-
-static const char PLAIN[] =
-    "{\"model\": \"gpt-4.1\", \"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}";
 static const char STREAM[] = "{\"model\": \"gpt-4.1\", \"stream\": true, \"messages\": [{\"role\": "
                              "\"user\", \"content\": \"one two three four five\"}]}";
 
@@ -25,7 +21,7 @@ static void meet(const char *faults, const char *body, struct reply *reply)
 
     snprintf(scenario, sizeof(scenario), "defaults: {faults: [%s]}", faults);
     play_begin(&play, scenario);
-    play_post(&play, "/v1/chat/completions", "sk-1", body, reply);
+    play_post(&play, play_chat, "sk-1", body, reply);
     play_end(&play);
 }
 
@@ -68,7 +64,7 @@ static void statuses_come_with_their_bodies(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char type[64], code[64];
 
-        meet(rows[i].fault, i % 2 ? PLAIN : STREAM, &reply);
+        meet(rows[i].fault, i % 2 ? play_plain : STREAM, &reply);
         assert_true(reply.is_whole);
         assert_int_equal(reply.status, rows[i].status);
         assert_string_equal(reply_header(&reply, "content-type"), "application/json");
@@ -85,7 +81,7 @@ static void a_retry_hint_stands_in_header_and_message(void **state)
     struct reply reply;
 
     (void)state;
-    meet("{fault: rate_limit, retry_after: 80.5s}", PLAIN, &reply);
+    meet("{fault: rate_limit, retry_after: 80.5s}", play_plain, &reply);
     assert_string_equal(reply_header(&reply, "retry-after"), "81");
     assert_true(reply_has(&reply, "Please try again in 1m20.5s."));
     reply_free(&reply);
@@ -96,17 +92,17 @@ static void connections_break_instead_of_an_answer(void **state)
     struct reply reply;
 
     (void)state;
-    meet("reset", PLAIN, &reply);
+    meet("reset", play_plain, &reply);
     assert_int_equal(reply.end, CALLER_RESET);
     assert_int_equal(reply.reads, 0);
     reply_free(&reply);
 
-    meet("close", PLAIN, &reply);
+    meet("close", play_plain, &reply);
     assert_int_equal(reply.end, CALLER_EOF);
     assert_int_equal(reply.reads, 0);
     reply_free(&reply);
 
-    meet("garbage", PLAIN, &reply);
+    meet("garbage", play_plain, &reply);
     assert_int_equal(reply.end, CALLER_EOF);
     assert_int_equal(reply.status, 0);
     assert_int_equal(reply.reads, 1);
@@ -118,7 +114,7 @@ static void a_timeout_is_never_answered(void **state)
     struct reply reply;
 
     (void)state;
-    meet("timeout", PLAIN, &reply);
+    meet("timeout", play_plain, &reply);
     assert_int_equal(reply.end, CALLER_OPEN);
     assert_int_equal(reply.reads, 0);
     reply_free(&reply);
@@ -139,7 +135,7 @@ static void plain_bodies_are_cut_in_half(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        meet(rows[i].fault, PLAIN, &reply);
+        meet(rows[i].fault, play_plain, &reply);
         assert_int_equal(reply.status, 200);
         assert_int_equal(reply.end, rows[i].end);
         assert_int_equal(reply.is_whole, rows[i].is_whole);
@@ -200,7 +196,7 @@ static void errors_hide_inside_a_200(void **state)
     assert_false(reply_has(&reply, "[DONE]"));
     reply_free(&reply);
 
-    meet("error_event", PLAIN, &reply);
+    meet("error_event", play_plain, &reply);
     assert_int_equal(reply.status, 200);
     assert_memory_equal(reply.body.data, "{\"error\":{", 10);
     reply_free(&reply);
@@ -211,7 +207,7 @@ static void stalls_take_their_time(void **state)
     struct reply reply;
 
     (void)state;
-    meet("{fault: stall, for: 7s}", PLAIN, &reply);
+    meet("{fault: stall, for: 7s}", play_plain, &reply);
     assert_int_equal(reply.first_byte_us, 7 * SECOND);
     assert_true(reply.is_whole);
     reply_free(&reply);
@@ -228,7 +224,7 @@ static void a_drip_comes_byte_by_byte(void **state)
     struct reply reply;
 
     (void)state;
-    meet("{fault: drip, bytes: 100, gap: 1s}", PLAIN, &reply);
+    meet("{fault: drip, bytes: 100, gap: 1s}", play_plain, &reply);
     assert_true(reply.is_whole);
     assert_int_equal(reply.took_us / SECOND, (reply.body.len - 1) / 100);
     reply_free(&reply);
@@ -253,7 +249,7 @@ static void a_queue_is_comments_before_the_answer(void **state)
     assert_true(reply_has(&reply, "[DONE]"));
     reply_free(&reply);
 
-    meet("{fault: queue, for: 2s, gap: 1s}", PLAIN, &reply);
+    meet("{fault: queue, for: 2s, gap: 1s}", play_plain, &reply);
     assert_memory_equal(reply.body.data, "\n\n{\"id\":", 8);
     assert_true(reply.is_whole);
     reply_free(&reply);
@@ -278,11 +274,11 @@ static void oddities_of_form(void **state)
     assert_true(reply_has(&reply, "[DONE]"));
     reply_free(&reply);
 
-    meet("no_usage", PLAIN, &reply);
+    meet("no_usage", play_plain, &reply);
     assert_false(reply_has(&reply, "\"usage\""));
     reply_free(&reply);
 
-    meet("chunked", PLAIN, &reply);
+    meet("chunked", play_plain, &reply);
     assert_string_equal(reply_header(&reply, "transfer-encoding"), "chunked");
     assert_true(reply.is_whole && reply_has(&reply, "total_tokens"));
     reply_free(&reply);
@@ -308,11 +304,10 @@ static void early_answers_do_not_wait_for_the_body(void **state)
     caller_open(&caller, &play);
     caller_send(&caller, "POST /v1/chat/completions HTTP/1.1\r\nHost: sim\r\n"
                          "Authorization: Bearer sk-1\r\nContent-Length: 1000000\r\n\r\n{\"model\"");
-    caller_await(&caller, SECOND, &reply);
+    caller_finish(&caller, SECOND, &reply);
     assert_int_equal(reply.status, 413);
     assert_true(reply.is_whole);
     reply_free(&reply);
-    caller_close(&caller);
     assert_int_equal(play_count(&play, "sk-1", "failed"), 1);
     play_end(&play);
 }
@@ -335,10 +330,9 @@ static void continue_is_sent_or_withheld(void **state)
                             is_ignored ? "" : "HTTP/1.1 100 Continue\r\n\r\n");
         caller_send(&caller, "{\"model\": \"gpt-4.1\", \"messages\": [{\"role\": \"user\", "
                              "\"content\": \"hello, there\"}]}      ");
-        caller_await(&caller, SECOND, &reply);
+        caller_finish(&caller, SECOND, &reply);
         assert_int_equal(reply.status, 200);
         reply_free(&reply);
-        caller_close(&caller);
         play_end(&play);
     }
 }
@@ -350,7 +344,7 @@ static void failures_take_the_latency_too(void **state)
 
     (void)state;
     play_begin(&play, "defaults: {latency: 3s, faults: [500]}");
-    play_post(&play, "/v1/chat/completions", "sk-1", PLAIN, &reply);
+    play_post(&play, play_chat, "sk-1", play_plain, &reply);
     assert_int_equal(reply.status, 500);
     assert_int_equal(reply.first_byte_us, 3 * SECOND);
     assert_string_equal(reply_header(&reply, "openai-processing-ms"), "3000");
