@@ -92,6 +92,26 @@ static inline void fake_fini(struct fake *fake)
     secret_arena_free(&fake->secrets);
 }
 
+/* For cmocka's set-up and tear-down of a program: all of its tests have one fake, with these
+ * variables and files. */
+static inline int fake_set_up(void **state, const struct fake_pair *variables,
+                              const struct fake_pair *files)
+{
+    static struct fake fake;
+
+    fake_init(&fake);
+    fake.variables = variables;
+    fake.files = files;
+    *state = &fake;
+    return 0;
+}
+
+static inline int fake_tear_down(void **state)
+{
+    fake_fini(*state);
+    return 0;
+}
+
 /* Loads the text as file "b.yaml", after forgetting what was loaded before. */
 static inline int fake_load(struct fake *fake, const char *yaml)
 {

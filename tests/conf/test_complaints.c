@@ -579,21 +579,9 @@ static void no_map(void **state)
            "b.yaml:1:1: a list stands where a map should; allowed: a map with providers\n");
 }
 
-static int setup(void **state)
+static int set_up(void **state)
 {
-    static struct fake fake;
-
-    fake_init(&fake);
-    fake.variables = variables;
-    fake.files = files;
-    *state = &fake;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fake_fini(*state);
-    return 0;
+    return fake_set_up(state, variables, files);
 }
 
 int main(void)
@@ -627,5 +615,5 @@ int main(void)
         cmocka_unit_test(no_map),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }

@@ -116,19 +116,9 @@ static void a_file_wins(void **state)
                         "/etc/closed.yaml: the file cannot be read, permission denied\n");
 }
 
-static int setup(void **state)
+static int set_up(void **state)
 {
-    static struct fake fake;
-
-    fake_init(&fake);
-    *state = &fake;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fake_fini(*state);
-    return 0;
+    return fake_set_up(state, NULL, NULL);
 }
 
 int main(void)
@@ -141,5 +131,5 @@ int main(void)
         cmocka_unit_test(a_file_wins),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }

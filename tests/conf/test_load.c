@@ -472,21 +472,9 @@ static void memory_may_run_out_anywhere(void **state)
     }
 }
 
-static int setup(void **state)
+static int set_up(void **state)
 {
-    static struct fake fake;
-
-    fake_init(&fake);
-    fake.variables = variables;
-    fake.files = files;
-    *state = &fake;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fake_fini(*state);
-    return 0;
+    return fake_set_up(state, variables, files);
 }
 
 int main(void)
@@ -509,5 +497,5 @@ int main(void)
         cmocka_unit_test(memory_may_run_out_anywhere),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }

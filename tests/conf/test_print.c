@@ -293,21 +293,9 @@ static void every_setting_is_listed(void **state)
     assert_non_null(strstr(text, "server.zone\tnot built yet\t\t\t"));
 }
 
-static int setup(void **state)
+static int set_up(void **state)
 {
-    static struct fake fake;
-
-    fake_init(&fake);
-    fake.variables = variables;
-    fake.files = files;
-    *state = &fake;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fake_fini(*state);
-    return 0;
+    return fake_set_up(state, variables, files);
 }
 
 int main(void)
@@ -321,5 +309,5 @@ int main(void)
         cmocka_unit_test(every_setting_is_listed),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, set_up, fake_tear_down);
 }
