@@ -141,6 +141,15 @@ static inline const struct config *fake_must_load(struct fake *fake, const char 
     return fake->config;
 }
 
+/* Loads the text, and compares what is told of it. */
+static inline void fake_expect(struct fake *fake, const char *yaml, const char *complaints)
+{
+    int err = fake_load(fake, yaml);
+
+    assert_string_equal(fake_complaints(fake), complaints);
+    assert_int_equal(err, complaints_allow(&fake->complaints) ? 0 : ERR_SYNTAX);
+}
+
 static inline void assert_span(struct span span, const char *text)
 {
     assert_int_equal(span.len, strlen(text));

@@ -1,0 +1,253 @@
+/* Complaints about providers, their keys and models, with their exact text and place. */
+#include "fake.h"
+
+static const struct fake_pair variables[] = {{"EMPTY", ""}, {"WORD", "many"}, {NULL, NULL}};
+static const struct fake_pair files[] = {
+    {"c.pem", "pem"}, {"closed.pem", NULL}, {"two.lines", "a\nb\n"}, {NULL, NULL}};
+
+static void kinds(void **state)
+{
+    fake_expect(
+        *state,
+        "providers:\n"
+        "  a/b: {keys: [x]}\n"
+        "  other: {keys: [x]}\n"
+        "  anthropic: {keys: [x]}\n"
+        "  azure: {kind: azure, keys: [x]}\n"
+        "  local: {kind: compatible, keys: [x]}\n"
+        "  odd: {kind: nope, keys: x}\n",
+        "b.yaml:2:3: providers.a/b: this is no name; allowed: 1 to 64 letters, digits or any of "
+        ". _ : @ -\n"
+        "b.yaml:2:3: providers.a/b: the kind is missing, and the name is none that is well "
+        "known; allowed: kind: openai, deepseek, openrouter, compatible\n"
+        "b.yaml:3:3: providers.other: the kind is missing, and the name is none that is well "
+        "known; allowed: kind: openai, deepseek, openrouter, compatible\n"
+        "b.yaml:4:3: providers.anthropic: this kind of provider is not built yet; allowed: "
+        "kind: openai, deepseek, openrouter, compatible\n"
+        "b.yaml:5:17: providers.azure.kind: 'azure' is not built yet; allowed: openai, "
+        "deepseek, openrouter, compatible\n"
+        "b.yaml:6:3: providers.local: the base_url is missing, and kind compatible has none of "
+        "its own; allowed: a URL such as https://host/v1\n"
+        "b.yaml:7:15: providers.odd.kind: 'nope' is no kind of provider; allowed: openai, "
+        "deepseek, openrouter, compatible\n"
+        "b.yaml:7:27: providers.odd.keys: a single value stands where a list should; allowed: a "
+        "list, each a secret, best as ${env:NAME}, or a map with secret and name\n");
+}
+
+static void base_urls(void **state)
+{
+    fake_expect(
+        *state,
+        "providers:\n"
+        "  a: {kind: compatible, base_url: \"ftp://x\", keys: [x]}\n"
+        "  b: {kind: compatible, base_url: \"http://user:pw@host/v1\", keys: [x]}\n"
+        "  c: {kind: compatible, base_url: \"http://host/v1?key=x\", keys: [x]}\n"
+        "  d: {kind: compatible, base_url: \"http://host/v1\"}\n",
+        "b.yaml:2:35: providers.a.base_url: this is no base URL: it starts with neither http:// "
+        "nor https://; allowed: https://host, http://host:port/path, or "
+        "http://unix:/path/to/socket:/path\n"
+        "b.yaml:3:35: providers.b.base_url: this is no base URL: it holds a user or password, "
+        "which belong into keys or headers; allowed: https://host, http://host:port/path, or "
+        "http://unix:/path/to/socket:/path\n"
+        "b.yaml:4:35: providers.c.base_url: this is no base URL: it holds a query or a fragment; "
+        "allowed: https://host, http://host:port/path, or http://unix:/path/to/socket:/path\n"
+        "b.yaml:5:3: providers.d: there is no key; allowed: at least one in keys or keys_from (any "
+        "word where the provider wants none)\n");
+}
+
+static void keys(void **state)
+{
+    fake_expect(
+        *state,
+        "providers:\n"
+        "  compatible:\n"
+        "    base_url: http://host/v1\n"
+        "    keys:\n"
+        "      - {name: one, secret: s1, weight: -1, priority: 1.5, account: \"a b\"}\n"
+        "      - {name: one, secret: s1}\n"
+        "      - {name: two, budget: {}, limits: {rpm: 0, burst: 3}}\n"
+        "      -\n"
+        "      - {name: x/y, secret: s2, pool: none, models: [\"a b\"]}\n",
+        "b.yaml:5:41: providers.compatible.keys[0].weight: '-1' is no whole number; allowed: a "
+        "whole number from 0 to 1000000\n"
+        "b.yaml:5:55: providers.compatible.keys[0].priority: '1.5' is no whole number; allowed: "
+        "a whole number from -1000000 to 1000000\n"
+        "b.yaml:5:69: providers.compatible.keys[0].account: 'a b' is no name; allowed: 1 to 64 "
+        "letters, digits or any of . _ : @ -\n"
+        "b.yaml:6:9: providers.compatible: a second key named 'one'; allowed: each name once\n"
+        "b.yaml:6:9: providers.compatible: key 'one' has the secret of key 'one'; allowed: each "
+        "secret once\n"
+        "b.yaml:7:9: providers.compatible.keys[2]: the secret is missing; allowed: secret: "
+        "${env:NAME}\n"
+        "b.yaml:7:21: providers.compatible.keys[2].budget: not built yet; allowed: to leave it "
+        "out\n"
+        "b.yaml:7:47: providers.compatible.keys[2].limits.rpm: '0' is out of range; allowed: a "
+        "whole number from 1 to 4000000000\n"
+        "b.yaml:7:50: providers.compatible.keys[2].limits: unknown key 'burst'; it stands in "
+        "clients.keys.limits.burst\n"
+        "b.yaml:8:7: providers.compatible.keys[3]: nothing stands where a map should; allowed: "
+        "a list, each a secret, best as ${env:NAME}, or a map with secret and name\n"
+        "b.yaml:9:16: providers.compatible.keys[4].name: 'x/y' is no name; allowed: 1 to 64 "
+        "letters, digits or any of . _ : @ -\n"
+        "b.yaml:9:39: providers.compatible.keys[4].pool: 'none' is no pool of this file; "
+        "allowed: a name that stands in pools\n"
+        "b.yaml:9:54: providers.compatible.keys[4].models: 'a b' is no name of a model; "
+        "allowed: a list of 1 to 10000 names of models, '*' for any text\n");
+}
+
+static void keys_from(void **state)
+{
+    fake_expect(
+        *state,
+        "providers:\n"
+        "  compatible:\n"
+        "    base_url: http://host/v1\n"
+        "    keys_from: [\"vault:x\", \" , \", \"dir:/nope\", \"${env:NOPE}\", "
+        "\"dir:/run/keys\"]\n",
+        "b.yaml:4:17: providers.compatible.keys_from[0]: vault: is not built yet; allowed: "
+        "\"${env:NAME}\", \"${file:/path}\", \"dir:/path\"\n"
+        "b.yaml:4:28: providers.compatible.keys_from[1]: this list is empty; allowed: keys with "
+        "commas or spaces between them\n"
+        "b.yaml:4:35: providers.compatible.keys_from[2]: the folder cannot be read, not found; "
+        "allowed: a folder of files with one key each\n"
+        "b.yaml:4:48: providers.compatible.keys_from[3]: ${env:NOPE} is not set; allowed: a "
+        "variable of the environment that is\n"
+        "b.yaml:4:63: providers.compatible.keys_from[4]: the folder cannot be read, not found; "
+        "allowed: a folder of files with one key each\n");
+}
+
+static void twins_across_lists(void **state)
+{
+    fake_expect(*state,
+                "providers:\n"
+                "  compatible:\n"
+                "    base_url: http://host/v1\n"
+                "    keys: [s1, s2]\n"
+                "    keys_from: [\"s3,s1\"]\n",
+                "b.yaml:5:16: providers.compatible: key 'compatible-4' has the secret of key "
+                "'compatible-1'; allowed: each secret once\n");
+}
+
+static void unusual_keys(void **state)
+{
+    fake_expect(
+        *state,
+        "providers:\n"
+        "  deepseek:\n"
+        "    keys: [a1, sk-b, a2, a3, a4, a5, a6, a7]\n",
+        "b.yaml:3:12: warning: providers.deepseek: key 'deepseek-1' has an unusual look; keys "
+        "of deepseek start with 'sk-'\n"
+        "b.yaml:3:22: warning: providers.deepseek: key 'deepseek-3' has an unusual look; keys "
+        "of deepseek start with 'sk-'\n"
+        "b.yaml:3:26: warning: providers.deepseek: key 'deepseek-4' has an unusual look; keys "
+        "of deepseek start with 'sk-'\n"
+        "b.yaml:3:30: warning: providers.deepseek: key 'deepseek-5' has an unusual look; keys "
+        "of deepseek start with 'sk-'\n"
+        "b.yaml:3:34: warning: providers.deepseek: key 'deepseek-6' has an unusual look; keys "
+        "of deepseek start with 'sk-'\n"
+        "b.yaml:3:42: warning: providers.deepseek: 2 further keys have an unusual look\n");
+}
+
+static void values_of_a_provider(void **state)
+{
+    fake_expect(
+        *state,
+        "providers:\n"
+        "  openai:\n"
+        "    keys: [sk-a]\n"
+        "    selection: sticky\n"
+        "    health: {max_failure: 3}\n"
+        "    breaker: {ratio: 0.5}\n"
+        "    regions: {}\n"
+        "    headers: {Host: x, Authorization: y, \"X Y\": z, X-a: 1, x-A: 2}\n"
+        "    forward_headers: [Cookie, X-Trace]\n"
+        "    connections: {max: 5, idle: 9}\n"
+        "    limits: {margin: 95%}\n"
+        "    timeouts: {first_byte: soon}\n"
+        "    probe: {method: POST, path: models}\n",
+        "b.yaml:4:16: providers.openai.selection: 'sticky' is not built yet; allowed: least_used, "
+        "round_robin, weighted, priority\n"
+        "b.yaml:5:14: providers.openai.health: unknown key 'max_failure'; the nearest is "
+        "'max_failures'\n"
+        "b.yaml:6:22: providers.openai.breaker.ratio: '0.5' is no share; allowed: a share such as "
+        "5%, from 0% to 100%\n"
+        "b.yaml:7:5: providers.openai.regions: not built yet; allowed: to leave it out\n"
+        "b.yaml:8:15: providers.openai.headers.Host: a header field that cannot be set; allowed: "
+        "letters, digits and '-', and none that frames the message or belongs to the connection\n"
+        "b.yaml:8:24: providers.openai.headers: this field carries the key; allowed: to put the "
+        "key into keys\n"
+        "b.yaml:8:42: providers.openai.headers.X Y: a header field that cannot be set; allowed: "
+        "letters, digits and '-', and none that frames the message or belongs to the connection\n"
+        "b.yaml:8:60: providers.openai.headers.x-A: the same field again; allowed: each once\n"
+        "b.yaml:9:23: providers.openai.forward_headers: 'Cookie' cannot be forwarded; allowed: a "
+        "list of at most 100 names of header fields, but for credentials, cookies and those that "
+        "belong to a connection\n"
+        "b.yaml:10:33: providers.openai.connections: idle is more than max; allowed: at most max\n"
+        "b.yaml:11:22: providers.openai.limits.margin: '95%' is out of range; allowed: a share "
+        "such as 5%, from 0% to 90%\n"
+        "b.yaml:12:28: providers.openai.timeouts.first_byte: 'soon' is no duration; allowed: a "
+        "duration such as 250ms, 30s, 5m, 2h or 30d, from 1ms to 24h\n"
+        "b.yaml:13:21: providers.openai.probe.method: 'POST' is not known; allowed: GET, HEAD\n"
+        "b.yaml:13:33: providers.openai.probe.path: 'models' is no path of a URL; allowed: a path "
+        "such as /models\n");
+}
+
+static void models(void **state)
+{
+    fake_expect(
+        *state,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "models:\n"
+        "  a: openai/gpt\n"
+        "  b: nope/gpt\n"
+        "  c: gpt\n"
+        "  \"d e\": openai/x\n"
+        "  e: {}\n"
+        "  f: {targets: [{to: openai/x, weight: 0}, {weight: 1}]}\n"
+        "  g: {targets: [{to: openai/x, weight: 0}]}\n"
+        "  h: {by_size: []}\n"
+        "  i: {targets: [openai/x], fallback: [openai/y, z]}\n"
+        "  j: [openai/x]\n"
+        "  k: openai/\n"
+        "names: {unknown: nope, absent: a, direct: maybe}\n",
+        "b.yaml:4:6: models.b: 'nope/gpt' names a provider that is not in providers; allowed: "
+        "PROVIDER/MODEL, where PROVIDER stands in providers\n"
+        "b.yaml:5:6: models.c: 'gpt' is no PROVIDER/MODEL; allowed: PROVIDER/MODEL, where PROVIDER "
+        "stands in providers\n"
+        "b.yaml:6:3: models.d e: this is no name of a model; allowed: 1 to 256 characters without "
+        "spaces\n"
+        "b.yaml:7:3: models.e: there is no target; allowed: PROVIDER/MODEL, or a list of targets\n"
+        "b.yaml:8:44: models.f.targets[1]: the target is missing; allowed: to: PROVIDER/MODEL\n"
+        "b.yaml:9:16: models.g: the weight of every target is 0; allowed: at least one above it\n"
+        "b.yaml:10:7: models.h.by_size: not built yet; allowed: to leave it out\n"
+        "b.yaml:11:49: models.i.fallback: 'z' is no PROVIDER/MODEL; allowed: a list of "
+        "PROVIDER/MODEL, where PROVIDER stands in providers\n"
+        "b.yaml:12:6: models.j: a list stands where a map should; allowed: a map of targets, "
+        "fallback, limits\n"
+        "b.yaml:13:6: models.k: 'openai/' names no model behind its slash; allowed: "
+        "PROVIDER/MODEL, where PROVIDER stands in providers\n"
+        "b.yaml:14:18: names.unknown: 'nope' is no model of this file; allowed: refuse, a name "
+        "that stands in models, or PROVIDER/MODEL\n"
+        "b.yaml:14:43: names.direct: 'maybe' is neither true nor false; allowed: true or false\n");
+}
+
+static int set_up(void **state)
+{
+    return fake_set_up(state, variables, files);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kinds),
+        cmocka_unit_test(base_urls),
+        cmocka_unit_test(keys),
+        cmocka_unit_test(keys_from),
+        cmocka_unit_test(twins_across_lists),
+        cmocka_unit_test(unusual_keys),
+        cmocka_unit_test(values_of_a_provider),
+        cmocka_unit_test(models),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, fake_tear_down);
+}
