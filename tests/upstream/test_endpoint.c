@@ -1,4 +1,4 @@
-/* Endpoints: what makes one the same again, and a loop's connections to it. */
+/* A loop's connections to an endpoint. */
 #include "../conf/fake.h"
 #include "../io/wire.h"
 
@@ -181,6 +181,14 @@ static void give(struct stage *stage, int number)
     wire_settle(stage->loop);
 }
 
+/* The last connection is given back and closed, and that is all. */
+static void end_with(struct stage *stage, int number, int hand)
+{
+    give(stage, number);
+    close(hand);
+    end(stage);
+}
+
 static int accepted(struct stage *stage)
 {
     wire_settle(stage->loop);
@@ -194,92 +202,6 @@ static void expect_closed(struct stage *stage, int hand)
     wire_settle(stage->loop);
     assert_int_equal(read(hand, &byte, 1), 0);
     close(hand);
-}
-
-/* --- identity --- */
-
-static void test_the_same(void **state)
-{
-    struct stage stage;
-    char error[TLS_ERROR_BYTES], yaml[1024];
-    struct endpoint *endpoint;
-
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
-    /* Neither keys nor time-outs make another endpoint of it. */
-    assert_true(endpoint_is_same(stage.endpoint, provider_of(&stage, "timeouts: {connect: 1s}")));
-    assert_false(endpoint_is_same(stage.endpoint, provider_of(&stage, "tls: {verify: false}")));
-    snprintf(yaml, sizeof(yaml),
-             "providers: {up: {kind: compatible, keys: [s], base_url: 'http://unix:%s:/v2'}}\n"
-             "clients: {open: true}\n",
-             stage.path);
-    assert_int_equal(
-        endpoint_new(&fake_must_load(&stage.fake, yaml)->providers.items[0], error, &endpoint), 0);
-    assert_span(endpoint_path(endpoint), "/v2");
-    assert_span(endpoint_host(endpoint), "localhost");
-    assert_span(endpoint_authority(endpoint), "localhost");
-    assert_span(endpoint_unix_path(endpoint), stage.path);
-    assert_null(endpoint_tls(endpoint));
-    assert_false(endpoint_is_same(endpoint, provider_of(&stage, "health: {ttl: 60s}")));
-    endpoint_unref(&endpoint);
-    assert_null(endpoint);
-    endpoint_unref(&endpoint);
-    end(&stage);
-}
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
-/* The same files, renewed: whom it trusts and who it is stands in them. */
-static void test_renewed_files(void **state)
-{
-    static const char *const settings[] = {
-        "tls: {ca: %s}",
-        "tls: {certificate: %s, private_key: /dev/null}",
-        "tls: {certificate: /dev/null, private_key: %s}",
-    };
-    struct stage stage;
-    char path[96], other[104], text[192], error[TLS_ERROR_BYTES];
-    const struct fake_pair files[] = {{path, "there"}, {"/dev/null", "there"}, {NULL, NULL}};
-
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
-    stage.fake.files = files;
-    snprintf(path, sizeof(path), "%s.pem", stage.path);
-    snprintf(other, sizeof(other), "%s.new", path);
-    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-        struct endpoint *endpoint;
-
-        write_file(path, "one");
-        snprintf(text, sizeof(text), settings[i], path);
-        assert_int_equal(endpoint_new(provider_of(&stage, text), error, &endpoint), 0);
-        assert_true(endpoint_is_same(endpoint, provider_of(&stage, text)));
-        /* Another file in its place, alike but for what stands in it. */
-        write_file(other, "two");
-        assert_int_equal(rename(other, path), 0);
-        assert_false(endpoint_is_same(endpoint, provider_of(&stage, text)));
-        endpoint_unref(&endpoint);
-    }
-    unlink(path);
-    end(&stage);
-}
-
-static void test_usage_is_remembered(void **state)
-{
-    struct stage stage;
-
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
-    assert_int_equal(endpoint_usage(stage.endpoint), ENDPOINT_USAGE_UNTRIED);
-    endpoint_set_usage(stage.endpoint, ENDPOINT_USAGE_REFUSED);
-    assert_int_equal(endpoint_usage(stage.endpoint), ENDPOINT_USAGE_REFUSED);
-    end(&stage);
 }
 
 /* --- connections --- */
@@ -420,9 +342,7 @@ static void test_in_line(void **state)
     hand = accepted(&stage);
     assert_true(hand >= 0);
     assert_non_null(stage.askers[4].uplink);
-    give(&stage, 4);
-    close(hand);
-    end(&stage);
+    end_with(&stage, 4, hand);
 }
 
 /* A connection that came for somebody who has left is kept for the next. */
@@ -442,9 +362,7 @@ static void test_asker_leaves(void **state)
     stage.askers[0].uplink = endpoint_pool_take_idle(stage.pool);
     assert_non_null(stage.askers[0].uplink);
     assert_int_equal(accepted(&stage), -1);
-    give(&stage, 0);
-    close(hand);
-    end(&stage);
+    end_with(&stage, 0, hand);
 }
 
 /* --- no connection --- */
@@ -466,9 +384,7 @@ static void test_refused(void **state)
     ask(&stage, 1);
     hand = accepted(&stage);
     assert_non_null(stage.askers[1].uplink);
-    give(&stage, 1);
-    close(hand);
-    end(&stage);
+    end_with(&stage, 1, hand);
 }
 
 /* The pool goes while connections are being made and asked for. */
@@ -511,25 +427,16 @@ static void test_without_memory(void **state)
     assert_true(n >= 2);
     hand = accepted(&stage);
     assert_true(hand >= 0);
-    give(&stage, 0);
-    close(hand);
-    end(&stage);
+    end_with(&stage, 0, hand);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_same),
-        cmocka_unit_test(test_renewed_files),
-        cmocka_unit_test(test_usage_is_remembered),
-        cmocka_unit_test(test_kept),
-        cmocka_unit_test(test_idle_bound),
-        cmocka_unit_test(test_not_reusable),
-        cmocka_unit_test(test_idle_one_ends),
-        cmocka_unit_test(test_in_line),
-        cmocka_unit_test(test_asker_leaves),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_freed_while_dialling),
+        cmocka_unit_test(test_kept),           cmocka_unit_test(test_idle_bound),
+        cmocka_unit_test(test_not_reusable),   cmocka_unit_test(test_idle_one_ends),
+        cmocka_unit_test(test_in_line),        cmocka_unit_test(test_asker_leaves),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_freed_while_dialling),
         cmocka_unit_test(test_without_memory),
     };
 
