@@ -31,7 +31,7 @@ enum openai_field {
     OPENAI_MAX_TOKENS,
     OPENAI_MAX_COMPLETION_TOKENS,
     OPENAI_TOOLS,
-    OPENAI_CONTENT, /* messages, prompt or input */
+    OPENAI_CONTENT,       /* messages, prompt or input */
     OPENAI_INCLUDE_USAGE, /* inside stream_options */
     OPENAI_FIELD_COUNT,
 };
