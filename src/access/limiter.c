@@ -21,7 +21,10 @@ struct limiter {
     struct concurrency places;
 
     struct limiter_book *book;
-    uint32_t refs; /* under the book's lock */
+    struct limiter *next_asked; /* in the book's list; under its lock, as what follows */
+    struct conf_limits asked;   /* to apply when the configuration does */
+    bool is_asked;
+    uint32_t refs;
     enum limiter_kind kind;
     struct span id; /* kind and name */
     char text[];
@@ -30,6 +33,7 @@ struct limiter {
 struct limiter_book {
     pthread_mutex_t lock; /* taken when configurations come and go, never by an exchange */
     struct map by_id;
+    struct limiter *asked;
 };
 
 /* ---- the book ---- */
@@ -79,6 +83,43 @@ static void set_numbers(struct limiter *limiter, const struct conf_limits *limit
     atomic_store_explicit(&limiter->concurrent, limits->concurrent, memory_order_relaxed);
 }
 
+/* Under the book's lock. */
+static void ask_for(struct limiter *limiter, const struct conf_limits *limits)
+{
+    limiter->asked = *limits;
+    if (limiter->is_asked)
+        return;
+    limiter->is_asked = true;
+    limiter->next_asked = limiter->book->asked;
+    limiter->book->asked = limiter;
+}
+
+/* Under the book's lock. */
+static void ask_no_more(struct limiter *limiter)
+{
+    struct limiter **place = &limiter->book->asked;
+
+    if (!limiter->is_asked)
+        return;
+    while (*place != limiter)
+        place = &(*place)->next_asked;
+    *place = limiter->next_asked;
+    limiter->is_asked = false;
+}
+
+void limiter_book_commit(struct limiter_book *book, bool is_refused)
+{
+    pthread_mutex_lock(&book->lock);
+    while (book->asked) {
+        struct limiter *limiter = book->asked;
+
+        if (!is_refused)
+            set_numbers(limiter, &limiter->asked);
+        ask_no_more(limiter);
+    }
+    pthread_mutex_unlock(&book->lock);
+}
+
 int limiter_book_get(struct limiter_book *book, enum limiter_kind kind, struct span name,
                      const struct conf_limits *limits, struct limiter **ret_limiter)
 {
@@ -98,11 +139,13 @@ int limiter_book_get(struct limiter_book *book, enum limiter_kind kind, struct s
         if (!err) {
             limiter = fresh;
             limiter->book = book;
+            set_numbers(limiter, limits);
             fresh = NULL;
         }
+    } else {
+        ask_for(limiter, limits);
     }
     if (!err) {
-        set_numbers(limiter, limits);
         limiter->refs++;
         *ret_limiter = limiter;
     }
@@ -123,8 +166,10 @@ void limiter_unref(struct limiter **place)
     book = limiter->book;
     pthread_mutex_lock(&book->lock);
     is_last = --limiter->refs == 0;
-    if (is_last)
+    if (is_last) {
+        ask_no_more(limiter);
         map_remove(&book->by_id, limiter->id);
+    }
     pthread_mutex_unlock(&book->lock);
     if (is_last)
         mem_free(limiter);

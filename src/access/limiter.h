@@ -24,11 +24,14 @@ struct limiter_book *limiter_book_new(void);
 /* Every reference must be gone. */
 void limiter_book_free(struct limiter_book **book);
 
-/* The limiter of that kind and name, set to these limits: made where there is none, else with what
- * it has counted. With a reference; *ret_limiter is NULL where the limits are all 0. 0 or
- * ERR_NOMEM. */
+/* The limiter of that kind and name: made with these limits where there is none; else one that has
+ * counted already, to which these limits apply from limiter_book_commit on. With a reference;
+ * *ret_limiter is NULL where the limits are all 0. 0 or ERR_NOMEM. */
 int limiter_book_get(struct limiter_book *book, enum limiter_kind kind, struct span name,
                      const struct conf_limits *limits, struct limiter **ret_limiter);
+
+/* The limits asked for since the last call apply, or (is_refused) are forgotten. */
+void limiter_book_commit(struct limiter_book *book, bool is_refused);
 
 /* Leaves the book with its last reference. The thread that loads. */
 void limiter_unref(struct limiter **place);

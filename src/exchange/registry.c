@@ -82,16 +82,16 @@ int registry_prepare(struct registry *registry, const struct conf_provider *conf
     return 0;
 }
 
-int registry_apply(struct registry_entry *entry, struct endpoint *endpoint,
-                   const struct conf_provider *conf, uint64_t now_us, uint64_t wall_us)
+void registry_apply(struct registry *registry, const struct conf_provider *conf,
+                    struct endpoint *endpoint, struct keypool_change **change)
 {
-    int err = keypool_apply(provider_keys(entry->provider), conf, now_us, wall_us);
+    struct registry_entry *entry = map_find(&registry->providers, conf->name);
 
-    if (err || entry->endpoint == endpoint)
-        return err;
+    keypool_commit(change);
+    if (entry->endpoint == endpoint)
+        return;
     endpoint_unref(&entry->endpoint);
     entry->endpoint = endpoint_ref(endpoint);
-    return 0;
 }
 
 void registry_learn(struct registry *registry, struct provider *provider)

@@ -50,16 +50,16 @@ void registry_fini(struct registry *registry);
 int registry_prepare(struct registry *registry, const struct conf_provider *conf, char *ret_error,
                      struct registry_entry **ret_entry, struct endpoint **ret_endpoint);
 
-/* Brings the entry to the configuration: its keys, and the endpoint that was prepared. 0, ERR_NOMEM
- * or ERR_FULL, and the entry stays as it was. */
-int registry_apply(struct registry_entry *entry, struct endpoint *endpoint,
-                   const struct conf_provider *conf, uint64_t now_us, uint64_t wall_us);
+/* Brings the provider to the configuration: the endpoint and the keys that were prepared, which are
+ * taken. */
+void registry_apply(struct registry *registry, const struct conf_provider *conf,
+                    struct endpoint *endpoint, struct keypool_change **change);
 
 /* The provider has listed its models (provider_models): they get metrics of their own where the
  * configuration names none. */
 void registry_learn(struct registry *registry, struct provider *provider);
 
-/* Forgets the providers that the configuration no longer names. */
+/* Forgets the providers that the configuration does not name. */
 void registry_prune(struct registry *registry, const struct config *config);
 
 #endif

@@ -11,7 +11,8 @@
 struct counted {
     struct snapshot snapshot;
     struct config *config;
-    atomic_uint refs; /* acquire-release on the last drop */
+    struct keypool_change **changes; /* one a provider, until the commit; control thread */
+    atomic_uint refs;                /* acquire-release on the last drop */
 };
 
 static struct counted *counted_of(struct snapshot *snapshot)
@@ -25,8 +26,16 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot)
     return snapshot;
 }
 
+static void free_changes(struct counted *counted)
+{
+    for (size_t i = 0; counted->changes && i < counted->snapshot.provider_count; i++)
+        keypool_discard(&counted->changes[i]);
+    MEM_CLEAR(counted->changes);
+}
+
 static void free_parts(struct snapshot *snapshot)
 {
+    free_changes(counted_of(snapshot));
     for (size_t i = 0; snapshot->providers && i < snapshot->provider_count; i++) {
         endpoint_unref(&snapshot->providers[i].endpoint);
         provider_unref(&snapshot->providers[i].provider);
@@ -96,18 +105,19 @@ static int add_provider(struct snapshot *snapshot, struct registry *registry,
     return join_fields(registry, &conf->headers, &row->fields);
 }
 
-/* What is in use changes here, where nothing but memory can fail any more: a configuration that is
- * refused leaves the keys as they are. */
-static int apply_providers(struct snapshot *snapshot, struct registry *registry, uint64_t now_us,
-                           uint64_t wall_us)
+static int prepare_keys(struct counted *counted, uint64_t now_us, uint64_t wall_us)
 {
+    struct snapshot *snapshot = &counted->snapshot;
     int err = 0;
 
+    counted->changes = mem_zalloc(snapshot->provider_count, sizeof(*counted->changes));
+    if (!counted->changes)
+        return ERR_NOMEM;
     for (size_t i = 0; i < snapshot->provider_count && !err; i++) {
         struct snapshot_provider *row = &snapshot->providers[i];
 
-        err = registry_apply(map_find(&registry->providers, row->conf->name), row->endpoint,
-                             row->conf, now_us, wall_us);
+        err = keypool_prepare(provider_keys(row->provider), row->conf, now_us, wall_us,
+                              &counted->changes[i]);
     }
     return err;
 }
@@ -224,12 +234,12 @@ static int build(struct snapshot *snapshot, struct registry *registry, const str
     if (!err)
         err = name_all_series(snapshot, registry);
     if (!err)
-        err = apply_providers(snapshot, registry, now_us, wall_us);
+        err = prepare_keys(counted_of(snapshot), now_us, wall_us);
     return err;
 }
 
-int snapshot_new(struct registry *registry, struct config *config, uint64_t now_us,
-                 uint64_t wall_us, char *ret_error, struct snapshot **ret_snapshot)
+int snapshot_prepare(struct registry *registry, struct config *config, uint64_t now_us,
+                     uint64_t wall_us, char *ret_error, struct snapshot **ret_snapshot)
 {
     struct counted *counted = mem_zalloc(1, sizeof(*counted));
     int err;
@@ -242,14 +252,46 @@ int snapshot_new(struct registry *registry, struct config *config, uint64_t now_
     if (err) {
         free_parts(&counted->snapshot);
         mem_free(counted);
+        limiter_book_commit(registry->limiters, true);
         return err;
     }
     counted->config = config;
-    atomic_store_explicit(&registry->bodies.shared.max, config->server.body_memory,
-                          memory_order_relaxed);
-    registry_prune(registry, config);
     *ret_snapshot = &counted->snapshot;
     return 0;
+}
+
+void snapshot_commit(struct registry *registry, struct snapshot *snapshot)
+{
+    struct counted *counted = counted_of(snapshot);
+
+    for (size_t i = 0; i < snapshot->provider_count; i++)
+        registry_apply(registry, snapshot->providers[i].conf, snapshot->providers[i].endpoint,
+                       &counted->changes[i]);
+    free_changes(counted);
+    limiter_book_commit(registry->limiters, false);
+    atomic_store_explicit(&registry->bodies.shared.max, snapshot->config->server.body_memory,
+                          memory_order_relaxed);
+    registry_prune(registry, snapshot->config);
+}
+
+void snapshot_refuse(struct registry *registry, struct snapshot **snapshot,
+                     const struct config *running)
+{
+    /* A worker may hold the snapshot a while longer: the pools must not see two changes. */
+    free_changes(counted_of(*snapshot));
+    snapshot_unref(snapshot);
+    limiter_book_commit(registry->limiters, true);
+    registry_prune(registry, running);
+}
+
+int snapshot_new(struct registry *registry, struct config *config, uint64_t now_us,
+                 uint64_t wall_us, char *ret_error, struct snapshot **ret_snapshot)
+{
+    int err = snapshot_prepare(registry, config, now_us, wall_us, ret_error, ret_snapshot);
+
+    if (!err)
+        snapshot_commit(registry, *ret_snapshot);
+    return err;
 }
 
 const struct snapshot_series *snapshot_series_of(const struct snapshot *snapshot, uint32_t label,

@@ -56,10 +56,24 @@ struct snapshot {
 struct registry;
 
 /* Builds a snapshot of the configuration, which becomes the snapshot's. Providers and endpoints
- * that are the same as before are taken over from the registry. ret_error (TLS_ERROR_BYTES) says
- * what is wrong. 0, or an error with the configuration left to the caller. */
+ * that are the same as before are taken over from the registry; nothing that is in use changes, and
+ * the last reference may go as if the snapshot had never been. One at a time. ret_error
+ * (TLS_ERROR_BYTES) says what is wrong. 0, or an error with the configuration left to the caller.
+ */
+int snapshot_prepare(struct registry *registry, struct config *config, uint64_t now_us,
+                     uint64_t wall_us, char *ret_error, struct snapshot **ret_snapshot);
+
+/* Brings what outlives configurations to what this one says: keys, endpoints, limits. Once. */
+void snapshot_commit(struct registry *registry, struct snapshot *snapshot);
+
+/* Both: for where nothing else can fail any more. */
 int snapshot_new(struct registry *registry, struct config *config, uint64_t now_us,
                  uint64_t wall_us, char *ret_error, struct snapshot **ret_snapshot);
+
+/* After a snapshot that was prepared and not committed: forgets what only that one knew of.
+ * `running` is the configuration in force. */
+void snapshot_refuse(struct registry *registry, struct snapshot **snapshot,
+                     const struct config *running);
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot **snapshot);

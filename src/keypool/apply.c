@@ -4,8 +4,8 @@
 #include "keypool/pool_body.h"
 
 /* A configuration being applied: first all that can fail is made, then all of it takes effect. */
-struct change {
-    struct keypool *pool;
+struct keypool_change {
+    struct keypool *pool; /* holds a reference */
     const struct conf_provider *provider;
     uint64_t now_us, wall_us;
     struct roster *roster;
@@ -13,6 +13,7 @@ struct change {
     struct quota **quotas; /* new ones, for keys that have none yet */
     struct account **accounts;
     struct map by_identity; /* the keys of the new roster */
+    uint32_t count;
 };
 
 static const struct conf_key nameless = {
@@ -20,7 +21,8 @@ static const struct conf_key nameless = {
     .weight = 1,
 };
 
-static enum key_health first_health(const struct change *change, const struct conf_key *conf)
+static enum key_health first_health(const struct keypool_change *change,
+                                    const struct conf_key *conf)
 {
     if (!conf->secret)
         return KEY_HEALTHY;
@@ -61,7 +63,7 @@ static bool lacks_quota(const struct key *key, const struct conf_key *conf)
 
 /* Makes all that one key needs, without changing what is in force. The roster owns the key at once,
  * so that it goes where anything fails. */
-static int prepare_key(struct change *change, const struct conf_key *conf, struct key *key)
+static int prepare_key(struct keypool_change *change, const struct conf_key *conf, struct key *key)
 {
     uint32_t at = change->roster->count++;
 
@@ -83,7 +85,7 @@ static int prepare_key(struct change *change, const struct conf_key *conf, struc
 }
 
 /* The key that the pool has already, or a new one. A secret that the file says twice is one key. */
-static int find_or_make_key(struct change *change, const struct conf_key *conf)
+static int find_or_make_key(struct keypool_change *change, const struct conf_key *conf)
 {
     struct span identity = span_of((const char *)conf->identity, CONF_IDENTITY_BYTES);
     struct key *key = map_find(&change->pool->by_identity, identity);
@@ -99,9 +101,10 @@ static int find_or_make_key(struct change *change, const struct conf_key *conf)
     return err ? err : prepare_key(change, conf, key);
 }
 
-static int prepare(struct change *change, uint32_t count)
+static int prepare(struct keypool_change *change)
 {
     const struct conf_key_list *keys = &change->provider->keys;
+    uint32_t count = change->count;
     int err = 0;
 
     change->inputs = mem_zalloc(count, sizeof(*change->inputs));
@@ -124,7 +127,8 @@ static int prepare(struct change *change, uint32_t count)
 
 /* ---- taking effect ---- */
 
-static void set_expiry(struct key *key, const struct conf_key *conf, const struct change *change)
+static void set_expiry(struct key *key, const struct conf_key *conf,
+                       const struct keypool_change *change)
 {
     uint64_t expires_us = 0;
 
@@ -147,7 +151,7 @@ static void set_weight(struct key *key, const struct conf_key *conf)
     atomic_store_explicit(&key->shared.weight_milli, weight * 1000, memory_order_relaxed);
 }
 
-static void set_limits(struct change *change, uint32_t at)
+static void set_limits(struct keypool_change *change, uint32_t at)
 {
     struct key *key = change->roster->entries[at].key;
     const struct conf_limits *limits = &change->inputs[at].conf->limits;
@@ -169,7 +173,7 @@ static void set_limits(struct change *change, uint32_t at)
 }
 
 /* Keys of one account share the least of what they declare. */
-static void merge_limits(struct change *change)
+static void merge_limits(struct keypool_change *change)
 {
     for (uint32_t i = 0; i < change->roster->count; i++) {
         if (change->accounts[i])
@@ -183,7 +187,7 @@ static void merge_limits(struct change *change)
     }
 }
 
-static void commit_key(struct change *change, uint32_t at)
+static void commit_key(struct keypool_change *change, uint32_t at)
 {
     struct key *key = change->roster->entries[at].key;
     const struct roster_input *input = &change->inputs[at];
@@ -197,7 +201,7 @@ static void commit_key(struct change *change, uint32_t at)
 }
 
 /* Keys that the new roster lacks are found no more; who runs on them ends in peace. */
-static void relist(struct change *change, const struct roster *old)
+static void relist(struct keypool_change *change, const struct roster *old)
 {
     struct keypool *pool = change->pool;
 
@@ -216,8 +220,9 @@ static void relist(struct change *change, const struct roster *old)
     map_init(&change->by_identity, KEYPOOL_MAX_KEYS);
 }
 
-static void commit(struct change *change)
+void keypool_commit(struct keypool_change **place)
 {
+    struct keypool_change *change = *place;
     struct keypool *pool = change->pool;
     struct roster *roster = change->roster, *old;
     uint64_t generation = atomic_load(&pool->shared.generation) + 1;
@@ -235,27 +240,60 @@ static void commit(struct change *change)
     for (uint32_t i = 0; i < roster->count; i++)
         keypool_plan_probe(pool, roster->entries[i].key, roster, change->now_us);
     roster_unref(&old);
+    keypool_discard(place);
+}
+
+void keypool_discard(struct keypool_change **place)
+{
+    struct keypool_change *change = *place;
+
+    *place = NULL;
+    if (!change)
+        return;
+    for (uint32_t i = 0; change->quotas && i < change->count; i++)
+        quota_free(&change->quotas[i]);
+    map_fini(&change->by_identity);
+    mem_free(change->inputs);
+    mem_free(change->quotas);
+    mem_free(change->accounts);
+    roster_unref(&change->roster);
+    keypool_unref(&change->pool);
+    mem_free(change);
+}
+
+int keypool_prepare(struct keypool *pool, const struct conf_provider *provider, uint64_t now_us,
+                    uint64_t wall_us, struct keypool_change **ret_change)
+{
+    size_t count = provider->keys.count ? provider->keys.count : 1;
+    struct keypool_change *change;
+    int err;
+
+    if (count > KEYPOOL_MAX_KEYS)
+        return ERR_FULL;
+    change = mem_zalloc(1, sizeof(*change));
+    if (!change)
+        return ERR_NOMEM;
+    change->pool = keypool_ref(pool);
+    change->provider = provider;
+    change->now_us = now_us;
+    change->wall_us = wall_us;
+    change->count = (uint32_t)count;
+    map_init(&change->by_identity, KEYPOOL_MAX_KEYS);
+    err = prepare(change);
+    if (err)
+        keypool_discard(&change);
+    else
+        *ret_change = change;
+    return err;
 }
 
 int keypool_apply(struct keypool *pool, const struct conf_provider *provider, uint64_t now_us,
                   uint64_t wall_us)
 {
-    struct change change = {
-        .pool = pool, .provider = provider, .now_us = now_us, .wall_us = wall_us};
-    size_t count = provider->keys.count ? provider->keys.count : 1;
-    int err = ERR_FULL;
+    struct keypool_change *change;
+    int err = keypool_prepare(pool, provider, now_us, wall_us, &change);
 
-    map_init(&change.by_identity, KEYPOOL_MAX_KEYS);
-    if (count <= KEYPOOL_MAX_KEYS)
-        err = prepare(&change, (uint32_t)count);
     if (!err)
-        commit(&change);
-    for (size_t i = 0; change.quotas && i < count; i++)
-        quota_free(&change.quotas[i]);
-    map_fini(&change.by_identity);
-    mem_free(change.inputs);
-    mem_free(change.quotas);
-    mem_free(change.accounts);
-    roster_unref(&change.roster);
+        keypool_commit(&change);
     return err;
 }

@@ -38,6 +38,7 @@
 
 struct account;
 struct keypool;
+struct keypool_change;
 struct keypool_view;
 
 enum {
@@ -65,6 +66,14 @@ void keypool_free(struct keypool **place);
  * than KEYPOOL_MAX_KEYS, or secrets), in which the pool stays as it was. */
 int keypool_apply(struct keypool *pool, const struct conf_provider *provider, uint64_t now_us,
                   uint64_t wall_us);
+
+/* The same in two steps: all that can fail is made while nothing that is in use changes, and takes
+ * effect (or is thrown away) later, at no risk. One change of a pool at a time; the configuration
+ * must live until then. Of the first the errors of keypool_apply; the others take the change. */
+int keypool_prepare(struct keypool *pool, const struct conf_provider *provider, uint64_t now_us,
+                    uint64_t wall_us, struct keypool_change **ret_change);
+void keypool_commit(struct keypool_change **place);
+void keypool_discard(struct keypool_change **place);
 
 struct span keypool_provider(const struct keypool *pool);
 

@@ -171,8 +171,15 @@ static void test_reload_keeps_what_was_used(void **state)
     limiter_unref(&desk.client); /* the old snapshot goes */
     desk.client = again;
     assert_false(pass(&desk, 0, start));
-    limits.burst = 7; /* new numbers hold at once */
+    limits.burst = 7; /* new numbers hold once their configuration does, and not without it */
     assert_int_equal(limiter_book_get(desk.book, LIMITER_CLIENT, SPAN("x"), &limits, &again), 0);
+    assert_false(pass(&desk, 0, start));
+    limiter_book_commit(desk.book, true);
+    limiter_unref(&again);
+    limiter_book_commit(desk.book, false);
+    assert_false(pass(&desk, 0, start));
+    assert_int_equal(limiter_book_get(desk.book, LIMITER_CLIENT, SPAN("x"), &limits, &again), 0);
+    limiter_book_commit(desk.book, false);
     assert_true(pass(&desk, 0, start));
     assert_true(pass(&desk, 0, start));
     assert_false(pass(&desk, 0, start));

@@ -253,6 +253,44 @@ static void test_without_memory(void **state)
     end(&stage);
 }
 
+/* What is prepared shows nowhere until it is committed, and leaves nothing behind where it is not.
+ */
+static void test_prepared_for_nothing(void **state)
+{
+    static const char other[] =
+        "providers:\n"
+        "  up: {kind: openai, base_url: 'http://127.0.0.1:10/v1', keys: [{name: k2, secret: s2}]}\n"
+        "  more: {kind: openai, base_url: 'http://127.0.0.1:9/v1', keys: [s1]}\n"
+        "clients: {open: true}\n";
+    struct stage stage;
+    struct snapshot *old, *fresh;
+    struct keypool *keys;
+    struct key *key;
+
+    (void)state;
+    begin(&stage);
+    old = load(&stage, one);
+    keys = provider_keys(old->providers[0].provider);
+    fake_must_load(&stage.fake, other);
+    assert_int_equal(snapshot_prepare(&stage.registry, stage.fake.config, 1000000, 1700000000000000,
+                                      stage.error, &fresh),
+                     0);
+    stage.fake.config = NULL;
+    assert_null(keypool_find_key(keys, SPAN("k2")));
+    key = keypool_find_key(keys, SPAN("k1"));
+    assert_non_null(key);
+    key_unref(&key);
+    snapshot_refuse(&stage.registry, &fresh, old->config);
+    assert_int_equal(stage.registry.providers.count, 1);
+    assert_null(keypool_find_key(keys, SPAN("k2")));
+    /* The endpoint is the one it was: the next configuration finds it. */
+    fresh = load(&stage, one);
+    assert_ptr_equal(fresh->providers[0].endpoint, old->providers[0].endpoint);
+    snapshot_unref(&old);
+    snapshot_unref(&fresh);
+    end(&stage);
+}
+
 /* --- bindings --- */
 
 /* What is the same goes over to the next binding; what nobody is bound to any more goes. */
@@ -326,10 +364,15 @@ static void test_binding_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),        cmocka_unit_test(test_the_same_is_taken_over),
-        cmocka_unit_test(test_another_url), cmocka_unit_test(test_provider_goes),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_without_memory),
-        cmocka_unit_test(test_binding),     cmocka_unit_test(test_binding_without_memory),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_the_same_is_taken_over),
+        cmocka_unit_test(test_another_url),
+        cmocka_unit_test(test_provider_goes),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_prepared_for_nothing),
+        cmocka_unit_test(test_binding),
+        cmocka_unit_test(test_binding_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
