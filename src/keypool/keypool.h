@@ -229,6 +229,10 @@ struct key *keypool_probe_take(struct keypool *pool, uint64_t now_us, uint64_t *
 struct keypool_effect keypool_probe_end(struct keypool *pool, struct key **place,
                                         enum probe_result result, uint64_t now_us);
 
+/* The probe was given up by whoever took the key, and tells nothing: as if it had not been taken.
+ * Gives the reference back. */
+void keypool_probe_cancel(struct keypool *pool, struct key **place, uint64_t now_us);
+
 /* ---- operator and admin API ---- */
 
 /* A key by name, with a reference; NULL where there is none. Any thread. */

@@ -148,6 +148,21 @@ struct keypool_effect keypool_probe_end(struct keypool *pool, struct key **place
     return effect;
 }
 
+void keypool_probe_cancel(struct keypool *pool, struct key **place, uint64_t now_us)
+{
+    struct key *key = *place;
+    struct roster *roster = keypool_roster(pool);
+
+    pthread_mutex_lock(&pool->probe_lock);
+    bug_fatal_unless(key->control.is_probing);
+    key->control.is_probing = false;
+    if (roster)
+        schedule(pool, key, roster, now_us);
+    pthread_mutex_unlock(&pool->probe_lock);
+    roster_unref(&roster);
+    key_unref(place);
+}
+
 bool keypool_is_settled(struct keypool *pool)
 {
     struct roster *roster = keypool_roster(pool);

@@ -137,6 +137,7 @@ const struct prober_ops gateway_prober_ops = {
 int gateway_set_probes(struct gateway *gateway, struct snapshot *snapshot)
 {
     struct prober_target *targets = mem_zalloc(snapshot->provider_count, sizeof(*targets));
+    struct prober_plan *plan;
     int err;
 
     if (!targets)
@@ -153,7 +154,9 @@ int gateway_set_probes(struct gateway *gateway, struct snapshot *snapshot)
             .wants_models = snapshot->config->models.count == 0,
         };
     }
-    err = prober_set(gateway->prober, targets, snapshot->provider_count);
+    err = prober_prepare(gateway->prober, targets, snapshot->provider_count, &plan);
+    if (!err)
+        prober_commit(&plan);
     mem_free(targets);
     return err;
 }

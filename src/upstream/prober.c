@@ -6,7 +6,11 @@
 #include "base/err.h"
 #include "upstream/attempt.h"
 
-enum { PROBES_AT_ONCE = 32, HEAD_BYTES = 8192 };
+/* With those of the endpoint and of the models beside them, none waits for a connection. */
+enum { PROBES_AT_ONCE = 32, MAX_PROBES = PROBES_AT_ONCE + 2, HEAD_BYTES = 8192 };
+
+/* After memory or descriptors were short: that says nothing about a key. */
+#define REST_US US_PER_SEC
 
 /* What a provider serves changes rarely. */
 #define LEARN_INTERVAL_US (600 * US_PER_SEC)
@@ -26,7 +30,8 @@ struct subject {
     struct list probes; /* under way */
     size_t probe_count;
     uint64_t endpoint_probed_us;
-    uint64_t learn_us; /* when its models are to be learned (again); PROBE_NEVER: not wanted */
+    uint64_t rest_until_us; /* no key is probed before */
+    uint64_t learn_us;      /* when its models are to be learned (again); PROBE_NEVER: not wanted */
     bool is_endpoint_under_probe;
     bool is_learning; /* one probe under way listens for them */
 };
@@ -37,8 +42,7 @@ struct prober {
     const struct prober_ops *ops;
     void *owner;
     struct http_head head_scratch;
-    struct subject **subjects;
-    size_t count;
+    struct prober_plan *plan; /* in force; NULL: none yet */
 };
 
 enum purpose { PURPOSE_KEY, PURPOSE_ENDPOINT, PURPOSE_MODELS };
@@ -95,6 +99,15 @@ static void end_key(struct subject *subject, struct key **place, enum probe_resu
     key_unref(&key);
 }
 
+/* Its probe could not be sent, by no fault of anybody else: asked again after a rest. */
+static void give_up(struct subject *subject, struct key **place)
+{
+    uint64_t now_us = loop_now_us(subject->prober->loop);
+
+    subject->rest_until_us = now_us + REST_US;
+    keypool_probe_cancel(provider_keys(subject->provider), place, now_us);
+}
+
 /* What is no list, or no whole one, is no news. */
 static void learn(struct probe *probe)
 {
@@ -134,6 +147,19 @@ static void finish(struct probe *probe)
     look(subject);
 }
 
+/* Nothing was asked, so that nothing is known. */
+static void abandon(struct probe *probe)
+{
+    struct subject *subject = probe->subject;
+
+    close_probe(probe);
+    if (probe->key)
+        give_up(subject, &probe->key);
+    else if (probe->purpose == PURPOSE_ENDPOINT)
+        subject->is_endpoint_under_probe = false;
+    look(subject);
+}
+
 static struct probe *probe_of(struct attempt *attempt)
 {
     return container_of(attempt, struct probe, attempt);
@@ -164,9 +190,11 @@ static void on_fail(struct attempt *attempt, enum outcome outcome)
 {
     struct probe *probe = probe_of(attempt);
 
-    (void)outcome;
     /* A status whose body was cut has been told all the same. */
-    finish(probe);
+    if (outcome == OUTCOME_NO_CONNECTION && !probe->status)
+        abandon(probe);
+    else
+        finish(probe);
 }
 
 static const struct attempt_ops ops = {
@@ -233,7 +261,9 @@ static uint64_t look_at_endpoint(struct subject *subject, uint64_t now_us)
         return next_us;
     subject->endpoint_probed_us = now_us;
     subject->is_endpoint_under_probe = send_probe(subject, PURPOSE_ENDPOINT, NULL) == 0;
-    return PROBE_NEVER;
+    if (subject->is_endpoint_under_probe)
+        return PROBE_NEVER;
+    return probe_plan_endpoint(is_open, now_us, subject->conf->health.probe_interval_us);
 }
 
 /* Of a provider whose probes tell no models; asked again after an interval also where it told none.
@@ -259,13 +289,18 @@ static void look(struct subject *subject)
 {
     uint64_t now_us = loop_now_us(subject->prober->loop), next_us = PROBE_NEVER;
 
-    while (subject->probe_count < PROBES_AT_ONCE) {
+    if (now_us < subject->rest_until_us)
+        next_us = subject->rest_until_us;
+    while (now_us >= subject->rest_until_us && subject->probe_count < PROBES_AT_ONCE) {
         struct key *key = keypool_probe_take(provider_keys(subject->provider), now_us, &next_us);
 
         if (!key)
             break;
-        if (send_probe(subject, PURPOSE_KEY, key))
-            end_key(subject, &key, PROBE_SILENT);
+        if (send_probe(subject, PURPOSE_KEY, key)) {
+            give_up(subject, &key);
+            next_us = subject->rest_until_us;
+            break;
+        }
     }
     next_us = earlier(next_us, look_at_endpoint(subject, now_us));
     next_us = earlier(next_us, look_for_models(subject, now_us));
@@ -292,8 +327,7 @@ static void subject_free(struct subject **subject)
 
         close_probe(probe);
         if (key)
-            keypool_probe_end(provider_keys(s->provider), &key, PROBE_SILENT,
-                              loop_now_us(s->prober->loop));
+            keypool_probe_cancel(provider_keys(s->provider), &key, loop_now_us(s->prober->loop));
     }
     loop_timer_fini(&s->timer);
     endpoint_pool_free(&s->pool);
@@ -330,7 +364,7 @@ static int write_heads(struct subject *subject, bool wants_models)
 
 static struct subject *subject_new(struct prober *prober, const struct prober_target *target)
 {
-    struct conf_connections bounds = {.max = PROBES_AT_ONCE, .idle = 2, .keepalive_us = 5000000};
+    struct conf_connections bounds = {.max = MAX_PROBES, .idle = 2, .keepalive_us = 5000000};
     struct subject *subject = mem_zalloc(1, sizeof(*subject));
 
     if (!subject)
@@ -354,11 +388,22 @@ static struct subject *subject_new(struct prober *prober, const struct prober_ta
     return subject;
 }
 
-static void free_all(struct subject **subjects, size_t count)
+struct prober_plan {
+    struct prober *prober;
+    size_t count;
+    struct subject *subjects[];
+};
+
+void prober_discard(struct prober_plan **plan)
 {
-    for (size_t i = 0; subjects && i < count; i++)
-        subject_free(&subjects[i]);
-    mem_free(subjects);
+    struct prober_plan *p = *plan;
+
+    *plan = NULL;
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->count; i++)
+        subject_free(&p->subjects[i]);
+    mem_free(p);
 }
 
 struct prober *prober_new(struct loop *loop, struct resolver *resolver,
@@ -381,37 +426,46 @@ void prober_free(struct prober **prober)
 
     if (!p)
         return;
-    free_all(p->subjects, p->count);
+    prober_discard(&p->plan);
     mem_free(p);
     *prober = NULL;
 }
 
-int prober_set(struct prober *prober, const struct prober_target *targets, size_t count)
+int prober_prepare(struct prober *prober, const struct prober_target *targets, size_t count,
+                   struct prober_plan **ret_plan)
 {
-    struct subject **subjects = mem_zalloc(count, sizeof(*subjects)), **old = prober->subjects;
-    size_t old_count = prober->count;
+    struct prober_plan *plan = mem_zalloc(1, sizeof(*plan) + count * sizeof(plan->subjects[0]));
 
-    if (!subjects)
+    if (!plan)
         return ERR_NOMEM;
-    for (size_t i = 0; i < count; i++) {
-        subjects[i] = subject_new(prober, &targets[i]);
-        if (!subjects[i]) {
-            free_all(subjects, i);
+    plan->prober = prober;
+    for (; plan->count < count; plan->count++) {
+        plan->subjects[plan->count] = subject_new(prober, &targets[plan->count]);
+        if (!plan->subjects[plan->count]) {
+            prober_discard(&plan);
             return ERR_NOMEM;
         }
     }
-    prober->subjects = subjects;
-    prober->count = count;
-    free_all(old, old_count);
-    for (size_t i = 0; i < count; i++)
-        look(subjects[i]);
+    *ret_plan = plan;
     return 0;
+}
+
+void prober_commit(struct prober_plan **plan)
+{
+    struct prober_plan *fresh = *plan;
+    struct prober *prober = fresh->prober;
+
+    *plan = NULL;
+    prober_discard(&prober->plan);
+    prober->plan = fresh;
+    for (size_t i = 0; i < fresh->count; i++)
+        look(fresh->subjects[i]);
 }
 
 void prober_kick(struct prober *prober, const struct provider *provider)
 {
-    for (size_t i = 0; i < prober->count; i++) {
-        if (prober->subjects[i]->provider == provider)
-            look(prober->subjects[i]);
+    for (size_t i = 0; prober->plan && i < prober->plan->count; i++) {
+        if (prober->plan->subjects[i]->provider == provider)
+            look(prober->plan->subjects[i]);
     }
 }

@@ -20,9 +20,10 @@
 #include "upstream/provider.h"
 
 struct prober;
+struct prober_plan;
 
 /* What is probed. Borrowed; the prober takes references of its own, and the configuration must live
- * until the next prober_set. */
+ * until the next prober_commit. */
 struct prober_target {
     const struct conf_provider *conf;
     struct provider *provider;
@@ -54,9 +55,16 @@ struct prober *prober_new(struct loop *loop, struct resolver *resolver,
                           const struct prober_ops *ops, void *owner);
 void prober_free(struct prober **prober);
 
-/* Probes these from now on; probes under way of others are given up. 0 or ERR_NOMEM, and then the
- * others stay. */
-int prober_set(struct prober *prober, const struct prober_target *targets, size_t count);
+/* What would be probed, all made and nothing begun: 0 with *ret_plan, or ERR_NOMEM. */
+int prober_prepare(struct prober *prober, const struct prober_target *targets, size_t count,
+                   struct prober_plan **ret_plan);
+
+/* Probes these from now on; probes under way of others are given up, as if they had never been
+ * sent. Takes the plan. */
+void prober_commit(struct prober_plan **plan);
+
+/* Frees a plan that is not wanted after all. Accepts NULL. */
+void prober_discard(struct prober_plan **plan);
 
 /* Something changed: looks at once whether a probe of that provider is due. */
 void prober_kick(struct prober *prober, const struct provider *provider);

@@ -53,6 +53,14 @@ static void on_models(void *owner, struct provider *provider)
 
 static const struct prober_ops prober_ops = {on_result, on_effect, on_models};
 
+static void set_anew(struct stage *stage)
+{
+    struct prober_plan *plan;
+
+    assert_int_equal(prober_prepare(stage->prober, &stage->target, 1, &plan), 0);
+    prober_commit(&plan);
+}
+
 static void begin(struct stage *stage, const char *settings)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -85,7 +93,7 @@ static void begin(struct stage *stage, const char *settings)
     stage->target = (struct prober_target){.conf = &config->providers.items[0],
                                            .provider = stage->provider,
                                            .endpoint = stage->endpoint};
-    assert_int_equal(prober_set(stage->prober, &stage->target, 1), 0);
+    set_anew(stage);
 }
 
 static void end(struct stage *stage)
@@ -359,7 +367,7 @@ static void test_set_anew(void **state)
     expect_probe(&stage, "s1");
     old = stage.hand;
     stage.hand = -1;
-    assert_int_equal(prober_set(stage.prober, &stage.target, 1), 0);
+    set_anew(&stage);
     wire_settle(stage.loop);
     assert_int_equal(read(old, (char[1]){0}, 1), 0);
     close(old);
@@ -382,7 +390,7 @@ static void test_models(void **state)
     close(stage.hand);
     stage.hand = -1;
     stage.target.wants_models = true;
-    assert_int_equal(prober_set(stage.prober, &stage.target, 1), 0);
+    set_anew(&stage);
     pass_ms(&stage, 1000);
     expect_probe(&stage, "s1");
     answer_with(&stage, 200, "{\"data\":[{\"id\":\"m\"}]}");
@@ -393,14 +401,79 @@ static void test_models(void **state)
     end(&stage);
 }
 
+/* However often it is given up for a new configuration, that tells nothing of the key. */
+static void test_given_up_is_not_silent(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    begin(&stage, "keys: [{name: k1, secret: s1}]");
+    for (int i = 0; i < 2 * PROBE_SILENT_BEFORE_TRIAL; i++) {
+        expect_probe(&stage, "s1");
+        close(stage.hand);
+        stage.hand = -1;
+        set_anew(&stage);
+        assert_int_equal(health_of(&stage, "k1"), KEY_NEW);
+    }
+    assert_int_equal(stage.results[PROBE_SILENT], 0);
+    expect_probe(&stage, "s1");
+    answer(&stage, 200);
+    assert_int_equal(health_of(&stage, "k1"), KEY_HEALTHY);
+    end(&stage);
+}
+
+/* Nor does a probe that could not be sent; it is tried again in a while. */
+static void test_without_memory(void **state)
+{
+    struct stage stage;
+    struct prober_plan *plan;
+    bool is_short = true;
+    long n = 0;
+    int fd;
+
+    (void)state;
+    mem_fail_after(0);
+    if (!mem_fail_is_pending())
+        skip();
+    mem_fail_after(-1);
+    begin(&stage, "keys: [{name: k1, secret: s1}]");
+    while (is_short) {
+        assert_int_equal(prober_prepare(stage.prober, &stage.target, 1, &plan), 0);
+        mem_fail_after(n++);
+        prober_commit(&plan);
+        is_short = !mem_fail_is_pending();
+        mem_fail_after(-1);
+        if (is_short) {
+            wire_settle(stage.loop);
+            assert_int_equal(stage.results[PROBE_SILENT], 0);
+            assert_int_equal(health_of(&stage, "k1"), KEY_NEW);
+        }
+    }
+    assert_true(n > PROBE_SILENT_BEFORE_TRIAL);
+    /* What can be done without let some of them go on. */
+    while ((fd = accept(stage.listener, NULL, NULL)) >= 0)
+        close(fd);
+    assert_int_equal(prober_prepare(stage.prober, &stage.target, 1, &plan), 0);
+    mem_fail_after(0);
+    prober_commit(&plan);
+    mem_fail_after(-1);
+    pass_ms(&stage, 999);
+    expect_none(&stage);
+    assert_int_equal(health_of(&stage, "k1"), KEY_NEW);
+    pass_ms(&stage, 1);
+    expect_probe(&stage, "s1");
+    end(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_valid),        cmocka_unit_test(test_refused_and_cured),
-        cmocka_unit_test(test_silent),       cmocka_unit_test(test_stalled),
-        cmocka_unit_test(test_endless_body), cmocka_unit_test(test_many),
-        cmocka_unit_test(test_endpoint),     cmocka_unit_test(test_set_anew),
-        cmocka_unit_test(test_models),
+        cmocka_unit_test(test_valid),          cmocka_unit_test(test_refused_and_cured),
+        cmocka_unit_test(test_silent),         cmocka_unit_test(test_stalled),
+        cmocka_unit_test(test_endless_body),   cmocka_unit_test(test_many),
+        cmocka_unit_test(test_endpoint),       cmocka_unit_test(test_set_anew),
+        cmocka_unit_test(test_models),         cmocka_unit_test(test_given_up_is_not_silent),
+        cmocka_unit_test(test_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
