@@ -150,3 +150,20 @@ void binding_unref(struct binding **binding)
     snapshot_unref(&b->snapshot);
     mem_free(b);
 }
+
+size_t binding_home_take(struct binding_home *home, struct waiting_ticket *ret_tickets, size_t max)
+{
+    struct list *first = list_pop_front(&home->views);
+    size_t count = 0;
+
+    if (!first)
+        return 0;
+    list_push_back(&home->views, first);
+    list_for_each (link, &home->views) {
+        struct local_view *local = container_of(link, struct local_view, link);
+
+        count += waiting_take(provider_waiting(local->provider), home->worker, ret_tickets + count,
+                              max - count);
+    }
+    return count;
+}

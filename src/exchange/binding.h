@@ -50,4 +50,8 @@ int binding_new(struct binding_home *home, struct snapshot *snapshot, struct bin
 struct binding *binding_ref(struct binding *binding);
 void binding_unref(struct binding **binding);
 
+/* Up to max tickets of exchanges that were granted something in the waiting rooms of this worker's
+ * providers: returns how many. Each room's in their order; the rooms take turns in being first. */
+size_t binding_home_take(struct binding_home *home, struct waiting_ticket *ret_tickets, size_t max);
+
 #endif

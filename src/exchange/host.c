@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "exchange/exchange.h"
 
-enum { SPARE_EXCHANGES = 1024, SPARE_BLOCKS = 4096, SPARE_SCANNERS = 16, GRANTS_A_WAKE = 64 };
+enum { SPARE_EXCHANGES = 1024, SPARE_BLOCKS = 4096, SPARE_SCANNERS = 16 };
 
 /* --- the host --- */
 
@@ -24,6 +24,25 @@ static void name_series(struct exchange_host *host)
     };
 }
 
+/* Those taken now may be gone when their turn comes, by what those before them do. */
+static void on_waking(struct loop_task *task)
+{
+    struct exchange_host *host = container_of(task, struct exchange_host, waking);
+    struct waiting_ticket tickets[HOST_WAKES_A_TURN];
+    size_t count = binding_home_take(&host->home, tickets, HOST_WAKES_A_TURN);
+
+    if (count == HOST_WAKES_A_TURN)
+        loop_defer(host->loop, &host->waking);
+    for (size_t i = 0; i < count; i++) {
+        struct exchange *x = parking_find(&host->parking, tickets[i]);
+
+        if (!x)
+            continue;
+        select_note_grant(x);
+        exchange_run(x);
+    }
+}
+
 int exchange_host_init(struct exchange_host *host, struct loop *loop, struct registry *registry,
                        uint32_t worker, const struct exchange_host_ops *ops, void *owner)
 {
@@ -31,6 +50,7 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
         .loop = loop, .registry = registry, .worker = worker, .ops = ops, .owner = owner};
     list_init(&host->exchanges);
     list_init(&host->spare);
+    loop_task_init(&host->waking, on_waking);
     arena_pool_init(&host->arenas, SPARE_BLOCKS);
     arena_pool_init(&host->scanners, SPARE_SCANNERS);
     parking_init(&host->parking, worker);
@@ -52,6 +72,7 @@ void exchange_host_fini(struct exchange_host *host)
 {
     struct list *link;
 
+    loop_task_cancel(&host->waking);
     binding_unref(&host->binding);
     while ((link = list_pop_front(&host->spare)))
         mem_free(container_of(link, struct exchange, link));
@@ -89,33 +110,30 @@ void exchange_host_spare(struct exchange_host *host, struct exchange *x)
     host->spare_count++;
 }
 
-void exchange_host_wake(struct exchange_host *host, struct waiting_ticket ticket)
+void exchange_host_look(struct exchange_host *host)
 {
-    struct exchange *x = parking_find(&host->parking, ticket);
+    loop_defer(host->loop, &host->waking);
+}
 
-    if (!x)
-        return;
-    select_note_grant(x);
-    exchange_run(x);
+static void call_worker(void *owner, uint32_t worker)
+{
+    struct exchange_host *host = owner;
+
+    if (worker == host->worker)
+        exchange_host_look(host);
+    else
+        host->ops->call(host->owner, worker);
+}
+
+void exchange_host_grant(struct exchange_host *host, struct waiting_room *room, uint32_t count)
+{
+    waiting_grant(room, count, call_worker, host);
 }
 
 void exchange_host_follow(struct exchange_host *host, struct provider *provider,
                           struct keypool_effect effect)
 {
-    struct waiting_room *room = provider_waiting(provider);
-    struct waiting_ticket tickets[GRANTS_A_WAKE];
-    uint32_t left = effect.wakes;
-
-    while (left > 0) {
-        size_t want = left < GRANTS_A_WAKE ? left : GRANTS_A_WAKE;
-        size_t count = waiting_grant(room, tickets, want);
-
-        for (size_t i = 0; i < count; i++)
-            host->ops->grant(host->owner, tickets[i]);
-        if (count < want)
-            break;
-        left -= (uint32_t)count;
-    }
+    exchange_host_grant(host, provider_waiting(provider), effect.wakes);
     if (effect.wants_probe)
         host->ops->want_probe(host->owner, provider);
 }

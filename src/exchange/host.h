@@ -25,11 +25,14 @@
 struct exchange;
 struct exchange_host;
 
+/* A hundred thousand that wait for one key must not stand in the way of all others. */
+enum { HOST_WAKES_A_TURN = 256 };
+
 /* Calls into the process around the host. */
 struct exchange_host_ops {
-    /* Somebody waits for a key of another worker: hand the ticket to it (exchange_host_wake on its
-     * thread). */
-    void (*grant)(void *owner, struct waiting_ticket ticket);
+    /* Somebody who waits at another worker was granted a key: have it look (exchange_host_look on
+     * its thread). */
+    waiting_call *call;
     /* A probe may be due: the control thread should look. */
     void (*want_probe)(void *owner, struct provider *provider);
     /* A client's connection is gone. */
@@ -58,9 +61,10 @@ struct exchange_host {
     struct metrics *metrics;
     struct exchange_series series;
     struct log_ring *log;
-    struct parking parking; /* those that wait for a key */
-    struct list exchanges;  /* all under way */
-    struct list spare;      /* freed ones, for the next */
+    struct parking parking;  /* those that wait for a key */
+    struct loop_task waking; /* of those that were granted one */
+    struct list exchanges;   /* all under way */
+    struct list spare;       /* freed ones, for the next */
     size_t exchange_count, spare_count;
     uint64_t next_id;
     bool is_ready;       /* /ready says 200 */
@@ -76,8 +80,13 @@ void exchange_host_fini(struct exchange_host *host);
 /* New exchanges use this snapshot from now on. 0 or ERR_NOMEM, and the old one stays. */
 int exchange_host_bind(struct exchange_host *host, struct snapshot *snapshot);
 
-/* The waiting exchange of that id looks for a key again; harmless where it is gone. */
-void exchange_host_wake(struct exchange_host *host, struct waiting_ticket ticket);
+/* Those of this worker that wait and were granted a key look for it: HOST_WAKES_A_TURN in this turn
+ * of the loop, as many in each that follows, in the order in which they came. */
+void exchange_host_look(struct exchange_host *host);
+
+/* Grants something to the first `count` that wait in the room, of whichever worker (UINT32_MAX: to
+ * all). */
+void exchange_host_grant(struct exchange_host *host, struct waiting_room *room, uint32_t count);
 
 /* What follows from a change in a keypool: wakes who waits, asks for probes. */
 void exchange_host_follow(struct exchange_host *host, struct provider *provider,

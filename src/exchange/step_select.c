@@ -124,7 +124,6 @@ void select_note_wait_over(struct exchange *x)
 void select_leave_room(struct exchange *x, bool has_use)
 {
     struct waiting_room *room = x->select.room;
-    struct waiting_ticket ticket;
 
     loop_timer_clear(&x->select.timer);
     select_note_wait_over(x);
@@ -133,8 +132,8 @@ void select_leave_room(struct exchange *x, bool has_use)
     parking_leave(&x->host->parking, x->select.ticket);
     x->select.room = NULL;
     /* A grant that is on its way and of no use here is somebody else's. */
-    if (!waiting_leave(room, &x->select.place) && !has_use && waiting_grant(room, &ticket, 1) == 1)
-        x->host->ops->grant(x->host->owner, ticket);
+    if (!waiting_leave(room, &x->select.place) && !has_use)
+        exchange_host_grant(x->host, room, 1);
 }
 
 void select_note_grant(struct exchange *x)

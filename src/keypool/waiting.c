@@ -8,36 +8,52 @@
 
 enum { FIRST_SEATS = 64, NOBODY = 0 };
 
-/* Seats are numbered from 1 and linked by number, so that they may move when the room grows. */
+/* The first seats are the heads of the lines, one a worker; the rest are linked by number, so that
+ * they may move when the room grows. */
 struct seat {
     struct waiting_ticket ticket;
+    uint64_t order; /* of entering, over all lines */
     uint32_t prev, next;
     uint32_t turn; /* counts its guests: a place that was given up names an earlier one */
     bool is_taken;
 };
 
+/* Those in front of `waits` are granted. */
+struct line {
+    uint32_t waits; /* the first that is not; the line's head: there is none */
+    uint32_t waiting;
+    _Atomic uint32_t granted; /* read without the lock */
+};
+
 struct waiting_room {
-    _Atomic uint32_t count;
+    _Atomic uint32_t count; /* not granted */
+    uint32_t workers;
     pthread_mutex_t lock; /* for all that follows */
-    struct seat *seats;   /* [0] is the head of the line */
+    struct line *lines;
+    struct seat *seats;
+    uint64_t entered;
     uint32_t size, max, free;
 };
 
-struct waiting_room *waiting_room_new(uint32_t max)
+struct waiting_room *waiting_room_new(uint32_t max, uint32_t workers)
 {
     struct waiting_room *room = mem_zalloc(1, sizeof(*room));
 
     if (!room)
         return NULL;
-    room->seats = mem_zalloc(1, sizeof(*room->seats));
-    if (!room->seats) {
-        mem_free(room);
+    bug_fatal_unless(pthread_mutex_init(&room->lock, NULL) == 0);
+    room->lines = mem_zalloc(workers, sizeof(*room->lines));
+    room->seats = mem_zalloc(workers, sizeof(*room->seats));
+    if (!room->lines || !room->seats) {
+        waiting_room_free(&room);
         return NULL;
     }
-    room->size = 1;
-    room->max = max;
-    atomic_init(&room->count, 0);
-    bug_fatal_unless(pthread_mutex_init(&room->lock, NULL) == 0);
+    for (uint32_t i = 0; i < workers; i++) {
+        room->lines[i].waits = i;
+        room->seats[i] = (struct seat){.prev = i, .next = i};
+    }
+    room->workers = room->size = workers;
+    room->max = workers + max;
     return room;
 }
 
@@ -46,6 +62,7 @@ void waiting_room_free(struct waiting_room **room)
     if (!*room)
         return;
     pthread_mutex_destroy(&(*room)->lock);
+    mem_free((*room)->lines);
     mem_free((*room)->seats);
     MEM_CLEAR(*room);
 }
@@ -55,8 +72,8 @@ static int add_seats(struct waiting_room *room)
     uint64_t size = room->size < FIRST_SEATS ? FIRST_SEATS : (uint64_t)room->size * 2;
     struct seat *seats;
 
-    if (size > (uint64_t)room->max + 1)
-        size = (uint64_t)room->max + 1;
+    if (size > room->max)
+        size = room->max;
     if (size <= room->size)
         return ERR_FULL;
     seats = mem_realloc(room->seats, size * sizeof(*seats));
@@ -80,20 +97,23 @@ static void stand_up(struct waiting_room *room, uint32_t at)
     seat->is_taken = false;
     seat->next = room->free;
     room->free = at;
-    atomic_fetch_sub_explicit(&room->count, 1, memory_order_relaxed);
 }
 
 static void sit_down(struct waiting_room *room, uint32_t at, struct waiting_ticket ticket)
 {
-    struct seat *seat = &room->seats[at], *head = &room->seats[0];
+    struct seat *seat = &room->seats[at], *head = &room->seats[ticket.worker];
+    struct line *line = &room->lines[ticket.worker];
 
     seat->ticket = ticket;
+    seat->order = room->entered++;
     seat->turn++;
     seat->is_taken = true;
     seat->prev = head->prev;
-    seat->next = 0;
+    seat->next = ticket.worker;
     room->seats[head->prev].next = at;
     head->prev = at;
+    if (line->waiting++ == 0)
+        line->waits = at;
     /* Both this and waiting_count write the word, so that one of them comes first: either whoever
      * frees something sees this one, or this one, looking once more, sees what was freed. */
     atomic_fetch_add(&room->count, 1);
@@ -103,6 +123,7 @@ int waiting_enter(struct waiting_room *room, struct waiting_ticket ticket, waiti
 {
     int err = 0;
 
+    bug_fatal_unless(ticket.worker < room->workers);
     pthread_mutex_lock(&room->lock);
     if (room->free == NOBODY)
         err = add_seats(room);
@@ -117,34 +138,139 @@ int waiting_enter(struct waiting_room *room, struct waiting_ticket ticket, waiti
     return err;
 }
 
+static bool is_granted(const struct waiting_room *room, const struct seat *seat)
+{
+    const struct line *line = &room->lines[seat->ticket.worker];
+
+    return line->waiting == 0 || seat->order < room->seats[line->waits].order;
+}
+
+static void add_granted(struct line *line, uint32_t count)
+{
+    atomic_store_explicit(&line->granted,
+                          atomic_load_explicit(&line->granted, memory_order_relaxed) + count,
+                          memory_order_relaxed);
+}
+
+/* True where it was not granted. */
+static bool leave_seat(struct waiting_room *room, uint32_t at)
+{
+    struct seat *seat = &room->seats[at];
+    struct line *line = &room->lines[seat->ticket.worker];
+    bool was_granted = is_granted(room, seat);
+
+    if (was_granted) {
+        add_granted(line, (uint32_t)-1);
+    } else {
+        line->waiting--;
+        if (line->waits == at)
+            line->waits = seat->next;
+        atomic_fetch_sub_explicit(&room->count, 1, memory_order_relaxed);
+    }
+    stand_up(room, at);
+    return !was_granted;
+}
+
 bool waiting_leave(struct waiting_room *room, waiting_place *place)
 {
     uint32_t at = (uint32_t)*place;
-    bool was_there;
+    bool was_waiting = false;
 
     if (*place == 0)
         return true;
     pthread_mutex_lock(&room->lock);
     bug_fatal_unless(at < room->size);
-    was_there = room->seats[at].is_taken && room->seats[at].turn == (uint32_t)(*place >> 32);
-    if (was_there)
-        stand_up(room, at);
+    if (room->seats[at].is_taken && room->seats[at].turn == (uint32_t)(*place >> 32))
+        was_waiting = leave_seat(room, at);
     pthread_mutex_unlock(&room->lock);
     *place = 0;
-    return was_there;
+    return was_waiting;
 }
 
-size_t waiting_grant(struct waiting_room *room, struct waiting_ticket *ret_tickets, size_t max)
+static uint32_t grant_all(struct waiting_room *room)
 {
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < room->workers; i++) {
+        struct line *line = &room->lines[i];
+
+        add_granted(line, line->waiting);
+        count += line->waiting;
+        line->waiting = 0;
+        line->waits = i;
+    }
+    atomic_fetch_sub_explicit(&room->count, count, memory_order_relaxed);
+    return count;
+}
+
+/* The one that has waited longest: its worker; room->workers where nobody waits. */
+static uint32_t grant_first(struct waiting_room *room)
+{
+    uint32_t first = room->workers;
+    struct line *line;
+
+    for (uint32_t i = 0; i < room->workers; i++) {
+        if (room->lines[i].waiting &&
+            (first == room->workers ||
+             room->seats[room->lines[i].waits].order < room->seats[room->lines[first].waits].order))
+            first = i;
+    }
+    if (first == room->workers)
+        return first;
+    line = &room->lines[first];
+    line->waits = room->seats[line->waits].next;
+    line->waiting--;
+    add_granted(line, 1);
+    atomic_fetch_sub_explicit(&room->count, 1, memory_order_relaxed);
+    return first;
+}
+
+static uint32_t granted_of(const struct line *line)
+{
+    return atomic_load_explicit(&line->granted, memory_order_relaxed);
+}
+
+uint32_t waiting_grant(struct waiting_room *room, uint32_t count, waiting_call *call, void *owner)
+{
+    uint32_t granted = 0, worker = 0;
+
+    if (count == 0 || waiting_count(room) == 0)
+        return 0;
+    if (count == UINT32_MAX) {
+        pthread_mutex_lock(&room->lock);
+        granted = grant_all(room);
+        pthread_mutex_unlock(&room->lock);
+        for (worker = 0; worker < room->workers; worker++) {
+            if (granted_of(&room->lines[worker]))
+                call(owner, worker);
+        }
+        return granted;
+    }
+    for (; granted < count; granted++) {
+        pthread_mutex_lock(&room->lock);
+        worker = grant_first(room);
+        pthread_mutex_unlock(&room->lock);
+        if (worker == room->workers)
+            break;
+        call(owner, worker);
+    }
+    return granted;
+}
+
+size_t waiting_take(struct waiting_room *room, uint32_t worker, struct waiting_ticket *ret_tickets,
+                    size_t max)
+{
+    struct line *line = &room->lines[worker];
     size_t count = 0;
 
-    if (waiting_count(room) == 0)
+    if (granted_of(line) == 0)
         return 0;
     pthread_mutex_lock(&room->lock);
-    while (count < max && room->seats[0].next) {
-        uint32_t at = room->seats[0].next;
+    while (count < max && granted_of(line)) {
+        uint32_t at = room->seats[worker].next;
 
         ret_tickets[count++] = room->seats[at].ticket;
+        add_granted(line, (uint32_t)-1);
         stand_up(room, at);
     }
     pthread_mutex_unlock(&room->lock);

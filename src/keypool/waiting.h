@@ -2,7 +2,10 @@
  * A waiting room: exchanges of any worker that wait for something of which there is too little (a
  * key, a connection), first come first served. They stand as tickets: worker, id and generation, so
  * that a late grant looks up and finds nothing. Under a lock, for they wait anyway; whoever frees
- * something reads one relaxed counter first, and takes the lock only where somebody waits. Any
+ * something reads one counter first, and takes the lock only where somebody waits.
+ *
+ * A grant moves nobody and needs no memory: each worker has a line of its own, of which a part is
+ * granted. The worker is called, and takes those of its line as many at a time as it can run. Any
  * thread.
  */
 #ifndef KEYPOOL_WAITING_H
@@ -15,7 +18,7 @@
 
 /* Who waits. */
 struct waiting_ticket {
-    uint32_t worker;
+    uint32_t worker; /* below the room's number */
     uint32_t generation;
     uint64_t id;
 };
@@ -25,8 +28,11 @@ struct waiting_room;
 /* A ticket's place in the room, to leave it again; 0 is none. */
 typedef uint64_t waiting_place;
 
-/* Room for at most max tickets; NULL without memory. */
-struct waiting_room *waiting_room_new(uint32_t max);
+/* Has the worker look for its granted tickets (waiting_take); called without a lock. */
+typedef void waiting_call(void *owner, uint32_t worker);
+
+/* Room for at most max tickets of that many workers; NULL without memory. */
+struct waiting_room *waiting_room_new(uint32_t max, uint32_t workers);
 void waiting_room_free(struct waiting_room **room);
 
 /* Enters at the end: 0 with *ret_place, ERR_FULL or ERR_NOMEM. To lose no wake-up: enter, ask once
@@ -34,16 +40,20 @@ void waiting_room_free(struct waiting_room **room);
 int waiting_enter(struct waiting_room *room, struct waiting_ticket ticket,
                   waiting_place *ret_place);
 
-/* Leaves before being granted, and sets *place to 0; nothing where it was granted meanwhile. True
- * where the ticket was still there; false where a grant is on its way, which the caller must pass
- * on (waiting_grant) if it has no use for it. */
+/* Leaves, and sets *place to 0. True where the ticket was not granted yet; false where it was,
+ * which the caller must pass on (waiting_grant) if it has no use for it. */
 bool waiting_leave(struct waiting_room *room, waiting_place *place);
 
-/* Takes up to `max` tickets from the front, in order: returns how many. Without a lock where nobody
- * waits. The caller posts each to its worker. */
-size_t waiting_grant(struct waiting_room *room, struct waiting_ticket *ret_tickets, size_t max);
+/* Grants the first `count` that wait, across all workers in the order in which they came
+ * (UINT32_MAX: all, at the cost of one), and calls their workers. Returns how many. Without a lock
+ * where nobody waits. */
+uint32_t waiting_grant(struct waiting_room *room, uint32_t count, waiting_call *call, void *owner);
 
-/* How many wait: one atomic operation, no lock. behind a fence. */
+/* Takes up to `max` granted tickets of that worker out of the room, in order: returns how many. */
+size_t waiting_take(struct waiting_room *room, uint32_t worker, struct waiting_ticket *ret_tickets,
+                    size_t max);
+
+/* How many wait and were not granted yet: one atomic operation, no lock. */
 uint32_t waiting_count(const struct waiting_room *room);
 
 #endif

@@ -42,12 +42,11 @@ static void send_note(struct gateway *gateway, struct provider *provider)
     loop_post(gateway->loop, &note->mail);
 }
 
-static void worker_grants(void *owner, struct waiting_ticket ticket)
+static void worker_calls(void *owner, uint32_t worker)
 {
     struct gateway *gateway = owner;
 
-    if (ticket.worker < gateway->worker_count)
-        worker_grant(gateway->workers[ticket.worker], ticket);
+    worker_look(gateway->workers[worker]);
 }
 
 static void worker_wants_probe(void *owner, struct provider *provider)
@@ -62,7 +61,7 @@ static void worker_is_drained(void *owner, uint32_t index)
 }
 
 const struct worker_ops gateway_worker_ops = {
-    .grant = worker_grants,
+    .call = worker_calls,
     .want_probe = worker_wants_probe,
     .drained = worker_is_drained,
 };
@@ -108,17 +107,9 @@ static void notice_probe(struct gateway *gateway, const struct probe_report *rep
 static void on_probe_effect(void *owner, const struct probe_report *report)
 {
     struct gateway *gateway = owner;
-    struct waiting_ticket tickets[64];
-    size_t count;
 
     notice_probe(gateway, report);
-    if (!report->effect.wakes)
-        return;
-    do {
-        count = waiting_grant(provider_waiting(report->provider), tickets, 64);
-        for (size_t i = 0; i < count; i++)
-            worker_grants(gateway, tickets[i]);
-    } while (count == 64);
+    waiting_grant(provider_waiting(report->provider), report->effect.wakes, worker_calls, gateway);
 }
 
 static void on_models(void *owner, struct provider *provider)

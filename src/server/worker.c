@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "base/alloc.h"
 #include "base/bug.h"
@@ -26,6 +27,11 @@ struct worker {
     pthread_t thread;
     bool has_thread, has_ended;
     bool is_draining, is_full, has_told;
+    /* Whoever finds that it was not called yet sends the message. */
+    struct {
+        struct loop_mail look;
+        atomic_bool is_called;
+    } shared;
 };
 
 /* --- connections --- */
@@ -66,11 +72,11 @@ static void tell_drained(struct worker *worker)
 
 /* --- the host's calls --- */
 
-static void host_grant(void *owner, struct waiting_ticket ticket)
+static void host_call(void *owner, uint32_t index)
 {
     struct worker *worker = owner;
 
-    worker->ops->grant(worker->owner, ticket);
+    worker->ops->call(worker->owner, index);
 }
 
 static void host_want_probe(void *owner, struct provider *provider)
@@ -90,14 +96,14 @@ static void host_conn_closed(void *owner)
 }
 
 static const struct exchange_host_ops host_ops = {
-    .grant = host_grant,
+    .call = host_call,
     .want_probe = host_want_probe,
     .conn_closed = host_conn_closed,
 };
 
 /* --- messages --- */
 
-enum message_kind { MESSAGE_BIND, MESSAGE_READY, MESSAGE_DRAIN, MESSAGE_CUT, MESSAGE_GRANT };
+enum message_kind { MESSAGE_BIND, MESSAGE_READY, MESSAGE_DRAIN, MESSAGE_CUT };
 
 struct message {
     struct loop_mail mail;
@@ -105,7 +111,6 @@ struct message {
     enum message_kind kind;
     struct snapshot *snapshot;
     struct tls_context *tls;
-    struct waiting_ticket ticket;
     bool is_ready;
 };
 
@@ -162,9 +167,6 @@ static void on_message(struct loop_mail *mail)
         exchange_host_cut(&worker->host);
         http_server_close_idle(&worker->server);
         break;
-    case MESSAGE_GRANT:
-        exchange_host_wake(&worker->host, message->ticket);
-        break;
     }
     snapshot_unref(&message->snapshot);
     tls_context_unref(&message->tls);
@@ -208,9 +210,19 @@ int worker_cut(struct worker *worker)
     return post(worker, &(struct message){.kind = MESSAGE_CUT});
 }
 
-int worker_grant(struct worker *worker, struct waiting_ticket ticket)
+static void on_look(struct loop_mail *mail)
 {
-    return post(worker, &(struct message){.kind = MESSAGE_GRANT, .ticket = ticket});
+    struct worker *worker = container_of(mail, struct worker, shared.look);
+
+    /* From here on the next call sends the message anew. */
+    atomic_store(&worker->shared.is_called, false);
+    exchange_host_look(&worker->host);
+}
+
+void worker_look(struct worker *worker)
+{
+    if (!atomic_exchange(&worker->shared.is_called, true))
+        loop_post(worker->loop, &worker->shared.look);
 }
 
 /* --- its life --- */
@@ -240,6 +252,7 @@ int worker_new(const struct worker_options *options, const struct worker_ops *op
     worker->owner = owner;
     worker->index = options->index;
     worker->max_connections = options->max_connections;
+    worker->shared.look.on_arrival = on_look;
     worker->loop = loop_new();
     if (worker->loop)
         err = exchange_host_init(&worker->host, worker->loop, options->registry, options->index,

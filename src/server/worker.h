@@ -34,7 +34,8 @@ struct worker_options {
 
 /* What a worker tells the process; called on the worker's thread. */
 struct worker_ops {
-    void (*grant)(void *owner, struct waiting_ticket ticket);
+    /* Exchanges of that other worker were granted something: worker_look. */
+    waiting_call *call;
     void (*want_probe)(void *owner, struct provider *provider);
     /* After worker_drain: its last connection is gone. */
     void (*drained)(void *owner, uint32_t index);
@@ -71,7 +72,7 @@ int worker_drain(struct worker *worker);
 /* Closes idle connections and cuts what still runs. */
 int worker_cut(struct worker *worker);
 
-/* The holder of the ticket looks for a key again. */
-int worker_grant(struct worker *worker, struct waiting_ticket ticket);
+/* Exchanges of this worker were granted something: they look for a key again. Cannot fail. */
+void worker_look(struct worker *worker);
 
 #endif

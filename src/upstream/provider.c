@@ -24,7 +24,7 @@ struct provider *provider_new(struct span name, uint32_t workers, struct secret_
     atomic_init(&provider->refs, 1);
     pthread_mutex_init(&provider->models_lock, NULL);
     provider->name = mem_strdup(name.ptr, name.len);
-    provider->waiting = waiting_room_new(PROVIDER_MAX_WAITING);
+    provider->waiting = waiting_room_new(PROVIDER_MAX_WAITING, workers);
     provider->keys = keypool_new(name, workers, secrets);
     if (!provider->name || !provider->waiting || !provider->keys)
         provider_unref(&provider);

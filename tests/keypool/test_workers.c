@@ -135,43 +135,128 @@ static void test_workers_share_a_pool(void **state)
 
 /* ---- the waiting room ---- */
 
+enum { ROOM_WORKERS = 3 };
+
 static struct waiting_ticket ticket(uint64_t id)
 {
-    return (struct waiting_ticket){.worker = (uint32_t)(id % 3), .generation = 7, .id = id};
+    return (struct waiting_ticket){
+        .worker = (uint32_t)(id % ROOM_WORKERS), .generation = 7, .id = id};
+}
+
+/* Counts how often each worker was called. */
+static void note_call(void *owner, uint32_t worker)
+{
+    ((unsigned *)owner)[worker]++;
+}
+
+static void expect_taken(struct waiting_room *room, uint32_t worker, uint64_t id)
+{
+    struct waiting_ticket taken;
+
+    assert_int_equal(waiting_take(room, worker, &taken, 1), 1);
+    assert_int_equal(taken.worker, worker);
+    assert_int_equal(taken.generation, 7);
+    assert_int_equal(taken.id, id);
+}
+
+static void expect_nothing_granted(struct waiting_room *room)
+{
+    struct waiting_ticket taken;
+
+    for (uint32_t i = 0; i < ROOM_WORKERS; i++)
+        assert_int_equal(waiting_take(room, i, &taken, 1), 0);
 }
 
 static void test_first_come_first_served(void **state)
 {
-    struct waiting_room *room = waiting_room_new(100);
-    struct waiting_ticket granted[10];
-    waiting_place places[5];
+    struct waiting_room *room = waiting_room_new(100, ROOM_WORKERS);
+    unsigned calls[ROOM_WORKERS] = {0};
+    waiting_place places[8];
 
-    assert_int_equal(waiting_grant(room, granted, 10), 0);
-    for (uint64_t i = 0; i < 5; i++)
+    assert_int_equal(waiting_grant(room, UINT32_MAX, note_call, calls), 0);
+    for (uint64_t i = 0; i < 8; i++)
         assert_int_equal(waiting_enter(room, ticket(i), &places[i]), 0);
-    assert_int_equal(waiting_count(room), 5);
+    assert_int_equal(waiting_count(room), 8);
     assert_true(waiting_leave(room, &places[2]));
     assert_true(waiting_leave(room, &places[2])); /* already outside */
-    assert_int_equal(waiting_grant(room, granted, 3), 3);
-    assert_int_equal(granted[0].id, 0);
-    assert_int_equal(granted[1].id, 1);
-    assert_int_equal(granted[2].id, 3);
-    assert_int_equal(granted[2].generation, 7);
-    assert_false(waiting_leave(room, &places[0])); /* its grant is on the way */
-    assert_int_equal(waiting_count(room), 1);
+    expect_nothing_granted(room);
+    /* Nos. 0, 1, 3 and 4: in the order of their coming, whosever they are. */
+    assert_int_equal(waiting_grant(room, 4, note_call, calls), 4);
+    assert_int_equal(calls[0], 2);
+    assert_int_equal(calls[1], 2);
+    assert_int_equal(calls[2], 0);
+    assert_int_equal(waiting_count(room), 3);
+    expect_taken(room, 0, 0);
+    expect_taken(room, 1, 1);
+    assert_false(waiting_leave(room, &places[0])); /* it has been taken */
+    assert_false(waiting_leave(room, &places[3])); /* its grant is on the way */
+    expect_taken(room, 1, 4);
+    expect_nothing_granted(room);
+    assert_int_equal(waiting_count(room), 3);
     waiting_room_free(&room);
+    waiting_room_free(&room);
+}
+
+/* All that wait now, and nobody who comes later; each worker takes its own in small lots. */
+static void test_all_at_once(void **state)
+{
+    enum { MANY = 30 };
+    struct waiting_room *room = waiting_room_new(100, ROOM_WORKERS);
+    struct waiting_ticket taken[MANY];
+    unsigned calls[ROOM_WORKERS] = {0};
+    waiting_place places[MANY + 1];
+
+    for (uint64_t i = 0; i < MANY; i++)
+        assert_int_equal(waiting_enter(room, ticket(i), &places[i]), 0);
+    assert_int_equal(waiting_grant(room, UINT32_MAX, note_call, calls), MANY);
+    assert_int_equal(waiting_enter(room, ticket(MANY), &places[MANY]), 0);
+    for (uint32_t worker = 0; worker < ROOM_WORKERS; worker++) {
+        uint64_t next = worker;
+        size_t count;
+
+        assert_int_equal(calls[worker], 1);
+        while ((count = waiting_take(room, worker, taken, 4)) > 0) {
+            for (size_t i = 0; i < count; i++, next += ROOM_WORKERS)
+                assert_int_equal(taken[i].id, next);
+        }
+        assert_int_equal(next, MANY + worker);
+    }
+    assert_int_equal(waiting_count(room), 1);
+    assert_true(waiting_leave(room, &places[MANY]));
+    waiting_room_free(&room);
+}
+
+/* Whoever is the first that is not granted leaves: the next is, and the granted stay so. */
+static void test_leaving_at_the_border(void **state)
+{
+    struct waiting_room *room = waiting_room_new(100, 1);
+    unsigned calls = 0;
+    waiting_place places[4];
+
+    for (uint64_t i = 0; i < 4; i++)
+        assert_int_equal(waiting_enter(room, (struct waiting_ticket){0, 7, i}, &places[i]), 0);
+    assert_int_equal(waiting_grant(room, 1, note_call, &calls), 1);
+    assert_true(waiting_leave(room, &places[1]));
+    assert_int_equal(waiting_grant(room, 1, note_call, &calls), 1);
+    assert_false(waiting_leave(room, &places[0]));
+    expect_taken(room, 0, 2);
+    assert_true(waiting_leave(room, &places[3]));
+    assert_int_equal(waiting_count(room), 0);
+    assert_int_equal(waiting_grant(room, UINT32_MAX, note_call, &calls), 0);
+    assert_int_equal(calls, 2);
     waiting_room_free(&room);
 }
 
 static void test_a_place_given_up_is_not_somebody_elses(void **state)
 {
-    struct waiting_room *room = waiting_room_new(1);
-    struct waiting_ticket granted[1];
+    struct waiting_room *room = waiting_room_new(1, ROOM_WORKERS);
+    unsigned calls[ROOM_WORKERS] = {0};
     waiting_place first, second;
 
     assert_int_equal(waiting_enter(room, ticket(1), &first), 0);
     assert_int_equal(waiting_enter(room, ticket(2), &second), ERR_FULL);
-    assert_int_equal(waiting_grant(room, granted, 1), 1);
+    assert_int_equal(waiting_grant(room, 1, note_call, calls), 1);
+    expect_taken(room, 1, 1);
     assert_int_equal(waiting_enter(room, ticket(2), &second), 0);
     assert_false(waiting_leave(room, &first));
     assert_int_equal(waiting_count(room), 1);
@@ -181,16 +266,17 @@ static void test_a_place_given_up_is_not_somebody_elses(void **state)
 
 static void test_rooms_grow_to_their_maximum(void **state)
 {
-    struct waiting_room *room = waiting_room_new(1000);
-    struct waiting_ticket granted[1000];
+    struct waiting_room *room = waiting_room_new(1000, ROOM_WORKERS);
+    unsigned calls[ROOM_WORKERS] = {0};
     waiting_place place;
 
     for (uint64_t i = 0; i < 1000; i++)
         assert_int_equal(waiting_enter(room, ticket(i), &place), 0);
     assert_int_equal(waiting_enter(room, ticket(0), &place), ERR_FULL);
-    assert_int_equal(waiting_grant(room, granted, 1000), 1000);
-    for (uint64_t i = 0; i < 1000; i++)
-        assert_int_equal(granted[i].id, i);
+    for (uint64_t i = 0; i < 1000; i++) {
+        assert_int_equal(waiting_grant(room, 1, note_call, calls), 1);
+        expect_taken(room, (uint32_t)(i % ROOM_WORKERS), i);
+    }
     waiting_room_free(&room);
 }
 
@@ -199,6 +285,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_workers_share_a_pool),
         cmocka_unit_test(test_first_come_first_served),
+        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_leaving_at_the_border),
         cmocka_unit_test(test_a_place_given_up_is_not_somebody_elses),
         cmocka_unit_test(test_rooms_grow_to_their_maximum),
     };

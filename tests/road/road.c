@@ -117,25 +117,11 @@ static int load(struct road *road, const char *yaml, struct config **ret_config)
 
 /* --- the host's calls --- */
 
-static void on_mail(struct loop_task *task)
+/* There is one worker: whoever waits, waits there. */
+static void on_call(void *owner, uint32_t worker)
 {
-    struct road *road = container_of(task, struct road, mail);
-    size_t count = road->grant_count;
-    struct waiting_ticket tickets[ROAD_GRANTS];
-
-    memcpy(tickets, road->grants, count * sizeof(tickets[0]));
-    road->grant_count = 0;
-    for (size_t i = 0; i < count; i++)
-        exchange_host_wake(&road->host, tickets[i]);
-}
-
-static void on_grant(void *owner, struct waiting_ticket ticket)
-{
-    struct road *road = owner;
-
-    assert_true(road->grant_count < ROAD_GRANTS);
-    road->grants[road->grant_count++] = ticket;
-    loop_defer(road->loop, &road->mail);
+    (void)owner;
+    fail_msg("worker %u was called", worker);
 }
 
 static void on_want_probe(void *owner, struct provider *provider)
@@ -149,7 +135,7 @@ static void on_conn_closed(void *owner)
     ((struct road *)owner)->conns_closed++;
 }
 
-static const struct exchange_host_ops host_ops = {on_grant, on_want_probe, on_conn_closed};
+static const struct exchange_host_ops host_ops = {on_call, on_want_probe, on_conn_closed};
 
 /* --- the stage --- */
 
@@ -242,7 +228,6 @@ bool road_try_begin(struct road *road, const char *yaml)
 
     memset(road, 0, sizeof(*road));
     make_folder(road);
-    loop_task_init(&road->mail, on_mail);
     road->loop = loop_new_virtual(ROAD_START_US);
     road->secrets = secret_arena_new(ROAD_ARENA_BYTES, &is_locked);
     if (road->loop && road->secrets)

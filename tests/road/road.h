@@ -28,7 +28,7 @@
 #include "obs/log.h"
 #include "obs/metrics.h"
 
-enum { ROAD_UPSTREAMS = 4, ROAD_GRANTS = 4096, ROAD_ARENA_BYTES = 1 << 22 };
+enum { ROAD_UPSTREAMS = 4, ROAD_ARENA_BYTES = 1 << 22 };
 
 /* Virtual time and the wall clock begin on a Tuesday in November 2023. */
 #define ROAD_START_US (UINT64_C(1700000000) * 1000000)
@@ -46,10 +46,6 @@ struct road {
         int listener; /* -1: nobody listens */
         char path[96];
     } upstreams[ROAD_UPSTREAMS];
-    /* Grants on their way, as a worker's mailbox would carry them. */
-    struct waiting_ticket grants[ROAD_GRANTS];
-    size_t grant_count;
-    struct loop_task mail;
     size_t probes_wanted;
     size_t conns_closed;
 };

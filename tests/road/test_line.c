@@ -111,6 +111,41 @@ static void test_connections(void **state)
     road_end(&road);
 }
 
+/* A crowd that waits for one thing is woken a part in each turn of the loop, in order, and each of
+ * them once: those who go on waiting stand behind the others. */
+static void test_crowd(void **state)
+{
+    enum { CROWD = HOST_WAKES_A_TURN + 40 };
+    struct road road;
+    struct waiting_room *room;
+    int clients[CROWD];
+
+    (void)state;
+    road_begin(&road, "providers: {up: {kind: compatible, base_url: '@a',\n"
+                      "  keys: [{name: one, secret: key-one}]}}\nclients: {open: true}\n");
+    room = provider_waiting(road.snapshot->providers[0].provider);
+    scene_chat_all(&road, clients, CROWD, 0);
+    assert_int_equal(waiting_count(room), CROWD);
+    exchange_host_follow(&road.host, road.snapshot->providers[0].provider,
+                         (struct keypool_effect){.wakes = UINT32_MAX});
+    assert_int_equal(waiting_count(room), 0);
+    loop_turn(road.loop, 0);
+    assert_int_equal(waiting_count(room), HOST_WAKES_A_TURN);
+    loop_turn(road.loop, 0);
+    assert_int_equal(waiting_count(room), CROWD);
+    for (int i = 0; i < 5; i++)
+        loop_turn(road.loop, 0);
+    assert_int_equal(waiting_count(room), CROWD);
+    assert_int_equal(road_now_ms(&road), 0);
+    /* Who leaves between the grant and its turn takes nobody's place. */
+    exchange_host_follow(&road.host, road.snapshot->providers[0].provider,
+                         (struct keypool_effect){.wakes = UINT32_MAX});
+    scene_close_all(clients, CROWD);
+    wire_settle(road.loop);
+    assert_int_equal(waiting_count(room), 0);
+    road_end(&road);
+}
+
 /* The total time-out covers the waits. */
 static void test_total_while_waiting(void **state)
 {
@@ -156,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_leaving_the_line),
         cmocka_unit_test(test_line_is_too_long),
         cmocka_unit_test(test_connections),
+        cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_total_while_waiting),
     };
 
