@@ -14,14 +14,21 @@ struct local_pool {
     struct list link;
     struct endpoint *endpoint;
     struct endpoint_pool *pool;
+    struct binding_home *home;
+    struct provider *provider; /* held by the view that stands beside it in every outlet */
     unsigned refs;
 };
 
 void binding_home_init(struct binding_home *home, struct loop *loop, struct resolver *resolver,
-                       struct http_head *head_scratch, uint32_t worker)
+                       struct http_head *head_scratch, uint32_t worker,
+                       void (*on_back)(void *owner, struct provider *provider), void *owner)
 {
-    *home = (struct binding_home){
-        .loop = loop, .resolver = resolver, .head_scratch = head_scratch, .worker = worker};
+    *home = (struct binding_home){.loop = loop,
+                                  .resolver = resolver,
+                                  .head_scratch = head_scratch,
+                                  .worker = worker,
+                                  .on_back = on_back,
+                                  .owner = owner};
     list_init(&home->views);
     list_init(&home->pools);
 }
@@ -61,7 +68,15 @@ static void view_put(struct local_view *local)
     mem_free(local);
 }
 
-static struct local_pool *pool_get(struct binding_home *home, struct endpoint *endpoint)
+static void on_back(void *owner)
+{
+    struct local_pool *local = owner;
+
+    local->home->on_back(local->home->owner, local->provider);
+}
+
+static struct local_pool *pool_get(struct binding_home *home, struct endpoint *endpoint,
+                                   struct provider *provider)
 {
     struct local_pool *local;
 
@@ -82,6 +97,9 @@ static struct local_pool *pool_get(struct binding_home *home, struct endpoint *e
     }
     local->refs = 1;
     local->endpoint = endpoint_ref(endpoint);
+    local->home = home;
+    local->provider = provider;
+    endpoint_pool_set_back(local->pool, on_back, local);
     list_push_back(&home->pools, &local->link);
     return local;
 }
@@ -101,7 +119,7 @@ static int fill(struct binding_home *home, struct outlet *outlet,
 {
     outlet->row = row;
     outlet->local_view = view_get(home, row->provider);
-    outlet->local_pool = pool_get(home, row->endpoint);
+    outlet->local_pool = pool_get(home, row->endpoint, row->provider);
     if (!outlet->local_view || !outlet->local_pool)
         return ERR_NOMEM;
     outlet->view = outlet->local_view->view;

@@ -40,10 +40,14 @@ struct binding_home {
     uint32_t worker;
     struct list views; /* struct local_view */
     struct list pools; /* struct local_pool */
+    void (*on_back)(void *owner, struct provider *provider);
+    void *owner;
 };
 
+/* on_back: a provider's endpoint, which had refused connections, accepted one of this worker. */
 void binding_home_init(struct binding_home *home, struct loop *loop, struct resolver *resolver,
-                       struct http_head *head_scratch, uint32_t worker);
+                       struct http_head *head_scratch, uint32_t worker,
+                       void (*on_back)(void *owner, struct provider *provider), void *owner);
 
 /* Takes a reference to the snapshot. 0 or ERR_NOMEM. */
 int binding_new(struct binding_home *home, struct snapshot *snapshot, struct binding **ret_binding);

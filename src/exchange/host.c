@@ -43,6 +43,11 @@ static void on_waking(struct loop_task *task)
     }
 }
 
+static void on_endpoint_back(void *owner, struct provider *provider)
+{
+    exchange_host_follow(owner, provider, (struct keypool_effect){.wakes = UINT32_MAX});
+}
+
 int exchange_host_init(struct exchange_host *host, struct loop *loop, struct registry *registry,
                        uint32_t worker, const struct exchange_host_ops *ops, void *owner)
 {
@@ -63,7 +68,8 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
         exchange_host_fini(host);
         return ERR_NOMEM;
     }
-    binding_home_init(&host->home, loop, registry->resolver, host->head_scratch, worker);
+    binding_home_init(&host->home, loop, registry->resolver, host->head_scratch, worker,
+                      on_endpoint_back, host);
     name_series(host);
     return 0;
 }

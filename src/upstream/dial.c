@@ -63,7 +63,8 @@ static void on_open(struct http_client *http)
     pool->count++;
     endpoint_note_connected(pool->endpoint);
     dial_finish(dial);
-    endpoint_health_connected(endpoint_health_of(pool->endpoint));
+    if (endpoint_health_connected(endpoint_health_of(pool->endpoint)) && pool->on_back)
+        pool->on_back(pool->owner);
     first = list_pop_front(&pool->askers);
     if (!first) {
         pool_make_idle(uplink);

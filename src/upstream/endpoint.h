@@ -111,6 +111,10 @@ void endpoint_pool_free(struct endpoint_pool **pool);
 void endpoint_pool_set_bounds(struct endpoint_pool *pool, const struct conf_connections *bounds,
                               uint64_t connect_us);
 
+/* on_back is called when a connection has come about at an endpoint that had refused them, where
+ * this pool was the first to find out: whoever waits for it need wait no longer. */
+void endpoint_pool_set_back(struct endpoint_pool *pool, void (*on_back)(void *owner), void *owner);
+
 struct endpoint *endpoint_pool_endpoint(struct endpoint_pool *pool);
 struct endpoint_tally *endpoint_pool_tally(struct endpoint_pool *pool);
 

@@ -154,6 +154,12 @@ void endpoint_pool_set_bounds(struct endpoint_pool *pool, const struct conf_conn
     pool->connect_us = connect_us;
 }
 
+void endpoint_pool_set_back(struct endpoint_pool *pool, void (*on_back)(void *owner), void *owner)
+{
+    pool->on_back = on_back;
+    pool->owner = owner;
+}
+
 struct endpoint *endpoint_pool_endpoint(struct endpoint_pool *pool)
 {
     return pool->endpoint;

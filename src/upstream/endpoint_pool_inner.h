@@ -27,7 +27,9 @@ struct endpoint_pool {
     size_t addr_count;
     uint64_t resolved_us;
     struct resolve_query *query; /* under way */
-    bool is_name;                /* the host needs resolving */
+    void (*on_back)(void *owner);
+    void *owner;
+    bool is_name; /* the host needs resolving */
     bool is_ending;
 };
 

@@ -339,6 +339,16 @@ static void subject_free(struct subject **subject)
     *subject = NULL;
 }
 
+/* A probe's connection came about where there was none to be had: whoever waits is told now, not
+ * when the probe is answered. */
+static void on_back(void *owner)
+{
+    struct subject *subject = owner;
+
+    tell(subject, NULL, KEY_NEW,
+         (struct keypool_effect){.wakes = UINT32_MAX, .endpoint_moved = true});
+}
+
 static int write_head(const struct subject *subject, struct span method, struct span path,
                       struct buf *head)
 {
@@ -385,6 +395,7 @@ static struct subject *subject_new(struct prober *prober, const struct prober_ta
         return NULL;
     }
     endpoint_pool_set_bounds(subject->pool, &bounds, target->conf->timeouts.connect_us);
+    endpoint_pool_set_back(subject->pool, on_back, subject);
     return subject;
 }
 

@@ -28,7 +28,7 @@ static void begin(struct stage *stage)
     assert_int_equal(registry_init(&stage->registry, 1, stage->fake.secrets, NULL), 0);
     stage->loop = loop_new_virtual(1000000);
     assert_non_null(stage->loop);
-    binding_home_init(&stage->home, stage->loop, stage->registry.resolver, NULL, 0);
+    binding_home_init(&stage->home, stage->loop, stage->registry.resolver, NULL, 0, NULL, NULL);
 }
 
 static void end(struct stage *stage)

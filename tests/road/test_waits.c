@@ -206,6 +206,43 @@ static void test_refused_then_back(void **state)
     road_end(&road);
 }
 
+/* The one connect that comes about opens the way for all, at once. */
+static void test_back_for_all(void **state)
+{
+    struct road road;
+    int clients[3], upstreams[3];
+    uint64_t since_ms;
+
+    (void)state;
+    road_begin(&road, road_one_key);
+    road_unlisten(&road, 'a');
+    for (int i = 0; i < 3; i++) {
+        clients[i] = road_connect(&road);
+        road_chat(&road, clients[i]);
+    }
+    road_pass_ms(&road, 1050);
+    road_listen(&road, 'a');
+    since_ms = road_now_ms(&road);
+    while ((upstreams[0] = road_try_accept(&road, 'a')) < 0) {
+        road_pass_ms(&road, 1);
+        assert_true(road_now_ms(&road) - since_ms <= 101);
+    }
+    since_ms = road_now_ms(&road);
+    for (int i = 1; i < 3; i++)
+        upstreams[i] = road_accept(&road, 'a');
+    assert_int_equal(road_now_ms(&road), since_ms);
+    for (int i = 0; i < 3; i++) {
+        road_take(&road, upstreams[i]);
+        road_reply_ok(&road, upstreams[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        road_expect(&road, clients[i], 200, road_ok);
+        close(clients[i]);
+        close(upstreams[i]);
+    }
+    road_end(&road);
+}
+
 static void test_refused_for_good(void **state)
 {
     struct road road;
@@ -268,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_conflict),
         cmocka_unit_test(test_refused_then_back),
+        cmocka_unit_test(test_back_for_all),
         cmocka_unit_test(test_refused_for_good),
         cmocka_unit_test(test_new_key),
     };

@@ -465,6 +465,21 @@ static void test_without_memory(void **state)
     end(&stage);
 }
 
+/* The connection alone shows that the endpoint is back: nobody waits for the answer. */
+static void test_endpoint_is_back(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    begin(&stage, "keys: [{name: k1, secret: s1}]");
+    endpoint_health_refused(endpoint_health_of(stage.endpoint), loop_now_us(stage.loop));
+    expect_probe(&stage, "s1");
+    assert_int_equal(stage.wakes, 1);
+    answer(&stage, 200);
+    assert_int_equal(stage.wakes, 2); /* the key */
+    end(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,7 +488,7 @@ int main(void)
         cmocka_unit_test(test_endless_body),   cmocka_unit_test(test_many),
         cmocka_unit_test(test_endpoint),       cmocka_unit_test(test_set_anew),
         cmocka_unit_test(test_models),         cmocka_unit_test(test_given_up_is_not_silent),
-        cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_without_memory), cmocka_unit_test(test_endpoint_is_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
