@@ -125,7 +125,6 @@ static int fill(struct binding_home *home, struct outlet *outlet,
     outlet->view = outlet->local_view->view;
     outlet->pool = outlet->local_pool->pool;
     outlet->tally = endpoint_pool_tally(outlet->pool);
-    endpoint_pool_set_bounds(outlet->pool, &row->conf->connections, row->conf->timeouts.connect_us);
     return 0;
 }
 
@@ -146,6 +145,16 @@ int binding_new(struct binding_home *home, struct snapshot *snapshot, struct bin
     else
         *ret_binding = binding;
     return err;
+}
+
+void binding_apply(struct binding *binding)
+{
+    for (size_t i = 0; i < binding->snapshot->provider_count; i++) {
+        const struct conf_provider *conf = binding->outlets[i].row->conf;
+
+        endpoint_pool_set_bounds(binding->outlets[i].pool, &conf->connections,
+                                 conf->timeouts.connect_us);
+    }
 }
 
 struct binding *binding_ref(struct binding *binding)

@@ -49,8 +49,11 @@ void binding_home_init(struct binding_home *home, struct loop *loop, struct reso
                        struct http_head *head_scratch, uint32_t worker,
                        void (*on_back)(void *owner, struct provider *provider), void *owner);
 
-/* Takes a reference to the snapshot. 0 or ERR_NOMEM. */
+/* Takes a reference to the snapshot. Changes nothing of other bindings. 0 or ERR_NOMEM. */
 int binding_new(struct binding_home *home, struct snapshot *snapshot, struct binding **ret_binding);
+
+/* It is the one in force: the connections keep to its bounds. */
+void binding_apply(struct binding *binding);
 struct binding *binding_ref(struct binding *binding);
 void binding_unref(struct binding **binding);
 

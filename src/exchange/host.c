@@ -79,6 +79,7 @@ void exchange_host_fini(struct exchange_host *host)
     struct list *link;
 
     loop_task_cancel(&host->waking);
+    binding_unref(&host->prepared);
     binding_unref(&host->binding);
     while ((link = list_pop_front(&host->spare)))
         mem_free(container_of(link, struct exchange, link));
@@ -92,17 +93,33 @@ void exchange_host_fini(struct exchange_host *host)
 
 int exchange_host_bind(struct exchange_host *host, struct snapshot *snapshot)
 {
-    struct binding *binding;
-    uint8_t key[CLIENTS_TAG_BYTES];
-    int err = binding_new(&host->home, snapshot, &binding);
+    int err = exchange_host_prepare(host, snapshot);
 
-    if (err)
-        return err;
+    if (!err)
+        exchange_host_commit(host);
+    return err;
+}
+
+int exchange_host_prepare(struct exchange_host *host, struct snapshot *snapshot)
+{
+    return binding_new(&host->home, snapshot, &host->prepared);
+}
+
+void exchange_host_discard(struct exchange_host *host)
+{
+    binding_unref(&host->prepared);
+}
+
+void exchange_host_commit(struct exchange_host *host)
+{
+    uint8_t key[CLIENTS_TAG_BYTES];
+
     binding_unref(&host->binding);
-    host->binding = binding;
+    host->binding = host->prepared;
+    host->prepared = NULL;
+    binding_apply(host->binding);
     rand_fill_secure(key, sizeof(key));
     clients_memo_clear(&host->memo, key);
-    return 0;
 }
 
 void exchange_host_spare(struct exchange_host *host, struct exchange *x)

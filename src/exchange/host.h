@@ -52,7 +52,8 @@ struct exchange_host {
     uint32_t worker;
     struct http_head *head_scratch;
     struct binding_home home;
-    struct binding *binding; /* in force */
+    struct binding *binding;  /* in force */
+    struct binding *prepared; /* for exchange_host_commit */
     struct arena_pool arenas;
     struct arena_pool scanners; /* apart, so that the block used last is the next one used */
     struct body_lease lease;
@@ -79,6 +80,12 @@ void exchange_host_fini(struct exchange_host *host);
 
 /* New exchanges use this snapshot from now on. 0 or ERR_NOMEM, and the old one stays. */
 int exchange_host_bind(struct exchange_host *host, struct snapshot *snapshot);
+
+/* The same in two steps, for where others must be able to as well: makes what it takes, changing
+ * nothing (0 or ERR_NOMEM), and then takes it over, or throws it away. */
+int exchange_host_prepare(struct exchange_host *host, struct snapshot *snapshot);
+void exchange_host_commit(struct exchange_host *host);
+void exchange_host_discard(struct exchange_host *host);
 
 /* Those of this worker that wait and were granted a key look for it: HOST_WAKES_A_TURN in this turn
  * of the loop, as many in each that follows, in the order in which they came. */

@@ -107,6 +107,7 @@ static int open_outside(struct gateway *gateway, const struct config *config, ch
 
 static int make_inside(struct gateway *gateway, struct config **config, char *ret_error)
 {
+    struct prober_plan *probes;
     int err = registry_init(&gateway->registry, gateway->worker_count, gateway->options.secrets,
                             gateway->log);
 
@@ -124,7 +125,10 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
         prober_new(gateway->loop, gateway->registry.resolver, &gateway_prober_ops, gateway);
     if (!gateway->metrics || !gateway->prober)
         return ERR_NOMEM;
-    return gateway_set_probes(gateway, gateway->snapshot);
+    err = gateway_prepare_probes(gateway, gateway->snapshot, &probes);
+    if (!err)
+        prober_commit(&probes);
+    return err;
 }
 
 /* All addresses of the data plane, with commas between them. */
@@ -176,6 +180,8 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
     loop_timer_init(&gateway->timer, gateway->loop, gateway_on_timer);
     gateway->workers = mem_zalloc(gateway->worker_count, sizeof(*gateway->workers));
     if (gateway->workers)
+        err = gateway_make_news(gateway);
+    if (!err)
         err = open_outside(gateway, config, ret_error);
     if (!err)
         err = make_inside(gateway, &config, ret_error);
@@ -204,6 +210,7 @@ void gateway_free(struct gateway **gateway)
     *gateway = NULL;
     if (!g)
         return;
+    g->is_ending = true;
     loop_timer_fini(&g->timer);
     admin_free(&g->admin);
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
@@ -211,10 +218,12 @@ void gateway_free(struct gateway **gateway)
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_free(&g->workers[i]);
     mem_free(g->workers);
+    gateway_drop_reload(g);
     prober_free(&g->prober);
     sockets_close(&g->sockets, g->started);
     /* Notes that workers sent at their end are read here. */
     loop_turn(g->loop, 0);
+    mem_free(g->news);
     snapshot_unref(&g->snapshot);
     if (g->has_registry)
         registry_fini(&g->registry);

@@ -17,6 +17,23 @@
 /* How far the process has come. */
 enum phase { PHASE_STARTING, PHASE_READY, PHASE_DELAYING, PHASE_DRAINING, PHASE_CUT };
 
+/* What one worker has to tell, in messages that stand ready. */
+struct worker_news {
+    struct gateway *gateway;
+    struct loop_mail prepared, drained;
+    int prepare_err; /* written before `prepared` is posted */
+};
+
+/* A configuration that the workers are preparing for: in force for all of them, or for none. */
+struct reload {
+    struct snapshot *snapshot; /* NULL: no reload is under way */
+    struct tls_context *tls;
+    struct prober_plan *probes;
+    uint32_t answers;
+    int err;             /* the first of a worker that could not */
+    bool is_asked_again; /* the file is to be read once more behind this one */
+};
+
 struct gateway {
     struct gateway_options options;
     struct loop *loop;
@@ -27,6 +44,8 @@ struct gateway {
     struct tls_context *tls;
     struct sockets sockets;
     struct worker **workers;
+    struct worker_news *news; /* one a worker */
+    struct reload reload;
     uint32_t worker_count;
     struct admin *admin;
     struct prober *prober;
@@ -37,16 +56,27 @@ struct gateway {
     uint32_t started;        /* workers whose thread took its sockets over */
     uint32_t drained;
     uint64_t started_wall_us, loaded_wall_us;
+    bool is_ending; /* the workers are being stopped: they hear of nothing new */
 };
 
 /* What workers say; called on their threads. */
 extern const struct worker_ops gateway_worker_ops;
 
+/* The messages that workers send: 0 or ERR_NOMEM. */
+int gateway_make_news(struct gateway *gateway);
+
 /* How probes end. */
 extern const struct prober_ops gateway_prober_ops;
 
-/* Probes the snapshot's providers from now on: 0 or ERR_NOMEM, and then the others stay. */
-int gateway_set_probes(struct gateway *gateway, struct snapshot *snapshot);
+/* Makes the probes of the snapshot's providers, for prober_commit: 0 or ERR_NOMEM. */
+int gateway_prepare_probes(struct gateway *gateway, struct snapshot *snapshot,
+                           struct prober_plan **ret_plan);
+
+/* One more worker has answered (gateway_reload). */
+void gateway_note_prepared(struct gateway *gateway, int err);
+
+/* Throws a reload away that was not decided yet. */
+void gateway_drop_reload(struct gateway *gateway);
 
 /* Begins to look whether it is ready, until it is. */
 void gateway_check_ready(struct gateway *gateway);

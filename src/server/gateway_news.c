@@ -6,39 +6,33 @@
 
 /* --- messages from workers --- */
 
+/* A provider that wants to be probed. */
 struct note {
     struct loop_mail mail;
     struct gateway *gateway;
-    struct provider *provider; /* NULL: a worker is drained */
+    struct provider *provider;
 };
-
-static void on_drained_note(struct gateway *gateway)
-{
-    if (++gateway->drained == gateway->worker_count)
-        loop_stop(gateway->loop);
-}
 
 static void on_note(struct loop_mail *mail)
 {
     struct note *note = container_of(mail, struct note, mail);
 
-    if (!note->provider)
-        on_drained_note(note->gateway);
-    else if (note->gateway->prober)
+    if (note->gateway->prober)
         prober_kick(note->gateway->prober, note->provider);
     provider_unref(&note->provider);
     mem_free(note);
 }
 
-static void send_note(struct gateway *gateway, struct provider *provider)
+static void worker_wants_probe(void *owner, struct provider *provider)
 {
+    struct gateway *gateway = owner;
     struct note *note = mem_zalloc(1, sizeof(*note));
 
     if (!note)
         return; /* the next probe's time comes all the same */
     note->mail.on_arrival = on_note;
     note->gateway = gateway;
-    note->provider = provider ? provider_ref(provider) : NULL;
+    note->provider = provider_ref(provider);
     loop_post(gateway->loop, &note->mail);
 }
 
@@ -49,20 +43,53 @@ static void worker_calls(void *owner, uint32_t worker)
     worker_look(gateway->workers[worker]);
 }
 
-static void worker_wants_probe(void *owner, struct provider *provider)
+static void on_drained(struct loop_mail *mail)
 {
-    send_note(owner, provider);
+    struct gateway *gateway = container_of(mail, struct worker_news, drained)->gateway;
+
+    if (++gateway->drained == gateway->worker_count)
+        loop_stop(gateway->loop);
 }
 
 static void worker_is_drained(void *owner, uint32_t index)
 {
-    (void)index;
-    send_note(owner, NULL);
+    struct gateway *gateway = owner;
+
+    loop_post(gateway->loop, &gateway->news[index].drained);
+}
+
+static void on_prepared(struct loop_mail *mail)
+{
+    struct worker_news *news = container_of(mail, struct worker_news, prepared);
+
+    gateway_note_prepared(news->gateway, news->prepare_err);
+}
+
+static void worker_is_prepared(void *owner, uint32_t index, int err)
+{
+    struct gateway *gateway = owner;
+
+    gateway->news[index].prepare_err = err;
+    loop_post(gateway->loop, &gateway->news[index].prepared);
+}
+
+int gateway_make_news(struct gateway *gateway)
+{
+    gateway->news = mem_zalloc(gateway->worker_count, sizeof(*gateway->news));
+    if (!gateway->news)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; i < gateway->worker_count; i++) {
+        gateway->news[i].gateway = gateway;
+        gateway->news[i].prepared.on_arrival = on_prepared;
+        gateway->news[i].drained.on_arrival = on_drained;
+    }
+    return 0;
 }
 
 const struct worker_ops gateway_worker_ops = {
     .call = worker_calls,
     .want_probe = worker_wants_probe,
+    .prepared = worker_is_prepared,
     .drained = worker_is_drained,
 };
 
@@ -125,10 +152,10 @@ const struct prober_ops gateway_prober_ops = {
     .on_models = on_models,
 };
 
-int gateway_set_probes(struct gateway *gateway, struct snapshot *snapshot)
+int gateway_prepare_probes(struct gateway *gateway, struct snapshot *snapshot,
+                           struct prober_plan **ret_plan)
 {
     struct prober_target *targets = mem_zalloc(snapshot->provider_count, sizeof(*targets));
-    struct prober_plan *plan;
     int err;
 
     if (!targets)
@@ -145,9 +172,7 @@ int gateway_set_probes(struct gateway *gateway, struct snapshot *snapshot)
             .wants_models = snapshot->config->models.count == 0,
         };
     }
-    err = prober_prepare(gateway->prober, targets, snapshot->provider_count, &plan);
-    if (!err)
-        prober_commit(&plan);
+    err = prober_prepare(gateway->prober, targets, snapshot->provider_count, ret_plan);
     mem_free(targets);
     return err;
 }

@@ -39,6 +39,8 @@ static void log_complaints(struct gateway *gateway, const struct complaints *com
     buf_fini(&text);
 }
 
+/* --- taking effect: nothing here can fail --- */
+
 /* A renewed certificate serves the next connections; whether there is one is settled at the start.
  */
 static void take_over_tls(struct gateway *gateway, struct tls_context *fresh)
@@ -61,22 +63,98 @@ static void tell_what_waits(struct gateway *gateway, const struct config *from,
                   LOG_TEXT("setting", names[i]));
 }
 
-static void take_over(struct gateway *gateway, struct snapshot *fresh)
+/* A log file that cannot be opened leaves the log where it is. */
+static void reconfigure_log(struct gateway *gateway, const struct config *config)
 {
-    struct snapshot *old = gateway->snapshot;
-    struct log_options options = gateway_log_options(fresh->config);
+    struct log_options options = gateway_log_options(config);
+    int err = log_reconfigure(gateway->log, &options);
+
+    if (err)
+        log_write(gateway->log, LOG_LEVEL_ERROR, "cannot open the log: it stays as it was",
+                  LOG_SPAN("file", config->log.file), LOG_TEXT("reason", err_text(err)));
+}
+
+static void take_over(struct gateway *gateway)
+{
+    struct reload *reload = &gateway->reload;
+    struct snapshot *old = gateway->snapshot, *fresh = reload->snapshot;
 
     tell_what_waits(gateway, old->config, fresh->config);
+    reload->snapshot = NULL;
     gateway->snapshot = fresh;
     gateway->loaded_wall_us = loop_wall_us(gateway->loop);
-    log_reconfigure(gateway->log, &options);
+    reconfigure_log(gateway, fresh->config);
+    take_over_tls(gateway, reload->tls);
+    tls_context_unref(&reload->tls);
+    snapshot_commit(&gateway->registry, fresh);
     for (uint32_t i = 0; i < gateway->worker_count; i++)
-        worker_bind(gateway->workers[i], fresh, gateway->tls);
+        worker_commit(gateway->workers[i], gateway->tls);
     admin_set_snapshot(gateway->admin, fresh);
-    if (gateway_set_probes(gateway, fresh))
-        log_write(gateway->log, LOG_LEVEL_ERROR, "out of memory: probes stay as they were");
-    else
-        snapshot_unref(&old);
+    prober_commit(&reload->probes);
+    snapshot_unref(&old);
+    log_write(gateway->log, LOG_LEVEL_INFO, "configuration reloaded");
+    metrics_add(gateway->metrics, gateway->reloads + METRIC_RELOAD_APPLIED, 1);
+}
+
+/* --- or not --- */
+
+void gateway_drop_reload(struct gateway *gateway)
+{
+    struct reload *reload = &gateway->reload;
+
+    prober_discard(&reload->probes);
+    tls_context_unref(&reload->tls);
+    if (reload->snapshot)
+        snapshot_refuse(&gateway->registry, &reload->snapshot, gateway->snapshot->config);
+}
+
+static void refuse(struct gateway *gateway, const char *reason)
+{
+    gateway_drop_reload(gateway);
+    log_write(gateway->log, LOG_LEVEL_ERROR,
+              "reload refused: the running configuration stays in force",
+              LOG_TEXT("reason", reason));
+    metrics_add(gateway->metrics, gateway->reloads + METRIC_RELOAD_REFUSED, 1);
+}
+
+/* --- the way there --- */
+
+/* All that this thread can make before the workers are asked. The configuration becomes the
+ * reload's, or goes. */
+static int prepare(struct gateway *gateway, struct config *config, char *ret_error)
+{
+    struct reload *reload = &gateway->reload;
+    int err = gateway_make_tls(config, ret_error, &reload->tls);
+
+    if (!err)
+        err = snapshot_prepare(&gateway->registry, config, loop_now_us(gateway->loop),
+                               loop_wall_us(gateway->loop), ret_error, &reload->snapshot);
+    if (err) {
+        config_free(&config);
+        return err;
+    }
+    return gateway_prepare_probes(gateway, reload->snapshot, &reload->probes);
+}
+
+void gateway_note_prepared(struct gateway *gateway, int err)
+{
+    struct reload *reload = &gateway->reload;
+    bool is_asked_again = reload->is_asked_again;
+
+    if (err && !reload->err)
+        reload->err = err;
+    if (++reload->answers < gateway->worker_count || gateway->is_ending)
+        return;
+    if (reload->err) {
+        for (uint32_t i = 0; i < gateway->worker_count; i++)
+            worker_discard(gateway->workers[i]);
+        refuse(gateway, err_text(reload->err));
+    } else {
+        take_over(gateway);
+    }
+    *reload = (struct reload){.snapshot = NULL};
+    if (is_asked_again)
+        gateway_reload(gateway);
 }
 
 void gateway_reload(struct gateway *gateway)
@@ -84,33 +162,24 @@ void gateway_reload(struct gateway *gateway)
     char error[GATEWAY_ERROR_BYTES] = "";
     struct complaints complaints;
     struct config *config = NULL;
-    struct snapshot *fresh = NULL;
-    struct tls_context *tls = NULL;
     int err;
 
+    if (gateway->reload.snapshot) {
+        gateway->reload.is_asked_again = true;
+        return;
+    }
     complaints_init(&complaints);
     err = config_load(gateway->options.source, gateway->options.config_path, &complaints, &config);
     log_complaints(gateway, &complaints);
     complaints_fini(&complaints);
     if (!err)
-        err = gateway_make_tls(config, error, &tls);
-    if (!err)
-        err = snapshot_new(&gateway->registry, config, loop_now_us(gateway->loop),
-                           loop_wall_us(gateway->loop), error, &fresh);
+        err = prepare(gateway, config, error);
     if (err) {
-        config_free(&config);
-        tls_context_unref(&tls);
-        log_write(gateway->log, LOG_LEVEL_ERROR,
-                  "reload refused: the running configuration stays in force",
-                  LOG_TEXT("reason", err == ERR_SYNTAX ? "see the complaints"
-                                     : error[0]        ? error
-                                                       : err_text(err)));
-        metrics_add(gateway->metrics, gateway->reloads + METRIC_RELOAD_REFUSED, 1);
+        refuse(gateway, err == ERR_SYNTAX ? "see the complaints"
+                        : error[0]        ? error
+                                          : err_text(err));
         return;
     }
-    take_over_tls(gateway, tls);
-    tls_context_unref(&tls);
-    take_over(gateway, fresh);
-    log_write(gateway->log, LOG_LEVEL_INFO, "configuration reloaded");
-    metrics_add(gateway->metrics, gateway->reloads + METRIC_RELOAD_APPLIED, 1);
+    for (uint32_t i = 0; i < gateway->worker_count; i++)
+        worker_prepare(gateway->workers[i], gateway->reload.snapshot);
 }

@@ -27,10 +27,15 @@ struct worker {
     pthread_t thread;
     bool has_thread, has_ended;
     bool is_draining, is_full, has_told;
-    /* Whoever finds that it was not called yet sends the message. */
+    /* What it is told to do, in a message that stands ready: whoever finds no order yet sends it.
+     */
     struct {
-        struct loop_mail look;
-        atomic_bool is_called;
+        atomic_uint orders; /* ORDER_* */
+        atomic_bool is_ready;
+        struct loop_mail mail;
+        /* Written by the control thread before the order, read by the worker after it. */
+        struct snapshot *snapshot;
+        struct tls_context *tls;
     } shared;
 };
 
@@ -101,17 +106,16 @@ static const struct exchange_host_ops host_ops = {
     .conn_closed = host_conn_closed,
 };
 
-/* --- messages --- */
+/* --- orders --- */
 
-enum message_kind { MESSAGE_BIND, MESSAGE_READY, MESSAGE_DRAIN, MESSAGE_CUT };
-
-struct message {
-    struct loop_mail mail;
-    struct worker *worker;
-    enum message_kind kind;
-    struct snapshot *snapshot;
-    struct tls_context *tls;
-    bool is_ready;
+enum {
+    ORDER_READY = 1,
+    ORDER_LOOK = 2,
+    ORDER_PREPARE = 4,
+    ORDER_COMMIT = 8,
+    ORDER_DISCARD = 16,
+    ORDER_DRAIN = 32,
+    ORDER_CUT = 64,
 };
 
 static void apply_settings(struct worker *worker, const struct conf_server *conf)
@@ -129,13 +133,19 @@ static void use_tls(struct worker *worker, struct tls_context *tls)
     worker->server.tls = tls ? tls_context_ref(tls) : NULL;
 }
 
-static void bind_snapshot(struct worker *worker, const struct message *message)
+static void prepare(struct worker *worker)
 {
-    /* Without memory the old snapshot serves on, whole as it is. */
-    if (exchange_host_bind(&worker->host, message->snapshot))
-        return;
-    apply_settings(worker, &message->snapshot->config->server);
-    use_tls(worker, message->tls);
+    int err = exchange_host_prepare(&worker->host, worker->shared.snapshot);
+
+    worker->ops->prepared(worker->owner, worker->index, err);
+}
+
+static void commit(struct worker *worker)
+{
+    exchange_host_commit(&worker->host);
+    apply_settings(worker, &worker->host.binding->snapshot->config->server);
+    use_tls(worker, worker->shared.tls);
+    tls_context_unref(&worker->shared.tls);
 }
 
 static void drain(struct worker *worker)
@@ -148,81 +158,75 @@ static void drain(struct worker *worker)
     tell_drained(worker);
 }
 
-static void on_message(struct loop_mail *mail)
+static void on_orders(struct loop_mail *mail)
 {
-    struct message *message = container_of(mail, struct message, mail);
-    struct worker *worker = message->worker;
+    struct worker *worker = container_of(mail, struct worker, shared.mail);
+    /* From here on the next order sends the message anew. */
+    unsigned orders = atomic_exchange(&worker->shared.orders, 0);
 
-    switch (message->kind) {
-    case MESSAGE_BIND:
-        bind_snapshot(worker, message);
-        break;
-    case MESSAGE_READY:
-        worker->host.is_ready = message->is_ready;
-        break;
-    case MESSAGE_DRAIN:
+    if (orders & ORDER_READY)
+        worker->host.is_ready = atomic_load(&worker->shared.is_ready);
+    if (orders & ORDER_LOOK)
+        exchange_host_look(&worker->host);
+    /* What was prepared comes first: the next is prepared only after it was decided. */
+    if (orders & ORDER_COMMIT)
+        commit(worker);
+    if (orders & ORDER_DISCARD)
+        exchange_host_discard(&worker->host);
+    if (orders & ORDER_PREPARE)
+        prepare(worker);
+    if (orders & ORDER_DRAIN)
         drain(worker);
-        break;
-    case MESSAGE_CUT:
+    if (orders & ORDER_CUT) {
         exchange_host_cut(&worker->host);
         http_server_close_idle(&worker->server);
-        break;
     }
-    snapshot_unref(&message->snapshot);
-    tls_context_unref(&message->tls);
-    mem_free(message);
 }
 
-static int post(struct worker *worker, const struct message *message)
+static void order(struct worker *worker, unsigned what)
 {
-    struct message *copy = mem_alloc(sizeof(*copy));
-
-    if (!copy)
-        return ERR_NOMEM;
-    *copy = *message;
-    copy->mail.on_arrival = on_message;
-    copy->worker = worker;
-    if (copy->snapshot)
-        snapshot_ref(copy->snapshot);
-    if (copy->tls)
-        tls_context_ref(copy->tls);
-    loop_post(worker->loop, &copy->mail);
-    return 0;
+    if (atomic_fetch_or(&worker->shared.orders, what) == 0)
+        loop_post(worker->loop, &worker->shared.mail);
 }
 
-int worker_bind(struct worker *worker, struct snapshot *snapshot, struct tls_context *tls)
+void worker_set_ready(struct worker *worker, bool is_ready)
 {
-    return post(worker, &(struct message){.kind = MESSAGE_BIND, .snapshot = snapshot, .tls = tls});
+    atomic_store(&worker->shared.is_ready, is_ready);
+    order(worker, ORDER_READY);
 }
 
-int worker_set_ready(struct worker *worker, bool is_ready)
+void worker_drain(struct worker *worker)
 {
-    return post(worker, &(struct message){.kind = MESSAGE_READY, .is_ready = is_ready});
+    order(worker, ORDER_DRAIN);
 }
 
-int worker_drain(struct worker *worker)
+void worker_cut(struct worker *worker)
 {
-    return post(worker, &(struct message){.kind = MESSAGE_DRAIN});
-}
-
-int worker_cut(struct worker *worker)
-{
-    return post(worker, &(struct message){.kind = MESSAGE_CUT});
-}
-
-static void on_look(struct loop_mail *mail)
-{
-    struct worker *worker = container_of(mail, struct worker, shared.look);
-
-    /* From here on the next call sends the message anew. */
-    atomic_store(&worker->shared.is_called, false);
-    exchange_host_look(&worker->host);
+    order(worker, ORDER_CUT);
 }
 
 void worker_look(struct worker *worker)
 {
-    if (!atomic_exchange(&worker->shared.is_called, true))
-        loop_post(worker->loop, &worker->shared.look);
+    order(worker, ORDER_LOOK);
+}
+
+void worker_prepare(struct worker *worker, struct snapshot *snapshot)
+{
+    /* The gateway holds the snapshot until it has been told; then the binding does. */
+    worker->shared.snapshot = snapshot;
+    order(worker, ORDER_PREPARE);
+}
+
+void worker_commit(struct worker *worker, struct tls_context *tls)
+{
+    tls_context_unref(&worker->shared.tls);
+    worker->shared.tls = tls ? tls_context_ref(tls) : NULL;
+    order(worker, ORDER_COMMIT);
+}
+
+void worker_discard(struct worker *worker)
+{
+    order(worker, ORDER_DISCARD);
 }
 
 /* --- its life --- */
@@ -252,7 +256,7 @@ int worker_new(const struct worker_options *options, const struct worker_ops *op
     worker->owner = owner;
     worker->index = options->index;
     worker->max_connections = options->max_connections;
-    worker->shared.look.on_arrival = on_look;
+    worker->shared.mail.on_arrival = on_orders;
     worker->loop = loop_new();
     if (worker->loop)
         err = exchange_host_init(&worker->host, worker->loop, options->registry, options->index,
@@ -342,6 +346,7 @@ void worker_free(struct worker **worker)
             exchange_host_fini(&w->host);
     }
     tls_context_unref(&w->server.tls);
+    tls_context_unref(&w->shared.tls);
     loop_free(&w->loop);
     mem_free(w);
     *worker = NULL;

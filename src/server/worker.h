@@ -37,6 +37,8 @@ struct worker_ops {
     /* Exchanges of that other worker were granted something: worker_look. */
     waiting_call *call;
     void (*want_probe)(void *owner, struct provider *provider);
+    /* After worker_prepare: whether it can (0), or lacks the memory (ERR_NOMEM). */
+    void (*prepared)(void *owner, uint32_t index, int err);
     /* After worker_drain: its last connection is gone. */
     void (*drained)(void *owner, uint32_t index);
 };
@@ -57,22 +59,30 @@ void worker_stop(struct worker *worker);
 /* Stops it, and frees. Accepts NULL. */
 void worker_free(struct worker **worker);
 
-/* --- any thread: by mail. A message that cannot be sent for want of memory is ERR_NOMEM. --- */
-
-/* New exchanges use this snapshot, new connections this certificate (NULL: plain); references go
- * with the message. */
-int worker_bind(struct worker *worker, struct snapshot *snapshot, struct tls_context *tls);
+/* --- orders, from any thread: they go by a message of the worker's own, and cannot fail --- */
 
 /* What /ready says. */
-int worker_set_ready(struct worker *worker, bool is_ready);
+void worker_set_ready(struct worker *worker, bool is_ready);
 
 /* Listens no more; connections close behind their next answer; `drained` is told. */
-int worker_drain(struct worker *worker);
+void worker_drain(struct worker *worker);
 
 /* Closes idle connections and cuts what still runs. */
-int worker_cut(struct worker *worker);
+void worker_cut(struct worker *worker);
 
-/* Exchanges of this worker were granted something: they look for a key again. Cannot fail. */
+/* Exchanges of this worker were granted something: they look for a key again. */
 void worker_look(struct worker *worker);
+
+/* --- a new configuration, in two steps; the control thread, one at a time --- */
+
+/* Makes what it takes to run this snapshot, and changes nothing; `prepared` is told, and then one
+ * of the two below must follow, unless the worker is stopped. */
+void worker_prepare(struct worker *worker, struct snapshot *snapshot);
+
+/* New exchanges use the snapshot, new connections this certificate (NULL: plain). */
+void worker_commit(struct worker *worker, struct tls_context *tls);
+
+/* All stays as it is. */
+void worker_discard(struct worker *worker);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "server/gateway_inner.h"
 
 /* --- the upstream --- */
 
@@ -170,7 +171,8 @@ int house_open(struct house *house)
 struct errand {
     struct loop_mail mail;
     struct house *house;
-    bool is_shutdown;
+    const char *yaml; /* of a reload; NULL: none is asked for */
+    bool is_shutdown, is_reloading;
     pthread_mutex_t lock;
     pthread_cond_t done;
     bool is_done;
@@ -182,18 +184,24 @@ static void on_errand(struct loop_mail *mail)
 
     if (errand->is_shutdown)
         gateway_shut_down(errand->house->gateway);
-    else
+    if (errand->yaml) {
+        set_yaml(errand->house, errand->yaml);
+        mem_fail_after(errand->house->fail_after);
         gateway_reload(errand->house->gateway);
+    }
+    errand->is_reloading = errand->house->gateway->reload.snapshot != NULL;
     pthread_mutex_lock(&errand->lock);
     errand->is_done = true;
     pthread_cond_signal(&errand->done);
     pthread_mutex_unlock(&errand->lock);
 }
 
-static void send_errand(struct house *house, bool is_shutdown)
+/* True where a reload is under way then. */
+static bool send_errand(struct house *house, const char *yaml, bool is_shutdown)
 {
     struct errand errand = {.mail = {.on_arrival = on_errand},
                             .house = house,
+                            .yaml = yaml,
                             .is_shutdown = is_shutdown,
                             .lock = PTHREAD_MUTEX_INITIALIZER,
                             .done = PTHREAD_COND_INITIALIZER};
@@ -205,17 +213,23 @@ static void send_errand(struct house *house, bool is_shutdown)
     pthread_mutex_unlock(&errand.lock);
     pthread_mutex_destroy(&errand.lock);
     pthread_cond_destroy(&errand.done);
+    return errand.is_reloading;
 }
 
 void house_reload(struct house *house, const char *yaml)
 {
-    set_yaml(house, yaml);
-    send_errand(house, false);
+    send_errand(house, yaml, false);
+}
+
+void house_await_reload(struct house *house)
+{
+    while (send_errand(house, NULL, false))
+        usleep(1000);
 }
 
 void house_shut_down(struct house *house)
 {
-    send_errand(house, true);
+    send_errand(house, NULL, true);
 }
 
 void house_join(struct house *house)

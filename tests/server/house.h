@@ -28,7 +28,8 @@ struct house {
     char yaml[HOUSE_YAML];
     struct fake_pair files[2];
     char error[GATEWAY_ERROR_BYTES];
-    long fail_after; /* of the allocations of gateway_new, the one that fails; -1: none */
+    /* Of the allocations that follow, in gateway_new or a reload, the one that fails; -1: none. */
+    long fail_after;
 
     /* The upstream. */
     int listener;
@@ -48,8 +49,9 @@ void house_end(struct house *house);
 /* 0 with the gateway running, or its error with house->error. */
 int house_open(struct house *house);
 
-/* On the control thread; returns when it has been done there. */
+/* On the control thread; returns when it has been done there. A reload has only begun then. */
 void house_reload(struct house *house, const char *yaml);
+void house_await_reload(struct house *house);
 void house_shut_down(struct house *house);
 
 /* Waits until the control thread's loop has ended. */

@@ -132,6 +132,75 @@ static void test_reloads(void **state)
     house_end(&house);
 }
 
+static const char other_model[] =
+    "server: {listen: '127.0.0.1:0', workers: 2, shutdown_grace: 20s}\n"
+    "admin: {listen: '127.0.0.1:0'}\n"
+    "log: {level: error, access: false}\n"
+    "providers: {up: {kind: compatible, base_url: 'http://127.0.0.1:%u/v1',\n"
+    "  health: {validate_new: false}, keys: [{name: k1, secret: s1}]},\n"
+    "  more: {kind: compatible, base_url: 'http://127.0.0.1:%u/v1', keys: [s4]}}\n"
+    "models: {n: up/n}\n"
+    "clients: {keys: [{name: c, secret: abc, limits: {rpm: 5}}], open: true}\n";
+
+/* How many of eight fresh connections, which both workers get some of, are served the model m. */
+static unsigned count_served(struct house *house)
+{
+    unsigned good = 0;
+
+    for (unsigned i = 0; i < 8; i++) {
+        int client = house_connect(house);
+        bool is_last;
+
+        assert_true(client >= 0);
+        assert_true(house_ask(client, i));
+        good += house_hear(client, i, &is_last) == 200;
+        close(client);
+    }
+    return good;
+}
+
+/* Whatever allocation of a reload fails, on whichever thread: the new configuration is in force on
+ * all workers or on none. */
+static void test_reload_without_memory(void **state)
+{
+    struct house house;
+    bool is_new = false;
+
+    (void)state;
+    mem_fail_after(0);
+    if (!mem_fail_is_pending())
+        skip();
+    mem_fail_after(-1);
+    house_begin(&house, two_workers);
+    house.fail_after = -1;
+    assert_int_equal(house_open(&house), 0);
+    assert_int_equal(count_served(&house), 8);
+    for (long n = 0; !is_new; n++) {
+        unsigned served;
+        bool was_hit;
+
+        house.fail_after = n;
+        house_reload(&house, other_model);
+        house_await_reload(&house);
+        was_hit = !mem_fail_is_pending();
+        mem_fail_after(-1);
+        /* Twice: the workers hear of it in the turn in which the first come. */
+        count_served(&house);
+        served = count_served(&house);
+        assert_true(served == 0 || served == 8);
+        is_new = served == 0 && !was_hit;
+        if (served == 0 && was_hit) {
+            /* Something that can be done without. */
+            house.fail_after = -1;
+            house_reload(&house, two_workers);
+            house_await_reload(&house);
+            count_served(&house);
+            assert_int_equal(count_served(&house), 8);
+        }
+    }
+    house_end(&house);
+}
+
 /* One place at the key, and those who want it on two workers: each gets it, one after another. */
 static void test_line_across_workers(void **state)
 {
@@ -276,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_traffic),
         cmocka_unit_test(test_reloads),
+        cmocka_unit_test(test_reload_without_memory),
         cmocka_unit_test(test_line_across_workers),
         cmocka_unit_test(test_shut_down_under_load),
         cmocka_unit_test(test_cut),

@@ -24,6 +24,7 @@ static void begin(struct stage *stage)
     struct gateway *gateway = &stage->gateway;
     struct log_options options = {.level = LOG_LEVEL_INFO, .file = stage->log_path};
     char error[TLS_ERROR_BYTES];
+    struct prober_plan *probes;
 
     memset(stage, 0, sizeof(*stage));
     fake_init(&stage->fake);
@@ -42,7 +43,8 @@ static void begin(struct stage *stage)
     gateway->metrics = metrics_attach(gateway->registry.metrics);
     gateway->prober =
         prober_new(gateway->loop, gateway->registry.resolver, &gateway_prober_ops, gateway);
-    assert_int_equal(gateway_set_probes(gateway, gateway->snapshot), 0);
+    assert_int_equal(gateway_prepare_probes(gateway, gateway->snapshot, &probes), 0);
+    prober_commit(&probes);
 }
 
 static void end(struct stage *stage)
