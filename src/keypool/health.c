@@ -5,6 +5,9 @@
 
 enum { STATE_BITS = 4, FAILURES_BITS = 16, UNTIL_SHIFT = STATE_BITS + FAILURES_BITS };
 
+_Static_assert(HEALTH_FAILURES_MAX == (1 << FAILURES_BITS) - 1, "the count fills its bits");
+_Static_assert(KEY_HEALTH_COUNT <= 1 << STATE_BITS, "every state fits");
+
 #define BENCHES                                                                                    \
     (SM_TO(KEY_COOLING) | SM_TO(KEY_LIMITED) | SM_TO(KEY_FORBIDDEN) | SM_TO(KEY_DEPLETED))
 
@@ -133,7 +136,7 @@ bool health_fail(struct health *health, const struct health_rules *rules, bool i
         next = view;
         if (is_trusted(view.state) && view.until_us != 0 && view.until_us <= now_us)
             next.failures = 0;
-        if (next.failures < UINT16_MAX)
+        if (next.failures < HEALTH_FAILURES_MAX)
             next.failures++;
         next.until_us = now_us + (rules->ttl_us ? rules->ttl_us : 1);
         if (next.failures >= rules->max_failures) {

@@ -12,6 +12,9 @@
 
 #include "keypool/key.h"
 
+/* Failures in a row are counted up to here. */
+enum { HEALTH_FAILURES_MAX = UINT16_MAX };
+
 struct health {
     _Atomic uint64_t word;
 };
@@ -31,7 +34,8 @@ struct health_moves {
 
 /* What failures lead to. */
 struct health_rules {
-    uint32_t max_failures; /* in a row, before the key cools; at least 1 */
+    uint32_t max_failures; /* in a row, before the key cools; at least 1; above
+                              HEALTH_FAILURES_MAX: it never does */
     uint64_t cooldown_us;
     uint64_t ttl_us; /* a failure is forgotten after so long without another */
 };

@@ -75,6 +75,27 @@ static void test_old_answers_do_not_decide_a_test(void **state)
     assert_int_equal(health_read(&health).failures, 1);
 }
 
+/* What cannot be counted never trips, and the count does not begin anew. */
+static void test_more_failures_than_are_counted(void **state)
+{
+    struct health_rules many = rules;
+    struct health health;
+
+    (void)state;
+    health_init(&health, KEY_HEALTHY);
+    many.max_failures = HEALTH_FAILURES_MAX;
+    for (int i = 1; i < HEALTH_FAILURES_MAX; i++)
+        assert_false(health_fail(&health, &many, false, start, &moves));
+    many.max_failures = HEALTH_FAILURES_MAX + 1;
+    for (int i = 0; i < 10; i++)
+        assert_false(health_fail(&health, &many, false, start, &moves));
+    assert_int_equal(health_read(&health).failures, HEALTH_FAILURES_MAX);
+    assert_int_equal(health_read(&health).until_us, start + 60 * SECONDS);
+    many.max_failures = HEALTH_FAILURES_MAX;
+    assert_true(health_fail(&health, &many, false, start, &moves));
+    assert_int_equal(health_read(&health).state, KEY_COOLING);
+}
+
 static void test_failing_test_cools_again(void **state)
 {
     struct health health;
@@ -228,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_only_one_takes_the_test),
         cmocka_unit_test(test_old_answers_do_not_decide_a_test),
         cmocka_unit_test(test_failing_test_cools_again),
+        cmocka_unit_test(test_more_failures_than_are_counted),
         cmocka_unit_test(test_invalid_ends_by_a_probe_alone),
         cmocka_unit_test(test_moves_are_counted),
         cmocka_unit_test(test_asides_are_a_model_each),
