@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 
-enum { FLOOD_BYTES = 32 << 20, WINDOW_BYTES = 1 << 20 };
+enum { FLOOD_BYTES = 32 << 20, WINDOW_BYTES = 1 << 20, STALLED_ROUNDS = 20 };
 
 /* What the gateway itself holds for the only client at the moment. */
 static size_t held_bytes(struct road *road)
@@ -74,11 +74,15 @@ static void play_flood(bool is_stream)
     assert_in_range(held_bytes(&scene.road), 1, WINDOW_BYTES / 4);
     /* The pause is the client's: it is no idle upstream. */
     road_pass_ms(&scene.road, 50000);
-    while (at < said.len) {
+    for (int stalled = 0; at < said.len;) {
+        size_t was_at = at, was_heard = heard.len;
+
         wire_read(scene.client, &heard);
         at += flood(&scene.road, scene.upstream, said.data + at, said.len - at);
         if (scene.road.host.exchange_count)
             assert_in_range(held_bytes(&scene.road), 0, WINDOW_BYTES / 4);
+        stalled = at > was_at || heard.len > was_heard ? 0 : stalled + 1;
+        assert_true(stalled < STALLED_ROUNDS);
     }
     for (size_t len = SIZE_MAX; heard.len != len;) {
         len = heard.len;
@@ -293,6 +297,7 @@ static void test_large_body_to_slow_upstream(void **state)
 {
     struct scene scene;
     struct buf body, heard;
+    int stalled = 0;
 
     (void)state;
     scene_begin(&scene, road_one_key);
@@ -309,6 +314,8 @@ static void test_large_body_to_slow_upstream(void **state)
         ssize_t n = recv(scene.upstream, piece, sizeof(piece), MSG_DONTWAIT);
 
         assert_true(n > 0 || (n < 0 && errno == EAGAIN));
+        stalled = n > 0 ? 0 : stalled + 1;
+        assert_true(stalled < STALLED_ROUNDS);
         if (n > 0)
             assert_int_equal(buf_append(&heard, piece, (size_t)n), 0);
         else
