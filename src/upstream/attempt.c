@@ -334,6 +334,9 @@ void attempt_commit(struct attempt *attempt)
     attempt->request.deadline_us = 0;
     if (attempt->sm.state == ATTEMPT_HELD)
         go(attempt, ATTEMPT_RELAYING);
+    /* It may stand at the deadline, which would then be taken for the end of a pause. */
+    if (attempt->uplink && !attempt->is_answered)
+        set_timer(attempt);
 }
 
 void attempt_set_idle(struct attempt *attempt, uint64_t idle_us)
