@@ -218,6 +218,8 @@ bool openai_request_wants_usage(const struct openai_request *request)
     return is_true(request, OPENAI_INCLUDE_USAGE);
 }
 
+#define MAX_TOKENS_COUNTED UINT64_C(1000000000000000)
+
 static uint64_t count_of(const struct openai_request *request, enum openai_field field)
 {
     const struct json_seen *seen = &request->seen[field];
@@ -238,7 +240,12 @@ uint64_t openai_request_max_tokens(const struct openai_request *request)
 {
     uint64_t most = count_of(request, OPENAI_MAX_COMPLETION_TOKENS);
 
-    return most ? most : count_of(request, OPENAI_MAX_TOKENS);
+    if (!most)
+        most = count_of(request, OPENAI_MAX_TOKENS);
+    /* No limit is larger (tables/settings.def), and the product is in range. */
+    if (most > MAX_TOKENS_COUNTED)
+        most = MAX_TOKENS_COUNTED;
+    return most * openai_request_choices(request);
 }
 
 uint64_t openai_request_text_chars(const struct openai_request *request)

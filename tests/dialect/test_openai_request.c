@@ -40,7 +40,7 @@ static void test_reads_a_chat_request(void **state)
     assert_true(openai_request_is_streaming(&request));
     assert_false(openai_request_wants_usage(&request));
     assert_int_equal(openai_request_choices(&request), 2);
-    assert_int_equal(openai_request_max_tokens(&request), 9);
+    assert_int_equal(openai_request_max_tokens(&request), 18); /* of both choices */
     assert_int_equal(openai_request_text_chars(&request), 6);
     assert_int_equal(openai_request_estimate_tokens(&request), 2);
 }
@@ -71,6 +71,9 @@ static void test_bounds_what_is_counted(void **state)
     chat(&request, "{\"max_completion_tokens\":7,\"max_tokens\":9,\"n\":0}");
     assert_int_equal(openai_request_max_tokens(&request), 7);
     assert_int_equal(openai_request_choices(&request), 1);
+    chat(&request, "{\"max_tokens\":99999999999999999999,\"n\":99999999999999999999}");
+    assert_true(openai_request_max_tokens(&request) ==
+                UINT64_C(1000000000000000) * OPENAI_CHOICES_MAX);
 }
 
 static void test_other_endpoints(void **state)
