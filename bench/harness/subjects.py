@@ -168,7 +168,8 @@ class Bellwether(Subject):
         done = metrics.get("bellwether_requests_total", 0)
         found = []
         if done and "bellwether_shared_writes_total" in metrics:
-            found.append(f"shared read-modify-writes an exchange: {metrics['bellwether_shared_writes_total'] / done:.2f}")
+            writes = metrics["bellwether_shared_writes_total"] + metrics.get("bellwether_other_shared_writes_total", 0)
+            found.append(f"shared read-modify-writes an exchange: {writes / done:.2f}")
         dropped = metrics.get("bellwether_log_lines_dropped_total", 0)
         if dropped:
             found.append(f"{dropped:,.0f} log lines of {done:,.0f} exchanges were dropped: its log cost less than it should")

@@ -205,6 +205,7 @@ struct asking {
     uint64_t tokens;
     uint64_t now_us;
     bool has_place, has_request;
+    uint32_t shared_writes;
     struct gcra_verdict requests, tokens_left;
     enum limiter_what refused;
     uint64_t wait_us;
@@ -227,17 +228,20 @@ static bool ask(struct asking *asking)
         if (!concurrency_enter(&limiter->places, concurrent))
             return refuse(asking, LIMITER_CONCURRENT, FULL_WAIT_US);
         asking->has_place = true;
+        asking->shared_writes++;
     }
     if (requests.per_minute) {
         asking->requests = gcra_take(&limiter->requests, &requests, 1, asking->now_us);
         if (!asking->requests.is_allowed)
             return refuse(asking, LIMITER_REQUESTS, asking->requests.wait_us);
         asking->has_request = true;
+        asking->shared_writes++;
     }
     if (tokens.per_minute) {
         asking->tokens_left = gcra_take(&limiter->tokens, &tokens, asking->tokens, asking->now_us);
         if (!asking->tokens_left.is_allowed)
             return refuse(asking, LIMITER_TOKENS, asking->tokens_left.wait_us);
+        asking->shared_writes++;
     }
     return true;
 }
@@ -254,6 +258,7 @@ static void give_back(struct asking *asking, bool has_tokens)
         gcra_settle(&limiter->requests, &requests, 1, 0, asking->now_us);
     if (asking->has_place)
         concurrency_leave(&limiter->places, UINT32_MAX);
+    asking->shared_writes *= 2;
 }
 
 /* ---- readings ---- */
@@ -341,17 +346,22 @@ struct admission_verdict admission_begin(struct admission *admission, struct lim
         verdict.is_admitted = false;
         verdict.wait_us = askings[i].wait_us;
         verdict.nearest = read_refusal(&askings[i]);
+        admission->shared_writes = askings[0].shared_writes + askings[1].shared_writes;
         return verdict;
     }
-    *admission = (struct admission){.limiters = {client, model},
-                                    .tokens = cost,
-                                    .has_place = {askings[0].has_place, askings[1].has_place}};
+    *admission =
+        (struct admission){.limiters = {client, model},
+                           .tokens = cost,
+                           .has_place = {askings[0].has_place, askings[1].has_place},
+                           .shared_writes = askings[0].shared_writes + askings[1].shared_writes};
     verdict.nearest = find_nearest(askings, 2);
     return verdict;
 }
 
 void admission_end(struct admission *admission, uint64_t tokens, uint64_t now_us)
 {
+    uint32_t shared_writes = admission->shared_writes;
+
     for (int i = 0; i < 2; i++) {
         struct limiter *limiter = admission->limiters[i];
         struct gcra_rate rate;
@@ -359,10 +369,14 @@ void admission_end(struct admission *admission, uint64_t tokens, uint64_t now_us
         if (!limiter)
             continue;
         rate = token_rate(limiter);
-        if (tokens && rate.per_minute)
+        if (tokens && tokens != admission->tokens && rate.per_minute) {
             gcra_settle(&limiter->tokens, &rate, admission->tokens, tokens, now_us);
-        if (admission->has_place[i])
+            shared_writes++;
+        }
+        if (admission->has_place[i]) {
             concurrency_leave(&limiter->places, UINT32_MAX);
+            shared_writes++;
+        }
     }
-    *admission = (struct admission){.limiters = {NULL, NULL}};
+    *admission = (struct admission){.shared_writes = shared_writes};
 }

@@ -52,7 +52,8 @@ struct limiter_reading {
 struct admission {
     struct limiter *limiters[2]; /* client's, model's; NULL where there is none */
     uint64_t tokens;
-    bool has_place[2]; /* under way at each, where that is limited */
+    bool has_place[2];      /* under way at each, where that is limited */
+    uint32_t shared_writes; /* read-modify-writes of shared words, from its beginning on */
 };
 
 struct admission_verdict {

@@ -19,6 +19,7 @@ static void name_series(struct exchange_host *host)
         .overhead = metrics_series(schema, METRIC_OVERHEAD, NULL),
         .cancelled = metrics_series(schema, METRIC_CANCELLED, NULL),
         .bytes = metrics_series(schema, METRIC_BYTES, NULL),
+        .writes = metrics_series(schema, METRIC_OTHER_SHARED_WRITES, NULL),
         .connections = metrics_series(schema, METRIC_CLIENT_CONNECTIONS, NULL),
         .connections_total = metrics_series(schema, METRIC_CLIENT_CONNECTIONS_TOTAL, NULL),
     };
@@ -150,6 +151,10 @@ static void call_worker(void *owner, uint32_t worker)
 
 void exchange_host_grant(struct exchange_host *host, struct waiting_room *room, uint32_t count)
 {
+    if (count == 0)
+        return;
+    /* That it asks whether anybody waits; what follows for those who do is not the exchange's. */
+    metrics_add(host->metrics, host->series.writes + METRIC_WRITES_WAITING, 1);
     waiting_grant(room, count, call_worker, host);
 }
 

@@ -41,7 +41,7 @@ struct exchange_host_ops {
 
 /* Indexes of the series that have no labels. */
 struct exchange_series {
-    uint32_t active, waiting, overhead, cancelled, bytes, connections, connections_total;
+    uint32_t active, waiting, overhead, cancelled, bytes, writes, connections, connections_total;
 };
 
 struct exchange_host {

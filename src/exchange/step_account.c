@@ -94,6 +94,17 @@ static void count(struct exchange *x, uint64_t duration_us)
     count_tokens(x, series);
 }
 
+static void count_shared_writes(struct exchange *x)
+{
+    struct exchange_host *host = x->host;
+
+    metrics_add(host->metrics, host->series.writes + METRIC_WRITES_LIMITS,
+                x->admit.admission.shared_writes);
+    metrics_add(host->metrics, host->series.writes + METRIC_WRITES_BODIES,
+                host->lease.shared_writes);
+    host->lease.shared_writes = 0;
+}
+
 static void fill_way(const struct exchange *x, struct access_record *record)
 {
     const struct plan_target *target = exchange_target(x);
@@ -166,6 +177,7 @@ struct move step_account(struct exchange *x)
     if (x->head.row && x->head.row->access == ACCESS_OPEN)
         return move_done(STEP_END);
     count(x, duration_us);
+    count_shared_writes(x);
     if (x->host->log)
         write_line(x, duration_us);
     return move_done(STEP_END);

@@ -138,6 +138,7 @@ static bool is_retry_in_budget(struct exchange *x, const struct outcome_row *row
     if (is_try && !retry_budget_take(budget, exchange_config(x)->retry.budget_ppm,
                                      loop_now_us(exchange_loop(x))))
         return false;
+    metrics_add(x->host->metrics, x->host->series.writes + METRIC_WRITES_RETRIES, is_try);
     metrics_add(x->host->metrics, series + (is_try ? METRIC_RETRY_ATTEMPT : METRIC_RETRY_ROTATION),
                 1);
     return true;

@@ -19,6 +19,7 @@ static void give_back(struct body_lease *lease, uint64_t bytes)
 {
     atomic_fetch_sub_explicit(&lease->budget->shared.leased, bytes, memory_order_relaxed);
     lease->leased -= bytes;
+    lease->shared_writes++;
 }
 
 void body_lease_fini(struct body_lease *lease)
@@ -43,10 +44,12 @@ static int lease_take(struct body_lease *lease, uint64_t bytes)
     if (lease->used + bytes > lease->leased) {
         more = lease->used + bytes - lease->leased;
         more = (more + BODY_LEASE_BYTES - 1) / BODY_LEASE_BYTES * BODY_LEASE_BYTES;
+        lease->shared_writes++;
         if (atomic_fetch_add_explicit(&lease->budget->shared.leased, more, memory_order_relaxed) +
                 more >
             max) {
             atomic_fetch_sub_explicit(&lease->budget->shared.leased, more, memory_order_relaxed);
+            lease->shared_writes++;
             return ERR_FULL;
         }
         lease->leased += more;

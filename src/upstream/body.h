@@ -38,6 +38,7 @@ struct body_lease {
     struct body_budget *budget;
     uint64_t leased;
     uint64_t used;
+    uint64_t shared_writes;          /* to the budget; whoever counts them sets it back to 0 */
     struct body *spares[BODY_SIZES]; /* freed small bodies, by their size; not counted as used */
     size_t spare_bytes;
 };

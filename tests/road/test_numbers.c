@@ -341,6 +341,73 @@ static void test_connections_are_counted(void **state)
     road_end(&road);
 }
 
+/* --- writes to words that all workers share --- */
+
+static uint64_t shared_writes(struct road *road)
+{
+    static const char *const lines[] = {
+        "bellwether_other_shared_writes_total{about=\"limits\"}",
+        "bellwether_other_shared_writes_total{about=\"retries\"}",
+        "bellwether_other_shared_writes_total{about=\"bodies\"}",
+        "bellwether_other_shared_writes_total{about=\"waiting\"}",
+    };
+    struct keypool *keys = provider_keys(road->snapshot->providers[0].provider);
+    uint64_t sum = keypool_totals(keys, loop_now_us(road->loop)).shared_writes;
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        sum += road_metric(road, lines[i]);
+    return sum;
+}
+
+/* Of each of so many exchanges, one after another, once the key is known and all is warm. */
+static void expect_shared_writes(const char *yaml, uint64_t each)
+{
+    enum { EXCHANGES = 20 };
+    struct road road;
+    int client, upstream = -1;
+    uint64_t before = 0;
+
+    road_begin(&road, yaml);
+    client = road_connect(&road);
+    for (int i = -3; i < EXCHANGES; i++) {
+        if (i == 0)
+            before = shared_writes(&road);
+        ask(&road, client, model_m);
+        upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+        road_reply_ok(&road, upstream);
+        road_expect(&road, client, 200, road_ok);
+    }
+    assert_int_equal(shared_writes(&road) - before, each * EXCHANGES);
+    close(client);
+    close(upstream);
+    road_end(&road);
+}
+
+static void test_healthy_key_costs_no_shared_write(void **state)
+{
+    (void)state;
+    expect_shared_writes(
+        "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "  keys: [{name: one, secret: key-one}]}}\n"
+        "models: {m: up/m-1}\nclients: {keys: [{name: web, secret: web-key}]}\n",
+        0);
+}
+
+/* The most that a configuration can ask for: of the client, the model and the key. */
+static void test_all_limits_together(void **state)
+{
+    (void)state;
+    expect_shared_writes(
+        "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "  keys: [{name: one, secret: key-one, account: acme,\n"
+        "    limits: {rpm: 100000, tpm: 1000000, concurrent: 9}}]}}\n"
+        "models: {m: {targets: [{to: up/m-1}],\n"
+        "  limits: {rpm: 100000, tpm: 1000000, concurrent: 9}}}\n"
+        "clients: {keys: [{name: web, secret: web-key,\n"
+        "  limits: {rpm: 100000, tpm: 1000000, concurrent: 9}}]}\n",
+        15);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +421,8 @@ int main(void)
         cmocka_unit_test(test_usage_of_the_last_attempt),
         cmocka_unit_test(test_state_is_no_traffic),
         cmocka_unit_test(test_connections_are_counted),
+        cmocka_unit_test(test_healthy_key_costs_no_shared_write),
+        cmocka_unit_test(test_all_limits_together),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
