@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/bug.h"
+#include "base/latch.h"
 #include "base/sm.h"
 
 enum { STATE_BITS = 4 };
@@ -14,8 +15,8 @@ struct aside_entry {
 struct aside_table {
     _Atomic uint32_t held; /* entries that are not ASIDE_NONE: most tables have none */
     struct aside_entry entries[ASIDE_MODELS];
-    atomic_flag lock;
-    uint32_t clock;                 /* under the lock, as all that follows */
+    struct latch latch;
+    uint32_t clock;                 /* under the latch, as all that follows */
     uint32_t touched[ASIDE_MODELS]; /* the clock at the last write */
     char names[ASIDE_MODELS][ASIDE_NAME_BYTES];
 };
@@ -59,23 +60,12 @@ static void store(_Atomic uint64_t *word, uint64_t value)
     atomic_store_explicit(word, value, memory_order_release);
 }
 
-static void lock(struct aside_table *table)
-{
-    while (atomic_flag_test_and_set_explicit(&table->lock, memory_order_acquire))
-        continue;
-}
-
-static void unlock(struct aside_table *table)
-{
-    atomic_flag_clear_explicit(&table->lock, memory_order_release);
-}
-
 struct aside_table *aside_new(void)
 {
     struct aside_table *table = mem_zalloc(1, sizeof(*table));
 
     if (table)
-        atomic_flag_clear(&table->lock);
+        latch_init(&table->latch);
     return table;
 }
 
@@ -129,7 +119,7 @@ static void count_held(struct aside_table *table)
     atomic_store_explicit(&table->held, held, memory_order_release);
 }
 
-/* The only writer of an entry's state; under the lock. */
+/* The only writer of an entry's state; under the latch. */
 static void move(struct aside_table *table, int at, struct aside_view next)
 {
     struct aside_entry *entry = &table->entries[at];
@@ -179,14 +169,14 @@ void aside_set(struct aside_table *table, uint64_t model_hash, struct span name,
     struct aside_view old, next = {state, until_us ? until_us : 1};
     int at;
 
-    lock(table);
+    latch_take(&table->latch);
     at = claim_place(table, model_hash, name);
     old = unpack(load(&table->entries[at].word));
     if (old.state != ASIDE_TESTING && old.until_us > next.until_us)
         next.until_us = old.until_us;
     if (rows[old.state].moves & SM_TO(state))
         move(table, at, next);
-    unlock(table);
+    latch_give(&table->latch);
 }
 
 bool aside_test(struct aside_table *table, uint64_t model_hash, bool is_urgent, uint64_t lease_us,
@@ -195,7 +185,7 @@ bool aside_test(struct aside_table *table, uint64_t model_hash, bool is_urgent, 
     bool is_taken = false;
     int at;
 
-    lock(table);
+    latch_take(&table->latch);
     at = find_place(table, model_hash);
     if (at >= 0) {
         struct aside_view old = unpack(load(&table->entries[at].word));
@@ -205,7 +195,7 @@ bool aside_test(struct aside_table *table, uint64_t model_hash, bool is_urgent, 
         if (is_taken)
             move(table, at, (struct aside_view){ASIDE_TESTING, now_us + lease_us + 1});
     }
-    unlock(table);
+    latch_give(&table->latch);
     return is_taken;
 }
 
@@ -214,13 +204,13 @@ bool aside_pass(struct aside_table *table, uint64_t model_hash)
     bool is_passed = false;
     int at;
 
-    lock(table);
+    latch_take(&table->latch);
     at = find_place(table, model_hash);
     if (at >= 0 && unpack(load(&table->entries[at].word)).state == ASIDE_TESTING) {
         move(table, at, (struct aside_view){ASIDE_NONE, 0});
         is_passed = true;
     }
-    unlock(table);
+    latch_give(&table->latch);
     return is_passed;
 }
 
@@ -228,11 +218,11 @@ void aside_drop(struct aside_table *table, uint64_t model_hash, uint64_t now_us)
 {
     int at;
 
-    lock(table);
+    latch_take(&table->latch);
     at = find_place(table, model_hash);
     if (at >= 0 && unpack(load(&table->entries[at].word)).state == ASIDE_TESTING)
         move(table, at, (struct aside_view){ASIDE_TESTING, now_us ? now_us : 1});
-    unlock(table);
+    latch_give(&table->latch);
 }
 
 bool aside_next(struct aside_table *table, uint32_t *at, uint64_t now_us,
@@ -242,7 +232,7 @@ bool aside_next(struct aside_table *table, uint32_t *at, uint64_t now_us,
 
     if (!table)
         return false;
-    lock(table);
+    latch_take(&table->latch);
     while (*at < ASIDE_MODELS && !is_found) {
         struct aside_view view = unpack(load(&table->entries[*at].word));
 
@@ -253,6 +243,6 @@ bool aside_next(struct aside_table *table, uint32_t *at, uint64_t now_us,
         }
         (*at)++;
     }
-    unlock(table);
+    latch_give(&table->latch);
     return is_found;
 }
