@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/err.h"
+#include "base/latch.h"
 #include "base/map.h"
 #include "limits/concurrency.h"
 #include "limits/gcra.h"
@@ -17,6 +18,7 @@ struct limiter {
      * one by one under those who read. */
     _Atomic uint64_t rpm, burst, tpm;
     _Atomic uint32_t concurrent;
+    struct latch latch; /* who writes what follows, in one go; it is read without */
     struct gcra requests, tokens;
     struct concurrency places;
 
@@ -65,6 +67,7 @@ static struct limiter *limiter_new(enum limiter_kind kind, struct span name)
 
     if (!limiter)
         return NULL;
+    latch_init(&limiter->latch);
     gcra_init(&limiter->requests);
     gcra_init(&limiter->tokens);
     concurrency_init(&limiter->places);
@@ -199,17 +202,28 @@ static struct gcra_rate token_rate(const struct limiter *limiter)
     return (struct gcra_rate){tpm, tpm};
 }
 
-/* What one limiter said, and what is held of it so far. */
+/* What one limiter said. */
 struct asking {
     struct limiter *limiter;
     uint64_t tokens;
     uint64_t now_us;
-    bool has_place, has_request;
+    bool has_place;
     uint32_t shared_writes;
     struct gcra_verdict requests, tokens_left;
     enum limiter_what refused;
     uint64_t wait_us;
 };
+
+static void enter(struct limiter *limiter, uint32_t *shared_writes)
+{
+    latch_take(&limiter->latch);
+    ++*shared_writes;
+}
+
+static bool is_full(const struct limiter *limiter, uint32_t concurrent)
+{
+    return concurrent && concurrency_used(&limiter->places) >= concurrent;
+}
 
 static bool refuse(struct asking *asking, enum limiter_what what, uint64_t wait_us)
 {
@@ -218,47 +232,62 @@ static bool refuse(struct asking *asking, enum limiter_what what, uint64_t wait_
     return false;
 }
 
+/* Under the latch: all of it or nothing. */
+static bool take(struct asking *asking, uint32_t concurrent, const struct gcra_rate *requests,
+                 const struct gcra_rate *tokens)
+{
+    struct limiter *limiter = asking->limiter;
+
+    if (is_full(limiter, concurrent))
+        return refuse(asking, LIMITER_CONCURRENT, FULL_WAIT_US);
+    if (requests->per_minute) {
+        asking->requests = gcra_take(&limiter->requests, requests, 1, asking->now_us);
+        if (!asking->requests.is_allowed)
+            return refuse(asking, LIMITER_REQUESTS, asking->requests.wait_us);
+    }
+    if (tokens->per_minute) {
+        asking->tokens_left = gcra_take(&limiter->tokens, tokens, asking->tokens, asking->now_us);
+        if (!asking->tokens_left.is_allowed) {
+            if (requests->per_minute)
+                gcra_settle(&limiter->requests, requests, 1, 0, asking->now_us);
+            return refuse(asking, LIMITER_TOKENS, asking->tokens_left.wait_us);
+        }
+    }
+    if (concurrent)
+        asking->has_place = concurrency_enter(&limiter->places, concurrent);
+    return true;
+}
+
 static bool ask(struct asking *asking)
 {
     struct limiter *limiter = asking->limiter;
     struct gcra_rate requests = request_rate(limiter), tokens = token_rate(limiter);
     uint32_t concurrent = atomic_load_explicit(&limiter->concurrent, memory_order_relaxed);
+    bool is_taken;
 
-    if (concurrent) {
-        if (!concurrency_enter(&limiter->places, concurrent))
-            return refuse(asking, LIMITER_CONCURRENT, FULL_WAIT_US);
-        asking->has_place = true;
-        asking->shared_writes++;
-    }
-    if (requests.per_minute) {
-        asking->requests = gcra_take(&limiter->requests, &requests, 1, asking->now_us);
-        if (!asking->requests.is_allowed)
-            return refuse(asking, LIMITER_REQUESTS, asking->requests.wait_us);
-        asking->has_request = true;
-        asking->shared_writes++;
-    }
-    if (tokens.per_minute) {
-        asking->tokens_left = gcra_take(&limiter->tokens, &tokens, asking->tokens, asking->now_us);
-        if (!asking->tokens_left.is_allowed)
-            return refuse(asking, LIMITER_TOKENS, asking->tokens_left.wait_us);
-        asking->shared_writes++;
-    }
-    return true;
+    /* Plainly full: no write. */
+    if (is_full(limiter, concurrent))
+        return refuse(asking, LIMITER_CONCURRENT, FULL_WAIT_US);
+    enter(limiter, &asking->shared_writes);
+    is_taken = take(asking, concurrent, &requests, &tokens);
+    latch_give(&limiter->latch);
+    return is_taken;
 }
 
-/* Gives back what was taken before somebody refused. */
-static void give_back(struct asking *asking, bool has_tokens)
+/* What was taken before somebody else refused. */
+static void give_back(struct asking *asking)
 {
     struct limiter *limiter = asking->limiter;
     struct gcra_rate requests = request_rate(limiter), tokens = token_rate(limiter);
 
-    if (has_tokens && tokens.per_minute)
+    enter(limiter, &asking->shared_writes);
+    if (tokens.per_minute)
         gcra_settle(&limiter->tokens, &tokens, asking->tokens, 0, asking->now_us);
-    if (asking->has_request && requests.per_minute)
+    if (requests.per_minute)
         gcra_settle(&limiter->requests, &requests, 1, 0, asking->now_us);
     if (asking->has_place)
         concurrency_leave(&limiter->places, UINT32_MAX);
-    asking->shared_writes *= 2;
+    latch_give(&limiter->latch);
 }
 
 /* ---- readings ---- */
@@ -340,9 +369,8 @@ struct admission_verdict admission_begin(struct admission *admission, struct lim
     for (int i = 0; i < 2; i++) {
         if (!askings[i].limiter || ask(&askings[i]))
             continue;
-        give_back(&askings[i], false);
         if (i == 1 && client)
-            give_back(&askings[0], true);
+            give_back(&askings[0]);
         verdict.is_admitted = false;
         verdict.wait_us = askings[i].wait_us;
         verdict.nearest = read_refusal(&askings[i]);
@@ -358,25 +386,31 @@ struct admission_verdict admission_begin(struct admission *admission, struct lim
     return verdict;
 }
 
+/* One limiter hears that an exchange is over. */
+static void settle(struct limiter *limiter, uint64_t taken, uint64_t tokens, bool has_place,
+                   uint64_t now_us, uint32_t *shared_writes)
+{
+    struct gcra_rate rate = token_rate(limiter);
+    bool differs = rate.per_minute && tokens && tokens != taken;
+
+    if (!differs && !has_place)
+        return;
+    enter(limiter, shared_writes);
+    if (differs)
+        gcra_settle(&limiter->tokens, &rate, taken, tokens, now_us);
+    if (has_place)
+        concurrency_leave(&limiter->places, UINT32_MAX);
+    latch_give(&limiter->latch);
+}
+
 void admission_end(struct admission *admission, uint64_t tokens, uint64_t now_us)
 {
     uint32_t shared_writes = admission->shared_writes;
 
     for (int i = 0; i < 2; i++) {
-        struct limiter *limiter = admission->limiters[i];
-        struct gcra_rate rate;
-
-        if (!limiter)
-            continue;
-        rate = token_rate(limiter);
-        if (tokens && tokens != admission->tokens && rate.per_minute) {
-            gcra_settle(&limiter->tokens, &rate, admission->tokens, tokens, now_us);
-            shared_writes++;
-        }
-        if (admission->has_place[i]) {
-            concurrency_leave(&limiter->places, UINT32_MAX);
-            shared_writes++;
-        }
+        if (admission->limiters[i])
+            settle(admission->limiters[i], admission->tokens, tokens, admission->has_place[i],
+                   now_us, &shared_writes);
     }
     *admission = (struct admission){.shared_writes = shared_writes};
 }

@@ -7,6 +7,7 @@ void quota_init(struct quota *quota)
     atomic_init(&quota->rpm, 0);
     atomic_init(&quota->concurrent, 0);
     atomic_init(&quota->tpm, 0);
+    latch_init(&quota->latch);
     concurrency_init(&quota->places);
     window_init(&quota->requests);
     window_init(&quota->tokens);
@@ -66,125 +67,137 @@ bool quota_is_declared(const struct conf_limits *limits)
     return limits->rpm || limits->tpm || limits->concurrent;
 }
 
-static uint32_t rpm_of(const struct quota *quota)
+/* The limits as they are now. */
+struct numbers {
+    uint32_t rpm, concurrent;
+    uint64_t tpm;
+};
+
+static struct numbers numbers_of(const struct quota *quota)
 {
-    return atomic_load_explicit(&quota->rpm, memory_order_relaxed);
+    return (struct numbers){
+        .rpm = atomic_load_explicit(&quota->rpm, memory_order_relaxed),
+        .concurrent = atomic_load_explicit(&quota->concurrent, memory_order_relaxed),
+        .tpm = atomic_load_explicit(&quota->tpm, memory_order_relaxed),
+    };
 }
 
-static uint64_t tpm_of(const struct quota *quota)
+static bool has_room(const struct quota *quota, struct numbers max)
 {
-    return atomic_load_explicit(&quota->tpm, memory_order_relaxed);
+    return max.concurrent == 0 || concurrency_used(&quota->places) < max.concurrent;
 }
 
-static uint32_t concurrent_of(const struct quota *quota)
+static enum quota_verdict look(const struct quota *quota, struct numbers max, uint64_t tokens,
+                               uint64_t now_us, uint64_t *ret_wait_us)
 {
-    return atomic_load_explicit(&quota->concurrent, memory_order_relaxed);
+    *ret_wait_us = 0;
+    if (max.rpm)
+        *ret_wait_us = window_wait_us(&quota->requests, max.rpm, 1, now_us);
+    if (*ret_wait_us)
+        return QUOTA_REQUESTS;
+    if (max.tpm && tokens)
+        *ret_wait_us = window_wait_us(&quota->tokens, max.tpm, tokens, now_us);
+    if (*ret_wait_us)
+        return QUOTA_TOKENS;
+    return has_room(quota, max) ? QUOTA_OK : QUOTA_PLACES;
 }
 
 enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64_t *ret_wait_us)
 {
-    uint32_t rpm = rpm_of(quota), concurrent = concurrent_of(quota);
-    uint64_t tpm = tpm_of(quota);
-
-    *ret_wait_us = 0;
-    if (rpm)
-        *ret_wait_us = window_wait_us(&quota->requests, rpm, 1, now_us);
-    if (*ret_wait_us)
-        return QUOTA_REQUESTS;
-    if (tpm)
-        *ret_wait_us = window_wait_us(&quota->tokens, tpm, 1, now_us);
-    if (*ret_wait_us)
-        return QUOTA_TOKENS;
-    if (concurrent && concurrency_used(&quota->places) >= concurrent)
-        return QUOTA_PLACES;
-    return QUOTA_OK;
+    return look(quota, numbers_of(quota), 1, now_us, ret_wait_us);
 }
 
-static void undo(struct window *window, struct window_stamp *stamp, uint64_t now_us,
-                 uint64_t *shared_writes)
+static void enter(struct quota *quota, uint64_t *shared_writes)
 {
-    if (stamp->units == 0)
-        return;
-    window_settle(window, stamp, 0, now_us);
+    latch_take(&quota->latch);
     ++*shared_writes;
 }
 
-static bool leave(struct quota *quota, struct quota_hold *hold, uint64_t *shared_writes)
+/* What passed `look`, under the latch. */
+static struct quota_hold take(struct quota *quota, struct numbers max, uint64_t tokens,
+                              uint64_t now_us)
 {
-    uint32_t concurrent = concurrent_of(quota);
+    struct quota_hold hold = {.has_place = false};
 
-    if (!hold->has_place)
-        return false;
-    hold->has_place = false;
-    ++*shared_writes;
-    return concurrency_leave(&quota->places, concurrent);
+    if (max.concurrent)
+        hold.has_place = concurrency_enter(&quota->places, max.concurrent);
+    if (max.rpm)
+        hold.requests = window_take(&quota->requests, max.rpm, 1, now_us);
+    if (max.tpm && tokens)
+        hold.tokens = window_take(&quota->tokens, max.tpm, tokens, now_us);
+    return hold;
 }
 
 enum quota_verdict quota_take(struct quota *quota, uint64_t tokens, uint64_t now_us,
                               struct quota_hold *ret_hold, uint64_t *ret_wait_us,
                               uint64_t *shared_writes)
 {
-    uint32_t rpm = rpm_of(quota), concurrent = concurrent_of(quota);
-    uint64_t tpm = tpm_of(quota);
-    struct quota_hold hold = {.has_place = false};
+    struct numbers max = numbers_of(quota);
+    enum quota_verdict verdict;
 
     *ret_wait_us = 0;
-    if (concurrent) {
-        if (!concurrency_enter(&quota->places, concurrent))
-            return QUOTA_PLACES;
-        hold.has_place = true;
-        ++*shared_writes;
-    }
-    if (rpm) {
-        if (!window_take(&quota->requests, rpm, 1, now_us, &hold.requests, ret_wait_us)) {
-            leave(quota, &hold, shared_writes);
-            return QUOTA_REQUESTS;
-        }
-        ++*shared_writes;
-    }
-    if (tpm && tokens) {
-        if (!window_take(&quota->tokens, tpm, tokens, now_us, &hold.tokens, ret_wait_us)) {
-            undo(&quota->requests, &hold.requests, now_us, shared_writes);
-            leave(quota, &hold, shared_writes);
-            return QUOTA_TOKENS;
-        }
-        ++*shared_writes;
-    }
-    *ret_hold = hold;
-    return QUOTA_OK;
-}
-
-static void move(struct window *window, struct window_stamp *stamp, uint64_t now_us,
-                 uint64_t *shared_writes)
-{
-    uint32_t before = stamp->second;
-
-    window_move(window, stamp, now_us);
-    *shared_writes += before == stamp->second ? 0 : 2;
+    *ret_hold = (struct quota_hold){.has_place = false};
+    /* Plainly full, or without limits: no write. */
+    if (!has_room(quota, max))
+        return QUOTA_PLACES;
+    if (!max.rpm && !max.concurrent && !(max.tpm && tokens))
+        return QUOTA_OK;
+    enter(quota, shared_writes);
+    verdict = look(quota, max, tokens, now_us, ret_wait_us);
+    if (verdict == QUOTA_OK)
+        *ret_hold = take(quota, max, tokens, now_us);
+    latch_give(&quota->latch);
+    return verdict;
 }
 
 void quota_move(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
                 uint64_t *shared_writes)
 {
-    move(&quota->requests, &hold->requests, now_us, shared_writes);
-    move(&quota->tokens, &hold->tokens, now_us, shared_writes);
+    if (!window_is_stale(&hold->requests, now_us) && !window_is_stale(&hold->tokens, now_us))
+        return;
+    enter(quota, shared_writes);
+    window_move(&quota->requests, &hold->requests, now_us);
+    window_move(&quota->tokens, &hold->tokens, now_us);
+    latch_give(&quota->latch);
+}
+
+/* Under the latch. */
+static bool leave(struct quota *quota, struct quota_hold *hold)
+{
+    if (!hold->has_place)
+        return false;
+    hold->has_place = false;
+    return concurrency_leave(&quota->places, numbers_of(quota).concurrent);
 }
 
 bool quota_settle(struct quota *quota, struct quota_hold *hold, uint64_t tokens, uint64_t now_us,
                   uint64_t *shared_writes)
 {
-    if (tpm_of(quota) && tokens && tokens != hold->tokens.units) {
-        window_settle(&quota->tokens, &hold->tokens, tokens, now_us);
-        ++*shared_writes;
+    bool differs = numbers_of(quota).tpm && tokens && tokens != hold->tokens.units;
+    bool has_freed = false;
+
+    if (differs || hold->has_place) {
+        enter(quota, shared_writes);
+        if (differs)
+            window_settle(&quota->tokens, &hold->tokens, tokens, now_us);
+        has_freed = leave(quota, hold);
+        latch_give(&quota->latch);
     }
     hold->requests.units = hold->tokens.units = 0;
-    return leave(quota, hold, shared_writes);
+    return has_freed;
 }
 
 bool quota_give_back(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
                      uint64_t *shared_writes)
 {
-    undo(&quota->requests, &hold->requests, now_us, shared_writes);
-    undo(&quota->tokens, &hold->tokens, now_us, shared_writes);
-    return leave(quota, hold, shared_writes);
+    bool has_freed;
+
+    if (!hold->has_place && !hold->requests.units && !hold->tokens.units)
+        return false;
+    enter(quota, shared_writes);
+    window_settle(&quota->requests, &hold->requests, 0, now_us);
+    window_settle(&quota->tokens, &hold->tokens, 0, now_us);
+    has_freed = leave(quota, hold);
+    latch_give(&quota->latch);
+    return has_freed;
 }

@@ -1,7 +1,8 @@
 /*
  * The declared limits of a key, or of an account whose keys share them: requests and tokens in any
  * 60 s, and how many are under way. Lives as long as its owner; the numbers change at a reload
- * under the feet of those who use it. Internal to keypool/. Any thread.
+ * under the feet of those who use it. All that an attempt takes, and all that it gives back, is
+ * written in one go, under a latch: a shared write each. Internal to keypool/. Any thread.
  */
 #ifndef KEYPOOL_QUOTA_H
 #define KEYPOOL_QUOTA_H
@@ -10,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/latch.h"
 #include "conf/config.h"
 #include "limits/concurrency.h"
 #include "limits/window.h"
@@ -18,6 +20,7 @@ struct quota {
     /* Declared numbers less the margin; 0: no limit. */
     _Atomic uint32_t rpm, concurrent;
     _Atomic uint64_t tpm;
+    struct latch latch; /* who writes what follows; it is read without */
     struct concurrency places;
     struct window requests, tokens;
 };

@@ -9,22 +9,22 @@ void concurrency_init(struct concurrency *concurrency)
 
 bool concurrency_enter(struct concurrency *concurrency, uint32_t max)
 {
-    if (atomic_load_explicit(&concurrency->used, memory_order_relaxed) >= max)
+    uint32_t used = concurrency_used(concurrency);
+
+    if (used >= max)
         return false;
-    if (atomic_fetch_add_explicit(&concurrency->used, 1, memory_order_relaxed) < max)
-        return true;
-    atomic_fetch_sub_explicit(&concurrency->used, 1, memory_order_relaxed);
-    return false;
+    atomic_store_explicit(&concurrency->used, used + 1, memory_order_relaxed);
+    return true;
 }
 
 bool concurrency_leave(struct concurrency *concurrency, uint32_t max)
 {
-    uint32_t before = atomic_fetch_sub_explicit(&concurrency->used, 1, memory_order_relaxed);
+    uint32_t used = concurrency_used(concurrency);
 
-    bug_fatal_unless(before > 0);
-    /* Not only at before == max: one that was refused may have stood in the count for an instant,
-     * and a smaller maximum may have come meanwhile. */
-    return before >= max;
+    bug_fatal_unless(used > 0);
+    atomic_store_explicit(&concurrency->used, used - 1, memory_order_relaxed);
+    /* Not only where it equals: a smaller maximum may have come meanwhile. */
+    return used >= max;
 }
 
 uint32_t concurrency_used(const struct concurrency *concurrency)

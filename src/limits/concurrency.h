@@ -1,6 +1,6 @@
 /*
- * How many may be under way at once. Embedded in whoever is limited; any thread; one
- * read-modify-write to enter and one to leave.
+ * How many may be under way at once. Embedded in whoever is limited, which keeps those apart who
+ * enter and leave (a latch); any thread may read.
  */
 #ifndef LIMITS_CONCURRENCY_H
 #define LIMITS_CONCURRENCY_H
@@ -15,8 +15,7 @@ struct concurrency {
 
 void concurrency_init(struct concurrency *concurrency);
 
-/* True where one more is within max; it then stands until concurrency_leave. Without any write
- * where it is plainly full. */
+/* True where one more is within max; it then stands until concurrency_leave. */
 bool concurrency_enter(struct concurrency *concurrency, uint32_t max);
 
 /* True where this made the first room under max: somebody may be waiting for it. */

@@ -94,16 +94,14 @@ struct gcra_verdict gcra_take(struct gcra *gcra, const struct gcra_rate *rate, u
     uint64_t next, wait_us = 0;
     struct gcra_verdict verdict;
 
-    do {
-        if (!fits(rate, arrival, cost, now_ns, &next, &wait_us)) {
-            verdict = verdict_at(rate, arrival, now_ns);
-            verdict.is_allowed = false;
-            verdict.wait_us = wait_us;
-            return verdict;
-        }
-    } while (!atomic_compare_exchange_weak_explicit(&gcra->arrival_ns, &arrival, next,
-                                                    memory_order_relaxed, memory_order_relaxed));
-    return verdict_at(rate, next, now_ns);
+    if (fits(rate, arrival, cost, now_ns, &next, &wait_us)) {
+        atomic_store_explicit(&gcra->arrival_ns, next, memory_order_relaxed);
+        return verdict_at(rate, next, now_ns);
+    }
+    verdict = verdict_at(rate, arrival, now_ns);
+    verdict.is_allowed = false;
+    verdict.wait_us = wait_us;
+    return verdict;
 }
 
 void gcra_settle(struct gcra *gcra, const struct gcra_rate *rate, uint64_t taken, uint64_t actual,
@@ -112,17 +110,10 @@ void gcra_settle(struct gcra *gcra, const struct gcra_rate *rate, uint64_t taken
     uint64_t now_ns = now_us * NS_PER_US;
     uint64_t arrival = atomic_load_explicit(&gcra->arrival_ns, memory_order_relaxed);
     uint64_t before = span_ns(rate, taken), after = span_ns(rate, actual);
-    uint64_t next;
 
-    if (taken == actual)
-        return;
-    do {
-        uint64_t start = arrival;
-
-        if (after > before)
-            next = (start > now_ns ? start : now_ns) + (after - before);
-        else
-            next = start > before - after ? start - (before - after) : 0;
-    } while (!atomic_compare_exchange_weak_explicit(&gcra->arrival_ns, &arrival, next,
-                                                    memory_order_relaxed, memory_order_relaxed));
+    if (after > before)
+        arrival = (arrival > now_ns ? arrival : now_ns) + (after - before);
+    else
+        arrival = arrival > before - after ? arrival - (before - after) : 0;
+    atomic_store_explicit(&gcra->arrival_ns, arrival, memory_order_relaxed);
 }

@@ -1,8 +1,8 @@
 /*
  * The generic cell rate algorithm (ITU-T I.371, the "virtual scheduling" form) in one atomic word:
  * the theoretical arrival time. `per_minute` units pass in a minute, evenly, and up to `burst` of
- * them at once. The word is embedded in whoever is limited; any thread, one read-modify-write a
- * call that passes, none for one that is refused.
+ * them at once. The word is embedded in whoever is limited, which keeps those apart who take and
+ * settle (a latch); any thread may read.
  */
 #ifndef LIMITS_GCRA_H
 #define LIMITS_GCRA_H

@@ -51,7 +51,7 @@ static uint64_t used_at(const struct window *window, uint64_t second)
     uint64_t sum = 0;
 
     for (int i = 0; i < WINDOW_BUCKETS; i++) {
-        uint64_t word = atomic_load_explicit(&window->buckets[i], memory_order_seq_cst);
+        uint64_t word = atomic_load_explicit(&window->buckets[i], memory_order_relaxed);
 
         if (counts(word, second))
             sum += word & UNIT_MASK;
@@ -89,71 +89,54 @@ uint64_t window_wait_us(const struct window *window, uint64_t limit, uint64_t un
     return used + need <= limit ? 0 : wait_for(window, used + need - limit, now_us);
 }
 
+static void store(struct window *window, uint64_t second, uint64_t units)
+{
+    atomic_store_explicit(&window->buckets[second % WINDOW_BUCKETS], pack(second, units),
+                          memory_order_relaxed);
+}
+
 /* Adds units to the bucket of that second; an older second's count gives way to it. */
 static void book(struct window *window, uint64_t second, uint64_t units)
 {
-    _Atomic uint64_t *bucket = &window->buckets[second % WINDOW_BUCKETS];
-    uint64_t word = atomic_load_explicit(bucket, memory_order_relaxed);
-    uint64_t next;
+    uint64_t word = load(window, second);
+    bool is_mine = second_of(word) == (second & SECOND_MASK);
 
-    do {
-        bool is_mine = second_of(word) == (second & SECOND_MASK);
-
-        next = pack(second, (is_mine ? word & UNIT_MASK : 0) + units);
-    } while (!atomic_compare_exchange_weak_explicit(bucket, &word, next, memory_order_seq_cst,
-                                                    memory_order_relaxed));
+    store(window, second, (is_mine ? word & UNIT_MASK : 0) + units);
 }
 
 /* Takes units out of the bucket of that second, where it still stands. */
 static void unbook(struct window *window, uint64_t second, uint64_t units)
 {
-    _Atomic uint64_t *bucket = &window->buckets[second % WINDOW_BUCKETS];
-    uint64_t word = atomic_load_explicit(bucket, memory_order_relaxed);
-    uint64_t left;
+    uint64_t word = load(window, second), had = word & UNIT_MASK;
 
-    do {
-        if (second_of(word) != (second & SECOND_MASK))
-            return;
-        left = word & UNIT_MASK;
-        left = left > units ? left - units : 0;
-    } while (!atomic_compare_exchange_weak_explicit(bucket, &word, pack(second, left),
-                                                    memory_order_relaxed, memory_order_relaxed));
+    if (second_of(word) == (second & SECOND_MASK))
+        store(window, second, had > units ? had - units : 0);
 }
 
-bool window_take(struct window *window, uint64_t limit, uint64_t units, uint64_t now_us,
-                 struct window_stamp *ret_stamp, uint64_t *ret_wait_us)
+struct window_stamp window_take(struct window *window, uint64_t limit, uint64_t units,
+                                uint64_t now_us)
 {
-    uint64_t second = second_at(now_us);
-    uint64_t need = cut(units < limit ? units : limit);
-    uint64_t used = used_at(window, second);
+    struct window_stamp stamp = {(uint32_t)second_at(now_us), cut(units < limit ? units : limit)};
 
-    if (used + need <= limit) {
-        book(window, second, need);
-        /* Two that took at once see each other here (both orders are sequentially consistent): the
-         * limit is never passed, at worst both go away. */
-        used = used_at(window, second);
-        if (used <= limit) {
-            *ret_stamp = (struct window_stamp){(uint32_t)second, need};
-            return true;
-        }
-        unbook(window, second, need);
-        *ret_wait_us = wait_for(window, used - limit, now_us);
-        return false;
-    }
-    *ret_wait_us = wait_for(window, used + need - limit, now_us);
-    return false;
+    book(window, stamp.second, stamp.units);
+    return stamp;
+}
+
+bool window_is_stale(const struct window_stamp *stamp, uint64_t now_us)
+{
+    return stamp->units != 0 && stamp->second != (uint32_t)second_at(now_us);
 }
 
 void window_move(struct window *window, struct window_stamp *stamp, uint64_t now_us)
 {
-    uint64_t second = second_at(now_us);
+    uint32_t second = (uint32_t)second_at(now_us);
 
-    if (stamp->second == (uint32_t)second || stamp->units == 0)
+    if (!window_is_stale(stamp, now_us))
         return;
-    /* First into the new second, so that they are counted at every moment. */
+    /* First into the new second, so that whoever reads meanwhile sees them. */
     book(window, second, stamp->units);
     unbook(window, stamp->second, stamp->units);
-    stamp->second = (uint32_t)second;
+    stamp->second = second;
 }
 
 void window_settle(struct window *window, struct window_stamp *stamp, uint64_t units,

@@ -2,8 +2,7 @@
  * A strict sliding window: never more than `limit` units in any 60 seconds, whenever those begin.
  * Units stand in buckets of a second; what is counted reaches back 61 whole seconds and the running
  * one, so that up to a second of travel to the upstream cannot push two windows into one. Embedded
- * in whoever is limited; any thread, lock-free; one read-modify-write a take that passes (a race at
- * the edge may refuse both, never pass both).
+ * in whoever is limited, which keeps those apart who write (a latch); any thread may read.
  */
 #ifndef LIMITS_WINDOW_H
 #define LIMITS_WINDOW_H
@@ -28,17 +27,19 @@ struct window_stamp {
 
 void window_init(struct window *window);
 
-/* Takes `units` where the limit allows: true with *ret_stamp; else false with *ret_wait_us, the
- * time until they would fit if nobody else takes any. Units above the limit are cut to it, so that
- * they pass alone in an empty window. */
-bool window_take(struct window *window, uint64_t limit, uint64_t units, uint64_t now_us,
-                 struct window_stamp *ret_stamp, uint64_t *ret_wait_us);
-
-/* 0 where `units` would pass now, else the time until they would. Takes nothing. */
+/* 0 where `units` would pass now, else the time until they would if nobody else takes any. Units
+ * above the limit are cut to it, so that they pass alone in an empty window. */
 uint64_t window_wait_us(const struct window *window, uint64_t limit, uint64_t units,
                         uint64_t now_us);
 
-/* The request leaves only now: books it in this second instead. Nothing where it is the same. */
+/* Takes units that pass, as window_wait_us has told. */
+struct window_stamp window_take(struct window *window, uint64_t limit, uint64_t units,
+                                uint64_t now_us);
+
+/* True where window_move would do anything. */
+bool window_is_stale(const struct window_stamp *stamp, uint64_t now_us);
+
+/* The request leaves only now: books it in this second instead. */
 void window_move(struct window *window, struct window_stamp *stamp, uint64_t now_us);
 
 /* The true number of units is known: less is given back where it was booked, more is booked now. */

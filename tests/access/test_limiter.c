@@ -1,7 +1,9 @@
 /* Admission under a client's and a model's limits: both or none, the nearest told, kept over
  * reloads. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -188,6 +190,58 @@ static void test_reload_keeps_what_was_used(void **state)
     close_desk(&desk);
 }
 
+/* --- several workers --- */
+
+enum { WORKERS = 4, TRIES = 20000, PLACES = 3, REQUESTS = 30000 };
+
+struct crowd {
+    struct desk desk;
+    atomic_int under_way;
+    atomic_uint admitted;
+};
+
+static void *work(void *arg)
+{
+    struct crowd *crowd = arg;
+
+    for (int i = 0; i < TRIES; i++) {
+        struct admission admission;
+
+        if (!begin(&crowd->desk, &admission, 10, start).is_admitted)
+            continue;
+        assert_true(atomic_fetch_add(&crowd->under_way, 1) < PLACES);
+        atomic_fetch_add(&crowd->admitted, 1);
+        atomic_fetch_sub(&crowd->under_way, 1);
+        admission_end(&admission, 20, start);
+    }
+    return NULL;
+}
+
+/* At no moment more than there are places, and in all no more than the rate; nothing stays taken.
+ */
+static void test_workers_share_limits(void **state)
+{
+    static struct crowd crowd;
+    struct conf_limits client = {.rpm = REQUESTS, .burst = REQUESTS, .concurrent = PLACES};
+    struct admission held[PLACES], more;
+    pthread_t threads[WORKERS];
+
+    (void)state;
+    open_desk(&crowd.desk, client,
+              (struct conf_limits){.tpm = 100000000, .concurrent = PLACES + 1});
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &crowd), 0);
+    for (int i = 0; i < WORKERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_in_range(atomic_load(&crowd.admitted), 1, REQUESTS);
+    for (int i = 0; i < PLACES; i++)
+        assert_true(begin(&crowd.desk, &held[i], 10, start + 60 * US_PER_SEC).is_admitted);
+    assert_false(begin(&crowd.desk, &more, 10, start + 60 * US_PER_SEC).is_admitted);
+    for (int i = 0; i < PLACES; i++)
+        admission_end(&held[i], 10, start);
+    close_desk(&crowd.desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_concurrency),
         cmocka_unit_test(test_tokens_are_settled),
         cmocka_unit_test(test_reload_keeps_what_was_used),
+        cmocka_unit_test(test_workers_share_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -271,7 +271,7 @@ static void tells_what_the_process_and_its_endpoints_do(void **state)
     expect_line(text, "config_loaded_timestamp_seconds 1759999995");
     expect_line(text, "build_info{version=\"" BW_VERSION "\"} 1");
     /* Three limits, each taken and settled or given back. */
-    expect_line(text, "shared_writes_total{provider=\"sim\"} 5");
+    expect_line(text, "shared_writes_total{provider=\"sim\"} 2");
     expect_line(text, "shared_writes_total{provider=\"idle\"} 0");
     body_lease_fini(&lease);
 }

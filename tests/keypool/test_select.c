@@ -257,7 +257,7 @@ static void test_healthy_keys_cost_no_shared_write(void **state)
     play_end(&play);
 }
 
-static void test_all_limits_cost_five(void **state)
+static void test_all_limits_cost_two(void **state)
 {
     const struct keypool_ask ask = {.model = SPAN("m"), .tokens = 100};
     const struct keypool_end end = {.outcome = outcome_row(OUTCOME_SUCCESS), .tokens = 150};
@@ -271,8 +271,8 @@ static void test_all_limits_cost_five(void **state)
         assert_int_equal(play_ask(&play, &ask, &grant).verdict, KEYPOOL_CHOSEN);
         keypool_end(play.views[0], &grant, &end, play.now);
     }
-    assert_int_equal(keypool_view_shared_writes(play.views[0]), 50);
-    assert_int_equal(keypool_totals(play.pool, play.now).shared_writes, 50);
+    assert_int_equal(keypool_view_shared_writes(play.views[0]), 20);
+    assert_int_equal(keypool_totals(play.pool, play.now).shared_writes, 20);
     play_end(&play);
 }
 
@@ -374,7 +374,7 @@ int main(void)
         cmocka_unit_test(test_provider_without_keys),
         cmocka_unit_test(test_header_line_is_ready_to_send),
         cmocka_unit_test(test_healthy_keys_cost_no_shared_write),
-        cmocka_unit_test(test_all_limits_cost_five),
+        cmocka_unit_test(test_all_limits_cost_two),
         cmocka_unit_test(test_many_keys_set_aside_for_a_model),
         cmocka_unit_test(test_no_burst_on_return),
         cmocka_unit_test(test_weights_may_change),
