@@ -90,16 +90,29 @@ static bool is_sane_id(struct span id)
     return true;
 }
 
+/* Eight hexadecimal digits of a word's lower half, all at once, in whatever order. */
+static uint64_t hex_digits(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t is_letter;
+
+    word = (word & 0xFFFF) | (word & 0xFFFF0000) << 16;
+    word = (word | word << 8) & UINT64_C(0x00FF00FF00FF00FF);
+    word = (word | word << 4) & (ones * 0x0F);
+    is_letter = ((word + ones * 6) >> 4) & ones;
+    return word + ones * '0' + is_letter * ('a' - '0' - 10);
+}
+
 void head_name_request(struct exchange *x, struct span own)
 {
-    uint64_t words[2];
     char made[OWN_ID_BYTES] = "req_";
 
     if (!is_sane_id(own)) {
-        words[0] = rand_u64(&x->host->rand);
-        words[1] = rand_u64(&x->host->rand);
-        for (int i = 0; i < 32; i++)
-            made[4 + i] = "0123456789abcdef"[(words[i / 16] >> (4 * (i % 16))) & 15];
+        uint64_t high = rand_u64(&x->host->rand), low = rand_u64(&x->host->rand);
+        uint64_t digits[4] = {hex_digits(high >> 32), hex_digits(high), hex_digits(low >> 32),
+                              hex_digits(low)};
+
+        memcpy(made + 4, digits, sizeof(digits));
         own = span_of(made, sizeof(made));
     }
     x->head.request_id = arena_copy(&x->arena, own);

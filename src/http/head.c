@@ -13,10 +13,12 @@ struct span http_head_find(const struct http_head *head, struct span name)
 /* "http://host/path" and "https://host/path" without scheme and host. */
 static struct span without_origin(struct span target)
 {
-    size_t scheme = span_find(target, SPAN("://"));
-    size_t slash;
+    size_t scheme, slash;
 
-    if (target.len == 0 || target.ptr[0] == '/' || scheme == SIZE_MAX)
+    if (target.len == 0 || target.ptr[0] == '/')
+        return target;
+    scheme = span_find(target, SPAN("://"));
+    if (scheme == SIZE_MAX)
         return target;
     target = span_skip(target, scheme + 3);
     slash = span_find_byte(target, '/');
