@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -200,7 +201,12 @@ static void open_if_asked(struct log_writer *writer)
 static void *run(void *argument)
 {
     struct log_writer *writer = argument;
+    struct sched_param param = {0};
     int empty_passes = 0;
+
+    /* When it wakes it takes no core from a worker that is at work. Where that is refused, it may.
+     */
+    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
 
     for (;;) {
         bool is_last = is_stopping(writer);
