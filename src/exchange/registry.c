@@ -117,3 +117,17 @@ void registry_prune(struct registry *registry, const struct config *config)
         at = 0; /* the map has moved its entries */
     }
 }
+
+void registry_refuse(struct registry *registry)
+{
+    struct registry_entry *entry;
+    size_t at = 0;
+
+    while ((entry = map_next(&registry->providers, &at, NULL))) {
+        if (entry->endpoint)
+            continue;
+        map_remove(&registry->providers, provider_name(entry->provider));
+        entry_free(entry);
+        at = 0; /* the map has moved its entries */
+    }
+}

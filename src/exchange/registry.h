@@ -35,8 +35,8 @@ struct registry {
 /* A provider with the endpoint it has now. */
 struct registry_entry {
     struct provider *provider;
-    struct endpoint *endpoint;
-    struct learned *learned; /* metrics of the models that it lists */
+    struct endpoint *endpoint; /* NULL: prepared, and not applied so far */
+    struct learned *learned;   /* metrics of the models that it lists */
 };
 
 /* 0 or ERR_NOMEM. log is borrowed. is_locked: see secret_arena_new. */
@@ -61,5 +61,8 @@ void registry_learn(struct registry *registry, struct provider *provider);
 
 /* Forgets the providers that the configuration does not name. */
 void registry_prune(struct registry *registry, const struct config *config);
+
+/* Forgets the providers that were prepared and never applied. */
+void registry_refuse(struct registry *registry);
 
 #endif

@@ -253,6 +253,7 @@ int snapshot_prepare(struct registry *registry, struct config *config, uint64_t 
         free_parts(&counted->snapshot);
         mem_free(counted);
         limiter_book_commit(registry->limiters, true);
+        registry_refuse(registry);
         return err;
     }
     counted->config = config;
@@ -274,14 +275,13 @@ void snapshot_commit(struct registry *registry, struct snapshot *snapshot)
     registry_prune(registry, snapshot->config);
 }
 
-void snapshot_refuse(struct registry *registry, struct snapshot **snapshot,
-                     const struct config *running)
+void snapshot_refuse(struct registry *registry, struct snapshot **snapshot)
 {
     /* A worker may hold the snapshot a while longer: the pools must not see two changes. */
     free_changes(counted_of(*snapshot));
     snapshot_unref(snapshot);
     limiter_book_commit(registry->limiters, true);
-    registry_prune(registry, running);
+    registry_refuse(registry);
 }
 
 int snapshot_new(struct registry *registry, struct config *config, uint64_t now_us,

@@ -58,7 +58,8 @@ struct registry;
 /* Builds a snapshot of the configuration, which becomes the snapshot's. Providers and endpoints
  * that are the same as before are taken over from the registry; nothing that is in use changes, and
  * the last reference may go as if the snapshot had never been. One at a time. ret_error
- * (TLS_ERROR_BYTES) says what is wrong. 0, or an error with the configuration left to the caller.
+ * (TLS_ERROR_BYTES) says what is wrong. 0, or an error with the configuration left to the caller
+ * and nothing of it left behind.
  */
 int snapshot_prepare(struct registry *registry, struct config *config, uint64_t now_us,
                      uint64_t wall_us, char *ret_error, struct snapshot **ret_snapshot);
@@ -70,10 +71,8 @@ void snapshot_commit(struct registry *registry, struct snapshot *snapshot);
 int snapshot_new(struct registry *registry, struct config *config, uint64_t now_us,
                  uint64_t wall_us, char *ret_error, struct snapshot **ret_snapshot);
 
-/* After a snapshot that was prepared and not committed: forgets what only that one knew of.
- * `running` is the configuration in force. */
-void snapshot_refuse(struct registry *registry, struct snapshot **snapshot,
-                     const struct config *running);
+/* After a snapshot that was prepared and not committed: forgets what only that one knew of. */
+void snapshot_refuse(struct registry *registry, struct snapshot **snapshot);
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot **snapshot);

@@ -105,7 +105,7 @@ void gateway_drop_reload(struct gateway *gateway)
     prober_discard(&reload->probes);
     tls_context_unref(&reload->tls);
     if (reload->snapshot)
-        snapshot_refuse(&gateway->registry, &reload->snapshot, gateway->snapshot->config);
+        snapshot_refuse(&gateway->registry, &reload->snapshot);
 }
 
 static void refuse(struct gateway *gateway, const char *reason)
