@@ -189,6 +189,8 @@ size_t binding_home_take(struct binding_home *home, struct waiting_ticket *ret_t
     list_for_each (link, &home->views) {
         struct local_view *local = container_of(link, struct local_view, link);
 
+        if (count == max)
+            break;
         count += waiting_take(provider_waiting(local->provider), home->worker, ret_tickets + count,
                               max - count);
     }
