@@ -27,6 +27,7 @@ struct loop {
     uint64_t wall_read_us;   /* when that was true; asked again after WALL_US */
     bool is_virtual;
     struct heap timers;
+    size_t reserved; /* timers for which there is always room in the heap */
     struct list tasks;
     struct epoll_event events[EVENTS_A_TURN];
     int event_at, event_count; /* the batch under way; loop_remove blanks what is still to come */
@@ -197,13 +198,35 @@ void loop_timer_init(struct loop_timer *timer, struct loop *loop,
     *timer = (struct loop_timer){.loop = loop, .on_due = on_due};
 }
 
+/* Room in the heap for one more beside all that are reserved, be those in it or not. */
+static int make_room(struct loop *loop)
+{
+    return heap_reserve(&loop->timers, loop->timers.count + loop->reserved + 1);
+}
+
+int loop_timer_reserve(struct loop_timer *timer)
+{
+    int err;
+
+    if (timer->is_reserved)
+        return 0;
+    err = make_room(timer->loop);
+    if (err)
+        return err;
+    timer->loop->reserved++;
+    timer->is_reserved = true;
+    return 0;
+}
+
 int loop_timer_set(struct loop_timer *timer, uint64_t deadline_us)
 {
     if (deadline_us == 0)
         deadline_us = 1;
     if (!heap_has(&timer->node)) {
-        int err = heap_push(&timer->loop->timers, &timer->node, deadline_us);
+        int err = timer->is_reserved ? 0 : make_room(timer->loop);
 
+        if (!err)
+            err = heap_push(&timer->loop->timers, &timer->node, deadline_us);
         if (err)
             return err;
     } else if (deadline_us < timer->node.key) {
@@ -221,8 +244,11 @@ void loop_timer_clear(struct loop_timer *timer)
 void loop_timer_fini(struct loop_timer *timer)
 {
     timer->deadline_us = 0;
-    if (timer->loop)
-        heap_remove(&timer->loop->timers, &timer->node);
+    if (!timer->loop)
+        return;
+    heap_remove(&timer->loop->timers, &timer->node);
+    timer->loop->reserved -= timer->is_reserved;
+    timer->is_reserved = false;
 }
 
 /* Entries whose timer was cleared or moved on are put right when they come up. */

@@ -48,6 +48,7 @@ struct loop_timer {
     struct loop *loop;
     uint64_t deadline_us; /* 0: not set */
     void (*on_due)(struct loop_timer *timer);
+    bool is_reserved;
 };
 
 /* A message from another thread. Its memory belongs to the sender until loop_post, to the receiver
@@ -93,7 +94,10 @@ void loop_task_cancel(struct loop_task *task);
 
 void loop_timer_init(struct loop_timer *timer, struct loop *loop,
                      void (*on_due)(struct loop_timer *));
-/* 0 or ERR_NOMEM (the timer is then not set). */
+/* For a timer that nothing can do without: from here on setting it cannot fail. 0, ERR_NOMEM or
+ * ERR_FULL. */
+int loop_timer_reserve(struct loop_timer *timer);
+/* 0, or ERR_NOMEM or ERR_FULL (the timer is then not set). */
 int loop_timer_set(struct loop_timer *timer, uint64_t deadline_us);
 void loop_timer_clear(struct loop_timer *timer);
 /* Before the timer's memory goes. */

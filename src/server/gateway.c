@@ -182,6 +182,8 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
     if (gateway->workers)
         err = gateway_make_news(gateway);
     if (!err)
+        err = loop_timer_reserve(&gateway->timer);
+    if (!err)
         err = open_outside(gateway, config, ret_error);
     if (!err)
         err = make_inside(gateway, &config, ret_error);

@@ -4,6 +4,12 @@
 
 enum { READY_CHECK_US = 20000 };
 
+/* It is reserved: without memory too, the steps come. */
+static void set_timer(struct gateway *gateway, uint64_t after_us)
+{
+    (void)loop_timer_set(&gateway->timer, loop_now_us(gateway->loop) + after_us);
+}
+
 /* --- readiness --- */
 
 static bool is_settled(const struct gateway *gateway)
@@ -35,7 +41,7 @@ struct admin_state gateway_state(void *owner)
 void gateway_check_ready(struct gateway *gateway)
 {
     if (!is_settled(gateway)) {
-        loop_timer_set(&gateway->timer, loop_now_us(gateway->loop) + READY_CHECK_US);
+        set_timer(gateway, READY_CHECK_US);
         return;
     }
     gateway->phase = PHASE_READY;
@@ -50,8 +56,7 @@ static void begin_drain(struct gateway *gateway)
     gateway->phase = PHASE_DRAINING;
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         worker_drain(gateway->workers[i]);
-    loop_timer_set(&gateway->timer, loop_now_us(gateway->loop) +
-                                        gateway->snapshot->config->server.shutdown_grace_us);
+    set_timer(gateway, gateway->snapshot->config->server.shutdown_grace_us);
 }
 
 static void cut(struct gateway *gateway)
@@ -60,7 +65,7 @@ static void cut(struct gateway *gateway)
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         worker_cut(gateway->workers[i]);
     /* Error events need a moment to leave; who does not take them is not waited for. */
-    loop_timer_set(&gateway->timer, loop_now_us(gateway->loop) + US_PER_SEC);
+    set_timer(gateway, US_PER_SEC);
 }
 
 void gateway_on_timer(struct loop_timer *timer)
@@ -95,7 +100,7 @@ void gateway_shut_down(struct gateway *gateway)
         log_write(gateway->log, LOG_LEVEL_INFO, "shutting down");
         gateway->phase = PHASE_DELAYING;
         set_ready(gateway, false);
-        loop_timer_set(&gateway->timer, loop_now_us(gateway->loop) + delay_us);
+        set_timer(gateway, delay_us);
         break;
     case PHASE_DELAYING:
     case PHASE_DRAINING:

@@ -33,7 +33,8 @@ static void set_janitor(struct endpoint_pool *pool)
     if (list_is_empty(&pool->idle))
         return;
     oldest = container_of(pool->idle.prev, struct uplink, link);
-    loop_timer_set(&pool->janitor, oldest->idle_since_us + pool->keepalive_us);
+    /* Reserved: it cannot fail. */
+    (void)loop_timer_set(&pool->janitor, oldest->idle_since_us + pool->keepalive_us);
 }
 
 static void on_janitor(struct loop_timer *timer)
@@ -120,7 +121,7 @@ struct endpoint_pool *endpoint_pool_new(struct endpoint *endpoint, struct loop *
     pool->is_name = names_take_literal(pool) != 0;
     pool->addr_count = pool->is_name ? 0 : 1;
     pool->tally = endpoint_tally_new(endpoint);
-    if (!pool->tally)
+    if (!pool->tally || loop_timer_reserve(&pool->janitor))
         endpoint_pool_free(&pool);
     return pool;
 }

@@ -305,7 +305,7 @@ static void look(struct subject *subject)
     next_us = earlier(next_us, look_at_endpoint(subject, now_us));
     next_us = earlier(next_us, look_for_models(subject, now_us));
     if (next_us != PROBE_NEVER)
-        loop_timer_set(&subject->timer, next_us);
+        (void)loop_timer_set(&subject->timer, next_us); /* reserved: it cannot fail */
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -390,7 +390,8 @@ static struct subject *subject_new(struct prober *prober, const struct prober_ta
     loop_timer_init(&subject->timer, prober->loop, on_timer);
     subject->pool =
         endpoint_pool_new(subject->endpoint, prober->loop, prober->resolver, &prober->head_scratch);
-    if (!subject->pool || write_heads(subject, target->wants_models)) {
+    if (!subject->pool || loop_timer_reserve(&subject->timer) ||
+        write_heads(subject, target->wants_models)) {
         subject_free(&subject);
         return NULL;
     }

@@ -397,6 +397,41 @@ static void test_without_memory(void **state)
     loop_free(&loop);
 }
 
+/* Others may come first and take all the room there is: a reserved timer is set all the same. */
+static void test_reserved_timers(void **state)
+{
+    struct loop *loop = loop_new_virtual(0);
+    struct alarm kept[2], others[100];
+    unsigned set = 0;
+
+    if (!wire_can_fail())
+        skip();
+    for (int i = 0; i < 2; i++) {
+        kept[i] = (struct alarm){.again_us = 0};
+        loop_timer_init(&kept[i].timer, loop, on_due);
+        assert_int_equal(loop_timer_reserve(&kept[i].timer), 0);
+        assert_int_equal(loop_timer_reserve(&kept[i].timer), 0); /* once is enough */
+    }
+    mem_fail_after(0);
+    for (unsigned i = 0; i < 100; i++) {
+        others[i] = (struct alarm){.again_us = 0};
+        loop_timer_init(&others[i].timer, loop, on_due);
+        set += loop_timer_set(&others[i].timer, 1000) == 0;
+        mem_fail_after(0);
+    }
+    assert_in_range(set, 1, 99);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(loop_timer_set(&kept[i].timer, 500), 0);
+    mem_fail_after(-1);
+    wire_pass(loop, 2000);
+    assert_int_equal(kept[0].rings + kept[1].rings, 2);
+    for (int i = 0; i < 2; i++)
+        loop_timer_fini(&kept[i].timer);
+    for (unsigned i = 0; i < 100; i++)
+        loop_timer_fini(&others[i].timer);
+    loop_free(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_stop_from_a_thread),
         cmocka_unit_test(test_virtual_time_is_bounded),
         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_reserved_timers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
