@@ -164,6 +164,9 @@ static void on_orders(struct loop_mail *mail)
     /* From here on the next order sends the message anew. */
     unsigned orders = atomic_exchange(&worker->shared.orders, 0);
 
+    /* Sent just before it was stopped: there is nobody left to follow it. */
+    if (worker->has_ended)
+        return;
     if (orders & ORDER_READY)
         worker->host.is_ready = atomic_load(&worker->shared.is_ready);
     if (orders & ORDER_LOOK)
@@ -336,7 +339,7 @@ void worker_free(struct worker **worker)
         return;
     worker_stop(w);
     if (w->has_ended) {
-        /* Grants of workers that ended later find nobody. */
+        /* What others sent meanwhile finds nobody. */
         loop_turn(w->loop, 0);
     } else {
         stop_listening(w);
