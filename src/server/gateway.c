@@ -178,11 +178,14 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
     gateway->started_wall_us = gateway->loaded_wall_us = clock_wall_us();
     gateway->worker_count = count_workers(config);
     loop_timer_init(&gateway->timer, gateway->loop, gateway_on_timer);
+    loop_timer_init(&gateway->reload_timer, gateway->loop, gateway_on_reload_timer);
     gateway->workers = mem_zalloc(gateway->worker_count, sizeof(*gateway->workers));
     if (gateway->workers)
         err = gateway_make_news(gateway);
     if (!err)
         err = loop_timer_reserve(&gateway->timer);
+    if (!err)
+        err = loop_timer_reserve(&gateway->reload_timer);
     if (!err)
         err = open_outside(gateway, config, ret_error);
     if (!err)
@@ -214,6 +217,7 @@ void gateway_free(struct gateway **gateway)
         return;
     g->is_ending = true;
     loop_timer_fini(&g->timer);
+    loop_timer_fini(&g->reload_timer);
     admin_free(&g->admin);
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_stop(g->workers[i]);

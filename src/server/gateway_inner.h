@@ -46,6 +46,7 @@ struct gateway {
     struct worker **workers;
     struct worker_news *news; /* one a worker */
     struct reload reload;
+    struct loop_timer reload_timer; /* until the log tells that a reload waits */
     uint32_t worker_count;
     struct admin *admin;
     struct prober *prober;
@@ -74,6 +75,9 @@ int gateway_prepare_probes(struct gateway *gateway, struct snapshot *snapshot,
 
 /* One more worker has answered (gateway_reload). */
 void gateway_note_prepared(struct gateway *gateway, int err);
+
+/* The timer of a reload that is waited for. */
+void gateway_on_reload_timer(struct loop_timer *timer);
 
 /* Throws a reload away that was not decided yet. */
 void gateway_drop_reload(struct gateway *gateway);

@@ -1,6 +1,10 @@
 #include "server/gateway_inner.h"
 
+#include "base/clock.h"
 #include "base/err.h"
+
+/* A worker answers within a turn of its loop, unless something is wrong with it. */
+enum { RELOAD_WAIT_US = 5 * (int)US_PER_SEC };
 
 struct log_options gateway_log_options(const struct config *config)
 {
@@ -153,8 +157,19 @@ void gateway_note_prepared(struct gateway *gateway, int err)
         take_over(gateway);
     }
     *reload = (struct reload){.snapshot = NULL};
+    loop_timer_clear(&gateway->reload_timer);
     if (is_asked_again)
         gateway_reload(gateway);
+}
+
+void gateway_on_reload_timer(struct loop_timer *timer)
+{
+    struct gateway *gateway = container_of(timer, struct gateway, reload_timer);
+
+    log_write(
+        gateway->log, LOG_LEVEL_WARNING,
+        "reload waits for workers: the running configuration stays in force until they answer",
+        LOG_UINT("workers", gateway->worker_count - gateway->reload.answers));
 }
 
 void gateway_reload(struct gateway *gateway)
@@ -166,6 +181,8 @@ void gateway_reload(struct gateway *gateway)
 
     if (gateway->reload.snapshot) {
         gateway->reload.is_asked_again = true;
+        log_write(gateway->log, LOG_LEVEL_INFO,
+                  "a reload is under way: the file is read again after it");
         return;
     }
     complaints_init(&complaints);
@@ -182,4 +199,6 @@ void gateway_reload(struct gateway *gateway)
     }
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         worker_prepare(gateway->workers[i], gateway->reload.snapshot);
+    /* Reserved: it cannot fail. */
+    (void)loop_timer_set(&gateway->reload_timer, loop_now_us(gateway->loop) + RELOAD_WAIT_US);
 }

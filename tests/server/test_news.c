@@ -1,5 +1,5 @@
-/* What the log says of probes: once for each change, with its cause. On virtual time, without
- * workers. */
+/* What the log says of probes, once for each change, with its cause; and of a reload that workers
+ * keep waiting. On virtual time, without workers. */
 #include "../conf/fake.h"
 #include "../io/wire.h"
 
@@ -12,9 +12,15 @@
 
 #define START_US UINT64_C(1000000000)
 
+static const char yaml[] = "providers: {up: {kind: compatible,\n"
+                           "  base_url: 'http://unix:/tmp/bellwether-nobody:/v1',\n"
+                           "  keys: [{name: one, secret: key-one}]}}\n"
+                           "clients: {open: true}\n";
+
 /* The part of a gateway that probes, and nobody listens at the provider. */
 struct stage {
     struct fake fake;
+    struct fake_pair files[2];
     struct gateway gateway;
     char log_path[64];
 };
@@ -29,11 +35,13 @@ static void begin(struct stage *stage)
     memset(stage, 0, sizeof(*stage));
     fake_init(&stage->fake);
     snprintf(stage->log_path, sizeof(stage->log_path), "/tmp/bellwether-news-%d", (int)getpid());
-    fake_must_load(&stage->fake, "providers: {up: {kind: compatible,\n"
-                                 "  base_url: 'http://unix:/tmp/bellwether-nobody:/v1',\n"
-                                 "  keys: [{name: one, secret: key-one}]}}\n"
-                                 "clients: {open: true}\n");
+    fake_must_load(&stage->fake, yaml);
+    stage->files[0] = (struct fake_pair){"/gateway.yaml", yaml};
+    stage->fake.files = stage->files;
+    gateway->options.source = &stage->fake.source;
+    gateway->options.config_path = "/gateway.yaml";
     gateway->loop = loop_new_virtual(START_US);
+    loop_timer_init(&gateway->reload_timer, gateway->loop, gateway_on_reload_timer);
     assert_int_equal(log_new(&options, &gateway->log), 0);
     assert_int_equal(registry_init(&gateway->registry, 1, stage->fake.secrets, gateway->log), 0);
     assert_int_equal(snapshot_new(&gateway->registry, stage->fake.config, START_US, START_US, error,
@@ -41,6 +49,7 @@ static void begin(struct stage *stage)
                      0);
     stage->fake.config = NULL; /* the snapshot's */
     gateway->metrics = metrics_attach(gateway->registry.metrics);
+    gateway->reloads = metrics_series(gateway->registry.metrics, METRIC_RELOADS, NULL);
     gateway->prober =
         prober_new(gateway->loop, gateway->registry.resolver, &gateway_prober_ops, gateway);
     assert_int_equal(gateway_prepare_probes(gateway, gateway->snapshot, &probes), 0);
@@ -51,6 +60,8 @@ static void end(struct stage *stage)
 {
     struct gateway *gateway = &stage->gateway;
 
+    loop_timer_fini(&gateway->reload_timer);
+    gateway_drop_reload(gateway);
     prober_free(&gateway->prober);
     snapshot_unref(&gateway->snapshot);
     registry_fini(&gateway->registry);
@@ -95,10 +106,45 @@ static void test_trial(void **state)
     end(&stage);
 }
 
+static unsigned count_lines(const char *log, const char *what)
+{
+    unsigned count = 0;
+
+    for (; (log = strstr(log, what)); log++)
+        count++;
+    return count;
+}
+
+/* A worker that does not answer is told of once, and so is each reload that waits behind it. */
+static void test_reload_waits(void **state)
+{
+    struct stage stage;
+    char *log;
+
+    (void)state;
+    begin(&stage);
+    gateway_reload(&stage.gateway);
+    wire_pass(stage.gateway.loop, 4 * US_PER_SEC);
+    gateway_note_prepared(&stage.gateway, ERR_NOMEM);
+    /* This one was answered in time; the next is not. */
+    gateway_reload(&stage.gateway);
+    wire_pass(stage.gateway.loop, 4 * US_PER_SEC);
+    gateway_reload(&stage.gateway);
+    gateway_reload(&stage.gateway);
+    wire_pass(stage.gateway.loop, 30 * US_PER_SEC);
+    log = read_log(&stage);
+    assert_int_equal(count_lines(log, "reload refused"), 1);
+    assert_int_equal(count_lines(log, "reload waits for workers"), 1);
+    assert_int_equal(count_lines(log, "a reload is under way"), 2);
+    mem_free(log);
+    end(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trial),
+        cmocka_unit_test(test_reload_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
