@@ -11,7 +11,7 @@
 enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
 
 /* The fields that all endpoints share; the text to work on is called otherwise at each. */
-#define ROWS(stream_name, options_name, content_name, content_types)                               \
+#define ROWS(stream_name, options_name, best_of_name, content_name, content_types)                 \
     {                                                                                              \
         [OPENAI_MODEL] = {SPAN_INIT("model"), -1, JSON_STRING | JSON_NULL, ONCE, 0, 0},            \
         [OPENAI_STREAM] = {SPAN_INIT(stream_name), -1, JSON_BOOL | JSON_NULL, ONCE, 0, 0},         \
@@ -19,6 +19,7 @@ enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
                                    JSON_OBJECT | JSON_NULL, ONCE,                                  \
                                    OPENAI_INCLUDE_USAGE,    JSON_MARK("include_usage")},           \
         [OPENAI_N] = {SPAN_INIT("n"), -1, JSON_NUMBER | JSON_NULL, 0, 0, 0},                       \
+        [OPENAI_BEST_OF] = {SPAN_INIT(best_of_name), -1, JSON_NUMBER | JSON_NULL, 0, 0, 0},        \
         [OPENAI_MAX_TOKENS] = {SPAN_INIT("max_tokens"), -1, JSON_NUMBER | JSON_NULL, 0, 0, 0},     \
         [OPENAI_MAX_COMPLETION_TOKENS] =                                                           \
             {SPAN_INIT("max_completion_tokens"), -1, JSON_NUMBER | JSON_NULL, 0, 0, 0},            \
@@ -28,12 +29,13 @@ enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
             SPAN_INIT("include_usage"), OPENAI_STREAM_OPTIONS, JSON_BOOL | JSON_NULL, ONCE, 0, 0}, \
     }
 
+/* No row matches an empty name: only completions know best_of, and embeddings are never streamed.
+ */
 static const struct json_watch rows[OPENAI_ENDPOINT_COUNT][OPENAI_FIELD_COUNT] = {
-    [OPENAI_CHAT] = ROWS("stream", "stream_options", "messages", JSON_ARRAY),
+    [OPENAI_CHAT] = ROWS("stream", "stream_options", "", "messages", JSON_ARRAY),
     [OPENAI_COMPLETIONS] =
-        ROWS("stream", "stream_options", "prompt", JSON_STRING | JSON_ARRAY | JSON_NULL),
-    /* Embeddings are never streamed: no row matches an empty name. */
-    [OPENAI_EMBEDDINGS] = ROWS("", "", "input", JSON_STRING | JSON_ARRAY),
+        ROWS("stream", "stream_options", "best_of", "prompt", JSON_STRING | JSON_ARRAY | JSON_NULL),
+    [OPENAI_EMBEDDINGS] = ROWS("", "", "", "input", JSON_STRING | JSON_ARRAY),
 };
 
 static const struct span text_names[] = {
@@ -57,7 +59,8 @@ static const struct span text_names[] = {
 
 static const struct json_watchlist lists[OPENAI_ENDPOINT_COUNT] = {
     [OPENAI_CHAT] = LIST(OPENAI_CHAT, STREAM_MARKS | JSON_MARK("messages")),
-    [OPENAI_COMPLETIONS] = LIST(OPENAI_COMPLETIONS, STREAM_MARKS | JSON_MARK("prompt")),
+    [OPENAI_COMPLETIONS] =
+        LIST(OPENAI_COMPLETIONS, STREAM_MARKS | JSON_MARK("best_of") | JSON_MARK("prompt")),
     [OPENAI_EMBEDDINGS] = LIST(OPENAI_EMBEDDINGS, JSON_MARK("input")),
 };
 
@@ -227,25 +230,32 @@ static uint64_t count_of(const struct openai_request *request, enum openai_field
     return seen->type == JSON_NUMBER && seen->number > 0 ? (uint64_t)seen->number : 0;
 }
 
+static unsigned choices_of(const struct openai_request *request, enum openai_field field)
+{
+    uint64_t count = count_of(request, field);
+
+    if (count == 0)
+        return 1;
+    return count < OPENAI_CHOICES_MAX ? (unsigned)count : OPENAI_CHOICES_MAX;
+}
+
 unsigned openai_request_choices(const struct openai_request *request)
 {
-    uint64_t n = count_of(request, OPENAI_N);
-
-    if (n == 0)
-        return 1;
-    return n < OPENAI_CHOICES_MAX ? (unsigned)n : OPENAI_CHOICES_MAX;
+    return choices_of(request, OPENAI_N);
 }
 
 uint64_t openai_request_max_tokens(const struct openai_request *request)
 {
     uint64_t most = count_of(request, OPENAI_MAX_COMPLETION_TOKENS);
+    unsigned choices = choices_of(request, OPENAI_N), written = choices_of(request, OPENAI_BEST_OF);
 
     if (!most)
         most = count_of(request, OPENAI_MAX_TOKENS);
     /* No limit is larger (tables/settings.def), and the product is in range. */
     if (most > MAX_TOKENS_COUNTED)
         most = MAX_TOKENS_COUNTED;
-    return most * openai_request_choices(request);
+    /* Those that are not the best were written all the same. */
+    return most * (written > choices ? written : choices);
 }
 
 uint64_t openai_request_text_chars(const struct openai_request *request)

@@ -28,6 +28,7 @@ enum openai_field {
     OPENAI_STREAM,
     OPENAI_STREAM_OPTIONS,
     OPENAI_N,
+    OPENAI_BEST_OF, /* of completions: choices that are written, to return `n` of them */
     OPENAI_MAX_TOKENS,
     OPENAI_MAX_COMPLETION_TOKENS,
     OPENAI_TOOLS,
@@ -87,8 +88,8 @@ bool openai_request_wants_usage(const struct openai_request *request);
 /* Choices asked for (`n`): 1 to OPENAI_CHOICES_MAX. */
 unsigned openai_request_choices(const struct openai_request *request);
 
-/* Most tokens that the answer may have, by max_completion_tokens or max_tokens, in all its choices;
- * 0: not told. */
+/* Most tokens that the answer may have, by max_completion_tokens or max_tokens, in all choices that
+ * are written for it (`n` or `best_of`); 0: not told. */
 uint64_t openai_request_max_tokens(const struct openai_request *request);
 
 /* Characters of the messages' text (prompt, input); without images, names and the like. */

@@ -76,6 +76,29 @@ static void test_bounds_what_is_counted(void **state)
                 UINT64_C(1000000000000000) * OPENAI_CHOICES_MAX);
 }
 
+/* Choices that are written and not returned are paid for. */
+static void test_best_of(void **state)
+{
+    struct openai_request request;
+
+    assert_int_equal(read_as(&request, OPENAI_COMPLETIONS,
+                             "{\"prompt\":\"a\",\"max_tokens\":10,\"n\":2,\"best_of\":5}"),
+                     0);
+    assert_int_equal(openai_request_max_tokens(&request), 50);
+    assert_int_equal(openai_request_choices(&request), 2);
+    assert_int_equal(
+        read_as(&request, OPENAI_COMPLETIONS, "{\"best_of\":null,\"max_tokens\":10,\"n\":3}"), 0);
+    assert_int_equal(openai_request_max_tokens(&request), 30);
+    assert_int_equal(
+        read_as(&request, OPENAI_COMPLETIONS, "{\"best_of\":1000000,\"max_tokens\":10}"), 0);
+    assert_int_equal(openai_request_max_tokens(&request), 10 * OPENAI_CHOICES_MAX);
+    assert_int_equal(openai_request_choices(&request), 1);
+    /* Elsewhere it means nothing. */
+    chat(&request, "{\"best_of\":\"x\",\"max_tokens\":10,\"n\":2}");
+    assert_int_equal(openai_request_max_tokens(&request), 20);
+    assert_true(read_as(&request, OPENAI_COMPLETIONS, "{\"best_of\":\"x\"}") < 0);
+}
+
 static void test_other_endpoints(void **state)
 {
     struct openai_request request;
@@ -287,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_reads_a_chat_request),
         cmocka_unit_test(test_reads_what_is_absent),
         cmocka_unit_test(test_bounds_what_is_counted),
+        cmocka_unit_test(test_best_of),
         cmocka_unit_test(test_other_endpoints),
         cmocka_unit_test(test_tools_count_as_tokens),
         cmocka_unit_test(test_refusals_name_the_field),
