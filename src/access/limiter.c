@@ -202,11 +202,15 @@ static struct gcra_rate token_rate(const struct limiter *limiter)
     return (struct gcra_rate){tpm, tpm};
 }
 
-/* What one limiter said. */
+/* What one limiter is asked, and what it said. */
 struct asking {
     struct limiter *limiter;
     uint64_t tokens;
     uint64_t now_us;
+    /* Its numbers as they are now; 0: no limit. */
+    struct gcra_rate request_rate, token_rate;
+    uint32_t concurrent;
+
     bool has_place;
     uint32_t shared_writes;
     struct gcra_verdict requests, tokens_left;
@@ -214,15 +218,31 @@ struct asking {
     uint64_t wait_us;
 };
 
+/* One by one: to clear and copy the whole would be half of what an admission costs. The verdicts
+ * are written where their rates are asked. */
+static void begin_asking(struct asking *asking, struct limiter *limiter, uint64_t tokens,
+                         uint64_t now_us)
+{
+    asking->limiter = limiter;
+    asking->tokens = tokens;
+    asking->now_us = now_us;
+    asking->request_rate.per_minute = asking->token_rate.per_minute = 0;
+    asking->concurrent = 0;
+    asking->has_place = false;
+    asking->shared_writes = 0;
+    asking->refused = LIMITER_NONE;
+    asking->wait_us = 0;
+    if (!limiter)
+        return;
+    asking->request_rate = request_rate(limiter);
+    asking->token_rate = token_rate(limiter);
+    asking->concurrent = atomic_load_explicit(&limiter->concurrent, memory_order_relaxed);
+}
+
 static void enter(struct limiter *limiter, uint32_t *shared_writes)
 {
     latch_take(&limiter->latch);
     ++*shared_writes;
-}
-
-static bool is_full(const struct limiter *limiter, uint32_t concurrent)
-{
-    return concurrent && concurrency_used(&limiter->places) >= concurrent;
 }
 
 static bool refuse(struct asking *asking, enum limiter_what what, uint64_t wait_us)
@@ -232,13 +252,45 @@ static bool refuse(struct asking *asking, enum limiter_what what, uint64_t wait_
     return false;
 }
 
-/* Under the latch: all of it or nothing. */
-static bool take(struct asking *asking, uint32_t concurrent, const struct gcra_rate *requests,
-                 const struct gcra_rate *tokens)
+static bool is_full(const struct asking *asking)
+{
+    return asking->concurrent && concurrency_used(&asking->limiter->places) >= asking->concurrent;
+}
+
+/* Whether that rate refuses, with its verdict. */
+static bool is_over(const struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,
+                    uint64_t now_us, struct gcra_verdict *ret_verdict)
+{
+    if (!rate->per_minute || gcra_would_pass(gcra, rate, cost, now_us))
+        return false;
+    /* Something may have come back in between. */
+    *ret_verdict = gcra_peek(gcra, rate, cost, now_us);
+    return !ret_verdict->is_allowed;
+}
+
+/* Without the latch: who is plainly refused writes nothing, so that a client far beyond its rate
+ * does not have the workers pass its line around. */
+static bool look(struct asking *asking)
+{
+    const struct limiter *limiter = asking->limiter;
+
+    if (is_full(asking))
+        return refuse(asking, LIMITER_CONCURRENT, FULL_WAIT_US);
+    if (is_over(&limiter->requests, &asking->request_rate, 1, asking->now_us, &asking->requests))
+        return refuse(asking, LIMITER_REQUESTS, asking->requests.wait_us);
+    if (is_over(&limiter->tokens, &asking->token_rate, asking->tokens, asking->now_us,
+                &asking->tokens_left))
+        return refuse(asking, LIMITER_TOKENS, asking->tokens_left.wait_us);
+    return true;
+}
+
+/* Under the latch: all of it or nothing. Others may have been quicker since the look. */
+static bool take_all(struct asking *asking)
 {
     struct limiter *limiter = asking->limiter;
+    const struct gcra_rate *requests = &asking->request_rate, *tokens = &asking->token_rate;
 
-    if (is_full(limiter, concurrent))
+    if (is_full(asking))
         return refuse(asking, LIMITER_CONCURRENT, FULL_WAIT_US);
     if (requests->per_minute) {
         asking->requests = gcra_take(&limiter->requests, requests, 1, asking->now_us);
@@ -253,24 +305,18 @@ static bool take(struct asking *asking, uint32_t concurrent, const struct gcra_r
             return refuse(asking, LIMITER_TOKENS, asking->tokens_left.wait_us);
         }
     }
-    if (concurrent)
-        asking->has_place = concurrency_enter(&limiter->places, concurrent);
+    if (asking->concurrent)
+        asking->has_place = concurrency_enter(&limiter->places, asking->concurrent);
     return true;
 }
 
-static bool ask(struct asking *asking)
+static bool take(struct asking *asking)
 {
-    struct limiter *limiter = asking->limiter;
-    struct gcra_rate requests = request_rate(limiter), tokens = token_rate(limiter);
-    uint32_t concurrent = atomic_load_explicit(&limiter->concurrent, memory_order_relaxed);
     bool is_taken;
 
-    /* Plainly full: no write. */
-    if (is_full(limiter, concurrent))
-        return refuse(asking, LIMITER_CONCURRENT, FULL_WAIT_US);
-    enter(limiter, &asking->shared_writes);
-    is_taken = take(asking, concurrent, &requests, &tokens);
-    latch_give(&limiter->latch);
+    enter(asking->limiter, &asking->shared_writes);
+    is_taken = take_all(asking);
+    latch_give(&asking->limiter->latch);
     return is_taken;
 }
 
@@ -278,13 +324,12 @@ static bool ask(struct asking *asking)
 static void give_back(struct asking *asking)
 {
     struct limiter *limiter = asking->limiter;
-    struct gcra_rate requests = request_rate(limiter), tokens = token_rate(limiter);
 
     enter(limiter, &asking->shared_writes);
-    if (tokens.per_minute)
-        gcra_settle(&limiter->tokens, &tokens, asking->tokens, 0, asking->now_us);
-    if (requests.per_minute)
-        gcra_settle(&limiter->requests, &requests, 1, 0, asking->now_us);
+    if (asking->token_rate.per_minute)
+        gcra_settle(&limiter->tokens, &asking->token_rate, asking->tokens, 0, asking->now_us);
+    if (asking->request_rate.per_minute)
+        gcra_settle(&limiter->requests, &asking->request_rate, 1, 0, asking->now_us);
     if (asking->has_place)
         concurrency_leave(&limiter->places, UINT32_MAX);
     latch_give(&limiter->latch);
@@ -342,48 +387,58 @@ static struct limiter_reading find_nearest(const struct asking *askings, int cou
     double share = 0;
 
     for (int i = 0; i < count; i++) {
-        const struct limiter *limiter = askings[i].limiter;
+        const struct asking *asking = &askings[i];
 
-        if (limiter && number(&limiter->rpm))
-            keep_nearer(&nearest, &share, read_requests(limiter, &askings[i].requests),
-                        request_rate(limiter).burst);
-        if (limiter && number(&limiter->tpm))
-            keep_nearer(&nearest, &share, read_tokens(limiter, &askings[i].tokens_left),
-                        token_rate(limiter).burst);
+        if (asking->request_rate.per_minute)
+            keep_nearer(&nearest, &share, read_requests(asking->limiter, &asking->requests),
+                        asking->request_rate.burst);
+        if (asking->token_rate.per_minute)
+            keep_nearer(&nearest, &share, read_tokens(asking->limiter, &asking->tokens_left),
+                        asking->token_rate.burst);
     }
     return nearest;
 }
 
 /* ---- admission ---- */
 
+/* Takes from both, or from neither; then who refuses, else NULL. */
+static const struct asking *take_both(struct asking *client, struct asking *model)
+{
+    if (client->limiter && !look(client))
+        return client;
+    if (model->limiter && !look(model))
+        return model;
+    if (client->limiter && !take(client))
+        return client;
+    if (!model->limiter || take(model))
+        return NULL;
+    if (client->limiter)
+        give_back(client);
+    return model;
+}
+
 struct admission_verdict admission_begin(struct admission *admission, struct limiter *client,
                                          struct limiter *model, uint64_t tokens, uint64_t now_us)
 {
     /* Without an estimate one token is asked for: who is in debt waits all the same. */
     uint64_t cost = tokens ? tokens : 1;
-    struct asking askings[2] = {{.limiter = client, .tokens = cost, .now_us = now_us},
-                                {.limiter = model, .tokens = cost, .now_us = now_us}};
-    struct admission_verdict verdict = {.is_admitted = true};
+    struct asking askings[2];
+    const struct asking *refused;
 
-    *admission = (struct admission){.limiters = {NULL, NULL}};
-    for (int i = 0; i < 2; i++) {
-        if (!askings[i].limiter || ask(&askings[i]))
-            continue;
-        if (i == 1 && client)
-            give_back(&askings[0]);
-        verdict.is_admitted = false;
-        verdict.wait_us = askings[i].wait_us;
-        verdict.nearest = read_refusal(&askings[i]);
-        admission->shared_writes = askings[0].shared_writes + askings[1].shared_writes;
-        return verdict;
-    }
+    begin_asking(&askings[0], client, cost, now_us);
+    begin_asking(&askings[1], model, cost, now_us);
+    refused = take_both(&askings[0], &askings[1]);
     *admission =
-        (struct admission){.limiters = {client, model},
-                           .tokens = cost,
-                           .has_place = {askings[0].has_place, askings[1].has_place},
-                           .shared_writes = askings[0].shared_writes + askings[1].shared_writes};
-    verdict.nearest = find_nearest(askings, 2);
-    return verdict;
+        (struct admission){.shared_writes = askings[0].shared_writes + askings[1].shared_writes};
+    if (refused)
+        return (struct admission_verdict){.wait_us = refused->wait_us,
+                                          .nearest = read_refusal(refused)};
+    admission->limiters[0] = client;
+    admission->limiters[1] = model;
+    admission->tokens = cost;
+    admission->has_place[0] = askings[0].has_place;
+    admission->has_place[1] = askings[1].has_place;
+    return (struct admission_verdict){.is_admitted = true, .nearest = find_nearest(askings, 2)};
 }
 
 /* One limiter hears that an exchange is over. */

@@ -63,9 +63,9 @@ struct admission_verdict {
     struct limiter_reading nearest; /* the one that refused, else the one nearest to refusing */
 };
 
-/* Admits an exchange of about `tokens` under both limits (each may be NULL) or under none: where
- * the second refuses, the first gets back what it gave. With is_admitted, admission_end must
- * follow. */
+/* Admits an exchange of about `tokens` under both limits (each may be NULL) or under none; a
+ * refusal writes nothing that is shared, but in a race for what is left. With is_admitted,
+ * admission_end must follow. */
 struct admission_verdict admission_begin(struct admission *admission, struct limiter *client,
                                          struct limiter *model, uint64_t tokens, uint64_t now_us);
 

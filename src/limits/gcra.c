@@ -72,6 +72,22 @@ static bool fits(const struct gcra_rate *rate, uint64_t arrival, uint64_t cost, 
     return false;
 }
 
+bool gcra_would_pass(const struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,
+                     uint64_t now_us)
+{
+    uint64_t now_ns = now_us * NS_PER_US, burst = cut(rate->burst);
+    uint64_t arrival = atomic_load_explicit(&gcra->arrival_ns, memory_order_relaxed);
+    uint64_t left = cost < burst ? burst - cost : 0;
+    uint64_t next, wait_us;
+
+    if (arrival <= now_ns)
+        return true;
+    /* What `fits` asks, multiplied by the rate; one more nanosecond than its rounding can cost. */
+    if ((wide)(arrival - now_ns + 1) * cut(rate->per_minute) <= (wide)left * NS_PER_MINUTE)
+        return true;
+    return fits(rate, arrival, cost, now_ns, &next, &wait_us);
+}
+
 struct gcra_verdict gcra_peek(const struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,
                               uint64_t now_us)
 {

@@ -39,6 +39,11 @@ void gcra_init(struct gcra *gcra);
 struct gcra_verdict gcra_take(struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,
                               uint64_t now_us);
 
+/* Whether `cost` would pass now. Quicker than gcra_peek: where plenty is left it divides nothing.
+ */
+bool gcra_would_pass(const struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,
+                     uint64_t now_us);
+
 /* The same verdict, with nothing taken. */
 struct gcra_verdict gcra_peek(const struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,
                               uint64_t now_us);

@@ -90,6 +90,7 @@ static void test_both_or_none(void **state)
         verdict = begin(&desk, &admission, 10, start);
         assert_false(verdict.is_admitted);
         assert_int_equal(verdict.nearest.kind, LIMITER_MODEL);
+        assert_int_equal(admission.shared_writes, 0);
     }
     /* The refusals of the model cost the client nothing. */
     desk.model = (limiter_unref(&desk.model), NULL);
@@ -97,6 +98,32 @@ static void test_both_or_none(void **state)
         assert_true(pass(&desk, 10, start));
     assert_false(pass(&desk, 10, start));
     close_desk(&desk);
+}
+
+/* Whatever refuses, a flood of refusals leaves alone what the workers share. */
+static void test_refusals_write_nothing(void **state)
+{
+    static const struct conf_limits limits[] = {
+        {.rpm = 60, .burst = 1}, {.tpm = 10}, {.concurrent = 1}};
+    static const enum limiter_what what[] = {LIMITER_REQUESTS, LIMITER_TOKENS, LIMITER_CONCURRENT};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct admission first, second;
+        struct admission_verdict verdict;
+        struct desk desk;
+
+        open_desk(&desk, limits[i], (struct conf_limits){.rpm = 60, .burst = 10});
+        assert_true(begin(&desk, &first, 10, start).is_admitted);
+        assert_int_equal(first.shared_writes, 2);
+        verdict = begin(&desk, &second, 10, start);
+        assert_false(verdict.is_admitted);
+        assert_int_equal(verdict.nearest.what, what[i]);
+        assert_true(verdict.wait_us > 0);
+        assert_int_equal(second.shared_writes, 0);
+        admission_end(&first, 10, start);
+        close_desk(&desk);
+    }
 }
 
 static void test_nearest_is_the_one_with_the_smaller_share(void **state)
@@ -247,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_burst_and_headers),
         cmocka_unit_test(test_both_or_none),
+        cmocka_unit_test(test_refusals_write_nothing),
         cmocka_unit_test(test_nearest_is_the_one_with_the_smaller_share),
         cmocka_unit_test(test_concurrency),
         cmocka_unit_test(test_tokens_are_settled),

@@ -103,6 +103,36 @@ static void test_settling(void **state)
     assert_int_equal(gcra_peek(&gcra, &rate, 1, start).remaining, 1000);
 }
 
+/* The quick answer is the exact one, close to the edge as far from it. */
+static void test_would_pass(void **state)
+{
+    static const uint64_t most[] = {1, 7, 60, 100000, UINT64_C(1) << 41};
+    struct rand rand;
+    unsigned passed = 0;
+
+    (void)state;
+    rand_init(&rand, 1);
+    for (unsigned i = 0; i < 200000; i++) {
+        uint64_t per_minute = 1 + rand_below(&rand, most[i % 5]);
+        struct gcra_rate rate = {per_minute, 1 + rand_below(&rand, per_minute * (1 + i % 100))};
+        uint64_t cost = 1 + rand_below(&rand, rate.burst + rate.burst / 8 + 1);
+        struct gcra gcra;
+        struct gcra_verdict verdict;
+
+        gcra_init(&gcra);
+        gcra_take(&gcra, &rate, 1 + rand_below(&rand, rate.burst + 1), start);
+        verdict = gcra_peek(&gcra, &rate, cost, start);
+        assert_int_equal(gcra_would_pass(&gcra, &rate, cost, start), verdict.is_allowed);
+        passed += verdict.is_allowed;
+        if (verdict.is_allowed)
+            continue;
+        assert_true(gcra_would_pass(&gcra, &rate, cost, start + verdict.wait_us));
+        assert_int_equal(gcra_would_pass(&gcra, &rate, cost, start + verdict.wait_us - 1),
+                         gcra_peek(&gcra, &rate, cost, start + verdict.wait_us - 1).is_allowed);
+    }
+    assert_in_range(passed, 20000, 180000);
+}
+
 static void test_extreme_rates(void **state)
 {
     const struct gcra_rate huge = {UINT64_MAX, UINT64_MAX}, tiny = {0, 0};
@@ -121,7 +151,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_burst_then_rate), cmocka_unit_test(test_refusal_takes_nothing),
         cmocka_unit_test(test_random_arrivals), cmocka_unit_test(test_large_cost_passes_alone),
-        cmocka_unit_test(test_settling),        cmocka_unit_test(test_extreme_rates),
+        cmocka_unit_test(test_would_pass),      cmocka_unit_test(test_settling),
+        cmocka_unit_test(test_extreme_rates),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
