@@ -13,6 +13,8 @@
 #include "io/tls.h"
 #include "upstream/attempt.h"
 
+/* Settings that change nothing here. */
+#define USUAL  "health: {ttl: 60s}"
 #define HEAD   "POST /v1/chat HTTP/1.1\r\nHost: up\r\nContent-Length: 7\r\n"
 #define LINE   "Authorization: Bearer s\r\n"
 #define ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -218,8 +220,7 @@ static void test_answered(void **state)
     struct try *try;
     int hand;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     try = start(&stage, 0);
     assert_int_equal(try->sent, 0); /* nothing leaves before there is a connection */
     assert_true(attempt_is_live(&try->attempt));
@@ -254,8 +255,7 @@ static void test_edited(void **state)
     struct stage stage;
     int hand;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     stage.request.edits = &edit;
     stage.request.edit_count = 1;
     stage.request.lines[0] = NULL;
@@ -273,8 +273,7 @@ static void test_given_up(void **state)
     struct try *try;
     int hand;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     try = start(&stage, 0);
     hand = accepted(&stage);
     expect_request(&stage, hand);
@@ -296,7 +295,6 @@ static void test_in_line(void **state)
     struct try *first, *second;
     int hand;
 
-    (void)state;
     begin(&stage, "connections: {max: 1}");
     first = start(&stage, 0);
     hand = accepted(&stage);
@@ -330,8 +328,7 @@ static void test_refused(void **state)
     struct stage stage;
     struct try *try;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     unlink(stage.path);
     try = start(&stage, 0);
     assert_int_equal(try->outcome, NOT_FAILED); /* not before it has begun */
@@ -350,8 +347,7 @@ static void test_first_byte(void **state)
     struct try *try;
     int hand;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     try = start(&stage, 0);
     hand = accepted(&stage);
     expect_end(&stage, try, 3 * US_PER_SEC, OUTCOME_FIRST_BYTE_TIMEOUT);
@@ -373,8 +369,7 @@ static void test_idle(void **state)
     struct try *try;
     int hand;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     try = start(&stage, 0);
     hand = accepted(&stage);
     wire_say(stage.loop, hand, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\na");
@@ -402,8 +397,7 @@ static void test_deadline(void **state)
     struct try *try;
     int hand;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     stage.request.deadline_us = loop_now_us(stage.loop) + US_PER_SEC;
     try = start(&stage, 0);
     hand = accepted(&stage);
@@ -433,8 +427,7 @@ static void test_sending(void **state)
     struct try *try;
     int hand;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     memset(piece, 'x', sizeof(piece));
     for (int i = 0; i < 40; i++)
         assert_int_equal(body_append(stage.body, span_of(piece, sizeof(piece))), 0);
@@ -473,8 +466,7 @@ static void test_dead_connection(void **state)
     struct try *try;
     int kept, hand;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     kept = keep_one(&stage);
     try = start(&stage, 0);
     expect_request(&stage, kept);
@@ -497,8 +489,7 @@ static void test_reset(void **state)
     struct try *try;
     int hand;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     try = start(&stage, 0);
     hand = accepted(&stage);
     expect_request(&stage, hand);
@@ -518,8 +509,7 @@ static void test_cut(void **state)
     struct stage stage;
     struct try *try;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     for (int i = 0; i < 2; i++) {
         int kept = keep_one(&stage);
 
@@ -541,8 +531,7 @@ static void test_garbage(void **state)
     struct try *try;
     int hand;
 
-    (void)state;
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     try = start(&stage, 0);
     hand = accepted(&stage);
     expect_request(&stage, hand);
@@ -559,10 +548,9 @@ static void test_without_memory(void **state)
     struct try *try;
     bool was_short = true;
 
-    (void)state;
     if (!wire_can_fail())
         skip();
-    begin(&stage, "health: {ttl: 60s}");
+    begin(&stage, USUAL);
     for (long n = 0; was_short; n++) {
         int hand;
 
