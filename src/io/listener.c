@@ -1,6 +1,7 @@
 #include "io/listener.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -21,6 +22,8 @@ struct listener {
     listener_accept_fn *on_accept;
     void *owner;
     bool is_borrowed;
+    bool is_unix;
+    bool is_shut;
     bool is_paused;
     bool is_watched; /* registered in the loop */
 };
@@ -120,6 +123,11 @@ static bool accept_one(struct listener *listener)
     }
     switch (errno) {
     case EAGAIN:
+        /* A unix socket that was shut stays readable: level-triggered, it would wake its loop for
+         * ever. */
+        if (listener->is_shut && listener->is_unix)
+            unwatch(listener);
+        return false;
     case EBADF:
     case EINVAL:
     case ENOTSOCK:
@@ -169,6 +177,14 @@ static void on_end(struct loop_task *task)
     mem_free(container_of(task, struct listener, end));
 }
 
+static bool is_unix_socket(int fd)
+{
+    int domain = 0;
+    socklen_t len = sizeof(domain);
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
+
 int listener_new(struct loop *loop, int fd, bool is_borrowed, listener_accept_fn *on_accept,
                  void *owner, struct listener **ret_listener)
 {
@@ -182,6 +198,7 @@ int listener_new(struct loop *loop, int fd, bool is_borrowed, listener_accept_fn
     listener->on_accept = on_accept;
     listener->owner = owner;
     listener->is_borrowed = is_borrowed;
+    listener->is_unix = is_unix_socket(fd);
     loop_task_init(&listener->more, on_more);
     loop_task_init(&listener->end, on_end);
     loop_timer_init(&listener->retry, loop, on_retry);
@@ -207,6 +224,35 @@ void listener_resume(struct listener *listener)
     watch(listener);
 }
 
+/* Drops the segments that open a connection (SYN without ACK; the filter's packet begins with the
+ * TCP header, whose flags are its byte 13), and no others: handshakes under way come to their end.
+ */
+static void drop_openings(int fd)
+{
+    enum { FLAGS_AT = 13, SYN = 0x02, ACK = 0x10 };
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
+
+    /* Where the kernel takes no filter, what connects between the last accept and the close is
+     * reset by it, as by every server's. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+void listener_shut(struct listener *listener)
+{
+    listener->is_shut = true;
+    if (listener->is_unix)
+        (void)shutdown(listener->fd.fd, SHUT_RD);
+    else
+        drop_openings(listener->fd.fd);
+}
+
 void listener_free(struct listener **listener)
 {
     struct listener *l = *listener;
@@ -214,7 +260,8 @@ void listener_free(struct listener **listener)
     if (!l)
         return;
     *listener = NULL;
-    while (!l->is_borrowed && accept_one(l)) {
+    listener_shut(l);
+    while (accept_one(l)) {
     }
     loop_timer_fini(&l->retry);
     loop_task_cancel(&l->more);

@@ -29,7 +29,15 @@ int listener_new(struct loop *loop, int fd, bool is_borrowed, listener_accept_fn
 void listener_pause(struct listener *listener);
 void listener_resume(struct listener *listener);
 
-/* Accepts what the kernel has finished connecting, then closes. Accepts NULL. */
+/* The first step of the end: nobody new gets in, those whose handshake has begun do, and whoever is
+ * in the queue is accepted as before. A unix socket refuses connections from now on, for all loops
+ * that share it. TCP leaves them unanswered, so that clients try again a second later and find
+ * either nobody or a successor on the same port: closing at once would reset those that entered
+ * the queue meanwhile. */
+void listener_shut(struct listener *listener);
+
+/* Shuts, accepts what the kernel has finished connecting, then closes. A listener that was shut for
+ * longer than a handshake takes loses nobody. Accepts NULL. */
 void listener_free(struct listener **listener);
 
 #endif

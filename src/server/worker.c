@@ -10,7 +10,10 @@
 #include "exchange/host.h"
 #include "io/listener.h"
 
-enum { MAX_SOCKETS = 64 };
+enum {
+    MAX_SOCKETS = 64,
+    HANDSHAKE_US = 200000, /* from a listener's shutting to its close */
+};
 
 struct worker {
     struct loop *loop;
@@ -18,6 +21,7 @@ struct worker {
     struct http_server server;
     struct listener *listeners[MAX_SOCKETS];
     size_t listener_count;
+    struct loop_timer closing; /* of the listeners, which were shut */
     struct worker_socket sockets[MAX_SOCKETS];
     size_t socket_count;
     const struct worker_ops *ops;
@@ -26,7 +30,7 @@ struct worker {
     size_t max_connections;
     pthread_t thread;
     bool has_thread, has_ended;
-    bool is_draining, is_full, has_told;
+    bool is_listening, is_draining, is_full, has_told;
     /* What it is told to do, in a message that stands ready: whoever finds no order yet sends it.
      */
     struct {
@@ -69,7 +73,9 @@ static void on_accept(void *owner, int fd, const struct addr *peer)
 
 static void tell_drained(struct worker *worker)
 {
-    if (!worker->is_draining || worker->has_told || worker->server.conn_count > 0)
+    bool is_empty = !worker->is_listening && worker->server.conn_count == 0;
+
+    if (!worker->is_draining || worker->has_told || !is_empty)
         return;
     worker->has_told = true;
     worker->ops->drained(worker->owner, worker->index);
@@ -148,14 +154,32 @@ static void commit(struct worker *worker)
     tls_context_unref(&worker->shared.tls);
 }
 
+static void stop_listening(struct worker *worker)
+{
+    size_t count = worker->listener_count;
+
+    loop_timer_clear(&worker->closing);
+    /* Whom they still accept pauses none of them. */
+    worker->listener_count = 0;
+    for (size_t i = 0; i < count; i++)
+        listener_free(&worker->listeners[i]);
+    worker->is_listening = false;
+    tell_drained(worker);
+}
+
+static void on_closing(struct loop_timer *timer)
+{
+    stop_listening(container_of(timer, struct worker, closing));
+}
+
+/* It is reserved: without memory too, the listeners close. */
 static void drain(struct worker *worker)
 {
     for (size_t i = 0; i < worker->listener_count; i++)
-        listener_free(&worker->listeners[i]);
-    worker->listener_count = 0;
+        listener_shut(worker->listeners[i]);
+    (void)loop_timer_set(&worker->closing, loop_now_us(worker->loop) + HANDSHAKE_US);
     worker->is_draining = true;
     http_server_begin_closing(&worker->server);
-    tell_drained(worker);
 }
 
 static void on_orders(struct loop_mail *mail)
@@ -181,6 +205,7 @@ static void on_orders(struct loop_mail *mail)
     if (orders & ORDER_DRAIN)
         drain(worker);
     if (orders & ORDER_CUT) {
+        stop_listening(worker);
         exchange_host_cut(&worker->host);
         http_server_close_idle(&worker->server);
     }
@@ -236,6 +261,7 @@ void worker_discard(struct worker *worker)
 
 static int listen_all(struct worker *worker)
 {
+    worker->is_listening = true;
     for (size_t i = 0; i < worker->socket_count; i++) {
         int err = listener_new(worker->loop, worker->sockets[i].fd, worker->sockets[i].is_shared,
                                on_accept, worker, &worker->listeners[i]);
@@ -261,7 +287,11 @@ int worker_new(const struct worker_options *options, const struct worker_ops *op
     worker->max_connections = options->max_connections;
     worker->shared.mail.on_arrival = on_orders;
     worker->loop = loop_new();
-    if (worker->loop)
+    if (worker->loop) {
+        loop_timer_init(&worker->closing, worker->loop, on_closing);
+        err = loop_timer_reserve(&worker->closing);
+    }
+    if (!err)
         err = exchange_host_init(&worker->host, worker->loop, options->registry, options->index,
                                  &host_ops, worker);
     if (!err)
@@ -282,23 +312,16 @@ int worker_new(const struct worker_options *options, const struct worker_ops *op
     return 0;
 }
 
-static void stop_listening(struct worker *worker)
-{
-    for (size_t i = 0; i < worker->listener_count; i++)
-        listener_free(&worker->listeners[i]);
-    worker->listener_count = 0;
-}
-
 static void *run(void *arg)
 {
     struct worker *worker = arg;
 
     loop_run(worker->loop);
     /* What still stands is ended on the thread that owns it; the turn sends the last words. */
+    worker->is_draining = false;
     exchange_host_cut(&worker->host);
     stop_listening(worker);
     loop_turn(worker->loop, 0);
-    worker->is_draining = false;
     http_server_fini(&worker->server);
     loop_turn(worker->loop, 0);
     exchange_host_fini(&worker->host);
@@ -350,6 +373,7 @@ void worker_free(struct worker **worker)
     }
     tls_context_unref(&w->server.tls);
     tls_context_unref(&w->shared.tls);
+    loop_timer_fini(&w->closing);
     loop_free(&w->loop);
     mem_free(w);
     *worker = NULL;

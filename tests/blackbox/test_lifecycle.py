@@ -189,19 +189,42 @@ def test_a_shower_of_signals(pool, pause):
     assert ended(gateway) < 5
 
 
-def test_connections_that_were_not_accepted_yet_are_served(pool):
-    """A crowd connects just as the signal comes: who was let into the queue is answered."""
+def test_who_connects_while_the_listeners_close_is_served_or_not_let_in(pool):
+    """A crowd connects as the signal comes, and after it: whoever got in is answered, nobody is reset."""
     gateway = pool(2, config={"server": {"shutdown_grace": "5s"}})
-    connections = []
-    for i in range(100):
-        if i == 90:
-            gateway.send_signal(signal.SIGTERM)
-        try:
-            connections.append(gateway.connect())
-        except ConnectionRefusedError:
-            break
-    assert len(connections) >= 90
+    connections, refused = [], threading.Event()
+
+    def crowd():
+        while not refused.is_set():
+            try:
+                connections.append(gateway.connect())
+            except ConnectionRefusedError:
+                refused.set()
+
+    threads = [threading.Thread(target=crowd) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(connections) < 100:
+        time.sleep(0.001)
+    gateway.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join()
     for connection in connections:
+        assert connection.ask(GOOD).content == content("hello")
+        connection.close()
+    assert ended(gateway) < 5
+
+
+def test_a_unix_socket_lets_nobody_in_once_it_closes(pool, tmp_path):
+    gateway = pool(2, config={"server": {"listen": [f"unix:{tmp_path}/s"], "shutdown_grace": "5s"}})
+    before = [gateway.connect() for _ in range(20)]
+    gateway.send_signal(signal.SIGTERM)
+    while True:
+        try:
+            before.append(gateway.connect())
+        except OSError:
+            break
+    for connection in before:
         assert connection.ask(GOOD).content == content("hello")
         connection.close()
     assert ended(gateway) < 5

@@ -4,9 +4,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -75,6 +77,13 @@ static int knock(const struct door *door)
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&door->addr.storage, door->addr.len), 0);
     return fd;
+}
+
+static void name_socket(struct door *door)
+{
+    snprintf(door->folder, sizeof(door->folder), "/tmp/listener-XXXXXX");
+    assert_non_null(mkdtemp(door->folder));
+    snprintf(door->path, sizeof(door->path), "unix:%s/s", door->folder);
 }
 
 static void test_accepts(void **state)
@@ -174,6 +183,81 @@ static void test_what_waits_is_accepted_at_the_end(void **state)
         close(hands[i]);
 }
 
+/* Of its handshake with a listener that was shut. */
+static void check_unanswered(const struct door *door)
+{
+    int fd = socket(door->addr.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct pollfd answer = {.fd = fd, .events = POLLOUT};
+
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&door->addr.storage, door->addr.len), -1);
+    assert_int_equal(errno, EINPROGRESS);
+    /* On the loopback a handshake is over when connect() returns. */
+    assert_int_equal(poll(&answer, 1, 0), 0);
+    close(fd);
+}
+
+static void test_nobody_is_let_in_after_it_was_shut(void **state)
+{
+    static const char *const addresses[] = {"127.0.0.1:0", "[::1]:0"};
+
+    for (int i = 0; i < 2; i++) {
+        struct door door;
+        int hand;
+
+        begin(&door, addresses[i], false);
+        hand = knock(&door);
+        listener_shut(door.listener);
+        check_unanswered(&door);
+        wire_settle(door.loop);
+        assert_int_equal(door.accepted, 1); /* who was in the queue */
+        check_unanswered(&door);
+        end(&door);
+        assert_int_equal(door.accepted, 1);
+        close(hand);
+    }
+}
+
+static void test_a_shared_unix_socket_that_was_shut(void **state)
+{
+    struct door door, names;
+    int hand, late = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    name_socket(&names);
+    begin(&door, names.path, true);
+    hand = knock(&door);
+    listener_shut(door.listener);
+    assert_int_equal(connect(late, (const struct sockaddr *)&door.addr.storage, door.addr.len), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    wire_settle(door.loop);
+    assert_int_equal(door.accepted, 1);
+    loop_turn(door.loop, 1000);
+    assert_int_equal(loop_now_us(door.loop), 1000); /* not busy */
+    end(&door);
+    close(door.fd);
+    close(hand);
+    close(late);
+    unlink(names.path + 5);
+    rmdir(names.folder);
+}
+
+/* Each loop that shares a socket takes what waits when it ends, though the socket lives on. */
+static void test_what_waits_at_a_shared_socket(void **state)
+{
+    struct door door, names;
+    int hand;
+
+    name_socket(&names);
+    begin(&door, names.path, true);
+    hand = knock(&door);
+    end(&door);
+    assert_int_equal(door.accepted, 1);
+    close(door.fd);
+    close(hand);
+    unlink(names.path + 5);
+    rmdir(names.folder);
+}
+
 static void test_freed_while_accepting(void **state)
 {
     struct door door;
@@ -222,13 +306,6 @@ static void test_address_of_another_machine(void **state)
 
     assert_int_equal(addr_parse(SPAN("192.0.2.1:0"), &addr), 0);
     assert_int_equal(listener_open(&addr, false, &fd, NULL), ERR_NOTFOUND);
-}
-
-static void name_socket(struct door *door)
-{
-    snprintf(door->folder, sizeof(door->folder), "/tmp/listener-XXXXXX");
-    assert_non_null(mkdtemp(door->folder));
-    snprintf(door->path, sizeof(door->path), "unix:%s/s", door->folder);
 }
 
 static void test_unix_sockets(void **state)
@@ -293,6 +370,9 @@ int main(void)
         cmocka_unit_test(test_pausing),
         cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_what_waits_is_accepted_at_the_end),
+        cmocka_unit_test(test_nobody_is_let_in_after_it_was_shut),
+        cmocka_unit_test(test_a_shared_unix_socket_that_was_shut),
+        cmocka_unit_test(test_what_waits_at_a_shared_socket),
         cmocka_unit_test(test_freed_while_accepting),
         cmocka_unit_test(test_port_in_use),
         cmocka_unit_test(test_shared_port),
