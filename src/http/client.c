@@ -97,9 +97,7 @@ static void note_end(struct http_client *client, bool has_rest)
 {
     client->is_busy = false;
     client->is_reusable = client->is_request_sent && !has_rest && !client->conn.is_hung_up &&
-                          client->parser.ll.http_major == 1 &&
-                          llhttp_should_keep_alive(&client->parser.ll) &&
-                          conn_pending(&client->conn) == 0;
+                          client->parser.is_keep_alive && conn_pending(&client->conn) == 0;
 }
 
 /* True where the answer's own head follows: an interim one was passed over. */

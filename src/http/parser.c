@@ -1,5 +1,7 @@
 #include "http/parser.h"
 
+#include "http/plain_head.h"
+
 /* --- llhttp's callbacks: they note what came, and pause where the caller must be told --- */
 
 static struct http_parser *parser_of(llhttp_t *ll)
@@ -197,7 +199,8 @@ static enum http_problem finish_head(struct http_parser *parser)
     struct http_head *head = parser->head;
     unsigned hosts = 0;
 
-    head->method = method_of(parser->ll.method);
+    if (!parser->is_response)
+        head->method = method_of(parser->ll.method);
     head->status = parser->ll.status_code;
     head->minor = parser->ll.http_minor;
     head->length = parser->ll.content_length;
@@ -251,7 +254,14 @@ void http_parser_init(struct http_parser *parser, bool is_response)
 
 void http_parser_reset(struct http_parser *parser)
 {
-    http_parser_init(parser, parser->is_response);
+    bool is_response = parser->is_response;
+
+    if (parser->start && !parser->is_plain) {
+        http_parser_init(parser, is_response);
+        return;
+    }
+    memset((char *)parser + sizeof(parser->ll), 0, sizeof(*parser) - sizeof(parser->ll));
+    parser->is_response = is_response;
 }
 
 static enum http_event fail(struct http_parser *parser, enum http_problem problem)
@@ -260,13 +270,37 @@ static enum http_event fail(struct http_parser *parser, enum http_problem proble
     return parser->event = HTTP_EVENT_BAD;
 }
 
-static void begin_head(struct http_parser *parser, struct http_head *head, const char *data)
+/* True where the message is a plain one, whose head is complete then. */
+static bool begin_head(struct http_parser *parser, struct http_head *head, struct span data)
 {
-    /* The fields' places are written before they are read. */
-    memset(head, 0, offsetof(struct http_head, fields));
+    size_t most = data.len < HTTP_MAX_HEAD_BYTES ? data.len : HTTP_MAX_HEAD_BYTES;
+
     parser->head = head;
-    parser->start = data;
-    parser->is_in_head = true;
+    parser->start = data.ptr;
+    if (!parser->is_to_head_request)
+        parser->head_bytes = plain_head_read(span_of(data.ptr, most), parser->is_response, head);
+    parser->is_plain = parser->head_bytes > 0;
+    parser->is_in_head = !parser->is_plain;
+    parser->is_keep_alive = parser->is_plain;
+    parser->plain_left = parser->is_plain ? head->length : 0;
+    /* The fields' places are written before they are read. */
+    if (!parser->is_plain)
+        memset(head, 0, offsetof(struct http_head, fields));
+    return parser->is_plain;
+}
+
+/* Behind the head of a plain message. */
+static enum http_event run_plain(struct http_parser *parser, const char *data, size_t len,
+                                 size_t *ret_used)
+{
+    if (parser->plain_left == 0)
+        return HTTP_EVENT_END;
+    if (len == 0)
+        return HTTP_EVENT_MORE;
+    *ret_used = len < parser->plain_left ? len : (size_t)parser->plain_left;
+    parser->plain_left -= *ret_used;
+    parser->body = span_of(data, *ret_used);
+    return HTTP_EVENT_BODY;
 }
 
 /* The head is complete: what llhttp leaves to us, and the verdict. */
@@ -277,6 +311,7 @@ static enum http_event judge_head(struct http_parser *parser)
     if (problem)
         return fail(parser, problem);
     parser->is_in_head = false;
+    parser->is_keep_alive = parser->head->is_keep_alive;
     return HTTP_EVENT_HEAD;
 }
 
@@ -294,16 +329,12 @@ static enum http_event judge_frame(struct http_parser *parser, size_t used)
     return parser->event;
 }
 
-enum http_event http_parser_run(struct http_parser *parser, struct http_head *head,
-                                const char *data, size_t len, size_t *ret_used)
+/* The message is not plain, and has begun. */
+static enum http_event run_llhttp(struct http_parser *parser, const char *data, size_t len,
+                                  size_t *ret_used)
 {
     llhttp_errno_t result;
 
-    *ret_used = 0;
-    if (!parser->start && len == 0)
-        return HTTP_EVENT_MORE;
-    if (!parser->start)
-        begin_head(parser, head, data);
     /* One byte over the maximum is enough to know, wherever the reads were cut. */
     if (parser->is_in_head && len > HTTP_MAX_HEAD_BYTES + 1 - parser->head_bytes)
         len = HTTP_MAX_HEAD_BYTES + 1 - parser->head_bytes;
@@ -323,6 +354,27 @@ enum http_event http_parser_run(struct http_parser *parser, struct http_head *he
     if (parser->head_bytes > HTTP_MAX_HEAD_BYTES)
         return fail(parser, HTTP_PROBLEM_HEAD_LARGE);
     return parser->event == HTTP_EVENT_HEAD ? judge_head(parser) : parser->event;
+}
+
+enum http_event http_parser_run(struct http_parser *parser, struct http_head *head,
+                                const char *data, size_t len, size_t *ret_used)
+{
+    *ret_used = 0;
+    if (!parser->start) {
+        if (len == 0)
+            return HTTP_EVENT_MORE;
+        if (begin_head(parser, head, span_of(data, len))) {
+            *ret_used = parser->head_bytes;
+            return HTTP_EVENT_HEAD;
+        }
+    }
+    return parser->is_plain ? run_plain(parser, data, len, ret_used)
+                            : run_llhttp(parser, data, len, ret_used);
+}
+
+uint64_t http_parser_body_left(const struct http_parser *parser)
+{
+    return parser->is_plain ? parser->plain_left : parser->ll.content_length;
 }
 
 static void move_span(struct span *span, const char *old_base, const char *base)
@@ -349,6 +401,8 @@ enum http_event http_parser_finish(struct http_parser *parser)
 {
     if (!parser->start)
         return HTTP_EVENT_MORE;
+    if (parser->is_plain)
+        return parser->plain_left ? fail(parser, HTTP_PROBLEM_FRAMING) : HTTP_EVENT_END;
     parser->event = HTTP_EVENT_MORE;
     if (llhttp_get_errno(&parser->ll) == HPE_PAUSED)
         llhttp_resume(&parser->ll);

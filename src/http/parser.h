@@ -1,8 +1,8 @@
 /*
  * HTTP/1 framing (RFC 9112) over llhttp, as a pull parser: it never calls back, so nothing can pull
- * the ground from under it. Strict: both length fields, bad chunks, obs-fold, bare LF, NUL and
- * white space before a colon are errors; trailers and chunk extensions are dropped. Embedded in a
- * connection; one thread.
+ * the ground from under it. Messages of the plain shape (http/plain_head) are read without llhttp.
+ * Strict: both length fields, bad chunks, obs-fold, bare LF, NUL and white space before a colon are
+ * errors; trailers and chunk extensions are dropped. Embedded in a connection; one thread.
  */
 #ifndef HTTP_PARSER_H
 #define HTTP_PARSER_H
@@ -38,7 +38,7 @@ enum http_event {
 enum { HTTP_MAX_FRAME_BYTES = 16384 };
 
 struct http_parser {
-    llhttp_t ll;
+    llhttp_t ll;            /* not touched by a plain message */
     struct http_head *head; /* filled while the head arrives */
     const char *start;      /* first byte of the head under way; NULL before it */
     size_t head_bytes;      /* of this head so far */
@@ -46,6 +46,9 @@ struct http_parser {
     enum http_event event; /* set by the callbacks */
     enum http_problem problem;
     struct span body;
+    uint64_t plain_left; /* of a plain message's body */
+    bool is_plain;
+    bool is_keep_alive; /* once the head is complete: what it says of the connection */
     bool is_response;
     bool is_in_head;         /* a head began and is not complete */
     bool is_to_head_request; /* answers: no body follows, whatever the fields say */
@@ -62,6 +65,10 @@ void http_parser_reset(struct http_parser *parser);
  * http_parser_moved. */
 enum http_event http_parser_run(struct http_parser *parser, struct http_head *head,
                                 const char *data, size_t len, size_t *ret_used);
+
+/* Bytes of the body that are still to come, as far as its length was told; of a chunked one those
+ * of the chunk. */
+uint64_t http_parser_body_left(const struct http_parser *parser);
 
 /* The bytes of the head under way now stand at `base` instead of at `old_base`, the head in `head`.
  */

@@ -131,7 +131,7 @@ static bool is_last_answer(const struct http_server_conn *conn, const struct htt
     if (answer->length == HTTP_LENGTH_UNKNOWN && conn->is_http10)
         return true;
     return is_last && conn->input != INPUT_WHOLE &&
-           conn->parser.ll.content_length > LINGER_MAX_BYTES;
+           http_parser_body_left(&conn->parser) > LINGER_MAX_BYTES;
 }
 
 void http_server_answer(struct http_server_conn *conn, const struct http_answer *answer,

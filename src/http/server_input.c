@@ -47,7 +47,7 @@ void server_conn_check_end(struct http_server_conn *conn)
     /* What a client may never send, or too much of it, is not waited for. */
     if (conn->input == INPUT_DISCARD &&
         (conn->is_last_request || conn->is_continue_due || conn->is_bad ||
-         conn->parser.ll.content_length > LINGER_MAX_BYTES))
+         http_parser_body_left(&conn->parser) > LINGER_MAX_BYTES))
         server_conn_linger(conn);
     else if (conn->input == INPUT_WHOLE)
         end_request(conn);
