@@ -65,8 +65,8 @@ void exchange_interrupt(struct exchange *x, enum interrupt interrupt)
 {
     enum step next = rows[x->step].on_interrupt[interrupt - 1];
 
-    /* A request that could not be read was not cut. */
-    if (!x->account.cut_by && !x->respond.has_failure)
+    /* A request that could not be read was not cut, nor an answer that has been told whole. */
+    if (!x->account.cut_by && !x->respond.has_failure && !x->relay.is_whole)
         x->account.cut_by = interrupt;
     if (interrupt == INTERRUPT_CLIENT_GONE)
         x->conn = NULL;

@@ -319,6 +319,9 @@ void relay_json_usage(struct exchange *x);
 /* True where all of a stream that counts has been sent: what becomes of the upstream then takes
  * nothing away. relay_stream_end finishes it without waiting for the upstream's own end. */
 bool relay_stream_is_over(const struct exchange *x);
+
+/* True where the terminal event has been sent as well: the client, too, has all that counts. */
+bool relay_stream_has_done(const struct exchange *x);
 struct move relay_stream_end(struct exchange *x);
 
 /* Keeps bytes for later: false where there is no room or memory. */

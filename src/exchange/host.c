@@ -269,10 +269,13 @@ static void on_gone(struct http_server_conn *conn, int err)
 {
     struct exchange *x = http_server_request(conn);
 
-    (void)err;
     http_server_set_request(conn, NULL);
-    if (x)
-        exchange_interrupt(x, INTERRUPT_CLIENT_GONE);
+    if (!x)
+        return;
+    /* Some clients close at the terminal event, before the last chunk is there. */
+    x->relay.is_whole =
+        err == ERR_EOF && http_server_pending(conn) == 0 && relay_stream_has_done(x);
+    exchange_interrupt(x, INTERRUPT_CLIENT_GONE);
 }
 
 static void on_room(struct http_server_conn *conn)

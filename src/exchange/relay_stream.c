@@ -128,6 +128,12 @@ bool relay_stream_is_over(const struct exchange *x)
            openai_stream_ending(x->relay.reader.stream) != OPENAI_CUT;
 }
 
+bool relay_stream_has_done(const struct exchange *x)
+{
+    return x->relay.is_committed && x->relay.mode == RELAY_STREAM &&
+           openai_stream_ending(x->relay.reader.stream) == OPENAI_ENDED;
+}
+
 struct move relay_stream_end(struct exchange *x)
 {
     attempt_end(exchange_attempt(x));

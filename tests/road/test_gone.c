@@ -306,6 +306,35 @@ static void test_gateway_ends_behind_the_stream(void **state)
     }
 }
 
+/* The client closes when it has read the terminal event, before the last chunk is there: nothing was
+ * cut. With the finish reason alone it was. */
+static void test_client_leaves_behind_the_stream(void **state)
+{
+    struct scene scene;
+    char *log;
+
+    (void)state;
+    for (int has_done = 0; has_done < 2; has_done++) {
+        scene_begin(&scene, &places[7]);
+        road_stream(&scene.road, scene.upstream, road_finish);
+        if (has_done)
+            road_stream(&scene.road, scene.upstream, road_done);
+        /* As TCP tells a close; that of a socket pair would break it. */
+        shutdown(scene.client, SHUT_WR);
+        wire_settle(scene.road.loop);
+        assert_int_equal(road_attempts(&scene.road, "success"), has_done);
+        assert_int_equal(road_attempts(&scene.road, "client_gone"), !has_done);
+        assert_int_equal(
+            road_metric(&scene.road, "bellwether_requests_cancelled_total{by=\"client\"}"),
+            !has_done);
+        log = road_log(&scene.road);
+        assert_int_equal(strstr(log, "\"cancelled_by\":\"client\"") != NULL, !has_done);
+        mem_free(log);
+        close(scene.client);
+        scene_end(&scene);
+    }
+}
+
 /* What was produced before the client left is counted. */
 static void test_usage_of_what_was_produced(void **state)
 {
@@ -375,6 +404,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client_leaves),
+        cmocka_unit_test(test_client_leaves_behind_the_stream),
         cmocka_unit_test(test_client_ends_its_side),
         cmocka_unit_test(test_gateway_ends),
         cmocka_unit_test(test_gateway_ends_behind_the_stream),
