@@ -9,8 +9,12 @@
 #include "base/alloc.h"
 #include "base/err.h"
 
+/* Names whose servers do not answer hold up the others only when there are as many of them. */
+enum { THREADS = 4 };
+
 struct resolver {
-    pthread_t thread;
+    pthread_t threads[THREADS];
+    size_t thread_count;
     pthread_mutex_t lock; /* guards what follows; taken alone */
     pthread_cond_t news;
     struct resolve_query *first, **last;
@@ -116,10 +120,12 @@ struct resolver *resolver_new(size_t max_queued)
     pthread_cond_init(&resolver->news, NULL);
     resolver->last = &resolver->first;
     resolver->max_queued = max_queued;
-    if (pthread_create(&resolver->thread, NULL, run, resolver)) {
-        mem_free(resolver);
-        return NULL;
-    }
+    while (resolver->thread_count < THREADS &&
+           pthread_create(&resolver->threads[resolver->thread_count], NULL, run, resolver) == 0)
+        resolver->thread_count++;
+    /* Fewer than wished for do as well. */
+    if (resolver->thread_count == 0)
+        resolver_free(&resolver);
     return resolver;
 }
 
@@ -131,9 +137,10 @@ void resolver_free(struct resolver **resolver)
         return;
     pthread_mutex_lock(&r->lock);
     r->is_ending = true;
-    pthread_cond_signal(&r->news);
+    pthread_cond_broadcast(&r->news);
     pthread_mutex_unlock(&r->lock);
-    pthread_join(r->thread, NULL);
+    for (size_t i = 0; i < r->thread_count; i++)
+        pthread_join(r->threads[i], NULL);
     while (r->first) {
         struct resolve_query *query = r->first;
 

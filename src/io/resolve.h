@@ -1,6 +1,6 @@
 /*
- * Names to addresses by getaddrinfo on a helper thread behind a bounded queue, so that no loop ever
- * waits for DNS. Literal addresses are answered at once. One resolver serves all loops of the
+ * Names to addresses by getaddrinfo on a few helper threads behind a bounded queue, so that no loop
+ * ever waits for DNS. Literal addresses are answered at once. One resolver serves all loops of the
  * process.
  */
 #ifndef IO_RESOLVE_H
@@ -32,7 +32,7 @@ struct resolve_query {
 /* NULL without memory or thread. */
 struct resolver *resolver_new(size_t max_queued);
 
-/* Waits for the query under way; the others are answered with ERR_CANCELLED. Accepts NULL. */
+/* Waits for the queries under way; the others are answered with ERR_CANCELLED. Accepts NULL. */
 void resolver_free(struct resolver **resolver);
 
 /* host: name or literal. on_done is always called, by mail in query->loop, never before this

@@ -4,6 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <dlfcn.h>
+#include <netdb.h>
+#include <semaphore.h>
 #include <cmocka.h>
 
 #include "base/alloc.h"
@@ -17,6 +21,23 @@ struct question {
     struct resolve_query query;
     int answers;
 };
+
+/* Stands before the C library's: names in .slow wait as for a server that does not answer. */
+static sem_t patience;
+
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                struct addrinfo **ret_found)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
+
+    if (strstr(host, ".slow")) {
+        sem_wait(&patience);
+        return EAI_AGAIN;
+    }
+    memcpy(&real, &symbol, sizeof(real));
+    return real(host, port, hints, ret_found);
+}
 
 static void on_done(struct resolve_query *query)
 {
@@ -133,6 +154,31 @@ static void test_ending_answers_everybody(void **state)
     loop_free(&loop);
 }
 
+static void test_a_slow_name_holds_up_no_other(void **state)
+{
+    static struct question slow[3], question;
+    struct resolver *resolver = resolver_new(MANY);
+    struct loop *loop = loop_new();
+
+    sem_init(&patience, 0, 0);
+    for (int i = 0; i < 3; i++)
+        ask(resolver, loop, &slow[i], "dead.slow");
+    ask(resolver, loop, &question, "localhost");
+    await(loop, &question);
+    assert_int_equal(question.query.err, 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(slow[i].answers, 0);
+        sem_post(&patience);
+    }
+    for (int i = 0; i < 3; i++) {
+        await(loop, &slow[i]);
+        assert_int_equal(slow[i].query.err, ERR_RESOLVE);
+    }
+    resolver_free(&resolver);
+    loop_free(&loop);
+    sem_destroy(&patience);
+}
+
 static void test_without_memory(void **state)
 {
     if (!wire_can_fail())
@@ -144,8 +190,11 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_literals),       cmocka_unit_test(test_names),
-        cmocka_unit_test(test_many),           cmocka_unit_test(test_ending_answers_everybody),
+        cmocka_unit_test(test_literals),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_ending_answers_everybody),
+        cmocka_unit_test(test_a_slow_name_holds_up_no_other),
         cmocka_unit_test(test_without_memory),
     };
 
