@@ -248,10 +248,12 @@ int snapshot_prepare(struct registry *registry, struct config *config, uint64_t 
     if (!counted)
         return ERR_NOMEM;
     atomic_init(&counted->refs, 1);
+    metrics_try(registry->metrics);
     err = build(&counted->snapshot, registry, config, now_us, wall_us, ret_error);
     if (err) {
         free_parts(&counted->snapshot);
         mem_free(counted);
+        metrics_settle(registry->metrics, false);
         limiter_book_commit(registry->limiters, true);
         registry_refuse(registry);
         return err;
@@ -269,6 +271,7 @@ void snapshot_commit(struct registry *registry, struct snapshot *snapshot)
         registry_apply(registry, snapshot->providers[i].conf, snapshot->providers[i].endpoint,
                        &counted->changes[i]);
     free_changes(counted);
+    metrics_settle(registry->metrics, true);
     limiter_book_commit(registry->limiters, false);
     atomic_store_explicit(&registry->bodies.shared.max, snapshot->config->server.body_memory,
                           memory_order_relaxed);
@@ -280,6 +283,7 @@ void snapshot_refuse(struct registry *registry, struct snapshot **snapshot)
     /* A worker may hold the snapshot a while longer: the pools must not see two changes. */
     free_changes(counted_of(*snapshot));
     snapshot_unref(snapshot);
+    metrics_settle(registry->metrics, false);
     limiter_book_commit(registry->limiters, true);
     registry_refuse(registry);
 }

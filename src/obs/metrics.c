@@ -238,6 +238,21 @@ bool metrics_quiet_series(struct metrics_schema *schema, enum metric metric,
     return series != NULL;
 }
 
+void metrics_try(struct metrics_schema *schema)
+{
+    schema->tried_from = schema->cells_used;
+}
+
+void metrics_settle(struct metrics_schema *schema, bool is_in_force)
+{
+    for (int i = 0; i < METRIC_COUNT && !is_in_force; i++) {
+        for (struct metrics_series *series = schema->families[i].first; series;
+             series = series->next)
+            series->is_quiet |= series->index >= schema->tried_from;
+    }
+    schema->tried_from = UINT32_MAX;
+}
+
 /* The schema */
 
 struct metrics_schema *metrics_schema_new(void)
@@ -248,6 +263,7 @@ struct metrics_schema *metrics_schema_new(void)
         return NULL;
     map_init(&schema->series, METRICS_MAX_CELLS);
     schema->cells_used = lost_width();
+    schema->tried_from = UINT32_MAX;
     for (int i = 0; i < METRIC_COUNT; i++)
         family_init(schema, (enum metric)i);
     /* What has no labels is there from the start. */

@@ -114,6 +114,12 @@ uint32_t metrics_series(struct metrics_schema *schema, enum metric metric,
 bool metrics_quiet_series(struct metrics_schema *schema, enum metric metric,
                           const struct span *values, uint32_t *ret_index);
 
+/* A configuration is being tried: until metrics_settle says whether it came into force. Where it
+ * did not, the series that it added are shown only once one that did names them too. The control
+ * thread. */
+void metrics_try(struct metrics_schema *schema);
+void metrics_settle(struct metrics_schema *schema, bool is_in_force);
+
 /* Counts. For a gauge n may be negative: (uint64_t)-1 takes one away. */
 static inline void metrics_add(struct metrics *metrics, uint32_t index, uint64_t n)
 {

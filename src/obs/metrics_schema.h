@@ -85,6 +85,7 @@ struct metrics_schema {
     size_t label_count;
     struct map series; /* by metric and label values */
     uint32_t cells_used;
+    uint32_t tried_from; /* series from this index on may not come into force */
 
     /* The numbers of all threads: the list only grows; release and acquire, so that one is complete
      * when it is seen. */

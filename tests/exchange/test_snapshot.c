@@ -257,6 +257,18 @@ static void test_without_memory(void **state)
     end(&stage);
 }
 
+static bool is_on_page(const struct stage *stage, const char *text)
+{
+    struct buf page;
+    bool is_there;
+
+    buf_init(&page, 1 << 20);
+    assert_int_equal(metrics_write(stage->registry.metrics, NULL, &page), 0);
+    is_there = strstr(buf_text(&page), text) != NULL;
+    buf_fini(&page);
+    return is_there;
+}
+
 /* What is prepared shows nowhere until it is committed, and leaves nothing behind where it is not.
  */
 static void test_prepared_for_nothing(void **state)
@@ -287,6 +299,8 @@ static void test_prepared_for_nothing(void **state)
     snapshot_refuse(&stage.registry, &fresh);
     assert_int_equal(stage.registry.providers.count, 1);
     assert_null(keypool_find_key(keys, SPAN("k2")));
+    assert_true(is_on_page(&stage, "provider=\"up\""));
+    assert_false(is_on_page(&stage, "provider=\"more\""));
     /* The endpoint is the one it was: the next configuration finds it. */
     fresh = load(&stage, one);
     assert_ptr_equal(fresh->providers[0].endpoint, old->providers[0].endpoint);

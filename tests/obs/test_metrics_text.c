@@ -412,6 +412,32 @@ static void shows_a_quiet_series_once_it_has_counted(void **state)
                        "status=\"2xx\"} 0");
 }
 
+/* Names of a configuration that was refused do not show, until one that comes into force has them
+ * too. */
+static void shows_what_came_into_force(void **state)
+{
+    struct stage *stage = *state;
+
+    metrics_series(stage->schema, METRIC_REQUESTS, VALUES(SPAN("openai"), SPAN("old")));
+    metrics_try(stage->schema);
+    metrics_series(stage->schema, METRIC_REQUESTS, VALUES(SPAN("openai"), SPAN("old")));
+    metrics_series(stage->schema, METRIC_REQUESTS, VALUES(SPAN("openai"), SPAN("refused")));
+    metrics_settle(stage->schema, false);
+    write_text(stage, NULL);
+    expect_line(stage, "bellwether_requests_total{provider=\"openai\",model=\"old\","
+                       "status=\"2xx\"} 0");
+    expect_nothing_of(stage, "model=\"refused\"");
+    metrics_try(stage->schema);
+    metrics_series(stage->schema, METRIC_REQUESTS, VALUES(SPAN("openai"), SPAN("refused")));
+    metrics_series(stage->schema, METRIC_REQUESTS, VALUES(SPAN("openai"), SPAN("new")));
+    metrics_settle(stage->schema, true);
+    write_text(stage, NULL);
+    expect_line(stage, "bellwether_requests_total{provider=\"openai\",model=\"refused\","
+                       "status=\"2xx\"} 0");
+    expect_line(stage, "bellwether_requests_total{provider=\"openai\",model=\"new\","
+                       "status=\"2xx\"} 0");
+}
+
 static void tells_when_the_text_is_too_long(void **state)
 {
     struct stage *stage = *state;
@@ -471,7 +497,8 @@ int main(void)
         TEST(is_well_formed_before_anything_happened),  TEST(writes_counters_gauges_and_samples),
         TEST(writes_histograms_in_their_unit),          TEST(escapes_label_values),
         TEST(stops_at_a_thousand_names_and_says_so),    TEST(tells_when_the_text_is_too_long),
-        TEST(shows_a_quiet_series_once_it_has_counted), TEST(agrees_with_the_page_of_the_docs),
+        TEST(shows_a_quiet_series_once_it_has_counted), TEST(shows_what_came_into_force),
+        TEST(agrees_with_the_page_of_the_docs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
