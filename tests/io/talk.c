@@ -42,7 +42,7 @@ static void give(struct end *end)
 
 void end_take(struct end *end)
 {
-    static char piece[20000];
+    char piece[20000]; /* ends of several threads take at the same time */
     size_t len;
     int err = 0;
 
