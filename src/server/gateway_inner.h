@@ -20,13 +20,14 @@ enum phase { PHASE_STARTING, PHASE_READY, PHASE_DELAYING, PHASE_DRAINING, PHASE_
 /* What one worker has to tell, in messages that stand ready. */
 struct worker_news {
     struct gateway *gateway;
-    struct loop_mail prepared, drained;
+    struct loop_mail prepared, committed, drained;
     int prepare_err; /* written before `prepared` is posted */
 };
 
-/* A configuration that the workers are preparing for: in force for all of them, or for none. */
+/* A configuration that the workers prepare for, and then go over to: all of them, or none. */
 struct reload {
-    struct snapshot *snapshot; /* NULL: no reload is under way */
+    struct snapshot *snapshot; /* being prepared for */
+    bool is_committing;        /* with neither no reload is under way */
     struct tls_context *tls;
     struct prober_plan *probes;
     uint32_t answers;
@@ -75,6 +76,7 @@ int gateway_prepare_probes(struct gateway *gateway, struct snapshot *snapshot,
 
 /* One more worker has answered (gateway_reload). */
 void gateway_note_prepared(struct gateway *gateway, int err);
+void gateway_note_committed(struct gateway *gateway);
 
 /* The timer of a reload that is waited for. */
 void gateway_on_reload_timer(struct loop_timer *timer);

@@ -73,6 +73,18 @@ static void worker_is_prepared(void *owner, uint32_t index, int err)
     loop_post(gateway->loop, &gateway->news[index].prepared);
 }
 
+static void on_committed(struct loop_mail *mail)
+{
+    gateway_note_committed(container_of(mail, struct worker_news, committed)->gateway);
+}
+
+static void worker_has_committed(void *owner, uint32_t index)
+{
+    struct gateway *gateway = owner;
+
+    loop_post(gateway->loop, &gateway->news[index].committed);
+}
+
 int gateway_make_news(struct gateway *gateway)
 {
     gateway->news = mem_zalloc(gateway->worker_count, sizeof(*gateway->news));
@@ -81,6 +93,7 @@ int gateway_make_news(struct gateway *gateway)
     for (uint32_t i = 0; i < gateway->worker_count; i++) {
         gateway->news[i].gateway = gateway;
         gateway->news[i].prepared.on_arrival = on_prepared;
+        gateway->news[i].committed.on_arrival = on_committed;
         gateway->news[i].drained.on_arrival = on_drained;
     }
     return 0;
@@ -90,6 +103,7 @@ const struct worker_ops gateway_worker_ops = {
     .call = worker_calls,
     .want_probe = worker_wants_probe,
     .prepared = worker_is_prepared,
+    .committed = worker_has_committed,
     .drained = worker_is_drained,
 };
 

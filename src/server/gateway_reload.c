@@ -96,8 +96,6 @@ static void take_over(struct gateway *gateway)
     admin_set_snapshot(gateway->admin, fresh);
     prober_commit(&reload->probes);
     snapshot_unref(&old);
-    log_write(gateway->log, LOG_LEVEL_INFO, "configuration reloaded");
-    metrics_add(gateway->metrics, gateway->reloads + METRIC_RELOAD_APPLIED, 1);
 }
 
 /* --- or not --- */
@@ -140,26 +138,44 @@ static int prepare(struct gateway *gateway, struct config *config, char *ret_err
     return gateway_prepare_probes(gateway, reload->snapshot, &reload->probes);
 }
 
+static void end_reload(struct gateway *gateway)
+{
+    bool is_asked_again = gateway->reload.is_asked_again;
+
+    gateway->reload = (struct reload){.snapshot = NULL};
+    if (is_asked_again)
+        gateway_reload(gateway);
+}
+
 void gateway_note_prepared(struct gateway *gateway, int err)
 {
     struct reload *reload = &gateway->reload;
-    bool is_asked_again = reload->is_asked_again;
 
     if (err && !reload->err)
         reload->err = err;
     if (++reload->answers < gateway->worker_count || gateway->is_ending)
         return;
+    loop_timer_clear(&gateway->reload_timer);
     if (reload->err) {
         for (uint32_t i = 0; i < gateway->worker_count; i++)
             worker_discard(gateway->workers[i]);
         refuse(gateway, err_text(reload->err));
+        end_reload(gateway);
     } else {
+        reload->is_committing = true;
+        reload->answers = 0;
         take_over(gateway);
     }
-    *reload = (struct reload){.snapshot = NULL};
-    loop_timer_clear(&gateway->reload_timer);
-    if (is_asked_again)
-        gateway_reload(gateway);
+}
+
+/* Told once it is true wherever a request may come in. */
+void gateway_note_committed(struct gateway *gateway)
+{
+    if (++gateway->reload.answers < gateway->worker_count || gateway->is_ending)
+        return;
+    log_write(gateway->log, LOG_LEVEL_INFO, "configuration reloaded");
+    metrics_add(gateway->metrics, gateway->reloads + METRIC_RELOAD_APPLIED, 1);
+    end_reload(gateway);
 }
 
 void gateway_on_reload_timer(struct loop_timer *timer)
@@ -179,7 +195,7 @@ void gateway_reload(struct gateway *gateway)
     struct config *config = NULL;
     int err;
 
-    if (gateway->reload.snapshot) {
+    if (gateway->reload.snapshot || gateway->reload.is_committing) {
         gateway->reload.is_asked_again = true;
         log_write(gateway->log, LOG_LEVEL_INFO,
                   "a reload is under way: the file is read again after it");

@@ -152,6 +152,7 @@ static void commit(struct worker *worker)
     apply_settings(worker, &worker->host.binding->snapshot->config->server);
     use_tls(worker, worker->shared.tls);
     tls_context_unref(&worker->shared.tls);
+    worker->ops->committed(worker->owner, worker->index);
 }
 
 static void stop_listening(struct worker *worker)

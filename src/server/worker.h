@@ -39,6 +39,8 @@ struct worker_ops {
     void (*want_probe)(void *owner, struct provider *provider);
     /* After worker_prepare: whether it can (0), or lacks the memory (ERR_NOMEM). */
     void (*prepared)(void *owner, uint32_t index, int err);
+    /* After worker_commit: from now on it goes by the new configuration. */
+    void (*committed)(void *owner, uint32_t index);
     /* After worker_drain: its last connection is gone. */
     void (*drained)(void *owner, uint32_t index);
 };
@@ -79,7 +81,8 @@ void worker_look(struct worker *worker);
  * of the two below must follow, unless the worker is stopped. */
 void worker_prepare(struct worker *worker, struct snapshot *snapshot);
 
-/* New exchanges use the snapshot, new connections this certificate (NULL: plain). */
+/* New exchanges use the snapshot, new connections this certificate (NULL: plain); `committed` is
+ * told. */
 void worker_commit(struct worker *worker, struct tls_context *tls);
 
 /* All stays as it is. */

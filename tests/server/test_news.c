@@ -140,11 +140,37 @@ static void test_reload_waits(void **state)
     end(&stage);
 }
 
+/* It is in force when the last worker goes by it, and told then; the next one waits for that. */
+static void test_reload_is_told_once_all_have_it(void **state)
+{
+    struct stage stage;
+    char *log, *told;
+
+    (void)state;
+    begin(&stage);
+    stage.gateway.worker_count = 2;
+    stage.gateway.reload.is_committing = true;
+    gateway_note_committed(&stage.gateway);
+    gateway_reload(&stage.gateway);
+    assert_true(stage.gateway.reload.is_asked_again);
+    stage.gateway.reload.is_asked_again = false;
+    gateway_note_committed(&stage.gateway);
+    assert_false(stage.gateway.reload.is_committing);
+    log = read_log(&stage);
+    told = strstr(log, "configuration reloaded");
+    assert_non_null(told);
+    assert_null(strstr(told + 1, "configuration reloaded"));
+    assert_null(strstr(told, "a reload is under way"));
+    mem_free(log);
+    end(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trial),
         cmocka_unit_test(test_reload_waits),
+        cmocka_unit_test(test_reload_is_told_once_all_have_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
