@@ -88,9 +88,9 @@ static inline bool conn_may_read(const struct conn *conn)
  * it, and nothing is kept any more). The iovec array is used up. */
 int conn_send(struct conn *conn, struct iovec *iov, int count);
 
-/* The same, but a small write leaves before the loop waits next, with those of other connections
- * (at once where the turn has no other event); until then conn_pending does not count it. What
- * breaks then is told by on_error. Never in another order than given. */
+/* The same, but a small write leaves before the loop waits next, with those of other connections;
+ * until then conn_pending does not count it. What breaks then is told by on_error. Never in another
+ * order than given. */
 int conn_send_soon(struct conn *conn, struct iovec *iov, int count);
 
 /* Sends now what waits for the end of the turn: for io/outbox.c. Calls back. */

@@ -234,16 +234,11 @@ static int send_tls_soon(struct conn *conn, struct iovec *iov, int count)
 
 int conn_send_soon(struct conn *conn, struct iovec *iov, int count)
 {
-    int err = 0;
-
     if (conn->error || conn->fd.fd < 0 || !is_clear(conn))
         return conn_send(conn, iov, count);
     if (conn->tls)
-        err = send_tls_soon(conn, iov, count);
-    else if (!put_in_outbox(conn, iov, count))
-        return send_now(conn, iov, count);
-    /* Nobody else is there to wait for; what its owner has still to do need not be waited for. */
-    return !err && loop_has_one_event(conn->loop) ? conn_out_send(conn) : err;
+        return send_tls_soon(conn, iov, count);
+    return put_in_outbox(conn, iov, count) ? 0 : send_now(conn, iov, count);
 }
 
 int conn_send(struct conn *conn, struct iovec *iov, int count)

@@ -452,11 +452,6 @@ char *loop_write_scratch(struct loop *loop)
     return loop->write_scratch;
 }
 
-bool loop_has_one_event(const struct loop *loop)
-{
-    return loop->event_count == 1;
-}
-
 struct outbox *loop_outbox(struct loop *loop)
 {
     return &loop->outbox;

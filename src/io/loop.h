@@ -116,10 +116,7 @@ enum { LOOP_SCRATCH_BYTES = 65536 };
 char *loop_read_scratch(struct loop *loop);
 char *loop_write_scratch(struct loop *loop);
 
-/* For io/conn alone: what is sent before the next wait. */
+/* For io/conn.c alone: what is sent before the next wait. */
 struct outbox *loop_outbox(struct loop *loop);
-
-/* True while an event is run that is the only one of its turn. */
-bool loop_has_one_event(const struct loop *loop);
 
 #endif

@@ -19,7 +19,6 @@ struct end {
     struct loop *loop;
     int hand; /* the other end */
     int kept, drained, errors;
-    bool is_heard_at_once;
 };
 
 static struct end *end_of(struct conn *conn)
@@ -110,50 +109,6 @@ static void test_leaves_with_the_turn(void **state)
     assert_heard(&a, "first");
     assert_heard(&b, "other");
     assert_int_equal(a.kept, 0);
-    finish(&a);
-    finish(&b);
-    loop_free(&loop);
-}
-
-/* Answers what it reads, and notes whether the answer was there before the callback was over. */
-static void on_question(struct conn *conn)
-{
-    struct end *end = end_of(conn);
-    char byte;
-    size_t len;
-
-    if (conn_read(conn, &byte, 1, &len))
-        return;
-    say_soon(end, "answer");
-    end->is_heard_at_once = recv(end->hand, &byte, 1, MSG_PEEK) == 1;
-}
-
-static void test_who_is_alone_waits_for_nobody(void **state)
-{
-    static const struct conn_ops asked = {
-        .on_open = on_nothing,
-        .on_readable = on_question,
-        .on_drained = on_drained,
-        .on_hangup = on_nothing,
-        .on_error = on_error,
-    };
-    struct loop *loop = loop_new_virtual(0);
-    struct end a, b;
-
-    (void)state;
-    begin(&a, loop);
-    begin(&b, loop);
-    a.conn.ops = b.conn.ops = &asked;
-    assert_int_equal(send(a.hand, "?", 1, 0), 1);
-    loop_turn(loop, 0);
-    assert_true(a.is_heard_at_once);
-    assert_heard(&a, "answer");
-    assert_int_equal(send(a.hand, "?", 1, 0), 1);
-    assert_int_equal(send(b.hand, "?", 1, 0), 1);
-    wire_settle(loop);
-    assert_false(a.is_heard_at_once || b.is_heard_at_once);
-    assert_heard(&a, "answer");
-    assert_heard(&b, "answer");
     finish(&a);
     finish(&b);
     loop_free(&loop);
@@ -271,7 +226,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leaves_with_the_turn),
-        cmocka_unit_test(test_who_is_alone_waits_for_nobody),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_leaves_before_an_end),
         cmocka_unit_test(test_peer_that_does_not_take_it),
