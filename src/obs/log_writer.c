@@ -65,6 +65,14 @@ static void wait_for_event(int fd, int wait_ms)
         reset_event(fd);
 }
 
+/* Whole lines, which then stay whole beside those of another process that appends to the file. */
+static size_t piece_of(struct span lines)
+{
+    const char *end = memrchr(lines.ptr, '\n', PIECE_BYTES);
+
+    return end ? (size_t)(end + 1 - lines.ptr) : PIECE_BYTES;
+}
+
 /* write(2), waiting where the destination is nonblocking and full. */
 static ssize_t write_or_wait(int fd, struct span bytes)
 {
@@ -72,7 +80,7 @@ static ssize_t write_or_wait(int fd, struct span bytes)
     ssize_t written;
 
     if (bytes.len > PIECE_BYTES)
-        bytes.len = PIECE_BYTES;
+        bytes.len = piece_of(bytes);
     while ((written = write(fd, bytes.ptr, bytes.len)) < 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK)
             poll(&ready, 1, -1);

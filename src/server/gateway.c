@@ -216,16 +216,20 @@ void gateway_free(struct gateway **gateway)
     if (!g)
         return;
     g->is_ending = true;
+    sockets_hide(&g->sockets, true);
     loop_timer_fini(&g->timer);
     loop_timer_fini(&g->reload_timer);
     admin_free(&g->admin);
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_stop(g->workers[i]);
+    gateway_drop_reload(g);
+    prober_free(&g->prober);
+    /* Names that are still being looked up are answered to the loops that asked. */
+    if (g->has_registry)
+        resolver_free(&g->registry.resolver);
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_free(&g->workers[i]);
     mem_free(g->workers);
-    gateway_drop_reload(g);
-    prober_free(&g->prober);
     sockets_close(&g->sockets, g->started);
     /* Notes that workers sent at their end are read here. */
     loop_turn(g->loop, 0);

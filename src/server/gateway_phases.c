@@ -54,6 +54,7 @@ void gateway_check_ready(struct gateway *gateway)
 static void begin_drain(struct gateway *gateway)
 {
     gateway->phase = PHASE_DRAINING;
+    sockets_hide(&gateway->sockets, false);
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         worker_drain(gateway->workers[i]);
     set_timer(gateway, gateway->snapshot->config->server.shutdown_grace_us);

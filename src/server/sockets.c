@@ -141,8 +141,23 @@ static void remove_file(const struct addr *addr)
         unlink(((const struct sockaddr_un *)&addr->storage)->sun_path);
 }
 
+void sockets_hide(struct sockets *sockets, bool is_admin_too)
+{
+    /* By what was opened: a reload may have named other addresses since. */
+    for (size_t i = 0; sockets->items && !sockets->is_hidden && i < sockets->address_count; i++) {
+        if (sockets->items[i].fd >= 0)
+            remove_file(&sockets->addrs[i]);
+    }
+    sockets->is_hidden = true;
+    if (is_admin_too && sockets->has_admin) {
+        remove_file(&sockets->admin);
+        sockets->has_admin = false;
+    }
+}
+
 void sockets_close(struct sockets *sockets, uint32_t first_left)
 {
+    sockets_hide(sockets, true);
     for (uint32_t w = 0; sockets->items && w < sockets->workers; w++) {
         for (size_t i = 0; i < sockets->address_count; i++) {
             struct worker_socket *socket = &sockets->items[w * sockets->address_count + i];
@@ -153,14 +168,6 @@ void sockets_close(struct sockets *sockets, uint32_t first_left)
                 close(socket->fd);
         }
     }
-    /* By what was opened: a reload may have named other addresses since. */
-    for (size_t i = 0; sockets->items && i < sockets->address_count; i++) {
-        if (sockets->items[i].fd >= 0)
-            remove_file(&sockets->addrs[i]);
-    }
-    if (sockets->has_admin)
-        remove_file(&sockets->admin);
-    sockets->has_admin = false;
     if (sockets->admin_fd >= 0)
         close(sockets->admin_fd);
     sockets->admin_fd = -1;

@@ -21,6 +21,7 @@ struct sockets {
     int admin_fd;       /* -1: taken over */
     struct addr admin;
     bool has_admin; /* it was opened, by whomever it is used now */
+    bool is_hidden; /* the files of the data plane's unix sockets are gone */
 };
 
 /* 0, or an error with one line of why. */
@@ -30,8 +31,11 @@ int sockets_open(struct sockets *sockets, const struct config *config, uint32_t 
 /* The sockets of one worker: they are its own from now on. */
 const struct worker_socket *sockets_of(const struct sockets *sockets, uint32_t worker);
 
-/* Closes the sockets that nobody took over, from worker `first_left` on, and removes unix sockets'
- * files. */
+/* Removes the files of unix sockets, once, before their sockets refuse: whoever takes the path over
+ * then keeps it. Those that have connected are not touched. */
+void sockets_hide(struct sockets *sockets, bool is_admin_too);
+
+/* Closes the sockets that nobody took over, from worker `first_left` on, hidden first. */
 void sockets_close(struct sockets *sockets, uint32_t first_left);
 
 #endif

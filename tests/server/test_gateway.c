@@ -1,6 +1,9 @@
 /* The gateway on several threads: traffic, reloads, lines across workers, the end. */
 #include "house.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
+#include <semaphore.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -277,6 +280,7 @@ static void test_without_memory(void **state)
             /* Something that can be done without. */
             mem_fail_after(-1);
             house_shut_down(&house);
+            house_shut_down(&house);
             house_join(&house);
             gateway_free(&house.gateway);
             is_open = false;
@@ -314,16 +318,10 @@ static void test_port_in_use(void **state)
     house_end(&house);
 }
 
-/* One unix socket for all workers; its file goes with the gateway. */
-static void test_unix_socket(void **state)
+static void begin_on_unix_socket(struct house *house, const char *path)
 {
-    struct house house;
-    struct visitor visitors[4];
-    char yaml[1024], path[64];
-    struct stat found;
+    char yaml[1024];
 
-    (void)state;
-    snprintf(path, sizeof(path), "/tmp/bellwether-gateway-%d", (int)getpid());
     snprintf(yaml, sizeof(yaml),
              "server: {listen: 'unix:%s', workers: 2}\nadmin: {listen: '127.0.0.1:0'}\n"
              "log: {level: error, access: false}\n"
@@ -331,13 +329,100 @@ static void test_unix_socket(void **state)
              "  health: {validate_new: false}, keys: [s]}}\n"
              "models: {m: up/m}\nclients: {open: true}\n",
              path);
-    house_begin(&house, yaml);
+    house_begin(house, yaml);
+}
+
+/* One unix socket for all workers; its file goes with the gateway. */
+static void test_unix_socket(void **state)
+{
+    struct house house;
+    struct visitor visitors[4];
+    char path[64];
+    struct stat found;
+
+    (void)state;
+    snprintf(path, sizeof(path), "/tmp/bellwether-gateway-%d", (int)getpid());
+    begin_on_unix_socket(&house, path);
     assert_int_equal(house_open(&house), 0);
     send_visitors(&house, visitors, 4, 20);
     assert_int_equal(await_visitors(visitors, 4), 4 * 20);
     assert_int_equal(stat(path, &found), 0);
     house_end(&house);
     assert_int_not_equal(stat(path, &found), 0);
+}
+
+/* While one gateway drains another takes its path over, and keeps it when the first has ended. */
+static void test_unix_socket_of_a_successor(void **state)
+{
+    struct house first, second;
+    struct visitor visitors[4];
+    char path[64];
+    struct stat found;
+    int idle;
+
+    (void)state;
+    snprintf(path, sizeof(path), "/tmp/bellwether-gateway-%d", (int)getpid());
+    begin_on_unix_socket(&first, path);
+    assert_int_equal(house_open(&first), 0);
+    idle = house_connect(&first);
+    assert_true(idle >= 0);
+    house_shut_down(&first);
+    for (int ms = 0; ms < 5000 && stat(path, &found) == 0; ms++)
+        usleep(1000);
+    begin_on_unix_socket(&second, path);
+    assert_int_equal(house_open(&second), 0);
+    close(idle);
+    house_join(&first);
+    house_end(&first);
+    send_visitors(&second, visitors, 4, 20);
+    assert_int_equal(await_visitors(visitors, 4), 4 * 20);
+    house_end(&second);
+    assert_int_not_equal(stat(path, &found), 0);
+}
+
+/* Stands before the C library's: this name is looked up for longer than the gateway lives. */
+static sem_t asked;
+
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                struct addrinfo **ret_found)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
+
+    if (!strcmp(host, "held.test")) {
+        sem_post(&asked);
+        usleep(300000);
+        return EAI_AGAIN;
+    }
+    memcpy(&real, &symbol, sizeof(real));
+    return real(host, port, hints, ret_found);
+}
+
+/* The names of probes and of exchanges come too late, to loops that have had their last turn. */
+static void test_ends_while_a_name_is_looked_up(void **state)
+{
+    static const char yaml[] =
+        "server: {listen: '127.0.0.1:0', workers: 2}\nadmin: {listen: '127.0.0.1:0'}\n"
+        "log: {level: error, access: false}\n"
+        "providers: {up: {kind: compatible, base_url: 'http://held.test:%u/v1',\n"
+        "  health: {validate_new: false}, keys: [s]}}\n"
+        "models: {m: up/m}\nclients: {open: true}\n";
+    struct house house;
+    struct visitor visitors[4];
+
+    (void)state;
+    sem_init(&asked, 0, 0);
+    house_begin(&house, yaml);
+    assert_int_equal(house_open(&house), 0);
+    send_visitors(&house, visitors, 4, 1);
+    sem_wait(&asked);
+    house_shut_down(&house);
+    house_shut_down(&house);
+    for (int i = 0; i < 4; i++)
+        pthread_join(visitors[i].thread, NULL);
+    house_join(&house);
+    house_end(&house);
+    sem_destroy(&asked);
 }
 
 int main(void)
@@ -352,6 +437,8 @@ int main(void)
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_port_in_use),
         cmocka_unit_test(test_unix_socket),
+        cmocka_unit_test(test_unix_socket_of_a_successor),
+        cmocka_unit_test(test_ends_while_a_name_is_looked_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
