@@ -156,15 +156,10 @@ static const char *read_status_line(const char *p, const char *end, struct http_
 
 static bool read_length(struct http_head *head, struct span value)
 {
-    if (head->has_length || value.len == 0 || value.len > LENGTH_DIGITS)
-        return false;
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < '0' || value.ptr[i] > '9')
-            return false;
-        head->length = head->length * 10 + (uint64_t)(value.ptr[i] - '0');
-    }
+    bool is_first = !head->has_length;
+
     head->has_length = true;
-    return true;
+    return is_first && value.len <= LENGTH_DIGITS && span_to_u64(value, &head->length) == 0;
 }
 
 /* False where the field makes the message one that is not plain. */

@@ -1,13 +1,11 @@
 /* The gateway on several threads: traffic, reloads, lines across workers, the end. */
 #include "house.h"
 
-#include <dlfcn.h>
-#include <netdb.h>
-#include <semaphore.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "base/alloc.h"
+#include "../io/names.h"
 
 static const char two_workers[] =
     "server: {listen: '127.0.0.1:0', workers: 2, shutdown_grace: 20s}\n"
@@ -380,49 +378,31 @@ static void test_unix_socket_of_a_successor(void **state)
     assert_int_not_equal(stat(path, &found), 0);
 }
 
-/* Stands before the C library's: this name is looked up for longer than the gateway lives. */
-static sem_t asked;
-
-int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
-                struct addrinfo **ret_found)
-{
-    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-    void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
-
-    if (!strcmp(host, "held.test")) {
-        sem_post(&asked);
-        usleep(300000);
-        return EAI_AGAIN;
-    }
-    memcpy(&real, &symbol, sizeof(real));
-    return real(host, port, hints, ret_found);
-}
-
 /* The names of probes and of exchanges come too late, to loops that have had their last turn. */
 static void test_ends_while_a_name_is_looked_up(void **state)
 {
     static const char yaml[] =
         "server: {listen: '127.0.0.1:0', workers: 2}\nadmin: {listen: '127.0.0.1:0'}\n"
         "log: {level: error, access: false}\n"
-        "providers: {up: {kind: compatible, base_url: 'http://held.test:%u/v1',\n"
+        "providers: {up: {kind: compatible, base_url: 'http://slow.test:%u/v1',\n"
         "  health: {validate_new: false}, keys: [s]}}\n"
         "models: {m: up/m}\nclients: {open: true}\n";
     struct house house;
     struct visitor visitors[4];
 
     (void)state;
-    sem_init(&asked, 0, 0);
+    names_begin();
     house_begin(&house, yaml);
     assert_int_equal(house_open(&house), 0);
     send_visitors(&house, visitors, 4, 1);
-    sem_wait(&asked);
+    sem_wait(&names_asked);
     house_shut_down(&house);
     house_shut_down(&house);
     for (int i = 0; i < 4; i++)
         pthread_join(visitors[i].thread, NULL);
     house_join(&house);
     house_end(&house);
-    sem_destroy(&asked);
+    names_end();
 }
 
 int main(void)
