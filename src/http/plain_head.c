@@ -56,22 +56,26 @@ static inline unsigned odd_of_name(block bytes)
     return ~(unsigned)_mm_movemask_epi8(plain) & 0xFFFF;
 }
 
-#define SKIP_BLOCKS(p, end, odd_of)                                                                \
-    while ((end) - (p) >= (ptrdiff_t)sizeof(block)) {                                              \
-        unsigned odd = odd_of(load(p));                                                            \
-                                                                                                   \
-        if (odd)                                                                                   \
-            return (p) + __builtin_ctz(odd);                                                       \
-        (p) += sizeof(block);                                                                      \
+/* Over blocks whose bytes are all as they should be: the first odd byte, or where less than a block
+ * is left. */
+static inline const char *skip_blocks(const char *p, const char *end, unsigned (*odd_of)(block))
+{
+    for (; end - p >= (ptrdiff_t)sizeof(block); p += sizeof(block)) {
+        unsigned odd = odd_of(load(p));
+
+        if (odd)
+            return p + __builtin_ctz(odd);
     }
+    return p;
+}
 #else
-#define SKIP_BLOCKS(p, end, odd_of)
+#define skip_blocks(p, end, odd_of) (p)
 #endif
 
 /* The first byte that is not printable, or end. */
 static inline const char *skip_text(const char *p, const char *end)
 {
-    SKIP_BLOCKS(p, end, odd_of_text)
+    p = skip_blocks(p, end, odd_of_text);
     while (p < end && is_printable((unsigned char)*p))
         p++;
     return p;
@@ -79,7 +83,7 @@ static inline const char *skip_text(const char *p, const char *end)
 
 static inline const char *skip_name(const char *p, const char *end)
 {
-    SKIP_BLOCKS(p, end, odd_of_name)
+    p = skip_blocks(p, end, odd_of_name);
     while (p < end && is_of_name((unsigned char)*p))
         p++;
     return p;
@@ -162,34 +166,26 @@ static bool read_length(struct http_head *head, struct span value)
     return is_first && value.len <= LENGTH_DIGITS && span_to_u64(value, &head->length) == 0;
 }
 
+/* Fields that change the framing or ask for more than an answer. */
+#define ODD_FIELDS                                                                                 \
+    (FIELD_BIT(EXPECT) | FIELD_BIT(PROXY_CONNECTION) | FIELD_BIT(TRANSFER_ENCODING) |              \
+     FIELD_BIT(UPGRADE))
+
 /* False where the field makes the message one that is not plain. */
 static inline bool note_field(struct http_head *head, const struct http_field *field)
 {
-    if (field->id == FIELD_OTHER)
+    enum field_id id = field->id;
+
+    if (id == FIELD_OTHER)
         return true;
-    switch (field->id) {
-    case FIELD_CONTENT_LENGTH:
-        if (!read_length(head, field->value))
-            return false;
-        break;
-    case FIELD_CONNECTION:
-        if (!span_is_equal_nocase(field->value, SPAN("keep-alive")))
-            return false;
-        break;
-    case FIELD_HOST:
-        if (head->first[FIELD_HOST])
-            return false;
-        break;
-    case FIELD_EXPECT:
-    case FIELD_PROXY_CONNECTION:
-    case FIELD_TRANSFER_ENCODING:
-    case FIELD_UPGRADE:
+    if ((ODD_FIELDS >> id & 1) || (id == FIELD_HOST && head->first[id]))
         return false;
-    default:
-        break;
-    }
-    if (!head->first[field->id])
-        head->first[field->id] = (uint8_t)(field - head->fields + 1);
+    if (id == FIELD_CONTENT_LENGTH && !read_length(head, field->value))
+        return false;
+    if (id == FIELD_CONNECTION && !span_is_equal_nocase(field->value, SPAN("keep-alive")))
+        return false;
+    if (!head->first[id])
+        head->first[id] = (uint8_t)(field - head->fields + 1);
     return true;
 }
 
