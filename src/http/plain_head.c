@@ -69,7 +69,12 @@ static inline const char *skip_blocks(const char *p, const char *end, unsigned (
     return p;
 }
 #else
-#define skip_blocks(p, end, odd_of) (p)
+enum odd_of { odd_of_text, odd_of_name };
+
+static inline const char *skip_blocks(const char *p, const char *end, enum odd_of odd_of)
+{
+    return p;
+}
 #endif
 
 /* The first byte that is not printable, or end. */
