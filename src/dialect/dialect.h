@@ -13,6 +13,8 @@
 
 enum dialect_id {
     DIALECT_OPENAI, /* and all that call themselves compatible */
+    DIALECT_ANTHROPIC,
+    DIALECT_GEMINI,
     DIALECT_COUNT,
 };
 
@@ -26,13 +28,15 @@ struct dialect_header {
 struct span dialect_header_find(const struct dialect_header *headers, size_t count,
                                 struct span name);
 
-/* Tokens of one exchange. Cached and reasoning tokens are inside the other two. */
+/* Tokens of one exchange. Cached, written and reasoning tokens are inside the other two. */
 struct dialect_usage {
     uint64_t prompt_tokens;
     uint64_t completion_tokens;
     uint64_t total_tokens;
-    uint64_t cached_tokens;
-    uint64_t reasoning_tokens;
+    uint64_t cached_tokens;             /* of the prompt: read from a cache */
+    uint64_t cache_write_tokens;        /* of the prompt: written to one */
+    uint64_t cache_write_long_tokens;   /* of those: for an hour, which costs more */
+    uint64_t reasoning_tokens;          /* of the completion */
     bool is_known;     /* false: nothing was told or estimated */
     bool is_estimated; /* the provider told nothing; counted from the text */
 };

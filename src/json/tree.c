@@ -1,7 +1,11 @@
 #include "json/tree.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/alloc.h"
 #include "base/err.h"
+#include "json/write.h"
 
 /* yyjson frees without telling a size, so each block is preceded by its own. */
 enum { TREE_HEADER_BYTES = 16 };
@@ -47,7 +51,8 @@ static void tree_free(void *context, void *block)
     mem_free(header_of(block));
 }
 
-int json_tree_read(struct json_tree *tree, struct span text, size_t max_bytes)
+static int tree_read(struct json_tree *tree, struct span text, size_t max_bytes,
+                     yyjson_read_flag flags)
 {
     yyjson_alc alc = {tree_malloc, tree_realloc, tree_free, tree};
     yyjson_read_err error = {0};
@@ -57,15 +62,25 @@ int json_tree_read(struct json_tree *tree, struct span text, size_t max_bytes)
     tree->max = max_bytes;
     if (text.len == 0)
         return ERR_SYNTAX;
-    if (yyjson_read_max_memory_usage(text.len, 0) <= sizeof(tree->own))
+    if (yyjson_read_max_memory_usage(text.len, flags) <= sizeof(tree->own))
         yyjson_alc_pool_init(&alc, tree->own, sizeof(tree->own));
     /* Without YYJSON_READ_INSITU the text is only read, whatever the type says. */
-    tree->doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, 0, &alc, &error);
+    tree->doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, flags, &alc, &error);
     if (tree->doc)
         return 0;
     /* yyjson does not tell a refusal from a lack; the heap of this system overcommits, so that the
      * cap is the likelier. */
     return error.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? ERR_FULL : ERR_SYNTAX;
+}
+
+int json_tree_read(struct json_tree *tree, struct span text, size_t max_bytes)
+{
+    return tree_read(tree, text, max_bytes, 0);
+}
+
+int json_tree_read_raw(struct json_tree *tree, struct span text, size_t max_bytes)
+{
+    return tree_read(tree, text, max_bytes, YYJSON_READ_NUMBER_AS_RAW);
 }
 
 void json_tree_fini(struct json_tree *tree)
@@ -83,10 +98,146 @@ struct span json_tree_text(const yyjson_val *value)
                                : span_of(NULL, 0);
 }
 
+/* yyjson's accessors take a plain pointer and only read. */
+static yyjson_val *plain(const yyjson_val *value)
+{
+    return (yyjson_val *)(uintptr_t)value;
+}
+
+struct span json_tree_number(const yyjson_val *value)
+{
+    return yyjson_is_raw(plain(value))
+               ? span_of(yyjson_get_raw(plain(value)), yyjson_get_len(plain(value)))
+               : span_of(NULL, 0);
+}
+
+bool json_tree_double(const yyjson_val *value, double *ret_number)
+{
+    struct span text = json_tree_number(value);
+    char copy[64];
+
+    if (!text.ptr) {
+        if (!yyjson_is_num(plain(value)))
+            return false;
+        *ret_number = yyjson_get_num(plain(value));
+        return true;
+    }
+    /* Digits beyond these say nothing that a double could hold. */
+    if (text.len >= sizeof(copy))
+        text.len = sizeof(copy) - 1;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = 0;
+    *ret_number = strtod(copy, NULL);
+    return true;
+}
+
+bool json_tree_int(const yyjson_val *value, int64_t *ret_number)
+{
+    struct span text = json_tree_number(value), digits;
+    uint64_t whole;
+    double number;
+
+    digits = text.len && text.ptr[0] == '-' ? span_skip(text, 1) : text;
+    if (digits.len && span_to_u64(digits, &whole) == 0 && whole <= INT64_MAX) {
+        *ret_number = digits.len < text.len ? -(int64_t)whole : (int64_t)whole;
+        return true;
+    }
+    if (!json_tree_double(value, &number))
+        return false;
+    if (number >= (double)INT64_MAX)
+        *ret_number = INT64_MAX;
+    else if (number <= (double)INT64_MIN)
+        *ret_number = INT64_MIN;
+    else
+        *ret_number = (int64_t)number;
+    return true;
+}
+
+const yyjson_val *json_tree_member(const yyjson_val *value, const char *name)
+{
+    yyjson_val *member = yyjson_obj_get(plain(value), name);
+
+    return yyjson_is_null(member) ? NULL : member;
+}
+
+static int write_value(struct buf *buf, yyjson_val *value, unsigned depth);
+
+static int write_array(struct buf *buf, yyjson_val *array, unsigned depth)
+{
+    yyjson_arr_iter items = yyjson_arr_iter_with(array);
+    yyjson_val *item;
+    char before = '[';
+
+    if (yyjson_arr_size(array) == 0)
+        return buf_append_span(buf, SPAN("[]"));
+    while ((item = yyjson_arr_iter_next(&items))) {
+        buf_append_byte(buf, before);
+        write_value(buf, item, depth);
+        before = ',';
+    }
+    return buf_append_byte(buf, ']');
+}
+
+static int write_object(struct buf *buf, yyjson_val *object, unsigned depth)
+{
+    yyjson_obj_iter members = yyjson_obj_iter_with(object);
+    yyjson_val *name;
+    char before = '{';
+
+    if (yyjson_obj_size(object) == 0)
+        return buf_append_span(buf, SPAN("{}"));
+    while ((name = yyjson_obj_iter_next(&members))) {
+        buf_append_byte(buf, before);
+        json_write_string(buf, json_tree_text(name));
+        buf_append_byte(buf, ':');
+        write_value(buf, yyjson_obj_iter_get_val(name), depth);
+        before = ',';
+    }
+    return buf_append_byte(buf, '}');
+}
+
+static int write_number(struct buf *buf, yyjson_val *value)
+{
+    /* Whole and fractional parts of the longest double, with a NUL. */
+    char digits[40];
+    int len;
+
+    if (yyjson_is_uint(value))
+        return buf_printf(buf, "%llu", (unsigned long long)yyjson_get_uint(value));
+    if (yyjson_is_sint(value))
+        return buf_printf(buf, "%lld", (long long)yyjson_get_sint(value));
+    len = snprintf(digits, sizeof(digits), "%.17g", yyjson_get_real(value));
+    return buf_append(buf, digits, (size_t)len);
+}
+
+static int write_value(struct buf *buf, yyjson_val *value, unsigned depth)
+{
+    if (depth > JSON_TREE_DEPTH_MAX) {
+        buf->err = buf->err ? buf->err : ERR_FULL;
+        return buf->err;
+    }
+    if (yyjson_is_str(value))
+        return json_write_string(buf, json_tree_text(value));
+    if (yyjson_is_raw(value))
+        return buf_append_span(buf, json_tree_number(value));
+    if (yyjson_is_obj(value))
+        return write_object(buf, value, depth + 1);
+    if (yyjson_is_arr(value))
+        return write_array(buf, value, depth + 1);
+    if (yyjson_is_bool(value))
+        return buf_append_span(buf, yyjson_get_bool(value) ? SPAN("true") : SPAN("false"));
+    if (yyjson_is_num(value))
+        return write_number(buf, value);
+    return buf_append_span(buf, SPAN("null"));
+}
+
+int json_tree_write(struct buf *buf, const yyjson_val *value)
+{
+    write_value(buf, plain(value), 0);
+    return buf->err;
+}
+
 struct span json_tree_string(const yyjson_val *value, const char *name)
 {
-    /* yyjson's accessors take a plain pointer and only read. */
-    yyjson_val *member = yyjson_obj_get((yyjson_val *)(uintptr_t)value, name);
-
-    return json_tree_text(member);
+    return json_tree_text(json_tree_member(value, name));
 }

@@ -7,13 +7,16 @@
 #ifndef JSON_TREE_H
 #define JSON_TREE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <yyjson.h>
 
+#include "base/buf.h"
 #include "base/span.h"
 
-enum { JSON_TREE_OWN_BYTES = 16384 };
+enum { JSON_TREE_OWN_BYTES = 16384, JSON_TREE_DEPTH_MAX = 512 };
 
 struct json_tree {
     yyjson_doc *doc; /* NULL: nothing was read */
@@ -27,11 +30,31 @@ struct json_tree {
  * in any case. */
 int json_tree_read(struct json_tree *tree, struct span text, size_t max_bytes);
 
+/* The same, with numbers left as they are spelled (yyjson_is_raw, json_tree_number): for a tree of
+ * which parts are written again, so that none is rounded on the way. */
+int json_tree_read_raw(struct json_tree *tree, struct span text, size_t max_bytes);
+
 void json_tree_fini(struct json_tree *tree);
 
 /* The string's text, or an empty span with a NULL ptr where value is none, or NULL. Borrowed from
  * the tree. */
 struct span json_tree_text(const yyjson_val *value);
+
+/* A number as it is spelled, of a tree that was read raw; empty (NULL ptr) where it is none. */
+struct span json_tree_number(const yyjson_val *value);
+
+/* The same as a whole number, towards zero and saturated: true where it is a number. */
+bool json_tree_int(const yyjson_val *value, int64_t *ret_number);
+bool json_tree_double(const yyjson_val *value, double *ret_number);
+
+/* The member of an object; NULL where there is none, it is null, or `value` is no object (or NULL).
+ */
+const yyjson_val *json_tree_member(const yyjson_val *value, const char *name);
+
+/* Appends the value as JSON without white space; names in their order, numbers as they were spelled
+ * where the tree was read raw. 0, ERR_FULL (also where it is nested beyond JSON_TREE_DEPTH_MAX) or
+ * ERR_NOMEM, remembered by the buffer. */
+int json_tree_write(struct buf *buf, const yyjson_val *value);
 
 /* The member's text, or an empty span with a NULL ptr where `value` is no object, has no such
  * member, or that is no string. Borrowed from the tree. */

@@ -1,0 +1,29 @@
+#include "dialect/form.h"
+
+#include "base/bug.h"
+#include "dialect/chat_answer.h"
+
+static const struct form_row rows[FORM_COUNT] = {
+#define FORM(id, name, dialect, purpose, meaning)                                                  \
+    [FORM_##id] = {SPAN_INIT(name), DIALECT_##dialect, PURPOSE_##purpose},
+#include "tables/forms.def"
+#undef FORM
+};
+
+const struct form_row *form_row(enum form form)
+{
+    bug_fatal_unless((unsigned)form < FORM_COUNT);
+    return &rows[form];
+}
+
+enum form form_at(enum dialect_id dialect, enum form form)
+{
+    static const enum form forms[DIALECT_COUNT][PURPOSE_MEASURE + 1] = {
+        [DIALECT_OPENAI] = {FORM_CHAT, FORM_EMBEDDINGS, FORM_COUNT},
+        [DIALECT_ANTHROPIC] = {FORM_MESSAGES, FORM_COUNT, FORM_COUNT_TOKENS},
+        [DIALECT_GEMINI] = {FORM_GENERATE, FORM_EMBED_BATCH, FORM_MEASURE},
+    };
+    const struct form_row *row = form_row(form);
+
+    return row->dialect == dialect ? form : forms[dialect][row->purpose];
+}

@@ -1,0 +1,12 @@
+/* Which readers and writers each form has. */
+#include "base/bug.h"
+#include "dialect/chat_answer.h"
+
+const struct form_ops *form_ops(enum form form)
+{
+    static const struct form_ops none = {.read_request = NULL};
+    static const struct form_ops *const ops[FORM_COUNT] = {NULL};
+
+    bug_fatal_unless((unsigned)form < FORM_COUNT);
+    return ops[form] ? ops[form] : &none;
+}
