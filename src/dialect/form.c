@@ -16,14 +16,21 @@ const struct form_row *form_row(enum form form)
     return &rows[form];
 }
 
-enum form form_at(enum dialect_id dialect, enum form form)
+enum form form_for(enum dialect_id dialect, enum form_purpose purpose)
 {
     static const enum form forms[DIALECT_COUNT][PURPOSE_MEASURE + 1] = {
         [DIALECT_OPENAI] = {FORM_CHAT, FORM_EMBEDDINGS, FORM_COUNT},
         [DIALECT_ANTHROPIC] = {FORM_MESSAGES, FORM_COUNT, FORM_COUNT_TOKENS},
         [DIALECT_GEMINI] = {FORM_GENERATE, FORM_EMBED_BATCH, FORM_MEASURE},
     };
+
+    bug_fatal_unless((unsigned)dialect < DIALECT_COUNT && (unsigned)purpose <= PURPOSE_MEASURE);
+    return forms[dialect][purpose];
+}
+
+enum form form_at(enum dialect_id dialect, enum form form)
+{
     const struct form_row *row = form_row(form);
 
-    return row->dialect == dialect ? form : forms[dialect][row->purpose];
+    return row->dialect == dialect ? form : form_for(dialect, row->purpose);
 }

@@ -31,6 +31,10 @@ struct form_row {
 /* The row; form is below FORM_COUNT. */
 const struct form_row *form_row(enum form form);
 
+/* The form in which a provider of that dialect serves a purpose; FORM_COUNT where it does not:
+ * embeddings at Anthropic, counting at OpenAI. */
+enum form form_for(enum dialect_id dialect, enum form_purpose purpose);
+
 /* In which form a provider of that dialect is asked for what a client asks for in `form`: the same
  * where it is of that dialect, else the one with the same purpose: FORM_CHAT, FORM_MESSAGES,
  * FORM_GENERATE, FORM_EMBEDDINGS, FORM_EMBED_BATCH, FORM_COUNT_TOKENS, FORM_MEASURE. FORM_COUNT

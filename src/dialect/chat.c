@@ -1,0 +1,193 @@
+#include "dialect/chat.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+int chat_refuse(struct chat_refusal *refusal, enum failure failure, const char *param,
+                const char *format, ...)
+{
+    va_list args;
+
+    if (refusal->message[0])
+        return ERR_SYNTAX;
+    refusal->failure = failure;
+    snprintf(refusal->param, sizeof(refusal->param), "%s", param ? param : "");
+    va_start(args, format);
+    vsnprintf(refusal->message, sizeof(refusal->message), format, args);
+    va_end(args);
+    return ERR_SYNTAX;
+}
+
+/* --- for readers --- */
+
+static bool is_room(struct chat_reading *reading, size_t count)
+{
+    if (count <= CHAT_PARTS_MAX - reading->part_count) {
+        reading->part_count += count;
+        return true;
+    }
+    chat_refuse(reading->refusal, FAILURE_FIELD_VALUE, NULL,
+                "The request has more than %d messages and parts.", CHAT_PARTS_MAX);
+    return false;
+}
+
+struct chat_part *chat_parts_new(struct chat_reading *reading, size_t count)
+{
+    if (!is_room(reading, count))
+        return NULL;
+    return arena_zalloc(reading->arena, count * sizeof(struct chat_part));
+}
+
+struct chat_message *chat_messages_new(struct chat_reading *reading, size_t count)
+{
+    if (!is_room(reading, count))
+        return NULL;
+    return arena_zalloc(reading->arena, count * sizeof(struct chat_message));
+}
+
+static bool has_prefix_nocase(struct span text, struct span prefix)
+{
+    return text.len >= prefix.len && span_is_equal_nocase(span_of(text.ptr, prefix.len), prefix);
+}
+
+bool chat_read_data_url(struct span url, struct chat_media *ret_media)
+{
+    const struct span scheme = SPAN("data:"), coding = SPAN(";base64");
+    struct span head, type;
+    size_t comma;
+
+    if (!has_prefix_nocase(url, scheme))
+        return false;
+    url = span_skip(url, scheme.len);
+    comma = span_find_byte(url, ',');
+    if (comma == SIZE_MAX)
+        return false;
+    head = span_of(url.ptr, comma);
+    if (head.len <= coding.len ||
+        !span_is_equal_nocase(span_skip(head, head.len - coding.len), coding))
+        return false;
+    head.len -= coding.len;
+    if (!span_next_token(&head, ';', &type) || type.len == 0)
+        return false;
+    *ret_media = (struct chat_media){
+        .source = CHAT_SOURCE_DATA, .type = type, .data = span_skip(url, comma + 1)};
+    return true;
+}
+
+bool chat_is_web_url(struct span url)
+{
+    return has_prefix_nocase(url, SPAN("https://")) || has_prefix_nocase(url, SPAN("http://"));
+}
+
+/* --- for writers --- */
+
+const struct chat_part *chat_find_call(const struct chat *chat, size_t until, struct span id)
+{
+    for (size_t m = until; m-- > 0;) {
+        const struct chat_message *message = &chat->messages[m];
+
+        for (size_t p = message->part_count; p-- > 0;) {
+            const struct chat_part *part = &message->parts[p];
+
+            if (part->kind == CHAT_PART_CALL && span_is_equal(part->id, id))
+                return part;
+        }
+    }
+    return NULL;
+}
+
+const struct chat_tool *chat_find_tool(const struct chat *chat, struct span name)
+{
+    for (size_t i = 0; i < chat->tool_count; i++) {
+        if (span_is_equal(chat->tools[i].name, name))
+            return &chat->tools[i];
+    }
+    return NULL;
+}
+
+static bool is_plain_text(const struct chat_part *part)
+{
+    return (part->kind == CHAT_PART_TEXT || part->kind == CHAT_PART_REFUSAL) && part->text.len;
+}
+
+struct span chat_plain_text(const struct chat_part *parts, size_t count, struct arena *arena)
+{
+    struct span only = SPAN("");
+    size_t texts = 0, len = 0, at = 0;
+    char *joined;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!is_plain_text(&parts[i]))
+            continue;
+        only = parts[i].text;
+        len += only.len;
+        texts++;
+    }
+    if (texts < 2)
+        return only;
+    joined = arena_alloc(arena, len);
+    for (size_t i = 0; i < count && joined; i++) {
+        if (!is_plain_text(&parts[i]))
+            continue;
+        memcpy(joined + at, parts[i].text.ptr, parts[i].text.len);
+        at += parts[i].text.len;
+    }
+    return span_of(joined, joined ? len : 0);
+}
+
+static bool is_id_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+}
+
+static bool is_fit(struct span id, size_t max)
+{
+    if (id.len == 0 || id.len > max)
+        return false;
+    for (size_t i = 0; i < id.len; i++) {
+        if (!is_id_byte(id.ptr[i]))
+            return false;
+    }
+    return true;
+}
+
+/* FNV-1a, 64 bits: the same id on every machine and at every time, so that later turns find it. */
+static uint64_t hash_of(struct span text)
+{
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (unsigned char)text.ptr[i]) * UINT64_C(0x100000001B3);
+    return hash;
+}
+
+struct span chat_fit_id(struct span id, size_t max, struct arena *arena)
+{
+    struct span made;
+
+    if (is_fit(id, max))
+        return id;
+    made = arena_printf(arena, "call_%016llx", (unsigned long long)hash_of(id));
+    if (made.len > max)
+        made.len = max;
+    return made;
+}
+
+struct span chat_rename_id(struct span id, struct span prefix, struct arena *arena)
+{
+    static const struct span known[] = {SPAN_INIT("chatcmpl-"), SPAN_INIT("cmpl-"),
+                                        SPAN_INIT("msg_"), SPAN_INIT("resp_")};
+
+    if (span_has_prefix(id, prefix) && prefix.len)
+        return id;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (id.len > known[i].len && span_has_prefix(id, known[i])) {
+            id = span_skip(id, known[i].len);
+            break;
+        }
+    }
+    return arena_printf(arena, "%.*s%.*s", SPAN_ARG(prefix), SPAN_ARG(id));
+}

@@ -1,0 +1,48 @@
+/*
+ * A request on its way from one dialect to another: read into the neutral form once, written for
+ * each target that is tried. The body's tree and all that was made of it live in the translation,
+ * which the exchange holds until its end, for the answer is written with a look at what was asked.
+ * One thread at a time (a large body is translated on a helper thread). Pure.
+ */
+#ifndef DIALECT_TRANSLATE_H
+#define DIALECT_TRANSLATE_H
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/span.h"
+#include "dialect/chat_answer.h"
+#include "dialect/parameters.h"
+
+/* Memory for the tree and what is made of it, for each byte of the body, and a little more. */
+enum { TRANSLATE_MEMORY_RATIO = 12, TRANSLATE_MEMORY_BASE = 256 << 10 };
+
+struct translation;
+
+/* What stands in a request beside its body. */
+struct translate_facts {
+    enum form form;
+    struct span model; /* of the path; empty: the body names it */
+    bool is_streaming; /* by the path */
+    bool is_array;     /* Gemini's stream without alt=sse */
+};
+
+/* Reads a body: 0 and *ret_translation; ERR_SYNTAX with *ret_refusal; ERR_FULL or ERR_NOMEM. The
+ * body need not outlive the call; the model of the facts must outlive the translation, the pool
+ * too. */
+int translate_read(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
+                   struct translation **ret_translation, struct chat_refusal *ret_refusal);
+
+/* Accepts a pointer to NULL. */
+void translate_free(struct translation **place);
+
+const struct chat *translation_chat(const struct translation *translation);
+
+/* Appends the body for a target of that dialect: 0; ERR_SYNTAX with *ret_refusal; ERR_FULL or
+ * ERR_NOMEM. ret_drops says what was left out. */
+int translate_write(struct translation *translation, enum dialect_id dialect,
+                    const struct chat_target *target, struct buf *out, struct chat_drops *ret_drops,
+                    struct chat_refusal *ret_refusal);
+
+#endif
