@@ -197,7 +197,8 @@ struct conf_headers {
 struct conf_provider {
     struct span name;
     enum provider_kind kind;
-    struct conf_url base_url;
+    struct conf_url base_url;  /* its path without the version, where the dialect adds that */
+    struct span api_version;   /* of Azure's deployment URLs; empty: base_url names its v1 API */
     struct conf_key_list keys; /* at least one */
     enum conf_selection selection;
     struct conf_health health;

@@ -48,20 +48,13 @@ static bool write_keys(const struct conf_system *system, struct span stem, struc
 }
 
 static bool write_provider(const struct conf_system *system, const struct provider_row *row,
-                           struct complaints *complaints, struct buf *out)
+                           struct buf *out)
 {
     size_t start = out->len;
 
     buf_printf(out, "  %.*s:\n", SPAN_ARG(row->name));
     if (!row->environment.len || !write_keys(system, row->environment, out)) {
         out->len = start;
-        return false;
-    }
-    if (!row->is_built) {
-        out->len = start;
-        complaint_warning(complaints, nowhere,
-                          "%.*s_API_KEY: %.*s is not built yet, so its keys are left alone",
-                          SPAN_ARG(row->environment), SPAN_ARG(row->name));
         return false;
     }
     buf_printf(out, "    health:\n");
@@ -90,8 +83,7 @@ int conf_environment_write(const struct conf_system *system, struct complaints *
 
     buf_printf(out, "providers:\n");
     for (int kind = 0; kind < PROVIDER_KINDS; kind++)
-        providers +=
-            write_provider(system, provider_row((enum provider_kind)kind), complaints, out);
+        providers += write_provider(system, provider_row((enum provider_kind)kind), out);
     warn_of_unbuilt(system, complaints);
     if (out->err)
         return ERR_NOMEM;

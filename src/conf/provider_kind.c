@@ -6,10 +6,11 @@
     }
 
 static const struct provider_row rows[PROVIDER_KINDS] = {
-#define KIND(id, name, is_built, base_url, environment, header, prefix, look, method, path, usage) \
-    [PROVIDER_##id] = {                                                                            \
-        TEXT(name),   is_built,   TEXT(base_url), TEXT(environment), TEXT(header),                 \
-        TEXT(prefix), TEXT(look), TEXT(method),   TEXT(path),        INCLUDE_USAGE_##usage},
+#define KIND(id, name, base_url, environment, header, prefix, look, method, path, usage, dialect,  \
+             quirks)                                                                               \
+    [PROVIDER_##id] = {TEXT(name),   TEXT(base_url), TEXT(environment),                            \
+                       TEXT(header), TEXT(prefix),   TEXT(look),                                   \
+                       TEXT(method), TEXT(path),     INCLUDE_USAGE_##usage},
 #include "tables/providers.def"
 #undef KIND
 };

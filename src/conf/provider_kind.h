@@ -20,7 +20,6 @@ enum include_usage { INCLUDE_USAGE_NO, INCLUDE_USAGE_YES, INCLUDE_USAGE_TRY };
 
 struct provider_row {
     struct span name;
-    bool is_built;
     struct span base_url;    /* empty: the file must say it */
     struct span environment; /* "OPENAI" of OPENAI_API_KEY; empty: none */
     struct span key_header;  /* "Authorization" */

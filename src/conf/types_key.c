@@ -337,8 +337,7 @@ static void warn_of_look(struct loading *loading, const struct yaml_node *node, 
     if (loading->provider->kind == PROVIDER_KINDS)
         return;
     row = provider_row(loading->provider->kind);
-    if (!key->secret || !row->is_built ||
-        span_has_prefix(secret_reveal(key->secret), row->usual_look))
+    if (!key->secret || span_has_prefix(secret_reveal(key->secret), row->usual_look))
         return;
     if (++*odd <= ODD_KEYS_TOLD)
         loading_warning(loading, key_mark(node, at),

@@ -15,8 +15,6 @@ static int parse_kind(const struct conf_row *row, struct span text, void *field)
     (void)row;
     if (!provider_kind_find(text, &kind))
         return ERR_SYNTAX;
-    if (!provider_row(kind)->is_built)
-        return ERR_UNSUPPORTED;
     *(enum provider_kind *)field = kind;
     return 0;
 }
@@ -32,8 +30,6 @@ static void tell_kind(const struct conf_row *row, struct buf *out)
 
     (void)row;
     for (int kind = 0; kind < PROVIDER_KINDS; kind++) {
-        if (!provider_row((enum provider_kind)kind)->is_built)
-            continue;
         buf_printf(out, "%s%.*s", before, SPAN_ARG(provider_row((enum provider_kind)kind)->name));
         before = ", ";
     }
@@ -55,7 +51,10 @@ void hook_provider_prepare(struct loading *loading, struct span name, struct con
         loading_error(loading, mark, "this is no name; allowed: " CONF_NAME_ALLOWED);
     provider->name = loading_keep(loading, name);
     provider->kind = PROVIDER_KINDS;
-    provider_kind_find(name, &provider->kind);
+    if (span_is_equal(name, SPAN("google")))
+        provider->kind = PROVIDER_GEMINI;
+    else
+        provider_kind_find(name, &provider->kind);
     loading->provider = provider;
     loading->short_keys = 0;
     if (provider->name.len && map_add(&loading->config->provider_by_name, provider->name, provider))
@@ -73,23 +72,48 @@ static bool has_kind(struct loading *loading, const struct conf_provider *provid
 {
     struct buf allowed;
 
-    if (provider->kind != PROVIDER_KINDS && provider_row(provider->kind)->is_built)
+    if (provider->kind != PROVIDER_KINDS)
         return true;
     /* Complained of where it was read. */
     if (yaml_find(node, SPAN("kind")))
         return false;
     buf_init(&allowed, 256);
     tell_kind(NULL, &allowed);
-    if (provider->kind == PROVIDER_KINDS)
-        loading_error(loading, mark,
-                      "the kind is missing, and the name is none that is well known; allowed: "
-                      "kind: %s",
-                      buf_text(&allowed));
-    else
-        loading_error(loading, mark, "this kind of provider is not built yet; allowed: kind: %s",
-                      buf_text(&allowed));
+    loading_error(loading, mark,
+                  "the kind is missing, and the name is none that is well known; allowed: kind: %s",
+                  buf_text(&allowed));
     buf_fini(&allowed);
     return false;
+}
+
+/* Takes `tail` off the path of the base URL: true where it stood there. */
+static bool cut_path(struct conf_url *url, struct span tail)
+{
+    if (!span_has_suffix(url->path, tail))
+        return false;
+    url->path.len -= tail.len;
+    return true;
+}
+
+/* Some dialects put their version between the base URL and the path, and users put it there too. */
+static void settle_path(struct loading *loading, struct conf_provider *provider)
+{
+    struct conf_url *url = &provider->base_url;
+
+    if (provider->kind == PROVIDER_ANTHROPIC) {
+        cut_path(url, SPAN("/v1"));
+    } else if (provider->kind == PROVIDER_GEMINI) {
+        if (!cut_path(url, SPAN("/v1beta")))
+            cut_path(url, SPAN("/v1"));
+    } else if (provider->kind == PROVIDER_AZURE) {
+        if (cut_path(url, SPAN("/openai/v1"))) {
+            provider->api_version = span_of(NULL, 0);
+            return;
+        }
+        cut_path(url, SPAN("/openai"));
+        if (!provider->api_version.len)
+            provider->api_version = loading_keep(loading, SPAN("2024-10-21"));
+    }
 }
 
 static void fill_in_kind(struct loading *loading, const struct yaml_node *node,
@@ -106,6 +130,7 @@ static void fill_in_kind(struct loading *loading, const struct yaml_node *node,
                       SPAN_ARG(row->name));
     else if (!is_given && conf_url_parse(row->base_url, &provider->base_url, &why))
         loading_error(loading, mark, "the kind's own base_url is none: %s", why);
+    settle_path(loading, provider);
     if (!provider->probe.method.len)
         provider->probe.method = row->probe_method;
     if (!provider->probe.path.len)

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "route/own_names.h"
+#include "route/retired.h"
 
 /* Names that no model has share so many limiters, by their hash: their number is the clients'
  * choice, and must not be our memory's. */
@@ -31,17 +32,27 @@ struct routes {
     struct limiter *others[OTHER_LIMITERS];
 };
 
+static struct plan_target target_of(const struct config *config,
+                                    const struct conf_provider *provider, struct span model)
+{
+    struct span successor = retired_successor(provider->kind, model);
+    struct plan_target target = {
+        .provider = provider,
+        .provider_index = (uint32_t)(provider - config->providers.items),
+        .model = successor.len ? successor : model,
+        .retired = successor.len ? model : span_of(NULL, 0),
+    };
+
+    target.model_hash = map_hash(target.model);
+    return target;
+}
+
 /* ---- compiling ---- */
 
 static struct plan_target compile_target(const struct config *config,
                                          const struct conf_target *conf)
 {
-    return (struct plan_target){
-        .provider = conf->provider,
-        .provider_index = (uint32_t)(conf->provider - config->providers.items),
-        .model = conf->model,
-        .model_hash = map_hash(conf->model),
-    };
+    return target_of(config, conf->provider, conf->model);
 }
 
 static bool has_limits(const struct conf_limits *limits)
@@ -179,12 +190,22 @@ static void plan_route(const struct route *route, struct rand *rand, struct plan
 static void add_own(const struct routes *routes, uint32_t provider, struct span model,
                     struct plan *plan)
 {
-    add_target(plan, (struct plan_target){
-                         .provider = &routes->config->providers.items[provider],
-                         .provider_index = provider,
-                         .model = model,
-                         .model_hash = map_hash(model),
-                     });
+    const struct config *config = routes->config;
+
+    add_target(plan, target_of(config, &config->providers.items[provider], model));
+}
+
+/* The provider of that name; google and gemini are two names for one, where only one of them is
+ * declared. */
+static const struct conf_provider *find_provider(const struct config *config, struct span name)
+{
+    const struct conf_provider *provider = config_find_provider(config, name);
+
+    if (!provider && span_is_equal(name, SPAN("google")))
+        provider = config_find_provider(config, SPAN("gemini"));
+    else if (!provider && span_is_equal(name, SPAN("gemini")))
+        provider = config_find_provider(config, SPAN("google"));
+    return provider;
 }
 
 /* PROVIDER/MODEL, by a client where it may, or in the file. The model's own name may hold further
@@ -197,7 +218,7 @@ static void plan_direct(const struct routes *routes, struct span name, struct pl
 
     if (slash == SIZE_MAX || slash + 1 == name.len)
         return;
-    provider = config_find_provider(config, span_of(name.ptr, slash));
+    provider = find_provider(config, span_of(name.ptr, slash));
     if (provider)
         add_own(routes, (uint32_t)(provider - config->providers.items), span_skip(name, slash + 1),
                 plan);

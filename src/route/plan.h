@@ -34,6 +34,7 @@ struct plan_target {
     const struct conf_provider *provider;
     uint32_t provider_index; /* in config.providers */
     struct span model;       /* as the provider calls it; may borrow from the name that was asked */
+    struct span retired;     /* the name that was asked, where `model` took its place; else empty */
     uint64_t model_hash;     /* map_hash of it */
 };
 

@@ -5,6 +5,11 @@ static const struct fake_pair variables[] = {{"EMPTY", ""}, {"WORD", "many"}, {N
 static const struct fake_pair files[] = {
     {"c.pem", "pem"}, {"closed.pem", NULL}, {"two.lines", "a\nb\n"}, {NULL, NULL}};
 
+#define KINDS                                                                                      \
+    "openai, anthropic, gemini, azure, deepseek, openrouter, compatible, mistral, groq, "          \
+    "together, "                                                                                   \
+    "vllm, ollama"
+
 static void kinds(void **state)
 {
     fake_expect(
@@ -12,24 +17,21 @@ static void kinds(void **state)
         "providers:\n"
         "  a/b: {keys: [x]}\n"
         "  other: {keys: [x]}\n"
-        "  anthropic: {keys: [x]}\n"
+        "  anthropic: {keys: [sk-ant-x]}\n"
         "  azure: {kind: azure, keys: [x]}\n"
         "  local: {kind: compatible, keys: [x]}\n"
         "  odd: {kind: nope, keys: x}\n",
         "b.yaml:2:3: providers.a/b: this is no name; allowed: 1 to 64 letters, digits or any of "
         ". _ : @ -\n"
         "b.yaml:2:3: providers.a/b: the kind is missing, and the name is none that is well "
-        "known; allowed: kind: openai, deepseek, openrouter, compatible\n"
+        "known; allowed: kind: " KINDS "\n"
         "b.yaml:3:3: providers.other: the kind is missing, and the name is none that is well "
-        "known; allowed: kind: openai, deepseek, openrouter, compatible\n"
-        "b.yaml:4:3: providers.anthropic: this kind of provider is not built yet; allowed: "
-        "kind: openai, deepseek, openrouter, compatible\n"
-        "b.yaml:5:17: providers.azure.kind: 'azure' is not built yet; allowed: openai, "
-        "deepseek, openrouter, compatible\n"
+        "known; allowed: kind: " KINDS "\n"
+        "b.yaml:5:3: providers.azure: the base_url is missing, and kind azure has none of its "
+        "own; allowed: a URL such as https://host/v1\n"
         "b.yaml:6:3: providers.local: the base_url is missing, and kind compatible has none of "
         "its own; allowed: a URL such as https://host/v1\n"
-        "b.yaml:7:15: providers.odd.kind: 'nope' is no kind of provider; allowed: openai, "
-        "deepseek, openrouter, compatible\n"
+        "b.yaml:7:15: providers.odd.kind: 'nope' is no kind of provider; allowed: " KINDS "\n"
         "b.yaml:7:27: providers.odd.keys: a single value stands where a list should; allowed: a "
         "list, each a secret, best as ${env:NAME}, or a map with secret and name\n");
 }

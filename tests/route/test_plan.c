@@ -199,8 +199,8 @@ static void test_several_providers_know_their_own(void **state)
     atlas.keys[LOCAL][0].models = (struct conf_strings){llama, 2};
     compile(&atlas);
     assert_string_equal(spell(&atlas, "gpt-4.1"), "openai/gpt-4.1");
-    assert_string_equal(spell(&atlas, "deepseek-chat"), "deepseek/deepseek-chat");
-    assert_string_equal(spell(&atlas, "deepseek/deepseek-chat"), "deepseek/deepseek-chat");
+    assert_string_equal(spell(&atlas, "deepseek-v4-pro"), "deepseek/deepseek-v4-pro");
+    assert_string_equal(spell(&atlas, "deepseek/deepseek-chat"), "deepseek/deepseek-flash");
     assert_string_equal(spell(&atlas, "meta/llama"), "openrouter/meta/llama");
     assert_string_equal(spell(&atlas, "llama-3"), "local/llama-3");
     assert_string_equal(spell(&atlas, "gpt-oss"), "local/gpt-oss"); /* declared beats known */
