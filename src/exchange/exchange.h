@@ -72,8 +72,13 @@ struct part_head {
     const struct http_head *head; /* while the head step and the auth step run; then NULL */
     enum inbound_kind kind;
     const struct inbound_row *row;
-    struct span method, path; /* in the arena */
-    struct span fields;       /* lines that go upstream, in the arena */
+    enum dialect_id dialect;    /* the client's: errors are told in it */
+    struct inbound_facts facts; /* what the path says */
+    struct span method, path;   /* in the arena */
+    struct span query;          /* of the head, while that is there */
+    struct span fields;         /* lines that go upstream, in the arena */
+    struct span own_fields;     /* those that only a provider of the same dialect understands */
+    bool has_version;           /* among them: anthropic-version */
     struct dialect_header
         *extras; /* fields that some provider's forward_headers name, in the arena */
     size_t extra_count;

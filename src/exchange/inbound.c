@@ -1,5 +1,7 @@
 #include "exchange/inbound.h"
 
+#include "access/clients.h"
+
 /* A literal path of the table, its '*' taken off. */
 #define PATH_IS_PREFIX(path) ((path)[sizeof(path) - 2] == '*')
 #define PATH_SPAN(path)                                                                            \
@@ -8,8 +10,8 @@
     }
 
 static const struct inbound_row rows[INBOUND_COUNT] = {
-#define INBOUND(kind, method, path, access, meaning)                                               \
-    {INBOUND_##kind, method, PATH_SPAN(path), PATH_IS_PREFIX(path), access},
+#define INBOUND(kind, method, path, access, form, meaning)                                         \
+    {INBOUND_##kind, method, PATH_SPAN(path), PATH_IS_PREFIX(path), access, FORM_##form},
 #include "tables/inbound.def"
 #undef INBOUND
 };
@@ -24,13 +26,149 @@ static bool covers(const struct inbound_row *row, struct span path)
 enum inbound_verdict inbound_find(enum http_method method, struct span path,
                                   const struct inbound_row **ret_row)
 {
+    enum inbound_verdict verdict = INBOUND_NO_PATH;
+
     if (method == METHOD_HEAD)
         method = METHOD_GET;
     for (size_t i = 0; i < INBOUND_COUNT; i++) {
         if (!covers(&rows[i], path))
             continue;
-        *ret_row = &rows[i];
-        return rows[i].method == method ? INBOUND_FOUND : INBOUND_NO_METHOD;
+        /* A path may stand there for each of two methods. */
+        if (rows[i].method == method || verdict == INBOUND_NO_PATH)
+            *ret_row = &rows[i];
+        if (rows[i].method == method)
+            return INBOUND_FOUND;
+        verdict = INBOUND_NO_METHOD;
     }
-    return INBOUND_NO_PATH;
+    return verdict;
+}
+
+/* --- what a path says --- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Clients escape a '/' in a model's name. What is no escape stands for itself. */
+static struct span unescape(struct span from, struct arena *arena)
+{
+    char *to;
+    size_t len = 0;
+
+    if (span_find_byte(from, '%') == SIZE_MAX)
+        return from;
+    to = arena_alloc(arena, from.len);
+    if (!to)
+        return from;
+    for (size_t i = 0; i < from.len; i++) {
+        bool is_escape = from.ptr[i] == '%' && from.len - i > 2 &&
+                         hex_digit(from.ptr[i + 1]) >= 0 && hex_digit(from.ptr[i + 2]) >= 0;
+
+        to[len++] = is_escape ? (char)(hex_digit(from.ptr[i + 1]) * 16 + hex_digit(from.ptr[i + 2]))
+                              : from.ptr[i];
+        i += is_escape ? 2 : 0;
+    }
+    return span_of(to, len);
+}
+
+/* The value of a query's parameter, as it stands there; empty where there is none. */
+static struct span parameter(struct span query, struct span name)
+{
+    struct span one;
+
+    while (span_next_token(&query, '&', &one)) {
+        if (one.len > name.len && span_has_prefix(one, name) && one.ptr[name.len] == '=')
+            return span_skip(one, name.len + 1);
+    }
+    return span_of(NULL, 0);
+}
+
+struct action {
+    struct span name;
+    enum form form;
+    bool is_streaming;
+};
+
+static const struct action actions[] = {
+    {SPAN_INIT("generateContent"), FORM_GENERATE, false},
+    {SPAN_INIT("streamGenerateContent"), FORM_GENERATE, true},
+    {SPAN_INIT("countTokens"), FORM_MEASURE, false},
+    {SPAN_INIT("embedContent"), FORM_EMBED, false},
+    {SPAN_INIT("batchEmbedContents"), FORM_EMBED_BATCH, false},
+};
+
+/* "MODEL:ACTION": the last colon, for names of models have some of their own. */
+static bool read_action(struct span rest, struct span query, struct inbound_facts *facts)
+{
+    size_t colon = rest.len;
+
+    while (colon > 0 && rest.ptr[colon - 1] != ':')
+        colon--;
+    if (colon < 2)
+        return false;
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        if (!span_is_equal(actions[i].name, span_skip(rest, colon)))
+            continue;
+        facts->form = actions[i].form;
+        facts->is_streaming = actions[i].is_streaming;
+        facts->is_array =
+            facts->is_streaming && !span_is_equal(parameter(query, SPAN("alt")), SPAN("sse"));
+        facts->model = span_of(rest.ptr, colon - 1);
+        return true;
+    }
+    return false;
+}
+
+bool inbound_read(const struct inbound_row *row, struct span path, struct span query,
+                  struct arena *arena, struct inbound_facts *ret_facts)
+{
+    struct span rest = row->is_prefix ? span_skip(path, row->path.len) : span_of(NULL, 0);
+
+    *ret_facts = (struct inbound_facts){.form = row->form};
+    if (row->is_prefix && row->access == ACCESS_GENERATE && !read_action(rest, query, ret_facts))
+        return false;
+    if (row->is_prefix && row->access == ACCESS_LIST)
+        ret_facts->model = rest;
+    ret_facts->model = unescape(ret_facts->model, arena);
+    return true;
+}
+
+enum dialect_id inbound_dialect(const struct http_head *head, struct span path)
+{
+    if (span_has_prefix(path, SPAN("/v1beta/")))
+        return DIALECT_GEMINI;
+    if (span_has_prefix(path, SPAN("/v1/messages")))
+        return DIALECT_ANTHROPIC;
+    if (!span_has_prefix(path, SPAN("/v1/models")))
+        return DIALECT_OPENAI;
+    if (head->method == METHOD_POST)
+        return DIALECT_GEMINI;
+    return head->first[FIELD_ANTHROPIC_VERSION] ? DIALECT_ANTHROPIC : DIALECT_OPENAI;
+}
+
+/* --- who asks --- */
+
+struct span inbound_key(const struct http_head *head, enum dialect_id dialect, struct span query)
+{
+    static const enum field_id own[DIALECT_COUNT] = {
+        [DIALECT_OPENAI] = FIELD_AUTHORIZATION,
+        [DIALECT_ANTHROPIC] = FIELD_X_API_KEY,
+        [DIALECT_GEMINI] = FIELD_X_GOOG_API_KEY,
+    };
+    const enum field_id order[] = {own[dialect], FIELD_AUTHORIZATION, FIELD_X_API_KEY,
+                                   FIELD_API_KEY, FIELD_X_GOOG_API_KEY};
+
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        struct span value = http_head_get(head, order[i]);
+
+        if (order[i] == FIELD_AUTHORIZATION)
+            value = clients_bearer(value);
+        if (value.len)
+            return value;
+    }
+    return parameter(query, SPAN("key"));
 }

@@ -8,10 +8,9 @@ static struct move refuse(struct exchange *x, enum failure failure)
 
 struct move step_auth(struct exchange *x)
 {
-    struct span field = http_head_get(x->head.head, FIELD_AUTHORIZATION);
-    enum clients_verdict verdict =
-        clients_find(x->binding->snapshot->clients, &x->host->memo, clients_bearer(field),
-                     x->head.start_wall_us, &x->auth.client);
+    struct span key = inbound_key(x->head.head, x->head.dialect, x->head.query);
+    enum clients_verdict verdict = clients_find(x->binding->snapshot->clients, &x->host->memo, key,
+                                                x->head.start_wall_us, &x->auth.client);
 
     switch (verdict) {
     case CLIENTS_OK:

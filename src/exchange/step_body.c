@@ -3,18 +3,6 @@
 #include "base/err.h"
 #include "exchange/exchange.h"
 
-static enum form endpoint_of(enum inbound_kind kind)
-{
-    switch (kind) {
-    case INBOUND_COMPLETIONS:
-        return FORM_COMPLETIONS;
-    case INBOUND_EMBEDDINGS:
-        return FORM_EMBEDDINGS;
-    default:
-        return FORM_CHAT;
-    }
-}
-
 static struct move refuse(struct exchange *x, enum failure failure)
 {
     return exchange_refuse(x, failure, span_of(NULL, 0), span_of(NULL, 0));
@@ -60,7 +48,7 @@ static struct move begin(struct exchange *x)
     x->head.head = NULL; /* it may be gone when this step is resumed */
     if (!x->body.request || !x->body.body || !scan)
         return refuse(x, FAILURE_OVERLOADED);
-    request_scan_init(x->body.request, endpoint_of(x->head.kind), scan);
+    request_scan_init(x->body.request, x->head.facts.form, scan);
     http_server_continue(x->conn);
     return move_park();
 }
@@ -70,7 +58,7 @@ static void note(struct exchange *x)
 {
     const struct request_scan *request = x->body.request;
 
-    x->body.is_streaming = request_scan_is_streaming(request);
+    x->body.is_streaming = request_scan_is_streaming(request) || x->head.facts.is_streaming;
     x->body.wants_usage = request_scan_wants_usage(request);
     x->body.choices = request_scan_choices(request);
     x->body.prompt_tokens = request_scan_estimate_tokens(request);

@@ -9,9 +9,14 @@ enum { OWN_ID_BYTES = 4 + 32 };
 /* Fields of a request that any provider may see; those that name a credential, a connection or a
  * caller are not among them, and never may be. */
 #define FORWARDED                                                                                  \
-    (FIELD_BIT(ACCEPT) | FIELD_BIT(TRACESTATE) | FIELD_BIT(USER_AGENT) | FIELD_BIT(OPENAI_BETA) |  \
-     FIELD_BIT(TRACEPARENT) | FIELD_BIT(CONTENT_TYPE) | FIELD_BIT(ANTHROPIC_BETA) |                \
-     FIELD_BIT(IDEMPOTENCY_KEY) | FIELD_BIT(ANTHROPIC_VERSION))
+    (FIELD_BIT(ACCEPT) | FIELD_BIT(TRACESTATE) | FIELD_BIT(USER_AGENT) | FIELD_BIT(TRACEPARENT) |  \
+     FIELD_BIT(CONTENT_TYPE) | FIELD_BIT(IDEMPOTENCY_KEY))
+
+/* Fields that say something to providers of the client's own dialect alone. */
+static const uint64_t own_fields[DIALECT_COUNT] = {
+    [DIALECT_OPENAI] = FIELD_BIT(OPENAI_BETA),
+    [DIALECT_ANTHROPIC] = FIELD_BIT(ANTHROPIC_BETA) | FIELD_BIT(ANTHROPIC_VERSION),
+};
 
 static size_t line_length(const struct http_field *field)
 {
@@ -29,8 +34,9 @@ static char *put_line(char *to, const struct http_field *field)
     return to + 2;
 }
 
-/* The lines that go upstream, side by side. */
-static bool keep_fields(struct exchange *x, const struct http_head *head)
+/* The lines of those fields, side by side, in the arena. */
+static bool keep_lines(struct exchange *x, const struct http_head *head, uint64_t fields,
+                       struct span *ret_lines)
 {
     unsigned char picked[HTTP_MAX_FIELDS];
     size_t count = 0, len = 0;
@@ -39,20 +45,30 @@ static bool keep_fields(struct exchange *x, const struct http_head *head)
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
 
-        if (!(FORWARDED & (UINT64_C(1) << field->id)))
+        if (!(fields & (UINT64_C(1) << field->id)))
             continue;
         picked[count++] = (unsigned char)i;
         len += line_length(field);
     }
-    x->head.has_content_type = head->first[FIELD_CONTENT_TYPE] != 0;
-    x->head.has_user_agent = head->first[FIELD_USER_AGENT] != 0;
+    if (count == 0)
+        return true;
     at = arena_alloc(&x->arena, len);
     if (!at)
         return false;
-    x->head.fields = span_of(at, len);
+    *ret_lines = span_of(at, len);
     for (size_t i = 0; i < count; i++)
         at = put_line(at, &head->fields[picked[i]]);
     return true;
+}
+
+/* What goes upstream. */
+static bool keep_fields(struct exchange *x, const struct http_head *head)
+{
+    x->head.has_content_type = head->first[FIELD_CONTENT_TYPE] != 0;
+    x->head.has_user_agent = head->first[FIELD_USER_AGENT] != 0;
+    x->head.has_version = head->first[FIELD_ANTHROPIC_VERSION] != 0;
+    return keep_lines(x, head, FORWARDED, &x->head.fields) &&
+           keep_lines(x, head, own_fields[x->head.dialect], &x->head.own_fields);
 }
 
 /* Fields that a provider's forward_headers name: which provider it will be is not known yet. */
@@ -140,29 +156,36 @@ static struct move check_size(struct exchange *x, const struct http_head *head)
     return move_done(STEP_AUTH);
 }
 
+static struct move refuse_path(struct exchange *x)
+{
+    return exchange_refuse(
+        x, FAILURE_UNKNOWN_PATH,
+        arena_printf(&x->arena, "There is nothing at '%.*s'.", SPAN_ARG(x->head.path)),
+        span_of(NULL, 0));
+}
+
 struct move step_head(struct exchange *x)
 {
     const struct http_head *head = x->head.head;
-    struct span query;
 
     note_remote(x, head);
     x->head.method = span_from_text(http_method_name(head->method));
-    x->head.path = arena_copy(&x->arena, http_head_path(head, &query));
+    x->head.path = arena_copy(&x->arena, http_head_path(head, &x->head.query));
+    x->head.dialect = inbound_dialect(head, x->head.path);
     head_name_request(x, http_head_get(head, FIELD_X_REQUEST_ID));
     if (!x->head.path.ptr)
         return exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
     switch (inbound_find(head->method, x->head.path, &x->head.row)) {
     case INBOUND_NO_PATH:
-        return exchange_refuse(
-            x, FAILURE_UNKNOWN_PATH,
-            arena_printf(&x->arena, "There is nothing at '%.*s'.", SPAN_ARG(x->head.path)),
-            span_of(NULL, 0));
+        return refuse_path(x);
     case INBOUND_NO_METHOD:
         return exchange_refuse(x, FAILURE_METHOD, span_of(NULL, 0), span_of(NULL, 0));
     case INBOUND_FOUND:
         break;
     }
     x->head.kind = x->head.row->kind;
+    if (!inbound_read(x->head.row, x->head.path, x->head.query, &x->arena, &x->head.facts))
+        return refuse_path(x);
     if (x->head.row->access == ACCESS_OPEN)
         return move_done(STEP_RESPOND);
     /* Its head came too late: all others have been cut. */

@@ -147,37 +147,9 @@ static void send_models(struct exchange *x)
     buf_fini(&body);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The model named in the path: clients escape a '/' in it. What is no escape stands for itself. */
-static struct span model_of_path(struct exchange *x)
-{
-    struct span from = span_skip(x->head.path, x->head.row->path.len);
-    char *to = arena_alloc(&x->arena, from.len);
-    size_t len = 0;
-
-    if (!to)
-        return from;
-    for (size_t i = 0; i < from.len; i++) {
-        bool is_escape = from.ptr[i] == '%' && from.len - i > 2 &&
-                         hex_digit(from.ptr[i + 1]) >= 0 && hex_digit(from.ptr[i + 2]) >= 0;
-
-        to[len++] = is_escape ? (char)(hex_digit(from.ptr[i + 1]) * 16 + hex_digit(from.ptr[i + 2]))
-                              : from.ptr[i];
-        i += is_escape ? 2 : 0;
-    }
-    return span_of(to, len);
-}
-
 static void send_model(struct exchange *x)
 {
-    struct span name = model_of_path(x);
+    struct span name = x->head.facts.model;
     struct buf body;
 
     buf_init(&body, RESPOND_MAX_BYTES);
@@ -201,14 +173,21 @@ static void send_local(struct exchange *x)
         send_state(x);
         break;
     case INBOUND_MODELS:
+    case INBOUND_GEMINI_MODELS:
         send_models(x);
         break;
     case INBOUND_MODEL:
+    case INBOUND_GEMINI_MODEL:
         send_model(x);
         break;
     case INBOUND_CHAT:
     case INBOUND_COMPLETIONS:
+    case INBOUND_RESPONSES:
     case INBOUND_EMBEDDINGS:
+    case INBOUND_MESSAGES:
+    case INBOUND_COUNT_TOKENS:
+    case INBOUND_GEMINI:
+    case INBOUND_GEMINI_V1:
     case INBOUND_COUNT:
         exchange_refuse(x, FAILURE_INTERNAL, span_of(NULL, 0), span_of(NULL, 0));
         send_failure(x);

@@ -19,7 +19,8 @@ static bool keep(struct exchange *x, const struct plan *plan)
 struct move step_route(struct exchange *x)
 {
     struct snapshot *snapshot = x->binding->snapshot;
-    struct span model = request_scan_model(x->body.request);
+    struct span model =
+        x->head.facts.model.len ? x->head.facts.model : request_scan_model(x->body.request);
     const struct span none = {NULL, 0};
     struct plan plan;
 
