@@ -11,8 +11,11 @@
 
 #include "base/span.h"
 
+/* A wire format of clients and of providers. */
 enum dialect_id {
-    DIALECT_OPENAI, /* and all that call themselves compatible */
+    DIALECT_OPENAI, /* and all that call themselves compatible: Azure, DeepSeek, OpenRouter, … */
+    DIALECT_ANTHROPIC,
+    DIALECT_GEMINI,
     DIALECT_COUNT,
 };
 
