@@ -1,5 +1,6 @@
 #include "dialect/openai_error.h"
 
+#include "dialect/error_write.h"
 #include "json/write.h"
 
 bool openai_error_names_stream_options(const struct dialect_error *error)
@@ -14,53 +15,27 @@ bool openai_error_names_stream_options(const struct dialect_error *error)
     return false;
 }
 
-static void write_error_object(struct buf *buf, struct span message, struct span type,
-                               struct span param, struct span code)
-{
-    struct json_writer writer;
-
-    json_writer_init(&writer, buf);
-    json_begin_object(&writer);
-    json_name(&writer, "error");
-    json_begin_object(&writer);
-    json_member_string(&writer, "message", message);
-    json_name(&writer, "type");
-    type.len ? json_string(&writer, type) : json_null(&writer);
-    json_name(&writer, "param");
-    param.len ? json_string(&writer, param) : json_null(&writer);
-    json_name(&writer, "code");
-    code.len ? json_string(&writer, code) : json_null(&writer);
-    json_end_object(&writer);
-    json_end_object(&writer);
-}
-
 int openai_write_error(struct buf *buf, const struct failure_row *row, struct span message,
                        struct span param)
 {
-    write_error_object(buf, message.len ? message : span_from_text(row->message),
-                       span_from_text(row->type), param, span_from_text(row->code));
-    return buf->err;
+    const struct error_ours ours = {.row = row, .message = message, .param = param};
+
+    return error_write(buf, DIALECT_OPENAI, &ours);
 }
 
 int openai_write_error_event(struct buf *buf, const struct failure_row *row, struct span message,
                              struct span param)
 {
-    (void)buf_append_span(buf, SPAN("data: "));
-    (void)openai_write_error(buf, row, message, param);
-    (void)buf_append_span(buf, SPAN("\n\n"));
-    return buf->err;
+    const struct error_ours ours = {.row = row, .message = message, .param = param};
+
+    return error_write_event(buf, DIALECT_OPENAI, &ours);
 }
 
 int openai_write_error_told(struct buf *buf, const struct dialect_error *error)
 {
-    struct span message = dialect_error_message(error);
+    const struct error_told told = {.upstream = DIALECT_OPENAI, .status = 200, .error = error};
 
-    (void)buf_append_span(buf, SPAN("data: "));
-    write_error_object(buf, message.len ? message : SPAN("The provider reported an error."),
-                       dialect_error_type(error), dialect_error_param(error),
-                       dialect_error_code(error));
-    (void)buf_append_span(buf, SPAN("\n\n"));
-    return buf->err;
+    return error_write_event_told(buf, DIALECT_OPENAI, &told);
 }
 
 static void write_model(struct json_writer *writer, const struct openai_model *model)
