@@ -154,7 +154,10 @@ static struct meaning meaning_of(const struct error_told *told)
     const struct outcome_row *outcome = outcome_classify(&answer);
     struct meaning meaning = {.status = status_of(told)};
 
-    if (outcome->failure != PASSED_ON)
+    /* The gateway's own row for it speaks of the gateway. */
+    if (outcome->class == CLASS_OVERLOADED)
+        meaning.status = 503;
+    else if (outcome->failure != PASSED_ON)
         meaning.row = failure_row((enum failure)outcome->failure);
     else if (outcome->outcome == OUTCOME_MODEL_MISSING)
         meaning.row = failure_row(FAILURE_MODEL_NOT_FOUND);
