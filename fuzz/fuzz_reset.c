@@ -53,8 +53,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         header->value = line.ptr ? line : span_of("", 0);
         check_value(header->value);
     }
-    if (rest.ptr)
+    if (rest.ptr) {
         error.message_len = dialect_keep(error.message, sizeof(error.message), rest);
+        error.detail_len = dialect_keep(error.detail, sizeof(error.detail), rest);
+        error.retry_after_ms = (uint32_t)rest.len << (rest.len % 24);
+    }
     hint = reset_find(&question);
     if (hint.source == RESET_NONE)
         must(hint.wait_us == 0);

@@ -11,8 +11,9 @@
 
 #include "base/span.h"
 
+/* A wire format of clients and of providers. */
 enum dialect_id {
-    DIALECT_OPENAI, /* and all that call themselves compatible */
+    DIALECT_OPENAI, /* and all that call themselves compatible: Azure, DeepSeek, OpenRouter, … */
     DIALECT_ANTHROPIC,
     DIALECT_GEMINI,
     DIALECT_COUNT,
@@ -61,14 +62,16 @@ enum {
  */
 struct dialect_error {
     char message[DIALECT_MESSAGE_MAX];
-    char code[DIALECT_WORD_MAX]; /* a number as its digits */
-    char type[DIALECT_WORD_MAX];
-    char param[DIALECT_WORD_MAX];
-    char detail[DIALECT_WORD_MAX]; /* metadata.error_type or innererror.code: a stabler word */
+    char code[DIALECT_WORD_MAX];   /* a number as its digits */
+    char type[DIALECT_WORD_MAX];   /* Google's status word where no type is told */
+    char param[DIALECT_WORD_MAX];  /* the field that is complained of */
+    char detail[DIALECT_WORD_MAX]; /* a stabler word: Google's quotaId or reason, Anthropic's
+                                      error_code, metadata.error_type, innererror.code */
     uint16_t message_len, code_len, type_len, param_len, detail_len;
-    int status;    /* an HTTP status told inside the body, or 0 */
-    bool is_json;  /* the body was JSON, whatever it said */
-    bool is_empty; /* there was no body */
+    int status;              /* an HTTP status told inside the body, or 0 */
+    uint32_t retry_after_ms; /* the wait that the body itself asks for (RetryInfo), or 0 */
+    bool is_json;            /* the body was JSON, whatever it said */
+    bool is_empty;           /* there was no body */
 };
 
 /* Nothing was said. */

@@ -1,6 +1,6 @@
 /*
- * Errors and lists in OpenAI's dialect: reading what providers call an error, in all the shapes
- * that "compatible" ones send, and writing our own answers. Pure; any thread.
+ * Errors and lists in OpenAI's dialect: dialect/error_read and error_write by the names of those
+ * who speak this one dialect only, and our own lists of models. Pure; any thread.
  */
 #ifndef DIALECT_OPENAI_ERROR_H
 #define DIALECT_OPENAI_ERROR_H
@@ -12,17 +12,22 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "dialect/dialect.h"
+#include "dialect/error_read.h"
 #include "dialect/failure.h"
 
-enum { OPENAI_ERROR_BODY_MAX = 65536 }; /* of a longer body only the status is read */
+enum { OPENAI_ERROR_BODY_MAX = ERROR_BODY_MAX };
 
-/* What the body of an error answer says: `error` as object or string, the flat shapes of Mistral
- * and vLLM, `detail` as text or list, an array around it, numbers as codes. Never fails: what
- * cannot be read leaves the fields empty and is_json false. */
-void openai_error_read(struct span body, struct dialect_error *ret_error);
+/* error_read. */
+static inline void openai_error_read(struct span body, struct dialect_error *ret_error)
+{
+    error_read(body, ret_error);
+}
 
-/* The same for the value that an `error` member has, as it is spelled: an object or a string. */
-void openai_error_read_member(struct span value, struct dialect_error *ret_error);
+/* error_read_member. */
+static inline void openai_error_read_member(struct span value, struct dialect_error *ret_error)
+{
+    error_read_member(value, ret_error);
+}
 
 /* True where a 400 or 422 speaks of stream_options or include_usage: the provider does not know
  * them. */

@@ -37,8 +37,17 @@ enum body {
     BODY_EMPTY,
 };
 
+/* Whose answers a row speaks of. What a word means differs less between providers than the words
+ * do, and a compatible server may use those of any: most rows are for all of them. */
+enum speakers {
+    SPEAKERS_OPENAI = 1 << DIALECT_OPENAI,
+    SPEAKERS_ANTHROPIC = 1 << DIALECT_ANTHROPIC,
+    SPEAKERS_GEMINI = 1 << DIALECT_GEMINI,
+    SPEAKERS_ANY = (1 << DIALECT_COUNT) - 1,
+};
+
 struct answer_row {
-    enum dialect_id dialect;
+    unsigned speakers;
     int lowest, highest; /* status */
     enum body body;
     struct span words, message, header; /* lists of patterns, apart by '|'; empty: anything */
@@ -48,9 +57,9 @@ struct answer_row {
 static const struct answer_row answers[] = {
 #define ANSWER(dialect, lowest, highest, body, words, message, header, outcome, example_header,    \
                example_body)                                                                       \
-    {DIALECT_##dialect, lowest,           highest,                                                 \
-     BODY_##body,       SPAN_INIT(words), SPAN_INIT(message),                                      \
-     SPAN_INIT(header), OUTCOME_##outcome},
+    {SPEAKERS_##dialect, lowest,           highest,                                                \
+     BODY_##body,        SPAN_INIT(words), SPAN_INIT(message),                                     \
+     SPAN_INIT(header),  OUTCOME_##outcome},
 #include "tables/outcomes.def"
 #undef ANSWER
 };
@@ -137,7 +146,7 @@ static bool is_body(const struct dialect_error *error, enum body body)
 static bool row_matches(const struct answer_row *row, const struct outcome_answer *answer,
                         int status, const struct dialect_error *error, const struct words *words)
 {
-    if (row->dialect != answer->dialect || status < row->lowest || status > row->highest ||
+    if (!(row->speakers & 1u << answer->dialect) || status < row->lowest || status > row->highest ||
         !is_body(error, row->body))
         return false;
     if (row->words.len && !matches_any(words->code, row->words) &&

@@ -4,6 +4,7 @@
 #include "base/datetime.h"
 #include "base/err.h"
 #include "dialect/duration.h"
+#include "dialect/quota_day.h"
 
 enum { NAME_MAX_BYTES = 64 };
 
@@ -249,27 +250,50 @@ static uint64_t find_in_header(const struct reset_question *question, struct spa
     return wait_us;
 }
 
-struct reset_hint reset_find(const struct reset_question *question)
+/* What is said of this request or of a limit, the best first; 0 for none. */
+static struct reset_hint find_told(const struct reset_question *question, bool *ret_is_zero)
 {
-    const uint64_t floor_us = RESET_FLOOR_MS * US_PER_MS;
+    const struct dialect_error *error = question->error;
     struct reset_hint hint = {0, RESET_RETRY_AFTER_MS};
-    bool is_zero = false;
 
-    hint.wait_us = find_in_header(question, SPAN("retry-after-ms"), true, &is_zero);
+    hint.wait_us = find_in_header(question, SPAN("retry-after-ms"), true, ret_is_zero);
     if (!hint.wait_us)
-        hint.wait_us = find_in_header(question, SPAN("x-ms-retry-after-ms"), true, &is_zero);
+        hint.wait_us = find_in_header(question, SPAN("x-ms-retry-after-ms"), true, ret_is_zero);
     if (!hint.wait_us) {
         hint.source = RESET_RETRY_AFTER;
-        hint.wait_us = find_in_header(question, SPAN("retry-after"), false, &is_zero);
+        hint.wait_us = find_in_header(question, SPAN("retry-after"), false, ret_is_zero);
+    }
+    if (!hint.wait_us && error) {
+        hint.source = RESET_RETRY_INFO;
+        hint.wait_us = error->retry_after_ms * US_PER_MS;
     }
     if (!hint.wait_us) {
         hint.source = RESET_MESSAGE;
-        hint.wait_us = find_in_message(question->error);
+        hint.wait_us = find_in_message(error);
     }
     if (!hint.wait_us) {
         hint.source = RESET_HEADER;
         hint.wait_us = find_in_limits(question);
     }
+    return hint;
+}
+
+static uint64_t find_day(const struct reset_question *question)
+{
+    if (!question->error ||
+        span_find(dialect_error_detail(question->error), SPAN("PerDay")) == SIZE_MAX)
+        return 0;
+    return quota_day_left(question->wall_us);
+}
+
+struct reset_hint reset_find(const struct reset_question *question)
+{
+    const uint64_t floor_us = RESET_FLOOR_MS * US_PER_MS, day_us = find_day(question);
+    bool is_zero = false;
+    struct reset_hint hint = find_told(question, &is_zero);
+
+    if (day_us > hint.wait_us)
+        hint = (struct reset_hint){day_us, RESET_DAY};
     if (!hint.wait_us && !is_zero)
         return (struct reset_hint){0, RESET_NONE};
     if (!hint.wait_us)

@@ -22,13 +22,16 @@ struct reset_question {
     uint64_t max_us;                   /* a longer wait is cut to this; at least the floor */
 };
 
-/* Where a hint came from. */
+/* Where a hint came from. Those up to RESET_RETRY_AFTER are said of this very request, whatever
+ * became of it; the others of limits. */
 enum reset_source {
     RESET_NONE,
     RESET_RETRY_AFTER_MS,
+    RESET_RETRY_INFO, /* the body's own: Google's RetryInfo */
     RESET_RETRY_AFTER,
     RESET_HEADER,  /* x-ratelimit-reset* and their kin */
     RESET_MESSAGE, /* "Please try again in 2s" */
+    RESET_DAY,     /* a quota of a day is used up: until that day ends */
 };
 
 struct reset_hint {
@@ -36,12 +39,14 @@ struct reset_hint {
     enum reset_source source;
 };
 
-/* The best hint. First what is meant for this very request: retry-after-ms, Retry-After, then the
- * message; then the limits' resets, which tell when a limit is full again: of several the one that
- * is used up (remaining 0), else the one that the error speaks of (tokens or requests), else the
- * longest of those whose remaining is not told. A hint that cannot be read, is negative, lies in
- * the past or is 0 gives way to the others; a Retry-After of 0 means the floor where there are
- * none. */
+/* The best hint. First what is meant for this very request: retry-after-ms, Retry-After, the body's
+ * own, then the message; then the limits' resets, which tell when a limit is full again: of several
+ * the one that is used up (remaining 0), else the one that the error speaks of (tokens or
+ * requests), else the longest of those whose remaining is not told. A hint that cannot be read, is
+ * negative, lies in the past or is 0 gives way to the others; a Retry-After of 0 means the floor
+ * where there are none. Where Google names a quota of the day (quotaId …PerDay…), the wait is until
+ * midnight in California at least: beside it stands a RetryInfo of seconds, which is only the
+ * minute's. */
 struct reset_hint reset_find(const struct reset_question *question);
 
 /* One value: "6m0s", "76ms", "1h2m3.5s", "12", "1.5", Unix seconds or milliseconds, RFC 3339 or an

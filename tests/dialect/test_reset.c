@@ -265,6 +265,103 @@ static void test_a_zero_gives_way(void **state)
     assert_int_equal(find(&hints).source, RESET_HEADER);
 }
 
+/* Anthropic: points in time, and limits for what goes in and what comes out. */
+static void test_anthropic_s_limits(void **state)
+{
+    struct reset_limit limits[LIMIT_KIND_COUNT];
+    struct hints hints = {0};
+
+    add(&hints, "anthropic-ratelimit-requests-remaining", "49");
+    add(&hints, "anthropic-ratelimit-requests-reset", "2026-11-20T10:15:01Z");
+    add(&hints, "anthropic-ratelimit-input-tokens-limit", "30000");
+    add(&hints, "anthropic-ratelimit-input-tokens-remaining", "0");
+    add(&hints, "anthropic-ratelimit-input-tokens-reset", "2026-11-20T10:15:12Z");
+    add(&hints, "anthropic-ratelimit-output-tokens-remaining", "8000");
+    add(&hints, "anthropic-ratelimit-output-tokens-reset", "2026-11-20T10:16:00Z");
+    assert_int_equal(find(&hints).wait_us, 12 * SEC);
+    assert_int_equal(find(&hints).source, RESET_HEADER);
+    reset_read_limits(hints.headers, hints.count, WALL_US, limits);
+    assert_int_equal(limits[LIMIT_REQUESTS].remaining, 49);
+    assert_int_equal(limits[LIMIT_REQUESTS].reset_us, SEC);
+    assert_false(limits[LIMIT_TOKENS].has_limit);
+    add(&hints, "retry-after", "3");
+    assert_int_equal(find(&hints).wait_us, 3 * SEC);
+}
+
+static void assert_azure(const char *after_ms, const char *after, const char *reset,
+                         uint64_t wait_us)
+{
+    struct hints hints = {0};
+
+    add(&hints, "retry-after-ms", after_ms);
+    add(&hints, "retry-after", after);
+    add(&hints, "x-ratelimit-reset-tokens", reset);
+    say(&hints, "", "have exceeded token rate limit of your tier.");
+    assert_int_equal(find(&hints).wait_us, wait_us);
+}
+
+static void test_azure_s_hints(void **state)
+{
+    assert_azure("1400", "1", "45", 1400000);
+    assert_azure("0", "2", "45", 2 * SEC);
+    assert_azure("-1", "-1", "45", 45 * SEC);
+    assert_azure("0", "0", "-1", RESET_FLOOR_MS * 1000);
+    assert_azure("-1", "-1", "-1", 0);
+    assert_azure("86400000", "86400", "86400", 3600 * SEC);
+}
+
+static void quota(struct hints *hints, const char *id, uint32_t retry_after_ms)
+{
+    hints->error.detail_len =
+        dialect_keep(hints->error.detail, sizeof(hints->error.detail), span_from_text(id));
+    hints->error.retry_after_ms = retry_after_ms;
+}
+
+static struct reset_hint find_within(const struct hints *hints, uint64_t max_us)
+{
+    struct reset_question question = {.headers = hints->headers,
+                                      .header_count = hints->count,
+                                      .error = &hints->error,
+                                      .wall_us = WALL_US,
+                                      .max_us = max_us};
+
+    return reset_find(&question);
+}
+
+static void test_the_wait_that_a_body_asks_for(void **state)
+{
+    struct hints hints = {0};
+
+    say(&hints, "RESOURCE_EXHAUSTED", "Please retry in 40s.");
+    quota(&hints, "GenerateRequestsPerMinutePerProjectPerModel-FreeTier", 34400);
+    assert_int_equal(find(&hints).wait_us, 34400000);
+    assert_int_equal(find(&hints).source, RESET_RETRY_INFO);
+    /* It is said of this request, as Retry-After is, which goes before it. */
+    assert_true(RESET_RETRY_INFO <= RESET_RETRY_AFTER);
+    add(&hints, "Retry-After", "2");
+    assert_int_equal(find(&hints).wait_us, 2 * SEC);
+    quota(&hints, "", UINT32_MAX);
+    hints.count = 0;
+    assert_int_equal(find(&hints).wait_us, 3600 * SEC);
+}
+
+/* At 2:15 in the morning of California. */
+static void test_a_day_s_quota_rests_until_midnight(void **state)
+{
+    const uint64_t left_us = UINT64_C(78300) * SEC, week_us = UINT64_C(604800) * SEC;
+    struct hints hints = {0};
+
+    quota(&hints, "GenerateRequestsPerDayPerProjectPerModel-FreeTier", 20000);
+    assert_int_equal(find_within(&hints, week_us).wait_us, left_us);
+    assert_int_equal(find_within(&hints, week_us).source, RESET_DAY);
+    /* Never for longer than whoever asks allows. */
+    assert_int_equal(find(&hints).wait_us, 3600 * SEC);
+    /* A RetryInfo that is longer still stands. */
+    quota(&hints, "GenerateRequestsPerDayPerProjectPerModel-FreeTier", 90000000);
+    assert_int_equal(find_within(&hints, week_us).wait_us, 90000 * SEC);
+    assert_int_equal(find_within(&hints, week_us).source, RESET_RETRY_INFO);
+}
+
 static void test_learning_limits(void **state)
 {
     struct reset_limit limits[LIMIT_KIND_COUNT];
@@ -299,6 +396,10 @@ int main(void)
         cmocka_unit_test(test_where_nothing_remains_told_the_longest),
         cmocka_unit_test(test_what_is_meant_for_the_request_goes_first),
         cmocka_unit_test(test_a_zero_gives_way),
+        cmocka_unit_test(test_anthropic_s_limits),
+        cmocka_unit_test(test_azure_s_hints),
+        cmocka_unit_test(test_the_wait_that_a_body_asks_for),
+        cmocka_unit_test(test_a_day_s_quota_rests_until_midnight),
         cmocka_unit_test(test_learning_limits),
     };
 

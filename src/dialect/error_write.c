@@ -1,0 +1,437 @@
+#include "dialect/error_write.h"
+
+#include <stdio.h>
+
+#include "base/bug.h"
+#include "base/clock.h"
+#include "dialect/mask.h"
+#include "dialect/outcome.h"
+#include "json/write.h"
+
+/* How one dialect tells a cause. */
+struct telling {
+    int status; /* 0: as it is */
+    struct span type, code;
+};
+
+struct cause {
+    int lowest, highest;
+    struct telling tellings[DIALECT_COUNT];
+};
+
+static const struct cause causes[] = {
+#define CAUSE(lowest, highest, cause, openai_status, openai_type, openai_code, anthropic_status,   \
+              anthropic_type, gemini_status, gemini_type, gemini_code)                             \
+    {lowest,                                                                                       \
+     highest,                                                                                      \
+     {[DIALECT_OPENAI] = {openai_status, SPAN_INIT(openai_type), SPAN_INIT(openai_code)},          \
+      [DIALECT_ANTHROPIC] = {anthropic_status, SPAN_INIT(anthropic_type), SPAN_INIT("")},          \
+      [DIALECT_GEMINI] = {gemini_status, SPAN_INIT(gemini_type), SPAN_INIT(gemini_code)}}},
+#include "tables/errors.def"
+#undef CAUSE
+};
+
+enum { CAUSES = sizeof(causes) / sizeof(causes[0]) };
+
+static const struct span says_nothing = SPAN_INIT("The provider reported an error.");
+
+/* The row of a status; of none that is an error's, the last: a failure of the server. */
+static const struct telling *telling_of(enum dialect_id client, int status)
+{
+    bug_fatal_unless((unsigned)client < DIALECT_COUNT);
+    for (int i = 0; i < CAUSES; i++) {
+        if (status >= causes[i].lowest && status <= causes[i].highest)
+            return &causes[i].tellings[client];
+    }
+    return &causes[CAUSES - 1].tellings[client];
+}
+
+int error_status(enum dialect_id client, int status)
+{
+    const struct telling *telling = telling_of(client, status);
+
+    return telling->status ? telling->status : status;
+}
+
+/* --- the gateway's own --- */
+
+static struct span message_of(enum dialect_id client, const struct error_ours *ours)
+{
+    if (ours->message.len)
+        return ours->message;
+    /* The row's own names OpenAI's header. */
+    if (ours->row == failure_row(FAILURE_KEY_MISSING) && client == DIALECT_ANTHROPIC)
+        return SPAN("You didn't provide an API key. Send it as 'x-api-key: YOUR_KEY'.");
+    if (ours->row == failure_row(FAILURE_KEY_MISSING) && client == DIALECT_GEMINI)
+        return SPAN("You didn't provide an API key. Send it as 'x-goog-api-key: YOUR_KEY'.");
+    return span_from_text(ours->row->message);
+}
+
+void error_words_ours(enum dialect_id client, const struct error_ours *ours,
+                      struct error_words *ret_words)
+{
+    const struct telling *telling = telling_of(client, ours->row->status);
+
+    ret_words->status = error_status(client, ours->row->status);
+    ret_words->type = telling->type;
+    ret_words->code = telling->code;
+    if (client == DIALECT_OPENAI) {
+        ret_words->type = span_from_text(ours->row->type);
+        ret_words->code = span_from_text(ours->row->code);
+    }
+    ret_words->param = ours->param;
+    ret_words->request_id = ours->request_id;
+    ret_words->wait_us = ours->wait_us;
+    ret_words->message =
+        mask_ids(message_of(client, ours), ret_words->text, sizeof(ret_words->text));
+}
+
+/* --- a provider's --- */
+
+/* What a provider's error comes to, in the statuses of OpenAI's dialect. */
+struct meaning {
+    int status;
+    const struct failure_row *row; /* whose words are used, or NULL */
+    bool is_too_long;              /* more text than the model takes */
+};
+
+/* The HTTP status that the provider told, or 0. */
+static int status_of(const struct error_told *told)
+{
+    if (told->status >= 400 && told->status <= 599)
+        return told->status;
+    return told->error->status >= 400 ? told->error->status : 0;
+}
+
+/* Where the answer itself is the client's: the status of one that told none. */
+static int status_of_class(enum outcome_class class)
+{
+    switch (class) {
+    case CLASS_BAD_REQUEST:
+        return 400;
+    case CLASS_MODEL_MISSING:
+        return 404;
+    case CLASS_RATE_LIMIT:
+        return 429;
+    case CLASS_OVERLOADED:
+        return 503;
+    case CLASS_CONNECT:
+    case CLASS_TIMEOUT:
+    case CLASS_SERVER_ERROR:
+    case CLASS_BAD_KEY:
+    case CLASS_DEPLETED:
+    case CLASS_NONE:
+    case CLASS_COUNT:
+        break;
+    }
+    return 500;
+}
+
+/* Only OpenAI has a word for it. Clients that shorten a conversation at need go by these texts. */
+static bool is_too_long(const struct dialect_error *error)
+{
+    static const struct span texts[] = {
+        SPAN_INIT("prompt is too long"),     SPAN_INIT("maximum context length"),
+        SPAN_INIT("input token count"),      SPAN_INIT("Input is too long"),
+        SPAN_INIT("exceeds context length"), SPAN_INIT("exceed context limit"),
+    };
+    const struct span word = SPAN("context_length_exceeded");
+
+    if (span_is_equal(dialect_error_code(error), word) ||
+        span_is_equal(dialect_error_detail(error), word))
+        return true;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (span_find(dialect_error_message(error), texts[i]) != SIZE_MAX)
+            return true;
+    }
+    return false;
+}
+
+static struct meaning meaning_of(const struct error_told *told)
+{
+    struct outcome_answer answer = {
+        .dialect = told->upstream, .status = told->status, .error = told->error};
+    const struct outcome_row *outcome = outcome_classify(&answer);
+    struct meaning meaning = {.status = status_of(told)};
+
+    /* The gateway's own row for it speaks of the gateway. */
+    if (outcome->class == CLASS_OVERLOADED)
+        meaning.status = 503;
+    else if (outcome->failure != PASSED_ON)
+        meaning.row = failure_row((enum failure)outcome->failure);
+    else if (outcome->outcome == OUTCOME_MODEL_MISSING)
+        meaning.row = failure_row(FAILURE_MODEL_NOT_FOUND);
+    if (meaning.row)
+        meaning.status = meaning.row->status;
+    else if (!meaning.status)
+        meaning.status = status_of_class(outcome->class);
+    meaning.is_too_long = (meaning.status == 400 || meaning.status == 413) &&
+                          outcome->class == CLASS_BAD_REQUEST && is_too_long(told->error);
+    if (meaning.is_too_long)
+        meaning.status = 400;
+    return meaning;
+}
+
+int error_status_told(enum dialect_id client, const struct error_told *told)
+{
+    int status = status_of(told);
+
+    if (client == told->upstream && status)
+        return status;
+    return error_status(client, meaning_of(told).status);
+}
+
+/* Google's reasons are words in capitals; what else stands there is a quota's name. */
+static bool is_reason(struct span word)
+{
+    for (size_t i = 0; i < word.len; i++) {
+        char c = word.ptr[i];
+
+        if (!(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '_')
+            return false;
+    }
+    return true;
+}
+
+/* What was told in the client's own dialect keeps its words. */
+static void take_own_words(const struct error_told *told, struct error_words *words)
+{
+    const struct dialect_error *error = told->error;
+
+    words->param = dialect_error_param(error);
+    words->code =
+        told->upstream == DIALECT_OPENAI ? dialect_error_code(error) : dialect_error_detail(error);
+    if (told->upstream == DIALECT_GEMINI && !is_reason(words->code))
+        words->code = span_of(NULL, 0);
+    /* OpenAI's type may well be null; the others' clients know an error by it. */
+    if (told->upstream == DIALECT_OPENAI || error->type_len)
+        words->type = dialect_error_type(error);
+}
+
+/* OpenAI's dialect has codes for more than statuses. */
+static void take_openai_words(const struct meaning *meaning, struct error_words *words)
+{
+    if (meaning->row) {
+        words->type = span_from_text(meaning->row->type);
+        words->code = span_from_text(meaning->row->code);
+    } else if (meaning->is_too_long) {
+        words->code = SPAN("context_length_exceeded");
+    }
+}
+
+/* Anthropic's has none: its clients know an input that is too long by how the message begins. */
+static void lead_in(struct error_words *words)
+{
+    const struct span lead = SPAN("prompt is too long: ");
+    size_t len = words->message.len;
+
+    if (span_has_prefix(words->message, SPAN("prompt is too long")) || len > DIALECT_MESSAGE_MAX)
+        return;
+    memmove(words->text + lead.len, words->message.ptr, len);
+    memcpy(words->text, lead.ptr, lead.len);
+    words->message = span_of(words->text, lead.len + len);
+}
+
+void error_words_told(enum dialect_id client, const struct error_told *told,
+                      struct error_words *ret_words)
+{
+    struct meaning meaning = meaning_of(told);
+    const struct telling *telling = telling_of(client, meaning.status);
+    struct span message = dialect_error_message(told->error);
+
+    ret_words->status = error_status_told(client, told);
+    ret_words->type = telling->type;
+    ret_words->code = telling->code;
+    ret_words->param = span_of(NULL, 0); /* the names of another dialect say nothing here */
+    ret_words->request_id = told->request_id;
+    ret_words->wait_us =
+        told->wait_us ? told->wait_us : told->error->retry_after_ms * (uint64_t)US_PER_MS;
+    ret_words->message =
+        mask_ids(message.len ? message : says_nothing, ret_words->text, sizeof(ret_words->text));
+    if (client == told->upstream)
+        take_own_words(told, ret_words);
+    else if (client == DIALECT_OPENAI)
+        take_openai_words(&meaning, ret_words);
+    else if (client == DIALECT_ANTHROPIC && meaning.is_too_long)
+        lead_in(ret_words);
+}
+
+/* --- the shapes --- */
+
+static void string_or_null(struct json_writer *writer, const char *name, struct span text)
+{
+    json_name(writer, name);
+    text.len ? json_string(writer, text) : json_null(writer);
+}
+
+static void write_openai(struct json_writer *writer, const struct error_words *words)
+{
+    json_begin_object(writer);
+    json_name(writer, "error");
+    json_begin_object(writer);
+    json_member_string(writer, "message", words->message);
+    string_or_null(writer, "type", words->type);
+    string_or_null(writer, "param", words->param);
+    string_or_null(writer, "code", words->code);
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+static void write_anthropic(struct json_writer *writer, const struct error_words *words)
+{
+    json_begin_object(writer);
+    json_member_text(writer, "type", "error");
+    json_name(writer, "error");
+    json_begin_object(writer);
+    json_member_string(writer, "type", words->type);
+    json_member_string(writer, "message", words->message);
+    if (words->code.len) {
+        json_name(writer, "details");
+        json_begin_object(writer);
+        json_member_string(writer, "error_code", words->code);
+        json_end_object(writer);
+    }
+    json_end_object(writer);
+    string_or_null(writer, "request_id", words->request_id);
+    json_end_object(writer);
+}
+
+/* google.rpc, error_details.proto. */
+static void begin_detail(struct json_writer *writer, const char *type)
+{
+    json_begin_object(writer);
+    json_member_text(writer, "@type", type);
+}
+
+static void write_reason(struct json_writer *writer, struct span reason)
+{
+    begin_detail(writer, "type.googleapis.com/google.rpc.ErrorInfo");
+    json_member_string(writer, "reason", reason);
+    json_member_text(writer, "domain", "googleapis.com");
+    json_end_object(writer);
+}
+
+static void write_violation(struct json_writer *writer, const struct error_words *words)
+{
+    begin_detail(writer, "type.googleapis.com/google.rpc.BadRequest");
+    json_name(writer, "fieldViolations");
+    json_begin_array(writer);
+    json_begin_object(writer);
+    json_member_string(writer, "field", words->param);
+    json_member_string(writer, "description", words->message);
+    json_end_object(writer);
+    json_end_array(writer);
+    json_end_object(writer);
+}
+
+/* A Duration as protobuf spells it: seconds, with none or three decimals here. */
+static void write_retry(struct json_writer *writer, uint64_t wait_us)
+{
+    uint64_t ms = wait_us / US_PER_MS + (wait_us % US_PER_MS != 0);
+    char delay[40];
+
+    if (ms % 1000)
+        snprintf(delay, sizeof(delay), "%llu.%03us", (unsigned long long)(ms / 1000),
+                 (unsigned)(ms % 1000));
+    else
+        snprintf(delay, sizeof(delay), "%llus", (unsigned long long)(ms / 1000));
+    begin_detail(writer, "type.googleapis.com/google.rpc.RetryInfo");
+    json_member_text(writer, "retryDelay", delay);
+    json_end_object(writer);
+}
+
+static void write_details(struct json_writer *writer, const struct error_words *words)
+{
+    bool has_wait = words->wait_us && (words->status == 429 || words->status == 503);
+
+    if (!words->code.len && !words->param.len && !has_wait)
+        return;
+    json_name(writer, "details");
+    json_begin_array(writer);
+    if (words->code.len)
+        write_reason(writer, words->code);
+    if (words->param.len)
+        write_violation(writer, words);
+    if (has_wait)
+        write_retry(writer, words->wait_us);
+    json_end_array(writer);
+}
+
+static void write_gemini(struct json_writer *writer, const struct error_words *words)
+{
+    json_begin_object(writer);
+    json_name(writer, "error");
+    json_begin_object(writer);
+    json_member_int(writer, "code", words->status);
+    json_member_string(writer, "message", words->message);
+    json_member_string(writer, "status", words->type);
+    write_details(writer, words);
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+static void write_body(struct buf *buf, enum dialect_id client, const struct error_words *words)
+{
+    struct json_writer writer;
+
+    json_writer_init(&writer, buf);
+    switch (client) {
+    case DIALECT_OPENAI:
+        write_openai(&writer, words);
+        break;
+    case DIALECT_ANTHROPIC:
+        write_anthropic(&writer, words);
+        break;
+    case DIALECT_GEMINI:
+        write_gemini(&writer, words);
+        break;
+    case DIALECT_COUNT:
+        break;
+    }
+}
+
+static void write_event(struct buf *buf, enum dialect_id client, const struct error_words *words)
+{
+    if (client == DIALECT_ANTHROPIC)
+        (void)buf_append_span(buf, SPAN("event: error\n"));
+    (void)buf_append_span(buf, SPAN("data: "));
+    write_body(buf, client, words);
+    /* Google's lines end so, and what cuts its streams by them meets no other end. */
+    (void)buf_append_span(buf, client == DIALECT_GEMINI ? SPAN("\r\n\r\n") : SPAN("\n\n"));
+}
+
+int error_write(struct buf *buf, enum dialect_id client, const struct error_ours *ours)
+{
+    struct error_words words;
+
+    error_words_ours(client, ours, &words);
+    write_body(buf, client, &words);
+    return buf->err;
+}
+
+int error_write_told(struct buf *buf, enum dialect_id client, const struct error_told *told)
+{
+    struct error_words words;
+
+    error_words_told(client, told, &words);
+    write_body(buf, client, &words);
+    return buf->err;
+}
+
+int error_write_event(struct buf *buf, enum dialect_id client, const struct error_ours *ours)
+{
+    struct error_words words;
+
+    error_words_ours(client, ours, &words);
+    write_event(buf, client, &words);
+    return buf->err;
+}
+
+int error_write_event_told(struct buf *buf, enum dialect_id client, const struct error_told *told)
+{
+    struct error_words words;
+
+    error_words_told(client, told, &words);
+    write_event(buf, client, &words);
+    return buf->err;
+}
