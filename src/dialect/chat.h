@@ -169,6 +169,7 @@ struct chat {
     enum chat_choice_kind choice;
     struct span *choice_names;
     size_t choice_name_count;
+    enum chat_maybe parallel_calls; /* may there be several calls in one turn */
 
     int64_t max_tokens; /* 0: not said */
     struct span *stops;

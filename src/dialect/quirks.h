@@ -26,6 +26,8 @@ enum quirk {
     QUIRK_TOP_K = 1 << 17,             /* top_k is known */
     QUIRK_OPENROUTER_REASONING = 1 << 18, /* reasoning: {effort, max_tokens, exclude} */
     QUIRK_INT_LOGPROBS = 1 << 19,         /* logprobs is a number */
+    QUIRK_PLAIN_EFFORT = 1 << 20,         /* reasoning_effort: none, low, medium, high */
+    QUIRK_FUNCTIONS_ONLY = 1 << 21,       /* no custom tools, no allowed_tools */
 };
 
 #endif
