@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "dialect/openai_request.h"
+#include "dialect/request_scan.h"
 #include "json/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -16,7 +16,7 @@ static void must(bool claim)
         abort();
 }
 
-static void feed(struct openai_request *request, struct span body, size_t piece)
+static void feed(struct request_scan *request, struct span body, size_t piece)
 {
     for (size_t at = 0; at < body.len; at += piece) {
         size_t len = body.len - at < piece ? body.len - at : piece;
@@ -24,10 +24,10 @@ static void feed(struct openai_request *request, struct span body, size_t piece)
 
         must(copy != NULL);
         memcpy(copy, body.ptr + at, len);
-        (void)openai_request_feed(request, span_of(copy, len));
+        (void)request_scan_feed(request, span_of(copy, len));
         free(copy);
     }
-    (void)openai_request_finish(request);
+    (void)request_scan_finish(request);
 }
 
 static void check_same(const struct json_scan *a, const struct json_scan *b)
@@ -36,7 +36,7 @@ static void check_same(const struct json_scan *a, const struct json_scan *b)
     if (a->fault)
         return;
     must(a->text_chars == b->text_chars && a->text_bytes == b->text_bytes);
-    for (int i = 0; i < OPENAI_FIELD_COUNT; i++) {
+    for (int i = 0; i < REQUEST_FIELD_COUNT; i++) {
         must(a->seen[i].type == b->seen[i].type && a->seen[i].start == b->seen[i].start);
         must(a->seen[i].end == b->seen[i].end && a->seen[i].number == b->seen[i].number);
         must(span_is_equal(json_scan_text(a, i), json_scan_text(b, i)));
@@ -77,17 +77,17 @@ static void check_grammar(struct span body)
     must(is_good == (body.len && is_object(body, YYJSON_READ_NUMBER_AS_RAW)));
 }
 
-static void check_edits(const struct openai_request *request, struct span body)
+static void check_edits(const struct request_scan *request, struct span body)
 {
     const struct span model = SPAN("provider/\"model\"");
-    struct openai_edits edits;
-    struct openai_request again;
+    struct request_edits edits;
+    struct request_scan again;
     struct json_scan scan;
     char *out;
     size_t at = 0, len = 0, out_len;
 
-    must(openai_request_edit(request, model, true, &edits) == 0);
-    out_len = openai_edits_length(&edits, body.len);
+    must(request_scan_edit(request, model, true, &edits) == 0);
+    out_len = request_edits_length(&edits, body.len);
     out = malloc(out_len);
     must(out != NULL);
     for (size_t i = 0; i <= edits.count; i++) {
@@ -104,17 +104,17 @@ static void check_edits(const struct openai_request *request, struct span body)
         at += edits.at[i].remove;
     }
     must(len == out_len);
-    openai_request_init(&again, request->endpoint, &scan);
-    must(openai_request_feed(&again, span_of(out, len)) == 0 && openai_request_finish(&again) == 0);
-    must(span_is_equal(openai_request_model(&again), model));
-    must(openai_request_is_streaming(&again) == openai_request_is_streaming(request));
-    must(!openai_request_is_streaming(&again) || openai_request_wants_usage(&again));
+    request_scan_init(&again, request->form, &scan);
+    must(request_scan_feed(&again, span_of(out, len)) == 0 && request_scan_finish(&again) == 0);
+    must(span_is_equal(request_scan_model(&again), model));
+    must(request_scan_is_streaming(&again) == request_scan_is_streaming(request));
+    must(!request_scan_is_streaming(&again) || request_scan_wants_usage(&again));
     free(out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct openai_request whole, pieces;
+    struct request_scan whole, pieces;
     struct json_scan whole_scan, pieces_scan;
     struct span body;
 
@@ -122,16 +122,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     body = span_of((const char *)data + 1, size - 1);
     check_grammar(body);
-    for (int endpoint = 0; endpoint < OPENAI_ENDPOINT_COUNT; endpoint++) {
-        openai_request_init(&whole, (enum openai_endpoint)endpoint, &whole_scan);
-        openai_request_init(&pieces, (enum openai_endpoint)endpoint, &pieces_scan);
+    for (int endpoint = 0; endpoint < FORM_COUNT; endpoint++) {
+        request_scan_init(&whole, (enum form)endpoint, &whole_scan);
+        request_scan_init(&pieces, (enum form)endpoint, &pieces_scan);
         feed(&whole, body, body.len ? body.len : 1);
         feed(&pieces, body, data[0] % 32 + 1u);
         check_same(&whole_scan, &pieces_scan);
         if (whole_scan.fault) {
-            struct openai_refusal refusal;
+            struct request_refusal refusal;
 
-            openai_request_refusal(&whole, &refusal);
+            request_scan_refusal(&whole, &refusal);
             must(refusal.message[0] != '\0');
         } else {
             check_edits(&whole, body);

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "dialect/openai_error.h"
-#include "dialect/openai_request.h"
+#include "dialect/request_scan.h"
 #include "dialect/openai_stream.h"
 #include "dialect/outcome.h"
 #include "dialect/sse.h"
@@ -28,7 +28,7 @@ struct work {
     struct sse_event chunk, usage;
     struct openai_stream stream;
     struct json_scan scan;
-    struct openai_request parsed;
+    struct request_scan parsed;
 };
 
 static void must(bool claim)
@@ -39,16 +39,16 @@ static void must(bool claim)
 
 static void read_request(struct work *work)
 {
-    openai_request_init(&work->parsed, OPENAI_CHAT, &work->scan);
-    (void)openai_request_feed(&work->parsed, buf_span(&work->request));
-    must(openai_request_finish(&work->parsed) == 0);
+    request_scan_init(&work->parsed, FORM_CHAT, &work->scan);
+    (void)request_scan_feed(&work->parsed, buf_span(&work->request));
+    must(request_scan_finish(&work->parsed) == 0);
 }
 
 static void edit_request(struct work *work)
 {
-    struct openai_edits edits;
+    struct request_edits edits;
 
-    must(openai_request_edit(&work->parsed, SPAN("gpt-4.1-mini"), true, &edits) == 0);
+    must(request_scan_edit(&work->parsed, SPAN("gpt-4.1-mini"), true, &edits) == 0);
 }
 
 static void read_answer(struct work *work)

@@ -1,7 +1,7 @@
 #include "dialect/openai_answer.h"
 
 #include "dialect/openai_error.h"
-#include "dialect/openai_request.h"
+#include "dialect/request_scan.h"
 
 enum row {
     CHOICES,
@@ -96,7 +96,7 @@ static void take_choice(void *context, int row)
         index = (uint64_t)seen[CHOICE_INDEX].number;
     /* "" is what some servers write for null. */
     if (seen[CHOICE_FINISH].type == JSON_STRING && !seen[CHOICE_FINISH].is_empty) {
-        if (index < OPENAI_CHOICES_MAX)
+        if (index < REQUEST_CHOICES_MAX)
             answer->choices.finished[index / 64] |= UINT64_C(1) << index % 64;
         if (span_is_equal(json_scan_text(&answer->scan, CHOICE_FINISH), SPAN("error")))
             answer->has_failed_choice = true;

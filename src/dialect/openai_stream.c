@@ -5,13 +5,13 @@
 #endif
 
 #include "dialect/openai_error.h"
-#include "dialect/openai_request.h"
+#include "dialect/request_scan.h"
 
 void openai_stream_init(struct openai_stream *stream, unsigned choices)
 {
     *stream = (struct openai_stream){.choices = choices ? choices : 1};
-    if (stream->choices > OPENAI_CHOICES_MAX)
-        stream->choices = OPENAI_CHOICES_MAX;
+    if (stream->choices > REQUEST_CHOICES_MAX)
+        stream->choices = REQUEST_CHOICES_MAX;
 }
 
 /* The members that a chunk is looked over for, with their closing quote. A string cannot pretend to

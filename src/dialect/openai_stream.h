@@ -40,7 +40,7 @@ struct openai_stream {
     bool has_error;
 };
 
-/* A stream of `choices` choices (1 to OPENAI_CHOICES_MAX). */
+/* A stream of `choices` choices (1 to REQUEST_CHOICES_MAX). */
 void openai_stream_init(struct openai_stream *stream, unsigned choices);
 
 /* What the event is; notes what it tells. The first chunk of a stream is read whole, so that

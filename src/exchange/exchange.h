@@ -16,7 +16,7 @@
 #include "base/list.h"
 #include "dialect/failure.h"
 #include "dialect/openai_error.h"
-#include "dialect/openai_request.h"
+#include "dialect/request_scan.h"
 #include "dialect/openai_stream.h"
 #include "exchange/binding.h"
 #include "exchange/host.h"
@@ -89,7 +89,7 @@ struct part_auth {
 
 /* body: what was sent. */
 struct part_body {
-    struct openai_request *request; /* in the arena; NULL where there is no body to read */
+    struct request_scan *request; /* in the arena; NULL where there is no body to read */
     struct body *body;
     uint64_t expected; /* its length as announced; 0: not told */
     uint64_t bytes;    /* read */
@@ -140,9 +140,9 @@ struct part_select {
 /* send: what goes upstream. */
 struct part_send {
     struct attempt attempt;
-    struct openai_edits *edits; /* in the attempt's arena */
-    bool is_begun;              /* the attempt at hand was begun */
-    bool is_usage_asked;        /* by us, not by the client */
+    struct request_edits *edits; /* in the attempt's arena */
+    bool is_begun;               /* the attempt at hand was begun */
+    bool is_usage_asked;         /* by us, not by the client */
 };
 
 enum relay_mode {

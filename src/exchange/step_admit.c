@@ -19,7 +19,7 @@ static enum failure failure_of(const struct limiter_reading *reading)
 
 struct move step_admit(struct exchange *x)
 {
-    uint64_t tokens = x->body.prompt_tokens + openai_request_max_tokens(x->body.request);
+    uint64_t tokens = x->body.prompt_tokens + request_scan_max_tokens(x->body.request);
     struct admission_verdict verdict =
         admission_begin(&x->admit.admission, x->auth.client->limiter, x->route.limiter, tokens,
                         loop_now_us(exchange_loop(x)));

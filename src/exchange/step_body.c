@@ -3,15 +3,15 @@
 #include "base/err.h"
 #include "exchange/exchange.h"
 
-static enum openai_endpoint endpoint_of(enum inbound_kind kind)
+static enum form endpoint_of(enum inbound_kind kind)
 {
     switch (kind) {
     case INBOUND_COMPLETIONS:
-        return OPENAI_COMPLETIONS;
+        return FORM_COMPLETIONS;
     case INBOUND_EMBEDDINGS:
-        return OPENAI_EMBEDDINGS;
+        return FORM_EMBEDDINGS;
     default:
-        return OPENAI_CHAT;
+        return FORM_CHAT;
     }
 }
 
@@ -22,9 +22,9 @@ static struct move refuse(struct exchange *x, enum failure failure)
 
 static struct move refuse_scan(struct exchange *x)
 {
-    struct openai_refusal refusal;
+    struct request_refusal refusal;
 
-    openai_request_refusal(x->body.request, &refusal);
+    request_scan_refusal(x->body.request, &refusal);
     return exchange_refuse(x, refusal.failure,
                            arena_copy(&x->arena, span_from_text(refusal.message)),
                            arena_copy(&x->arena, refusal.param));
@@ -41,7 +41,7 @@ bool body_take(struct exchange *x, struct span data)
         refuse(x, FAILURE_BODY_TOO_LARGE);
         return true;
     }
-    if (openai_request_feed(x->body.request, data)) {
+    if (request_scan_feed(x->body.request, data)) {
         refuse_scan(x);
         return true;
     }
@@ -60,7 +60,7 @@ static struct move begin(struct exchange *x)
     x->head.head = NULL; /* it may be gone when this step is resumed */
     if (!x->body.request || !x->body.body || !scan)
         return refuse(x, FAILURE_OVERLOADED);
-    openai_request_init(x->body.request, endpoint_of(x->head.kind), scan);
+    request_scan_init(x->body.request, endpoint_of(x->head.kind), scan);
     http_server_continue(x->conn);
     return move_park();
 }
@@ -68,12 +68,12 @@ static struct move begin(struct exchange *x)
 /* What the scan found, as the later steps read it. */
 static void note(struct exchange *x)
 {
-    const struct openai_request *request = x->body.request;
+    const struct request_scan *request = x->body.request;
 
-    x->body.is_streaming = openai_request_is_streaming(request);
-    x->body.wants_usage = openai_request_wants_usage(request);
-    x->body.choices = openai_request_choices(request);
-    x->body.prompt_tokens = openai_request_estimate_tokens(request);
+    x->body.is_streaming = request_scan_is_streaming(request);
+    x->body.wants_usage = request_scan_wants_usage(request);
+    x->body.choices = request_scan_choices(request);
+    x->body.prompt_tokens = request_scan_estimate_tokens(request);
 }
 
 struct move step_body(struct exchange *x)
@@ -86,7 +86,7 @@ struct move step_body(struct exchange *x)
         return move_park();
     if (x->body.body->len == 0)
         return refuse(x, FAILURE_BODY_EMPTY);
-    if (openai_request_finish(x->body.request))
+    if (request_scan_finish(x->body.request))
         return refuse_scan(x);
     arena_fini(&x->scan_arena);
     note(x);

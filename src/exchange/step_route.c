@@ -19,7 +19,7 @@ static bool keep(struct exchange *x, const struct plan *plan)
 struct move step_route(struct exchange *x)
 {
     struct snapshot *snapshot = x->binding->snapshot;
-    struct span model = openai_request_model(x->body.request);
+    struct span model = request_scan_model(x->body.request);
     const struct span none = {NULL, 0};
     struct plan plan;
 

@@ -36,7 +36,7 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
         .model = row->model,
         .model_hash = row->model_hash,
         .pool = x->auth.client->pool,
-        .tokens = x->body.prompt_tokens + openai_request_max_tokens(x->body.request),
+        .tokens = x->body.prompt_tokens + request_scan_max_tokens(x->body.request),
         .wait_until_us = wait_until_us ? wait_until_us : now_us + exchange_config(x)->retry.wait_us,
         .tried = x->select.tried,
         .endpoint = endpoint_health_of(outlet->row->endpoint),

@@ -41,10 +41,10 @@ static int edit_body(struct exchange *x, const struct snapshot_provider *row)
     x->send.edits = arena_alloc(&x->attempt_arena, sizeof(*x->send.edits));
     if (!x->send.edits)
         return ERR_NOMEM;
-    if (span_is_equal(model, openai_request_model(x->body.request)))
+    if (span_is_equal(model, request_scan_model(x->body.request)))
         model = span_of(NULL, 0);
     x->send.is_usage_asked = is_usage_to_ask(x, row);
-    return openai_request_edit(x->body.request, model, x->send.is_usage_asked, x->send.edits);
+    return request_scan_edit(x->body.request, model, x->send.is_usage_asked, x->send.edits);
 }
 
 static void put_extras(struct exchange *x, const struct conf_provider *conf, struct buf *head)

@@ -10,129 +10,129 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "dialect/openai_request.h"
+#include "dialect/request_scan.h"
 #include "json/tree.h"
 
 /* Of the request read last. */
 static struct json_scan scan;
 
-static int read_as(struct openai_request *request, enum openai_endpoint endpoint, const char *body)
+static int read_as(struct request_scan *request, enum form form, const char *body)
 {
-    openai_request_init(request, endpoint, &scan);
+    request_scan_init(request, form, &scan);
     assert_true(json_watchlist_is_sound(scan.list));
-    (void)openai_request_feed(request, span_from_text(body));
-    return openai_request_finish(request);
+    (void)request_scan_feed(request, span_from_text(body));
+    return request_scan_finish(request);
 }
 
-static void chat(struct openai_request *request, const char *body)
+static void chat(struct request_scan *request, const char *body)
 {
-    assert_int_equal(read_as(request, OPENAI_CHAT, body), 0);
+    assert_int_equal(read_as(request, FORM_CHAT, body), 0);
 }
 
 static void test_reads_a_chat_request(void **state)
 {
-    struct openai_request request;
+    struct request_scan request;
 
     chat(&request,
          "{\"model\":\"gpt-4.1\",\"messages\":[{\"role\":\"user\",\"content\":\"hello!\"}],"
          "\"stream\":true,\"n\":2,\"max_tokens\":9,\"unknown\":{\"model\":1}}");
-    assert_true(span_is_equal(openai_request_model(&request), SPAN("gpt-4.1")));
-    assert_true(openai_request_is_streaming(&request));
-    assert_false(openai_request_wants_usage(&request));
-    assert_int_equal(openai_request_choices(&request), 2);
-    assert_int_equal(openai_request_max_tokens(&request), 18); /* of both choices */
-    assert_int_equal(openai_request_text_chars(&request), 6);
-    assert_int_equal(openai_request_estimate_tokens(&request), 2);
+    assert_true(span_is_equal(request_scan_model(&request), SPAN("gpt-4.1")));
+    assert_true(request_scan_is_streaming(&request));
+    assert_false(request_scan_wants_usage(&request));
+    assert_int_equal(request_scan_choices(&request), 2);
+    assert_int_equal(request_scan_max_tokens(&request), 18); /* of both choices */
+    assert_int_equal(request_scan_text_chars(&request), 6);
+    assert_int_equal(request_scan_estimate_tokens(&request), 2);
 }
 
 static void test_reads_what_is_absent(void **state)
 {
-    struct openai_request request;
+    struct request_scan request;
 
     chat(&request, "{}");
-    assert_null(openai_request_model(&request).ptr);
-    assert_false(openai_request_is_streaming(&request));
-    assert_int_equal(openai_request_choices(&request), 1);
-    assert_int_equal(openai_request_max_tokens(&request), 0);
-    assert_int_equal(openai_request_estimate_tokens(&request), 0);
+    assert_null(request_scan_model(&request).ptr);
+    assert_false(request_scan_is_streaming(&request));
+    assert_int_equal(request_scan_choices(&request), 1);
+    assert_int_equal(request_scan_max_tokens(&request), 0);
+    assert_int_equal(request_scan_estimate_tokens(&request), 0);
     chat(&request, "{\"model\":null,\"stream\":null,\"stream_options\":null,\"n\":null}");
-    assert_null(openai_request_model(&request).ptr);
-    assert_false(openai_request_is_streaming(&request));
-    assert_int_equal(openai_request_choices(&request), 1);
+    assert_null(request_scan_model(&request).ptr);
+    assert_false(request_scan_is_streaming(&request));
+    assert_int_equal(request_scan_choices(&request), 1);
 }
 
 static void test_bounds_what_is_counted(void **state)
 {
-    struct openai_request request;
+    struct request_scan request;
 
     chat(&request, "{\"n\":100000,\"max_tokens\":-5}");
-    assert_int_equal(openai_request_choices(&request), OPENAI_CHOICES_MAX);
-    assert_int_equal(openai_request_max_tokens(&request), 0);
+    assert_int_equal(request_scan_choices(&request), REQUEST_CHOICES_MAX);
+    assert_int_equal(request_scan_max_tokens(&request), 0);
     chat(&request, "{\"max_completion_tokens\":7,\"max_tokens\":9,\"n\":0}");
-    assert_int_equal(openai_request_max_tokens(&request), 7);
-    assert_int_equal(openai_request_choices(&request), 1);
+    assert_int_equal(request_scan_max_tokens(&request), 7);
+    assert_int_equal(request_scan_choices(&request), 1);
     chat(&request, "{\"max_tokens\":99999999999999999999,\"n\":99999999999999999999}");
-    assert_true(openai_request_max_tokens(&request) ==
-                UINT64_C(1000000000000000) * OPENAI_CHOICES_MAX);
+    assert_true(request_scan_max_tokens(&request) ==
+                UINT64_C(1000000000000000) * REQUEST_CHOICES_MAX);
 }
 
 /* Choices that are written and not returned are paid for. */
 static void test_best_of(void **state)
 {
-    struct openai_request request;
+    struct request_scan request;
 
-    assert_int_equal(read_as(&request, OPENAI_COMPLETIONS,
+    assert_int_equal(read_as(&request, FORM_COMPLETIONS,
                              "{\"prompt\":\"a\",\"max_tokens\":10,\"n\":2,\"best_of\":5}"),
                      0);
-    assert_int_equal(openai_request_max_tokens(&request), 50);
-    assert_int_equal(openai_request_choices(&request), 2);
+    assert_int_equal(request_scan_max_tokens(&request), 50);
+    assert_int_equal(request_scan_choices(&request), 2);
     assert_int_equal(
-        read_as(&request, OPENAI_COMPLETIONS, "{\"best_of\":null,\"max_tokens\":10,\"n\":3}"), 0);
-    assert_int_equal(openai_request_max_tokens(&request), 30);
-    assert_int_equal(
-        read_as(&request, OPENAI_COMPLETIONS, "{\"best_of\":1000000,\"max_tokens\":10}"), 0);
-    assert_int_equal(openai_request_max_tokens(&request), 10 * OPENAI_CHOICES_MAX);
-    assert_int_equal(openai_request_choices(&request), 1);
+        read_as(&request, FORM_COMPLETIONS, "{\"best_of\":null,\"max_tokens\":10,\"n\":3}"), 0);
+    assert_int_equal(request_scan_max_tokens(&request), 30);
+    assert_int_equal(read_as(&request, FORM_COMPLETIONS, "{\"best_of\":1000000,\"max_tokens\":10}"),
+                     0);
+    assert_int_equal(request_scan_max_tokens(&request), 10 * REQUEST_CHOICES_MAX);
+    assert_int_equal(request_scan_choices(&request), 1);
     /* Elsewhere it means nothing. */
     chat(&request, "{\"best_of\":\"x\",\"max_tokens\":10,\"n\":2}");
-    assert_int_equal(openai_request_max_tokens(&request), 20);
-    assert_true(read_as(&request, OPENAI_COMPLETIONS, "{\"best_of\":\"x\"}") < 0);
+    assert_int_equal(request_scan_max_tokens(&request), 20);
+    assert_true(read_as(&request, FORM_COMPLETIONS, "{\"best_of\":\"x\"}") < 0);
 }
 
 static void test_other_endpoints(void **state)
 {
-    struct openai_request request;
+    struct request_scan request;
 
-    assert_int_equal(read_as(&request, OPENAI_COMPLETIONS,
+    assert_int_equal(read_as(&request, FORM_COMPLETIONS,
                              "{\"model\":\"m\",\"prompt\":[\"ab\",\"cd\"],\"stream\":true}"),
                      0);
-    assert_int_equal(openai_request_text_chars(&request), 4);
-    assert_true(openai_request_is_streaming(&request));
+    assert_int_equal(request_scan_text_chars(&request), 4);
+    assert_true(request_scan_is_streaming(&request));
     assert_int_equal(
-        read_as(&request, OPENAI_COMPLETIONS, "{\"prompt\":[[1,2,3],[4]],\"messages\":1}"), 0);
-    assert_int_equal(openai_request_estimate_tokens(&request), 4);
-    assert_int_equal(
-        read_as(&request, OPENAI_EMBEDDINGS, "{\"input\":\"text\",\"stream\":\"what\"}"), 0);
-    assert_false(openai_request_is_streaming(&request));
-    assert_int_equal(openai_request_text_chars(&request), 4);
+        read_as(&request, FORM_COMPLETIONS, "{\"prompt\":[[1,2,3],[4]],\"messages\":1}"), 0);
+    assert_int_equal(request_scan_estimate_tokens(&request), 4);
+    assert_int_equal(read_as(&request, FORM_EMBEDDINGS, "{\"input\":\"text\",\"stream\":\"what\"}"),
+                     0);
+    assert_false(request_scan_is_streaming(&request));
+    assert_int_equal(request_scan_text_chars(&request), 4);
 }
 
 static void test_tools_count_as_tokens(void **state)
 {
-    struct openai_request request;
+    struct request_scan request;
 
     chat(&request, "{\"messages\":[],\"tools\":[{\"a\":1}]}");
-    assert_int_equal(openai_request_estimate_tokens(&request), 3);
+    assert_int_equal(request_scan_estimate_tokens(&request), 3);
 }
 
-static void assert_refused(enum openai_endpoint endpoint, const char *body, enum failure failure,
+static void assert_refused(enum form form, const char *body, enum failure failure,
                            const char *param, const char *message)
 {
-    struct openai_request request;
-    struct openai_refusal refusal;
+    struct request_scan request;
+    struct request_refusal refusal;
 
-    assert_int_equal(read_as(&request, endpoint, body), ERR_SYNTAX);
-    openai_request_refusal(&request, &refusal);
+    assert_int_equal(read_as(&request, form, body), ERR_SYNTAX);
+    request_scan_refusal(&request, &refusal);
     assert_int_equal(refusal.failure, failure);
     assert_true(span_is_equal(refusal.param, span_from_text(param)));
     assert_string_equal(refusal.message, message);
@@ -140,67 +140,67 @@ static void assert_refused(enum openai_endpoint endpoint, const char *body, enum
 
 static void test_refusals_name_the_field(void **state)
 {
-    assert_refused(OPENAI_CHAT, "{\"model\":5}", FAILURE_FIELD_TYPE, "model",
+    assert_refused(FORM_CHAT, "{\"model\":5}", FAILURE_FIELD_TYPE, "model",
                    "Invalid type for 'model': expected a string, but got a number instead.");
-    assert_refused(OPENAI_CHAT, "{\"stream\":\"yes\"}", FAILURE_FIELD_TYPE, "stream",
+    assert_refused(FORM_CHAT, "{\"stream\":\"yes\"}", FAILURE_FIELD_TYPE, "stream",
                    "Invalid type for 'stream': expected a boolean, but got a string instead.");
     assert_refused(
-        OPENAI_CHAT, "{\"stream_options\":[]}", FAILURE_FIELD_TYPE, "stream_options",
+        FORM_CHAT, "{\"stream_options\":[]}", FAILURE_FIELD_TYPE, "stream_options",
         "Invalid type for 'stream_options': expected an object, but got an array instead.");
-    assert_refused(OPENAI_CHAT, "{\"stream_options\":{\"include_usage\":1}}", FAILURE_FIELD_TYPE,
+    assert_refused(FORM_CHAT, "{\"stream_options\":{\"include_usage\":1}}", FAILURE_FIELD_TYPE,
                    "stream_options.include_usage",
                    "Invalid type for 'stream_options.include_usage': expected a boolean, but got a "
                    "number instead.");
     assert_refused(
-        OPENAI_CHAT, "{\"messages\":\"hi\"}", FAILURE_FIELD_TYPE, "messages",
+        FORM_CHAT, "{\"messages\":\"hi\"}", FAILURE_FIELD_TYPE, "messages",
         "Invalid type for 'messages': expected an array of objects, but got a string instead.");
-    assert_refused(OPENAI_COMPLETIONS, "{\"prompt\":{}}", FAILURE_FIELD_TYPE, "prompt",
+    assert_refused(FORM_COMPLETIONS, "{\"prompt\":{}}", FAILURE_FIELD_TYPE, "prompt",
                    "Invalid type for 'prompt': expected a string or an array, but got an object "
                    "instead.");
-    assert_refused(OPENAI_CHAT, "{\"n\":true}", FAILURE_FIELD_TYPE, "n",
+    assert_refused(FORM_CHAT, "{\"n\":true}", FAILURE_FIELD_TYPE, "n",
                    "Invalid type for 'n': expected an integer, but got a boolean instead.");
-    assert_refused(OPENAI_CHAT, "{\"model\":\"a\",\"m\\u006fdel\":\"b\"}", FAILURE_FIELD_SPELLING,
+    assert_refused(FORM_CHAT, "{\"model\":\"a\",\"m\\u006fdel\":\"b\"}", FAILURE_FIELD_SPELLING,
                    "model",
                    "Invalid spelling of 'model': its name may not be written with escapes.");
     assert_refused(
-        OPENAI_CHAT, "{\"stream_opt\\u0069ons\":{}}", FAILURE_FIELD_SPELLING, "stream_options",
+        FORM_CHAT, "{\"stream_opt\\u0069ons\":{}}", FAILURE_FIELD_SPELLING, "stream_options",
         "Invalid spelling of 'stream_options': its name may not be written with escapes.");
-    assert_refused(OPENAI_CHAT, "{\"model\":\"a\",\"model\":\"b\"}", FAILURE_FIELD_TWICE, "model",
+    assert_refused(FORM_CHAT, "{\"model\":\"a\",\"model\":\"b\"}", FAILURE_FIELD_TWICE, "model",
                    "Duplicate parameter: 'model' may be given only once.");
-    assert_refused(OPENAI_CHAT, "{\"stream\":true,\"stream\":true}", FAILURE_FIELD_TWICE, "stream",
+    assert_refused(FORM_CHAT, "{\"stream\":true,\"stream\":true}", FAILURE_FIELD_TWICE, "stream",
                    "Duplicate parameter: 'stream' may be given only once.");
 }
 
 static void test_refusals_say_where(void **state)
 {
-    assert_refused(OPENAI_CHAT, "", FAILURE_BODY_EMPTY, NULL,
+    assert_refused(FORM_CHAT, "", FAILURE_BODY_EMPTY, NULL,
                    "The request body is empty; a JSON object is needed.");
-    assert_refused(OPENAI_CHAT, "{\"a\":tru}", FAILURE_BODY_NOT_JSON, NULL,
+    assert_refused(FORM_CHAT, "{\"a\":tru}", FAILURE_BODY_NOT_JSON, NULL,
                    "The request body is not valid JSON (at byte 8).");
-    assert_refused(OPENAI_CHAT, "{\"a\":", FAILURE_BODY_NOT_JSON, NULL,
+    assert_refused(FORM_CHAT, "{\"a\":", FAILURE_BODY_NOT_JSON, NULL,
                    "The request body is not valid JSON (it ends at byte 5).");
-    assert_refused(OPENAI_CHAT, "[]", FAILURE_BODY_NOT_OBJECT, NULL,
+    assert_refused(FORM_CHAT, "[]", FAILURE_BODY_NOT_OBJECT, NULL,
                    "The request body must be a JSON object (at byte 0).");
-    assert_refused(OPENAI_CHAT, "{} {}", FAILURE_BODY_TRAILING, NULL,
+    assert_refused(FORM_CHAT, "{} {}", FAILURE_BODY_TRAILING, NULL,
                    "Something follows the JSON object of the request body (at byte 3).");
-    assert_refused(OPENAI_CHAT, "{\"a\":\"\xC0\"}", FAILURE_BODY_NOT_UTF8, NULL,
+    assert_refused(FORM_CHAT, "{\"a\":\"\xC0\"}", FAILURE_BODY_NOT_UTF8, NULL,
                    "The request body is not valid UTF-8 (at byte 6).");
 }
 
 static void test_deep_nesting_is_refused(void **state)
 {
-    char body[OPENAI_DEPTH_MAX + 8] = "{\"a\":";
-    struct openai_request request;
-    struct openai_refusal refusal;
+    char body[REQUEST_DEPTH_MAX + 8] = "{\"a\":";
+    struct request_scan request;
+    struct request_refusal refusal;
 
-    memset(body + 5, '[', OPENAI_DEPTH_MAX);
-    assert_int_equal(read_as(&request, OPENAI_CHAT, body), ERR_SYNTAX);
-    openai_request_refusal(&request, &refusal);
+    memset(body + 5, '[', REQUEST_DEPTH_MAX);
+    assert_int_equal(read_as(&request, FORM_CHAT, body), ERR_SYNTAX);
+    request_scan_refusal(&request, &refusal);
     assert_int_equal(refusal.failure, FAILURE_BODY_TOO_DEEP);
 }
 
 /* The body after its edits, as the sender writes it. */
-static void apply(const struct openai_edits *edits, const char *body, char *out, size_t cap)
+static void apply(const struct request_edits *edits, const char *body, char *out, size_t cap)
 {
     size_t at = 0, len = 0, body_len = strlen(body);
 
@@ -218,18 +218,18 @@ static void apply(const struct openai_edits *edits, const char *body, char *out,
     memcpy(out + len, body + at, body_len - at);
     len += body_len - at;
     out[len] = '\0';
-    assert_int_equal(openai_edits_length(edits, body_len), len);
+    assert_int_equal(request_edits_length(edits, body_len), len);
 }
 
 static void assert_edited(const char *body, const char *model, bool ask_usage, const char *expected)
 {
-    struct openai_request request;
-    struct openai_edits edits;
+    struct request_scan request;
+    struct request_edits edits;
     struct json_tree tree;
     char out[1024];
 
     chat(&request, body);
-    assert_int_equal(openai_request_edit(&request, span_from_text(model), ask_usage, &edits), 0);
+    assert_int_equal(request_scan_edit(&request, span_from_text(model), ask_usage, &edits), 0);
     apply(&edits, body, out, sizeof(out));
     assert_string_equal(out, expected);
     assert_int_equal(json_tree_read(&tree, span_from_text(out), 1 << 20), 0);
@@ -286,21 +286,20 @@ static void test_usage_is_not_asked_for_where_it_need_not_be(void **state)
 
 static void test_a_name_that_is_too_long_is_not_written(void **state)
 {
-    struct openai_request request;
-    struct openai_edits edits;
+    struct request_scan request;
+    struct request_edits edits;
     char name[2000];
 
     memset(name, 'x', sizeof(name));
     chat(&request, "{\"model\":\"a\"}");
-    assert_int_equal(openai_request_edit(&request, span_of(name, sizeof(name)), false, &edits),
+    assert_int_equal(request_scan_edit(&request, span_of(name, sizeof(name)), false, &edits),
                      ERR_FULL);
     /* And one that a client sends is cut: it can equal no name that is served. */
     memcpy(name, "{\"model\":\"", 10);
     memcpy(name + 1000, "\"}", 3);
     chat(&request, name);
-    assert_int_equal(openai_request_model(&request).len, OPENAI_MODEL_MAX);
-    assert_int_equal(openai_request_edit(&request, openai_request_model(&request), false, &edits),
-                     0);
+    assert_int_equal(request_scan_model(&request).len, REQUEST_MODEL_MAX);
+    assert_int_equal(request_scan_edit(&request, request_scan_model(&request), false, &edits), 0);
     assert_int_equal(edits.count, 1);
 }
 

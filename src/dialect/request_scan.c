@@ -1,0 +1,404 @@
+#include "dialect/request_scan.h"
+
+#include <stdio.h>
+
+#include "base/bug.h"
+#include "base/err.h"
+#include "json/write.h"
+
+/* What the gateway itself acts on stands there once and plainly, so that the provider cannot read
+ * it otherwise than we do. */
+enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
+
+#define TEXTS  (JSON_STRING | JSON_ARRAY)
+#define NUMBER (JSON_NUMBER | JSON_NULL)
+
+/* The fields of a form, by the names that it has for them; "" where it has none: no row matches an
+ * empty name. */
+/* clang-format off */
+#define ROWS(model, stream, options, n, best_of, max, max_completion, content, content_types,      \
+             system, include_usage, inner_n, inner_max)                                            \
+    {                                                                                              \
+        [REQUEST_MODEL] = {SPAN_INIT(model), -1, JSON_STRING | JSON_NULL, ONCE, 0, 0},             \
+        [REQUEST_STREAM] = {SPAN_INIT(stream), -1, JSON_BOOL | JSON_NULL, ONCE, 0, 0},             \
+        [REQUEST_OPTIONS] = {SPAN_INIT(options), -1, JSON_OBJECT | JSON_NULL, ONCE,                \
+                             REQUEST_INCLUDE_USAGE,                                                \
+                             MARK(include_usage) | MARK(inner_n) | MARK(inner_max)},               \
+        [REQUEST_N] = {SPAN_INIT(n), -1, NUMBER, 0, 0, 0},                                         \
+        [REQUEST_BEST_OF] = {SPAN_INIT(best_of), -1, NUMBER, 0, 0, 0},                             \
+        [REQUEST_MAX_TOKENS] = {SPAN_INIT(max), -1, NUMBER, 0, 0, 0},                              \
+        [REQUEST_MAX_COMPLETION_TOKENS] = {SPAN_INIT(max_completion), -1, NUMBER, 0, 0, 0},        \
+        [REQUEST_TOOLS] = {SPAN_INIT("tools"), -1, JSON_ANY, 0, 0, 0},                             \
+        [REQUEST_CONTENT] = {SPAN_INIT(content), -1, content_types, JSON_COUNTED, 0, 0},           \
+        [REQUEST_SYSTEM] = {SPAN_INIT(system), -1, JSON_ANY, JSON_COUNTED, 0, 0},                  \
+        [REQUEST_INCLUDE_USAGE] = {SPAN_INIT(include_usage), REQUEST_OPTIONS,                      \
+                                   JSON_BOOL | JSON_NULL, ONCE, 0, 0},                             \
+        [REQUEST_INNER_N] = {SPAN_INIT(inner_n), REQUEST_OPTIONS, NUMBER, 0, 0, 0},                \
+        [REQUEST_INNER_MAX] = {SPAN_INIT(inner_max), REQUEST_OPTIONS, NUMBER, 0, 0, 0},            \
+    }
+
+#define MARK(name) (sizeof(name) == 1 ? 0 : JSON_MARK(name))
+#define MARKS(model, stream, options, n, best_of, max, max_completion, content, content_types,     \
+              system, include_usage, inner_n, inner_max)                                           \
+    (MARK(model) | MARK(stream) | MARK(options) | MARK(n) | MARK(best_of) | MARK(max) |            \
+     MARK(max_completion) | JSON_MARK("tools") | MARK(content) | MARK(system))
+
+#define CHAT        "model", "stream", "stream_options", "n", "", "max_tokens", "max_completion_tokens", \
+                    "messages", JSON_ARRAY, "", "include_usage", "", ""
+#define COMPLETIONS "model", "stream", "stream_options", "n", "best_of", "max_tokens", "max_completion_tokens", \
+                    "prompt", TEXTS | JSON_NULL, "", "include_usage", "", ""
+#define RESPONSES   "model", "stream", "", "", "", "", "max_output_tokens", \
+                    "input", TEXTS | JSON_NULL, "instructions", "", "", ""
+#define EMBEDDINGS  "model", "", "", "n", "", "max_tokens", "max_completion_tokens", \
+                    "input", TEXTS, "", "", "", ""
+#define MESSAGES    "model", "stream", "", "", "", "max_tokens", "", \
+                    "messages", JSON_ARRAY, "system", "", "", ""
+#define COUNTED     "model", "", "", "", "", "", "", "messages", JSON_ARRAY, "system", "", "", ""
+#define GENERATE    "", "", "generationConfig", "", "", "", "", \
+                    "contents", JSON_ARRAY | JSON_OBJECT, "systemInstruction", "", "candidateCount", "maxOutputTokens"
+#define MEASURED    "", "", "", "", "", "", "", "contents", JSON_ARRAY | JSON_OBJECT, "generateContentRequest", "", "", ""
+#define EMBED_ONE   "", "", "", "", "", "", "", "content", JSON_OBJECT, "", "", "", ""
+#define EMBED_MANY  "", "", "", "", "", "", "", "requests", JSON_ARRAY, "", "", "", ""
+
+/* The lists above stand for several arguments each. */
+#define EACH(macro, ...) macro(__VA_ARGS__)
+
+static const struct json_watch rows[FORM_COUNT][REQUEST_FIELD_COUNT] = {
+    [FORM_CHAT] = EACH(ROWS, CHAT),
+    [FORM_COMPLETIONS] = EACH(ROWS, COMPLETIONS),
+    [FORM_RESPONSES] = EACH(ROWS, RESPONSES),
+    [FORM_EMBEDDINGS] = EACH(ROWS, EMBEDDINGS),
+    [FORM_MESSAGES] = EACH(ROWS, MESSAGES),
+    [FORM_COUNT_TOKENS] = EACH(ROWS, COUNTED),
+    [FORM_GENERATE] = EACH(ROWS, GENERATE),
+    [FORM_MEASURE] = EACH(ROWS, MEASURED),
+    [FORM_EMBED] = EACH(ROWS, EMBED_ONE),
+    [FORM_EMBED_BATCH] = EACH(ROWS, EMBED_MANY),
+};
+
+static const struct span text_names[] = {
+    SPAN_INIT("content"), SPAN_INIT("text"),    SPAN_INIT("arguments"), SPAN_INIT("reasoning_content"),
+    SPAN_INIT("input"),   SPAN_INIT("refusal"), SPAN_INIT("output"),    SPAN_INIT("thinking"),
+};
+
+#define LIST(form, root)                                                                           \
+    [form] = {                                                                                     \
+        .rows = rows[form], .count = REQUEST_FIELD_COUNT, .text_names = text_names,                \
+        .text_name_count = sizeof(text_names) / sizeof(text_names[0]),                             \
+        .root_marks = root,                                                                        \
+        .text_marks = JSON_MARK("content") | JSON_MARK("text") | JSON_MARK("arguments") |          \
+                      JSON_MARK("reasoning_content") | JSON_MARK("input") | JSON_MARK("refusal") | \
+                      JSON_MARK("output") | JSON_MARK("thinking"),                                 \
+    }
+
+static const struct json_watchlist lists[FORM_COUNT] = {
+    LIST(FORM_CHAT, EACH(MARKS, CHAT)),
+    LIST(FORM_COMPLETIONS, EACH(MARKS, COMPLETIONS)),
+    LIST(FORM_RESPONSES, EACH(MARKS, RESPONSES)),
+    LIST(FORM_EMBEDDINGS, EACH(MARKS, EMBEDDINGS)),
+    LIST(FORM_MESSAGES, EACH(MARKS, MESSAGES)),
+    LIST(FORM_COUNT_TOKENS, EACH(MARKS, COUNTED)),
+    LIST(FORM_GENERATE, EACH(MARKS, GENERATE)),
+    LIST(FORM_MEASURE, EACH(MARKS, MEASURED)),
+    LIST(FORM_EMBED, EACH(MARKS, EMBED_ONE)),
+    LIST(FORM_EMBED_BATCH, EACH(MARKS, EMBED_MANY)),
+};
+/* clang-format on */
+
+void request_scan_init(struct request_scan *request, enum form form, struct json_scan *scan)
+{
+    bug_fatal_unless((unsigned)form < FORM_COUNT);
+    request->form = form;
+    request->scan = scan;
+    json_scan_init(scan, &lists[form], REQUEST_DEPTH_MAX);
+    json_scan_capture(scan, REQUEST_MODEL, request->model, sizeof(request->model));
+}
+
+int request_scan_feed(struct request_scan *request, struct span piece)
+{
+    return json_scan_feed(request->scan, piece);
+}
+
+int request_scan_finish(struct request_scan *request)
+{
+    const struct json_scan *scan = request->scan;
+
+    if (json_scan_finish(request->scan))
+        return ERR_SYNTAX;
+    memcpy(request->seen, scan->seen, sizeof(request->seen));
+    request->root_start = scan->root_start;
+    request->root_is_empty = scan->root_is_empty;
+    request->text_chars = scan->text_chars;
+    request->text_bytes = scan->text_bytes;
+    request->text_numbers = scan->text_numbers;
+    request->scan = NULL;
+    return 0;
+}
+
+static struct span field_name(const struct request_scan *request, int row)
+{
+    if (row == REQUEST_INCLUDE_USAGE)
+        return SPAN("stream_options.include_usage");
+    if (row == REQUEST_INNER_N)
+        return SPAN("generationConfig.candidateCount");
+    if (row == REQUEST_INNER_MAX)
+        return SPAN("generationConfig.maxOutputTokens");
+    return rows[request->form][row].name;
+}
+
+/* What a field wants, as OpenAI words it. */
+static const char *wanted(const struct json_watch *row)
+{
+    switch (row->types & ~JSON_NULL) {
+    case JSON_STRING:
+        return "a string";
+    case JSON_BOOL:
+        return "a boolean";
+    case JSON_NUMBER:
+        return "an integer";
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array of objects";
+    default:
+        return "a string or an array";
+    }
+}
+
+static void refuse_field(const struct request_scan *request, struct request_refusal *refusal)
+{
+    const struct json_scan *scan = request->scan;
+    struct span name = field_name(request, scan->fault_row);
+
+    refusal->param = name;
+    if (scan->fault == JSON_FAULT_DUPLICATE) {
+        refusal->failure = FAILURE_FIELD_TWICE;
+        snprintf(refusal->message, sizeof(refusal->message),
+                 "Duplicate parameter: '%.*s' may be given only once.", SPAN_ARG(name));
+        return;
+    }
+    if (scan->fault == JSON_FAULT_SPELLING) {
+        refusal->failure = FAILURE_FIELD_SPELLING;
+        snprintf(refusal->message, sizeof(refusal->message),
+                 "Invalid spelling of '%.*s': its name may not be written with escapes.",
+                 SPAN_ARG(name));
+        return;
+    }
+    refusal->failure = FAILURE_FIELD_TYPE;
+    snprintf(refusal->message, sizeof(refusal->message),
+             "Invalid type for '%.*s': expected %s, but got %s instead.", SPAN_ARG(name),
+             wanted(&rows[request->form][scan->fault_row]), json_type_text(scan->fault_type));
+}
+
+static enum failure failure_of(enum json_fault fault)
+{
+    switch (fault) {
+    case JSON_FAULT_EMPTY:
+        return FAILURE_BODY_EMPTY;
+    case JSON_FAULT_NOT_OBJECT:
+        return FAILURE_BODY_NOT_OBJECT;
+    case JSON_FAULT_DEPTH:
+        return FAILURE_BODY_TOO_DEEP;
+    case JSON_FAULT_UTF8:
+        return FAILURE_BODY_NOT_UTF8;
+    case JSON_FAULT_TRAILING:
+        return FAILURE_BODY_TRAILING;
+    case JSON_FAULT_DUPLICATE:
+        return FAILURE_FIELD_TWICE;
+    case JSON_FAULT_SPELLING:
+        return FAILURE_FIELD_SPELLING;
+    case JSON_FAULT_TYPE:
+        return FAILURE_FIELD_TYPE;
+    case JSON_FAULT_NONE:
+    case JSON_FAULT_SYNTAX:
+    case JSON_FAULT_CUT:
+        break;
+    }
+    return FAILURE_BODY_NOT_JSON;
+}
+
+void request_scan_refusal(const struct request_scan *request, struct request_refusal *ret_refusal)
+{
+    const struct json_scan *scan = request->scan;
+    const char *text;
+    int len;
+
+    ret_refusal->param = span_of(NULL, 0);
+    if (scan->fault_row >= 0) {
+        refuse_field(request, ret_refusal);
+        return;
+    }
+    ret_refusal->failure = failure_of(scan->fault);
+    text = failure_row(ret_refusal->failure)->message;
+    if (scan->fault == JSON_FAULT_EMPTY) {
+        snprintf(ret_refusal->message, sizeof(ret_refusal->message), "%s", text);
+        return;
+    }
+    len = (int)strlen(text) - 1; /* the place goes before the full stop */
+    snprintf(ret_refusal->message, sizeof(ret_refusal->message), "%.*s (%s byte %llu).", len, text,
+             scan->fault == JSON_FAULT_CUT ? "it ends at" : "at",
+             (unsigned long long)scan->fault_at);
+}
+
+struct span request_scan_model(const struct request_scan *request)
+{
+    const struct json_seen *seen = &request->seen[REQUEST_MODEL];
+
+    return seen->type == JSON_STRING ? span_of(request->model, seen->text_len) : span_of(NULL, 0);
+}
+
+static bool is_true(const struct request_scan *request, enum request_field field)
+{
+    const struct json_seen *seen = &request->seen[field];
+
+    return seen->type == JSON_BOOL && seen->is_true;
+}
+
+bool request_scan_is_streaming(const struct request_scan *request)
+{
+    return is_true(request, REQUEST_STREAM);
+}
+
+bool request_scan_wants_usage(const struct request_scan *request)
+{
+    return is_true(request, REQUEST_INCLUDE_USAGE);
+}
+
+#define MAX_TOKENS_COUNTED UINT64_C(1000000000000000)
+
+static uint64_t count_of(const struct request_scan *request, enum request_field field)
+{
+    const struct json_seen *seen = &request->seen[field];
+
+    return seen->type == JSON_NUMBER && seen->number > 0 ? (uint64_t)seen->number : 0;
+}
+
+static unsigned choices_of(const struct request_scan *request, enum request_field field)
+{
+    uint64_t count = count_of(request, field);
+
+    if (count == 0 && field == REQUEST_N)
+        count = count_of(request, REQUEST_INNER_N);
+    if (count == 0)
+        return 1;
+    return count < REQUEST_CHOICES_MAX ? (unsigned)count : REQUEST_CHOICES_MAX;
+}
+
+unsigned request_scan_choices(const struct request_scan *request)
+{
+    return choices_of(request, REQUEST_N);
+}
+
+uint64_t request_scan_max_tokens(const struct request_scan *request)
+{
+    uint64_t most = count_of(request, REQUEST_MAX_COMPLETION_TOKENS);
+    unsigned choices = choices_of(request, REQUEST_N),
+             written = choices_of(request, REQUEST_BEST_OF);
+
+    if (!most)
+        most = count_of(request, REQUEST_MAX_TOKENS);
+    if (!most)
+        most = count_of(request, REQUEST_INNER_MAX);
+    /* No limit is larger (tables/settings.def), and the product is in range. */
+    if (most > MAX_TOKENS_COUNTED)
+        most = MAX_TOKENS_COUNTED;
+    /* Those that are not the best were written all the same. */
+    return most * (written > choices ? written : choices);
+}
+
+uint64_t request_scan_text_chars(const struct request_scan *request)
+{
+    return request->text_chars;
+}
+
+uint64_t request_scan_estimate_tokens(const struct request_scan *request)
+{
+    const struct json_seen *tools = &request->seen[REQUEST_TOOLS];
+    uint64_t bytes = request->text_bytes;
+
+    /* The provider's model reads the tools' descriptions and schemas too. */
+    if (tools->type == JSON_ARRAY)
+        bytes += tools->end - tools->start;
+    return dialect_estimate_tokens(bytes) + request->text_numbers;
+}
+
+/* Edits. */
+
+static void add_edit(struct request_edits *edits, uint64_t offset, uint64_t remove,
+                     struct span insert)
+{
+    size_t at = edits->count++;
+
+    for (; at > 0 && edits->at[at - 1].offset > offset; at--)
+        edits->at[at] = edits->at[at - 1];
+    edits->at[at] = (struct dialect_edit){offset, remove, insert};
+}
+
+static int edit_model(const struct request_scan *request, struct span model,
+                      struct request_edits *edits)
+{
+    const struct json_seen *seen = &request->seen[REQUEST_MODEL];
+    const struct span name = SPAN("\"model\":");
+    size_t len = 0, value;
+    int err;
+
+    if (seen->type == JSON_STRING && !seen->is_cut &&
+        span_is_equal(request_scan_model(request), model))
+        return 0;
+    if (!seen->type) {
+        memcpy(edits->text, name.ptr, name.len);
+        len = name.len;
+    }
+    err = json_write_string_to(edits->text + len, sizeof(edits->text) - len - 1, model, &value);
+    if (err)
+        return err;
+    len += value;
+    if (seen->type) {
+        add_edit(edits, seen->start, seen->end - seen->start, span_of(edits->text, len));
+        return 0;
+    }
+    if (!request->root_is_empty)
+        edits->text[len++] = ',';
+    add_edit(edits, request->root_start, 0, span_of(edits->text, len));
+    return 0;
+}
+
+static void edit_usage(const struct request_scan *request, struct request_edits *edits)
+{
+    const struct json_seen *options = &request->seen[REQUEST_OPTIONS];
+    const struct json_seen *include = &request->seen[REQUEST_INCLUDE_USAGE];
+
+    if (include->type)
+        add_edit(edits, include->start, include->end - include->start, SPAN("true"));
+    else if (options->type == JSON_OBJECT)
+        add_edit(edits, options->start + 1, 0,
+                 options->is_empty ? SPAN("\"include_usage\":true")
+                                   : SPAN("\"include_usage\":true,"));
+    else if (options->type == JSON_NULL)
+        add_edit(edits, options->start, options->end - options->start,
+                 SPAN("{\"include_usage\":true}"));
+    else /* the root is not empty: it says "stream" */
+        add_edit(edits, request->root_start, 0,
+                 SPAN("\"stream_options\":{\"include_usage\":true},"));
+}
+
+int request_scan_edit(const struct request_scan *request, struct span model, bool ask_usage,
+                      struct request_edits *ret_edits)
+{
+    int err = 0;
+
+    ret_edits->count = 0;
+    if (model.len)
+        err = edit_model(request, model, ret_edits);
+    if (!err && ask_usage && request_scan_is_streaming(request) &&
+        !request_scan_wants_usage(request))
+        edit_usage(request, ret_edits);
+    return err;
+}
+
+uint64_t request_edits_length(const struct request_edits *edits, uint64_t body_len)
+{
+    for (size_t i = 0; i < edits->count; i++)
+        body_len = body_len - edits->at[i].remove + edits->at[i].insert.len;
+    return body_len;
+}
