@@ -130,6 +130,9 @@ struct chat_reader {
     struct arena *arena;
     uint64_t seed;    /* for ids that are invented: unlike for every answer */
     unsigned choices; /* asked for */
+    /* What was asked; NULL where that is not known. By it a reader undoes what its dialect's writer
+     * of requests had to do: names of tools that the provider does not take, custom tools. */
+    const struct chat *chat;
 };
 
 /* Writes events. Likewise. */
@@ -191,6 +194,6 @@ struct form_ops {
 const struct form_ops *form_ops(enum form form);
 
 extern const struct form_ops openai_chat_ops, openai_completions_ops, openai_responses_ops,
-    anthropic_messages_ops, gemini_generate_ops;
+    anthropic_messages_ops, gemini_generate_ops, gemini_measure_ops;
 
 #endif

@@ -93,6 +93,7 @@ static bool make_reader(struct translator *translator, const struct translator_p
     translator->reader->arena = translator->arena;
     translator->reader->seed = plan->seed;
     translator->reader->choices = plan->choices;
+    translator->reader->chat = plan->frame.chat;
     return true;
 }
 
