@@ -1,0 +1,539 @@
+/* Messages of a request from the neutral form. Results of tools stand in messages of their own,
+ * right behind the calls; what a tool message cannot hold (images, files) follows in a user's. */
+#include "base/err.h"
+#include "dialect/openai_chat_inner.h"
+
+/* Overwrites the opening quote of a string that is written next to what stands there, by `join`. */
+static int splice(struct buf *buf, char join, struct span text)
+{
+    size_t at = buf->len;
+    int err = json_write_string(buf, text);
+
+    if (!err)
+        buf->data[at] = join;
+    return err;
+}
+
+void openai_write_media_url(struct json_writer *json, const struct chat_media *media)
+{
+    struct buf *buf = json->buf;
+
+    if (media->source != CHAT_SOURCE_DATA) {
+        json_string(json, media->data);
+        return;
+    }
+    json_raw(json, SPAN("\"data"));
+    if (splice(buf, ':', media->type) != 0)
+        return;
+    buf->len--; /* its closing quote */
+    (void)buf_append_span(buf, SPAN(";base64"));
+    (void)splice(buf, ',', media->data);
+}
+
+static int refuse(struct chat_writing *writing, size_t message, const char *what)
+{
+    char place[32];
+
+    (void)openai_message_place(message, place);
+    return chat_refuse(writing->refusal, FAILURE_UNSUPPORTED, place,
+                       "The OpenAI API, which serves this model, cannot be told %s.", what);
+}
+
+/* --- content parts --- */
+
+static void write_cache(struct chat_writing *writing, struct json_writer *json,
+                        const struct chat_part *part)
+{
+    if (part->cache == CHAT_CACHE_NONE || !openai_has_quirk(writing, QUIRK_OPENROUTER_REASONING))
+        return;
+    json_name(json, "cache_control");
+    json_raw(json, part->cache == CHAT_CACHE_LONG ? SPAN("{\"type\":\"ephemeral\",\"ttl\":\"1h\"}")
+                                                  : SPAN("{\"type\":\"ephemeral\"}"));
+}
+
+static void write_text_part(struct chat_writing *writing, struct json_writer *json,
+                            const struct chat_part *part, struct span text)
+{
+    json_begin_object(json);
+    json_member_text(json, "type", "text");
+    json_member_string(json, "text", text);
+    write_cache(writing, json, part);
+    json_end_object(json);
+}
+
+static int write_image(struct chat_writing *writing, struct json_writer *json,
+                       const struct chat_part *part, size_t message)
+{
+    if (part->media.source != CHAT_SOURCE_DATA && part->media.source != CHAT_SOURCE_URL)
+        return refuse(writing, message, "an image by the id of a file");
+    json_begin_object(json);
+    json_member_text(json, "type", "image_url");
+    json_name(json, "image_url");
+    json_begin_object(json);
+    json_name(json, "url");
+    openai_write_media_url(json, &part->media);
+    if (part->media.detail.len)
+        json_member_string(json, "detail", part->media.detail);
+    json_end_object(json);
+    write_cache(writing, json, part);
+    json_end_object(json);
+    return 0;
+}
+
+static int write_audio(struct chat_writing *writing, struct json_writer *json,
+                       const struct chat_part *part, size_t message)
+{
+    static const struct {
+        struct span type;
+        const char *format;
+    } formats[] = {
+        {SPAN_INIT("audio/wav"), "wav"},  {SPAN_INIT("audio/x-wav"), "wav"},
+        {SPAN_INIT("audio/wave"), "wav"}, {SPAN_INIT("audio/mp3"), "mp3"},
+        {SPAN_INIT("audio/mpeg"), "mp3"},
+    };
+    const char *format = NULL;
+
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        if (span_is_equal_nocase(part->media.type, formats[i].type))
+            format = formats[i].format;
+    }
+    if (part->media.source != CHAT_SOURCE_DATA || !format)
+        return refuse(writing, message, "a sound that is not given as WAV or MP3 data");
+    json_begin_object(json);
+    json_member_text(json, "type", "input_audio");
+    json_name(json, "input_audio");
+    json_begin_object(json);
+    json_member_string(json, "data", part->media.data);
+    json_member_text(json, "format", format);
+    json_end_object(json);
+    json_end_object(json);
+    return 0;
+}
+
+static struct span file_name(const struct chat_part *part)
+{
+    if (part->media.name.len)
+        return part->media.name;
+    if (part->text.len) /* its title */
+        return part->text;
+    return span_is_equal_nocase(part->media.type, SPAN("application/pdf")) ? SPAN("document.pdf")
+                                                                           : SPAN("document");
+}
+
+static int write_document(struct chat_writing *writing, struct json_writer *json,
+                          const struct chat_part *part, size_t message)
+{
+    bool is_known = form_row(writing->chat->form)->dialect == DIALECT_OPENAI;
+
+    if (part->media.source == CHAT_SOURCE_TEXT) {
+        if (part->text.len)
+            write_text_part(writing, json, &(struct chat_part){0}, part->text);
+        write_text_part(writing, json, part, part->media.data);
+        return 0;
+    }
+    if (part->media.source == CHAT_SOURCE_URL)
+        return refuse(writing, message, "a document by its URL");
+    if (part->media.source == CHAT_SOURCE_FILE && !is_known)
+        return refuse(writing, message, "a file by the id that another provider gave it");
+    json_begin_object(json);
+    json_member_text(json, "type", "file");
+    json_name(json, "file");
+    json_begin_object(json);
+    if (part->media.source == CHAT_SOURCE_FILE) {
+        json_member_string(json, "file_id", part->media.data);
+    } else {
+        json_member_string(json, "filename", file_name(part));
+        json_name(json, "file_data");
+        openai_write_media_url(json, &part->media);
+    }
+    json_end_object(json);
+    json_end_object(json);
+    return 0;
+}
+
+static bool is_media(const struct chat_part *part)
+{
+    return part->kind == CHAT_PART_IMAGE || part->kind == CHAT_PART_AUDIO ||
+           part->kind == CHAT_PART_VIDEO ||
+           (part->kind == CHAT_PART_DOCUMENT && part->media.source != CHAT_SOURCE_TEXT);
+}
+
+/* A part of a user's message. Results are told before, and what only the model says is not told. */
+static int write_part(struct chat_writing *writing, struct json_writer *json,
+                      const struct chat_part *part, size_t message)
+{
+    switch (part->kind) {
+    case CHAT_PART_TEXT:
+    case CHAT_PART_REFUSAL:
+        if (part->text.len)
+            write_text_part(writing, json, part, part->text);
+        return 0;
+    case CHAT_PART_IMAGE:
+        return write_image(writing, json, part, message);
+    case CHAT_PART_AUDIO:
+        return write_audio(writing, json, part, message);
+    case CHAT_PART_DOCUMENT:
+        return write_document(writing, json, part, message);
+    case CHAT_PART_VIDEO:
+        return refuse(writing, message, "a video");
+    case CHAT_PART_THINKING:
+    case CHAT_PART_REDACTED:
+    case CHAT_PART_CALL:
+    case CHAT_PART_RESULT:
+        break;
+    }
+    return 0;
+}
+
+/* --- content --- */
+
+/* True where the parts that matter are one text without a mark: told as a string. */
+static bool is_plain(const struct chat_writing *writing, const struct chat_message *message)
+{
+    size_t texts = 0;
+
+    for (size_t i = 0; i < message->part_count; i++) {
+        const struct chat_part *part = &message->parts[i];
+
+        if (part->kind == CHAT_PART_RESULT)
+            continue;
+        if (part->kind != CHAT_PART_TEXT || ++texts > 1)
+            return false;
+        if (part->cache != CHAT_CACHE_NONE && openai_has_quirk(writing, QUIRK_OPENROUTER_REASONING))
+            return false;
+    }
+    return true;
+}
+
+static struct span only_text(const struct chat_message *message)
+{
+    for (size_t i = 0; i < message->part_count; i++) {
+        if (message->parts[i].kind == CHAT_PART_TEXT)
+            return message->parts[i].text;
+    }
+    return SPAN("");
+}
+
+static void write_name(struct json_writer *json, const struct chat_message *message)
+{
+    if (message->name.len)
+        json_member_string(json, "name", message->name);
+}
+
+/* What a tool brought that its own message cannot hold: parts of the user's next one. */
+static int write_brought(struct chat_writing *writing, struct json_writer *json, size_t from,
+                         size_t until)
+{
+    const struct chat *chat = writing->chat;
+    int err = 0;
+
+    for (size_t m = from; m < until && !err; m++) {
+        for (size_t p = 0; p < chat->messages[m].part_count && !err; p++) {
+            const struct chat_part *part = &chat->messages[m].parts[p];
+
+            for (size_t i = 0; part->kind == CHAT_PART_RESULT && i < part->part_count && !err;
+                 i++) {
+                if (is_media(&part->parts[i]))
+                    err = write_part(writing, json, &part->parts[i], m);
+            }
+        }
+    }
+    return err;
+}
+
+/* A system's or a user's message, and before its own parts what tools brought in the messages from
+ * `from` on. */
+static int write_speaker(struct chat_writing *writing, struct json_writer *json, const char *role,
+                         size_t at, size_t from, bool has_brought)
+{
+    const struct chat_message *message = &writing->chat->messages[at];
+    int err = 0;
+
+    json_begin_object(json);
+    json_member_text(json, "role", role);
+    json_name(json, "content");
+    if (is_plain(writing, message) && !has_brought) {
+        json_string(json, only_text(message));
+    } else {
+        json_begin_array(json);
+        if (has_brought)
+            err = write_brought(writing, json, from, at + 1);
+        for (size_t i = 0; i < message->part_count && !err; i++)
+            err = write_part(writing, json, &message->parts[i], at);
+        json_end_array(json);
+    }
+    write_name(json, message);
+    json_end_object(json);
+    return err;
+}
+
+/* --- results of tools --- */
+
+/* The text of a result; "Error: " before it where nothing else would say that it is one. */
+static int write_result_text(struct chat_writing *writing, struct json_writer *json,
+                             const struct chat_part *part)
+{
+    struct chat_part *texts = arena_zalloc(writing->arena, (part->part_count + 1) * sizeof(*texts));
+    struct span text;
+
+    if (!texts)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < part->part_count; i++) {
+        const struct chat_part *inner = &part->parts[i];
+
+        texts[i].text = inner->kind == CHAT_PART_DOCUMENT && !is_media(inner) ? inner->media.data
+                        : is_media(inner)                                     ? SPAN("")
+                                                                              : inner->text;
+    }
+    text = chat_plain_text(texts, part->part_count, writing->arena);
+    if (!text.ptr)
+        return ERR_NOMEM;
+    if (part->is_error &&
+        !(text.len >= 5 && span_is_equal_nocase(span_of(text.ptr, 5), SPAN("error"))))
+        text = arena_printf(writing->arena, "Error: %.*s", SPAN_ARG(text));
+    json_string(json, text);
+    return text.ptr ? 0 : ERR_NOMEM;
+}
+
+/* *ret_has_brought is set where a result holds more than text. */
+static int write_results(struct chat_writing *writing, struct json_writer *json, size_t at,
+                         bool *ret_has_brought)
+{
+    const struct chat_message *message = &writing->chat->messages[at];
+    int err = 0;
+
+    for (size_t i = 0; i < message->part_count && !err; i++) {
+        const struct chat_part *part = &message->parts[i];
+
+        if (part->kind != CHAT_PART_RESULT)
+            continue;
+        json_begin_object(json);
+        json_member_text(json, "role", "tool");
+        json_member_string(json, "tool_call_id", part->id);
+        json_name(json, "content");
+        err = write_result_text(writing, json, part);
+        json_end_object(json);
+        for (size_t k = 0; k < part->part_count; k++)
+            *ret_has_brought |= is_media(&part->parts[k]);
+    }
+    return err;
+}
+
+/* --- what the model said --- */
+
+static bool has_kind(const struct chat_message *message, enum chat_part_kind kind)
+{
+    for (size_t i = 0; i < message->part_count; i++) {
+        if (message->parts[i].kind == kind)
+            return true;
+    }
+    return false;
+}
+
+static struct span join(struct chat_writing *writing, const struct chat_message *message,
+                        enum chat_part_kind kind)
+{
+    struct chat_part *texts =
+        arena_zalloc(writing->arena, (message->part_count + 1) * sizeof(*texts));
+
+    for (size_t i = 0; i < message->part_count && texts; i++) {
+        if (message->parts[i].kind == kind)
+            texts[i].text = message->parts[i].text; /* of kind TEXT, which is 0 */
+    }
+    return texts ? chat_plain_text(texts, message->part_count, writing->arena) : span_of(NULL, 0);
+}
+
+void openai_write_thought_signature(struct json_writer *json, const struct chat_part *part)
+{
+    if (part->signature.len == 0 || part->signer != DIALECT_GEMINI)
+        return;
+    json_name(json, "extra_content");
+    json_begin_object(json);
+    json_name(json, "google");
+    json_begin_object(json);
+    json_member_string(json, "thought_signature", part->signature);
+    json_end_object(json);
+    json_end_object(json);
+}
+
+static bool is_block(const struct chat_part *part)
+{
+    return part->signer == DIALECT_ANTHROPIC &&
+           (part->kind == CHAT_PART_REDACTED ||
+            (part->kind == CHAT_PART_THINKING && part->signature.len));
+}
+
+static void write_block(struct json_writer *json, const struct chat_part *part)
+{
+    json_begin_object(json);
+    if (part->kind == CHAT_PART_REDACTED) {
+        json_member_text(json, "type", "redacted_thinking");
+        json_member_string(json, "data", part->text);
+    } else {
+        json_member_text(json, "type", "thinking");
+        json_member_string(json, "thinking", part->text);
+        json_member_string(json, "signature", part->signature);
+    }
+    json_end_object(json);
+}
+
+void openai_write_thinking_blocks(struct json_writer *json, const struct chat_part *parts,
+                                  size_t count)
+{
+    bool has_any = false;
+
+    for (size_t i = 0; i < count; i++)
+        has_any |= is_block(&parts[i]);
+    if (!has_any)
+        return;
+    json_name(json, "thinking_blocks");
+    json_begin_array(json);
+    for (size_t i = 0; i < count; i++) {
+        if (is_block(&parts[i]))
+            write_block(json, &parts[i]);
+    }
+    json_end_array(json);
+}
+
+static void write_call(struct json_writer *json, const struct chat_part *part)
+{
+    /* The text of no arguments is that of an empty object. */
+    struct span text = part->text.len || part->is_custom ? part->text : SPAN("{}");
+
+    json_begin_object(json);
+    json_member_string(json, "id", part->id);
+    json_member_text(json, "type", part->is_custom ? "custom" : "function");
+    json_name(json, part->is_custom ? "custom" : "function");
+    json_begin_object(json);
+    json_member_string(json, "name", part->name);
+    json_member_string(json, part->is_custom ? "input" : "arguments", text);
+    json_end_object(json);
+    json_end_object(json);
+}
+
+static void write_calls(struct json_writer *json, const struct chat_message *message)
+{
+    json_name(json, "tool_calls");
+    json_begin_array(json);
+    for (size_t i = 0; i < message->part_count; i++) {
+        if (message->parts[i].kind == CHAT_PART_CALL)
+            write_call(json, &message->parts[i]);
+    }
+    json_end_array(json);
+}
+
+/* Thoughts go back only where they are asked for: elsewhere a member that nobody knows is refused.
+ */
+static void write_thought(struct chat_writing *writing, struct json_writer *json,
+                          const struct chat_message *message)
+{
+    struct span thought;
+
+    if (!openai_has_quirk(writing, QUIRK_REASONING_BACK) &&
+        !openai_has_quirk(writing, QUIRK_OPENROUTER_REASONING))
+        return;
+    thought = join(writing, message, CHAT_PART_THINKING);
+    if (thought.len)
+        json_member_string(json,
+                           openai_has_quirk(writing, QUIRK_REASONING_BACK) ? "reasoning_content"
+                                                                           : "reasoning",
+                           thought);
+}
+
+static int write_assistant(struct chat_writing *writing, struct json_writer *json, size_t at)
+{
+    const struct chat_message *message = &writing->chat->messages[at];
+    struct span content = join(writing, message, CHAT_PART_TEXT);
+    struct span refusal = join(writing, message, CHAT_PART_REFUSAL);
+    bool has_calls = has_kind(message, CHAT_PART_CALL);
+
+    for (size_t i = 0; i < message->part_count; i++) {
+        if (is_media(&message->parts[i]))
+            return refuse(writing, at, "an image, a sound or a file of the assistant's");
+    }
+    json_begin_object(json);
+    json_member_text(json, "role", "assistant");
+    json_name(json, "content");
+    if (content.len == 0 && (has_calls || refusal.len))
+        json_null(json);
+    else
+        json_string(json, content);
+    write_thought(writing, json, message);
+    if (refusal.len)
+        json_member_string(json, "refusal", refusal);
+    if (has_calls)
+        write_calls(json, message);
+    write_name(json, message);
+    json_end_object(json);
+    return content.ptr && refusal.ptr ? 0 : ERR_NOMEM;
+}
+
+/* --- all of them --- */
+
+static bool is_result_only(const struct chat_message *message)
+{
+    for (size_t i = 0; i < message->part_count; i++) {
+        if (message->parts[i].kind != CHAT_PART_RESULT)
+            return false;
+    }
+    return message->part_count > 0;
+}
+
+/* What tools brought, in a user's message of its own. */
+static int write_brought_alone(struct chat_writing *writing, struct json_writer *json, size_t from,
+                               size_t until)
+{
+    int err;
+
+    json_begin_object(json);
+    json_member_text(json, "role", "user");
+    json_name(json, "content");
+    json_begin_array(json);
+    err = write_brought(writing, json, from, until);
+    json_end_array(json);
+    json_end_object(json);
+    return err;
+}
+
+/* A message that is no result alone; before it stand those from `from` on, which are. */
+static int write_other(struct chat_writing *writing, struct json_writer *json, size_t at,
+                       size_t from, bool has_brought)
+{
+    const struct chat_message *message = &writing->chat->messages[at];
+    bool is_user = message->role == CHAT_USER || message->role == CHAT_TOOL;
+    int err = 0;
+
+    if (has_brought && !is_user)
+        err = write_brought_alone(writing, json, from, at);
+    if (err)
+        return err;
+    if (message->role == CHAT_ASSISTANT)
+        return write_assistant(writing, json, at);
+    return write_speaker(writing, json,
+                         is_user                           ? "user"
+                         : message->role == CHAT_DEVELOPER ? "developer"
+                                                           : "system",
+                         at, from, has_brought && is_user);
+}
+
+int openai_write_messages(struct chat_writing *writing, struct json_writer *json)
+{
+    const struct chat *chat = writing->chat;
+    bool has_brought = false;
+    size_t from = 0; /* the first message of the run of results at hand */
+    int err = 0;
+
+    json_begin_array(json);
+    for (size_t at = 0; at < chat->message_count && !err; at++) {
+        err = write_results(writing, json, at, &has_brought);
+        if (err || is_result_only(&chat->messages[at]))
+            continue;
+        err = write_other(writing, json, at, from, has_brought);
+        has_brought = false;
+        from = at + 1;
+    }
+    if (has_brought && !err)
+        err = write_brought_alone(writing, json, from, chat->message_count);
+    json_end_array(json);
+    return err;
+}
