@@ -1,0 +1,408 @@
+/* Writes what a message holds: its blocks. */
+#include "dialect/anthropic_inner.h"
+
+#include "base/err.h"
+#include "json/scan.h"
+
+bool anthropic_is_blank(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+
+        if (c != ' ' && (c < '\t' || c > '\r'))
+            return false;
+    }
+    return true;
+}
+
+bool anthropic_is_writable(const struct chat_part *part)
+{
+    switch (part->kind) {
+    case CHAT_PART_TEXT:
+    case CHAT_PART_REFUSAL:
+        return !anthropic_is_blank(part->text);
+    case CHAT_PART_THINKING:
+        return part->signer == DIALECT_ANTHROPIC && part->signature.len > 0;
+    case CHAT_PART_REDACTED:
+        return part->signer == DIALECT_ANTHROPIC && part->text.len > 0;
+    case CHAT_PART_IMAGE:
+    case CHAT_PART_AUDIO:
+    case CHAT_PART_DOCUMENT:
+    case CHAT_PART_VIDEO:
+    case CHAT_PART_CALL:
+    case CHAT_PART_RESULT:
+        break;
+    }
+    return true;
+}
+
+void anthropic_write_cache(struct json_writer *json, enum chat_cache cache)
+{
+    if (cache == CHAT_CACHE_NONE)
+        return;
+    json_name(json, "cache_control");
+    json_raw(json, cache == CHAT_CACHE_LONG ? SPAN("{\"type\":\"ephemeral\",\"ttl\":\"1h\"}")
+                                            : SPAN("{\"type\":\"ephemeral\"}"));
+}
+
+/* Where clients number their messages as the neutral form does, the place can be told. */
+int anthropic_refuse_part(struct anthropic_writing *writing, const struct anthropic_spot *spot,
+                          const char *message)
+{
+    const struct chat *chat = writing->of->chat;
+    size_t before = writing->is_own && json_tree_member(chat->root, "system") ? 1 : 0;
+    const struct anthropic_place of = {NULL, "messages", spot->message - before};
+    const struct anthropic_place place = {&of, "content", spot->part};
+    bool is_known = chat->form == FORM_CHAT || (writing->is_own && spot->message >= before);
+
+    return anthropic_refuse(writing->of->refusal, FAILURE_UNSUPPORTED, is_known ? &place : NULL,
+                            NULL, message);
+}
+
+/* --- texts and thoughts --- */
+
+static void write_text(struct anthropic_writing *writing, const struct chat_part *part)
+{
+    struct json_writer *json = &writing->json;
+    struct span text = part->text;
+
+    while (part == writing->tail && anthropic_is_blank(span_skip(text, text.len - 1)))
+        text.len--;
+    json_begin_object(json);
+    json_member_text(json, "type", "text");
+    json_member_string(json, "text", text);
+    anthropic_write_cache(json, part->cache);
+    json_end_object(json);
+}
+
+static void write_thought(struct json_writer *json, const struct chat_part *part)
+{
+    json_begin_object(json);
+    if (part->kind == CHAT_PART_THINKING) {
+        json_member_text(json, "type", "thinking");
+        json_member_string(json, "thinking", part->text);
+        json_member_string(json, "signature", part->signature);
+    } else {
+        json_member_text(json, "type", "redacted_thinking");
+        json_member_string(json, "data", part->text);
+    }
+    json_end_object(json);
+}
+
+/* --- images and documents --- */
+
+static void write_source(struct json_writer *json, const char *type, struct span media_type,
+                         const char *member, struct span data)
+{
+    json_name(json, "source");
+    json_begin_object(json);
+    json_member_text(json, "type", type);
+    if (media_type.len)
+        json_member_string(json, "media_type", media_type);
+    json_member_string(json, member, data);
+    json_end_object(json);
+}
+
+/* The type as this API spells it; NULL ptr: not one of the four that it takes. */
+static struct span image_type(struct span type)
+{
+    static const struct span known[] = {SPAN_INIT("image/png"), SPAN_INIT("image/jpeg"),
+                                        SPAN_INIT("image/webp"), SPAN_INIT("image/gif")};
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (span_is_equal_nocase(type, known[i]))
+            return known[i];
+    }
+    return span_is_equal_nocase(type, SPAN("image/jpg")) ? known[1] : span_of(NULL, 0);
+}
+
+static int refuse_file(struct anthropic_writing *writing, const struct anthropic_spot *spot)
+{
+    return anthropic_refuse_part(writing, spot,
+                                 "A file that another provider keeps cannot be told to the "
+                                 "provider of this model; send its content.");
+}
+
+static int write_image_source(struct anthropic_writing *writing,
+                              const struct anthropic_spot *spot, const struct chat_media *media)
+{
+    struct span type = image_type(media->type);
+
+    switch (media->source) {
+    case CHAT_SOURCE_DATA:
+        if (!type.ptr)
+            return anthropic_refuse_part(writing, spot,
+                                         "The provider of this model takes images of the types "
+                                         "image/jpeg, image/png, image/gif and image/webp.");
+        write_source(&writing->json, "base64", type, "data", media->data);
+        return 0;
+    case CHAT_SOURCE_URL:
+        write_source(&writing->json, "url", span_of(NULL, 0), "url", media->data);
+        return 0;
+    case CHAT_SOURCE_FILE:
+        if (!writing->is_own)
+            return refuse_file(writing, spot);
+        write_source(&writing->json, "file", span_of(NULL, 0), "file_id", media->data);
+        return 0;
+    case CHAT_SOURCE_TEXT:
+        break;
+    }
+    return anthropic_refuse_part(writing, spot, "An image cannot be a text.");
+}
+
+static int write_image(struct anthropic_writing *writing, const struct anthropic_spot *spot,
+                       const struct chat_part *part)
+{
+    int err;
+
+    if (spot->is_assistant)
+        return anthropic_refuse_part(writing, spot,
+                                     "The provider of this model takes no images in messages of "
+                                     "the assistant.");
+    if (span_is_equal(part->media.detail, SPAN("low")) ||
+        span_is_equal(part->media.detail, SPAN("high")))
+        chat_drop(writing->of->drops, SPAN("detail"));
+    json_begin_object(&writing->json);
+    json_member_text(&writing->json, "type", "image");
+    err = write_image_source(writing, spot, &part->media);
+    anthropic_write_cache(&writing->json, part->cache);
+    json_end_object(&writing->json);
+    return err;
+}
+
+static int value_of_base64(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '+' || c == '-')
+        return 62;
+    return c == '/' || c == '_' ? 63 : -1;
+}
+
+/* What the base64 stands for, in the arena; NULL ptr where it is none, or without memory. */
+static struct span decode_base64(struct span data, struct arena *arena)
+{
+    char *out = arena_alloc(arena, data.len / 4 * 3 + 3);
+    unsigned bits = 0, held = 0;
+    size_t len = 0;
+
+    for (size_t i = 0; out && i < data.len && data.ptr[i] != '='; i++) {
+        int value = value_of_base64(data.ptr[i]);
+
+        if (value < 0 && strchr("\r\n ", data.ptr[i]) && data.ptr[i])
+            continue;
+        if (value < 0)
+            return span_of(NULL, 0);
+        bits = (bits << 6 | (unsigned)value) & 0xFFFFFF;
+        held += 6;
+        if (held >= 8) {
+            held -= 8;
+            out[len++] = (char)(bits >> held);
+        }
+    }
+    return span_of(out, len);
+}
+
+static int write_document_data(struct anthropic_writing *writing,
+                               const struct anthropic_spot *spot, const struct chat_media *media)
+{
+    struct span text;
+
+    if (span_is_equal_nocase(media->type, SPAN("application/pdf"))) {
+        write_source(&writing->json, "base64", SPAN("application/pdf"), "data", media->data);
+        return 0;
+    }
+    if (!span_has_prefix(media->type, SPAN("text/")))
+        return anthropic_refuse_part(writing, spot,
+                                     "The provider of this model takes documents of the type "
+                                     "application/pdf, and text.");
+    text = decode_base64(media->data, writing->of->arena);
+    if (!text.ptr)
+        return anthropic_refuse_part(writing, spot, "The document is not valid base64.");
+    write_source(&writing->json, "text", SPAN("text/plain"), "data", text);
+    return 0;
+}
+
+static int write_document_source(struct anthropic_writing *writing,
+                                 const struct anthropic_spot *spot, const struct chat_media *media)
+{
+    switch (media->source) {
+    case CHAT_SOURCE_DATA:
+        return write_document_data(writing, spot, media);
+    case CHAT_SOURCE_TEXT:
+        write_source(&writing->json, "text", SPAN("text/plain"), "data", media->data);
+        return 0;
+    case CHAT_SOURCE_URL:
+        write_source(&writing->json, "url", span_of(NULL, 0), "url", media->data);
+        return 0;
+    case CHAT_SOURCE_FILE:
+        break;
+    }
+    if (!writing->is_own)
+        return refuse_file(writing, spot);
+    write_source(&writing->json, "file", span_of(NULL, 0), "file_id", media->data);
+    return 0;
+}
+
+static int write_document(struct anthropic_writing *writing, const struct anthropic_spot *spot,
+                          const struct chat_part *part)
+{
+    struct json_writer *json = &writing->json;
+    struct span title = part->text.len ? part->text : part->media.name;
+    int err;
+
+    json_begin_object(json);
+    json_member_text(json, "type", "document");
+    err = write_document_source(writing, spot, &part->media);
+    if (title.len)
+        json_member_string(json, "title", title);
+    if (part->id.len)
+        json_member_string(json, "context", part->id);
+    anthropic_write_cache(json, part->cache);
+    json_end_object(json);
+    return err;
+}
+
+/* --- calls and their results --- */
+
+static bool is_object(struct span text)
+{
+    static const struct json_watchlist nothing = {NULL, 0, NULL, 0, 0, 0};
+    struct json_scan scan;
+
+    json_scan_init(&scan, &nothing, JSON_DEPTH_MAX);
+    return json_scan_feed(&scan, text) == 0 && json_scan_finish(&scan) == 0;
+}
+
+static void write_member(struct buf *out, struct span head, struct span text)
+{
+    (void)buf_append_span(out, head);
+    (void)json_write_string(out, text);
+    (void)buf_append_byte(out, '}');
+}
+
+void anthropic_write_input(struct buf *out, struct span arguments, bool is_custom)
+{
+    if (is_custom)
+        write_member(out, SPAN("{\"input\":"), arguments);
+    else if (anthropic_is_blank(arguments))
+        (void)buf_append_span(out, SPAN("{}"));
+    else if (is_object(arguments))
+        (void)buf_append_span(out, arguments);
+    else
+        write_member(out, SPAN("{\"_raw\":"), arguments);
+}
+
+static int write_call(struct anthropic_writing *writing, const struct chat_part *part)
+{
+    struct json_writer *json = &writing->json;
+    struct span id = chat_fit_id(part->id, ANTHROPIC_ID_MAX, writing->of->arena);
+
+    if (!id.ptr)
+        return ERR_NOMEM;
+    json_begin_object(json);
+    json_member_text(json, "type", "tool_use");
+    json_member_string(json, "id", id);
+    json_member_string(json, "name", part->name);
+    json_name(json, "input");
+    json_raw(json, SPAN(""));
+    anthropic_write_input(writing->of->out, part->text, part->is_custom);
+    anthropic_write_cache(json, part->cache);
+    json_end_object(json);
+    return 0;
+}
+
+/* What of a result can be written: how much, and the first of it. */
+static size_t count_content(const struct chat_part *part, const struct chat_part **ret_first)
+{
+    size_t count = 0;
+
+    for (size_t i = part->part_count; i > 0; i--) {
+        if (!anthropic_is_writable(&part->parts[i - 1]))
+            continue;
+        *ret_first = &part->parts[i - 1];
+        count++;
+    }
+    return count;
+}
+
+static int write_result_content(struct anthropic_writing *writing,
+                                const struct anthropic_spot *spot, const struct chat_part *part)
+{
+    struct anthropic_spot inner = {
+        .message = spot->message, .part = spot->part, .is_in_result = true};
+    const struct chat_part *first = NULL;
+    size_t count = count_content(part, &first);
+    int err = 0;
+
+    if (count == 0)
+        return 0;
+    json_name(&writing->json, "content");
+    if (count == 1 && first->kind == CHAT_PART_TEXT && first->cache == CHAT_CACHE_NONE) {
+        json_string(&writing->json, first->text);
+        return 0;
+    }
+    json_begin_array(&writing->json);
+    for (size_t i = 0; !err && i < part->part_count; i++) {
+        if (anthropic_is_writable(&part->parts[i]))
+            err = anthropic_write_block(writing, &inner, &part->parts[i]);
+    }
+    json_end_array(&writing->json);
+    return err;
+}
+
+static int write_result(struct anthropic_writing *writing, const struct anthropic_spot *spot,
+                        const struct chat_part *part)
+{
+    struct json_writer *json = &writing->json;
+    struct span id = chat_fit_id(part->id, ANTHROPIC_ID_MAX, writing->of->arena);
+    int err;
+
+    if (!id.ptr)
+        return ERR_NOMEM;
+    if (spot->is_in_result)
+        return anthropic_refuse_part(writing, spot, "A result cannot hold another result.");
+    json_begin_object(json);
+    json_member_text(json, "type", "tool_result");
+    json_member_string(json, "tool_use_id", id);
+    err = write_result_content(writing, spot, part);
+    if (part->is_error)
+        json_member_bool(json, "is_error", true);
+    anthropic_write_cache(json, part->cache);
+    json_end_object(json);
+    return err;
+}
+
+/* --- a block --- */
+
+int anthropic_write_block(struct anthropic_writing *writing, const struct anthropic_spot *spot,
+                          const struct chat_part *part)
+{
+    switch (part->kind) {
+    case CHAT_PART_TEXT:
+    case CHAT_PART_REFUSAL:
+        write_text(writing, part);
+        return 0;
+    case CHAT_PART_THINKING:
+    case CHAT_PART_REDACTED:
+        write_thought(&writing->json, part);
+        return 0;
+    case CHAT_PART_IMAGE:
+        return write_image(writing, spot, part);
+    case CHAT_PART_DOCUMENT:
+        return write_document(writing, spot, part);
+    case CHAT_PART_CALL:
+        return write_call(writing, part);
+    case CHAT_PART_RESULT:
+        return write_result(writing, spot, part);
+    case CHAT_PART_AUDIO:
+        return anthropic_refuse_part(writing, spot, "The provider of this model takes no sound.");
+    case CHAT_PART_VIDEO:
+        break;
+    }
+    return anthropic_refuse_part(writing, spot, "The provider of this model takes no video.");
+}
