@@ -153,7 +153,39 @@ void responses_tell_part(struct responses_writer *writer, const struct responses
 void responses_tell_part_done(struct responses_writer *writer, const struct responses_item *item,
                               const struct responses_part *part);
 
-/* --- the writers (openai_responses_write.c) --- */
+/* --- what the writer keeps (openai_responses_writer.c) --- */
+
+/* Appends text as it is spelled inside a JSON string. False where it cannot be kept: the answer has
+ * then ended with an error. */
+bool responses_keep(struct responses_writer *writer, struct buf *kept, struct span text);
+
+/* The next part of an item, or NULL where the answer has ended with an error. */
+struct responses_part *responses_add_part(struct responses_writer *writer,
+                                          struct responses_item *item, bool is_refusal);
+
+/* Likewise the next item of the output; it is not told yet. */
+struct responses_item *responses_add_item(struct responses_writer *writer,
+                                          enum responses_item_kind kind);
+
+void responses_tell_added(struct responses_writer *writer, const struct responses_item *item);
+void responses_end_item(struct responses_writer *writer, struct responses_item *item, bool is_cut);
+
+/* Messages and thoughts come one after another: ends the one that grows, if any. */
+void responses_close_open(struct responses_writer *writer, bool is_cut);
+
+/* The one that grows, of that kind: a new one where another grows, or none. NULL where the answer
+ * has ended with an error. */
+struct responses_item *responses_open_item(struct responses_writer *writer,
+                                           enum responses_item_kind kind);
+
+/* Tells that there is a response: by the START, or by what came instead. */
+void responses_begin_answer(struct responses_writer *writer, const struct chat_event *event);
+
+/* Ends the answer with an error, once. */
+void responses_end_with(struct responses_writer *writer, const struct dialect_error *error);
+void responses_fail(struct responses_writer *writer, struct span message);
+
+/* --- the writers (openai_responses_write.c, _write_answer.c) --- */
 
 void responses_write_event(struct chat_writer *writer, const struct chat_event *event);
 void responses_write_answer(struct chat_writer *writer, const struct chat_answer *answer);
@@ -161,6 +193,8 @@ void responses_writer_fini(struct chat_writer *writer);
 
 /* --- the request (openai_responses_request.c, _input.c, _parts.c, _tools.c) --- */
 
+/* As form_ops.read_request; so are those below, of a part of it: 0, ERR_SYNTAX with the refusal
+ * noted, or ERR_NOMEM. */
 int responses_read_request(struct chat_reading *reading, const yyjson_val *root);
 
 /* `input`: a text, or items; instructions: NULL, or the system's message before them. */
@@ -171,6 +205,7 @@ int responses_read_input(struct chat_reading *reading, const yyjson_val *input,
 int responses_read_content(struct chat_reading *reading, const yyjson_val *content,
                            const char *param, struct chat_part **ret_parts, size_t *ret_count);
 
+/* The lists `tools` and `tool_choice`; neither is NULL. */
 int responses_read_tools(struct chat_reading *reading, const yyjson_val *tools);
 int responses_read_tool_choice(struct chat_reading *reading, const yyjson_val *choice);
 
@@ -192,6 +227,7 @@ struct responses_reader {
     bool has_summary;
 };
 
+/* As form_ops.read_event, .read_answer and .read_end. */
 int responses_read_event(struct chat_reader *reader, const struct sse_event *event);
 int responses_read_answer(struct chat_reader *reader, const yyjson_val *root);
 void responses_read_end(struct chat_reader *reader);

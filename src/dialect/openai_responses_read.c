@@ -3,7 +3,7 @@
  * the end. Logprobs, annotations and the built-in tools' events are passed over.
  */
 #include "base/err.h"
-#include "dialect/openai_error.h"
+#include "dialect/error_read.h"
 #include "dialect/openai_responses_inner.h"
 
 enum { TREE_MAX_BYTES = 64 << 20 };
@@ -129,7 +129,7 @@ static void take_error(struct responses_reader *reader, const struct sse_event *
 {
     struct dialect_error error;
 
-    openai_error_read(event->data, &error);
+    error_read(event->data, &error);
     if (span_is_equal(dialect_error_type(&error), SPAN("error")))
         error.type_len = 0;
     responses_tell(reader, (struct chat_event){.kind = CHAT_EVENT_ERROR, .error = &error});

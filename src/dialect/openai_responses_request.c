@@ -160,6 +160,8 @@ static int read_places(struct chat_reading *reading)
     if (!user)
         user = params[CHAT_USER_PARAM];
     reading->chat->user = json_tree_text(user);
+    if (params[CHAT_PARALLEL_CALLS_PARAM])
+        reading->chat->parallel_calls = CHAT_NO; /* the other value is idle */
     if (params[CHAT_TEXT_PARAM])
         err = read_text(reading, params[CHAT_TEXT_PARAM]);
     if (!err && params[CHAT_REASONING_PARAM])
