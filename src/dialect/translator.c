@@ -22,6 +22,7 @@ struct translator {
     struct dialect_error error;
     uint64_t text_bytes;
     bool has_error, has_end, has_chunk; /* of the event at hand: has_chunk */
+    bool is_streaming;
 };
 
 static void mark(uint64_t words[WORDS], unsigned choice)
@@ -124,6 +125,7 @@ struct translator *translator_new(struct arena *arena, const struct translator_p
     translator->out = plan->out;
     translator->frame = plan->frame;
     translator->choices = plan->choices ? plan->choices : 1;
+    translator->is_streaming = plan->is_streaming;
     if (!make_reader(translator, plan) || !make_writer(translator, plan))
         translator_fini(&translator);
     return translator;
@@ -221,11 +223,12 @@ int translator_answer(struct translator *translator, struct span body, size_t ma
     struct json_tree tree;
     int err = json_tree_read_raw(&tree, body, max_bytes);
 
-    if (!err && !(translator->gather = chat_gather_new(translator->arena)))
+    if (!err && !translator->is_streaming &&
+        !(translator->gather = chat_gather_new(translator->arena)))
         err = ERR_NOMEM;
     if (!err)
         err = translator->from->read_answer(translator->reader, yyjson_doc_get_root(tree.doc));
-    if (!err)
+    if (!err && translator->gather)
         err = write_gathered(translator);
     translator->gather = NULL;
     json_tree_fini(&tree);

@@ -25,6 +25,7 @@ struct translator_plan {
     struct chat_frame frame; /* where something is written; copied */
     unsigned choices;        /* asked for */
     uint64_t seed;           /* random: for ids */
+    bool is_streaming;       /* the client wants events, also where the provider answers whole */
 };
 
 /* NULL without memory, or where a form has no reader or writer. The arena outlives it. */
@@ -48,9 +49,10 @@ enum translator_verdict translator_take(struct translator *translator,
 /* The stream ended: what its form lacks of a terminal event is told now, where it is whole. */
 void translator_end(struct translator *translator);
 
-/* A whole answer (strict JSON, read within max_bytes of memory): 0 with the client's body appended;
- * ERR_SYNTAX where it is no answer of that form; ERR_FULL or ERR_NOMEM. With 0, translator_error
- * may still say that it carries an error: then nothing was appended. */
+/* A whole answer (strict JSON, read within max_bytes of memory): 0 with the client's body (its
+ * events, where it wants a stream) appended; ERR_SYNTAX where it is no answer of that form;
+ * ERR_FULL or ERR_NOMEM. With 0, translator_error may still say that it carries an error: then
+ * nothing was appended. */
 int translator_answer(struct translator *translator, struct span body, size_t max_bytes);
 
 /* Ends a stream that began well with an error in the client's form. */

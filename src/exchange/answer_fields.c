@@ -81,22 +81,45 @@ static void put_way(struct exchange *x, struct buf *out)
         put_field(out, SPAN("X-Bellwether-Key"), key);
     put_number(out, SPAN("X-Bellwether-Attempts"), x->select.attempts);
     put_number(out, SPAN("X-Bellwether-Overhead-Us"), x->account.overhead_ns / 1000);
+    if (target->retired.len)
+        put_field(out, SPAN("X-Bellwether-Retired-Model"), target->retired);
+    if (x->send.drops && x->send.drops->len)
+        put_field(out, SPAN("X-Bellwether-Dropped-Params"),
+                  span_of(x->send.drops->text, x->send.drops->len));
     if (upstream_id(x).ptr)
         put_field(out, SPAN("X-Bellwether-Upstream-Request-ID"), upstream_id(x));
+}
+
+/* What the client's SDK expects of an answer that is told anew. */
+static struct span told_type(const struct exchange *x)
+{
+    if (!x->body.is_streaming || x->head.facts.is_array)
+        return SPAN("application/json");
+    return SPAN("text/event-stream; charset=utf-8");
+}
+
+static struct span content_type(const struct exchange *x, bool is_own)
+{
+    if (is_own)
+        return SPAN("application/json");
+    if (x->send.is_translated || x->head.facts.is_array)
+        return told_type(x);
+    return x->relay.content_type.len ? x->relay.content_type : SPAN("application/json");
 }
 
 struct span answer_fields(struct exchange *x, bool is_own)
 {
     struct buf out = exchange_scratch(x);
-    bool is_json = is_own || !x->relay.content_type.len;
 
-    put_field(&out, SPAN("Content-Type"),
-              is_json ? SPAN("application/json") : x->relay.content_type);
+    put_field(&out, SPAN("Content-Type"), content_type(x, is_own));
     put_field(&out, SPAN("X-Request-ID"), x->head.request_id);
     if (!is_own) {
         if (x->relay.content_encoding.len)
             put_field(&out, SPAN("Content-Encoding"), x->relay.content_encoding);
-        put_kept(x, &out, SPAN("openai-processing-ms"));
+        if (x->head.dialect == DIALECT_OPENAI)
+            put_kept(x, &out, SPAN("openai-processing-ms"));
+        if (x->head.dialect == DIALECT_ANTHROPIC)
+            put_field(&out, SPAN("request-id"), x->head.request_id);
         put_retry_hints(x, &out);
     }
     put_limits(x, &out);

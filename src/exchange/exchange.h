@@ -15,9 +15,10 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "dialect/failure.h"
-#include "dialect/openai_error.h"
-#include "dialect/request_scan.h"
 #include "dialect/openai_stream.h"
+#include "dialect/request_scan.h"
+#include "dialect/translate.h"
+#include "dialect/translator.h"
 #include "exchange/binding.h"
 #include "exchange/host.h"
 #include "exchange/inbound.h"
@@ -104,6 +105,8 @@ struct part_body {
     bool wants_usage; /* the client asked for the usage chunk itself */
     unsigned choices;
     uint64_t prompt_tokens; /* estimated */
+    struct translation
+        *translation; /* in neutral form, once a target needed that; NULL: none did */
 };
 
 /* route: where it may go. */
@@ -145,6 +148,10 @@ struct part_select {
 /* send: what goes upstream. */
 struct part_send {
     struct attempt attempt;
+    enum form form;              /* in which the target is asked */
+    bool is_translated;          /* the body was written anew: `body` */
+    struct body *body;           /* NULL where the client's own bytes go */
+    struct chat_drops *drops;    /* what the target was not told; in the attempt's arena, or NULL */
     struct request_edits *edits; /* in the attempt's arena */
     bool is_begun;               /* the attempt at hand was begun */
     bool is_usage_asked;         /* by us, not by the client */
@@ -153,6 +160,8 @@ struct part_send {
 enum relay_mode {
     RELAY_JSON,   /* one object: read along, held until its end */
     RELAY_STREAM, /* server-sent events */
+    RELAY_WHOLE,  /* one object: gathered, then looked at or told in the client's form */
+    RELAY_EVENTS, /* server-sent events: each looked at, or told in the client's form */
     RELAY_RAW,    /* passed unread: it came coded */
     RELAY_ERROR,  /* a status that is no success: gathered, then judged */
 };
@@ -169,6 +178,7 @@ struct part_relay {
         struct openai_answer *json;   /* in scan_arena; NULL once it was read whole */
         struct openai_stream *stream; /* in the attempt's arena */
     } reader;
+    struct translator *translator; /* of RELAY_WHOLE and RELAY_EVENTS; in answer_arena */
     struct sse *sse;
     struct buf held; /* bytes that may not go yet: pings first, then the beginning of an event */
     size_t ping_len; /* of them, those of whole pings */
@@ -189,6 +199,8 @@ struct part_relay {
     bool is_whole;    /* the answer came to its end, and all of it was sent */
     bool is_broken;   /* after commit: ends with an error */
     bool is_ping_due; /* pings were held for long enough */
+    bool has_pings;   /* RELAY_EVENTS: some came, and were not passed on yet */
+    bool has_item;    /* of a stream that goes out as one array: one stands there */
 };
 
 /* respond: an answer of our own. */
@@ -222,6 +234,7 @@ struct exchange {
     enum step step;
     bool is_running; /* a step is on the stack */
     struct arena arena, attempt_arena;
+    struct arena answer_arena; /* of an answer that is read and told anew */
     struct arena
         scan_arena; /* for the scanner at work: in a moment mostly, so that few serve all */
     struct part_head head;
@@ -315,6 +328,8 @@ struct move relay_break(struct exchange *x, const struct outcome_row *row);
 /* One read's worth of the answer, by its mode. */
 struct move relay_json(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_stream(struct exchange *x, char *data, size_t len, bool is_last);
+struct move relay_whole(struct exchange *x, char *data, size_t len, bool is_last);
+struct move relay_events(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_raw(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last);
 
@@ -323,11 +338,28 @@ void relay_json_usage(struct exchange *x);
 
 /* True where all of a stream that counts has been sent: what becomes of the upstream then takes
  * nothing away. relay_stream_end finishes it without waiting for the upstream's own end. */
-bool relay_stream_is_over(const struct exchange *x);
+bool relay_is_over(const struct exchange *x);
 
 /* True where the terminal event has been sent as well: the client, too, has all that counts. */
-bool relay_stream_has_done(const struct exchange *x);
+bool relay_has_done(const struct exchange *x);
+
+/* Ends such a stream without waiting for the upstream's own end. */
+struct move relay_end(struct exchange *x);
 struct move relay_stream_end(struct exchange *x);
+struct move relay_events_end(struct exchange *x);
+
+/* Pings were held for long enough: the head goes out, with one of the client's own form. */
+struct move relay_events_release(struct exchange *x);
+struct move relay_whole_release(struct exchange *x);
+
+/* After commit, a stream that failed: its error event, in the client's form. */
+void relay_events_fail(struct exchange *x, const struct dialect_error *error);
+
+/* The head of the answer has come in RELAY_WHOLE or RELAY_EVENTS: false without memory. */
+bool relay_make_translator(struct exchange *x);
+
+/* Notes what was used of such an answer as far as it came. */
+void relay_translator_usage(struct exchange *x);
 
 /* Keeps bytes for later: false where there is no room or memory. */
 bool relay_hold(struct exchange *x, const char *data, size_t len);
@@ -350,6 +382,20 @@ struct move respond_with_last(struct exchange *x);
 
 /* The answer's head has come: kept for the relay step, which runs with the first data. */
 void relay_note_head(struct exchange *x, const struct http_head *head);
+
+/* --- the request in the target's form (way.c) --- */
+
+/* Settles in which form the target at hand is asked, and writes the body for it where the client's
+ * own bytes will not do: 0; ERR_SYNTAX with *ret_refusal where that target cannot be told this
+ * request; ERR_FULL or ERR_NOMEM. */
+int way_settle(struct exchange *x, const struct snapshot_provider *row,
+               struct chat_refusal *ret_refusal);
+
+/* Appends the path of the request: the endpoint's own, and what the form asks for behind it. */
+void way_write_path(struct exchange *x, const struct snapshot_provider *row, struct buf *out);
+
+/* Whether the answer's bytes pass to the client as they are. */
+bool way_is_passed(const struct exchange *x);
 
 /* --- what there is to ask for (models.c) --- */
 

@@ -273,8 +273,7 @@ static void on_gone(struct http_server_conn *conn, int err)
     if (!x)
         return;
     /* Some clients close at the terminal event, before the last chunk is there. */
-    x->relay.is_whole =
-        err == ERR_EOF && http_server_pending(conn) == 0 && relay_stream_has_done(x);
+    x->relay.is_whole = err == ERR_EOF && http_server_pending(conn) == 0 && relay_has_done(x);
     exchange_interrupt(x, INTERRUPT_CLIENT_GONE);
 }
 

@@ -64,6 +64,7 @@ struct exchange_host {
     struct log_ring *log;
     struct parking parking;  /* those that wait for a key */
     struct loop_task waking; /* of those that were granted one */
+    struct buf told;         /* what is being told anew, request or answer; empty between events */
     struct list exchanges;   /* all under way */
     struct list spare;       /* freed ones, for the next */
     size_t exchange_count, spare_count;

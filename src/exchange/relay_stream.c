@@ -122,18 +122,6 @@ static struct move finish(struct exchange *x, struct span out, bool is_open)
     return relay_finish(x);
 }
 
-bool relay_stream_is_over(const struct exchange *x)
-{
-    return x->relay.is_committed && x->relay.mode == RELAY_STREAM &&
-           openai_stream_ending(x->relay.reader.stream) != OPENAI_CUT;
-}
-
-bool relay_stream_has_done(const struct exchange *x)
-{
-    return x->relay.is_committed && x->relay.mode == RELAY_STREAM &&
-           openai_stream_ending(x->relay.reader.stream) == OPENAI_ENDED;
-}
-
 struct move relay_stream_end(struct exchange *x)
 {
     attempt_end(exchange_attempt(x));

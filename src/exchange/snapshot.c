@@ -98,6 +98,7 @@ static int add_provider(struct snapshot *snapshot, struct registry *registry,
     row->conf = conf;
     row->provider = provider_ref(entry->provider);
     row->include_usage = provider_row(conf->kind)->include_usage;
+    row->traits = traits_of(conf);
     row->attempts = metrics_series(registry->metrics, METRIC_ATTEMPTS, &conf->name);
     row->retries = metrics_series(registry->metrics, METRIC_RETRIES, &conf->name);
     if (snapshot->config->models.count == 0)

@@ -11,6 +11,7 @@
 
 #include "access/clients.h"
 #include "conf/config.h"
+#include "dialect/traits.h"
 #include "limits/breaker.h"
 #include "obs/metrics.h"
 #include "route/plan.h"
@@ -26,6 +27,7 @@ struct snapshot_provider {
     struct endpoint *endpoint;
     struct secret *fields; /* lines of `headers:`, each with CRLF; NULL: none */
     enum include_usage include_usage;
+    struct traits traits;
     uint32_t attempts, retries; /* metrics: series by outcome, by kind */
     struct learned *learned;    /* metrics of the models it lists; NULL: the file names them */
 };

@@ -21,6 +21,8 @@ static void note_cut_usage(struct exchange *x)
         relay_json_usage(x);
     else if (x->relay.mode == RELAY_STREAM && x->relay.reader.stream)
         openai_stream_usage(x->relay.reader.stream, x->body.prompt_tokens, &x->account.usage);
+    else if (x->relay.mode == RELAY_EVENTS && x->relay.translator)
+        relay_translator_usage(x);
 }
 
 static const char *failure_name(const struct exchange *x)

@@ -4,6 +4,7 @@
  */
 #include "base/bug.h"
 #include "base/clock.h"
+#include "dialect/error_read.h"
 #include "exchange/exchange.h"
 
 /* Longer fields of an answer are dropped: the head that goes to the client is built in a buffer of
@@ -68,32 +69,67 @@ static bool is_event_stream(struct span content_type)
            span_is_equal_nocase(span_of(content_type.ptr, name.len), name);
 }
 
+/* OpenAI's older forms pass at the speed of bytes; what else there is is read. */
+static bool is_plain_pass(const struct exchange *x)
+{
+    enum form form = x->send.form;
+
+    return way_is_passed(x) && !x->send.is_translated &&
+           (form == FORM_CHAT || form == FORM_COMPLETIONS || form == FORM_EMBEDDINGS);
+}
+
 static enum relay_mode mode_of(const struct exchange *x, const struct http_head *head)
 {
     struct span coding = http_head_get(head, FIELD_CONTENT_ENCODING);
+    bool is_stream = is_event_stream(x->relay.content_type);
 
     if (head->status < 200 || head->status > 299)
         return RELAY_ERROR;
     if (coding.len && !span_is_equal_nocase(coding, SPAN("identity")))
-        return RELAY_RAW;
-    return is_event_stream(x->relay.content_type) ? RELAY_STREAM : RELAY_JSON;
+        return way_is_passed(x) ? RELAY_RAW : RELAY_WHOLE;
+    if (!is_plain_pass(x))
+        return is_stream ? RELAY_EVENTS : RELAY_WHOLE;
+    return is_stream ? RELAY_STREAM : RELAY_JSON;
 }
 
-static void make_reader(struct exchange *x)
+static void make_json_reader(struct exchange *x)
 {
     struct part_relay *relay = &x->relay;
 
-    if (relay->mode == RELAY_JSON) {
-        relay->reader.json = arena_alloc(&x->scan_arena, sizeof(*relay->reader.json));
-        if (relay->reader.json)
-            openai_answer_init(relay->reader.json);
-    } else if (relay->mode == RELAY_STREAM) {
-        relay->reader.stream = arena_alloc(&x->attempt_arena, sizeof(*relay->reader.stream));
-        relay->sse = arena_alloc(&x->attempt_arena, sizeof(*relay->sse));
-        if (relay->sse)
-            sse_init(relay->sse);
-        if (relay->reader.stream)
-            openai_stream_init(relay->reader.stream, x->body.choices);
+    relay->reader.json = arena_alloc(&x->scan_arena, sizeof(*relay->reader.json));
+    if (relay->reader.json)
+        openai_answer_init(relay->reader.json);
+}
+
+static void make_stream_reader(struct exchange *x)
+{
+    struct part_relay *relay = &x->relay;
+
+    relay->reader.stream = arena_alloc(&x->attempt_arena, sizeof(*relay->reader.stream));
+    relay->sse = arena_alloc(&x->attempt_arena, sizeof(*relay->sse));
+    if (relay->sse)
+        sse_init(relay->sse);
+    if (relay->reader.stream)
+        openai_stream_init(relay->reader.stream, x->body.choices);
+}
+
+/* What cannot be made is missing when it is asked for. */
+static void make_reader(struct exchange *x)
+{
+    switch (x->relay.mode) {
+    case RELAY_JSON:
+        make_json_reader(x);
+        break;
+    case RELAY_STREAM:
+        make_stream_reader(x);
+        break;
+    case RELAY_WHOLE:
+    case RELAY_EVENTS:
+        relay_make_translator(x);
+        break;
+    case RELAY_RAW:
+    case RELAY_ERROR:
+        break;
     }
 }
 
@@ -128,7 +164,10 @@ void relay_reset(struct exchange *x)
     relay->ping_len = 0;
     relay->reader.json = NULL;
     arena_fini(&x->scan_arena);
+    translator_fini(&relay->translator);
+    arena_fini(&x->answer_arena);
     relay->sse = NULL;
+    relay->has_pings = relay->has_item = false;
     relay->in.failed = OUTCOME_SUCCESS;
     relay->in.is_there = false;
     relay->is_ping_due = false;
@@ -214,14 +253,15 @@ struct move relay_raw(struct exchange *x, char *data, size_t len, bool is_last)
 
 struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last)
 {
-    struct outcome_answer answer = {.status = x->relay.status,
+    struct outcome_answer answer = {.dialect = exchange_outlet(x)->row->traits.dialect,
+                                    .status = x->relay.status,
                                     .headers = x->relay.fields,
                                     .header_count = x->relay.field_count};
     struct dialect_error error;
 
     attempt_note_first_byte(exchange_attempt(x));
     /* Of a body beyond all reason only the beginning is looked at; the connection is given up. */
-    if (x->relay.held.len + len > OPENAI_ERROR_BODY_MAX) {
+    if (x->relay.held.len + len > ERROR_BODY_MAX) {
         len = 0;
         is_last = true;
     }
@@ -229,7 +269,7 @@ struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last
         return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
     if (!is_last)
         return move_park();
-    openai_error_read(buf_span(&x->relay.held), &error);
+    error_read(buf_span(&x->relay.held), &error);
     relay_keep_error(x, &error);
     answer.error = x->relay.error;
     return relay_failed(x, outcome_classify(&answer));
@@ -247,7 +287,8 @@ void relay_keep_error(struct exchange *x, const struct dialect_error *error)
 
 struct move relay_error_in_success(struct exchange *x)
 {
-    struct outcome_answer answer = {.status = x->relay.status,
+    struct outcome_answer answer = {.dialect = exchange_outlet(x)->row->traits.dialect,
+                                    .status = x->relay.status,
                                     .error = x->relay.error,
                                     .headers = x->relay.fields,
                                     .header_count = x->relay.field_count};
@@ -269,6 +310,10 @@ static struct move read_on(struct exchange *x)
         return relay_json(x, data, len, relay->in.is_last);
     case RELAY_STREAM:
         return relay_stream(x, data, len, relay->in.is_last);
+    case RELAY_WHOLE:
+        return relay_whole(x, data, len, relay->in.is_last);
+    case RELAY_EVENTS:
+        return relay_events(x, data, len, relay->in.is_last);
     case RELAY_RAW:
         return relay_raw(x, data, len, relay->in.is_last);
     case RELAY_ERROR:
@@ -277,7 +322,8 @@ static struct move read_on(struct exchange *x)
     return move_park();
 }
 
-/* A queueing upstream sends only pings: they are held for a while, then go out, and commit. */
+/* A queueing upstream sends only pings: they are held for a while, then go out, and commit. Where
+ * the answer is told anew, nothing but the head can go: there is no half of an object. */
 static struct move release_pings(struct exchange *x)
 {
     struct part_relay *relay = &x->relay;
@@ -285,6 +331,10 @@ static struct move release_pings(struct exchange *x)
     size_t len = is_stream ? relay->ping_len : relay->held.len;
 
     relay->is_ping_due = false;
+    if (relay->mode == RELAY_EVENTS)
+        return relay_events_release(x);
+    if (relay->mode == RELAY_WHOLE)
+        return relay_whole_release(x);
     if (relay->is_committed || len == 0)
         return move_park();
     relay_commit(x, is_stream ? HTTP_LENGTH_UNKNOWN : relay->length, span_of(relay->held.data, len),
@@ -294,11 +344,38 @@ static struct move release_pings(struct exchange *x)
     return move_park();
 }
 
+/* --- a stream that has all that counts --- */
+
+bool relay_is_over(const struct exchange *x)
+{
+    if (!x->relay.is_committed)
+        return false;
+    if (x->relay.mode == RELAY_EVENTS)
+        return translator_is_over(x->relay.translator) ||
+               translator_is_finished(x->relay.translator);
+    return x->relay.mode == RELAY_STREAM &&
+           openai_stream_ending(x->relay.reader.stream) != OPENAI_CUT;
+}
+
+bool relay_has_done(const struct exchange *x)
+{
+    if (!x->relay.is_committed)
+        return false;
+    if (x->relay.mode == RELAY_EVENTS)
+        return translator_is_over(x->relay.translator);
+    return x->relay.mode == RELAY_STREAM &&
+           openai_stream_ending(x->relay.reader.stream) == OPENAI_ENDED;
+}
+
+struct move relay_end(struct exchange *x)
+{
+    return x->relay.mode == RELAY_EVENTS ? relay_events_end(x) : relay_stream_end(x);
+}
+
 struct move step_relay(struct exchange *x)
 {
     if (x->relay.in.failed)
-        return relay_stream_is_over(x) ? relay_stream_end(x)
-                                       : relay_failed(x, outcome_row(x->relay.in.failed));
+        return relay_is_over(x) ? relay_end(x) : relay_failed(x, outcome_row(x->relay.in.failed));
     if (x->relay.in.is_there)
         return read_on(x);
     return x->relay.is_ping_due ? release_pings(x) : move_park();

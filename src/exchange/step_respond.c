@@ -3,6 +3,7 @@
  * list of models, the state of the gateway; or, after commit, the end of an answer that failed.
  */
 #include "base/clock.h"
+#include "dialect/error_write.h"
 #include "exchange/exchange.h"
 
 /* The pool's times lie a little behind the moment that a provider told, which shall cost the client
@@ -55,11 +56,21 @@ static void put_allow(struct exchange *x, struct buf *out)
         buf_append_span(out, SPAN("WWW-Authenticate: Bearer\r\n"));
 }
 
+static struct error_ours own_error(const struct exchange *x)
+{
+    return (struct error_ours){.row = failure_row(x->respond.failure),
+                               .message = x->respond.message,
+                               .param = x->respond.param,
+                               .request_id = x->head.request_id,
+                               .wait_us = x->respond.retry_after_us};
+}
+
 /* Built in the scratch alone: it may be memory that is short. */
 static void send_failure(struct exchange *x)
 {
     const struct failure_row *row = failure_row(x->respond.failure);
-    struct http_answer answer = {.status = row->status,
+    struct error_ours error = own_error(x);
+    struct http_answer answer = {.status = error_status(x->head.dialect, row->status),
                                  .is_closing = is_closing(x->respond.failure)};
     struct buf out = exchange_scratch(x);
     struct span body;
@@ -68,50 +79,90 @@ static void send_failure(struct exchange *x)
     put_retry(x, row->status, row->may_retry, &out);
     put_allow(x, &out);
     answer.fields = buf_span(&out);
-    openai_write_error(&out, row, x->respond.message, x->respond.param);
+    error_write(&out, x->head.dialect, &error);
     body = span_skip(buf_span(&out), answer.fields.len);
     answer.length = (int64_t)body.len;
-    x->account.status = row->status;
+    x->account.status = answer.status;
     x->relay.bytes_out += body.len;
     http_server_answer(x->conn, &answer, body, true);
 }
 
-/* The provider's answer as it is, with its own hint where it gave one. */
+/* The provider's answer as it is, with its own hint where it gave one; in the client's words where
+ * they speak different dialects. */
 static void send_passed_on(struct exchange *x)
 {
-    struct http_answer answer = {.status = x->relay.status, .length = (int64_t)x->relay.held.len};
+    enum dialect_id upstream = exchange_outlet(x)->row->traits.dialect;
+    struct error_told told = {.upstream = upstream,
+                              .status = x->relay.status,
+                              .error = x->relay.error,
+                              .request_id = x->head.request_id,
+                              .wait_us = x->select.hint_us};
+    bool is_told = upstream != x->head.dialect;
+    struct http_answer answer = {.status = x->relay.status};
+    struct span body = buf_span(&x->relay.held);
     struct buf fields = exchange_scratch(x);
 
     if (!x->respond.retry_after_us)
         x->respond.retry_after_us = x->select.hint_us;
-    fields.len = answer_fields(x, false).len;
+    if (is_told)
+        answer.status = error_status_told(x->head.dialect, &told);
+    fields.len = answer_fields(x, is_told).len;
     put_retry(x, answer.status, true, &fields);
     answer.fields = buf_span(&fields);
+    if (is_told) {
+        error_write_told(&fields, x->head.dialect, &told);
+        body = span_skip(buf_span(&fields), answer.fields.len);
+    }
+    answer.length = (int64_t)body.len;
     x->account.status = answer.status;
-    x->relay.bytes_out += x->relay.held.len;
-    http_server_answer(x->conn, &answer, buf_span(&x->relay.held), true);
+    x->relay.bytes_out += body.len;
+    http_server_answer(x->conn, &answer, body, true);
+}
+
+/* A stream that is told anew ends in the words of its writer, which knows what it has told so far.
+ */
+static void fail_events(struct exchange *x)
+{
+    const struct failure_row *row = failure_row(x->respond.failure);
+    struct span message =
+        x->respond.message.len ? x->respond.message : span_from_text(row->message);
+    struct dialect_error error = {.status = row->status, .is_json = true};
+
+    error.message_len = dialect_keep(error.message, sizeof(error.message), message);
+    error.code_len = dialect_keep(error.code, sizeof(error.code), span_from_text(row->code));
+    error.type_len = dialect_keep(error.type, sizeof(error.type), span_from_text(row->type));
+    relay_events_fail(x, &error);
+}
+
+static void end_failed_stream(struct exchange *x)
+{
+    struct error_ours error = own_error(x);
+    struct buf event = exchange_scratch(x);
+
+    if (!x->relay.is_broken && x->send.is_translated) {
+        fail_events(x);
+        return;
+    }
+    if (!x->relay.is_broken)
+        error_write_event(&event, x->head.dialect, &error);
+    relay_pass(x, buf_span(&event), true);
 }
 
 /* After commit: a stream gets an error event and a proper end, any other answer is cut, so that the
  * client sees it. */
 static void end_committed(struct exchange *x)
 {
-    struct buf event = exchange_scratch(x);
-
-    if (x->relay.mode != RELAY_STREAM) {
+    if (x->relay.mode != RELAY_STREAM && x->relay.mode != RELAY_EVENTS) {
         http_server_abort(x->conn);
         return;
     }
-    if (relay_stream_is_over(x)) {
+    if (relay_is_over(x)) {
         x->respond.has_failure = false;
         x->account.cut_by = INTERRUPT_NONE;
-        relay_stream_end(x);
+        relay_end(x);
         return;
     }
-    if (!x->relay.is_broken)
-        openai_write_error_event(&event, failure_row(x->respond.failure), x->respond.message,
-                                 x->respond.param);
-    relay_pass(x, buf_span(&event), true);
+    end_failed_stream(x);
 }
 
 /* --- what the gateway answers of itself --- */

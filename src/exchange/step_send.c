@@ -5,23 +5,13 @@
 #include "base/err.h"
 #include "exchange/exchange.h"
 
-static struct span suffix_of(enum inbound_kind kind)
-{
-    switch (kind) {
-    case INBOUND_COMPLETIONS:
-        return SPAN("/completions");
-    case INBOUND_EMBEDDINGS:
-        return SPAN("/embeddings");
-    default:
-        return SPAN("/chat/completions");
-    }
-}
-
 /* To count what a stream used, its provider is asked to tell, where it allows that: then the extra
  * chunk is hidden from a client that did not ask. */
 static bool is_usage_to_ask(const struct exchange *x, const struct snapshot_provider *row)
 {
-    if (!x->body.is_streaming || x->body.wants_usage || x->head.kind == INBOUND_EMBEDDINGS)
+    /* Only OpenAI's two older forms have to be asked. */
+    if (!x->body.is_streaming || x->body.wants_usage ||
+        (x->send.form != FORM_CHAT && x->send.form != FORM_COMPLETIONS))
         return false;
     switch (row->include_usage) {
     case INCLUDE_USAGE_YES:
@@ -34,17 +24,33 @@ static bool is_usage_to_ask(const struct exchange *x, const struct snapshot_prov
     return false;
 }
 
-static int edit_body(struct exchange *x, const struct snapshot_provider *row)
+/* The few changes that the client's own bytes need. */
+static int edit_body(struct exchange *x)
 {
     struct span model = exchange_target(x)->model;
+    bool is_in_path = form_row(x->send.form)->dialect == DIALECT_GEMINI;
 
     x->send.edits = arena_alloc(&x->attempt_arena, sizeof(*x->send.edits));
     if (!x->send.edits)
         return ERR_NOMEM;
-    if (span_is_equal(model, request_scan_model(x->body.request)))
+    x->send.edits->count = 0;
+    if (x->send.is_translated)
+        return 0;
+    if (is_in_path || span_is_equal(model, request_scan_model(x->body.request)))
         model = span_of(NULL, 0);
-    x->send.is_usage_asked = is_usage_to_ask(x, row);
     return request_scan_edit(x->body.request, model, x->send.is_usage_asked, x->send.edits);
+}
+
+/* The body for the target: 0, ERR_SYNTAX with *ret_refusal, or another error. */
+static int make_body(struct exchange *x, const struct snapshot_provider *row,
+                     struct chat_refusal *ret_refusal)
+{
+    int err;
+
+    x->send.form = form_at(row->traits.dialect, x->head.facts.form);
+    x->send.is_usage_asked = is_usage_to_ask(x, row);
+    err = way_settle(x, row, ret_refusal);
+    return err ? err : edit_body(x);
 }
 
 static void put_extras(struct exchange *x, const struct conf_provider *conf, struct buf *head)
@@ -64,6 +70,18 @@ static void put_extras(struct exchange *x, const struct conf_provider *conf, str
     }
 }
 
+/* Fields of one dialect. A body that was written here is of the version that stands here. */
+static void put_own_fields(struct exchange *x, const struct snapshot_provider *row,
+                           struct buf *head)
+{
+    bool is_own = row->traits.dialect == x->head.dialect && way_is_passed(x);
+
+    if (is_own)
+        buf_append_span(head, x->head.own_fields);
+    if (row->traits.dialect == DIALECT_ANTHROPIC && !(is_own && x->head.has_version))
+        buf_append_span(head, SPAN("anthropic-version: 2023-06-01\r\n"));
+}
+
 /* Request line and our own fields into the loop's scratch, then into the attempt's arena: the
  * request may have to be sent again on a fresh connection. */
 static struct span write_head(struct exchange *x, const struct snapshot_provider *row,
@@ -73,12 +91,12 @@ static struct span write_head(struct exchange *x, const struct snapshot_provider
     struct buf head = exchange_scratch(x);
 
     buf_append_span(&head, SPAN("POST "));
-    buf_append_span(&head, endpoint_path(row->endpoint));
-    buf_append_span(&head, suffix_of(x->head.kind));
+    way_write_path(x, row, &head);
     buf_append_span(&head, SPAN(" HTTP/1.1\r\nHost: "));
     buf_append_span(&head, endpoint_authority(row->endpoint));
     buf_append_span(&head, SPAN("\r\n"));
     put_extras(x, row->conf, &head);
+    put_own_fields(x, row, &head);
     if (!x->head.has_content_type)
         buf_append_span(&head, SPAN("Content-Type: application/json\r\n"));
     if (!x->head.has_user_agent)
@@ -99,7 +117,7 @@ static void describe(struct exchange *x, const struct snapshot_provider *row,
     *ret_request = (struct attempt_request){
         .fields = x->head.fields,
         .lines = {key_header_line(x->select.grant.key), row->fields},
-        .body = x->body.body,
+        .body = x->send.body ? x->send.body : x->body.body,
         .edits = x->send.edits->at,
         .edit_count = x->send.edits->count,
         .ahead = span_of((const char *)x, sizeof(*x)),
@@ -113,21 +131,45 @@ static void describe(struct exchange *x, const struct snapshot_provider *row,
     };
 }
 
+/* Another target may understand what this one cannot be told; where none is left, the client hears
+ * why.
+ */
+static struct move refuse_target(struct exchange *x, const struct chat_refusal *refusal)
+{
+    bool has_other = false;
+
+    for (uint32_t i = 0; i < x->route.target_count; i++)
+        has_other |= i != x->select.target && !(x->select.excluded & (1u << i));
+    if (!has_other) {
+        relay_give_up(x, refusal->failure);
+        x->respond.message = arena_copy(&x->arena, span_from_text(refusal->message));
+        x->respond.param = arena_copy(&x->arena, span_from_text(refusal->param));
+        return move_done(STEP_RESPOND);
+    }
+    relay_book(x, NULL, 0);
+    x->select.excluded |= 1u << x->select.target;
+    return move_done(STEP_SELECT);
+}
+
 static struct move begin(struct exchange *x)
 {
     struct outlet *outlet = exchange_outlet(x);
     const struct snapshot_provider *row = outlet->row;
-    const struct dialect_edit *edits;
+    const struct body *body;
     struct attempt_request request;
+    struct chat_refusal refusal;
+    int err;
 
     relay_reset(x);
     arena_fini(&x->attempt_arena);
-    if (edit_body(x, row))
-        return relay_give_up(x, FAILURE_OVERLOADED);
-    edits = x->send.edits->at;
+    err = make_body(x, row, &refusal);
+    if (err == ERR_SYNTAX)
+        return refuse_target(x, &refusal);
+    if (err)
+        return relay_give_up(x, err == ERR_FULL ? FAILURE_BODY_TOO_LARGE : FAILURE_OVERLOADED);
     describe(x, row, &request);
-    request.head =
-        write_head(x, row, body_edited_length(x->body.body, edits, x->send.edits->count));
+    body = request.body;
+    request.head = write_head(x, row, body_edited_length(body, request.edits, request.edit_count));
     if (!request.head.ptr)
         return relay_give_up(x, FAILURE_OVERLOADED);
     if (x->select.attempts++ == 0)

@@ -1,0 +1,118 @@
+/*
+ * An answer that is one object and must be read as one: told anew in the client's form, or, where
+ * client and provider speak the same, passed as it came once it was looked at. It is held to its
+ * end, so that an error inside a success or a cut answer can still be tried elsewhere.
+ */
+#include "base/rand.h"
+#include "exchange/exchange.h"
+
+/* A larger one that passes goes on unread; one that is to be told anew cannot be. */
+enum { WHOLE_MAX_BYTES = 32 << 20, MEMORY_RATIO = 12, TOLD_MAX_BYTES = 256 << 20 };
+
+/* --- the translator, of streams too --- */
+
+/* What the client is answered in; FORM_COUNT where its bytes pass. */
+static enum form told_form(const struct exchange *x)
+{
+    return x->send.is_translated ? x->head.facts.form : FORM_COUNT;
+}
+
+bool relay_make_translator(struct exchange *x)
+{
+    struct part_relay *relay = &x->relay;
+    struct translator_plan plan = {
+        .from = x->send.form,
+        .to = told_form(x),
+        .out = &x->host->told,
+        .choices = x->body.choices,
+        .seed = rand_u64(&x->host->rand),
+        .is_streaming = x->body.is_streaming,
+        .frame = {.chat = x->body.translation ? translation_chat(x->body.translation) : NULL,
+                  .request_id = x->head.request_id,
+                  .model = exchange_target(x)->model,
+                  .created_s = loop_wall_us(exchange_loop(x)) / UINT64_C(1000000),
+                  .prompt_tokens = x->body.prompt_tokens},
+    };
+
+    relay->held.max = WHOLE_MAX_BYTES + 2 * LOOP_SCRATCH_BYTES;
+    relay->translator = translator_new(&x->answer_arena, &plan);
+    relay->sse = arena_alloc(&x->attempt_arena, sizeof(*relay->sse));
+    if (relay->sse)
+        sse_init(relay->sse);
+    return relay->translator && relay->sse;
+}
+
+/* --- the whole --- */
+
+static struct span without_blanks(struct span text)
+{
+    while (text.len &&
+           (*text.ptr == '\n' || *text.ptr == '\r' || *text.ptr == ' ' || *text.ptr == '\t'))
+        text = span_skip(text, 1);
+    return text;
+}
+
+static struct move commit(struct exchange *x, struct span whole)
+{
+    bool is_stream = x->send.is_translated && x->body.is_streaming;
+
+    if (x->relay.is_committed)
+        relay_pass(x, whole, true);
+    else
+        relay_commit(x, is_stream ? HTTP_LENGTH_UNKNOWN : (int64_t)whole.len, whole, true);
+    return relay_finish(x);
+}
+
+static struct move finish(struct exchange *x)
+{
+    struct span body = without_blanks(buf_span(&x->relay.held));
+    int err =
+        translator_answer(x->relay.translator, body, body.len * MEMORY_RATIO + LOOP_SCRATCH_BYTES);
+    const struct dialect_error *error = translator_error(x->relay.translator);
+
+    if (err || x->host->told.err)
+        return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
+    if (error) {
+        relay_keep_error(x, error);
+        return relay_error_in_success(x);
+    }
+    relay_translator_usage(x);
+    return commit(x, x->send.is_translated ? buf_span(&x->host->told) : buf_span(&x->relay.held));
+}
+
+/* Too large to be held. */
+static struct move overflow(struct exchange *x)
+{
+    if (x->send.is_translated)
+        return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
+    x->relay.mode = RELAY_RAW;
+    relay_commit(x, x->relay.length, buf_span(&x->relay.held), false);
+    buf_fini(&x->relay.held);
+    return move_park();
+}
+
+struct move relay_whole_release(struct exchange *x)
+{
+    /* Blank lines may stand before any object, and before no event. */
+    if (!x->relay.is_committed && x->relay.held.len && !x->body.is_streaming)
+        relay_commit(x, HTTP_LENGTH_UNKNOWN, SPAN("\n"), false);
+    return move_park();
+}
+
+struct move relay_whole(struct exchange *x, char *data, size_t len, bool is_last)
+{
+    struct move move;
+
+    if (!x->relay.translator || x->relay.content_encoding.len || !relay_hold(x, data, len))
+        return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
+    if (without_blanks(buf_span(&x->relay.held)).len)
+        attempt_note_first_byte(exchange_attempt(x));
+    else if (!is_last)
+        relay_hold_pings(x);
+    if (!is_last)
+        return x->relay.held.len > WHOLE_MAX_BYTES ? overflow(x) : move_park();
+    buf_init(&x->host->told, TOLD_MAX_BYTES);
+    move = finish(x);
+    buf_fini(&x->host->told);
+    return move;
+}

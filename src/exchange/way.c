@@ -1,0 +1,225 @@
+/*
+ * The way of a request to the target at hand: in which form it is asked, at which path, and with
+ * which body: the client's own bytes where the target speaks the client's dialect, else what the
+ * neutral form says in the target's.
+ */
+#include "base/err.h"
+#include "dialect/openai_chat.h"
+#include "exchange/exchange.h"
+
+enum { TOLD_MAX_BYTES = 256 << 20 };
+
+/* --- the form --- */
+
+/* A form that only some providers of the dialect know is told to the others in its usual one. */
+static enum form form_for_target(const struct exchange *x, const struct traits *traits)
+{
+    enum form form = form_at(traits->dialect, x->head.facts.form);
+
+    if (form == FORM_RESPONSES && !(traits->quirks & QUIRK_RESPONSES))
+        return FORM_CHAT;
+    return form;
+}
+
+bool way_is_passed(const struct exchange *x)
+{
+    return x->send.form == x->head.facts.form;
+}
+
+/* --- the body --- */
+
+/* The body as one run of bytes: its only block, or all joined in `joined`. */
+static int whole_body(const struct body *body, struct buf *joined, struct span *ret_whole)
+{
+    if (body->first && !body->first->next) {
+        *ret_whole = span_of(body->first->data, body->first->len);
+        return 0;
+    }
+    for (const struct body_block *block = body->first; block; block = block->next)
+        buf_append(joined, block->data, block->len);
+    *ret_whole = buf_span(joined);
+    return joined->err;
+}
+
+/* The request in neutral form: read once, whatever number of targets is tried. */
+static int read_neutral(struct exchange *x, struct chat_refusal *refusal)
+{
+    struct translate_facts facts = {.form = x->head.facts.form,
+                                    .model = x->head.facts.model,
+                                    .is_streaming = x->head.facts.is_streaming,
+                                    .is_array = x->head.facts.is_array};
+    struct buf joined;
+    struct span whole;
+    int err;
+
+    if (x->body.translation)
+        return 0;
+    if (!x->body.body)
+        return ERR_NOMEM; /* given back when an answer was committed */
+    buf_init(&joined, x->body.body->len);
+    err = whole_body(x->body.body, &joined, &whole);
+    if (!err)
+        err = translate_read(&facts, whole, &x->host->arenas, &x->body.translation, refusal);
+    buf_fini(&joined);
+    return err;
+}
+
+/* Whether a provider of the client's own dialect would stumble over the client's own bytes. */
+static bool is_to_rewrite(struct exchange *x, const struct traits *traits)
+{
+    return openai_chat_needs_rewrite(translation_chat(x->body.translation)->root, traits->quirks);
+}
+
+static int keep_told(struct exchange *x)
+{
+    struct body *body = body_new(&x->host->lease, x->host->told.len);
+    int err = body ? body_append(body, buf_span(&x->host->told)) : ERR_NOMEM;
+
+    if (err)
+        body_unref(&body);
+    x->send.body = body;
+    return err;
+}
+
+static int write_body(struct exchange *x, const struct snapshot_provider *row,
+                      struct chat_refusal *refusal)
+{
+    struct chat_target target = {.model = exchange_target(x)->model,
+                                 .quirks = row->traits.quirks,
+                                 .is_usage_asked = x->send.is_usage_asked || x->body.wants_usage};
+    int err;
+
+    x->send.drops = arena_zalloc(&x->attempt_arena, sizeof(*x->send.drops));
+    if (!x->send.drops)
+        return ERR_NOMEM;
+    buf_init(&x->host->told, TOLD_MAX_BYTES);
+    err = translate_write(x->body.translation, row->traits.dialect, &target, &x->host->told,
+                          x->send.drops, refusal);
+    if (!err)
+        err = keep_told(x);
+    buf_fini(&x->host->told);
+    return err;
+}
+
+int way_settle(struct exchange *x, const struct snapshot_provider *row,
+               struct chat_refusal *ret_refusal)
+{
+    const struct traits *traits = &row->traits;
+    bool may_rewrite =
+        x->head.facts.form == FORM_CHAT && (traits->quirks & ~(uint32_t)QUIRK_RESPONSES);
+    int err;
+
+    *ret_refusal = (struct chat_refusal){.failure = FAILURE_UNSUPPORTED};
+    body_unref(&x->send.body);
+    x->send.drops = NULL;
+    x->send.is_translated = false;
+    x->send.form = form_for_target(x, traits);
+    if (x->send.form == FORM_COUNT)
+        return chat_refuse(ret_refusal, FAILURE_UNSUPPORTED, NULL,
+                           "The provider of this model has nothing like '%.*s'.",
+                           SPAN_ARG(x->head.path));
+    if (way_is_passed(x) && !may_rewrite)
+        return 0;
+    err = read_neutral(x, ret_refusal);
+    if (err || (way_is_passed(x) && !is_to_rewrite(x, traits)))
+        return err;
+    x->send.is_translated = true;
+    return write_body(x, row, ret_refusal);
+}
+
+/* --- the path --- */
+
+static bool is_plain(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~' || c == '@';
+}
+
+/* One segment of a path (RFC 3986 3.3), so that no name of a model leads elsewhere. */
+static void put_segment(struct span text, struct buf *out)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+
+        if (is_plain((char)c)) {
+            buf_append_byte(out, (char)c);
+        } else {
+            char escaped[3] = {'%', digits[c >> 4], digits[c & 15]};
+
+            buf_append(out, escaped, sizeof(escaped));
+        }
+    }
+}
+
+static struct span suffix_of(enum form form)
+{
+    switch (form) {
+    case FORM_CHAT:
+        return SPAN("/chat/completions");
+    case FORM_COMPLETIONS:
+        return SPAN("/completions");
+    case FORM_RESPONSES:
+        return SPAN("/responses");
+    case FORM_EMBEDDINGS:
+        return SPAN("/embeddings");
+    case FORM_MESSAGES:
+        return SPAN("/v1/messages");
+    case FORM_COUNT_TOKENS:
+        return SPAN("/v1/messages/count_tokens");
+    case FORM_GENERATE:
+        return SPAN(":generateContent");
+    case FORM_MEASURE:
+        return SPAN(":countTokens");
+    case FORM_EMBED:
+        return SPAN(":embedContent");
+    case FORM_EMBED_BATCH:
+        return SPAN(":batchEmbedContents");
+    case FORM_COUNT:
+        break;
+    }
+    return SPAN("");
+}
+
+/* Azure's deployments stand in the path, but for its newer v1 API and for Responses, which has no
+ * other. */
+static void put_azure(struct exchange *x, const struct conf_provider *conf, struct buf *out)
+{
+    if (!conf->api_version.len || x->send.form == FORM_RESPONSES) {
+        buf_append_span(out, SPAN("/openai/v1"));
+        buf_append_span(out, suffix_of(x->send.form));
+        return;
+    }
+    buf_append_span(out, SPAN("/openai/deployments/"));
+    put_segment(exchange_target(x)->model, out);
+    buf_append_span(out, suffix_of(x->send.form));
+    buf_append_span(out, SPAN("?api-version="));
+    put_segment(conf->api_version, out);
+}
+
+static void put_gemini(struct exchange *x, struct buf *out)
+{
+    struct span model = exchange_target(x)->model;
+    const struct span prefix = SPAN("models/");
+
+    if (span_has_prefix(model, prefix))
+        model = span_skip(model, prefix.len);
+    buf_append_span(out, SPAN("/v1beta/models/"));
+    put_segment(model, out);
+    if (x->send.form == FORM_GENERATE && x->body.is_streaming)
+        buf_append_span(out, SPAN(":streamGenerateContent?alt=sse"));
+    else
+        buf_append_span(out, suffix_of(x->send.form));
+}
+
+void way_write_path(struct exchange *x, const struct snapshot_provider *row, struct buf *out)
+{
+    buf_append_span(out, endpoint_path(row->endpoint));
+    if (row->conf->kind == PROVIDER_AZURE)
+        put_azure(x, row->conf, out);
+    else if (row->traits.dialect == DIALECT_GEMINI)
+        put_gemini(x, out);
+    else
+        buf_append_span(out, suffix_of(x->send.form));
+}
