@@ -153,7 +153,8 @@ void anthropic_take_usage(struct anthropic_usage *usage, const yyjson_val *objec
 /* In the neutral form. */
 struct dialect_usage anthropic_usage(const struct anthropic_usage *usage);
 
-/* Appends {"input_tokens":…,…} as in an answer, with what only whole answers tell where is_whole. */
+/* Appends {"input_tokens":…,…} as in an answer, with what only whole answers tell where is_whole.
+ */
 void anthropic_write_usage(struct buf *out, const struct dialect_usage *usage, bool is_whole);
 
 /* {"type":"error","error":{…}}: what it says. */
