@@ -7,6 +7,8 @@ const struct form_ops *form_ops(enum form form)
     static const struct form_ops none = {.read_request = NULL};
     static const struct form_ops *const ops[FORM_COUNT] = {
         [FORM_CHAT] = &openai_chat_ops,
+        [FORM_MESSAGES] = &anthropic_messages_ops,
+        [FORM_COUNT_TOKENS] = &anthropic_count_ops,
     };
 
     bug_fatal_unless((unsigned)form < FORM_COUNT);
