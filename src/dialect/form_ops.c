@@ -9,6 +9,8 @@ const struct form_ops *form_ops(enum form form)
         [FORM_CHAT] = &openai_chat_ops,
         [FORM_COMPLETIONS] = &openai_completions_ops,
         [FORM_RESPONSES] = &openai_responses_ops,
+        [FORM_MESSAGES] = &anthropic_messages_ops,
+        [FORM_COUNT_TOKENS] = &anthropic_count_ops,
     };
 
     bug_fatal_unless((unsigned)form < FORM_COUNT);
