@@ -115,11 +115,12 @@ struct chat_answer {
 
 /* What a writer says of itself in an answer. */
 struct chat_frame {
-    const struct chat *chat; /* what was asked; outlives the writer */
-    struct span request_id;  /* of the exchange: ids are made of it where the provider gave none */
-    struct span model;       /* the target's, where the provider names none */
-    uint64_t created_s;      /* now, where the provider tells no time */
-    uint64_t prompt_tokens;  /* estimated: for events that tell usage before the provider does */
+    const struct chat *chat;  /* what was asked; outlives the writer */
+    struct span request_id;   /* of the exchange: ids are made of it where the provider gave none */
+    struct span model;        /* the target's, where the provider names none */
+    enum dialect_id upstream; /* the provider's, in whose words errors are told */
+    uint64_t created_s;       /* now, where the provider tells no time */
+    uint64_t prompt_tokens;   /* estimated: for events that tell usage before the provider does */
 };
 
 /* --- a form's readers and writers --- */

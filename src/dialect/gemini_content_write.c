@@ -327,7 +327,7 @@ static int write_part(struct contents *contents, const struct chat_part *part, s
     case CHAT_PART_THINKING:
         /* Another provider's thoughts would be taken for what was said. */
         if (is_own || (contents->writing->chat->form == FORM_GENERATE && !part->signature.len))
-            write_text(contents, part, true);
+            write_text(contents, part, part->text.len > 0);
         return 0;
     case CHAT_PART_IMAGE:
     case CHAT_PART_AUDIO:

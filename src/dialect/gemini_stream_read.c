@@ -6,7 +6,7 @@
 #include "dialect/gemini_stream_read.h"
 
 #include "base/err.h"
-#include "dialect/gemini_error.h"
+#include "dialect/error_read.h"
 
 void gemini_tell(struct gemini_reader *reader, const struct chat_event *event)
 {
@@ -124,6 +124,18 @@ void gemini_read_end(struct chat_reader *base)
 
 /* --- a response --- */
 
+static void take_error(struct gemini_reader *reader, const yyjson_val *value)
+{
+    struct dialect_error error;
+    struct buf text;
+
+    buf_init(&text, ERROR_BODY_MAX);
+    (void)json_tree_write(&text, value);
+    error_read_member(buf_span(&text), &error);
+    buf_fini(&text);
+    gemini_tell(reader, &(struct chat_event){.kind = CHAT_EVENT_ERROR, .error = &error});
+}
+
 static struct gemini_choice *choice_of(struct gemini_reader *reader, unsigned index)
 {
     struct gemini_choice *choice = &reader->choices[index];
@@ -191,14 +203,12 @@ static void take_response(struct gemini_reader *reader, const yyjson_val *root)
     const yyjson_val *error = json_tree_member(root, "error");
     const yyjson_val *list = json_tree_member(root, "candidates");
     yyjson_arr_iter items = yyjson_arr_iter_with(gemini_plain(list));
-    struct dialect_error told;
     yyjson_val *item;
 
     if (reader->is_over)
         return;
     if (error) {
-        gemini_error_read_member(error, &told);
-        gemini_tell(reader, &(struct chat_event){.kind = CHAT_EVENT_ERROR, .error = &told});
+        take_error(reader, error);
         return;
     }
     take_start(reader, root);

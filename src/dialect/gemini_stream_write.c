@@ -10,8 +10,8 @@
 #include "base/alloc.h"
 #include "base/decimal.h"
 #include "base/err.h"
+#include "dialect/error_write.h"
 #include "dialect/gemini_answer_write.h"
-#include "dialect/gemini_error.h"
 
 enum { HELD_MAX = 16 << 20 /* bytes of open calls */, OPEN_MAX = GEMINI_CALLS_MAX };
 
@@ -72,14 +72,25 @@ static void write_part(struct gemini_writer *writer, unsigned choice, const stru
     end_part(writer, choice);
 }
 
-static void write_failure(struct gemini_writer *writer, int status, struct span message)
+static void write_error(struct gemini_writer *writer, const struct dialect_error *error)
 {
+    const struct error_told told = {
+        .upstream = writer->base.frame->upstream, .status = 200, .error = error};
+
     begin_event(writer);
-    (void)gemini_write_error(writer->base.out, status, message);
+    (void)error_write_told(writer->base.out, DIALECT_GEMINI, &told);
     end_event(writer);
     if (is_array(writer))
         (void)buf_append_byte(writer->base.out, ']');
     writer->is_over = true;
+}
+
+static void write_failure(struct gemini_writer *writer, struct span message)
+{
+    struct dialect_error error = {.is_json = true, .status = 502};
+
+    error.message_len = dialect_keep(error.message, sizeof(error.message), message);
+    write_error(writer, &error);
 }
 
 static void write_start(struct gemini_writer *writer, const struct chat_event *event)
@@ -179,7 +190,7 @@ static void begin_call(struct gemini_writer *writer, const struct chat_event *ev
     struct gemini_open_call *call = add_call(writer);
 
     if (!call) {
-        write_failure(writer, 502, SPAN("The answer has too many tool calls at once."));
+        write_failure(writer, SPAN("The answer has too many tool calls at once."));
         return;
     }
     *call = (struct gemini_open_call){.choice = event->choice,
@@ -189,7 +200,7 @@ static void begin_call(struct gemini_writer *writer, const struct chat_event *ev
                                       .name_len = event->name.len};
     buf_init(&call->text, HELD_MAX);
     if (!hold(writer, call, event->id) || !hold(writer, call, event->name))
-        write_failure(writer, 502, SPAN("The arguments of a tool call are too long."));
+        write_failure(writer, SPAN("The arguments of a tool call are too long."));
 }
 
 static void add_args(struct gemini_writer *writer, const struct chat_event *event)
@@ -197,7 +208,7 @@ static void add_args(struct gemini_writer *writer, const struct chat_event *even
     struct gemini_open_call *call = find_call(writer, event);
 
     if (call && !hold(writer, call, event->text))
-        write_failure(writer, 502, SPAN("The arguments of a tool call are too long."));
+        write_failure(writer, SPAN("The arguments of a tool call are too long."));
 }
 
 /* A call's signature comes before its arguments; one that comes among them is of no more use. */
@@ -339,7 +350,7 @@ static void put(struct gemini_writer *writer, const struct chat_event *event)
         writer->usage = *event->usage;
         break;
     case CHAT_EVENT_ERROR:
-        write_failure(writer, event->error->status, dialect_error_message(event->error));
+        write_error(writer, event->error);
         break;
     case CHAT_EVENT_END:
         write_end(writer);

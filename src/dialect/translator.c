@@ -124,6 +124,7 @@ struct translator *translator_new(struct arena *arena, const struct translator_p
     translator->arena = arena;
     translator->out = plan->out;
     translator->frame = plan->frame;
+    translator->frame.upstream = form_row(plan->from)->dialect;
     translator->choices = plan->choices ? plan->choices : 1;
     translator->is_streaming = plan->is_streaming;
     if (!make_reader(translator, plan) || !make_writer(translator, plan))
