@@ -97,6 +97,7 @@ struct responses_writer {
     uint64_t text_bytes;
     size_t kept, keep_max;
     enum chat_finish finish;
+    bool has_refusal; /* the model said why not */
     struct dialect_usage usage;
     struct buf held;     /* text whose logprobs may come next */
     bool has_begun;      /* response.created is written */
@@ -120,8 +121,8 @@ enum responses_status {
 void responses_object_write(struct responses_writer *writer, enum responses_status status,
                             const struct dialect_error *error);
 
-/* Which status an answer has that ended so. */
-enum responses_status responses_status_of(enum chat_finish finish);
+/* Which status the answer has that ended as the writer noted. */
+enum responses_status responses_status(const struct responses_writer *writer);
 
 /* True where the request's `include` names it. */
 bool responses_includes(const struct chat *chat, struct span name);
@@ -239,8 +240,10 @@ void responses_tell(struct responses_reader *reader, struct chat_event event);
 void responses_start(struct responses_reader *reader, const yyjson_val *response);
 
 /* An item that began, or that stands whole (is_whole): what of it was not told yet is told. */
-void responses_begin_item(struct responses_reader *reader, const yyjson_val *item, unsigned index);
-void responses_end_item(struct responses_reader *reader, const yyjson_val *item, unsigned index);
+void responses_read_item_begin(struct responses_reader *reader, const yyjson_val *item,
+                               unsigned index);
+void responses_read_item_end(struct responses_reader *reader, const yyjson_val *item,
+                             unsigned index);
 /* The call that stands at that place of the output, or NULL. */
 struct responses_call *responses_call_at(struct responses_reader *reader, unsigned index);
 void responses_tell_args(struct responses_reader *reader, struct responses_call *call,

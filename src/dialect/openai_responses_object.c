@@ -27,13 +27,15 @@ bool responses_includes(const struct chat *chat, struct span name)
     return false;
 }
 
-enum responses_status responses_status_of(enum chat_finish finish)
+enum responses_status responses_status(const struct responses_writer *writer)
 {
-    switch (finish) {
+    switch (writer->finish) {
+    case CHAT_FINISH_REFUSAL:
+        /* One that is told in words is an answer. */
+        return writer->has_refusal ? RESPONSES_COMPLETED : RESPONSES_INCOMPLETE;
     case CHAT_FINISH_LENGTH:
     case CHAT_FINISH_CONTEXT:
     case CHAT_FINISH_FILTER:
-    case CHAT_FINISH_REFUSAL:
         return RESPONSES_INCOMPLETE;
     case CHAT_FINISH_NONE:
     case CHAT_FINISH_STOP:

@@ -142,10 +142,10 @@ static void take(struct responses_reader *reader, enum kind kind, const yyjson_v
 
     switch (kind) {
     case KIND_ITEM:
-        responses_begin_item(reader, json_tree_member(root, "item"), index_of(root));
+        responses_read_item_begin(reader, json_tree_member(root, "item"), index_of(root));
         break;
     case KIND_ITEM_DONE:
-        responses_end_item(reader, json_tree_member(root, "item"), index_of(root));
+        responses_read_item_end(reader, json_tree_member(root, "item"), index_of(root));
         break;
     case KIND_TEXT:
         tell_text(reader, CHAT_EVENT_TEXT, delta);

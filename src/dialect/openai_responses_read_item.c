@@ -77,7 +77,8 @@ static bool is_call(const yyjson_val *item, bool *ret_is_custom)
     return *ret_is_custom || span_is_equal(type, SPAN("function_call"));
 }
 
-void responses_begin_item(struct responses_reader *reader, const yyjson_val *item, unsigned index)
+void responses_read_item_begin(struct responses_reader *reader, const yyjson_val *item,
+                               unsigned index)
 {
     struct responses_call *call = responses_call_at(reader, index);
     bool is_custom;
@@ -140,7 +141,8 @@ static void end_reasoning(struct responses_reader *reader, const yyjson_val *ite
                                                    .text = sealed});
 }
 
-void responses_end_item(struct responses_reader *reader, const yyjson_val *item, unsigned index)
+void responses_read_item_end(struct responses_reader *reader, const yyjson_val *item,
+                             unsigned index)
 {
     struct span type = json_tree_string(item, "type");
     bool is_custom;
@@ -248,8 +250,8 @@ int responses_read_answer(struct chat_reader *base, const yyjson_val *root)
         return ERR_SYNTAX;
     responses_start(reader, root);
     while ((item = yyjson_arr_iter_next(&items))) {
-        responses_begin_item(reader, item, index);
-        responses_end_item(reader, item, index);
+        responses_read_item_begin(reader, item, index);
+        responses_read_item_end(reader, item, index);
         index++;
     }
     responses_finish(reader, root);

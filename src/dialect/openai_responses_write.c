@@ -9,6 +9,7 @@ static void tell_text(struct responses_writer *writer, struct span text, bool is
     struct responses_part *part = item ? item->last : NULL;
     size_t from, logs = 0;
 
+    writer->has_refusal |= is_refusal;
     if (item && (!part || part->is_refusal != is_refusal)) {
         if (part)
             responses_tell_part_done(writer, item, part);
@@ -219,12 +220,12 @@ static void take_finish(struct responses_writer *writer, const struct chat_event
     writer->finish = event->finish;
     if (event->finish == CHAT_FINISH_REFUSAL && event->text.len)
         tell_text(writer, event->text, true, NULL);
-    responses_close_open(writer, responses_status_of(event->finish) == RESPONSES_INCOMPLETE);
+    responses_close_open(writer, responses_status(writer) == RESPONSES_INCOMPLETE);
 }
 
 static void take_end(struct responses_writer *writer)
 {
-    enum responses_status status = responses_status_of(writer->finish);
+    enum responses_status status = responses_status(writer);
 
     if (writer->finish == CHAT_FINISH_ERROR && !writer->items) {
         responses_fail(writer, SPAN("The provider could not finish the answer."));

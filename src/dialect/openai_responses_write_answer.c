@@ -107,5 +107,5 @@ void responses_write_answer(struct chat_writer *base, const struct chat_answer *
                                          .text = choice->finish_text});
     }
     if (!writer->is_over)
-        responses_object_write(writer, responses_status_of(writer->finish), NULL);
+        responses_object_write(writer, responses_status(writer), NULL);
 }
