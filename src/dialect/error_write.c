@@ -93,14 +93,18 @@ struct meaning {
     int status;
     const struct failure_row *row; /* whose words are used, or NULL */
     bool is_too_long;              /* more text than the model takes */
+    bool is_own;                   /* told in the client's dialect, and the client's matter: a key
+                                      that is refused or unpaid is none of its own */
 };
 
-/* The HTTP status that the provider told, or 0. */
+/* The HTTP status that the provider told, or 0; by the same rule as in dialect/outcome. */
 static int status_of(const struct error_told *told)
 {
     if (told->status >= 400 && told->status <= 599)
         return told->status;
-    return told->error->status >= 400 ? told->error->status : 0;
+    if (told->status >= 200 && told->status <= 299 && told->error->status >= 400)
+        return told->error->status;
+    return 0;
 }
 
 /* Where the answer itself is the client's: the status of one that told none. */
@@ -147,7 +151,7 @@ static bool is_too_long(const struct dialect_error *error)
     return false;
 }
 
-static struct meaning meaning_of(const struct error_told *told)
+static struct meaning meaning_of(enum dialect_id client, const struct error_told *told)
 {
     struct outcome_answer answer = {
         .dialect = told->upstream, .status = told->status, .error = told->error};
@@ -169,16 +173,24 @@ static struct meaning meaning_of(const struct error_told *told)
                           outcome->class == CLASS_BAD_REQUEST && is_too_long(told->error);
     if (meaning.is_too_long)
         meaning.status = 400;
+    meaning.is_own = client == told->upstream && outcome->class != CLASS_BAD_KEY &&
+                     outcome->class != CLASS_DEPLETED;
     return meaning;
+}
+
+static int status_told(enum dialect_id client, const struct error_told *told,
+                       const struct meaning *meaning)
+{
+    int status = status_of(told);
+
+    return meaning->is_own && status ? status : error_status(client, meaning->status);
 }
 
 int error_status_told(enum dialect_id client, const struct error_told *told)
 {
-    int status = status_of(told);
+    struct meaning meaning = meaning_of(client, told);
 
-    if (client == told->upstream && status)
-        return status;
-    return error_status(client, meaning_of(told).status);
+    return status_told(client, told, &meaning);
 }
 
 /* Google's reasons are words in capitals; what else stands there is a quota's name. */
@@ -235,11 +247,11 @@ static void lead_in(struct error_words *words)
 void error_words_told(enum dialect_id client, const struct error_told *told,
                       struct error_words *ret_words)
 {
-    struct meaning meaning = meaning_of(told);
+    struct meaning meaning = meaning_of(client, told);
     const struct telling *telling = telling_of(client, meaning.status);
     struct span message = dialect_error_message(told->error);
 
-    ret_words->status = error_status_told(client, told);
+    ret_words->status = status_told(client, told, &meaning);
     ret_words->type = telling->type;
     ret_words->code = telling->code;
     ret_words->param = span_of(NULL, 0); /* the names of another dialect say nothing here */
@@ -248,7 +260,7 @@ void error_words_told(enum dialect_id client, const struct error_told *told,
         told->wait_us ? told->wait_us : told->error->retry_after_ms * (uint64_t)US_PER_MS;
     ret_words->message =
         mask_ids(message.len ? message : says_nothing, ret_words->text, sizeof(ret_words->text));
-    if (client == told->upstream)
+    if (meaning.is_own)
         take_own_words(told, ret_words);
     else if (client == DIALECT_OPENAI)
         take_openai_words(&meaning, ret_words);

@@ -53,7 +53,8 @@ struct error_words {
 int error_status(enum dialect_id client, int status);
 
 /* The same for a provider's error: its own status within one dialect; else what dialect/outcome
- * makes of it, so that a key that is refused upstream never looks like the client's own. */
+ * makes of it. A key that is refused or unpaid upstream is never told as the client's own: there is
+ * no 401 and no 402. */
 int error_status_told(enum dialect_id client, const struct error_told *told);
 
 /* The words themselves, for a writer with a shape of its own (the events of OpenAI's Responses). */
