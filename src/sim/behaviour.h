@@ -90,6 +90,7 @@ struct sim_fault {
     uint64_t bytes;
     uint64_t retry_after_us;
     enum sim_cut cut;
+    struct sim_name reason; /* of FINISH */
 };
 
 struct sim_behaviour {

@@ -232,6 +232,7 @@ static void draw_stamp(struct sim_call *call)
 
     sim_fate_seed(&call->rand, call->world->seed, key->hash, n);
     call->stamp.id = rand_u64(&call->rand);
+    call->stamp.form = call->route.form;
     call->stamp.created_s = loop_wall_us(call->calls->loop) / 1000000;
 }
 
@@ -251,7 +252,7 @@ static int check_request(struct sim_call *call)
     const struct sim_behaviour *behaviour = call->behaviour;
     struct sim_ask *ask = &call->ask;
 
-    if (ask->op != SIM_OP_MODELS && !has_model(call, ask->model)) {
+    if (ask->op != SIM_OP_MODELS && ask->op != SIM_OP_BALANCE && !has_model(call, ask->model)) {
         call->failure = (struct sim_failure){.kind = SIM_FAILURE_MODEL};
         return ERR_SYNTAX;
     }
@@ -272,7 +273,7 @@ static int check_request(struct sim_call *call)
 
 static int read_request(struct sim_call *call)
 {
-    if (sim_op_is_generation(call->route.op))
+    if (sim_op_has_body(call->route.op))
         return call->dialect->parse(
             &call->route, buf_span(&call->body), &call->behaviour->refused_fields,
             (int)call->behaviour->refused_status, &call->arena, &call->ask, &call->failure);
