@@ -64,7 +64,8 @@ struct sim_ask {
     unsigned choices;       /* answers to each text */
     uint64_t max_tokens;    /* thoughts and content of a choice together */
     uint64_t prompt_tokens;
-    uint64_t body_hash; /* sim_hash of the body's bytes */
+    uint64_t cached_tokens; /* of them, said to have been read from a cache */
+    uint64_t body_hash;     /* sim_hash of the body's bytes */
     unsigned dimensions;
     enum sim_start start;
     bool is_streaming;

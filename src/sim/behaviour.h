@@ -103,6 +103,7 @@ struct sim_behaviour {
     uint64_t min_tokens;        /* of an answer */
     uint64_t tool_calls;        /* of an answer to a request with tools */
     uint64_t context_tokens;    /* of a prompt; 0: any */
+    uint64_t cached_tokens;     /* at most so many of a prompt count as cached */
     struct sim_names models;    /* patterns; none: all that the scenario has */
     struct sim_names refused_fields;
     uint64_t refused_status;

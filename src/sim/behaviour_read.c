@@ -342,6 +342,7 @@ static const struct sim_field behaviour_fields[] = {
     {"min_tokens", sim_read_u64, AT(min_tokens), .max = MAX_TOKENS},
     {"tool_calls", sim_read_u64, AT(tool_calls), .min = 1, .max = 16},
     {"context_tokens", sim_read_u64, AT(context_tokens), .max = UINT32_MAX},
+    {"cached_tokens", sim_read_u64, AT(cached_tokens), .max = UINT32_MAX},
     {"models", sim_read_names, AT(models)},
     {"refuse_fields", sim_read_names, AT(refused_fields)},
     {"refuse_status", sim_read_u64, AT(refused_status), .min = 400, .max = 499},

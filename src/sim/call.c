@@ -264,6 +264,8 @@ static int check_request(struct sim_call *call)
     }
     if (ask->op != SIM_OP_CHAT && ask->op != SIM_OP_COMPLETION)
         return 0;
+    ask->cached_tokens = behaviour->cached_tokens < ask->prompt_tokens ? behaviour->cached_tokens
+                                                                       : ask->prompt_tokens;
     if (ask->tool_count > behaviour->tool_calls)
         ask->tool_count = behaviour->tool_calls;
     if (ask->tool_count > 1 && ask->is_one_call)

@@ -105,6 +105,10 @@ struct sim_dialect {
 /* All dialects, NULL behind the last. */
 extern const struct sim_dialect *const sim_dialects[];
 
+extern const struct sim_dialect sim_anthropic;
 extern const struct sim_dialect sim_openai;
+
+/* What stands behind "Authorization: Bearer"; ptr NULL: nothing. */
+struct span sim_credential_bearer(const struct http_head *head);
 
 #endif

@@ -53,13 +53,13 @@ void sim_write_reset(enum sim_reset_form form, uint64_t reset_us, uint64_t wall_
 }
 
 void sim_write_meter(const struct sim_head_facts *facts, const struct sim_meter *meter,
-                     const char *prefix, const char *unit, struct buf *out)
+                     const char *before, const char *after, struct buf *out)
 {
     if (!meter->limit || facts->reset_form == SIM_RESET_NONE)
         return;
-    buf_printf(out, "%slimit-%s: %llu\r\n%sremaining-%s: %llu\r\n%sreset-%s: ", prefix, unit,
-               (unsigned long long)meter->limit, prefix, unit, (unsigned long long)meter->remaining,
-               prefix, unit);
+    buf_printf(out, "%slimit%s: %llu\r\n%sremaining%s: %llu\r\n%sreset%s: ", before, after,
+               (unsigned long long)meter->limit, before, after,
+               (unsigned long long)meter->remaining, before, after);
     sim_write_reset(facts->reset_form, meter->reset_us, facts->wall_us, out);
     buf_append_span(out, SPAN("\r\n"));
 }

@@ -17,10 +17,10 @@ void sim_write_go_duration(uint64_t us, struct buf *out);
 void sim_write_reset(enum sim_reset_form form, uint64_t reset_us, uint64_t wall_us,
                      struct buf *out);
 
-/* The lines PREFIXlimit-UNIT, PREFIXremaining-UNIT and PREFIXreset-UNIT; none where the meter has
- * no limit or the scenario wants none. */
+/* Three lines with the names BEFORE + "limit", "remaining" or "reset" + AFTER; none where the meter
+ * has no limit or the scenario wants none. */
 void sim_write_meter(const struct sim_head_facts *facts, const struct sim_meter *meter,
-                     const char *prefix, const char *unit, struct buf *out);
+                     const char *before, const char *after, struct buf *out);
 
 /* Retry-After and retry-after-ms as the scenario wants them; nothing without a hint. */
 void sim_write_retry_after(const struct sim_head_facts *facts, struct buf *out);

@@ -10,21 +10,22 @@ void sim_openai_write_usage(const struct sim_answer *answer, const struct sim_st
     unsigned long long prompt = answer->ask->prompt_tokens;
     unsigned long long completion = answer->completion_tokens;
     unsigned long long reasoning = answer->thought_tokens;
+    unsigned long long cached = answer->ask->cached_tokens;
 
     buf_printf(out, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,",
                prompt, completion, prompt + completion);
     if (stamp->form == SIM_OPENAI_DEEPSEEK)
         buf_printf(out,
-                   "\"prompt_tokens_details\":{\"cached_tokens\":0},"
+                   "\"prompt_tokens_details\":{\"cached_tokens\":%llu},"
                    "\"completion_tokens_details\":{\"reasoning_tokens\":%llu},"
-                   "\"prompt_cache_hit_tokens\":0,\"prompt_cache_miss_tokens\":%llu}",
-                   reasoning, prompt);
+                   "\"prompt_cache_hit_tokens\":%llu,\"prompt_cache_miss_tokens\":%llu}",
+                   cached, reasoning, cached, prompt - cached);
     else
         buf_printf(out,
-                   "\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
+                   "\"prompt_tokens_details\":{\"cached_tokens\":%llu,\"audio_tokens\":0},"
                    "\"completion_tokens_details\":{\"reasoning_tokens\":%llu,\"audio_tokens\":0,"
                    "\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}",
-                   reasoning);
+                   cached, reasoning);
 }
 
 void sim_openai_write_finish(const struct sim_answer *answer, size_t choice, struct buf *out)

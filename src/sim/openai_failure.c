@@ -245,8 +245,8 @@ void sim_openai_write_fields(const struct sim_head_facts *facts, struct buf *fie
         buf_append_span(fields, facts->account);
         buf_append_span(fields, SPAN("\r\n"));
     }
-    sim_write_meter(facts, &facts->requests, "x-ratelimit-", "requests", fields);
-    sim_write_meter(facts, &facts->tokens, "x-ratelimit-", "tokens", fields);
+    sim_write_meter(facts, &facts->requests, "x-ratelimit-", "-requests", fields);
+    sim_write_meter(facts, &facts->tokens, "x-ratelimit-", "-tokens", fields);
     sim_write_retry_after(facts, fields);
 }
 
