@@ -111,7 +111,7 @@ static struct span content_of(const struct sim_ask *ask, const struct sim_text *
                               struct arena *arena)
 {
     if (is_json_called(ask))
-        return make_arguments(text, arena);
+        return ask->is_call_bare ? SPAN("{}") : make_arguments(text, arena);
     return ask->json.ptr && !ask->tool_count ? ask->json : make_content(text, arena);
 }
 

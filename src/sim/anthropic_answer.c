@@ -264,6 +264,9 @@ void sim_anthropic_write_event(const struct sim_answer *answer, const struct sim
         write_call_start(answer, event->call, index, stamp, body);
         break;
     case SIM_EVENT_ARGUMENTS:
+        /* No arguments are told as no text at all, not as an empty object. */
+        if (answer->ask->is_call_bare)
+            break;
         write_piece(index, "input_json_delta", "partial_json", event->text, stamp, body);
         break;
     case SIM_EVENT_FINISH:

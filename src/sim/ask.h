@@ -21,7 +21,12 @@ enum sim_op {
     SIM_OP_BALANCE
 };
 
-enum { SIM_MAX_CHOICES = 2048, SIM_MAX_TOOLS = 128, SIM_MAX_ECHO_BYTES = 65536 };
+enum {
+    SIM_MAX_CHOICES = 2048,
+    SIM_MAX_TOOLS = 128,
+    SIM_MAX_ECHO_BYTES = 65536,
+    SIM_MAX_DIMENSIONS = 3072
+};
 
 /* True for what costs tokens: limits, latency and faults are about these. */
 static inline bool sim_op_is_generation(enum sim_op op)
@@ -73,6 +78,7 @@ struct sim_ask {
     bool is_usage_apart;  /* streams: in an event of its own */
     bool is_base64;
     bool is_one_call;      /* at most one tool call */
+    bool is_call_bare;     /* a tool that takes JSON is called without arguments */
     bool is_call_whole;    /* streams: a tool call is one event, or none where it is cut */
     bool is_thinking;      /* thoughts come before the answer and are counted */
     bool is_thinking_told; /* and are shown */

@@ -106,6 +106,7 @@ struct sim_dialect {
 extern const struct sim_dialect *const sim_dialects[];
 
 extern const struct sim_dialect sim_anthropic;
+extern const struct sim_dialect sim_gemini;
 extern const struct sim_dialect sim_openai;
 
 /* What stands behind "Authorization: Bearer"; ptr NULL: nothing. */

@@ -10,8 +10,6 @@
 
 #include "sim/dialect.h"
 
-enum { SIM_OPENAI_MAX_DIMENSIONS = 3072 };
-
 /* --- openai_request.c --- */
 
 struct sim_request;

@@ -30,7 +30,7 @@ static void write_base64(const unsigned char *bytes, size_t len, struct buf *out
 /* Little-endian floats. */
 static void write_packed(const struct sim_ask *ask, uint64_t hash, struct buf *out)
 {
-    unsigned char bytes[4 * SIM_OPENAI_MAX_DIMENSIONS];
+    unsigned char bytes[4 * SIM_MAX_DIMENSIONS];
     uint64_t state = 0;
 
     for (unsigned j = 0; j < ask->dimensions; j++) {

@@ -272,11 +272,11 @@ static int read_completion(struct sim_request *in)
 static int read_embedding(struct sim_request *in)
 {
     struct span format = json_tree_string(in->root, "encoding_format");
-    uint64_t dimensions = span_find(in->ask->model, SPAN("large")) == SIZE_MAX ? 1536 : 3072;
+    uint64_t dimensions = sim_request_dimensions(in);
     int err = read_texts(in, SPAN("input"));
 
     if (!err)
-        err = sim_request_count(in, "dimensions", SIM_OPENAI_MAX_DIMENSIONS, &dimensions);
+        err = sim_request_count(in, "dimensions", SIM_MAX_DIMENSIONS, &dimensions);
     if (err)
         return err;
     in->ask->dimensions = (unsigned)dimensions;

@@ -106,6 +106,11 @@ int sim_request_model(struct sim_request *in)
     return in->ask->model.ptr ? 0 : ERR_NOMEM;
 }
 
+unsigned sim_request_dimensions(const struct sim_request *in)
+{
+    return span_find(in->ask->model, SPAN("large")) == SIZE_MAX ? 1536 : SIM_MAX_DIMENSIONS;
+}
+
 int sim_request_texts(struct sim_request *in, size_t count)
 {
     in->ask->texts = arena_alloc(in->arena, count * sizeof(*in->ask->texts));

@@ -58,6 +58,9 @@ int sim_request_count(struct sim_request *in, const char *name, uint64_t max, ui
 /* The model: of the path, or else of the body. */
 int sim_request_model(struct sim_request *in);
 
+/* Numbers of an embedding, where the request does not say how many. */
+unsigned sim_request_dimensions(const struct sim_request *in);
+
 /* Room for so many texts of the ask: 0 or ERR_NOMEM. */
 int sim_request_texts(struct sim_request *in, size_t count);
 
