@@ -233,6 +233,7 @@ static void draw_stamp(struct sim_call *call)
     sim_fate_seed(&call->rand, call->world->seed, key->hash, n);
     call->stamp.id = rand_u64(&call->rand);
     call->stamp.form = call->route.form;
+    call->stamp.frames = &call->frames;
     call->stamp.created_s = loop_wall_us(call->calls->loop) / 1000000;
 }
 

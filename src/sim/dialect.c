@@ -2,7 +2,10 @@
 
 /* In the order in which they are asked whether a request is theirs; the last one's is what nobody
  * knows. */
-const struct sim_dialect *const sim_dialects[] = {&sim_anthropic, &sim_gemini, &sim_openai, NULL};
+const struct sim_dialect *const sim_dialects[] = {
+    &sim_anthropic, &sim_gemini,    &sim_azure,  &sim_azure_responses,
+    &sim_deepseek,  &sim_responses, &sim_openai, NULL,
+};
 
 struct span sim_credential_bearer(const struct http_head *head)
 {

@@ -33,6 +33,7 @@ struct sim_stamp {
     bool is_crlf;       /* their lines end with CR LF */
     bool has_usage;     /* it is told at all */
     bool is_begun;      /* a stream: an event was written before */
+    uint64_t *frames;   /* of a stream: written so far, for a dialect that numbers them */
     unsigned form;      /* of the route */
 };
 
@@ -106,7 +107,11 @@ struct sim_dialect {
 extern const struct sim_dialect *const sim_dialects[];
 
 extern const struct sim_dialect sim_anthropic;
+extern const struct sim_dialect sim_azure;
+extern const struct sim_dialect sim_azure_responses;
+extern const struct sim_dialect sim_deepseek;
 extern const struct sim_dialect sim_gemini;
+extern const struct sim_dialect sim_responses; /* OpenAI's, of another shape than its chats */
 extern const struct sim_dialect sim_openai;
 
 /* What stands behind "Authorization: Bearer"; ptr NULL: nothing. */

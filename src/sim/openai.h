@@ -69,6 +69,10 @@ void sim_openai_write_prompt_filters(struct buf *out);
 
 /* --- openai_stream.c --- */
 
+/* The member obfuscation, of a length that varies from event to event, as the real one has it
+ * against eavesdroppers. */
+void sim_openai_write_padding(const struct sim_stamp *stamp, struct buf *out);
+
 /* As sim_dialect.write_event. */
 void sim_openai_write_event(const struct sim_answer *answer, const struct sim_event *event,
                             const struct sim_stamp *stamp, struct buf *body);

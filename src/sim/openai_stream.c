@@ -95,11 +95,9 @@ static void write_chunk_choice(const struct sim_answer *answer, const struct sim
     buf_append_byte(out, '}');
 }
 
-/* Of a length that varies from event to event, as the real one has it against eavesdroppers. */
-static void write_padding(const struct sim_stamp *stamp, const struct buf *out_so_far,
-                          struct buf *out)
+void sim_openai_write_padding(const struct sim_stamp *stamp, struct buf *out)
 {
-    uint64_t dice = (stamp->id + out_so_far->len) * 0x9e3779b97f4a7c15ull;
+    uint64_t dice = (stamp->id + out->len) * 0x9e3779b97f4a7c15ull;
 
     buf_printf(out, ",\"obfuscation\":\"%.*s\"", 1 + (int)(dice >> 60), "aQ3xZ9kLm7Bv2Tc5");
 }
@@ -147,7 +145,7 @@ void sim_openai_write_event(const struct sim_answer *answer, const struct sim_ev
     buf_append_byte(body, ']');
     write_chunk_usage(answer, event, stamp, body);
     if (stamp->is_padded)
-        write_padding(stamp, body, body);
+        sim_openai_write_padding(stamp, body);
     buf_append_byte(body, '}');
     sim_end_event(stamp, body);
 }

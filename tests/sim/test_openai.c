@@ -190,6 +190,47 @@ static void a_tool_result_is_answered_in_words(void **state)
     reply_free(&reply);
 }
 
+static void efforts_cost_tokens_and_stay_unseen(void **state)
+{
+    yyjson_doc *doc = ask_for(*state, play_chat, "Authorization: Bearer sk-1\r\n",
+                              "{\"model\":\"m\",\"reasoning_effort\":\"low\",\"messages\":[{"
+                              "\"role\":\"user\",\"content\":\"hi\"}]}",
+                              200);
+
+    assert_int_equal(number_at(doc, "/usage/completion_tokens"), 6);
+    assert_int_equal(number_at(doc, "/usage/completion_tokens_details/reasoning_tokens"), 3);
+    assert_false(has_at(doc, "/choices/0/message/reasoning_content"));
+    yyjson_doc_free(doc);
+}
+
+static void formats_are_kept(void **state)
+{
+    static const struct {
+        const char *format, *content;
+    } rows[] = {
+        {"{\"type\":\"text\"}", "echo: hi #08ba5f07b55ec3da"},
+        {"{\"type\":\"json_object\"}", "{\"text\": \"hi\", \"hash\": \"08ba5f07b55ec3da\"}"},
+        {"{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":"
+         "\"object\",\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"array\","
+         "\"items\":{"
+         "\"type\":\"boolean\"}}}}}}",
+         "{\"a\": \"echo: hi #08ba5f07b55ec3da\", \"b\": [true]}"},
+    };
+    char body[512];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        yyjson_doc *doc;
+
+        snprintf(body, sizeof(body),
+                 "{\"model\":\"m\",\"response_format\":%s,\"messages\":[{\"role\":\"user\","
+                 "\"content\":\"hi\"}]}",
+                 rows[i].format);
+        doc = ask_for(*state, play_chat, "Authorization: Bearer sk-1\r\n", body, 200);
+        assert_at(doc, "/choices/0/message/content", rows[i].content);
+        yyjson_doc_free(doc);
+    }
+}
+
 static void completions_answer_each_prompt(void **state)
 {
     struct reply reply;
@@ -403,6 +444,9 @@ int main(void)
                                         tear_down_play),
         cmocka_unit_test_setup_teardown(a_tool_result_is_answered_in_words, set_up_play,
                                         tear_down_play),
+        cmocka_unit_test_setup_teardown(efforts_cost_tokens_and_stay_unseen, set_up_play,
+                                        tear_down_play),
+        cmocka_unit_test_setup_teardown(formats_are_kept, set_up_play, tear_down_play),
         cmocka_unit_test_setup_teardown(completions_answer_each_prompt, set_up_play,
                                         tear_down_play),
         cmocka_unit_test_setup_teardown(embeddings_come_as_floats_and_as_base64, set_up_play,
