@@ -9,6 +9,8 @@ enum {
     TREE_MAX_BYTES = 1 << 20,
     /* As long as a UUID, which Microsoft's descriptions hold; longer ones may be credentials. */
     RUN_MAX_BYTES = 36,
+    /* So much of a secret in a row is no chance. */
+    PART_BYTES = 8,
 };
 
 /* ---- words ---- */
@@ -57,6 +59,50 @@ void token_words(struct span text, char *words)
     while (at && words[at - 1] == ' ')
         at--;
     words[at] = '\0';
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* "%26" as "&". */
+static struct span decode(struct span text, char *out)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        bool is_coded = text.ptr[i] == '%' && i + 2 < text.len && hex_value(text.ptr[i + 1]) >= 0 &&
+                        hex_value(text.ptr[i + 2]) >= 0;
+
+        out[len++] = is_coded ? (char)(hex_value(text.ptr[i + 1]) << 4 | hex_value(text.ptr[i + 2]))
+                              : text.ptr[i];
+        i += is_coded ? 2 : 0;
+    }
+    return span_of(out, len);
+}
+
+static bool holds_part(struct span words, struct span secret)
+{
+    size_t part = secret.len < PART_BYTES ? secret.len : PART_BYTES;
+
+    for (size_t i = 0; part && i + part <= secret.len; i++) {
+        if (span_find(words, span_of(secret.ptr + i, part)) != SIZE_MAX)
+            return true;
+    }
+    return false;
+}
+
+void token_words_guard(char *words, struct span secret)
+{
+    struct span text = span_from_text(words);
+    char decoded[TOKEN_WORDS_BYTES];
+
+    if (holds_part(text, secret) || holds_part(decode(text, decoded), secret))
+        snprintf(words, TOKEN_WORDS_BYTES, "refused, in words that hold our own secret");
 }
 
 static void add_words(struct token_answer *answer, struct span text)

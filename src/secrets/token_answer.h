@@ -36,4 +36,8 @@ int token_answer_read(int status, struct span body, struct secret_arena *arena,
  * token left out. `words` has TOKEN_WORDS_BYTES. */
 void token_words(struct span text, char *words);
 
+/* Words that hold a part of that secret, as it is or as a form has it, become others: a server may
+ * echo what it was sent. */
+void token_words_guard(char *words, struct span secret);
+
 #endif

@@ -77,6 +77,8 @@ static void on_fetched(struct fetch *fetch, const struct fetch_answer *fetched)
         err = token_answer_read(fetched->status, fetched->body, source->secrets, &answer);
         snprintf(why, sizeof(why), "%s", answer.words[0] ? answer.words : err_text(err));
     }
+    if (source->credential->secret)
+        token_words_guard(why, secret_reveal(source->credential->secret));
     if (err)
         fail(source, why, fetched->retry_after_us);
     else

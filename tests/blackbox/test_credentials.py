@@ -259,7 +259,7 @@ def test_googles_service_account(house, tmp_path):
         (lambda peer: peer.answer(b"", 302, {"Location": "http://127.0.0.1:1/"}), "HTTP 302"),
         (lambda peer: peer.answer(b"<html>"), "no JSON object"),
         (lambda peer: peer.answer({"error": "x", "error_description": f"sent {peer.request.body.decode()}"}, 400),
-         "HTTP 400: x: sent"),
+         "words that hold our own secret"),
         (lambda peer: peer.reset(), "reset|failure|error"),
     ],
     ids=["line break", "too large", "redirect", "no JSON", "echo", "reset"],

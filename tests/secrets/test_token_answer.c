@@ -146,6 +146,23 @@ static void words_hold_nothing_that_could_be_a_token(void **state)
     assert_string_equal(words, "[31mred");
 }
 
+static void words_hold_no_part_of_our_secret(void **state)
+{
+    static const char *const odd[] = {"you sent pass=word+1", "sent pass%3Dword%2b1 twice",
+                                      "ass=word", "x pass=word", "=word+1"};
+    static const bool is_hidden[] = {true, true, true, true, false};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+        char words[TOKEN_WORDS_BYTES];
+
+        token_words(span_from_text(odd[i]), words);
+        token_words_guard(words, SPAN("pass=word+1"));
+        assert_string_equal(words,
+                            is_hidden[i] ? "refused, in words that hold our own secret" : odd[i]);
+    }
+}
+
 static void words_are_cut(void **state)
 {
     char words[TOKEN_WORDS_BYTES], text[1000];
@@ -165,6 +182,7 @@ int main(void)
         cmocka_unit_test(what_is_no_token),
         cmocka_unit_test(a_token_that_is_too_long),
         cmocka_unit_test(words_hold_nothing_that_could_be_a_token),
+        cmocka_unit_test(words_hold_no_part_of_our_secret),
         cmocka_unit_test(words_are_cut),
     };
 
