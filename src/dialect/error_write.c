@@ -268,6 +268,43 @@ void error_words_told(enum dialect_id client, const struct error_told *told,
         lead_in(ret_words);
 }
 
+/* --- words as a dialect_error --- */
+
+static void keep_words(enum dialect_id client, const struct error_words *words,
+                       struct dialect_error *ret_error)
+{
+    struct dialect_error error = {.status = words->status, .is_json = true};
+    uint64_t wait_ms = words->wait_us / US_PER_MS + (words->wait_us % US_PER_MS != 0);
+
+    error.message_len = dialect_keep(error.message, sizeof(error.message), words->message);
+    error.type_len = dialect_keep(error.type, sizeof(error.type), words->type);
+    error.param_len = dialect_keep(error.param, sizeof(error.param), words->param);
+    if (client == DIALECT_OPENAI)
+        error.code_len = dialect_keep(error.code, sizeof(error.code), words->code);
+    else
+        error.detail_len = dialect_keep(error.detail, sizeof(error.detail), words->code);
+    error.retry_after_ms = wait_ms < UINT32_MAX ? (uint32_t)wait_ms : UINT32_MAX;
+    *ret_error = error;
+}
+
+void error_from_ours(enum dialect_id client, const struct error_ours *ours,
+                     struct dialect_error *ret_error)
+{
+    struct error_words words;
+
+    error_words_ours(client, ours, &words);
+    keep_words(client, &words, ret_error);
+}
+
+void error_from_told(enum dialect_id client, const struct error_told *told,
+                     struct dialect_error *ret_error)
+{
+    struct error_words words;
+
+    error_words_told(client, told, &words);
+    keep_words(client, &words, ret_error);
+}
+
 /* --- the shapes --- */
 
 static void string_or_null(struct json_writer *writer, const char *name, struct span text)

@@ -63,6 +63,15 @@ void error_words_ours(enum dialect_id client, const struct error_ours *ours,
 void error_words_told(enum dialect_id client, const struct error_told *told,
                       struct error_words *ret_words);
 
+/* The same as a dialect_error in the client's words, for the writers of streams: what they then
+ * tell again within that dialect (upstream the client's own, status 200) is what is written here.
+ * Errors of a provider's stream are so told once, and those of the gateway's own in their own
+ * words. */
+void error_from_ours(enum dialect_id client, const struct error_ours *ours,
+                     struct dialect_error *ret_error);
+void error_from_told(enum dialect_id client, const struct error_told *told,
+                     struct dialect_error *ret_error);
+
 /* Appends the body of an answer:
  *   OpenAI     {"error":{"message","type","param","code"}}
  *   Anthropic  {"type":"error","error":{"type","message"},"request_id"}
