@@ -416,7 +416,7 @@ static void test_every_pair_has_a_status_and_a_type(void **state)
             enum dialect_id client = (enum dialect_id)(pair % DIALECT_COUNT);
             const struct error_told told = {.upstream = (enum dialect_id)(pair / DIALECT_COUNT),
                                             .status = status,
-                                            .error = &nothing};
+                                            .error = status % 2 ? &nothing : NULL};
             struct error_words words;
 
             error_words_told(client, &told, &words);
