@@ -129,6 +129,9 @@ struct openai_touched {
     struct span name; /* under which it is written */
 };
 
+/* Whether any of the quirks can touch a body. */
+bool openai_has_rewrites(uint32_t quirks);
+
 struct openai_touched openai_touch(const yyjson_val *root, struct span name,
                                    const yyjson_val *value, uint32_t quirks);
 
@@ -220,6 +223,12 @@ int openai_chat_read_answer(struct chat_reader *reader, const yyjson_val *root);
 
 /* --- writing answers --- */
 
+/* A call of a custom tool that was begun. */
+struct openai_custom {
+    struct openai_custom *next;
+    unsigned choice, call;
+};
+
 /* The state of writing a stream; also of completions, which say less. */
 struct openai_writer {
     struct chat_writer base;
@@ -229,6 +238,7 @@ struct openai_writer {
     struct dialect_usage usage;
     uint64_t text_bytes;
     uint64_t begun[CHAT_CHOICES_MAX / 64], refused[CHAT_CHOICES_MAX / 64];
+    struct openai_custom *customs;
     bool is_ready; /* the thought's buffer was made */
     bool is_legacy;
 };

@@ -440,12 +440,18 @@ static bool touches_messages(const yyjson_val *list, uint32_t quirks)
     return false;
 }
 
+/* Some say what a provider knows beyond OpenAI: nothing is taken from a body for them. */
+bool openai_has_rewrites(uint32_t quirks)
+{
+    return (quirks & ~(uint32_t)(QUIRK_RESPONSES | QUIRK_TOP_K | QUIRK_OPENROUTER_REASONING)) != 0;
+}
+
 bool openai_chat_needs_rewrite(const yyjson_val *root, uint32_t quirks)
 {
     yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(root));
     yyjson_val *key;
 
-    if (quirks == 0 || !yyjson_is_obj(openai_plain(root)))
+    if (!openai_has_rewrites(quirks) || !yyjson_is_obj(openai_plain(root)))
         return false;
     while ((key = yyjson_obj_iter_next(&iter))) {
         const yyjson_val *value = yyjson_obj_iter_get_val(key);

@@ -205,9 +205,34 @@ static void write_old_begin(const struct openai_writer *writer, const struct cha
     put(writer, SPAN(",\"arguments\":\"\"}"));
 }
 
+/* Fragments do not say again that their call is of a custom tool; there are few. */
+static void note_custom(struct openai_writer *writer, const struct chat_event *event)
+{
+    struct openai_custom *custom = arena_alloc(writer->base.arena, sizeof(*custom));
+
+    if (!custom) {
+        out_of(writer)->err = out_of(writer)->err ? out_of(writer)->err : ERR_NOMEM;
+        return;
+    }
+    *custom = (struct openai_custom){writer->customs, event->choice, event->call};
+    writer->customs = custom;
+}
+
+static bool is_custom(const struct openai_writer *writer, const struct chat_event *event)
+{
+    const struct openai_custom *custom = writer->customs;
+
+    while (custom && (custom->choice != event->choice || custom->call != event->call))
+        custom = custom->next;
+    return custom != NULL;
+}
+
 static void write_begin(struct openai_writer *writer, const struct chat_event *event)
 {
     bool is_first = !take_bit(writer->begun, event->choice);
+
+    if (event->is_custom)
+        note_custom(writer, event);
 
     if (writer->is_legacy && event->call)
         return;
@@ -243,8 +268,8 @@ static void write_arguments(struct openai_writer *writer, const struct chat_even
     } else {
         put(writer, SPAN("\"tool_calls\":[{\"index\":"));
         put_number(writer, event->call);
-        put(writer, event->is_custom ? SPAN(",\"custom\":{\"input\":")
-                                     : SPAN(",\"function\":{\"arguments\":"));
+        put(writer, is_custom(writer, event) ? SPAN(",\"custom\":{\"input\":")
+                                             : SPAN(",\"function\":{\"arguments\":"));
         put_string(writer, event->text);
         put(writer, SPAN("}}]"));
     }
