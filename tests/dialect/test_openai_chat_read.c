@@ -442,7 +442,7 @@ static void test_early_arguments_are_bounded(void **state)
                             "\"function\":{\"arguments\":\"");
 
         memset(line + head, 'x', 60000);
-        strcpy(line + head + 60000, "\"}}]}}]}");
+        memcpy(line + head + 60000, "\"}}]}}]}", 9);
         assert_int_equal(read_line(&play, span_from_text(line)), 0);
         chunks++;
     }
