@@ -336,6 +336,35 @@ static int write_other(struct chat_writing *writing, struct json_writer *json, s
                          at, from, has_brought && is_user);
 }
 
+/* --- JSON asked for without a schema --- */
+
+static bool names_json(struct span text)
+{
+    for (size_t i = 0; i + 4 <= text.len; i++) {
+        if ((text.ptr[i] | 0x20) == 'j' &&
+            span_is_equal_nocase(span_of(text.ptr + i, 4), SPAN("json")))
+            return true;
+    }
+    return false;
+}
+
+/* OpenAI refuses to answer in JSON where no message speaks of it; other dialects do not ask for
+ * that. */
+static bool needs_word(const struct chat *chat)
+{
+    if (chat->format.kind != CHAT_FORMAT_JSON || form_row(chat->form)->dialect == DIALECT_OPENAI)
+        return false;
+    for (size_t m = 0; m < chat->message_count; m++) {
+        for (size_t p = 0; p < chat->messages[m].part_count; p++) {
+            const struct chat_part *part = &chat->messages[m].parts[p];
+
+            if (part->kind == CHAT_PART_TEXT && names_json(part->text))
+                return false;
+        }
+    }
+    return true;
+}
+
 int openai_write_messages(struct chat_writing *writing, struct json_writer *json)
 {
     const struct chat *chat = writing->chat;
@@ -344,6 +373,8 @@ int openai_write_messages(struct chat_writing *writing, struct json_writer *json
     int err = 0;
 
     json_begin_array(json);
+    if (needs_word(chat))
+        json_raw(json, SPAN("{\"role\":\"system\",\"content\":\"Answer with one JSON object.\"}"));
     for (size_t at = 0; at < chat->message_count && !err; at++) {
         err = write_results(writing, json, at, &has_brought);
         if (err || is_result_only(&chat->messages[at]))

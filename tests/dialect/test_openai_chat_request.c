@@ -391,6 +391,26 @@ static void test_marks_for_caches(void **state)
     end(&play);
 }
 
+/* OpenAI answers in JSON only where the word falls. */
+static void test_json_is_spoken_of(void **state)
+{
+    struct play play;
+
+    begin(&play, BODY("\"response_format\":{\"type\":\"json_object\"}"));
+    write(&play, FORM_GENERATE, 0);
+    assert_told(&play, "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":"
+                       "\"Answer with one JSON object.\"},{\"role\":\"user\",\"content\":\"hi\"}],"
+                       "\"response_format\":{\"type\":\"json_object\"}}");
+    end(&play);
+    begin(&play,
+          "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"In Json, please\"}],"
+          "\"response_format\":{\"type\":\"json_object\"}}");
+    write(&play, FORM_GENERATE, 0);
+    assert_int_equal(play.err, 0);
+    assert_true(span_find(buf_span(&play.out), SPAN("system")) == SIZE_MAX);
+    end(&play);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_fetched_images_are_told_as_data),
         cmocka_unit_test(test_signatures_are_read_back),
         cmocka_unit_test(test_marks_for_caches),
+        cmocka_unit_test(test_json_is_spoken_of),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
