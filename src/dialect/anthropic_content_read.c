@@ -135,8 +135,7 @@ static int read_thinking(struct chat_reading *reading, const struct anthropic_pl
 {
     part->kind = CHAT_PART_THINKING;
     part->text = json_tree_string(block, "thinking");
-    part->signature =
-        anthropic_read_signature(json_tree_string(block, "signature"), &part->signer);
+    part->signature = anthropic_read_signature(json_tree_string(block, "signature"), &part->signer);
     if (!part->text.ptr)
         return refuse(reading, FAILURE_FIELD_VALUE, place, "thinking",
                       "A thinking block needs its thinking.");
@@ -167,8 +166,7 @@ static int read_call(struct chat_reading *reading, const struct anthropic_place 
     part->id = json_tree_string(block, "id");
     part->name = json_tree_string(block, "name");
     /* Our own writing, where another provider signs its calls. */
-    part->signature =
-        anthropic_read_signature(json_tree_string(block, "signature"), &part->signer);
+    part->signature = anthropic_read_signature(json_tree_string(block, "signature"), &part->signer);
     if (part->id.len == 0 || part->name.len == 0)
         return refuse(reading, FAILURE_FIELD_VALUE, place, part->id.len ? "name" : "id",
                       "A tool_use block needs an id and a name.");
@@ -203,14 +201,10 @@ static int read_block(struct chat_reading *reading, const struct anthropic_place
                       const yyjson_val *block, struct chat_part *part)
 {
     static const struct reader_of readers[] = {
-        {SPAN_INIT("text"), read_text},
-        {SPAN_INIT("image"), read_image},
-        {SPAN_INIT("document"), read_document},
-        {SPAN_INIT("search_result"), read_search_result},
-        {SPAN_INIT("thinking"), read_thinking},
-        {SPAN_INIT("redacted_thinking"), read_redacted},
-        {SPAN_INIT("tool_use"), read_call},
-        {SPAN_INIT("tool_result"), read_result},
+        {SPAN_INIT("text"), read_text},         {SPAN_INIT("image"), read_image},
+        {SPAN_INIT("document"), read_document}, {SPAN_INIT("search_result"), read_search_result},
+        {SPAN_INIT("thinking"), read_thinking}, {SPAN_INIT("redacted_thinking"), read_redacted},
+        {SPAN_INIT("tool_use"), read_call},     {SPAN_INIT("tool_result"), read_result},
     };
     struct span type = json_tree_string(block, "type");
     size_t count = sizeof(readers) / sizeof(readers[0]);
@@ -269,8 +263,7 @@ int anthropic_read_content(struct chat_reading *reading, const struct anthropic_
         return refuse(reading, FAILURE_FIELD_TYPE, place, member,
                       "Content must be a text or a list of blocks.");
     if (is_too_deep(place))
-        return refuse(reading, FAILURE_FIELD_VALUE, place, member,
-                      "Blocks are nested too deeply.");
+        return refuse(reading, FAILURE_FIELD_VALUE, place, member, "Blocks are nested too deeply.");
     *ret_parts = NULL;
     *ret_count = 0;
     if (count == 0)

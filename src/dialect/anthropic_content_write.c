@@ -123,8 +123,8 @@ static int refuse_file(struct anthropic_writing *writing, const struct anthropic
                                  "provider of this model; send its content.");
 }
 
-static int write_image_source(struct anthropic_writing *writing,
-                              const struct anthropic_spot *spot, const struct chat_media *media)
+static int write_image_source(struct anthropic_writing *writing, const struct anthropic_spot *spot,
+                              const struct chat_media *media)
 {
     struct span type = image_type(media->type);
 
@@ -207,8 +207,8 @@ static struct span decode_base64(struct span data, struct arena *arena)
     return span_of(out, len);
 }
 
-static int write_document_data(struct anthropic_writing *writing,
-                               const struct anthropic_spot *spot, const struct chat_media *media)
+static int write_document_data(struct anthropic_writing *writing, const struct anthropic_spot *spot,
+                               const struct chat_media *media)
 {
     struct span text;
 

@@ -122,10 +122,9 @@ bool anthropic_is_writable(const struct chat_part *part);
 int anthropic_refuse_part(struct anthropic_writing *writing, const struct anthropic_spot *spot,
                           const char *message);
 
-/* A JSON Schema of an object, which is what this API asks for: with the type where it is not said,
- * and of Google's subset of OpenAPI what it means. NULL: of an object without members. */
-void anthropic_write_schema(struct anthropic_writing *writing, const yyjson_val *schema,
-                            bool is_openapi);
+/* The JSON Schema of an object, which is what this API asks for: with the type where it is not
+ * said. NULL: of an object without members. */
+void anthropic_write_schema(struct anthropic_writing *writing, const yyjson_val *schema);
 
 /* `cache_control`, where there is one. */
 void anthropic_write_cache(struct json_writer *json, enum chat_cache cache);
@@ -153,17 +152,11 @@ void anthropic_take_usage(struct anthropic_usage *usage, const yyjson_val *objec
 /* In the neutral form. */
 struct dialect_usage anthropic_usage(const struct anthropic_usage *usage);
 
-/* Appends {"input_tokens":…,…} as in an answer, with what only whole answers tell where is_whole. */
+/* Appends {"input_tokens":…,…} as in an answer, with what only whole answers tell where is_whole.
+ */
 void anthropic_write_usage(struct buf *out, const struct dialect_usage *usage, bool is_whole);
 
-/* {"type":"error","error":{…}}: what it says. */
-void anthropic_take_error(const yyjson_val *root, struct dialect_error *ret_error);
-
-/* Appends the frame `event: error`. */
-void anthropic_write_error_event(struct buf *out, const struct dialect_error *error);
-
-/* The word for a finish, and the other way round. */
-struct span anthropic_stop_reason(enum chat_finish finish, bool has_stop_text, bool has_calls);
+/* The finish that a stop_reason stands for; CHAT_FINISH_NONE for an empty word. */
 enum chat_finish anthropic_read_stop_reason(struct span word);
 
 /* Appends `"stop_reason":…,"stop_sequence":…`, and `"stop_details":…` of a refusal, or always where
@@ -180,15 +173,19 @@ enum anthropic_thoughts {
 
 enum anthropic_thoughts anthropic_thoughts(const struct chat *chat);
 
-/* --- reading answers: shared by streams and whole ones, dialect/anthropic_answer_read.c --- */
+/* --- reading answers, whole and as streams: anthropic_answer_read.c --- */
 
-enum { ANTHROPIC_FINISH_TEXT_MAX = 1024 };
+enum { ANTHROPIC_FINISH_TEXT_MAX = 1024, ANTHROPIC_NO_CALL = -1 };
 
-/* A tool_use block of an answer that is being read. */
+/* A tool_use block of an answer. */
 struct anthropic_call {
-    int64_t index; /* of its block */
-    bool is_json;  /* the reserved tool: its input is the answer */
+    int64_t index;   /* of its block */
+    unsigned number; /* among the calls that are told */
+    bool is_json;    /* the reserved tool: its input is the answer's text */
+    bool is_custom;  /* its input is gathered, and told as the text that it holds */
     bool has_whole_input, has_args, has_ended;
+    struct span gathered; /* in the arena */
+    size_t gathered_cap;
 };
 
 struct anthropic_reader {
@@ -198,9 +195,92 @@ struct anthropic_reader {
     char finish_text[ANTHROPIC_FINISH_TEXT_MAX];
     uint16_t finish_text_len;
     struct anthropic_usage usage;
-    struct anthropic_call *calls; /* by their neutral number; in the arena, of doubling size */
-    unsigned call_count, call_room;
-    unsigned told_calls; /* of those: not the reserved tool */
+    struct anthropic_call *calls; /* in the order of their blocks; in the arena */
+    unsigned call_count, call_cap;
+    unsigned told_calls; /* of those: but for the reserved tool's */
 };
+
+/* Tells an event, unless the answer is over. */
+void anthropic_tell(struct anthropic_reader *reader, const struct chat_event *event);
+
+/* Tells a piece of text of that kind, unless it is empty. */
+void anthropic_tell_text(struct anthropic_reader *reader, enum chat_event_kind kind,
+                         struct span text);
+
+/* Tells the signature of the thought told last, unless it is empty. */
+void anthropic_tell_signature(struct anthropic_reader *reader, struct span signature);
+
+/* An error of this side of the wire: what cannot be followed any further. */
+void anthropic_tell_failure(struct anthropic_reader *reader, struct span message);
+
+/* The beginning, where it was not told yet: id and model of `message`, which may be NULL. */
+void anthropic_tell_start(struct anthropic_reader *reader, const yyjson_val *message);
+
+/* A block as it begins, or whole: its texts, or its call, which then stays open for its input. */
+void anthropic_tell_block(struct anthropic_reader *reader, int64_t index, const yyjson_val *block);
+
+/* More of a call's input; its end. The index is its block's; unknown ones are passed over. */
+void anthropic_tell_input(struct anthropic_reader *reader, int64_t index, struct span piece);
+void anthropic_tell_call_end(struct anthropic_reader *reader, int64_t index);
+
+/* Takes stop_reason and what belongs to it, of a whole answer or of a message_delta's delta. */
+void anthropic_take_stop(struct anthropic_reader *reader, const yyjson_val *object);
+
+/* Takes a usage object and tells what is known by now. */
+void anthropic_tell_usage(struct anthropic_reader *reader, const yyjson_val *usage);
+
+/* Ends the calls that are open, and tells FINISH and END. */
+void anthropic_tell_end(struct anthropic_reader *reader);
+
+int anthropic_read_event(struct chat_reader *base, const struct sse_event *event);
+void anthropic_read_end(struct chat_reader *base);
+int anthropic_read_answer(struct chat_reader *base, const yyjson_val *root);
+
+/* --- writing answers --- */
+
+enum anthropic_kind {
+    KIND_NONE,
+    KIND_TEXT,
+    KIND_THINKING,
+    KIND_REDACTED,
+    KIND_CALL,
+};
+
+/* A block of a stream that is being written: the open one, or one that waits. */
+struct anthropic_block {
+    struct anthropic_block *next;
+    enum anthropic_kind kind;
+    unsigned call;
+    bool is_custom, has_ended, is_signed;
+    enum dialect_id signer;
+    struct span id, name, signature; /* in the arena */
+    struct buf text;                 /* of one that waits */
+};
+
+struct anthropic_writer {
+    struct chat_writer base;
+    enum anthropic_thoughts thoughts;
+    bool has_started, is_over, has_calls;
+    bool is_start_due; /* of the open call: its signature may come with the next event */
+    struct anthropic_block open;
+    unsigned index; /* of the open block, or of the next */
+    struct anthropic_block *first, *last;
+    size_t waiting_bytes;
+    enum chat_finish finish;
+    char finish_text[ANTHROPIC_FINISH_TEXT_MAX];
+    uint16_t finish_text_len;
+    struct dialect_usage usage;
+    uint64_t text_bytes;
+};
+
+void anthropic_write_event(struct chat_writer *base, const struct chat_event *event);
+void anthropic_writer_fini(struct chat_writer *base);
+void anthropic_write_answer(struct chat_writer *base, const struct chat_answer *answer);
+
+/* An image as a text that shows it; empty where that cannot be, or without memory. */
+struct span anthropic_image_text(const struct chat_media *media, struct arena *arena);
+
+int anthropic_read_request(struct chat_reading *reading, const yyjson_val *root);
+int anthropic_write_request(struct chat_writing *of);
 
 #endif

@@ -54,8 +54,7 @@ static int read_message(struct chat_reading *reading, size_t index, const yyjson
     if (!content)
         return anthropic_refuse(reading->refusal, FAILURE_FIELD_VALUE, &place, "content",
                                 "A message needs content.");
-    return anthropic_read_content(reading, &place, content, &message->parts,
-                                  &message->part_count);
+    return anthropic_read_content(reading, &place, content, &message->parts, &message->part_count);
 }
 
 int anthropic_read_messages(struct chat_reading *reading, const yyjson_val *root)

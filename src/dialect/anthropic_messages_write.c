@@ -104,8 +104,7 @@ static size_t next_message(const struct anthropic_writing *writing, size_t at)
 static int write_parts(struct anthropic_writing *writing, size_t m, bool is_results)
 {
     const struct chat_message *message = &writing->of->chat->messages[m];
-    struct anthropic_spot spot = {.message = m,
-                                  .is_assistant = message->role == CHAT_ASSISTANT};
+    struct anthropic_spot spot = {.message = m, .is_assistant = message->role == CHAT_ASSISTANT};
     int err = 0;
 
     if (message->name.len)

@@ -155,8 +155,8 @@ static int read_effort(struct chat_reading *reading, struct span word)
         struct span word;
         enum chat_effort effort;
     } words[] = {
-        {SPAN_INIT("low"), CHAT_EFFORT_LOW},     {SPAN_INIT("medium"), CHAT_EFFORT_MEDIUM},
-        {SPAN_INIT("high"), CHAT_EFFORT_HIGH},   {SPAN_INIT("xhigh"), CHAT_EFFORT_XHIGH},
+        {SPAN_INIT("low"), CHAT_EFFORT_LOW},   {SPAN_INIT("medium"), CHAT_EFFORT_MEDIUM},
+        {SPAN_INIT("high"), CHAT_EFFORT_HIGH}, {SPAN_INIT("xhigh"), CHAT_EFFORT_XHIGH},
         {SPAN_INIT("max"), CHAT_EFFORT_MAX},
     };
 
@@ -194,8 +194,8 @@ static int read_output(struct chat_reading *reading)
 
     /* output_format is what it was called while it was a beta. */
     if (!err)
-        err = read_format(reading, reading->chat->params[CHAT_OUTPUT_FORMAT_PARAM],
-                          "output_format");
+        err =
+            read_format(reading, reading->chat->params[CHAT_OUTPUT_FORMAT_PARAM], "output_format");
     if (!err)
         err = read_format(reading, json_tree_member(config, "format"), "output_config.format");
     return err;
@@ -211,8 +211,7 @@ static int read_parameters(struct chat_reading *reading)
         err = read_thinking(reading);
     if (!err)
         err = read_output(reading);
-    reading->chat->user =
-        json_tree_string(reading->chat->params[CHAT_METADATA_PARAM], "user_id");
+    reading->chat->user = json_tree_string(reading->chat->params[CHAT_METADATA_PARAM], "user_id");
     return err;
 }
 

@@ -11,9 +11,9 @@ enum { BUDGET_MIN = 1024 };
 /* Notes that what was said of thinking is not told, by the names that the client gave it. */
 static void drop(struct anthropic_writing *writing)
 {
-    static const enum chat_parameter parameters[] = {
-        CHAT_REASONING_EFFORT_PARAM, CHAT_REASONING_PARAM, CHAT_THINKING_PARAM,
-        CHAT_THINKING_CONFIG_PARAM};
+    static const enum chat_parameter parameters[] = {CHAT_REASONING_EFFORT_PARAM,
+                                                     CHAT_REASONING_PARAM, CHAT_THINKING_PARAM,
+                                                     CHAT_THINKING_CONFIG_PARAM};
     const struct chat *chat = writing->of->chat;
 
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
@@ -210,7 +210,7 @@ static void write_config(struct anthropic_writing *writing)
         json_begin_object(json);
         json_member_text(json, "type", "json_schema");
         json_name(json, "schema");
-        anthropic_write_schema(writing, format->schema, format->is_openapi);
+        anthropic_write_schema(writing, format->schema);
         json_end_object(json);
     }
     json_end_object(json);
@@ -219,8 +219,8 @@ static void write_config(struct anthropic_writing *writing)
 /* As the client said it: it speaks to the model in the model's own words. */
 static void write_own(struct anthropic_writing *writing)
 {
-    static const enum chat_parameter parameters[] = {
-        CHAT_THINKING_PARAM, CHAT_OUTPUT_CONFIG_PARAM, CHAT_OUTPUT_FORMAT_PARAM};
+    static const enum chat_parameter parameters[] = {CHAT_THINKING_PARAM, CHAT_OUTPUT_CONFIG_PARAM,
+                                                     CHAT_OUTPUT_FORMAT_PARAM};
 
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
         const yyjson_val *value = writing->of->chat->params[parameters[i]];

@@ -10,8 +10,7 @@ enum { NAME_MAX_BYTES = 128 };
 
 static bool is_forced(enum chat_choice_kind choice)
 {
-    return choice == CHAT_CHOICE_ANY || choice == CHAT_CHOICE_ONE ||
-           choice == CHAT_CHOICE_SOME_ANY;
+    return choice == CHAT_CHOICE_ANY || choice == CHAT_CHOICE_ONE || choice == CHAT_CHOICE_SOME_ANY;
 }
 
 bool anthropic_forces_call(const struct anthropic_writing *writing)
@@ -129,8 +128,7 @@ static bool is_fit_name(struct span name)
 
 static int check_tool(struct anthropic_writing *writing, const struct chat_tool *tool)
 {
-    const struct anthropic_place place = {NULL, "tools",
-                                          (size_t)(tool - writing->of->chat->tools)};
+    const struct anthropic_place place = {NULL, "tools", (size_t)(tool - writing->of->chat->tools)};
 
     if (tool->kind == CHAT_TOOL_OWN)
         return anthropic_refuse(writing->of->refusal, FAILURE_UNSUPPORTED, &place, NULL,
@@ -155,9 +153,9 @@ static void write_custom_schema(struct anthropic_writing *writing, const struct 
              SPAN("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\""));
     if (tool->format) {
         struct span format = anthropic_json_text(writing->of->arena, tool->format);
-        struct span text = arena_printf(writing->of->arena, "A text of this format: %.*s",
-                                        format.ptr ? (int)format.len : 0,
-                                        format.ptr ? format.ptr : "");
+        struct span text =
+            arena_printf(writing->of->arena, "A text of this format: %.*s",
+                         format.ptr ? (int)format.len : 0, format.ptr ? format.ptr : "");
 
         (void)buf_append_span(out, SPAN(",\"description\":"));
         (void)json_write_string(out, text);
@@ -171,7 +169,7 @@ static void write_tool_schema(struct anthropic_writing *writing, const struct ch
     if (tool->kind == CHAT_TOOL_CUSTOM)
         write_custom_schema(writing, tool);
     else
-        anthropic_write_schema(writing, tool->schema, false);
+        anthropic_write_schema(writing, tool->schema);
 }
 
 static int write_tool(struct anthropic_writing *writing, const struct chat_tool *tool)
@@ -210,7 +208,7 @@ static void write_json_tool(struct anthropic_writing *writing)
     json_member_text(json, "description",
                      "Gives the answer. Its input is the whole answer, as JSON.");
     json_name(json, "input_schema");
-    anthropic_write_schema(writing, format->schema, format->is_openapi);
+    anthropic_write_schema(writing, format->schema);
     json_end_object(json);
 }
 

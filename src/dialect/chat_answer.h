@@ -118,9 +118,9 @@ struct chat_frame {
     const struct chat *chat;  /* what was asked; outlives the writer */
     struct span request_id;   /* of the exchange: ids are made of it where the provider gave none */
     struct span model;        /* the target's, where the provider names none */
-    enum dialect_id upstream; /* the provider's, in whose words errors are told */
     uint64_t created_s;       /* now, where the provider tells no time */
     uint64_t prompt_tokens;   /* estimated: for events that tell usage before the provider does */
+    enum dialect_id upstream; /* who answers: set by the translator */
 };
 
 /* --- a form's readers and writers --- */
@@ -195,6 +195,6 @@ struct form_ops {
 const struct form_ops *form_ops(enum form form);
 
 extern const struct form_ops openai_chat_ops, openai_completions_ops, openai_responses_ops,
-    anthropic_messages_ops, gemini_generate_ops, gemini_measure_ops;
+    anthropic_messages_ops, anthropic_count_ops, gemini_generate_ops, gemini_measure_ops;
 
 #endif

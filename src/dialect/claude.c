@@ -3,10 +3,14 @@
 static const struct claude rows[] = {
 #define CLAUDE(pattern, max_output, thinking, always_thinks, sampling, effort_xhigh, structured,   \
                forced_choice, prefill)                                                             \
-    {SPAN_INIT(pattern),         max_output,                                                       \
-     CLAUDE_THINKING_##thinking, always_thinks,                                                    \
-     CLAUDE_SAMPLING_##sampling, effort_xhigh,                                                     \
-     structured,                 forced_choice,                                                    \
+    {SPAN_INIT(pattern),                                                                           \
+     max_output,                                                                                   \
+     CLAUDE_THINKING_##thinking,                                                                   \
+     always_thinks,                                                                                \
+     CLAUDE_SAMPLING_##sampling,                                                                   \
+     effort_xhigh,                                                                                 \
+     structured,                                                                                   \
+     forced_choice,                                                                                \
      prefill},
 #include "tables/claude.def"
 #undef CLAUDE

@@ -10,6 +10,8 @@ const struct form_ops *form_ops(enum form form)
         [FORM_RESPONSES] = &openai_responses_ops,
         [FORM_GENERATE] = &gemini_generate_ops,
         [FORM_MEASURE] = &gemini_measure_ops,
+        [FORM_MESSAGES] = &anthropic_messages_ops,
+        [FORM_COUNT_TOKENS] = &anthropic_count_ops,
     };
 
     bug_fatal_unless((unsigned)form < FORM_COUNT);
