@@ -7,6 +7,7 @@ const struct form_ops *form_ops(enum form form)
     static const struct form_ops none = {.read_request = NULL};
     static const struct form_ops *const ops[FORM_COUNT] = {
         [FORM_CHAT] = &openai_chat_ops,
+        [FORM_COMPLETIONS] = &openai_completions_ops,
         [FORM_RESPONSES] = &openai_responses_ops,
         [FORM_GENERATE] = &gemini_generate_ops,
         [FORM_MEASURE] = &gemini_measure_ops,

@@ -53,7 +53,14 @@ static void tell_error_value(struct openai_reader *reader, const yyjson_val *val
     tell_error(reader, &error);
 }
 
-/* OpenRouter's and Mistral's finish_reason "error", and errors inside choices. */
+/* Reasons to end that are none: OpenRouter's and Mistral's, DeepSeek's. */
+static bool is_failure(struct span word)
+{
+    return span_is_equal(word, SPAN("error")) ||
+           span_is_equal(word, SPAN("insufficient_system_resource"));
+}
+
+/* An error inside a choice, and whether there is one that is told by its finish_reason alone. */
 static const yyjson_val *error_in_choices(const yyjson_val *root, bool *ret_is_bare)
 {
     yyjson_val *list = openai_plain(json_tree_member(root, "choices")), *choice;
@@ -67,7 +74,7 @@ static const yyjson_val *error_in_choices(const yyjson_val *root, bool *ret_is_b
 
         if (is_truthy(error))
             return error;
-        if (span_is_equal(json_tree_string(choice, "finish_reason"), SPAN("error")))
+        if (is_failure(json_tree_string(choice, "finish_reason")))
             *ret_is_bare = true;
     }
     return NULL;
@@ -130,7 +137,6 @@ static enum chat_finish finish_of(struct span word)
         {SPAN_INIT("model_length"), CHAT_FINISH_CONTEXT},
         {SPAN_INIT("max_tokens"), CHAT_FINISH_LENGTH},
         {SPAN_INIT("tool_use"), CHAT_FINISH_CALLS},
-        {SPAN_INIT("insufficient_system_resource"), CHAT_FINISH_ERROR},
     };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

@@ -89,10 +89,6 @@ int openai_write_messages(struct chat_writing *writing, struct json_writer *json
 int openai_write_tools(struct chat_writing *writing, struct json_writer *json);
 int openai_write_parameters(struct chat_writing *writing, struct json_writer *json);
 
-/* A body of OpenAI's own once more, for a provider with quirks: what no quirk touches stays as it
- * stands. */
-int openai_rewrite(struct chat_writing *writing);
-
 /* "messages[3]", for refusals. Returns place. */
 const char *openai_message_place(size_t message, char place[32]);
 
@@ -103,13 +99,6 @@ static inline bool openai_has_quirk(const struct chat_writing *writing, enum qui
 {
     return (writing->target->quirks & (uint32_t)quirk) != 0;
 }
-
-/* The id of a call as the provider takes it: nine letters and digits where it must be (the id
- * itself where it is so already), else the id. In `arena`; NULL ptr without memory. */
-struct span openai_call_id(struct span id, uint32_t quirks, struct arena *arena);
-
-/* The effort that such a provider knows, nearest to the one that was asked for. */
-enum chat_effort openai_effort_for(enum chat_effort effort, uint32_t quirks);
 
 /* The value of image_url.url, file_data and the like: the URL, or "data:TYPE;base64,DATA". */
 void openai_write_media_url(struct json_writer *json, const struct chat_media *media);
@@ -122,6 +111,57 @@ void openai_write_thinking_blocks(struct json_writer *json, const struct chat_pa
 
 /* stream and stream_options. */
 void openai_write_stream(struct chat_writing *writing, struct json_writer *json);
+
+/* --- quirks --- */
+
+/* What becomes of a member of the body. */
+enum openai_touch {
+    OPENAI_KEEP,
+    OPENAI_RENAME,
+    OPENAI_EDIT,      /* told in another way */
+    OPENAI_LEAVE_OUT, /* asks for nothing, or nothing that the client would miss */
+    OPENAI_DROP,      /* left out, and the client is told */
+    OPENAI_REFUSE,
+};
+
+struct openai_touched {
+    enum openai_touch touch;
+    struct span name; /* under which it is written */
+};
+
+struct openai_touched openai_touch(const yyjson_val *root, struct span name,
+                                   const yyjson_val *value, uint32_t quirks);
+
+bool openai_touches_message(const yyjson_val *message, uint32_t quirks);
+bool openai_touches_part(const yyjson_val *part, uint32_t quirks);
+
+/* A message of the assistant's must stand before this one, which follows a tool's. */
+bool openai_needs_bridge(const yyjson_val *message, bool is_after_tool, uint32_t quirks);
+
+/* The message has calls and not the thought that led to them. */
+bool openai_lacks_thought(const yyjson_val *message, uint32_t quirks);
+
+/* The members of messages that a strict provider knows; marks for caches, which it does not. */
+bool openai_knows_member(struct span role, struct span name);
+bool openai_is_mark(struct span name);
+
+/* The URL of an image part, in either shape; empty where it is none. */
+struct span openai_image_url(const yyjson_val *part);
+
+/* tool_choice names a part of the tools; it demands a call. */
+bool openai_is_subset(const yyjson_val *choice);
+bool openai_is_forced(const yyjson_val *root);
+
+/* The id of a call as the provider takes it: nine letters and digits where it must be (the id
+ * itself where it is so already), else the id. In `arena`; NULL ptr without memory. */
+struct span openai_call_id(struct span id, uint32_t quirks, struct arena *arena);
+
+/* The effort that such a provider knows, nearest to the one that was asked for. */
+enum chat_effort openai_effort_for(enum chat_effort effort, uint32_t quirks);
+
+/* Appends a body of OpenAI's own, `root`, as such a provider takes it: 0, ERR_SYNTAX with the
+ * refusal noted, ERR_FULL or ERR_NOMEM. */
+int openai_rewrite(struct chat_writing *writing, const yyjson_val *root);
 
 /* --- reading answers --- */
 
