@@ -34,12 +34,12 @@ struct dialect_usage {
     uint64_t prompt_tokens;
     uint64_t completion_tokens;
     uint64_t total_tokens;
-    uint64_t cached_tokens;             /* of the prompt: read from a cache */
-    uint64_t cache_write_tokens;        /* of the prompt: written to one */
-    uint64_t cache_write_long_tokens;   /* of those: for an hour, which costs more */
-    uint64_t reasoning_tokens;          /* of the completion */
-    bool is_known;     /* false: nothing was told or estimated */
-    bool is_estimated; /* the provider told nothing; counted from the text */
+    uint64_t cached_tokens;           /* of the prompt: read from a cache */
+    uint64_t cache_write_tokens;      /* of the prompt: written to one */
+    uint64_t cache_write_long_tokens; /* of those: for an hour, which costs more */
+    uint64_t reasoning_tokens;        /* of the completion */
+    bool is_known;                    /* false: nothing was told or estimated */
+    bool is_estimated;                /* the provider told nothing; counted from the text */
 };
 
 /* Tokens guessed from text: about four bytes of UTF-8 a token, at least one where there is any

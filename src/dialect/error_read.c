@@ -67,12 +67,12 @@ static void take_detail(struct dialect_error *error, yyjson_val *detail)
 
 /* --- Google's typed details --- */
 
-/* A limit of a day outlives those of a minute that are told beside it. */
+/* The first that has a name; but a limit of a day outlives those of a minute beside it. */
 static void take_quota(struct dialect_error *error, yyjson_val *violations)
 {
     yyjson_val *violation;
     size_t at, count;
-    bool is_daily = false;
+    bool has_name = false;
 
     yyjson_arr_foreach(violations, at, count, violation)
     {
@@ -80,11 +80,10 @@ static void take_quota(struct dialect_error *error, yyjson_val *violations)
 
         if (!id.len)
             id = json_tree_string(violation, "quotaMetric");
-        if (!id.len || is_daily)
+        if (!id.len || (has_name && span_find(id, SPAN("PerDay")) == SIZE_MAX))
             continue;
-        is_daily = span_find(id, SPAN("PerDay")) != SIZE_MAX;
-        if (at == 0 || is_daily)
-            KEEP(error, detail, id);
+        KEEP(error, detail, id);
+        has_name = true;
     }
 }
 

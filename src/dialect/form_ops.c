@@ -9,10 +9,10 @@ const struct form_ops *form_ops(enum form form)
         [FORM_CHAT] = &openai_chat_ops,
         [FORM_COMPLETIONS] = &openai_completions_ops,
         [FORM_RESPONSES] = &openai_responses_ops,
-        [FORM_GENERATE] = &gemini_generate_ops,
-        [FORM_MEASURE] = &gemini_measure_ops,
         [FORM_MESSAGES] = &anthropic_messages_ops,
         [FORM_COUNT_TOKENS] = &anthropic_count_ops,
+        [FORM_GENERATE] = &gemini_generate_ops,
+        [FORM_MEASURE] = &gemini_measure_ops,
     };
 
     bug_fatal_unless((unsigned)form < FORM_COUNT);

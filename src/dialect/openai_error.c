@@ -37,38 +37,3 @@ int openai_write_error_told(struct buf *buf, const struct dialect_error *error)
 
     return error_write_event_told(buf, DIALECT_OPENAI, &told);
 }
-
-static void write_model(struct json_writer *writer, const struct openai_model *model)
-{
-    json_begin_object(writer);
-    json_member_string(writer, "id", model->id);
-    json_member_text(writer, "object", "model");
-    json_member_uint(writer, "created", model->created_s);
-    json_member_string(writer, "owned_by", model->owned_by);
-    json_end_object(writer);
-}
-
-int openai_write_model(struct buf *buf, const struct openai_model *model)
-{
-    struct json_writer writer;
-
-    json_writer_init(&writer, buf);
-    write_model(&writer, model);
-    return buf->err;
-}
-
-int openai_write_models(struct buf *buf, const struct openai_model *models, size_t count)
-{
-    struct json_writer writer;
-
-    json_writer_init(&writer, buf);
-    json_begin_object(&writer);
-    json_member_text(&writer, "object", "list");
-    json_name(&writer, "data");
-    json_begin_array(&writer);
-    for (size_t i = 0; i < count; i++)
-        write_model(&writer, &models[i]);
-    json_end_array(&writer);
-    json_end_object(&writer);
-    return buf->err;
-}

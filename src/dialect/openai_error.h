@@ -1,5 +1,5 @@
 /*
- * Errors and lists in OpenAI's dialect: dialect/error_read and error_write by the names of those
+ * Errors in OpenAI's dialect: dialect/error_read and error_write by the names of those
  * who speak this one dialect only, and our own lists of models. Pure; any thread.
  */
 #ifndef DIALECT_OPENAI_ERROR_H
@@ -44,17 +44,5 @@ int openai_write_error_event(struct buf *buf, const struct failure_row *row, str
 
 /* A provider's error told again as an event of a stream, in OpenAI's shape. */
 int openai_write_error_told(struct buf *buf, const struct dialect_error *error);
-
-struct openai_model {
-    struct span id;
-    struct span owned_by;
-    uint64_t created_s; /* Unix seconds */
-};
-
-/* Appends one model object. */
-int openai_write_model(struct buf *buf, const struct openai_model *model);
-
-/* Appends {"object":"list","data":[…]}. */
-int openai_write_models(struct buf *buf, const struct openai_model *models, size_t count);
 
 #endif

@@ -37,8 +37,7 @@ enum body {
     BODY_EMPTY,
 };
 
-/* Whose answers a row speaks of. What a word means differs less between providers than the words
- * do, and a compatible server may use those of any: most rows are for all of them. */
+/* Whose answers a row speaks of: a set of dialects. */
 enum speakers {
     SPEAKERS_OPENAI = 1 << DIALECT_OPENAI,
     SPEAKERS_ANTHROPIC = 1 << DIALECT_ANTHROPIC,

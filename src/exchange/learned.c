@@ -78,7 +78,7 @@ static struct place *make_places(struct learned *learned)
 }
 
 void learned_add(struct learned *learned, struct metrics_schema *schema, struct span provider,
-                 const struct openai_models *models)
+                 const struct model_list *models)
 {
     struct place *places = make_places(learned);
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
-#include "dialect/openai_models.h"
+#include "dialect/model_list.h"
 #include "exchange/snapshot.h"
 
 struct learned;
@@ -23,7 +23,7 @@ void learned_unref(struct learned **learned);
 /* Gives each model of the list series of its own, where there is room for them; those of before
  * keep theirs. The control thread. */
 void learned_add(struct learned *learned, struct metrics_schema *schema, struct span provider,
-                 const struct openai_models *models);
+                 const struct model_list *models);
 
 /* The series of a model by map_hash of its name; NULL: it has none. Any thread; no lock. */
 const struct snapshot_series *learned_find(const struct learned *learned, uint64_t model_hash);

@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/err.h"
+#include "dialect/model_write.h"
 #include "exchange/exchange.h"
 
 /* --- one model --- */
@@ -24,18 +25,16 @@ static bool may_use(struct exchange *x, struct span name, struct plan *ret_plan)
 }
 
 /* As the provider tells of it, where it does; the rest is what we know ourselves. */
-static void write_model(const struct exchange *x, struct span id,
-                        const struct conf_provider *provider, const struct openai_model *told,
-                        struct buf *body)
+static struct model_entry describe(const struct exchange *x, struct span id,
+                                   const struct conf_provider *provider,
+                                   const struct model_entry *told)
 {
-    struct openai_model model = {
+    return (struct model_entry){
         .id = id,
         .owned_by = told && told->owned_by.len ? told->owned_by : provider->name,
         .created_s = told && told->created_s ? told->created_s
                                              : x->binding->snapshot->loaded_wall_us / US_PER_SEC,
     };
-
-    openai_write_model(body, &model);
 }
 
 /* A provider whose models are not known may serve any. */
@@ -47,14 +46,17 @@ static bool write_planned(struct exchange *x, struct span name, const struct pla
 
     for (uint32_t i = 0; i < plan->count; i++) {
         const struct plan_target *target = &plan->targets[i];
-        struct openai_models *models =
+        struct model_list *models =
             is_named ? NULL : provider_models(snapshot->providers[target->provider_index].provider);
-        const struct openai_model *told = openai_models_find(models, target->model);
+        const struct model_entry *told = model_list_find(models, target->model);
         bool is_served = !models || told;
 
-        if (is_served)
-            write_model(x, name, target->provider, told, body);
-        openai_models_unref(&models);
+        if (is_served) {
+            struct model_entry model = describe(x, name, target->provider, told);
+
+            model_write(body, x->head.dialect, &model);
+        }
+        model_list_unref(&models);
         if (is_served)
             return true;
     }
@@ -70,82 +72,80 @@ bool models_write_one(struct exchange *x, struct span name, struct buf *body)
 
 /* --- the list --- */
 
-static void put_comma(struct buf *body, size_t *count)
+static void list_named(struct exchange *x, const struct conf_models *models,
+                       struct model_writer *writer)
 {
-    if ((*count)++)
-        buf_append_byte(body, ',');
-}
-
-static void list_named(struct exchange *x, const struct conf_models *models, struct buf *body)
-{
-    size_t count = 0;
-
     for (size_t i = 0; i < models->count; i++) {
         const struct conf_model *model = &models->items[i];
+        struct model_entry entry;
 
         if (!client_may_use(x->auth.client, model->name))
             continue;
-        put_comma(body, &count);
-        write_model(x, model->name, model->targets.items[0].provider, NULL, body);
+        entry = describe(x, model->name, model->targets.items[0].provider, NULL);
+        model_writer_add(writer, &entry);
     }
 }
 
 /* True where one that stands before it in the file serves the same name. */
-static bool is_listed(struct openai_models *const *lists, size_t provider, const struct plan *plan,
+static bool is_listed(struct model_list *const *lists, size_t provider, const struct plan *plan,
                       struct span id)
 {
     for (size_t i = 0; i < provider; i++) {
-        if (is_target(plan, i) && openai_models_find(lists[i], id))
+        if (is_target(plan, i) && model_list_find(lists[i], id))
             return true;
     }
     return false;
 }
 
-static void list_own_of(struct exchange *x, struct openai_models *const *lists, size_t provider,
-                        size_t *count, struct buf *body)
+static void list_own_of(struct exchange *x, struct model_list *const *lists, size_t provider,
+                        struct model_writer *writer)
 {
     const struct conf_provider *conf = x->binding->snapshot->providers[provider].conf;
-    const struct openai_models *models = lists[provider];
+    const struct model_list *models = lists[provider];
     struct plan plan;
 
     for (size_t i = 0; models && i < models->count; i++) {
-        const struct openai_model *model = &models->items[i];
+        const struct model_entry *model = &models->items[i];
+        struct model_entry entry;
 
         if (!may_use(x, model->id, &plan) || !is_target(&plan, provider) ||
             is_listed(lists, provider, &plan, model->id))
             continue;
-        put_comma(body, count);
-        write_model(x, model->id, conf, model, body);
+        entry = describe(x, model->id, conf, model);
+        model_writer_add(writer, &entry);
     }
 }
 
-static void list_own(struct exchange *x, struct buf *body)
+/* The list is closed while the texts that it names are held. */
+static void list_own(struct exchange *x, struct model_writer *writer)
 {
     const struct snapshot *snapshot = x->binding->snapshot;
-    struct openai_models **lists =
-        arena_alloc(&x->arena, snapshot->provider_count * sizeof(struct openai_models *));
-    size_t count = 0;
+    struct model_list **lists =
+        arena_alloc(&x->arena, snapshot->provider_count * sizeof(struct model_list *));
 
     if (!lists) {
-        body->err = ERR_NOMEM;
+        writer->buf->err = ERR_NOMEM;
         return;
     }
     for (size_t i = 0; i < snapshot->provider_count; i++)
         lists[i] = provider_models(snapshot->providers[i].provider);
     for (size_t i = 0; i < snapshot->provider_count; i++)
-        list_own_of(x, lists, i, &count, body);
+        list_own_of(x, lists, i, writer);
+    model_writer_end(writer);
     for (size_t i = 0; i < snapshot->provider_count; i++)
-        openai_models_unref(&lists[i]);
+        model_list_unref(&lists[i]);
 }
 
 void models_write_list(struct exchange *x, struct buf *body)
 {
     const struct conf_models *models = &exchange_config(x)->models;
+    struct model_writer writer;
 
-    buf_append_span(body, SPAN("{\"object\":\"list\",\"data\":["));
-    if (models->count)
-        list_named(x, models, body);
-    else
-        list_own(x, body);
-    buf_append_span(body, SPAN("]}"));
+    model_writer_begin(&writer, body, x->head.dialect);
+    if (models->count) {
+        list_named(x, models, &writer);
+        model_writer_end(&writer);
+    } else {
+        list_own(x, &writer);
+    }
 }

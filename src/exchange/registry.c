@@ -97,11 +97,11 @@ void registry_apply(struct registry *registry, const struct conf_provider *conf,
 void registry_learn(struct registry *registry, struct provider *provider)
 {
     struct registry_entry *entry = map_find(&registry->providers, provider_name(provider));
-    struct openai_models *models = provider_models(provider);
+    struct model_list *models = provider_models(provider);
 
     if (entry && models)
         learned_add(entry->learned, registry->metrics, provider_name(provider), models);
-    openai_models_unref(&models);
+    model_list_unref(&models);
 }
 
 void registry_prune(struct registry *registry, const struct config *config)

@@ -1,6 +1,7 @@
 #include "upstream/prober.h"
 
 #include "base/alloc.h"
+#include "dialect/traits.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -14,7 +15,6 @@ enum { PROBES_AT_ONCE = 32, MAX_PROBES = PROBES_AT_ONCE + 2, HEAD_BYTES = 8192 }
 
 /* What a provider serves changes rarely. */
 #define LEARN_INTERVAL_US (600 * US_PER_SEC)
-#define MODELS_PATH       "/models"
 
 /* One provider under probe. */
 struct subject {
@@ -52,7 +52,8 @@ struct probe {
     struct list link;
     struct subject *subject;
     enum purpose purpose;
-    struct key *key; /* PURPOSE_KEY */
+    struct key *key;     /* PURPOSE_KEY */
+    struct secret *line; /* the key's; a reference of the probe's */
     struct attempt attempt;
     struct loop_task end;
     struct buf body; /* kept only where it is_learning */
@@ -72,6 +73,7 @@ static void close_probe(struct probe *probe)
     attempt_end(&probe->attempt);
     if (probe->is_learning)
         probe->subject->is_learning = false;
+    secret_unref(&probe->line);
     buf_fini(&probe->body);
     list_remove(&probe->link);
     probe->subject->probe_count--;
@@ -112,22 +114,30 @@ static void give_up(struct subject *subject, struct key **place)
 static void learn(struct probe *probe)
 {
     struct subject *subject = probe->subject;
-    struct openai_models *models;
+    struct model_list *models;
 
     if (!probe->is_learning || probe->status != 200 || probe->body.err)
         return;
-    if (openai_models_read(buf_span(&probe->body), &models))
+    if (model_list_read(buf_span(&probe->body), &models))
         return;
     provider_set_models(subject->provider, models);
     subject->prober->ops->on_models(subject->prober->owner, subject->provider);
     subject->learn_us = loop_now_us(subject->prober->loop) + LEARN_INTERVAL_US;
 }
 
+/* Google says 400 where a key is wrong; nothing else can be wrong with a question for a list. */
+static enum probe_result result_of(const struct probe *probe)
+{
+    bool is_google = traits_of(probe->subject->conf).dialect == DIALECT_GEMINI;
+
+    return probe_result_of_status(is_google && probe->status == 400 ? 401 : probe->status);
+}
+
 static void finish(struct probe *probe)
 {
     struct subject *subject = probe->subject;
     struct prober *prober = subject->prober;
-    enum probe_result result = probe_result_of_status(probe->status);
+    enum probe_result result = result_of(probe);
 
     learn(probe);
     close_probe(probe);
@@ -222,7 +232,7 @@ static int send_probe(struct subject *subject, enum purpose purpose, struct key 
     bool is_own_path = purpose != PURPOSE_MODELS;
     struct attempt_request request = {
         .head = buf_span(is_own_path ? &subject->head : &subject->models_head),
-        .lines = {key ? key_header_line(key) : NULL, subject->fields},
+        .lines = {NULL, subject->fields},
         .is_head_method = is_own_path && span_is_equal(subject->conf->probe.method, SPAN("HEAD")),
         .send_us = timeout_us,
         .first_byte_us = timeout_us,
@@ -234,9 +244,11 @@ static int send_probe(struct subject *subject, enum purpose purpose, struct key 
     probe->subject = subject;
     probe->purpose = purpose;
     probe->key = key;
+    probe->line = key ? key_take_line(key) : NULL;
+    request.lines[0] = probe->line;
     probe->is_learning = is_to_learn(subject, purpose);
     subject->is_learning |= probe->is_learning;
-    buf_init(&probe->body, OPENAI_MODELS_BODY_MAX);
+    buf_init(&probe->body, MODEL_LIST_BODY_MAX);
     loop_task_init(&probe->end, on_end_task);
     attempt_init(&probe->attempt, &ops);
     list_push_back(&subject->probes, &probe->link);
@@ -352,22 +364,35 @@ static void on_back(void *owner)
 static int write_head(const struct subject *subject, struct span method, struct span path,
                       struct buf *head)
 {
+    bool is_anthropic = traits_of(subject->conf).dialect == DIALECT_ANTHROPIC;
+
     return buf_printf(head,
                       "%.*s %.*s%.*s HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: bellwether/" BW_VERSION
-                      "\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n",
+                      "\r\nAccept: application/json\r\nAccept-Encoding: identity\r\n%s",
                       SPAN_ARG(method), SPAN_ARG(endpoint_path(subject->endpoint)), SPAN_ARG(path),
-                      SPAN_ARG(endpoint_authority(subject->endpoint)));
+                      SPAN_ARG(endpoint_authority(subject->endpoint)),
+                      is_anthropic ? "anthropic-version: 2023-06-01\r\n" : "");
+}
+
+/* Where the provider lists its models: what probes ask for, but for OpenRouter, whose list needs no
+ * key.
+ */
+static struct span models_path(const struct conf_provider *conf)
+{
+    return conf->kind == PROVIDER_OPENROUTER ? SPAN("/models")
+                                             : provider_row(conf->kind)->probe_path;
 }
 
 static int write_heads(struct subject *subject, bool wants_models)
 {
     const struct conf_probe *probe = &subject->conf->probe;
+    struct span list_path = models_path(subject->conf);
     bool is_list =
-        span_is_equal(probe->path, SPAN(MODELS_PATH)) && span_is_equal(probe->method, SPAN("GET"));
+        span_is_equal(probe->path, list_path) && span_is_equal(probe->method, SPAN("GET"));
     int err = write_head(subject, probe->method, probe->path, &subject->head);
 
     if (!err && wants_models && !is_list)
-        err = write_head(subject, SPAN("GET"), SPAN(MODELS_PATH), &subject->models_head);
+        err = write_head(subject, SPAN("GET"), list_path, &subject->models_head);
     subject->learn_us = wants_models ? 0 : PROBE_NEVER;
     return err;
 }

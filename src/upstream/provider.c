@@ -11,7 +11,7 @@ struct provider {
     struct waiting_room *waiting;
     struct shortage shortage;
     pthread_mutex_t models_lock; /* held to take or give one reference, never longer */
-    struct openai_models *models;
+    struct model_list *models;
     atomic_uint refs; /* acquire-release on the last drop */
 };
 
@@ -46,7 +46,7 @@ void provider_unref(struct provider **provider)
         return;
     keypool_free(&p->keys);
     waiting_room_free(&p->waiting);
-    openai_models_unref(&p->models);
+    model_list_unref(&p->models);
     pthread_mutex_destroy(&p->models_lock);
     mem_free(p->name);
     mem_free(p);
@@ -72,23 +72,23 @@ struct shortage *provider_shortage(struct provider *provider)
     return &provider->shortage;
 }
 
-struct openai_models *provider_models(struct provider *provider)
+struct model_list *provider_models(struct provider *provider)
 {
-    struct openai_models *models;
+    struct model_list *models;
 
     pthread_mutex_lock(&provider->models_lock);
-    models = provider->models ? openai_models_ref(provider->models) : NULL;
+    models = provider->models ? model_list_ref(provider->models) : NULL;
     pthread_mutex_unlock(&provider->models_lock);
     return models;
 }
 
-void provider_set_models(struct provider *provider, struct openai_models *models)
+void provider_set_models(struct provider *provider, struct model_list *models)
 {
-    struct openai_models *old;
+    struct model_list *old;
 
     pthread_mutex_lock(&provider->models_lock);
     old = provider->models;
     provider->models = models;
     pthread_mutex_unlock(&provider->models_lock);
-    openai_models_unref(&old);
+    model_list_unref(&old);
 }

@@ -8,7 +8,7 @@
 
 #include "base/secret.h"
 #include "base/span.h"
-#include "dialect/openai_models.h"
+#include "dialect/model_list.h"
 #include "keypool/keypool.h"
 #include "keypool/shortage.h"
 #include "keypool/waiting.h"
@@ -28,9 +28,9 @@ struct waiting_room *provider_waiting(struct provider *provider);
 struct shortage *provider_shortage(struct provider *provider);
 
 /* What it last said it serves, with a reference; NULL where nobody has asked yet. */
-struct openai_models *provider_models(struct provider *provider);
+struct model_list *provider_models(struct provider *provider);
 
 /* Takes the list's reference over. */
-void provider_set_models(struct provider *provider, struct openai_models *models);
+void provider_set_models(struct provider *provider, struct model_list *models);
 
 #endif

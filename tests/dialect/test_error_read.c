@@ -92,6 +92,11 @@ static const struct shape shapes[] = {
     {"{'error':{'message':'{\\n  \\'error\\': {\\'code\\': 403, \\'message\\': "
      "\\'leaked\\', \\'status\\': \\'PERMISSION_DENIED\\'}}\\n','code':403,'status':'Forbidden'}}",
      "leaked", "403", "PERMISSION_DENIED", "", "", 403},
+    {"{'error':{'message':'{\\'error\\': {\\'message\\': \\'deep\\'}}','code':429}}", "deep", "",
+     "", "", "", 429},
+    {"{'error':{'message':'{\\'error\\': {}}','type':'t'}}", "{\"error\": {}}", "", "t", "", "", 0},
+    {"{'error':{'message':'{\\'message\\': \\'said\\'}','type':'t'}}", "{\"message\": \"said\"}",
+     "", "t", "", "", 0},
     {"{'error':{'message':'{x} is no template','code':400}}", "{x} is no template", "400", "", "",
      "", 400},
     /* AWS, Cloudflare */
@@ -219,6 +224,7 @@ static void test_google_names_the_quota(void **state)
         {GOOGLE(QUOTAS(QUOTA(DAY) "," QUOTA(MINUTE))), DAY},
         {GOOGLE(QUOTAS("{'quotaMetric':'per_day'}")), "per_day"},
         {GOOGLE(QUOTAS("{},5")), ""},
+        {GOOGLE(QUOTAS("{}," QUOTA(MINUTE))), MINUTE},
         {GOOGLE("{'@type':'type.googleapis.com/google.rpc.QuotaFailure','violations':7}"), ""},
         {GOOGLE(REASON), "RATE_LIMIT_EXCEEDED"},
     };

@@ -69,34 +69,12 @@ static void test_a_provider_s_error_told_again(void **state)
     buf_fini(&buf);
 }
 
-static void test_models(void **state)
-{
-    const struct openai_model models[] = {
-        {SPAN("gpt-4.1"), SPAN("openai"), 1763600000},
-        {SPAN("deepseek/x"), SPAN("deepseek"), 0},
-    };
-    struct buf buf;
-
-    buf_init(&buf, 1024);
-    assert_int_equal(openai_write_models(&buf, models, 2), 0);
-    assert_written(&buf, "{\"object\":\"list\",\"data\":[{\"id\":\"gpt-4.1\",\"object\":\"model\","
-                         "\"created\":1763600000,\"owned_by\":\"openai\"},{\"id\":\"deepseek/x\","
-                         "\"object\":\"model\",\"created\":0,\"owned_by\":\"deepseek\"}]}");
-    assert_int_equal(openai_write_models(&buf, NULL, 0), 0);
-    assert_written(&buf, "{\"object\":\"list\",\"data\":[]}");
-    assert_int_equal(openai_write_model(&buf, &models[1]), 0);
-    assert_written(&buf, "{\"id\":\"deepseek/x\",\"object\":\"model\",\"created\":0,"
-                         "\"owned_by\":\"deepseek\"}");
-    buf_fini(&buf);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_naming_stream_options),
         cmocka_unit_test(test_our_own_errors),
         cmocka_unit_test(test_a_provider_s_error_told_again),
-        cmocka_unit_test(test_models),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

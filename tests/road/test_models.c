@@ -1,15 +1,15 @@
 /* GET /v1/models and GET /v1/models/{id}: what clients may ask for. */
 #include "road.h"
 
-#include "dialect/openai_models.h"
+#include "dialect/model_list.h"
 #include "upstream/provider.h"
 
 /* The provider has told these models, as its probes learn them. */
 static void learn(struct road *road, size_t provider, const char *list)
 {
-    struct openai_models *models;
+    struct model_list *models;
 
-    assert_int_equal(openai_models_read(span_from_text(list), &models), 0);
+    assert_int_equal(model_list_read(span_from_text(list), &models), 0);
     provider_set_models(road->snapshot->providers[provider].provider, models);
     registry_learn(&road->registry, road->snapshot->providers[provider].provider);
 }

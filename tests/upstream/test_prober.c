@@ -382,7 +382,7 @@ static void test_set_anew(void **state)
 static void test_models(void **state)
 {
     struct stage stage;
-    struct openai_models *models;
+    struct model_list *models;
 
     (void)state;
     begin(&stage, "keys: [{name: k1, secret: s1}]");
@@ -396,8 +396,8 @@ static void test_models(void **state)
     answer_with(&stage, 200, "{\"data\":[{\"id\":\"m\"}]}");
     assert_int_equal(stage.lists, 1);
     models = provider_models(stage.provider);
-    assert_non_null(openai_models_find(models, SPAN("m")));
-    openai_models_unref(&models);
+    assert_non_null(model_list_find(models, SPAN("m")));
+    model_list_unref(&models);
     end(&stage);
 }
 

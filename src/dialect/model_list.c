@@ -1,40 +1,55 @@
-#include "dialect/openai_models.h"
+#include "dialect/model_list.h"
 
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/datetime.h"
 #include "base/err.h"
 #include "json/tree.h"
 
-enum { TREE_MAX = 8 * OPENAI_MODELS_BODY_MAX };
+enum { TREE_MAX = 8 * MODEL_LIST_BODY_MAX };
 
 static int compare(const void *left, const void *right)
 {
-    struct span a = ((const struct openai_model *)left)->id;
-    struct span b = ((const struct openai_model *)right)->id;
+    struct span a = ((const struct model_entry *)left)->id;
+    struct span b = ((const struct model_entry *)right)->id;
     int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
 
     return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* False where it is no model that anybody could ask for. */
-static bool read_model(yyjson_val *value, struct openai_model *ret_model)
+static uint64_t read_created(yyjson_val *value)
 {
     yyjson_val *created = yyjson_obj_get(value, "created");
-    struct span id = json_tree_string(value, "id");
-    struct span owner = json_tree_string(value, "owned_by");
+    uint64_t wall_us;
 
-    if (id.len == 0 || id.len > OPENAI_MODEL_ID_MAX)
+    if (yyjson_is_uint(created))
+        return yyjson_get_uint(created);
+    if (datetime_read_rfc3339(json_tree_string(value, "created_at"), &wall_us))
+        return 0;
+    return wall_us / UINT64_C(1000000);
+}
+
+/* False where it is no model that anybody could ask for. */
+static bool read_model(yyjson_val *value, struct model_entry *ret_model)
+{
+    struct span id = json_tree_string(value, "id"), name = json_tree_string(value, "name");
+    struct span owner = json_tree_string(value, "owned_by");
+    const struct span prefix = SPAN("models/");
+
+    if (!id.ptr && span_has_prefix(name, prefix))
+        id = span_skip(name, prefix.len);
+    if (id.len == 0 || id.len > MODEL_ID_MAX)
         return false;
-    *ret_model = (struct openai_model){
+    *ret_model = (struct model_entry){
         .id = id,
-        .owned_by = owner.len <= OPENAI_MODEL_ID_MAX ? owner : span_of(NULL, 0),
-        .created_s = yyjson_is_uint(created) ? yyjson_get_uint(created) : 0,
+        .owned_by = owner.len <= MODEL_ID_MAX ? owner : span_of(NULL, 0),
+        .created_s = read_created(value),
     };
     return true;
 }
 
-static size_t drop_doubles(struct openai_model *items, size_t count)
+static size_t drop_doubles(struct model_entry *items, size_t count)
 {
     size_t kept = 0;
 
@@ -56,10 +71,10 @@ static struct span move_text(char **at, struct span text)
 }
 
 /* A list of its own, with texts that no longer borrow from the tree. */
-static int keep(const struct openai_model *items, size_t count, struct openai_models **ret_models)
+static int keep(const struct model_entry *items, size_t count, struct model_list **ret_models)
 {
-    size_t bytes = sizeof(struct openai_models) + count * sizeof(*items);
-    struct openai_models *models;
+    size_t bytes = sizeof(struct model_list) + count * sizeof(*items);
+    struct model_list *models;
     char *at;
 
     for (size_t i = 0; i < count; i++)
@@ -79,9 +94,9 @@ static int keep(const struct openai_model *items, size_t count, struct openai_mo
     return 0;
 }
 
-static int read_list(yyjson_val *list, struct openai_models **ret_models)
+static int read_list(yyjson_val *list, struct model_list **ret_models)
 {
-    struct openai_model *items;
+    struct model_entry *items;
     yyjson_arr_iter iter;
     yyjson_val *value;
     size_t count = 0;
@@ -89,10 +104,10 @@ static int read_list(yyjson_val *list, struct openai_models **ret_models)
 
     if (!yyjson_arr_iter_init(list, &iter))
         return ERR_SYNTAX;
-    items = mem_zalloc(OPENAI_MODELS_MAX, sizeof(*items));
+    items = mem_zalloc(MODEL_LIST_MAX, sizeof(*items));
     if (!items)
         return ERR_NOMEM;
-    while (count < OPENAI_MODELS_MAX && (value = yyjson_arr_iter_next(&iter)))
+    while (count < MODEL_LIST_MAX && (value = yyjson_arr_iter_next(&iter)))
         count += read_model(value, &items[count]);
     qsort(items, count, sizeof(*items), compare);
     err = keep(items, drop_doubles(items, count), ret_models);
@@ -100,41 +115,50 @@ static int read_list(yyjson_val *list, struct openai_models **ret_models)
     return err;
 }
 
-int openai_models_read(struct span body, struct openai_models **ret_models)
+static yyjson_val *list_of(yyjson_val *root)
+{
+    yyjson_val *data = yyjson_obj_get(root, "data");
+
+    if (yyjson_is_arr(root))
+        return root;
+    return data ? data : yyjson_obj_get(root, "models");
+}
+
+int model_list_read(struct span body, struct model_list **ret_models)
 {
     struct json_tree tree;
     yyjson_val *root;
     int err;
 
-    if (body.len > OPENAI_MODELS_BODY_MAX)
+    if (body.len > MODEL_LIST_BODY_MAX)
         return ERR_FULL;
     err = json_tree_read(&tree, body, TREE_MAX);
     if (!err) {
         root = yyjson_doc_get_root(tree.doc);
-        err = read_list(yyjson_is_arr(root) ? root : yyjson_obj_get(root, "data"), ret_models);
+        err = read_list(list_of(root), ret_models);
     }
     json_tree_fini(&tree);
     return err;
 }
 
-struct openai_models *openai_models_ref(struct openai_models *models)
+struct model_list *model_list_ref(struct model_list *models)
 {
     atomic_fetch_add_explicit(&models->refs, 1, memory_order_relaxed);
     return models;
 }
 
-void openai_models_unref(struct openai_models **models)
+void model_list_unref(struct model_list **models)
 {
-    struct openai_models *m = *models;
+    struct model_list *m = *models;
 
     *models = NULL;
     if (m && atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) == 1)
         mem_free(m);
 }
 
-const struct openai_model *openai_models_find(const struct openai_models *models, struct span id)
+const struct model_entry *model_list_find(const struct model_list *models, struct span id)
 {
-    const struct openai_model wanted = {.id = id};
+    const struct model_entry wanted = {.id = id};
 
     if (!models)
         return NULL;
