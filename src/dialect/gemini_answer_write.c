@@ -81,12 +81,16 @@ void gemini_write_answer_part(struct buf *out, const struct chat_part *part)
 
 void gemini_write_finish(struct buf *out, enum chat_finish finish, struct span why)
 {
+    struct span reason = gemini_finish_text(finish);
+    bool is_held_back = finish == CHAT_FINISH_FILTER || finish == CHAT_FINISH_REFUSAL ||
+                        finish == CHAT_FINISH_ERROR;
+
     (void)buf_append_span(out, SPAN(",\"finishReason\":"));
-    (void)json_write_string(out, gemini_finish_text(finish));
-    if (why.len && gemini_finish_text(finish).ptr[0] != 'M' && finish != CHAT_FINISH_STOP) {
-        (void)buf_append_span(out, SPAN(",\"finishMessage\":"));
-        (void)json_write_string(out, why);
-    }
+    (void)json_write_string(out, reason);
+    if (!is_held_back || why.len == 0 || span_is_equal(why, reason))
+        return;
+    (void)buf_append_span(out, SPAN(",\"finishMessage\":"));
+    (void)json_write_string(out, why);
 }
 
 void gemini_write_answer_tail(struct buf *out, const struct chat_frame *frame, struct span model,

@@ -42,19 +42,27 @@ const char *gemini_messages_name(const struct chat *chat)
     return "messages";
 }
 
-/* Only chat completions tell a message's place as it stands here. */
-static int refuse(struct contents *contents, size_t message, size_t part, const char *what)
+/* Only chat completions tell a message's place as it stands here, and name its members so. */
+static int refuse(struct contents *contents, size_t message, const char *member, const char *what)
 {
     const struct chat *chat = contents->writing->chat;
     const char *name = gemini_messages_name(chat);
     char param[96];
 
     if (chat->form == FORM_CHAT)
-        snprintf(param, sizeof(param), "%s[%zu].content[%zu]", name, message, part);
+        snprintf(param, sizeof(param), "%s[%zu].%s", name, message, member);
     else
         snprintf(param, sizeof(param), "%s", name);
     return chat_refuse(contents->writing->refusal, FAILURE_UNSUPPORTED, param,
                        "Invalid value for '%s': %s.", param, what);
+}
+
+static int refuse_media(struct contents *contents, size_t message, size_t at, const char *what)
+{
+    char member[48];
+
+    snprintf(member, sizeof(member), "content[%zu]", at);
+    return refuse(contents, message, member, what);
 }
 
 /* --- parts --- */
@@ -101,19 +109,21 @@ static int fit_media(struct contents *contents, const struct chat_part *part, si
 
     switch (media->source) {
     case CHAT_SOURCE_DATA:
-        return media->type.len ? 0 : refuse(contents, message, at, "a media type is needed");
+        return media->type.len ? 0 : refuse_media(contents, message, at, "a media type is needed");
     case CHAT_SOURCE_TEXT:
         return 0;
     case CHAT_SOURCE_URL:
         if (gemini_takes_url(media->data) || contents->writing->chat->form == FORM_GENERATE)
             return 0;
-        return refuse(contents, message, at,
-                      "Gemini, which serves this model, fetches no URL of the web; send the bytes");
+        return refuse_media(
+            contents, message, at,
+            "Gemini, which serves this model, fetches no URL of the web; send the bytes");
     case CHAT_SOURCE_FILE:
         if (gemini_takes_url(media->data) || contents->writing->chat->form == FORM_GENERATE)
             return 0;
-        return refuse(contents, message, at,
-                      "this file is with another provider than the one that serves this model");
+        return refuse_media(
+            contents, message, at,
+            "this file is with another provider than the one that serves this model");
     }
     return 0;
 }
@@ -303,7 +313,8 @@ static int write_results(struct contents *contents, size_t from, size_t end, siz
                 continue;
             result = find_result(chat, from, end, call->id, &message, &at);
             if (!result)
-                return refuse(contents, m, p, "this call of a tool has no result behind it");
+                return refuse(contents, m, "tool_calls",
+                              "a call has no result in the messages behind it");
             err = write_result(contents, call, result, message, at);
             ++*ret_count;
         }
@@ -363,9 +374,10 @@ static int write_user_part(struct contents *contents, const struct chat_part *pa
     if (part->kind != CHAT_PART_RESULT)
         return write_part(contents, part, message, at);
     if (*results == 0)
-        return chat_find_call(chat, message, part->id)
-                   ? refuse(contents, message, at, "this result stands apart from its call")
-                   : refuse(contents, message, at, "no call of a tool has the id of this result");
+        return refuse(contents, message, "tool_call_id",
+                      chat_find_call(chat, message, part->id)
+                          ? "this result stands apart from its call"
+                          : "no call of a tool has this id");
     --*results;
     return contents->model->takes_media_results ? 0
                                                 : write_loose_media(contents, part, message, at);

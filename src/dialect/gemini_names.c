@@ -99,6 +99,19 @@ bool gemini_is_object(struct span text)
     return json_scan_feed(&scan, text) == 0 && json_scan_finish(&scan) == 0;
 }
 
+/* Line ends stand between the tokens of JSON alone; in an event of a stream they would end it. */
+static void append_in_a_line(struct buf *buf, struct span json)
+{
+    size_t start = buf->len;
+
+    if (buf_append_span(buf, json))
+        return;
+    for (size_t i = start; i < buf->len; i++) {
+        if (buf->data[i] == '\n' || buf->data[i] == '\r')
+            buf->data[i] = ' ';
+    }
+}
+
 void gemini_write_args(struct buf *buf, struct span args, bool is_custom)
 {
     args = is_custom ? args : span_trim(args);
@@ -107,7 +120,7 @@ void gemini_write_args(struct buf *buf, struct span args, bool is_custom)
         return;
     }
     if (!is_custom && gemini_is_object(args)) {
-        (void)buf_append_span(buf, args);
+        append_in_a_line(buf, args);
         return;
     }
     (void)buf_append_span(buf, is_custom ? SPAN("{\"input\":") : SPAN("{\"_raw\":"));

@@ -182,6 +182,8 @@ static void take_code(struct gemini_reader *reader, unsigned choice, struct span
 {
     struct chat_event event = {.kind = CHAT_EVENT_TEXT, .choice = choice, .text = head};
 
+    while (code.len && code.ptr[code.len - 1] == '\n')
+        code.len--;
     if (code.len == 0)
         return;
     reader->choices[choice].has_text = true;

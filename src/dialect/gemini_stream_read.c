@@ -95,6 +95,20 @@ static void tell_finish(struct gemini_reader *reader, unsigned index)
                         });
 }
 
+/* A choice that failed before it said anything: MALFORMED_FUNCTION_CALL and its kin. */
+static const struct gemini_choice *find_failed(const struct gemini_reader *reader)
+{
+    const struct gemini_choice *failed = NULL;
+
+    for (unsigned i = 0; i < reader->choice_end; i++) {
+        if (reader->choices[i].has_text || reader->choices[i].calls)
+            return NULL;
+        if (reader->choices[i].finish == CHAT_FINISH_ERROR)
+            failed = &reader->choices[i];
+    }
+    return failed;
+}
+
 static bool is_whole(const struct gemini_reader *reader)
 {
     bool has_any = false;
@@ -113,8 +127,13 @@ void gemini_read_end(struct chat_reader *base)
 {
     struct gemini_reader *reader = (struct gemini_reader *)base;
 
+    const struct gemini_choice *failed = find_failed(reader);
+
     if (reader->is_over || !is_whole(reader))
         return;
+    /* There is no answer at all: another attempt may bring one. */
+    if (failed)
+        gemini_tell_failure(reader, failed->why.len ? failed->why : SPAN("The answer is empty."));
     for (unsigned i = 0; i < reader->choice_end; i++) {
         if (reader->choices[i].has_begun)
             tell_finish(reader, i);
@@ -190,6 +209,22 @@ static void take_feedback(struct gemini_reader *reader, const yyjson_val *feedba
     choice->why = arena_copy(reader->base.arena, reason);
 }
 
+/* True where the very first piece says that nothing will come: told before the answer begins. */
+static bool is_still_born(struct gemini_reader *reader, const yyjson_val *list)
+{
+    const yyjson_val *first = yyjson_arr_get_first(gemini_plain(list));
+    struct span reason = json_tree_string(first, "finishReason");
+    struct span why = json_tree_string(first, "finishMessage");
+
+    if (reader->has_begun || yyjson_arr_size(gemini_plain(list)) != 1 || reason.len == 0 ||
+        finish_of(reason) != CHAT_FINISH_ERROR ||
+        yyjson_arr_size(
+            gemini_plain(json_tree_member(json_tree_member(first, "content"), "parts"))))
+        return false;
+    gemini_tell_failure(reader, why.len ? why : reason);
+    return true;
+}
+
 static void take_usage(struct gemini_reader *reader, const yyjson_val *value)
 {
     struct dialect_usage usage;
@@ -211,6 +246,8 @@ static void take_response(struct gemini_reader *reader, const yyjson_val *root)
         take_error(reader, error);
         return;
     }
+    if (is_still_born(reader, list))
+        return;
     take_start(reader, root);
     while ((item = yyjson_arr_iter_next(&items)))
         take_candidate(reader, item);
