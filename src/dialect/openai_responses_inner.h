@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "dialect/chat.h"
 #include "dialect/chat_answer.h"
+#include "dialect/error_write.h"
 
 enum {
     /* Text that a streamed answer may hold for its last events, which tell all of it again, as it
@@ -119,7 +120,7 @@ enum responses_status {
 
 /* Appends the object; error is told where the status is FAILED. */
 void responses_object_write(struct responses_writer *writer, enum responses_status status,
-                            const struct dialect_error *error);
+                            const struct error_words *error);
 
 /* Which status the answer has that ended as the writer noted. */
 enum responses_status responses_status(const struct responses_writer *writer);
@@ -141,8 +142,8 @@ void responses_logprobs_write(struct buf *out, const struct chat_logprob *logpro
 /* --- its events (openai_responses_frames.c): nothing is written where the writer is quiet --- */
 
 void responses_tell_response(struct responses_writer *writer, struct span type,
-                             enum responses_status status, const struct dialect_error *error);
-void responses_tell_error(struct responses_writer *writer, const struct dialect_error *error);
+                             enum responses_status status, const struct error_words *error);
+void responses_tell_error(struct responses_writer *writer, const struct error_words *error);
 void responses_tell_item(struct responses_writer *writer, struct span type,
                          const struct responses_item *item);
 /* A piece of text behind `from` of the part's; logprobs: those of the piece, the inside of an
@@ -182,7 +183,7 @@ struct responses_item *responses_open_item(struct responses_writer *writer,
 /* Tells that there is a response: by the START, or by what came instead. */
 void responses_begin_answer(struct responses_writer *writer, const struct chat_event *event);
 
-/* Ends the answer with an error, once. */
+/* Ends the answer with an error, once: the provider's, or one of the gateway's own. */
 void responses_end_with(struct responses_writer *writer, const struct dialect_error *error);
 void responses_fail(struct responses_writer *writer, struct span message);
 

@@ -137,11 +137,10 @@ void responses_begin_answer(struct responses_writer *writer, const struct chat_e
     responses_tell_response(writer, SPAN("response.in_progress"), RESPONSES_IN_PROGRESS, NULL);
 }
 
-void responses_end_with(struct responses_writer *writer, const struct dialect_error *error)
+static void end_with(struct responses_writer *writer, const struct error_words *error)
 {
-    if (writer->is_over)
-        return;
     writer->is_over = true;
+    /* A whole answer has no place for an error beside it: the exchange tells it alone. */
     if (writer->is_quiet) {
         writer->base.out->err = writer->base.out->err ? writer->base.out->err : ERR_FULL;
         return;
@@ -154,10 +153,29 @@ void responses_end_with(struct responses_writer *writer, const struct dialect_er
     responses_tell_response(writer, SPAN("response.failed"), RESPONSES_FAILED, error);
 }
 
+void responses_end_with(struct responses_writer *writer, const struct dialect_error *error)
+{
+    const struct error_told told = {.upstream = writer->base.frame->upstream,
+                                    .status = 200,
+                                    .error = error,
+                                    .request_id = writer->base.frame->request_id};
+    struct error_words words;
+
+    if (writer->is_over)
+        return;
+    error_words_told(DIALECT_OPENAI, &told, &words);
+    end_with(writer, &words);
+}
+
 void responses_fail(struct responses_writer *writer, struct span message)
 {
-    struct dialect_error error = dialect_no_error;
+    const struct error_ours ours = {.row = failure_row(FAILURE_UPSTREAM_FAILED),
+                                    .message = message,
+                                    .request_id = writer->base.frame->request_id};
+    struct error_words words;
 
-    error.message_len = dialect_keep(error.message, sizeof(error.message), message);
-    responses_end_with(writer, &error);
+    if (writer->is_over)
+        return;
+    error_words_ours(DIALECT_OPENAI, &ours, &words);
+    end_with(writer, &words);
 }
