@@ -19,6 +19,7 @@
 #include "conf/address.h"
 #include "conf/provider_kind.h"
 #include "conf/url.h"
+#include "secrets/credential.h"
 
 enum { CONF_IDENTITY_BYTES = 32, CONF_SHA256_BYTES = 32, CONF_PPM = 1000000 };
 
@@ -102,12 +103,16 @@ struct conf_pools {
     size_t count;
 };
 
-/* One upstream credential. */
+/* One upstream credential: a key as it is, or what is exchanged for one. */
 struct conf_key {
     struct span name;
     struct secret *secret; /* the bare key; borrowed from the tree: secret_ref what outlives it */
-    uint8_t identity[CONF_IDENTITY_BYTES]; /* of provider name and secret: equal across reloads
-                                              exactly where both are; usable as the key of a map */
+    const struct credential *credential; /* in place of the secret; NULL where there is that */
+    /* The same as the file writes it: at most one is there. */
+    struct credential *azure_entra, *google_service_account, *anthropic_federation;
+    uint8_t identity[CONF_IDENTITY_BYTES]; /* of provider name and secret, or credential: equal
+                                              across reloads exactly where both are; usable as the
+                                              key of a map */
     int32_t priority;                      /* lower is tried first */
     uint32_t weight;                       /* 0: standby */
     struct span account;                   /* empty: an account of its own */

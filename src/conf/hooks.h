@@ -43,6 +43,22 @@ struct span hook_provider_name(const void *object);
 void hook_key_short(struct loading *loading, const struct yaml_node *node, void *object);
 void hook_key_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
                      void *object);
+/* Credentials of keys (types_credential.c). */
+void hook_azure_entra_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                              void *object);
+void hook_azure_entra_finish(struct loading *loading, const struct yaml_node *node,
+                             struct conf_mark mark, void *object);
+void hook_google_service_account_prepare(struct loading *loading, struct span name,
+                                         struct conf_mark mark, void *object);
+void hook_google_service_account_short(struct loading *loading, const struct yaml_node *node,
+                                       void *object);
+void hook_google_service_account_finish(struct loading *loading, const struct yaml_node *node,
+                                        struct conf_mark mark, void *object);
+void hook_anthropic_federation_prepare(struct loading *loading, struct span name,
+                                       struct conf_mark mark, void *object);
+void hook_anthropic_federation_finish(struct loading *loading, const struct yaml_node *node,
+                                      struct conf_mark mark, void *object);
+
 /* Duplicates among a provider's keys, and their look. */
 void conf_keys_check(struct loading *loading, const struct yaml_node *node);
 

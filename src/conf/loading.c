@@ -174,11 +174,16 @@ bool loading_check_secret(struct loading *loading, struct conf_mark mark, struct
 
 struct secret *loading_keep_secret(struct loading *loading, struct conf_mark mark, struct span text)
 {
+    return loading_check_secret(loading, mark, text) ? loading_keep_document(loading, mark, text)
+                                                     : NULL;
+}
+
+struct secret *loading_keep_document(struct loading *loading, struct conf_mark mark,
+                                     struct span text)
+{
     struct secret *secret;
     int err;
 
-    if (!loading_check_secret(loading, mark, text))
-        return NULL;
     err = secret_new(loading->source->secrets, text, &secret);
     if (err == ERR_FULL)
         loading_error(loading, mark,

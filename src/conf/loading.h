@@ -89,6 +89,10 @@ bool loading_check_secret(struct loading *loading, struct conf_mark mark, struct
 struct secret *loading_keep_secret(struct loading *loading, struct conf_mark mark,
                                    struct span text);
 
+/* The same for a text of several lines that never stands in a header; unchecked. */
+struct secret *loading_keep_document(struct loading *loading, struct conf_mark mark,
+                                     struct span text);
+
 /* A path made relative to the folder of the file. */
 struct span loading_keep_path(struct loading *loading, struct span text);
 

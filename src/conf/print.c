@@ -130,7 +130,7 @@ static void print_schema_group(const struct conf_group *group, const struct plac
 
         if (row->type == &conf_type_map)
             place.suffix = ".NAME";
-        else if (row->group && row->type != &conf_type_group)
+        else if (row->group && row->type != &conf_type_group && row->type != &conf_type_optional)
             place.suffix = "[]";
         print_schema_row(row, &place, out);
         if (row->group)

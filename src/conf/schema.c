@@ -65,14 +65,18 @@ static const struct conf_word log_format_words[] = {
 };
 
 /* The rows name a struct by its group; these are called otherwise. */
-#define conf_client_limits conf_limits
-#define conf_root          config
+#define conf_client_limits          conf_limits
+#define conf_azure_entra            credential
+#define conf_google_service_account credential
+#define conf_anthropic_federation   credential
+#define conf_root                   config
 
 static const struct conf_group group_certificate, group_server_timeouts, group_server, group_admin,
-    group_pool, group_client_limits, group_client, group_clients, group_limits, group_key,
-    group_health, group_probe, group_breaker, group_margin, group_first_byte,
-    group_provider_timeouts, group_connections, group_upstream_tls, group_provider, group_target,
-    group_model, group_names, group_retry, group_log;
+    group_pool, group_client_limits, group_client, group_clients, group_limits, group_azure_entra,
+    group_google_service_account, group_anthropic_federation, group_key, group_health, group_probe,
+    group_breaker, group_margin, group_first_byte, group_provider_timeouts, group_connections,
+    group_upstream_tls, group_provider, group_target, group_model, group_names, group_retry,
+    group_log;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -128,6 +132,14 @@ static const struct conf_group group_client_limits = {ROWS(client_limits),
 static const struct conf_group group_client = {ROWS(client), .finish = hook_client_finish};
 static const struct conf_group group_clients = {ROWS(clients), .finish = hook_clients_finish};
 static const struct conf_group group_limits = {ROWS(limits)};
+static const struct conf_group group_azure_entra = {
+    ROWS(azure_entra), .prepare = hook_azure_entra_prepare, .finish = hook_azure_entra_finish};
+static const struct conf_group group_google_service_account = {
+    ROWS(google_service_account), .prepare = hook_google_service_account_prepare,
+    .read_short = hook_google_service_account_short, .finish = hook_google_service_account_finish};
+static const struct conf_group group_anthropic_federation = {
+    ROWS(anthropic_federation), .prepare = hook_anthropic_federation_prepare,
+    .finish = hook_anthropic_federation_finish};
 static const struct conf_group group_key = {ROWS(key), .read_short = hook_key_short,
                                             .finish = hook_key_finish};
 static const struct conf_group group_health = {ROWS(health)};

@@ -39,9 +39,16 @@ extern const struct conf_type conf_type_networks;  /* struct conf_networks */
 extern const struct conf_type conf_type_url;       /* struct conf_url */
 
 /* Groups of settings (types_group.c). */
-extern const struct conf_type conf_type_group; /* the struct itself */
-extern const struct conf_type conf_type_list;  /* {items, count} of structs */
-extern const struct conf_type conf_type_map;   /* the same, in a map by name */
+extern const struct conf_type conf_type_group;    /* the struct itself */
+extern const struct conf_type conf_type_optional; /* a pointer to it; NULL: not in the file */
+extern const struct conf_type conf_type_list;     /* {items, count} of structs */
+extern const struct conf_type conf_type_map;      /* the same, in a map by name */
+
+/* Credentials (types_credential.c); fields of struct credential. */
+extern const struct conf_type conf_type_token_url; /* struct span */
+extern const struct conf_type conf_type_scope;     /* struct span */
+extern const struct conf_type
+    conf_type_service_account; /* struct secret *, and what is beside it */
 
 /* Clients, providers and models (types_client.c, types_provider.c, types_model.c). */
 extern const struct conf_type conf_type_client_secret; /* SHA-256 of it */

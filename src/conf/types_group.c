@@ -173,6 +173,33 @@ const struct conf_type conf_type_group = {.name = "map",
                                           .tell = tell_group,
                                           .takes_null = true};
 
+static void read_optional(struct loading *loading, const struct conf_row *row,
+                          const struct yaml_node *node, void *field)
+{
+    void *object = loading_alloc(loading, 1, row->group->bytes);
+
+    if (!object)
+        return;
+    read_group(loading, row, node, object);
+    /* Whatever it points to. */
+    memcpy(field, &object, sizeof(object));
+}
+
+static void print_optional(struct printing *printing, const struct conf_row *row, const void *field)
+{
+    const void *object;
+
+    memcpy(&object, field, sizeof(object));
+    if (object)
+        print_group_row(printing, row, object);
+}
+
+const struct conf_type conf_type_optional = {.name = "map",
+                                             .read = read_optional,
+                                             .print = print_optional,
+                                             .tell = tell_group,
+                                             .takes_null = true};
+
 /* Complains of a member that is no map. */
 static void refuse_member(struct loading *loading, const struct conf_row *row,
                           const struct yaml_node *node)

@@ -12,6 +12,7 @@
 #include "conf/printing.h"
 
 _Static_assert(CONF_IDENTITY_BYTES == crypto_hash_sha256_BYTES, "SHA-256 has 32 bytes");
+_Static_assert((int)CONF_IDENTITY_BYTES == (int)CREDENTIAL_DIGEST_BYTES, "one identity for both");
 
 enum { ODD_KEYS_TOLD = 5, FOLDER_MAX_BYTES = 1 << 20 };
 
@@ -49,17 +50,58 @@ void hook_key_short(struct loading *loading, const struct yaml_node *node, void 
     conf_type_secret.read(loading, &row, node, &key->secret);
 }
 
+/* Exactly one of what a key may be. */
+static void check_credentials(struct loading *loading, const struct yaml_node *node,
+                              struct conf_mark mark)
+{
+    static const struct span names[] = {
+        SPAN_INIT("secret"),
+        SPAN_INIT("azure_entra"),
+        SPAN_INIT("google_service_account"),
+        SPAN_INIT("anthropic_federation"),
+    };
+    const struct yaml_item *first = NULL;
+
+    if (node->kind != YAML_MAP)
+        return;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct yaml_item *item = yaml_find(node, names[i]);
+
+        if (item && first)
+            loading_error(loading, item->mark,
+                          "'%.*s' stands beside '%.*s'; allowed: one of secret, azure_entra, "
+                          "google_service_account, anthropic_federation",
+                          SPAN_ARG(names[i]), SPAN_ARG(first->key));
+        else if (item)
+            first = item;
+    }
+    if (!first)
+        loading_error(loading, mark,
+                      "the secret is missing; allowed: secret: ${env:NAME}, or one of "
+                      "azure_entra, google_service_account, anthropic_federation");
+}
+
+static const struct credential *the_credential(const struct conf_key *key)
+{
+    if (key->azure_entra)
+        return key->azure_entra;
+    return key->google_service_account ? key->google_service_account : key->anthropic_federation;
+}
+
 void hook_key_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
                      void *object)
 {
     struct conf_key *key = object;
 
-    if (node->kind == YAML_MAP && !yaml_find(node, SPAN("secret")))
-        loading_error(loading, mark, "the secret is missing; allowed: secret: ${env:NAME}");
+    check_credentials(loading, node, mark);
+    if (loading->is_sound)
+        key->credential = the_credential(key);
     if (!key->name.len && (loading->is_sound || !yaml_find(node, SPAN("name"))))
         key->name = next_short_name(loading);
     if (key->secret)
         set_identity(loading, key);
+    else if (key->credential)
+        credential_digest(key->credential, loading->provider->name, key->identity);
 }
 
 static void tell_keys(const struct conf_row *row, struct buf *out)
@@ -316,13 +358,14 @@ static void refuse_twins(struct loading *loading, const struct yaml_node *node, 
                       "a second key named '%.*s'; allowed: each name once", SPAN_ARG(key->name));
     else if (key->name.len && map_add(names, key->name, key))
         loading->err = ERR_NOMEM;
-    if (!key->secret)
+    if (!key->secret && !key->credential)
         return;
     twin = map_find(identities, identity);
     if (twin)
         loading_error(loading, key_mark(node, at),
-                      "key '%.*s' has the secret of key '%.*s'; allowed: each secret once",
-                      SPAN_ARG(key->name), SPAN_ARG(twin->name));
+                      "key '%.*s' has the %s of key '%.*s'; allowed: each %s once",
+                      SPAN_ARG(key->name), key->secret ? "secret" : "credential",
+                      SPAN_ARG(twin->name), key->secret ? "secret" : "credential");
     else if (map_add(identities, identity, key))
         loading->err = ERR_NOMEM;
 }

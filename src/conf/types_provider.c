@@ -137,18 +137,29 @@ static void fill_in_kind(struct loading *loading, const struct yaml_node *node,
         provider->probe.path = row->probe_path;
 }
 
+/* The field that carries a secret, or a token. */
+static bool carries_key(const struct conf_provider *provider, struct span name)
+{
+    if (span_is_equal_nocase(name, provider_row(provider->kind)->key_header))
+        return true;
+    for (size_t i = 0; i < provider->keys.count; i++) {
+        if (provider->keys.items[i].credential)
+            return span_is_equal_nocase(name, SPAN("Authorization"));
+    }
+    return false;
+}
+
 static void check_headers(struct loading *loading, const struct yaml_node *node,
                           const struct conf_provider *provider)
 {
     const struct yaml_item *headers = yaml_find(node, SPAN("headers"));
-    struct span key_header = provider_row(provider->kind)->key_header;
     size_t before;
 
     if (!headers)
         return;
     before = loading_enter(loading, SPAN("headers"));
     for (const struct yaml_item *item = headers->value->first; item; item = item->next) {
-        if (span_is_equal_nocase(item->key, key_header))
+        if (carries_key(provider, item->key))
             loading_error(loading, item->mark,
                           "this field carries the key; allowed: to put the key into keys");
     }

@@ -118,15 +118,9 @@ struct chat_frame {
     const struct chat *chat;  /* what was asked; outlives the writer */
     struct span request_id;   /* of the exchange: ids are made of it where the provider gave none */
     struct span model;        /* the target's, where the provider names none */
-<<<<<<< HEAD
     uint64_t created_s;       /* now, where the provider tells no time */
     uint64_t prompt_tokens;   /* estimated: for events that tell usage before the provider does */
     enum dialect_id upstream; /* who answers: set by the translator */
-=======
-    enum dialect_id upstream; /* the provider's, in whose words errors are told */
-    uint64_t created_s;       /* now, where the provider tells no time */
-    uint64_t prompt_tokens;   /* estimated: for events that tell usage before the provider does */
->>>>>>> 1623254367f2392cf7807829a3109af3d51a29a5
 };
 
 /* --- a form's readers and writers --- */

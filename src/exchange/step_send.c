@@ -116,7 +116,7 @@ static void describe(struct exchange *x, const struct snapshot_provider *row,
 
     *ret_request = (struct attempt_request){
         .fields = x->head.fields,
-        .lines = {key_header_line(x->select.grant.key), row->fields},
+        .lines = {keypool_line(&x->select.grant), row->fields},
         .body = x->send.body ? x->send.body : x->body.body,
         .edits = x->send.edits->at,
         .edit_count = x->send.edits->count,

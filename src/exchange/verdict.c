@@ -2,6 +2,7 @@
  * What the end of an attempt means: it is booked with its key and its endpoint, and then another
  * try follows, or the client gets what there is.
  */
+#include "dialect/openai_error.h"
 #include "dialect/reset.h"
 #include "exchange/exchange.h"
 #include "exchange/notice.h"

@@ -24,6 +24,8 @@ static const struct conf_key nameless = {
 static enum key_health first_health(const struct keypool_change *change,
                                     const struct conf_key *conf)
 {
+    if (conf->credential)
+        return KEY_NEW; /* until there is a token */
     if (!conf->secret)
         return KEY_HEALTHY;
     return change->provider->health.validate_new ? KEY_NEW : KEY_TRIAL;

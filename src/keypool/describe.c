@@ -84,6 +84,22 @@ static bool is_usable(enum key_health health)
     return health == KEY_HEALTHY || health == KEY_TRIAL;
 }
 
+/* Without a token the rest does not count. */
+static struct health_view judge_token(const struct key *key, struct health_view own,
+                                      uint64_t now_us)
+{
+    switch (key_token(key, now_us)) {
+    case KEY_TOKEN_UNNEEDED:
+    case KEY_TOKEN_HELD:
+        break;
+    case KEY_TOKEN_AWAITED:
+        return (struct health_view){.state = KEY_NEW, .failures = own.failures};
+    case KEY_TOKEN_MISSING:
+        return (struct health_view){.state = KEY_INVALID, .failures = own.failures};
+    }
+    return own;
+}
+
 static void judge(struct keypool_row *row, const struct key *key, uint64_t now_us)
 {
     struct health_view own = health_read(&key->shared.health);
@@ -99,6 +115,8 @@ static void judge(struct keypool_row *row, const struct key *key, uint64_t now_u
     }
     if (expires_us && expires_us <= now_us)
         own = (struct health_view){.state = KEY_INVALID, .failures = own.failures};
+    else
+        own = judge_token(key, own, now_us);
     row->health = own.state;
     row->failures = own.failures;
     if (is_usable(own.state) && own.until_us <= now_us)

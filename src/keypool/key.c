@@ -90,11 +90,11 @@ struct key_label *key_label_prepare(struct key *key, const struct conf_key *conf
 /* ---- life ---- */
 
 static int build_header_line(struct key *key, struct secret_arena *arena,
-                             const struct conf_provider *provider)
+                             const struct conf_provider *provider, const struct secret *secret)
 {
     const struct provider_row *row = provider_row(provider->kind);
     const struct span pieces[] = {row->key_header, SPAN(": "), row->key_prefix,
-                                  secret_reveal(key->secret), SPAN("\r\n")};
+                                  secret_reveal(secret), SPAN("\r\n")};
 
     return secret_join(arena, pieces, sizeof(pieces) / sizeof(pieces[0]), &key->header_line);
 }
@@ -124,6 +124,17 @@ static void init_shared(struct key *key, enum key_health first)
     breaker_init(&key->shared.breaker);
     atomic_init(&key->shared.label, NULL);
     atomic_init(&key->shared.refs, 1);
+    latch_init(&key->shared.line_latch);
+    atomic_init(&key->shared.token, KEY_TOKEN_UNNEEDED);
+    atomic_init(&key->shared.token_until_us, 0);
+    atomic_init(&key->shared.is_token_doubted, false);
+}
+
+static void expect_tokens(struct key *key, const struct credential *credential)
+{
+    key->has_tokens = true;
+    key->credential = credential->kind;
+    atomic_init(&key->shared.token, KEY_TOKEN_AWAITED);
 }
 
 int key_new(struct keypool *pool, const struct conf_provider *provider, const struct conf_key *conf,
@@ -138,14 +149,14 @@ int key_new(struct keypool *pool, const struct conf_provider *provider, const st
     init_shared(key, first);
     key->pool = keypool_ref(pool);
     key->place = UINT32_MAX;
-    key->born_us = now_us;
-    key->is_nameless = conf->secret == NULL;
+    key->control.born_us = now_us;
+    key->is_nameless = !conf->secret && !conf->credential;
+    if (conf->credential)
+        expect_tokens(key, conf->credential);
     memcpy(key->identity, conf->identity, sizeof(key->identity));
     err = allocate_locals(key, pool->workers);
-    if (!err && conf->secret) {
-        key->secret = secret_ref(conf->secret);
-        err = build_header_line(key, pool->secrets, provider);
-    }
+    if (!err && conf->secret)
+        err = build_header_line(key, pool->secrets, provider, conf->secret);
     if (!err)
         err = keypool_claim_place(pool, &key->place);
     label = err ? NULL : key_label_prepare(key, conf);
@@ -186,11 +197,73 @@ void key_unref(struct key **place)
     asides = atomic_load(&key->shared.asides);
     aside_free(&asides);
     quota_free(&key->control.own_quota);
-    secret_unref(&key->secret);
     secret_unref(&key->header_line);
+    secret_unref(&key->shared.line);
     mem_free(key->locals_block);
     keypool_unref(&key->pool);
     mem_free(key);
+}
+
+/* ---- tokens ---- */
+
+/* What must stand beside the token. */
+static struct span beside_token(enum credential_kind kind)
+{
+    switch (kind) {
+    case CREDENTIAL_ANTHROPIC_FEDERATION:
+        return SPAN("anthropic-beta: oauth-2025-04-20\r\n");
+    case CREDENTIAL_AZURE_ENTRA:
+    case CREDENTIAL_GOOGLE_SERVICE_ACCOUNT:
+    case CREDENTIAL_KINDS:
+        break;
+    }
+    return SPAN("");
+}
+
+int key_set_token(struct key *key, struct span token, uint64_t until_us)
+{
+    const struct span pieces[] = {SPAN("Authorization: Bearer "), token, SPAN("\r\n"),
+                                  beside_token(key->credential)};
+    struct secret *line, *old;
+    int err = secret_join(key->pool->secrets, pieces, sizeof(pieces) / sizeof(pieces[0]), &line);
+
+    if (err)
+        return err;
+    latch_take(&key->shared.line_latch);
+    old = key->shared.line;
+    key->shared.line = line;
+    latch_give(&key->shared.line_latch);
+    secret_unref(&old);
+    atomic_store_explicit(&key->shared.token_until_us, until_us, memory_order_relaxed);
+    atomic_store_explicit(&key->shared.token, KEY_TOKEN_HELD, memory_order_release);
+    return 0;
+}
+
+struct secret *key_hold_token(struct key *key)
+{
+    struct secret *line;
+
+    latch_take(&key->shared.line_latch);
+    line = key->shared.line ? secret_ref(key->shared.line) : NULL;
+    latch_give(&key->shared.line_latch);
+    return line;
+}
+
+bool key_doubt_token(struct key *key, const struct secret *line, bool *ret_is_wanted)
+{
+    struct secret *now = key_hold_token(key);
+    bool is_stale = now != line;
+    uint32_t held = KEY_TOKEN_HELD;
+
+    *ret_is_wanted = false;
+    secret_unref(&now);
+    if (is_stale || atomic_load_explicit(&key->shared.token, memory_order_acquire) != held)
+        return true;
+    if (atomic_exchange_explicit(&key->shared.is_token_doubted, true, memory_order_acq_rel))
+        return false;
+    *ret_is_wanted = atomic_compare_exchange_strong_explicit(
+        &key->shared.token, &held, KEY_TOKEN_AWAITED, memory_order_acq_rel, memory_order_acquire);
+    return true;
 }
 
 /* ---- reading ---- */
@@ -205,9 +278,23 @@ struct span key_account(const struct key *key)
     return key_label_of(key)->account;
 }
 
-const struct secret *key_header_line(const struct key *key)
+struct secret *key_take_line(struct key *key)
 {
-    return key->header_line;
+    if (key->has_tokens)
+        return key_hold_token(key);
+    return key->header_line ? secret_ref(key->header_line) : NULL;
+}
+
+enum key_token key_token(const struct key *key, uint64_t now_us)
+{
+    enum key_token token =
+        (enum key_token)atomic_load_explicit(&key->shared.token, memory_order_acquire);
+
+    if (token != KEY_TOKEN_HELD)
+        return token;
+    return atomic_load_explicit(&key->shared.token_until_us, memory_order_relaxed) > now_us
+               ? KEY_TOKEN_HELD
+               : KEY_TOKEN_MISSING;
 }
 
 enum key_health key_health(const struct key *key, uint64_t *ret_until_us)

@@ -17,6 +17,10 @@
  *     drained    any                                     no; what runs on it may end
  *     disabled   any                                     no; nor is it probed
  *
+ * A key whose credential is exchanged for tokens (enum key_token) has one thing more against it: it
+ * is picked only with a token in hand. While one is fetched it stands as new, and without one as
+ * invalid.
+ *
  * Besides, a key past its `expires` is as good as invalid; its account, its breaker, its declared
  * limits and the models set aside may each stand against it for a time.
  */
@@ -48,6 +52,13 @@ enum key_health {
     KEY_HEALTH_COUNT,
 };
 
+enum key_token {
+    KEY_TOKEN_UNNEEDED, /* the key is a secret, or none is wanted */
+    KEY_TOKEN_AWAITED,  /* the first, or one in place of a refused one, is being fetched */
+    KEY_TOKEN_HELD,
+    KEY_TOKEN_MISSING, /* none could be had, or the last one's time is up */
+};
+
 /* The states with their names (as the admin API says them) and allowed moves. */
 extern const struct sm_state key_health_rows[KEY_HEALTH_COUNT];
 
@@ -65,14 +76,19 @@ void key_unref(struct key **place);
 struct span key_name(const struct key *key);
 struct span key_account(const struct key *key); /* empty: an account of its own */
 
-/* The whole header line of its credential, "Authorization: Bearer sk-...\r\n", to be sent as it
- * is. NULL for the key that stands for "no key" at a provider without any. */
-const struct secret *key_header_line(const struct key *key);
+/* The whole header lines of its credential, "Authorization: Bearer sk-...\r\n", to be sent as they
+ * are, with a reference of the caller's (secret_unref): a token may be replaced meanwhile. NULL for
+ * the key that stands for "no key" at a provider without any, and before the first token. Whoever
+ * holds a grant has keypool_line. */
+struct secret *key_take_line(struct key *key);
 
 /* As observed now, and until when it lasts (0: no time). A KEY_COOLING whose time is up still reads
  * so until somebody tests it. */
 enum key_health key_health(const struct key *key, uint64_t *ret_until_us);
 enum key_wish key_wish(const struct key *key);
+
+/* How it stands with its token now. */
+enum key_token key_token(const struct key *key, uint64_t now_us);
 
 /* Its circuit breaker, as it stands now. */
 enum breaker_state key_breaker(const struct key *key, uint64_t now_us);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "base/heap.h"
+#include "base/latch.h"
 #include "conf/config.h"
 #include "keypool/account.h"
 #include "keypool/aside.h"
@@ -55,10 +56,21 @@ struct key {
         struct breaker breaker;
         _Atomic(const struct key_label *) label;
         _Atomic uint32_t refs;
+        /* Of a key with tokens. The latch guards the pointer alone: whoever borrows the line takes
+         * a reference under it, and whoever replaces the line gives the old reference back behind
+         * it, so that a line lives as long as anybody sends it. The words beside it are told as
+         * the others are: a pick that believed in a stale one finds a refused token, or a line
+         * that was good a moment ago. */
+        struct latch line_latch;
+        struct secret *line;             /* under line_latch; NULL until the first token */
+        _Atomic uint32_t token;          /* enum key_token, but for the time */
+        _Atomic uint64_t token_until_us; /* of the one that is held */
+        _Atomic bool is_token_doubted;   /* it replaced a refused one, and has not worked yet */
     } shared;
 
     struct {
         struct heap_node probe; /* in keypool.probes; its key is the time */
+        uint64_t born_us;       /* when it could first be probed */
         uint64_t last_probe_us;
         uint64_t invalid_us;
         uint32_t silent; /* probes in a row */
@@ -71,11 +83,11 @@ struct key {
     struct keypool *pool;     /* holds a reference */
     uint32_t place;           /* its index wherever keys are counted; unique while it lives */
     struct key_label *labels; /* all it ever had; control thread */
-    uint64_t born_us;
-    bool is_nameless; /* stands for "no key" */
+    bool is_nameless;         /* stands for "no key" */
+    bool has_tokens;          /* its line is in `shared`, and comes and goes */
+    enum credential_kind credential;
     uint8_t identity[CONF_IDENTITY_BYTES];
-    struct secret *secret;      /* the bare key; NULL for the nameless */
-    struct secret *header_line; /* NULL for the nameless */
+    struct secret *header_line; /* of a key that is a secret */
     void *locals_block;
     struct key_local *locals; /* one a worker */
 };
@@ -104,6 +116,18 @@ static inline uint32_t key_weight_of(const struct key *key)
 {
     return atomic_load_explicit(&key->shared.weight_milli, memory_order_relaxed);
 }
+
+/* The lines of a token take the place of those before: 0, ERR_FULL, ERR_RANGE or ERR_NOMEM, in
+ * which nothing changed. The control thread's. */
+int key_set_token(struct key *key, struct span token, uint64_t until_us);
+
+/* A reference to the line of a key with tokens, for as long as the caller likes. Two writes of
+ * shared words, and a third to give it back. NULL before the first. */
+struct secret *key_hold_token(struct key *key);
+
+/* The line was refused. True where that says nothing of the key: it has another token by now, or
+ * gets one first, for which *ret_is_wanted is set by the first who tells. */
+bool key_doubt_token(struct key *key, const struct secret *line, bool *ret_is_wanted);
 
 /* A key out of the configuration, with one reference, listed nowhere: 0, ERR_NOMEM or ERR_FULL. */
 int key_new(struct keypool *pool, const struct conf_provider *provider, const struct conf_key *conf,

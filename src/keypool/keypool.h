@@ -120,7 +120,8 @@ struct keypool_ask {
 
 /* What an attempt holds of the pool from selection to its end. Embedded in the attempt; private. */
 struct keypool_grant {
-    struct key *key; /* valid until keypool_end; NULL: nothing held */
+    struct key *key;     /* valid until keypool_end; NULL: nothing held */
+    struct secret *line; /* of a key with tokens: the one it had, with a reference */
     struct endpoint_health *endpoint;
     struct endpoint_tally *endpoint_tally;
     struct endpoint_pass endpoint_pass;
@@ -182,6 +183,10 @@ const char *keypool_reason_text(enum keypool_reason reason);
 struct keypool_choice keypool_select(struct keypool_view *view, const struct keypool_ask *ask,
                                      uint64_t now_us, struct keypool_grant *ret_grant);
 
+/* The header lines of the grant's credential, to be sent as they are: borrowed until keypool_end.
+ * NULL for the key that stands for "no key". */
+const struct secret *keypool_line(const struct keypool_grant *grant);
+
 /* The request's first byte leaves: declared limits count it from now. */
 void keypool_sent(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us);
 
@@ -189,7 +194,8 @@ void keypool_sent(struct keypool_view *view, struct keypool_grant *grant, uint64
 struct keypool_effect {
     uint32_t
         wakes; /* how many waiting exchanges may be granted (keypool/waiting.h); UINT32_MAX: all */
-    bool wants_probe; /* the control thread should look at keypool_probe_take now */
+    bool wants_probe; /* the control thread should look at keypool_probe_take, and at key_token of
+                         its keys, now */
     bool key_moved;   /* the key's health changed */
     bool breaker_moved, endpoint_moved;
     bool account_moved; /* the health of the key's account changed */
@@ -232,6 +238,21 @@ struct keypool_effect keypool_probe_end(struct keypool *pool, struct key **place
 /* The probe was given up by whoever took the key, and tells nothing: as if it had not been taken.
  * Gives the reference back. */
 void keypool_probe_cancel(struct keypool *pool, struct key **place, uint64_t now_us);
+
+/* ---- tokens (control thread) ---- */
+
+/* The key of that identity (struct conf_key), with a reference; NULL where there is none. */
+struct key *keypool_find_identity(struct keypool *pool, struct span identity);
+
+/* A token for a key that has them: what is sent from now on, until then. The first is proven by a
+ * probe, as any new key is, and so is one that follows on an invalid key. 0; ERR_FULL or ERR_RANGE
+ * (the arena has no room for it) or ERR_NOMEM, in which nothing changed. */
+int keypool_set_token(struct keypool *pool, struct key *key, struct span token, uint64_t until_us,
+                      uint64_t now_us, struct keypool_effect *ret_effect);
+
+/* None could be had. A key that waits for one is as good as invalid until one comes; one that has a
+ * token keeps it until its end. True where that changed something. */
+bool keypool_miss_token(struct keypool *pool, struct key *key);
 
 /* ---- operator and admin API ---- */
 

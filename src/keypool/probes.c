@@ -19,6 +19,13 @@ static uint64_t last_success(const struct key *key)
     return last_us;
 }
 
+/* Whether there is a credential to ask about. Whether a token's time is up is looked at where the
+ * answer is read. */
+static bool has_credential(const struct key *key)
+{
+    return !key->is_nameless && (!key->has_tokens || key_token(key, 0) == KEY_TOKEN_HELD);
+}
+
 /* Under probe_lock. */
 static uint64_t next_probe(const struct key *key, const struct roster *roster)
 {
@@ -27,7 +34,7 @@ static uint64_t next_probe(const struct key *key, const struct roster *roster)
         .wish = key_wish(key),
         .silent = key->control.silent,
         .contradictions = atomic_load(&key->shared.contradictions),
-        .born_us = key->born_us,
+        .born_us = key->control.born_us,
         .invalid_us = key->control.invalid_us,
         .last_probe_us = key->control.last_probe_us,
         .last_news_us = last_success(key),
@@ -35,8 +42,8 @@ static uint64_t next_probe(const struct key *key, const struct roster *roster)
         .ttl_us = roster->health.ttl_us,
     };
 
-    if (key->is_nameless)
-        return PROBE_NEVER; /* there is no credential to ask about */
+    if (!has_credential(key))
+        return PROBE_NEVER;
     if (facts.last_probe_us > facts.last_news_us && facts.silent == 0)
         facts.last_news_us = facts.last_probe_us;
     return probe_plan_next(&facts);
@@ -125,19 +132,38 @@ static struct keypool_effect move(struct keypool *pool, struct key *key, enum pr
     return effect;
 }
 
+/* A token that was refused: told nothing of its key if its time was up, or if another one is to
+ * come first (as in report.c). */
+static bool is_about_token(struct key *key, enum probe_result result, uint64_t now_us,
+                           struct keypool_effect *effect)
+{
+    struct secret *line;
+    bool is_about;
+
+    if (!key->has_tokens || result != PROBE_REFUSED)
+        return false;
+    if (key_token(key, now_us) != KEY_TOKEN_HELD)
+        return true;
+    line = key_hold_token(key);
+    is_about = key_doubt_token(key, line, &effect->wants_probe);
+    secret_unref(&line);
+    return is_about;
+}
+
 struct keypool_effect keypool_probe_end(struct keypool *pool, struct key **place,
                                         enum probe_result result, uint64_t now_us)
 {
     struct key *key = *place;
     struct roster *roster = keypool_roster(pool);
-    struct keypool_effect effect;
+    struct keypool_effect effect = {.wakes = 0};
 
     pthread_mutex_lock(&pool->probe_lock);
     bug_fatal_unless(key->control.is_probing);
     key->control.is_probing = false;
     key->control.last_probe_us = now_us;
     key->control.silent = result == PROBE_SILENT ? key->control.silent + 1 : 0;
-    effect = move(pool, key, result);
+    if (!is_about_token(key, result, now_us, &effect))
+        effect = move(pool, key, result);
     if (effect.key_moved && result == PROBE_REFUSED)
         key->control.invalid_us = now_us;
     if (roster)
@@ -168,8 +194,12 @@ bool keypool_is_settled(struct keypool *pool)
     struct roster *roster = keypool_roster(pool);
     bool is_settled = false;
 
-    for (uint32_t i = 0; roster && i < roster->count && !is_settled; i++)
-        is_settled = health_read(&roster->entries[i].key->shared.health).state != KEY_NEW;
+    for (uint32_t i = 0; roster && i < roster->count && !is_settled; i++) {
+        const struct key *key = roster->entries[i].key;
+
+        is_settled = health_read(&key->shared.health).state != KEY_NEW ||
+                     key_token(key, 0) == KEY_TOKEN_MISSING;
+    }
     roster_unref(&roster);
     return is_settled;
 }

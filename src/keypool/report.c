@@ -116,6 +116,16 @@ static void drop_tests(struct report *report)
 
 /* ---- what an answer says ---- */
 
+/* The token works: if it is refused one day, the next may help again. */
+static void trust_token(struct report *report)
+{
+    struct key *key = report->key;
+
+    if (key->has_tokens &&
+        atomic_load_explicit(&key->shared.is_token_doubted, memory_order_relaxed))
+        atomic_store_explicit(&key->shared.is_token_doubted, false, memory_order_release);
+}
+
 static void note_good(struct report *report)
 {
     struct key *key = report->key;
@@ -129,6 +139,7 @@ static void note_good(struct report *report)
         report->effect.key_moved = true;
     if (atomic_load_explicit(&key->shared.contradictions, memory_order_relaxed) != 0)
         atomic_store_explicit(&key->shared.contradictions, 0, memory_order_relaxed);
+    trust_token(report);
     atomic_store_explicit(&local->last_success_us, report->now_us, memory_order_relaxed);
     tally_add(&local->good, rules_of(report)->breaker.window_us, report->now_us);
 }
@@ -214,10 +225,26 @@ static void deplete(struct report *report)
           report->now_us + rules_of(report)->health.depleted_us + 1);
 }
 
+/* A token that was refused is replaced once before its key is given up: whoever issues them may
+ * have taken it back. True where that is all there is to do. */
+static bool doubt_token(struct report *report)
+{
+    struct key *key = report->key;
+    bool is_wanted = false;
+
+    if (!key->has_tokens || !key_doubt_token(key, report->grant->line, &is_wanted))
+        return false;
+    report->view->shared_writes += 2;
+    report->effect.wants_probe |= is_wanted;
+    return true;
+}
+
 static void invalidate(struct report *report)
 {
     struct key *key = report->key;
 
+    if (doubt_token(report))
+        return;
     bench(report, &key->shared.health, KEY_INVALID, 0);
     if (!report->effect.key_moved)
         return;
@@ -376,6 +403,8 @@ static void finish(struct report *report)
     struct keypool_grant *grant = report->grant;
 
     drop_tests(report);
+    report->view->shared_writes += grant->line != NULL;
+    secret_unref(&grant->line);
     view_count_end(report->view, report->key->place);
     view_tell_writes(report->view);
     *grant = (struct keypool_grant){.key = NULL};

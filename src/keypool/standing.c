@@ -109,6 +109,20 @@ struct standing view_examine_model(const struct key *key, uint64_t model_hash, u
     return graver(standing, stand_by_aside(aside_find(table, model_hash), now_us));
 }
 
+static struct standing stand_by_token(const struct key *key, uint64_t now_us)
+{
+    switch (key_token(key, now_us)) {
+    case KEY_TOKEN_UNNEEDED:
+    case KEY_TOKEN_HELD:
+        return ready;
+    case KEY_TOKEN_AWAITED:
+        return stand(LINEUP_BARRED, KEYPOOL_VALIDATING, now_us + VIEW_GUESS_US);
+    case KEY_TOKEN_MISSING:
+        break;
+    }
+    return stand(LINEUP_OUT, KEYPOOL_INVALID, 0);
+}
+
 struct standing view_examine(const struct keypool_view *view, const struct slot *slot,
                              uint64_t model_hash, uint64_t now_us)
 {
@@ -122,6 +136,8 @@ struct standing view_examine(const struct keypool_view *view, const struct slot 
     if (expires_us && expires_us <= now_us)
         return stand(LINEUP_OUT, KEYPOOL_INVALID, 0);
     standing = stand_by_health(health_read(&key->shared.health), now_us);
+    if (key->has_tokens)
+        standing = graver(standing, stand_by_token(key, now_us));
     standing = graver(standing, stand_by_breaker(view, &key->shared.breaker, now_us));
     standing = graver(standing, stand_by_quota(key_quota_of(key), now_us));
     if (account)

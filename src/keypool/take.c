@@ -50,6 +50,18 @@ static bool take_breaker(struct pick *pick, struct keypool_grant *grant, bool is
     return is_in;
 }
 
+/* A key with tokens lends the line that it has now. False where its token is no good. */
+static bool take_line(struct pick *pick, struct keypool_grant *grant)
+{
+    if (!grant->key->has_tokens)
+        return true;
+    if (key_token(grant->key, pick->now_us) != KEY_TOKEN_HELD)
+        return false;
+    grant->line = key_hold_token(grant->key);
+    pick->view->shared_writes += 2;
+    return true;
+}
+
 enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
 {
     struct keypool_view *view = pick->view;
@@ -62,8 +74,11 @@ enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t
                                   .since_us = pick->now_us};
     enum quota_verdict verdict = QUOTA_OK;
 
+    if (!take_line(pick, &grant))
+        return LOST;
     if (!take_tests(pick, &grant, is_early) || !take_breaker(pick, &grant, is_early)) {
         view_drop_tests(view, &grant, pick->now_us);
+        secret_unref(&grant.line);
         return LOST;
     }
     if (grant.quota)
@@ -73,6 +88,7 @@ enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t
         breaker_leave(&key->shared.breaker, &view->roster->breaker, grant.breaker_pass,
                       BREAKER_NEUTRAL, 0, pick->now_us);
         view_drop_tests(view, &grant, pick->now_us);
+        secret_unref(&grant.line);
         return verdict == QUOTA_TOKENS ? TOO_MANY_TOKENS : LOST;
     }
     *pick->grant = grant;

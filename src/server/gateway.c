@@ -108,6 +108,7 @@ static int open_outside(struct gateway *gateway, const struct config *config, ch
 static int make_inside(struct gateway *gateway, struct config **config, char *ret_error)
 {
     struct prober_plan *probes;
+    struct tokens_plan *tokens;
     int err = registry_init(&gateway->registry, gateway->worker_count, gateway->options.secrets,
                             gateway->log);
 
@@ -125,6 +126,10 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
         prober_new(gateway->loop, gateway->registry.resolver, &gateway_prober_ops, gateway);
     if (!gateway->metrics || !gateway->prober)
         return ERR_NOMEM;
+    err = gateway_prepare_tokens(gateway, gateway->snapshot, &tokens);
+    if (err)
+        return err;
+    gateway_commit_tokens(&tokens);
     err = gateway_prepare_probes(gateway, gateway->snapshot, &probes);
     if (!err)
         prober_commit(&probes);
@@ -223,6 +228,8 @@ void gateway_free(struct gateway **gateway)
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_stop(g->workers[i]);
     gateway_drop_reload(g);
+    gateway_discard_tokens(&g->tokens);
+    fetcher_free(&g->fetcher);
     prober_free(&g->prober);
     /* Names that are still being looked up are answered to the loops that asked. */
     if (g->has_registry)

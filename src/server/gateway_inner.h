@@ -1,7 +1,8 @@
 /*
  * What the files of the gateway share: gateway.c begins and ends it, gateway_phases.c knows when it
- * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_reload.c takes a
- * new configuration over. Included by these alone; control thread.
+ * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_tokens.c gets
+ * tokens for keys, gateway_reload.c takes a new configuration over. Included by these alone;
+ * control thread.
  */
 #ifndef SERVER_GATEWAY_INNER_H
 #define SERVER_GATEWAY_INNER_H
@@ -9,10 +10,13 @@
 #include "admin/admin.h"
 #include "exchange/registry.h"
 #include "obs/log.h"
+#include "secrets/fetch.h"
 #include "server/gateway.h"
 #include "server/sockets.h"
 #include "server/worker.h"
 #include "upstream/prober.h"
+
+struct tokens_plan;
 
 /* How far the process has come. */
 enum phase { PHASE_STARTING, PHASE_READY, PHASE_DELAYING, PHASE_DRAINING, PHASE_CUT };
@@ -30,6 +34,7 @@ struct reload {
     bool is_committing;        /* with neither no reload is under way */
     struct tls_context *tls;
     struct prober_plan *probes;
+    struct tokens_plan *tokens;
     uint32_t answers;
     int err;             /* the first of a worker that could not */
     bool is_asked_again; /* the file is to be read once more behind this one */
@@ -51,6 +56,8 @@ struct gateway {
     uint32_t worker_count;
     struct admin *admin;
     struct prober *prober;
+    struct fetcher *fetcher;    /* NULL until a key needs tokens */
+    struct tokens_plan *tokens; /* in force; NULL: none yet */
     struct metrics *metrics;
     uint32_t reloads;
     enum phase phase;
@@ -73,6 +80,19 @@ extern const struct prober_ops gateway_prober_ops;
 /* Makes the probes of the snapshot's providers, for prober_commit: 0 or ERR_NOMEM. */
 int gateway_prepare_probes(struct gateway *gateway, struct snapshot *snapshot,
                            struct prober_plan **ret_plan);
+
+/* Makes what the snapshot's keys with tokens need: 0 or ERR_NOMEM. */
+int gateway_prepare_tokens(struct gateway *gateway, const struct snapshot *snapshot,
+                           struct tokens_plan **ret_plan);
+
+/* Gets tokens by this plan from now on, which is taken. After snapshot_commit. */
+void gateway_commit_tokens(struct tokens_plan **plan);
+
+/* Frees a plan. Accepts NULL. */
+void gateway_discard_tokens(struct tokens_plan **plan);
+
+/* One of the provider's keys may want another token. */
+void gateway_look_at_tokens(struct gateway *gateway, const struct provider *provider);
 
 /* One more worker has answered (gateway_reload). */
 void gateway_note_prepared(struct gateway *gateway, int err);

@@ -19,6 +19,7 @@ static void on_note(struct loop_mail *mail)
 
     if (note->gateway->prober)
         prober_kick(note->gateway->prober, note->provider);
+    gateway_look_at_tokens(note->gateway, note->provider);
     provider_unref(&note->provider);
     mem_free(note);
 }
@@ -150,6 +151,8 @@ static void on_probe_effect(void *owner, const struct probe_report *report)
     struct gateway *gateway = owner;
 
     notice_probe(gateway, report);
+    if (report->effect.wants_probe)
+        gateway_look_at_tokens(gateway, report->provider);
     waiting_grant(provider_waiting(report->provider), report->effect.wakes, worker_calls, gateway);
 }
 

@@ -95,6 +95,7 @@ static void take_over(struct gateway *gateway)
         worker_commit(gateway->workers[i], gateway->tls);
     admin_set_snapshot(gateway->admin, fresh);
     prober_commit(&reload->probes);
+    gateway_commit_tokens(&reload->tokens);
     snapshot_unref(&old);
 }
 
@@ -105,6 +106,7 @@ void gateway_drop_reload(struct gateway *gateway)
     struct reload *reload = &gateway->reload;
 
     prober_discard(&reload->probes);
+    gateway_discard_tokens(&reload->tokens);
     tls_context_unref(&reload->tls);
     if (reload->snapshot)
         snapshot_refuse(&gateway->registry, &reload->snapshot);
@@ -135,7 +137,8 @@ static int prepare(struct gateway *gateway, struct config *config, char *ret_err
         config_free(&config);
         return err;
     }
-    return gateway_prepare_probes(gateway, reload->snapshot, &reload->probes);
+    err = gateway_prepare_probes(gateway, reload->snapshot, &reload->probes);
+    return err ? err : gateway_prepare_tokens(gateway, reload->snapshot, &reload->tokens);
 }
 
 static void end_reload(struct gateway *gateway)

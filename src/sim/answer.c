@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "json/write.h"
+#include "sim/schema.h"
 
 enum { MAX_PIECES = 1 << 20 };
 
@@ -64,9 +65,7 @@ static struct span make_arguments(const struct sim_text *text, struct arena *are
     struct buf buf;
 
     buf_init(&buf, 8 * SIM_MAX_ECHO_BYTES);
-    buf_append_span(&buf, SPAN("{\"text\": "));
-    json_write_string(&buf, text->echo);
-    buf_printf(&buf, ", \"hash\": \"%016llx\"}", (unsigned long long)text->hash);
+    sim_schema_plain(text, &buf);
     if (!buf.err)
         json = arena_copy(arena, buf_span(&buf));
     buf_fini(&buf);
@@ -82,13 +81,18 @@ static bool is_json_called(const struct sim_ask *ask)
     return false;
 }
 
+/* Thoughts first: what they leave of max_tokens is the content's. */
 static void init_choice(struct sim_choice *choice, const struct sim_ask *ask, struct span content,
-                        unsigned index, uint64_t min_tokens)
+                        struct span thought, unsigned index, uint64_t min_tokens)
 {
-    size_t count = count_pieces(content);
-    uint64_t wanted = count;
+    size_t count = count_pieces(content), thoughts = count_pieces(thought);
+    uint64_t wanted = count, left;
 
-    *choice = (struct sim_choice){.content = content, .content_count = count};
+    if (thoughts > ask->max_tokens)
+        thoughts = ask->max_tokens;
+    left = ask->max_tokens - thoughts;
+    *choice = (struct sim_choice){
+        .content = content, .content_count = count, .thought = thought, .thought_count = thoughts};
     if (ask->tool_count) {
         wanted = count * ask->tool_count;
     } else {
@@ -98,34 +102,55 @@ static void init_choice(struct sim_choice *choice, const struct sim_ask *ask, st
         choice->mark = index;
         wanted += choice->is_marked;
     }
-    choice->is_cut = wanted > ask->max_tokens;
-    choice->piece_count = choice->is_cut ? ask->max_tokens : wanted;
+    choice->is_cut = wanted > left;
+    choice->piece_count = choice->is_cut ? left : wanted;
+}
+
+/* JSON arguments for a tool that takes JSON, JSON as asked for, or the echo. */
+static struct span content_of(const struct sim_ask *ask, const struct sim_text *text,
+                              struct arena *arena)
+{
+    if (is_json_called(ask))
+        return ask->is_call_bare ? SPAN("{}") : make_arguments(text, arena);
+    return ask->json.ptr && !ask->tool_count ? ask->json : make_content(text, arena);
 }
 
 int sim_answer_init(struct sim_answer *answer, const struct sim_ask *ask, uint64_t min_tokens,
                     struct arena *arena)
 {
-    bool is_json = is_json_called(ask);
     size_t count = ask->text_count * ask->choices;
 
-    *answer = (struct sim_answer){.ask = ask, .has_usage = ask->is_usage_wanted, .has_end = true};
+    *answer = (struct sim_answer){.ask = ask, .has_usage = ask->is_usage_apart, .has_end = true};
     answer->choices = arena_alloc(arena, count * sizeof(*answer->choices));
     if (!answer->choices)
         return ERR_NOMEM;
     for (size_t t = 0; t < ask->text_count; t++) {
-        struct span content =
-            is_json ? make_arguments(&ask->texts[t], arena) : make_content(&ask->texts[t], arena);
+        struct span content = content_of(ask, &ask->texts[t], arena);
+        struct span thought = {"", 0};
 
-        if (!content.ptr)
+        if (ask->is_thinking)
+            thought = arena_printf(arena, "thinking about #%016llx",
+                                   (unsigned long long)ask->texts[t].hash);
+        if (!content.ptr || !thought.ptr)
             return ERR_NOMEM;
         for (unsigned i = 0; i < ask->choices; i++) {
             struct sim_choice *choice = &answer->choices[answer->choice_count++];
 
-            init_choice(choice, ask, content, i, min_tokens < MAX_PIECES ? min_tokens : MAX_PIECES);
-            answer->completion_tokens += choice->piece_count;
+            init_choice(choice, ask, content, thought, i,
+                        min_tokens < MAX_PIECES ? min_tokens : MAX_PIECES);
+            answer->completion_tokens += choice->piece_count + choice->thought_count;
+            answer->thought_tokens += choice->thought_count;
         }
     }
     return 0;
+}
+
+void sim_answer_block(struct sim_answer *answer)
+{
+    for (size_t i = 0; i < answer->choice_count; i++)
+        answer->choices[i] = (struct sim_choice){.content = {"", 0}, .thought = {"", 0}};
+    answer->is_blocked = true;
+    answer->completion_tokens = answer->thought_tokens = 0;
 }
 
 /* The piece of that number; *at is where the content's next piece begins, and moves on. */
@@ -165,12 +190,25 @@ static void tell_finish(struct sim_answer *answer, struct sim_choice *choice,
 static void tell_words(struct sim_answer *answer, struct sim_choice *choice,
                        struct sim_event *event)
 {
-    if (!choice->is_started && answer->ask->op == SIM_OP_CHAT) {
-        choice->is_started = true;
-        event->kind = SIM_EVENT_START;
-    } else if (choice->piece < choice->piece_count) {
+    if (choice->piece < choice->piece_count) {
         event->kind = SIM_EVENT_TEXT;
         event->text = next_piece(answer, choice);
+    } else {
+        tell_finish(answer, choice, event);
+    }
+}
+
+static size_t whole_calls(const struct sim_choice *choice)
+{
+    return choice->content_count ? choice->piece_count / choice->content_count : 0;
+}
+
+static void tell_whole_calls(struct sim_answer *answer, struct sim_choice *choice,
+                             struct sim_event *event)
+{
+    if (choice->call < whole_calls(choice)) {
+        event->call = choice->call++;
+        event->kind = SIM_EVENT_CALL;
     } else {
         tell_finish(answer, choice, event);
     }
@@ -192,6 +230,45 @@ static void tell_calls(struct sim_answer *answer, struct sim_choice *choice,
     } else {
         tell_finish(answer, choice, event);
     }
+}
+
+static bool has_start(const struct sim_answer *answer)
+{
+    const struct sim_ask *ask = answer->ask;
+
+    switch (ask->start) {
+    case SIM_START_WORDS:
+        return !ask->tool_count || ask->is_thinking_told || answer->is_blocked;
+    case SIM_START_ALWAYS:
+        break;
+    case SIM_START_NEVER:
+        return false;
+    }
+    return true;
+}
+
+/* True, with the event set, where the choice's start or one of its thoughts is what comes next. */
+static bool tell_before(struct sim_answer *answer, struct sim_choice *choice,
+                        struct sim_event *event)
+{
+    size_t at = 0, end = 0;
+
+    if (!choice->is_started) {
+        choice->is_started = true;
+        event->kind = SIM_EVENT_START;
+        if (has_start(answer))
+            return true;
+    }
+    if (!answer->ask->is_thinking_told || choice->thoughts_told == choice->thought_count)
+        return false;
+    for (size_t i = 0; i <= choice->thoughts_told; i++) {
+        at = end;
+        end = piece_end(choice->thought, at);
+    }
+    event->kind = SIM_EVENT_THOUGHT;
+    event->text = span_of(choice->thought.ptr + at, end - at);
+    event->is_last = ++choice->thoughts_told == choice->thought_count;
+    return true;
 }
 
 bool sim_answer_next(struct sim_answer *answer, struct sim_event *ret_event)
@@ -216,7 +293,13 @@ bool sim_answer_next(struct sim_answer *answer, struct sim_event *ret_event)
     choice = &answer->choices[answer->turn];
     ret_event->choice = (unsigned)answer->turn;
     answer->turn = (answer->turn + 1) % answer->choice_count;
-    if (answer->ask->tool_count)
+    if (tell_before(answer, choice, ret_event))
+        return true;
+    if (answer->is_blocked)
+        tell_finish(answer, choice, ret_event);
+    else if (answer->ask->tool_count && answer->ask->is_call_whole)
+        tell_whole_calls(answer, choice, ret_event);
+    else if (answer->ask->tool_count)
         tell_calls(answer, choice, ret_event);
     else
         tell_words(answer, choice, ret_event);
@@ -236,11 +319,40 @@ struct span sim_answer_text(const struct sim_answer *answer, size_t index, struc
     return span_of(scratch->data + begin, scratch->len - begin);
 }
 
+void sim_answer_write_text(const struct sim_answer *answer, size_t choice, struct buf *out)
+{
+    struct buf scratch;
+
+    buf_init(&scratch, SIZE_MAX);
+    json_write_string(out, sim_answer_text(answer, choice, &scratch));
+    if (scratch.err && !out->err)
+        out->err = scratch.err;
+    buf_fini(&scratch);
+}
+
+struct span sim_answer_thought(const struct sim_answer *answer, size_t index)
+{
+    const struct sim_choice *choice = &answer->choices[index];
+    size_t end = 0;
+
+    for (size_t i = 0; i < choice->thought_count; i++)
+        end = piece_end(choice->thought, end);
+    return span_of(choice->thought.ptr, end);
+}
+
+bool sim_answer_is_call_whole(const struct sim_answer *answer, size_t index, size_t call)
+{
+    return call < whole_calls(&answer->choices[index]);
+}
+
 size_t sim_answer_calls(const struct sim_answer *answer, size_t index)
 {
     const struct sim_choice *choice = &answer->choices[index];
-    size_t calls = (choice->piece_count + choice->content_count - 1) / choice->content_count;
+    size_t calls;
 
+    if (answer->is_blocked)
+        return 0;
+    calls = (choice->piece_count + choice->content_count - 1) / choice->content_count;
     return calls ? calls : 1;
 }
 
@@ -272,4 +384,14 @@ float sim_embedding_next(uint64_t hash, unsigned j, uint64_t *state)
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
     z ^= z >> 31;
     return (float)((double)(z >> 40) / 8388608.0 - 1.0);
+}
+
+void sim_embedding_write(uint64_t hash, unsigned dimensions, struct buf *out)
+{
+    uint64_t state = 0;
+
+    buf_append_byte(out, '[');
+    for (unsigned j = 0; j < dimensions; j++)
+        buf_printf(out, "%s%.9g", j ? "," : "", (double)sim_embedding_next(hash, j, &state));
+    buf_append_byte(out, ']');
 }

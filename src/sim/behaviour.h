@@ -90,6 +90,7 @@ struct sim_fault {
     uint64_t bytes;
     uint64_t retry_after_us;
     enum sim_cut cut;
+    struct sim_name reason; /* of FINISH */
 };
 
 struct sim_behaviour {
@@ -102,6 +103,8 @@ struct sim_behaviour {
     uint64_t min_tokens;        /* of an answer */
     uint64_t tool_calls;        /* of an answer to a request with tools */
     uint64_t context_tokens;    /* of a prompt; 0: any */
+    uint64_t cached_tokens;     /* at most so many of a prompt count as cached */
+    bool has_bare_calls;        /* tools are called without arguments */
     struct sim_names models;    /* patterns; none: all that the scenario has */
     struct sim_names refused_fields;
     uint64_t refused_status;

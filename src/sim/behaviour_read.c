@@ -122,7 +122,8 @@ static const struct {
     {"model_not_found", SIM_FAILURE_MODEL},    {"rate_limit", SIM_FAILURE_RATE_REQUESTS},
     {"token_limit", SIM_FAILURE_RATE_TOKENS},  {"slow_down", SIM_FAILURE_SLOW_DOWN},
     {"server_error", SIM_FAILURE_SERVER},      {"overloaded", SIM_FAILURE_OVERLOADED},
-    {"context_length", SIM_FAILURE_CONTEXT},
+    {"context_length", SIM_FAILURE_CONTEXT},   {"low_credit", SIM_FAILURE_CREDIT},
+    {"content_filter", SIM_FAILURE_FILTER},
 };
 
 /* A number from 400 to 599 or a failure's name: true with the fault's failure set. */
@@ -221,7 +222,9 @@ static unsigned ops_from_text(struct span text)
         {"chat", 1u << SIM_OP_CHAT},
         {"completions", 1u << SIM_OP_COMPLETION},
         {"embeddings", 1u << SIM_OP_EMBEDDING},
+        {"count_tokens", 1u << SIM_OP_TOKENS},
         {"models", 1u << SIM_OP_MODELS | 1u << SIM_OP_MODEL},
+        {"balance", 1u << SIM_OP_BALANCE},
         {"any", ~0u},
     };
 
@@ -242,9 +245,11 @@ static void read_ops(struct sim_reader *reader, struct fy_node *node, const stru
         unsigned ops = ops_from_text(sim_name_span(&names.names[i]));
 
         if (!ops)
-            sim_reader_complain(reader, node,
-                                "'%s' is none of chat, completions, embeddings, models, any",
-                                names.names[i].text);
+            sim_reader_complain(
+                reader, node,
+                "'%s' is none of chat, completions, embeddings, count_tokens, models, "
+                "balance, any",
+                names.names[i].text);
         *(unsigned *)target |= ops;
     }
 }
@@ -269,6 +274,7 @@ static const struct sim_field fault_fields[] = {
     {"bytes", sim_read_u64, AT(bytes), .min = 1, .max = UINT32_MAX},
     {"retry_after", sim_read_duration, AT(retry_after_us)},
     {"by", sim_read_word, AT(cut), .words = cut_words},
+    {"reason", sim_read_name, AT(reason)},
 };
 #undef AT
 
@@ -335,7 +341,9 @@ static const struct sim_field behaviour_fields[] = {
     {"event_gap", sim_read_duration, AT(event_gap_us)},
     {"min_tokens", sim_read_u64, AT(min_tokens), .max = MAX_TOKENS},
     {"tool_calls", sim_read_u64, AT(tool_calls), .min = 1, .max = 16},
+    {"bare_calls", sim_read_bool, AT(has_bare_calls)},
     {"context_tokens", sim_read_u64, AT(context_tokens), .max = UINT32_MAX},
+    {"cached_tokens", sim_read_u64, AT(cached_tokens), .max = UINT32_MAX},
     {"models", sim_read_names, AT(models)},
     {"refuse_fields", sim_read_names, AT(refused_fields)},
     {"refuse_status", sim_read_u64, AT(refused_status), .min = 400, .max = 499},

@@ -232,6 +232,8 @@ static void draw_stamp(struct sim_call *call)
 
     sim_fate_seed(&call->rand, call->world->seed, key->hash, n);
     call->stamp.id = rand_u64(&call->rand);
+    call->stamp.form = call->route.form;
+    call->stamp.frames = &call->frames;
     call->stamp.created_s = loop_wall_us(call->calls->loop) / 1000000;
 }
 
@@ -251,7 +253,7 @@ static int check_request(struct sim_call *call)
     const struct sim_behaviour *behaviour = call->behaviour;
     struct sim_ask *ask = &call->ask;
 
-    if (ask->op != SIM_OP_MODELS && !has_model(call, ask->model)) {
+    if (ask->op != SIM_OP_MODELS && ask->op != SIM_OP_BALANCE && !has_model(call, ask->model)) {
         call->failure = (struct sim_failure){.kind = SIM_FAILURE_MODEL};
         return ERR_SYNTAX;
     }
@@ -263,6 +265,9 @@ static int check_request(struct sim_call *call)
     }
     if (ask->op != SIM_OP_CHAT && ask->op != SIM_OP_COMPLETION)
         return 0;
+    ask->is_call_bare = behaviour->has_bare_calls;
+    ask->cached_tokens = behaviour->cached_tokens < ask->prompt_tokens ? behaviour->cached_tokens
+                                                                       : ask->prompt_tokens;
     if (ask->tool_count > behaviour->tool_calls)
         ask->tool_count = behaviour->tool_calls;
     if (ask->tool_count > 1 && ask->is_one_call)
@@ -272,7 +277,7 @@ static int check_request(struct sim_call *call)
 
 static int read_request(struct sim_call *call)
 {
-    if (sim_op_is_generation(call->route.op))
+    if (sim_op_has_body(call->route.op))
         return call->dialect->parse(
             &call->route, buf_span(&call->body), &call->behaviour->refused_fields,
             (int)call->behaviour->refused_status, &call->arena, &call->ask, &call->failure);

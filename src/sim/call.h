@@ -72,6 +72,7 @@ struct sim_call {
     uint64_t whole_us;   /* when the request was whole */
     uint64_t due_us;     /* writing: of the next event; queueing: of its end */
     uint64_t told;       /* events made */
+    uint64_t frames;     /* of a dialect that numbers them */
     int64_t length;      /* of the answer's body, as http_answer has it */
     size_t cut_at;       /* bytes of a plain answer before it is cut; SIZE_MAX: never */
     int status;          /* answered */

@@ -33,6 +33,7 @@ static struct span write_fields(struct sim_call *call, int status, uint64_t retr
     struct sim_account *account = call->key->account;
     struct sim_head_facts facts = {
         .id = call->stamp.id,
+        .form = call->route.form,
         .processing_us = now(call) - call->whole_us,
         .account = sim_name_span(&account->name),
         .reset_form = account->limits.reset_form,
@@ -86,6 +87,8 @@ static void give(struct sim_call *call, struct span data, bool is_last)
 
 static void complete_failure(struct sim_call *call, struct sim_failure *failure)
 {
+    failure->form = call->route.form;
+    failure->id = call->stamp.id;
     failure->model = call->ask.model;
     failure->account = sim_name_span(&call->key->account->name);
     if (!failure->key.ptr)
@@ -200,11 +203,17 @@ static void write_body(struct sim_call *call, struct buf *out)
     case SIM_OP_EMBEDDING:
         call->dialect->write_embeddings(&call->ask, &call->stamp, out);
         break;
+    case SIM_OP_TOKENS:
+        call->dialect->write_tokens(&call->ask, out);
+        break;
     case SIM_OP_MODELS:
         write_models(call, out);
         break;
     case SIM_OP_MODEL:
         call->dialect->write_model(call->ask.model, out);
+        break;
+    case SIM_OP_BALANCE:
+        call->dialect->write_balance(call->behaviour->state == SIM_KEY_VALID, out);
         break;
     }
 }
@@ -236,6 +245,7 @@ static void make_event(struct sim_call *call)
     }
     if (sim_answer_next(&call->answer, &event)) {
         call->dialect->write_event(&call->answer, &event, &call->stamp, &call->out);
+        call->stamp.is_begun = true;
         call->told++;
     }
     if (sim_answer_is_over(&call->answer) && !(fault && call->told == fault->after)) {
@@ -392,10 +402,13 @@ static void begin_good_answer(struct sim_call *call)
     call->stamp.is_padded = call->fate.is_padded;
     call->stamp.is_crlf = call->fate.is_crlf;
     call->stamp.has_usage = !call->fate.has_no_usage;
+    call->answer.finish = call->fate.finish;
+    if (call->fate.is_blocked)
+        sim_answer_block(&call->answer);
     if (is_stream_answer(call, 200)) {
         call->length = HTTP_LENGTH_UNKNOWN;
         call->stamp.has_usage &= call->ask.is_usage_wanted;
-        call->answer.has_usage = call->stamp.has_usage;
+        call->answer.has_usage = call->stamp.has_usage && call->ask.is_usage_apart;
         call->answer.has_end = !call->fate.has_no_done;
     } else {
         make_body(call);
@@ -437,6 +450,8 @@ void sim_call_answer(struct sim_call *call)
     case SIM_FAULT_CHUNKED:
     case SIM_FAULT_PADDING:
     case SIM_FAULT_CRLF:
+    case SIM_FAULT_BLOCKED:
+    case SIM_FAULT_FINISH:
     case SIM_FAULT_IGNORE_EXPECT:
     case SIM_FAULT_COUNT:
         begin_good_answer(call);

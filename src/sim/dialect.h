@@ -22,6 +22,7 @@ struct sim_route {
     enum sim_op op;
     struct span model; /* where the path names one */
     bool is_streaming; /* where the path says so */
+    unsigned form;     /* the dialect's own: what else path and head say */
 };
 
 /* What is the same in all parts of one answer. */
@@ -31,6 +32,9 @@ struct sim_stamp {
     bool is_padded;     /* events carry random padding */
     bool is_crlf;       /* their lines end with CR LF */
     bool has_usage;     /* it is told at all */
+    bool is_begun;      /* a stream: an event was written before */
+    uint64_t *frames;   /* of a stream: written so far, for a dialect that numbers them */
+    unsigned form;      /* of the route */
 };
 
 /* Where one of an account's limits stands. */
@@ -42,6 +46,7 @@ struct sim_meter {
 
 struct sim_head_facts {
     uint64_t id;
+    unsigned form; /* of the route */
     uint64_t processing_us;
     struct span account;
     struct sim_meter requests, tokens;
@@ -54,7 +59,8 @@ struct sim_head_facts {
 
 struct sim_dialect {
     const char *name;
-    struct span comment; /* one line of a stream that means nothing */
+    struct span comment; /* a piece of a stream that means nothing */
+    struct span prefix;  /* of paths that are the dialect's though it knows none; ptr NULL: none */
 
     /* Whether this method and path are the dialect's; the route's model borrows from the head. */
     bool (*match)(const struct http_head *head, struct sim_route *ret_route);
@@ -91,11 +97,24 @@ struct sim_dialect {
                              struct buf *body);
     void (*write_models)(const struct span *models, size_t count, struct buf *body);
     void (*write_model)(struct span model, struct buf *body);
+
+    /* NULL where no route asks for it: what the ask's prompt would cost; the account's money. */
+    void (*write_tokens)(const struct sim_ask *ask, struct buf *body);
+    void (*write_balance)(bool has_money, struct buf *body);
 };
 
 /* All dialects, NULL behind the last. */
 extern const struct sim_dialect *const sim_dialects[];
 
+extern const struct sim_dialect sim_anthropic;
+extern const struct sim_dialect sim_azure;
+extern const struct sim_dialect sim_azure_responses;
+extern const struct sim_dialect sim_deepseek;
+extern const struct sim_dialect sim_gemini;
+extern const struct sim_dialect sim_responses; /* OpenAI's, of another shape than its chats */
 extern const struct sim_dialect sim_openai;
+
+/* What stands behind "Authorization: Bearer"; ptr NULL: nothing. */
+struct span sim_credential_bearer(const struct http_head *head);
 
 #endif

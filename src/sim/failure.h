@@ -16,12 +16,14 @@ enum sim_failure_kind {
     SIM_FAILURE_FORBIDDEN,
     SIM_FAILURE_QUOTA,   /* the account is used up, said as a 429 */
     SIM_FAILURE_PAYMENT, /* the account is used up, said as a 402 */
+    SIM_FAILURE_CREDIT,  /* the account is used up, said as that provider does for want of money */
     SIM_FAILURE_PATH,
     SIM_FAILURE_MODEL,
     SIM_FAILURE_JSON,
     SIM_FAILURE_FIELD,         /* `field` is missing or wrong, `message` says how */
     SIM_FAILURE_UNKNOWN_FIELD, /* `field` is not known, answered with `status` */
     SIM_FAILURE_CONTEXT,       /* the prompt is `requested` tokens long, over `limit` */
+    SIM_FAILURE_FILTER,        /* the prompt is against the rules */
     SIM_FAILURE_BODY_LARGE,
     SIM_FAILURE_RATE_REQUESTS,
     SIM_FAILURE_RATE_TOKENS,
@@ -34,7 +36,9 @@ enum sim_failure_kind {
 
 struct sim_failure {
     enum sim_failure_kind kind;
-    int status; /* of STATUS and UNKNOWN_FIELD */
+    int status;    /* of STATUS and UNKNOWN_FIELD */
+    unsigned form; /* of the route, where there is one */
+    uint64_t id;   /* the request's */
     struct span field;
     const char *message; /* of FIELD */
     struct span model;   /* the request's, where known */

@@ -134,6 +134,12 @@ static void apply(const struct sim_fault *fault, struct sim_fate *fate)
     case SIM_FAULT_CRLF:
         fate->is_crlf = true;
         break;
+    case SIM_FAULT_BLOCKED:
+        fate->is_blocked = true;
+        break;
+    case SIM_FAULT_FINISH:
+        fate->finish = sim_name_span(&fault->reason);
+        break;
     case SIM_FAULT_IGNORE_EXPECT:
     case SIM_FAULT_STATUS:
     case SIM_FAULT_TIMEOUT:

@@ -23,7 +23,8 @@ struct sim_fate {
     uint64_t head_stall_us;           /* between the head and what follows */
     uint64_t queue_us, queue_gap_us;  /* comments for that long, one each gap */
     uint64_t drip_bytes, drip_gap_us; /* so many bytes at a time; 0: all at once */
-    bool has_no_done, has_no_usage, is_chunked, is_padded, is_crlf;
+    struct span finish;               /* why the answer ends, in place of the true reason */
+    bool has_no_done, has_no_usage, is_chunked, is_padded, is_crlf, is_blocked;
 };
 
 /* The generator of a key's n-th request: the same for the same seed, key and n. */

@@ -30,20 +30,11 @@ static bool match(const struct http_head *head, struct sim_route *ret_route)
     return ret_route->model.len > 0;
 }
 
-static struct span credential(const struct http_head *head)
-{
-    struct span value = http_head_find(head, SPAN("authorization"));
-
-    if (value.len < 7 || !span_is_equal_nocase(span_of(value.ptr, 7), SPAN("Bearer ")))
-        return (struct span){0};
-    return span_trim(span_skip(value, 7));
-}
-
 const struct sim_dialect sim_openai = {
     .name = "openai",
     .comment = {": keep-alive\n\n", 14},
     .match = match,
-    .credential = credential,
+    .credential = sim_credential_bearer,
     .parse = sim_openai_parse,
     .write_failure = sim_openai_write_failure,
     .write_failure_event = sim_openai_write_failure_event,

@@ -2,30 +2,9 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/datetime.h"
 #include "json/write.h"
+#include "sim/fields.h"
 #include "sim/openai.h"
-
-void sim_openai_end_event(const struct sim_stamp *stamp, struct buf *out)
-{
-    buf_append_span(out, stamp->is_crlf ? SPAN("\r\n\r\n") : SPAN("\n\n"));
-}
-
-static void write_go_duration(uint64_t us, struct buf *out)
-{
-    uint64_t ms = (us + US_PER_MS - 1) / US_PER_MS;
-    uint64_t minutes = ms / 60000;
-
-    if (ms && ms < 1000) {
-        buf_printf(out, "%llums", (unsigned long long)ms);
-        return;
-    }
-    if (minutes >= 60)
-        buf_printf(out, "%lluh", (unsigned long long)(minutes / 60));
-    if (minutes)
-        buf_printf(out, "%llum", (unsigned long long)(minutes % 60));
-    buf_printf(out, "%gs", (double)(ms % 60000) / 1000);
-}
 
 /* A failure's row in OpenAI's list of errors. */
 struct error_row {
@@ -64,6 +43,10 @@ static struct error_row row_of(const struct sim_failure *failure)
         return (struct error_row){429, "insufficient_quota", "insufficient_quota"};
     case SIM_FAILURE_PAYMENT:
         return (struct error_row){402, "insufficient_quota", "credit_balance_exhausted"};
+    case SIM_FAILURE_CREDIT:
+        return (struct error_row){429, "insufficient_quota", "credit_balance_exhausted"};
+    case SIM_FAILURE_FILTER:
+        return (struct error_row){400, "invalid_request_error", "content_policy_violation"};
     case SIM_FAILURE_PATH:
         return (struct error_row){404, "invalid_request_error", NULL};
     case SIM_FAILURE_MODEL:
@@ -111,7 +94,7 @@ static void write_rate_message(const struct sim_failure *failure, const char *wh
     if (!failure->retry_after_us)
         return;
     buf_append_span(out, SPAN(" Please try again in "));
-    write_go_duration(failure->retry_after_us, out);
+    sim_write_go_duration(failure->retry_after_us, out);
     buf_append_byte(out, '.');
 }
 
@@ -151,8 +134,12 @@ static void write_message(const struct sim_failure *failure, int status, struct 
         break;
     case SIM_FAILURE_QUOTA:
     case SIM_FAILURE_PAYMENT:
+    case SIM_FAILURE_CREDIT:
         buf_append_span(out, SPAN("You exceeded your current quota, please check your plan and "
                                   "billing details."));
+        break;
+    case SIM_FAILURE_FILTER:
+        buf_append_span(out, SPAN("Your request was rejected as a result of our safety system."));
         break;
     case SIM_FAILURE_PATH:
         buf_append_span(out, SPAN("Invalid URL"));
@@ -243,69 +230,6 @@ int sim_openai_write_failure(const struct sim_failure *failure, struct buf *body
 
 /* --- fields --- */
 
-static void write_reset(enum sim_reset_form form, uint64_t reset_us, uint64_t wall_us,
-                        struct buf *out)
-{
-    uint64_t second = (wall_us + reset_us + US_PER_SEC - 1) / US_PER_SEC;
-    char text[RFC3339_BYTES + HTTP_DATE_BYTES];
-
-    switch (form) {
-    case SIM_RESET_GO:
-        write_go_duration(reset_us, out);
-        break;
-    case SIM_RESET_SECONDS:
-        buf_printf(out, "%.3f", (double)reset_us / 1e6);
-        break;
-    case SIM_RESET_EPOCH:
-        buf_printf(out, "%llu", (unsigned long long)second);
-        break;
-    case SIM_RESET_RFC3339:
-        datetime_write_rfc3339(wall_us + reset_us, text);
-        buf_append(out, text, RFC3339_BYTES);
-        break;
-    case SIM_RESET_HTTP_DATE:
-        datetime_write_http(second * US_PER_SEC, text);
-        buf_append(out, text, HTTP_DATE_BYTES);
-        break;
-    case SIM_RESET_NONE:
-        break;
-    }
-}
-
-static void write_meter(const struct sim_head_facts *facts, const struct sim_meter *meter,
-                        const char *unit, struct buf *out)
-{
-    if (!meter->limit || facts->reset_form == SIM_RESET_NONE)
-        return;
-    buf_printf(out, "x-ratelimit-limit-%s: %llu\r\nx-ratelimit-remaining-%s: %llu\r\n", unit,
-               (unsigned long long)meter->limit, unit, (unsigned long long)meter->remaining);
-    buf_printf(out, "x-ratelimit-reset-%s: ", unit);
-    write_reset(facts->reset_form, meter->reset_us, facts->wall_us, out);
-    buf_append_span(out, SPAN("\r\n"));
-}
-
-static void write_retry_after(const struct sim_head_facts *facts, struct buf *out)
-{
-    uint64_t us = facts->retry_after_us;
-    bool has_ms = facts->retry_form == SIM_RETRY_MS || facts->retry_form == SIM_RETRY_BOTH;
-    bool has_seconds =
-        facts->retry_form == SIM_RETRY_SECONDS || facts->retry_form == SIM_RETRY_BOTH;
-
-    if (!us)
-        return;
-    if (has_seconds)
-        buf_printf(out, "retry-after: %llu\r\n",
-                   (unsigned long long)((us + US_PER_SEC - 1) / US_PER_SEC));
-    if (has_ms)
-        buf_printf(out, "retry-after-ms: %llu\r\n",
-                   (unsigned long long)((us + US_PER_MS - 1) / US_PER_MS));
-    if (facts->retry_form == SIM_RETRY_DATE) {
-        buf_append_span(out, SPAN("retry-after: "));
-        write_reset(SIM_RESET_HTTP_DATE, us, facts->wall_us, out);
-        buf_append_span(out, SPAN("\r\n"));
-    }
-}
-
 void sim_openai_write_fields(const struct sim_head_facts *facts, struct buf *fields)
 {
     buf_append_span(fields, facts->is_stream
@@ -321,9 +245,9 @@ void sim_openai_write_fields(const struct sim_head_facts *facts, struct buf *fie
         buf_append_span(fields, facts->account);
         buf_append_span(fields, SPAN("\r\n"));
     }
-    write_meter(facts, &facts->requests, "requests", fields);
-    write_meter(facts, &facts->tokens, "tokens", fields);
-    write_retry_after(facts, fields);
+    sim_write_meter(facts, &facts->requests, "x-ratelimit-", "-requests", fields);
+    sim_write_meter(facts, &facts->tokens, "x-ratelimit-", "-tokens", fields);
+    sim_write_retry_after(facts, fields);
 }
 
 void sim_openai_write_failure_event(const struct sim_failure *failure,
@@ -331,5 +255,5 @@ void sim_openai_write_failure_event(const struct sim_failure *failure,
 {
     buf_append_span(body, SPAN("data: "));
     sim_openai_write_failure(failure, body);
-    sim_openai_end_event(stamp, body);
+    sim_end_event(stamp, body);
 }

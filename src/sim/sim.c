@@ -30,6 +30,18 @@ static struct sim *of(struct http_server_conn *conn)
 
 /* --- requests --- */
 
+/* Whose 404 a path gets that nobody knows: the last dialect's, unless its prefix says better. */
+static const struct sim_dialect *dialect_of(const struct http_head *head)
+{
+    struct span query, path = http_head_path(head, &query);
+    size_t i;
+
+    for (i = 0; sim_dialects[i + 1]; i++)
+        if (sim_dialects[i]->prefix.ptr && span_has_prefix(path, sim_dialects[i]->prefix))
+            return sim_dialects[i];
+    return sim_dialects[i];
+}
+
 static void on_head(struct http_server_conn *conn, const struct http_head *head)
 {
     struct sim *sim = of(conn);
@@ -43,7 +55,7 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
             return;
         }
     }
-    sim_calls_refuse(&sim->calls, conn, sim_dialects[0],
+    sim_calls_refuse(&sim->calls, conn, dialect_of(head),
                      &(struct sim_failure){.kind = SIM_FAILURE_PATH});
 }
 
@@ -109,7 +121,7 @@ static void on_bad(struct http_server_conn *conn, enum http_bad bad, enum http_p
     struct sim_failure failure = {.kind = SIM_FAILURE_STATUS, .status = bad_status(bad, problem)};
 
     on_gone(conn, ERR_PROTO);
-    sim_calls_refuse(&of(conn)->calls, conn, sim_dialects[0], &failure);
+    sim_calls_refuse(&of(conn)->calls, conn, &sim_openai, &failure);
 }
 
 static void on_closed(struct http_server_conn *conn)

@@ -52,7 +52,8 @@ struct probe {
     struct list link;
     struct subject *subject;
     enum purpose purpose;
-    struct key *key; /* PURPOSE_KEY */
+    struct key *key;     /* PURPOSE_KEY */
+    struct secret *line; /* the key's; a reference of the probe's */
     struct attempt attempt;
     struct loop_task end;
     struct buf body; /* kept only where it is_learning */
@@ -72,6 +73,7 @@ static void close_probe(struct probe *probe)
     attempt_end(&probe->attempt);
     if (probe->is_learning)
         probe->subject->is_learning = false;
+    secret_unref(&probe->line);
     buf_fini(&probe->body);
     list_remove(&probe->link);
     probe->subject->probe_count--;
@@ -230,7 +232,7 @@ static int send_probe(struct subject *subject, enum purpose purpose, struct key 
     bool is_own_path = purpose != PURPOSE_MODELS;
     struct attempt_request request = {
         .head = buf_span(is_own_path ? &subject->head : &subject->models_head),
-        .lines = {key ? key_header_line(key) : NULL, subject->fields},
+        .lines = {NULL, subject->fields},
         .is_head_method = is_own_path && span_is_equal(subject->conf->probe.method, SPAN("HEAD")),
         .send_us = timeout_us,
         .first_byte_us = timeout_us,
@@ -242,6 +244,8 @@ static int send_probe(struct subject *subject, enum purpose purpose, struct key 
     probe->subject = subject;
     probe->purpose = purpose;
     probe->key = key;
+    probe->line = key ? key_take_line(key) : NULL;
+    request.lines[0] = probe->line;
     probe->is_learning = is_to_learn(subject, purpose);
     subject->is_learning |= probe->is_learning;
     buf_init(&probe->body, MODEL_LIST_BODY_MAX);

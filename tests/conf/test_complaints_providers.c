@@ -80,7 +80,7 @@ static void keys(void **state)
         "b.yaml:6:9: providers.compatible: key 'one' has the secret of key 'one'; allowed: each "
         "secret once\n"
         "b.yaml:7:9: providers.compatible.keys[2]: the secret is missing; allowed: secret: "
-        "${env:NAME}\n"
+        "${env:NAME}, or one of azure_entra, google_service_account, anthropic_federation\n"
         "b.yaml:7:21: providers.compatible.keys[2].budget: not built yet; allowed: to leave it "
         "out\n"
         "b.yaml:7:47: providers.compatible.keys[2].limits.rpm: '0' is out of range; allowed: a "

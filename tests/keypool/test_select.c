@@ -226,7 +226,7 @@ static void test_provider_without_keys(void **state)
 
     play_start(&play, 0);
     grant = play_pick(&play, "m");
-    assert_null(key_header_line(grant.key));
+    assert_null(keypool_line(&grant));
     play_finish(&play, &grant, OUTCOME_SUCCESS, 0);
     play_end(&play);
 }
@@ -238,8 +238,7 @@ static void test_header_line_is_ready_to_send(void **state)
 
     play_start(&play, 1);
     grant = play_pick(&play, "m");
-    assert_true(
-        secret_is_equal(key_header_line(grant.key), SPAN("Authorization: Bearer sk-0\r\n")));
+    assert_true(secret_is_equal(keypool_line(&grant), SPAN("Authorization: Bearer sk-0\r\n")));
     play_finish(&play, &grant, OUTCOME_SUCCESS, 0);
     play_end(&play);
 }

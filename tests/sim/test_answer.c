@@ -65,6 +65,10 @@ static const char *tell(struct stage *stage)
         case SIM_EVENT_START:
             buf_printf(&stage->told, "S%u ", event.choice);
             break;
+        case SIM_EVENT_THOUGHT:
+            buf_printf(&stage->told, "{%.*s}%u%s ", SPAN_ARG(event.text), event.choice,
+                       event.is_last ? "!" : "");
+            break;
         case SIM_EVENT_TEXT:
             buf_printf(&stage->told, "[%.*s]%u ", SPAN_ARG(event.text), event.choice);
             break;
@@ -130,7 +134,7 @@ static void max_tokens_cuts_it(void **state)
     struct stage *stage = *state;
 
     stage->ask.max_tokens = 2;
-    stage->ask.is_usage_wanted = true;
+    stage->ask.is_usage_apart = true;
     begin(stage, 0);
     assert_true(stage->answer.choices[0].is_cut);
     assert_string_equal(tell(stage), "S0 [echo:]0 [ a]0 F0 U E");
@@ -167,6 +171,7 @@ static void prompts_are_answered_one_by_one(void **state)
     struct stage *stage = *state;
 
     stage->ask.op = SIM_OP_COMPLETION;
+    stage->ask.start = SIM_START_NEVER;
     stage->texts[1] = (struct sim_text){SPAN("x"), 0x1f};
     stage->ask.text_count = 2;
     begin(stage, 0);
@@ -228,6 +233,62 @@ static void embeddings_are_splitmix64(void **state)
                 (float)((double)(second >> 40) / 8388608.0 - 1.0));
 }
 
+static void thoughts_come_first_and_cost(void **state)
+{
+    struct stage *stage = *state;
+
+    stage->ask.is_thinking = stage->ask.is_thinking_told = true;
+    stage->ask.max_tokens = 4;
+    begin(stage, 0);
+    assert_int_equal(stage->answer.completion_tokens, 4);
+    assert_int_equal(stage->answer.thought_tokens, 3);
+    assert_string_equal(tell(stage), "S0 {thinking}0 { about}0 { #795a1a7b26294a73}0! [echo:]0 "
+                                     "F0 E");
+    assert_text(stage, 0, "echo:");
+}
+
+static void thoughts_may_stay_untold_or_take_all(void **state)
+{
+    struct stage *stage = *state;
+
+    stage->ask.is_thinking = true;
+    stage->ask.max_tokens = 2;
+    begin(stage, 0);
+    assert_int_equal(stage->answer.completion_tokens, 2);
+    assert_string_equal(tell(stage), "S0 F0 E");
+    assert_true(stage->answer.choices[0].is_cut);
+    assert_true(span_is_equal(sim_answer_thought(&stage->answer, 0), SPAN("thinking about")));
+}
+
+static void calls_may_be_told_whole(void **state)
+{
+    struct stage *stage = *state;
+
+    stage->tools[0] = stage->tools[1] = (struct sim_tool){SPAN("f"), false};
+    stage->ask.tools = stage->tools;
+    stage->ask.tool_count = 2;
+    stage->ask.is_call_whole = true;
+    stage->ask.start = SIM_START_NEVER;
+    stage->ask.max_tokens = 11; /* a call is six pieces: the second one is cut */
+    begin(stage, 0);
+    assert_string_equal(tell(stage), "C0.0 F0 E");
+    assert_false(sim_answer_is_call_whole(&stage->answer, 0, 1));
+}
+
+static void a_blocked_answer_says_nothing(void **state)
+{
+    struct stage *stage = *state;
+
+    stage->tools[0] = (struct sim_tool){SPAN("f"), false};
+    stage->ask.tools = stage->tools;
+    stage->ask.tool_count = 1;
+    begin(stage, 0);
+    sim_answer_block(&stage->answer);
+    assert_string_equal(tell(stage), "S0 F0 E");
+    assert_int_equal(stage->answer.completion_tokens, 0);
+    assert_int_equal(sim_answer_calls(&stage->answer, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +302,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(tools_are_called_with_json, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cut_can_end_within_a_tool_call, set_up, tear_down),
         cmocka_unit_test(embeddings_are_splitmix64),
+        cmocka_unit_test_setup_teardown(thoughts_come_first_and_cost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(thoughts_may_stay_untold_or_take_all, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(calls_may_be_told_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_blocked_answer_says_nothing, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,52 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <cmocka.h>
 
-#include <yyjson.h>
-
-#include "play.h"
 #include "sim/answer.h"
-
-static int set_up(void **state)
-{
-    struct play *play = calloc(1, sizeof(*play));
-
-    assert_non_null(play);
-    play_begin(play, "");
-    *state = play;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    play_end(*state);
-    free(*state);
-    return 0;
-}
-
-static yyjson_doc *parse(struct span text)
-{
-    yyjson_doc *doc = yyjson_read(text.ptr, text.len, 0);
-
-    if (!doc)
-        fail_msg("no JSON: %.*s", SPAN_ARG(text));
-    return doc;
-}
-
-static void assert_at(yyjson_doc *doc, const char *pointer, const char *wanted)
-{
-    yyjson_val *value = yyjson_doc_ptr_get(doc, pointer);
-
-    if (!value || !yyjson_equals_str(value, wanted))
-        fail_msg("%s is '%s', not '%s'", pointer, value ? yyjson_get_str(value) : "absent", wanted);
-}
-
-static int64_t number_at(yyjson_doc *doc, const char *pointer)
-{
-    return yyjson_get_sint(yyjson_doc_ptr_get(doc, pointer));
-}
+#include "wire.h"
 
 /* The documents of a stream's events; fails where an event is something else. *ret_has_done: the
  * last event was [DONE]. */
@@ -69,7 +27,7 @@ static size_t read_events(const struct reply *reply, yyjson_doc **docs, size_t m
         if (span_is_equal(span_of(rest.ptr + 6, end - 6), SPAN("[DONE]")))
             *ret_has_done = true;
         else
-            docs[count++] = parse(span_of(rest.ptr + 6, end - 6));
+            docs[count++] = parse_json(span_of(rest.ptr + 6, end - 6));
         rest = span_skip(rest, end + 2);
     }
     return count;
@@ -91,7 +49,7 @@ static void a_chat_is_answered(void **state)
     assert_string_equal(reply_header(&reply, "content-type"), "application/json");
     assert_string_equal(reply_header(&reply, "openai-version"), "2020-10-01");
     assert_int_equal(strlen(reply_header(&reply, "x-request-id")), 20);
-    doc = parse(buf_span(&reply.body));
+    doc = parse_json(buf_span(&reply.body));
     assert_at(doc, "/object", "chat.completion");
     assert_at(doc, "/model", "gpt-4.1");
     assert_at(doc, "/choices/0/message/role", "assistant");
@@ -175,7 +133,7 @@ static void tools_are_called(void **state)
     yyjson_doc *doc;
 
     play_post(*state, "/v1/chat/completions", "sk-1", body, &reply);
-    doc = parse(buf_span(&reply.body));
+    doc = parse_json(buf_span(&reply.body));
     assert_at(doc, "/choices/0/finish_reason", "tool_calls");
     assert_true(yyjson_is_null(yyjson_doc_ptr_get(doc, "/choices/0/message/content")));
     assert_at(doc, "/choices/0/message/tool_calls/0/type", "function");
@@ -232,6 +190,47 @@ static void a_tool_result_is_answered_in_words(void **state)
     reply_free(&reply);
 }
 
+static void efforts_cost_tokens_and_stay_unseen(void **state)
+{
+    yyjson_doc *doc = ask_for(*state, play_chat, "Authorization: Bearer sk-1\r\n",
+                              "{\"model\":\"m\",\"reasoning_effort\":\"low\",\"messages\":[{"
+                              "\"role\":\"user\",\"content\":\"hi\"}]}",
+                              200);
+
+    assert_int_equal(number_at(doc, "/usage/completion_tokens"), 6);
+    assert_int_equal(number_at(doc, "/usage/completion_tokens_details/reasoning_tokens"), 3);
+    assert_false(has_at(doc, "/choices/0/message/reasoning_content"));
+    yyjson_doc_free(doc);
+}
+
+static void formats_are_kept(void **state)
+{
+    static const struct {
+        const char *format, *content;
+    } rows[] = {
+        {"{\"type\":\"text\"}", "echo: hi #08ba5f07b55ec3da"},
+        {"{\"type\":\"json_object\"}", "{\"text\": \"hi\", \"hash\": \"08ba5f07b55ec3da\"}"},
+        {"{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":"
+         "\"object\",\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"array\","
+         "\"items\":{"
+         "\"type\":\"boolean\"}}}}}}",
+         "{\"a\": \"echo: hi #08ba5f07b55ec3da\", \"b\": [true]}"},
+    };
+    char body[512];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        yyjson_doc *doc;
+
+        snprintf(body, sizeof(body),
+                 "{\"model\":\"m\",\"response_format\":%s,\"messages\":[{\"role\":\"user\","
+                 "\"content\":\"hi\"}]}",
+                 rows[i].format);
+        doc = ask_for(*state, play_chat, "Authorization: Bearer sk-1\r\n", body, 200);
+        assert_at(doc, "/choices/0/message/content", rows[i].content);
+        yyjson_doc_free(doc);
+    }
+}
+
 static void completions_answer_each_prompt(void **state)
 {
     struct reply reply;
@@ -239,7 +238,7 @@ static void completions_answer_each_prompt(void **state)
 
     play_post(*state, "/v1/completions", "sk-1",
               "{\"model\":\"m\",\"prompt\":[\"a\",\"b\"],\"n\":2,\"max_tokens\":2}", &reply);
-    doc = parse(buf_span(&reply.body));
+    doc = parse_json(buf_span(&reply.body));
     assert_at(doc, "/object", "text_completion");
     assert_int_equal(yyjson_arr_size(yyjson_doc_ptr_get(doc, "/choices")), 4);
     assert_at(doc, "/choices/0/text", "echo: a");
@@ -273,7 +272,7 @@ static void embeddings_come_as_floats_and_as_base64(void **state)
     play_post(*state, "/v1/embeddings", "sk-1",
               "{\"model\":\"text-embedding-3-small\",\"input\":[\"x\",\"y\"],\"dimensions\":3}",
               &reply);
-    doc = parse(buf_span(&reply.body));
+    doc = parse_json(buf_span(&reply.body));
     assert_int_equal(yyjson_arr_size(yyjson_doc_ptr_get(doc, "/data")), 2);
     assert_int_equal(yyjson_arr_size(yyjson_doc_ptr_get(doc, "/data/1/embedding")), 3);
     for (unsigned j = 0; j < 3; j++) {
@@ -291,7 +290,7 @@ static void embeddings_come_as_floats_and_as_base64(void **state)
         *state, "/v1/embeddings", "sk-1",
         "{\"model\":\"text-embedding-3-small\",\"input\":\"x\",\"encoding_format\":\"base64\"}",
         &reply);
-    doc = parse(buf_span(&reply.body));
+    doc = parse_json(buf_span(&reply.body));
     packed = yyjson_get_str(yyjson_doc_ptr_get(doc, "/data/0/embedding"));
     assert_int_equal(strlen(packed), 1536 * 4 / 3 * 4);
     bits = (uint32_t)(sextet(packed[0]) << 2 | sextet(packed[1]) >> 4);
@@ -424,7 +423,7 @@ static void long_texts_are_echoed_in_part(void **state)
                buf_text(&text));
     play_post(*state, "/v1/chat/completions", "sk-1", buf_text(&body), &reply);
     assert_int_equal(reply.status, 200);
-    yyjson_doc_free(parse(buf_span(&reply.body)));
+    yyjson_doc_free(parse_json(buf_span(&reply.body)));
     snprintf(hash, sizeof(hash), "\xac #%016llx", (unsigned long long)sim_hash(buf_span(&text)));
     assert_true(reply_has(&reply, hash));
     assert_in_range(reply.body.len, 65533, 66500);
@@ -436,19 +435,28 @@ static void long_texts_are_echoed_in_part(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_chat_is_answered, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_stream_tells_the_same, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(usage_is_absent_unless_asked_for, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(tools_are_called, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(tool_calls_stream_in_fragments, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_tool_result_is_answered_in_words, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(completions_answer_each_prompt, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(embeddings_come_as_floats_and_as_base64, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_chat_is_answered, set_up_play, tear_down_play),
+        cmocka_unit_test_setup_teardown(a_stream_tells_the_same, set_up_play, tear_down_play),
+        cmocka_unit_test_setup_teardown(usage_is_absent_unless_asked_for, set_up_play,
+                                        tear_down_play),
+        cmocka_unit_test_setup_teardown(tools_are_called, set_up_play, tear_down_play),
+        cmocka_unit_test_setup_teardown(tool_calls_stream_in_fragments, set_up_play,
+                                        tear_down_play),
+        cmocka_unit_test_setup_teardown(a_tool_result_is_answered_in_words, set_up_play,
+                                        tear_down_play),
+        cmocka_unit_test_setup_teardown(efforts_cost_tokens_and_stay_unseen, set_up_play,
+                                        tear_down_play),
+        cmocka_unit_test_setup_teardown(formats_are_kept, set_up_play, tear_down_play),
+        cmocka_unit_test_setup_teardown(completions_answer_each_prompt, set_up_play,
+                                        tear_down_play),
+        cmocka_unit_test_setup_teardown(embeddings_come_as_floats_and_as_base64, set_up_play,
+                                        tear_down_play),
         cmocka_unit_test(models_are_listed_and_looked_up),
-        cmocka_unit_test_setup_teardown(mistakes_of_a_request_are_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(mistakes_of_a_request_are_named, set_up_play,
+                                        tear_down_play),
         cmocka_unit_test(a_provider_may_not_know_a_field),
         cmocka_unit_test(a_prompt_can_be_too_long),
-        cmocka_unit_test_setup_teardown(long_texts_are_echoed_in_part, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(long_texts_are_echoed_in_part, set_up_play, tear_down_play),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

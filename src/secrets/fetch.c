@@ -1,0 +1,420 @@
+#include "secrets/fetch.h"
+
+#include <curl/curl.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/err.h"
+
+_Static_assert((int)FETCH_WORDS_BYTES >= CURL_ERROR_SIZE, "libcurl's words fit");
+
+enum { EVENTS_AT_ONCE = 8, ROUNDS_A_TURN = 16, CONNECTIONS_MAX = 16 };
+
+struct fetcher {
+    struct loop *loop;
+    CURLM *multi; /* NULL: nothing was under way lately */
+    bool is_curl_ready;
+    struct loop_fd inner; /* the epoll set of libcurl's sockets, level-triggered */
+    struct loop_timer timer;
+    struct loop_task again; /* there was more to do than one turn should */
+    struct loop_task rest;  /* looks whether libcurl may be put away */
+    struct list fetches;
+};
+
+/* ---- one fetch ---- */
+
+static size_t take_bytes(struct fetch *fetch, const char *data, size_t len)
+{
+    if (buf_append(&fetch->answer, data, len) == 0)
+        return len;
+    fetch->is_too_large = true;
+    return 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *user)
+{
+    return take_bytes(user, data, size * count);
+}
+
+/* Read by libcurl itself; only their number is bounded here. */
+static size_t on_field(char *data, size_t size, size_t count, void *user)
+{
+    struct fetch *fetch = user;
+
+    (void)data;
+    fetch->head_bytes += size * count;
+    fetch->is_too_large |= fetch->head_bytes > FETCH_ANSWER_MAX_BYTES;
+    return fetch->is_too_large ? 0 : size * count;
+}
+
+/* The certificates that the endpoints' TLS trusts too, and SSL_CERT_FILE where that is set. */
+static CURLcode on_tls_context(CURL *easy, void *context, void *user)
+{
+    (void)easy, (void)user;
+    return SSL_CTX_set_default_verify_paths(context) == 1 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
+}
+
+static int put_fields(struct fetch *fetch, const char *const *fields)
+{
+    for (size_t i = 0; fields[i]; i++) {
+        struct curl_slist *longer = curl_slist_append(fetch->fields, fields[i]);
+
+        if (!longer)
+            return ERR_NOMEM;
+        fetch->fields = longer;
+    }
+    return 0;
+}
+
+/* What is not set stays as libcurl has it: peers and names verified, no redirect followed. */
+static CURLcode set_safety(CURL *easy)
+{
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+    /* Ended while its name is looked up, a fetch would else wait for the helper thread. */
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    if (!code && !curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context)) {
+        code = curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+        if (!code)
+            code = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+    return code;
+}
+
+static CURLcode set_request(struct fetch *fetch, const struct fetch_ask *ask)
+{
+    CURL *easy = fetch->easy;
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, ask->url);
+
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->fields);
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->body.len);
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->body.ptr);
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_USERAGENT, "bellwether/" BW_VERSION);
+    if (!code)
+        code =
+            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(ask->connect_us / US_PER_MS));
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(ask->total_us / US_PER_MS));
+    return code;
+}
+
+static CURLcode set_callbacks(struct fetch *fetch)
+{
+    CURL *easy = fetch->easy;
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_PRIVATE, fetch);
+
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->why);
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_field);
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_HEADERDATA, fetch);
+    return code;
+}
+
+/* Takes it out of libcurl's hands, and wipes what was read. */
+static void detach(struct fetch *fetch)
+{
+    struct fetcher *fetcher = fetch->fetcher;
+
+    if (fetch->easy) {
+        curl_multi_remove_handle(fetcher->multi, fetch->easy);
+        curl_easy_cleanup(fetch->easy);
+        fetch->easy = NULL;
+    }
+    curl_slist_free_all(fetch->fields);
+    fetch->fields = NULL;
+    list_remove(&fetch->link);
+    fetch->fetcher = NULL;
+    loop_defer(fetcher->loop, &fetcher->rest);
+}
+
+static int err_of(const struct fetch *fetch, CURLcode code)
+{
+    if (fetch->is_too_large)
+        return ERR_FULL;
+    switch ((int)code) {
+    case CURLE_OPERATION_TIMEDOUT:
+        return ERR_TIMEOUT;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return ERR_RESOLVE;
+    case CURLE_COULDNT_CONNECT:
+        return ERR_REFUSED;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        return ERR_TLS;
+    case CURLE_OUT_OF_MEMORY:
+        return ERR_NOMEM;
+    default: /* of many codes, which mean one thing here */
+        return ERR_PROTO;
+    }
+}
+
+static void finish(struct fetch *fetch, CURLcode code)
+{
+    struct fetch_answer answer = {.err = code ? err_of(fetch, code) : 0};
+    curl_off_t retry_after = 0;
+    struct buf body;
+    long status = 0;
+
+    if (!code) {
+        curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(fetch->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    } else if (fetch->is_too_large) {
+        snprintf(fetch->why, sizeof(fetch->why), "the answer is too large");
+    } else if (!fetch->why[0]) {
+        snprintf(fetch->why, sizeof(fetch->why), "%s", curl_easy_strerror(code));
+    }
+    detach(fetch);
+    /* The fetch may begin anew in on_done. */
+    body = fetch->answer;
+    buf_init(&fetch->answer, 0);
+    answer.why = fetch->why;
+    answer.status = (int)status;
+    answer.body = buf_span(&body);
+    if (retry_after > 0 && retry_after < UINT32_MAX)
+        answer.retry_after_us = (uint64_t)retry_after * US_PER_SEC;
+    fetch->on_done(fetch, &answer);
+    buf_fini(&body);
+}
+
+/* ---- libcurl and the loop ---- */
+
+static void harvest(struct fetcher *fetcher)
+{
+    CURLMsg *message;
+    int left;
+
+    while (fetcher->multi && (message = curl_multi_info_read(fetcher->multi, &left))) {
+        CURLcode code = message->data.result;
+        char *fetch = NULL;
+
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &fetch);
+        finish((struct fetch *)(void *)fetch, code);
+    }
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *mine)
+{
+    struct fetcher *fetcher = user;
+    struct epoll_event event = {.data.fd = fd};
+
+    (void)easy, (void)mine;
+    if (what == CURL_POLL_REMOVE) {
+        epoll_ctl(fetcher->inner.fd, EPOLL_CTL_DEL, fd, NULL);
+        return 0;
+    }
+    if (what & CURL_POLL_IN)
+        event.events |= (uint32_t)EPOLLIN;
+    if (what & CURL_POLL_OUT)
+        event.events |= (uint32_t)EPOLLOUT;
+    /* Without memory here the fetch runs into its time-out. */
+    if (epoll_ctl(fetcher->inner.fd, EPOLL_CTL_MOD, fd, &event))
+        epoll_ctl(fetcher->inner.fd, EPOLL_CTL_ADD, fd, &event);
+    return 0;
+}
+
+static int on_timer_wish(CURLM *multi, long timeout_ms, void *user)
+{
+    struct fetcher *fetcher = user;
+
+    (void)multi;
+    if (timeout_ms < 0)
+        loop_timer_clear(&fetcher->timer);
+    else /* reserved: it cannot fail */
+        (void)loop_timer_set(&fetcher->timer,
+                             loop_now_us(fetcher->loop) + (uint64_t)timeout_ms * US_PER_MS);
+    return 0;
+}
+
+static void act(struct fetcher *fetcher, const struct epoll_event *event)
+{
+    int mask = 0, running;
+
+    if (event->events & (uint32_t)EPOLLIN)
+        mask |= CURL_CSELECT_IN;
+    if (event->events & (uint32_t)EPOLLOUT)
+        mask |= CURL_CSELECT_OUT;
+    if (event->events & (uint32_t)(EPOLLERR | EPOLLHUP))
+        mask |= CURL_CSELECT_ERR;
+    curl_multi_socket_action(fetcher->multi, event->data.fd, mask, &running);
+}
+
+/* The loop hears of the set by edges: it is emptied here, or looked at again. */
+static void pump(struct fetcher *fetcher)
+{
+    struct epoll_event events[EVENTS_AT_ONCE];
+    int count = 0;
+
+    for (int round = 0; round < ROUNDS_A_TURN && fetcher->multi; round++) {
+        count = epoll_wait(fetcher->inner.fd, events, EVENTS_AT_ONCE, 0);
+        for (int i = 0; i < count; i++)
+            act(fetcher, &events[i]);
+        if (count <= 0)
+            break;
+    }
+    harvest(fetcher);
+    if (count > 0)
+        loop_defer(fetcher->loop, &fetcher->again);
+}
+
+static void on_ready(struct loop_fd *fd, unsigned ready)
+{
+    (void)ready;
+    pump(container_of(fd, struct fetcher, inner));
+}
+
+static void on_again(struct loop_task *task)
+{
+    pump(container_of(task, struct fetcher, again));
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+    struct fetcher *fetcher = container_of(timer, struct fetcher, timer);
+    int running;
+
+    if (fetcher->multi)
+        curl_multi_socket_action(fetcher->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    pump(fetcher);
+}
+
+static void put_away(struct fetcher *fetcher)
+{
+    if (fetcher->multi)
+        curl_multi_cleanup(fetcher->multi);
+    fetcher->multi = NULL;
+    loop_timer_clear(&fetcher->timer);
+}
+
+static void on_rest(struct loop_task *task)
+{
+    struct fetcher *fetcher = container_of(task, struct fetcher, rest);
+
+    if (list_is_empty(&fetcher->fetches))
+        put_away(fetcher);
+}
+
+static int make_multi(struct fetcher *fetcher)
+{
+    CURLMcode code;
+
+    if (fetcher->multi)
+        return 0;
+    if (!fetcher->is_curl_ready && curl_global_init(CURL_GLOBAL_DEFAULT))
+        return ERR_NOMEM;
+    fetcher->is_curl_ready = true;
+    fetcher->multi = curl_multi_init();
+    if (!fetcher->multi)
+        return ERR_NOMEM;
+    code = curl_multi_setopt(fetcher->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    if (!code)
+        code = curl_multi_setopt(fetcher->multi, CURLMOPT_SOCKETDATA, fetcher);
+    if (!code)
+        code = curl_multi_setopt(fetcher->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
+    if (!code)
+        code = curl_multi_setopt(fetcher->multi, CURLMOPT_TIMERDATA, fetcher);
+    if (!code)
+        code = curl_multi_setopt(fetcher->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+                                 (long)CONNECTIONS_MAX);
+    if (code)
+        put_away(fetcher);
+    return code ? ERR_NOMEM : 0;
+}
+
+/* ---- the public calls ---- */
+
+struct fetcher *fetcher_new(struct loop *loop)
+{
+    struct fetcher *fetcher = mem_zalloc(1, sizeof(*fetcher));
+
+    if (!fetcher)
+        return NULL;
+    fetcher->loop = loop;
+    list_init(&fetcher->fetches);
+    loop_task_init(&fetcher->again, on_again);
+    loop_task_init(&fetcher->rest, on_rest);
+    loop_timer_init(&fetcher->timer, loop, on_timer);
+    fetcher->inner = (struct loop_fd){.fd = epoll_create1(EPOLL_CLOEXEC), .on_ready = on_ready};
+    if (fetcher->inner.fd < 0 || loop_add(loop, &fetcher->inner, false) ||
+        loop_timer_reserve(&fetcher->timer))
+        fetcher_free(&fetcher);
+    return fetcher;
+}
+
+void fetcher_free(struct fetcher **fetcher)
+{
+    struct fetcher *f = *fetcher;
+
+    *fetcher = NULL;
+    if (!f)
+        return;
+    while (!list_is_empty(&f->fetches))
+        fetch_cancel(container_of(f->fetches.next, struct fetch, link));
+    put_away(f);
+    if (f->is_curl_ready)
+        curl_global_cleanup();
+    loop_task_cancel(&f->again);
+    loop_task_cancel(&f->rest);
+    loop_timer_fini(&f->timer);
+    if (f->inner.fd >= 0) {
+        loop_remove(f->loop, &f->inner);
+        close(f->inner.fd);
+    }
+    mem_free(f);
+}
+
+int fetch_begin(struct fetch *fetch, struct fetcher *fetcher, const struct fetch_ask *ask)
+{
+    int err = make_multi(fetcher);
+
+    if (err)
+        return err;
+    fetch->fetcher = fetcher;
+    fetch->head_bytes = 0;
+    fetch->is_too_large = false;
+    fetch->why[0] = '\0';
+    buf_init(&fetch->answer, FETCH_ANSWER_MAX_BYTES);
+    fetch->answer.is_secret = true;
+    list_push_back(&fetcher->fetches, &fetch->link);
+    fetch->easy = curl_easy_init();
+    err = fetch->easy ? put_fields(fetch, ask->fields) : ERR_NOMEM;
+    if (!err && (set_safety(fetch->easy) || set_request(fetch, ask) || set_callbacks(fetch) ||
+                 curl_multi_add_handle(fetcher->multi, fetch->easy)))
+        err = ERR_NOMEM;
+    if (err)
+        fetch_cancel(fetch);
+    return err;
+}
+
+void fetch_cancel(struct fetch *fetch)
+{
+    if (!fetch->fetcher)
+        return;
+    detach(fetch);
+    buf_fini(&fetch->answer);
+}

@@ -1,0 +1,87 @@
+/* OpenAI's wire format: embeddings and lists of models. */
+#include "json/write.h"
+#include "sim/openai.h"
+
+static void write_base64(const unsigned char *bytes, size_t len, struct buf *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t i = 0; i < len; i += 3) {
+        size_t left = len - i;
+        uint32_t group = (uint32_t)bytes[i] << 16;
+        char four[4];
+
+        if (left > 1)
+            group |= (uint32_t)bytes[i + 1] << 8;
+        if (left > 2)
+            group |= bytes[i + 2];
+        four[0] = digits[group >> 18];
+        four[1] = digits[group >> 12 & 63];
+        four[2] = digits[group >> 6 & 63];
+        four[3] = digits[group & 63];
+        if (left < 3)
+            four[3] = '=';
+        if (left < 2)
+            four[2] = '=';
+        buf_append(out, four, sizeof(four));
+    }
+}
+
+/* Little-endian floats. */
+static void write_packed(const struct sim_ask *ask, uint64_t hash, struct buf *out)
+{
+    unsigned char bytes[4 * SIM_MAX_DIMENSIONS];
+    uint64_t state = 0;
+
+    for (unsigned j = 0; j < ask->dimensions; j++) {
+        float value = sim_embedding_next(hash, j, &state);
+        uint32_t bits;
+
+        memcpy(&bits, &value, sizeof(bits));
+        for (int k = 0; k < 4; k++)
+            bytes[4 * j + (unsigned)k] = (unsigned char)(bits >> 8 * k);
+    }
+    buf_append_byte(out, '"');
+    write_base64(bytes, (size_t)4 * ask->dimensions, out);
+    buf_append_byte(out, '"');
+}
+
+void sim_openai_write_embeddings(const struct sim_ask *ask, const struct sim_stamp *stamp,
+                                 struct buf *body)
+{
+    buf_append_span(body, SPAN("{\"object\":\"list\",\"data\":["));
+    for (size_t i = 0; i < ask->text_count; i++) {
+        buf_printf(body, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i ? "," : "",
+                   i);
+        if (ask->is_base64)
+            write_packed(ask, ask->texts[i].hash, body);
+        else
+            sim_embedding_write(ask->texts[i].hash, ask->dimensions, body);
+        buf_append_byte(body, '}');
+    }
+    buf_append_span(body, SPAN("],\"model\":"));
+    json_write_string(body, ask->model);
+    if (stamp->has_usage)
+        buf_printf(body, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}",
+                   (unsigned long long)ask->prompt_tokens, (unsigned long long)ask->prompt_tokens);
+    buf_append_byte(body, '}');
+}
+
+void sim_openai_write_model(struct span model, struct buf *body)
+{
+    buf_append_span(body, SPAN("{\"id\":"));
+    json_write_string(body, model);
+    buf_append_span(body, SPAN(",\"object\":\"model\",\"created\":1686935002,\"owned_by\":"
+                               "\"system\",\"shutdown_date\":null}"));
+}
+
+void sim_openai_write_models(const struct span *models, size_t count, struct buf *body)
+{
+    buf_append_span(body, SPAN("{\"object\":\"list\",\"data\":["));
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            buf_append_byte(body, ',');
+        sim_openai_write_model(models[i], body);
+    }
+    buf_append_span(body, SPAN("]}"));
+}
