@@ -239,6 +239,9 @@ void openai_write_end(struct openai_writer *writer);
 /* What is told as used: the provider's numbers, or an estimate. */
 struct dialect_usage openai_told_usage(const struct openai_writer *writer);
 
+/* A provider's error as the last event of a stream; no terminal event follows it. */
+void openai_write_told(const struct chat_writer *writer, const struct dialect_error *error);
+
 void openai_chat_write_event(struct chat_writer *writer, const struct chat_event *event);
 void openai_chat_writer_fini(struct chat_writer *writer);
 void openai_chat_write_answer(struct chat_writer *writer, const struct chat_answer *answer);

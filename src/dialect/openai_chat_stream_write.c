@@ -1,8 +1,8 @@
 /* Chunks of a stream, in the order and with the members in which OpenAI writes them. */
 #include "base/decimal.h"
 #include "base/err.h"
+#include "dialect/error_write.h"
 #include "dialect/openai_chat_inner.h"
-#include "dialect/openai_error.h"
 
 enum { THOUGHT_MAX = 1 << 20 }; /* bytes of a thought that its signed block repeats */
 
@@ -329,6 +329,14 @@ void openai_write_end(struct openai_writer *writer)
     put(writer, SPAN("data: [DONE]\n\n"));
 }
 
+void openai_write_told(const struct chat_writer *writer, const struct dialect_error *error)
+{
+    const struct error_told told = {
+        .upstream = writer->frame->upstream, .status = 200, .error = error};
+
+    (void)error_write_event_told(writer->out, DIALECT_OPENAI, &told);
+}
+
 static void write_refusal(struct openai_writer *writer, const struct chat_event *event)
 {
     (void)take_bit(writer->refused, event->choice);
@@ -381,7 +389,7 @@ void openai_chat_write_event(struct chat_writer *base, const struct chat_event *
         put(writer, SPAN(": ping\n\n"));
         break;
     case CHAT_EVENT_ERROR:
-        (void)openai_write_error_told(out_of(writer), event->error);
+        openai_write_told(base, event->error);
         break;
     case CHAT_EVENT_END:
         openai_write_end(writer);
