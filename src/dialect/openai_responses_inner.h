@@ -224,9 +224,10 @@ struct responses_reader {
     struct chat_reader base;
     struct responses_call *calls; /* the last one first */
     unsigned call_count;
-    bool has_start, is_over;
-    bool has_told; /* text of the item at hand came in pieces */
+    unsigned index; /* output_index of the item at hand */
+    bool has_told;  /* of it: its text came in pieces, or it is done */
     bool has_summary;
+    bool has_start, has_items, is_over;
 };
 
 /* As form_ops.read_event, .read_answer and .read_end. */
@@ -240,7 +241,10 @@ void responses_tell(struct responses_reader *reader, struct chat_event event);
 /* START, once: from the response object, or invented where there is none. */
 void responses_start(struct responses_reader *reader, const yyjson_val *response);
 
-/* An item that began, or that stands whole (is_whole): what of it was not told yet is told. */
+/* What comes next is of the item at that place of the output. */
+void responses_turn_to(struct responses_reader *reader, unsigned index);
+
+/* An item began; it is done: what of it was not told yet is told. */
 void responses_read_item_begin(struct responses_reader *reader, const yyjson_val *item,
                                unsigned index);
 void responses_read_item_end(struct responses_reader *reader, const yyjson_val *item,
@@ -249,6 +253,9 @@ void responses_read_item_end(struct responses_reader *reader, const yyjson_val *
 struct responses_call *responses_call_at(struct responses_reader *reader, unsigned index);
 void responses_tell_args(struct responses_reader *reader, struct responses_call *call,
                          struct span text);
+
+/* All items of a whole response. */
+void responses_read_output(struct responses_reader *reader, const yyjson_val *response);
 
 /* What comes last: calls' ends, FINISH, USAGE, END; or ERROR where the response failed. */
 void responses_finish(struct responses_reader *reader, const yyjson_val *response);

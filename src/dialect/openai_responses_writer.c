@@ -6,21 +6,21 @@
 bool responses_keep(struct responses_writer *writer, struct buf *kept, struct span text)
 {
     size_t at = kept->len;
+    int err = json_write_string(kept, text);
 
-    if (json_write_string(kept, text) != 0) {
+    if (err) {
         kept->len = at;
-        responses_fail(writer, SPAN("The answer does not fit into the gateway's memory."));
-        return false;
+    } else {
+        /* Without its quotes. */
+        memmove(kept->data + at, kept->data + at + 1, kept->len - at - 2);
+        kept->len -= 2;
+        writer->kept += kept->len - at;
     }
-    /* Without its quotes. */
-    memmove(kept->data + at, kept->data + at + 1, kept->len - at - 2);
-    kept->len -= 2;
-    writer->kept += kept->len - at;
-    if (writer->kept > writer->keep_max) {
-        responses_fail(writer, SPAN("The answer is larger than this gateway can stream."));
-        return false;
-    }
-    return true;
+    if (err == ERR_NOMEM)
+        responses_fail(writer, SPAN("The gateway has no memory left for the answer."));
+    else if (err || writer->kept > writer->keep_max)
+        responses_fail(writer, SPAN("The answer is larger than this gateway can tell."));
+    return !writer->is_over;
 }
 
 static struct span id_of(const struct responses_writer *writer, enum responses_item_kind kind,
@@ -41,7 +41,7 @@ struct responses_part *responses_add_part(struct responses_writer *writer,
     struct responses_part *part = arena_zalloc(writer->base.arena, sizeof(*part));
 
     if (!part) {
-        responses_fail(writer, SPAN("The answer does not fit into the gateway's memory."));
+        responses_fail(writer, SPAN("The gateway has no memory left for the answer."));
         return NULL;
     }
     buf_init(&part->text, writer->keep_max + 2);
@@ -63,7 +63,7 @@ struct responses_item *responses_add_item(struct responses_writer *writer,
     if (item)
         item->id = id_of(writer, kind, (unsigned)writer->item_count);
     if (!item || !item->id.ptr) {
-        responses_fail(writer, SPAN("The answer does not fit into the gateway's memory."));
+        responses_fail(writer, SPAN("The answer has more parts than this gateway can tell."));
         return NULL;
     }
     item->kind = kind;
