@@ -117,7 +117,7 @@ void responses_begin_answer(struct responses_writer *writer, const struct chat_e
 {
     const struct chat_frame *frame = writer->base.frame;
     struct arena *arena = writer->base.arena;
-    struct span id = event->id.len ? event->id : frame->request_id;
+    struct span id = arena_copy(arena, event->id.len ? event->id : frame->request_id);
 
     writer->has_begun = true;
     writer->id = chat_rename_id(id, SPAN("resp_"), arena);

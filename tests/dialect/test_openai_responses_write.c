@@ -386,6 +386,25 @@ static void what_was_not_asked_for_is_not_told(void **state)
     finish(&play);
 }
 
+/* Texts are borrowed until the call returns. */
+static void ids_outlive_the_event_that_told_them(void **state)
+{
+    char id[] = "resp_a\"b", call[] = "call_1";
+    struct play play;
+
+    (void)state;
+    begin(&play, PLAIN);
+    tell(&play, (struct chat_event){
+                    .kind = CHAT_EVENT_START, .id = span_of(id, 8), .name = span_of(call, 6)});
+    tell_call(&play, 0, span_of(call, 6), SPAN("{}"));
+    memset(id, '"', sizeof(id));
+    memset(call, '"', sizeof(call));
+    tell(&play, (struct chat_event){.kind = CHAT_EVENT_END});
+    assert_true(span_is_equal(check_frames(&play), SPAN("response.completed")));
+    assert_int_equal(span_find(buf_span(&play.out), SPAN("\\\"\\\"")), SIZE_MAX);
+    finish(&play);
+}
+
 static void a_provider_that_fails_without_a_word_is_an_error(void **state)
 {
     struct play play;
@@ -409,6 +428,7 @@ int main(void)
         cmocka_unit_test(thoughts_come_back_as_they_were),
         cmocka_unit_test(signed_calls_come_back_signed),
         cmocka_unit_test(what_was_not_asked_for_is_not_told),
+        cmocka_unit_test(ids_outlive_the_event_that_told_them),
         cmocka_unit_test(a_provider_that_fails_without_a_word_is_an_error),
     };
 
