@@ -416,7 +416,7 @@ static void test_every_pair_has_a_status_and_a_type(void **state)
             enum dialect_id client = (enum dialect_id)(pair % DIALECT_COUNT);
             const struct error_told told = {.upstream = (enum dialect_id)(pair / DIALECT_COUNT),
                                             .status = status,
-                                            .error = &nothing};
+                                            .error = status % 2 ? &nothing : NULL};
             struct error_words words;
 
             error_words_told(client, &told, &words);
@@ -427,6 +427,66 @@ static void test_every_pair_has_a_status_and_a_type(void **state)
             assert_true(words.status != 401 && words.status != 402);
         }
     }
+}
+
+/* Writes the one and the other, which must not differ. */
+static void assert_same(struct buf *one, struct buf *other, const char *what)
+{
+    if (!span_is_equal(buf_span(one), buf_span(other)))
+        fail_msg("%s: %s is not %s", what, buf_text(other), buf_text(one));
+    buf_clear(one);
+    buf_clear(other);
+}
+
+/* What passes through a stream's writer comes out as if it had been written at once. */
+static void test_words_that_are_carried_stay(void **state)
+{
+    struct buf direct, carried;
+
+    buf_init(&direct, 4096);
+    buf_init(&carried, 4096);
+    for (int i = 0; i < FAILURE_COUNT * DIALECT_COUNT; i++) {
+        enum dialect_id client = (enum dialect_id)(i % DIALECT_COUNT);
+        struct error_ours ours = {.row = failure_row((enum failure)(i / DIALECT_COUNT)),
+                                  .param = SPAN("x"),
+                                  .wait_us = 1500000};
+        struct dialect_error error;
+        const struct error_told again = {.upstream = client, .status = 200, .error = &error};
+
+        /* The client and its key were looked at long before a stream began. */
+        if (ours.row->blame == BLAME_CLIENT)
+            continue;
+        if (client == DIALECT_ANTHROPIC)
+            ours.param.len = 0;
+        error_from_ours(client, &ours, &error);
+        assert_int_equal(error_write_event(&direct, client, &ours), 0);
+        assert_int_equal(error_write_event_told(&carried, client, &again), 0);
+        assert_same(&direct, &carried, ours.row->label);
+    }
+    buf_fini(&direct);
+    buf_fini(&carried);
+}
+
+static void test_a_provider_s_error_carried_to_another_dialect(void **state)
+{
+    struct dialect_error error = {.is_json = true}, carried;
+    struct error_told told = {.upstream = DIALECT_ANTHROPIC, .status = 200, .error = &error};
+    struct error_told again = {.status = 200, .error = &carried};
+    struct buf one, other;
+
+    buf_init(&one, 4096);
+    buf_init(&other, 4096);
+    error.type_len = dialect_keep(error.type, sizeof(error.type), SPAN("overloaded_error"));
+    error.message_len = dialect_keep(error.message, sizeof(error.message), SPAN("Overloaded"));
+    for (int client = 0; client < DIALECT_COUNT; client++) {
+        again.upstream = (enum dialect_id)client;
+        error_from_told(again.upstream, &told, &carried);
+        assert_int_equal(error_write_event_told(&one, again.upstream, &told), 0);
+        assert_int_equal(error_write_event_told(&other, again.upstream, &again), 0);
+        assert_same(&one, &other, "overloaded_error");
+    }
+    buf_fini(&one);
+    buf_fini(&other);
 }
 
 static void test_no_room(void **state)
@@ -456,6 +516,8 @@ int main(void)
         cmocka_unit_test(test_openai_s_errors),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_every_pair_has_a_status_and_a_type),
+        cmocka_unit_test(test_words_that_are_carried_stay),
+        cmocka_unit_test(test_a_provider_s_error_carried_to_another_dialect),
         cmocka_unit_test(test_no_room),
     };
 
