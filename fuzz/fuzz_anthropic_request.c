@@ -37,7 +37,8 @@ static int translate(enum form form, struct span body, enum dialect_id dialect,
     int err = translate_read(&facts, body, pool, &translation, &refusal);
 
     if (!err)
-        err = translate_write(translation, dialect, &target, out, &drops, &refusal);
+        err = translate_write(translation, form_for(dialect, form_row(form)->purpose), &target, out,
+                              &drops, &refusal);
     must(err != ERR_SYNTAX || refusal.message[0]);
     translate_free(&translation);
     return err;

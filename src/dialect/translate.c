@@ -136,6 +136,8 @@ int translate_write(struct translation *translation, enum form form,
 
     ret_drops->len = 0;
     *ret_refusal = (struct chat_refusal){.failure = FAILURE_UNSUPPORTED};
+    if (form == FORM_COUNT)
+        return ERR_UNSUPPORTED;
     if (translation->is_embed)
         return write_embed(translation, form, target->model, out, ret_drops, ret_refusal);
     if (!form_ops(form)->write_request)

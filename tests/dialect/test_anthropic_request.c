@@ -41,7 +41,7 @@ static struct asked *ask(enum form form, const char *body)
     asked->err = translate_read(&facts, span_from_text(body), &asked->pool, &asked->translation,
                                 &asked->refusal);
     if (!asked->err)
-        asked->err = translate_write(asked->translation, DIALECT_ANTHROPIC, &target, &asked->out,
+        asked->err = translate_write(asked->translation, FORM_MESSAGES, &target, &asked->out,
                                      &asked->drops, &asked->refusal);
     return asked;
 }
