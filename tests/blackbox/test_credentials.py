@@ -175,6 +175,16 @@ def test_a_refused_token_is_replaced(house):
     assert house.issuer.issued == 3
 
 
+def test_a_request_waits_for_the_token_that_replaces_a_refused_one(house):
+    house.open().settle()
+    assert house.ask().status == 200
+    house.keys.behave["token-1"] = REVOKED
+    answer = house.ask()
+    assert answer.status == 200 and answer.get("x-bellwether-attempts") == "2"
+    assert [request.key for request in house.keys.upstream.requests] == ["token-1", "token-1", "token-2"]
+    assert house.health() == "healthy"
+
+
 def test_a_reload_keeps_the_token(house):
     gateway = house.open().settle()
     assert gateway.reload(house.config(selection="round_robin"))
