@@ -322,7 +322,7 @@ void anthropic_flush_waiting(struct anthropic_writer *writer);
 /* For form_ops. */
 void anthropic_write_event(struct chat_writer *base, const struct chat_event *event);
 void anthropic_writer_fini(struct chat_writer *base);
-void anthropic_write_answer(struct chat_writer *base, const struct chat_answer *answer);
+void anthropic_write_answer(struct chat_writer *writer, const struct chat_answer *answer);
 
 /* Appends an image as a text that shows it; false where that cannot be, or without room. */
 bool anthropic_write_image_text(struct buf *out, const struct chat_media *media);

@@ -5,13 +5,17 @@
 #include "base/err.h"
 #include "dialect/error_write.h"
 
+/* Notes that there was no memory for a text, which is then NULL. */
+static struct span checked(struct anthropic_writer *writer, struct span text)
+{
+    if (!text.ptr && !writer->base.out->err)
+        writer->base.out->err = ERR_NOMEM;
+    return text;
+}
+
 static struct span keep(struct anthropic_writer *writer, struct span text)
 {
-    struct span kept = text.len ? arena_copy(writer->base.arena, text) : text;
-
-    if (text.len && !kept.ptr && !writer->base.out->err)
-        writer->base.out->err = ERR_NOMEM;
-    return kept;
+    return text.len ? checked(writer, arena_copy(writer->base.arena, text)) : text;
 }
 
 /* --- the head --- */
@@ -25,6 +29,7 @@ static void write_start(struct anthropic_writer *writer, struct span id, struct 
         return;
     writer->has_started = true;
     id = chat_rename_id(id.len ? id : frame->request_id, SPAN("msg_"), writer->base.arena);
+    (void)checked(writer, id);
     anthropic_put(
         writer,
         SPAN("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":"));
@@ -123,7 +128,8 @@ static void take_call_begin(struct anthropic_writer *writer, const struct chat_e
         .kind = KIND_CALL, .call = event->call, .is_custom = event->is_custom};
     struct anthropic_block *block;
 
-    fresh.id = keep(writer, chat_fit_id(event->id, ANTHROPIC_ID_MAX, writer->base.arena));
+    fresh.id = chat_fit_id(event->id, ANTHROPIC_ID_MAX, writer->base.arena);
+    fresh.id = keep(writer, checked(writer, fresh.id));
     fresh.name = keep(writer, event->name);
     if (!must_wait(writer)) {
         anthropic_open_block(writer, &fresh);
