@@ -47,8 +47,8 @@ static void converse(struct span body, enum form form, const struct chat_target 
             int err;
 
             buf_init(&out, OUT_MAX);
-            err = translate_write(translation, (enum dialect_id)dialect, target, &out, &drops,
-                                  &refusal);
+            err = translate_write(translation, form_at((enum dialect_id)dialect, form), target,
+                                  &out, &drops, &refusal);
             if (err != ERR_UNSUPPORTED && err != ERR_FULL && err != ERR_NOMEM)
                 look_at(err, &out, &refusal);
             buf_fini(&out);

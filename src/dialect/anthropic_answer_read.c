@@ -161,8 +161,10 @@ static bool gather(struct anthropic_reader *reader, struct anthropic_call *call,
 static void tell_args(struct anthropic_reader *reader, const struct anthropic_call *call,
                       struct span text)
 {
-    const struct chat_event event = {
-        .kind = CHAT_EVENT_CALL_ARGS, .call = call->number, .text = text};
+    const struct chat_event event = {.kind = CHAT_EVENT_CALL_ARGS,
+                                     .call = call->number,
+                                     .is_custom = call->is_custom,
+                                     .text = text};
 
     if (text.len)
         anthropic_tell(reader, &event);
@@ -208,7 +210,8 @@ static void tell_custom(struct anthropic_reader *reader, const struct anthropic_
 
 static void end_call(struct anthropic_reader *reader, struct anthropic_call *call)
 {
-    const struct chat_event event = {.kind = CHAT_EVENT_CALL_END, .call = call->number};
+    const struct chat_event event = {
+        .kind = CHAT_EVENT_CALL_END, .call = call->number, .is_custom = call->is_custom};
 
     if (call->has_ended)
         return;

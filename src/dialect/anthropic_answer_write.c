@@ -20,6 +20,20 @@ static void write_text(struct buf *out, struct span text)
     (void)buf_append_byte(out, '}');
 }
 
+/* Others sign texts too: what belongs to one follows it, as a thought without words. */
+static bool is_signed_text(const struct chat_writer *writer, const struct chat_part *part)
+{
+    return part->kind == CHAT_PART_TEXT && part->signature.len > 0 &&
+           anthropic_thoughts(writer->frame->chat) != ANTHROPIC_THOUGHTS_NONE;
+}
+
+static void write_text_signature(struct buf *out, const struct chat_part *part)
+{
+    (void)buf_append_span(out, SPAN(",{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":"));
+    anthropic_write_signature(out, part->signer, part->signature);
+    (void)buf_append_byte(out, '}');
+}
+
 static void write_thought(struct chat_writer *writer, const struct chat_part *part)
 {
     bool is_shown = anthropic_thoughts(writer->frame->chat) == ANTHROPIC_THOUGHTS_SHOWN;
@@ -109,6 +123,8 @@ static bool write_content(struct chat_writer *writer, const struct chat_choice *
         has_any = true;
         has_calls |= part->kind == CHAT_PART_CALL;
         write_part(writer, part);
+        if (is_signed_text(writer, part))
+            write_text_signature(writer->out, part);
     }
     return has_calls;
 }

@@ -45,10 +45,17 @@ void anthropic_write_cache(struct json_writer *json, enum chat_cache cache)
                                             : SPAN("{\"type\":\"ephemeral\"}"));
 }
 
-/* Where clients number their messages as the neutral form does, the place can be told. */
+/* What the form calls its list of messages; where that numbers them as the neutral form does, the
+ * place can be told. */
 int anthropic_refuse_part(struct anthropic_writing *writing, const struct anthropic_spot *spot,
                           const char *message)
 {
+    static const char *const lists[FORM_COUNT] = {
+        [FORM_COMPLETIONS] = "prompt",
+        [FORM_RESPONSES] = "input",
+        [FORM_GENERATE] = "contents",
+        [FORM_MEASURE] = "contents",
+    };
     const struct chat *chat = writing->of->chat;
     size_t before = writing->is_own && json_tree_member(chat->root, "system") ? 1 : 0;
     const struct anthropic_place of = {NULL, "messages", spot->message - before};
@@ -56,7 +63,7 @@ int anthropic_refuse_part(struct anthropic_writing *writing, const struct anthro
     bool is_known = chat->form == FORM_CHAT || (writing->is_own && spot->message >= before);
 
     return anthropic_refuse(writing->of->refusal, FAILURE_UNSUPPORTED, is_known ? &place : NULL,
-                            NULL, message);
+                            is_known ? NULL : lists[chat->form], message);
 }
 
 /* --- texts and thoughts --- */

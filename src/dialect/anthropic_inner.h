@@ -98,6 +98,10 @@ int anthropic_write_tools(struct anthropic_writing *writing);
 void anthropic_write_sampling(struct anthropic_writing *writing);
 int anthropic_write_output(struct anthropic_writing *writing);
 
+/* Whether the answer has to be the input of the reserved tool: its model knows no schemas, and no
+ * call of another tool is asked for. */
+bool anthropic_needs_json_tool(const struct anthropic_writing *writing);
+
 /* Whether the answer is forced to be a call, which rules out thinking. */
 bool anthropic_forces_call(const struct anthropic_writing *writing);
 

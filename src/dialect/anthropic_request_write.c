@@ -175,9 +175,7 @@ int anthropic_write_request(struct chat_writing *of)
     };
 
     json_writer_init(&writing.json, of->out);
-    /* Where its model knows no schemas, an answer that must fit one is the input of a tool. */
-    writing.has_json_tool = !writing.is_own && chat->format.kind == CHAT_FORMAT_SCHEMA &&
-                            !writing.claude->is_structured;
+    writing.has_json_tool = anthropic_needs_json_tool(&writing);
     anthropic_settle_thinking(&writing);
     return write_body(&writing);
 }

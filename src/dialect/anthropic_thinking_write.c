@@ -1,6 +1,8 @@
 /* Writes how much the model shall think, and the shape of its answer. */
 #include "dialect/anthropic_inner.h"
 
+#include <stdio.h>
+
 #include "base/err.h"
 #include "dialect/claude.h"
 
@@ -233,6 +235,17 @@ static void write_own(struct anthropic_writing *writing)
     }
 }
 
+static int refuse_words(struct anthropic_writing *writing)
+{
+    struct span name = parameter_name(writing->of->chat, CHAT_RESPONSE_MIME_TYPE_PARAM);
+    char param[64];
+
+    snprintf(param, sizeof(param), "%.*s", SPAN_ARG(name));
+    return chat_refuse(writing->of->refusal, FAILURE_UNSUPPORTED, param,
+                       "An answer that is one of a list of words cannot be asked of the provider "
+                       "of this model; ask for JSON.");
+}
+
 int anthropic_write_output(struct anthropic_writing *writing)
 {
     const struct chat *chat = writing->of->chat;
@@ -242,9 +255,7 @@ int anthropic_write_output(struct anthropic_writing *writing)
         return 0;
     }
     if (chat->format.kind == CHAT_FORMAT_ENUM)
-        return chat_refuse(writing->of->refusal, FAILURE_UNSUPPORTED, NULL,
-                           "An answer that is one of a list of words cannot be asked of the "
-                           "provider of this model; ask for JSON.");
+        return refuse_words(writing);
     write_thinking(writing);
     write_config(writing);
     return 0;

@@ -13,6 +13,14 @@ static bool is_forced(enum chat_choice_kind choice)
     return choice == CHAT_CHOICE_ANY || choice == CHAT_CHOICE_ONE || choice == CHAT_CHOICE_SOME_ANY;
 }
 
+bool anthropic_needs_json_tool(const struct anthropic_writing *writing)
+{
+    const struct chat *chat = writing->of->chat;
+
+    return !writing->is_own && chat->format.kind == CHAT_FORMAT_SCHEMA &&
+           !writing->claude->is_structured && !(is_forced(chat->choice) && chat->tool_count > 0);
+}
+
 bool anthropic_forces_call(const struct anthropic_writing *writing)
 {
     const struct chat *chat = writing->of->chat;

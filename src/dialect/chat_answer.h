@@ -120,7 +120,7 @@ struct chat_frame {
     struct span model;        /* the target's, where the provider names none */
     uint64_t created_s;       /* now, where the provider tells no time */
     uint64_t prompt_tokens;   /* estimated: for events that tell usage before the provider does */
-    enum dialect_id upstream; /* who answers: set by the translator */
+    enum dialect_id upstream; /* in whose words errors come: the client's own, by the translator */
 };
 
 /* --- a form's readers and writers --- */

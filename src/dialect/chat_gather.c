@@ -133,12 +133,23 @@ static struct growing *call_of(struct chat_gather *gather, const struct chat_eve
     return NULL;
 }
 
+/* Of a thought that is kept back only the signature comes, which then signs nothing before it. */
+static bool may_sign(const struct chat_event *event, const struct growing *last)
+{
+    if (!last || last->part.signature.len || last->part.kind == CHAT_PART_CALL)
+        return false;
+    return last->part.kind == CHAT_PART_THINKING || event->signer != DIALECT_ANTHROPIC;
+}
+
 static void sign(struct chat_gather *gather, const struct chat_event *event)
 {
     struct gathered *choice = choice_of(gather, event->choice);
-    struct growing *signed_one =
-        event->is_call ? call_of(gather, event) : (choice ? choice->last : NULL);
+    struct growing *last = choice ? choice->last : NULL, *signed_one = NULL;
 
+    if (event->is_call)
+        signed_one = call_of(gather, event);
+    else if (may_sign(event, last))
+        signed_one = last;
     if (!signed_one)
         signed_one = add_part(gather, event, CHAT_PART_THINKING);
     if (!signed_one)

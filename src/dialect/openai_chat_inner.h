@@ -17,6 +17,20 @@ static inline yyjson_val *openai_plain(const yyjson_val *value)
     return (yyjson_val *)(uintptr_t)value;
 }
 
+static inline bool openai_is_word(const yyjson_val *value, const char *word)
+{
+    return span_is_equal(json_tree_text(value), span_from_text(word));
+}
+
+static inline bool openai_is_in(const struct span *names, size_t count, struct span name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (span_is_equal(names[i], name))
+            return true;
+    }
+    return false;
+}
+
 /* --- reading requests --- */
 
 enum { OPENAI_PLACE_BYTES = 128 };
@@ -53,6 +67,7 @@ struct openai_member {
 int openai_read_body(struct chat_reading *reading, const yyjson_val *root,
                      const struct openai_member *members, size_t count);
 
+/* Members of the body; each 0, ERR_SYNTAX with the refusal noted, or ERR_NOMEM. */
 int openai_read_model(struct chat_reading *reading, const yyjson_val *value);
 int openai_read_stream(struct chat_reading *reading, const yyjson_val *value);
 int openai_read_stream_options(struct chat_reading *reading, const yyjson_val *value);
@@ -66,6 +81,7 @@ int openai_read_function_call(struct chat_reading *reading, const yyjson_val *va
  * who asks, thinking and the shape of the answer. */
 int openai_read_settings(struct chat_reading *reading);
 
+/* As dialect/chat_answer.h asks of a form. */
 int openai_chat_read_request(struct chat_reading *reading, const yyjson_val *root);
 
 /* The parts of a message's content (a string, an array of parts, null) put at `parts`, which has
@@ -88,6 +104,17 @@ struct span openai_effort_word(enum chat_effort effort);
 int openai_write_messages(struct chat_writing *writing, struct json_writer *json);
 int openai_write_tools(struct chat_writing *writing, struct json_writer *json);
 int openai_write_parameters(struct chat_writing *writing, struct json_writer *json);
+
+/* An image, a sound, a video or a file: what stands in no text. */
+bool openai_is_media(const struct chat_part *part);
+
+/* A part of a user's message; `message` for refusals. Nothing of results, calls and thoughts. 0, or
+ * ERR_SYNTAX with the refusal noted. */
+int openai_write_part(struct chat_writing *writing, struct json_writer *json,
+                      const struct chat_part *part, size_t message);
+
+/* Notes that OpenAI cannot be told `what`: ERR_SYNTAX. */
+int openai_refuse_part(struct chat_writing *writing, size_t message, const char *what);
 
 /* "messages[3]", for refusals. Returns place. */
 const char *openai_message_place(size_t message, char place[32]);
@@ -129,9 +156,13 @@ struct openai_touched {
     struct span name; /* under which it is written */
 };
 
+/* Whether any of the quirks can touch a body. */
+bool openai_has_rewrites(uint32_t quirks);
+
 struct openai_touched openai_touch(const yyjson_val *root, struct span name,
                                    const yyjson_val *value, uint32_t quirks);
 
+bool openai_touches_messages(const yyjson_val *list, uint32_t quirks);
 bool openai_touches_message(const yyjson_val *message, uint32_t quirks);
 bool openai_touches_part(const yyjson_val *part, uint32_t quirks);
 
@@ -158,6 +189,20 @@ struct span openai_call_id(struct span id, uint32_t quirks, struct arena *arena)
 
 /* The effort that such a provider knows, nearest to the one that was asked for. */
 enum chat_effort openai_effort_for(enum chat_effort effort, uint32_t quirks);
+
+/* A body on its way. */
+struct openai_rewriting {
+    struct chat_writing *writing;
+    const yyjson_val *root;
+    uint32_t quirks;
+    struct json_writer json;
+};
+
+void openai_copy_member(struct openai_rewriting *rewriting, struct span name,
+                        const yyjson_val *value);
+
+/* The member `messages`: 0, ERR_SYNTAX with the refusal noted, or ERR_NOMEM. */
+int openai_rewrite_messages(struct openai_rewriting *rewriting, const yyjson_val *list);
 
 /* Appends a body of OpenAI's own, `root`, as such a provider takes it: 0, ERR_SYNTAX with the
  * refusal noted, ERR_FULL or ERR_NOMEM. */
@@ -214,11 +259,18 @@ void openai_take_logprobs(struct openai_reader *reader, unsigned choice, const y
 /* True where `usage` holds any number. */
 bool openai_read_usage(const yyjson_val *usage, struct dialect_usage *ret_usage);
 
+/* As dialect/chat_answer.h asks of a form. */
 int openai_chat_read_event(struct chat_reader *reader, const struct sse_event *event);
 void openai_chat_read_end(struct chat_reader *reader);
 int openai_chat_read_answer(struct chat_reader *reader, const yyjson_val *root);
 
 /* --- writing answers --- */
+
+/* A call of a custom tool that was begun. */
+struct openai_custom {
+    struct openai_custom *next;
+    unsigned choice, call;
+};
 
 /* The state of writing a stream; also of completions, which say less. */
 struct openai_writer {
@@ -229,6 +281,7 @@ struct openai_writer {
     struct dialect_usage usage;
     uint64_t text_bytes;
     uint64_t begun[CHAT_CHOICES_MAX / 64], refused[CHAT_CHOICES_MAX / 64];
+    struct openai_custom *customs;
     bool is_ready; /* the thought's buffer was made */
     bool is_legacy;
 };
@@ -239,9 +292,13 @@ void openai_write_end(struct openai_writer *writer);
 /* What is told as used: the provider's numbers, or an estimate. */
 struct dialect_usage openai_told_usage(const struct openai_writer *writer);
 
+/* A provider's error as the last event of a stream; no terminal event follows it. */
+void openai_write_told(const struct chat_writer *writer, const struct dialect_error *error);
+
 void openai_chat_write_event(struct chat_writer *writer, const struct chat_event *event);
 void openai_chat_writer_fini(struct chat_writer *writer);
 void openai_chat_write_answer(struct chat_writer *writer, const struct chat_answer *answer);
+/* Likewise of a request. */
 int openai_chat_write_request(struct chat_writing *writing);
 
 void openai_write_usage(struct json_writer *json, const struct dialect_usage *usage);

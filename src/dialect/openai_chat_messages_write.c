@@ -3,188 +3,6 @@
 #include "base/err.h"
 #include "dialect/openai_chat_inner.h"
 
-/* Overwrites the opening quote of a string that is written next to what stands there, by `join`. */
-static int splice(struct buf *buf, char join, struct span text)
-{
-    size_t at = buf->len;
-    int err = json_write_string(buf, text);
-
-    if (!err)
-        buf->data[at] = join;
-    return err;
-}
-
-void openai_write_media_url(struct json_writer *json, const struct chat_media *media)
-{
-    struct buf *buf = json->buf;
-
-    if (media->source != CHAT_SOURCE_DATA) {
-        json_string(json, media->data);
-        return;
-    }
-    json_raw(json, SPAN("\"data"));
-    if (splice(buf, ':', media->type) != 0)
-        return;
-    buf->len--; /* its closing quote */
-    (void)buf_append_span(buf, SPAN(";base64"));
-    (void)splice(buf, ',', media->data);
-}
-
-static int refuse(struct chat_writing *writing, size_t message, const char *what)
-{
-    char place[32];
-
-    (void)openai_message_place(message, place);
-    return chat_refuse(writing->refusal, FAILURE_UNSUPPORTED, place,
-                       "The OpenAI API, which serves this model, cannot be told %s.", what);
-}
-
-/* --- content parts --- */
-
-static void write_cache(struct chat_writing *writing, struct json_writer *json,
-                        const struct chat_part *part)
-{
-    if (part->cache == CHAT_CACHE_NONE || !openai_has_quirk(writing, QUIRK_OPENROUTER_REASONING))
-        return;
-    json_name(json, "cache_control");
-    json_raw(json, part->cache == CHAT_CACHE_LONG ? SPAN("{\"type\":\"ephemeral\",\"ttl\":\"1h\"}")
-                                                  : SPAN("{\"type\":\"ephemeral\"}"));
-}
-
-static void write_text_part(struct chat_writing *writing, struct json_writer *json,
-                            const struct chat_part *part, struct span text)
-{
-    json_begin_object(json);
-    json_member_text(json, "type", "text");
-    json_member_string(json, "text", text);
-    write_cache(writing, json, part);
-    json_end_object(json);
-}
-
-static int write_image(struct chat_writing *writing, struct json_writer *json,
-                       const struct chat_part *part, size_t message)
-{
-    if (part->media.source != CHAT_SOURCE_DATA && part->media.source != CHAT_SOURCE_URL)
-        return refuse(writing, message, "an image by the id of a file");
-    json_begin_object(json);
-    json_member_text(json, "type", "image_url");
-    json_name(json, "image_url");
-    json_begin_object(json);
-    json_name(json, "url");
-    openai_write_media_url(json, &part->media);
-    if (part->media.detail.len)
-        json_member_string(json, "detail", part->media.detail);
-    json_end_object(json);
-    write_cache(writing, json, part);
-    json_end_object(json);
-    return 0;
-}
-
-static int write_audio(struct chat_writing *writing, struct json_writer *json,
-                       const struct chat_part *part, size_t message)
-{
-    static const struct {
-        struct span type;
-        const char *format;
-    } formats[] = {
-        {SPAN_INIT("audio/wav"), "wav"},  {SPAN_INIT("audio/x-wav"), "wav"},
-        {SPAN_INIT("audio/wave"), "wav"}, {SPAN_INIT("audio/mp3"), "mp3"},
-        {SPAN_INIT("audio/mpeg"), "mp3"},
-    };
-    const char *format = NULL;
-
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-        if (span_is_equal_nocase(part->media.type, formats[i].type))
-            format = formats[i].format;
-    }
-    if (part->media.source != CHAT_SOURCE_DATA || !format)
-        return refuse(writing, message, "a sound that is not given as WAV or MP3 data");
-    json_begin_object(json);
-    json_member_text(json, "type", "input_audio");
-    json_name(json, "input_audio");
-    json_begin_object(json);
-    json_member_string(json, "data", part->media.data);
-    json_member_text(json, "format", format);
-    json_end_object(json);
-    json_end_object(json);
-    return 0;
-}
-
-static struct span file_name(const struct chat_part *part)
-{
-    if (part->media.name.len)
-        return part->media.name;
-    if (part->text.len) /* its title */
-        return part->text;
-    return span_is_equal_nocase(part->media.type, SPAN("application/pdf")) ? SPAN("document.pdf")
-                                                                           : SPAN("document");
-}
-
-static int write_document(struct chat_writing *writing, struct json_writer *json,
-                          const struct chat_part *part, size_t message)
-{
-    bool is_known = form_row(writing->chat->form)->dialect == DIALECT_OPENAI;
-
-    if (part->media.source == CHAT_SOURCE_TEXT) {
-        if (part->text.len)
-            write_text_part(writing, json, &(struct chat_part){0}, part->text);
-        write_text_part(writing, json, part, part->media.data);
-        return 0;
-    }
-    if (part->media.source == CHAT_SOURCE_URL)
-        return refuse(writing, message, "a document by its URL");
-    if (part->media.source == CHAT_SOURCE_FILE && !is_known)
-        return refuse(writing, message, "a file by the id that another provider gave it");
-    json_begin_object(json);
-    json_member_text(json, "type", "file");
-    json_name(json, "file");
-    json_begin_object(json);
-    if (part->media.source == CHAT_SOURCE_FILE) {
-        json_member_string(json, "file_id", part->media.data);
-    } else {
-        json_member_string(json, "filename", file_name(part));
-        json_name(json, "file_data");
-        openai_write_media_url(json, &part->media);
-    }
-    json_end_object(json);
-    json_end_object(json);
-    return 0;
-}
-
-static bool is_media(const struct chat_part *part)
-{
-    return part->kind == CHAT_PART_IMAGE || part->kind == CHAT_PART_AUDIO ||
-           part->kind == CHAT_PART_VIDEO ||
-           (part->kind == CHAT_PART_DOCUMENT && part->media.source != CHAT_SOURCE_TEXT);
-}
-
-/* A part of a user's message. Results are told before, and what only the model says is not told. */
-static int write_part(struct chat_writing *writing, struct json_writer *json,
-                      const struct chat_part *part, size_t message)
-{
-    switch (part->kind) {
-    case CHAT_PART_TEXT:
-    case CHAT_PART_REFUSAL:
-        if (part->text.len)
-            write_text_part(writing, json, part, part->text);
-        return 0;
-    case CHAT_PART_IMAGE:
-        return write_image(writing, json, part, message);
-    case CHAT_PART_AUDIO:
-        return write_audio(writing, json, part, message);
-    case CHAT_PART_DOCUMENT:
-        return write_document(writing, json, part, message);
-    case CHAT_PART_VIDEO:
-        return refuse(writing, message, "a video");
-    case CHAT_PART_THINKING:
-    case CHAT_PART_REDACTED:
-    case CHAT_PART_CALL:
-    case CHAT_PART_RESULT:
-        break;
-    }
-    return 0;
-}
-
 /* --- content --- */
 
 /* True where the parts that matter are one text without a mark: told as a string. */
@@ -233,8 +51,8 @@ static int write_brought(struct chat_writing *writing, struct json_writer *json,
 
             for (size_t i = 0; part->kind == CHAT_PART_RESULT && i < part->part_count && !err;
                  i++) {
-                if (is_media(&part->parts[i]))
-                    err = write_part(writing, json, &part->parts[i], m);
+                if (openai_is_media(&part->parts[i]))
+                    err = openai_write_part(writing, json, &part->parts[i], m);
             }
         }
     }
@@ -259,7 +77,7 @@ static int write_speaker(struct chat_writing *writing, struct json_writer *json,
         if (has_brought)
             err = write_brought(writing, json, from, at + 1);
         for (size_t i = 0; i < message->part_count && !err; i++)
-            err = write_part(writing, json, &message->parts[i], at);
+            err = openai_write_part(writing, json, &message->parts[i], at);
         json_end_array(json);
     }
     write_name(json, message);
@@ -281,9 +99,10 @@ static int write_result_text(struct chat_writing *writing, struct json_writer *j
     for (size_t i = 0; i < part->part_count; i++) {
         const struct chat_part *inner = &part->parts[i];
 
-        texts[i].text = inner->kind == CHAT_PART_DOCUMENT && !is_media(inner) ? inner->media.data
-                        : is_media(inner)                                     ? SPAN("")
-                                                                              : inner->text;
+        texts[i].text = inner->kind == CHAT_PART_DOCUMENT && !openai_is_media(inner)
+                            ? inner->media.data
+                        : openai_is_media(inner) ? SPAN("")
+                                                 : inner->text;
     }
     text = chat_plain_text(texts, part->part_count, writing->arena);
     if (!text.ptr)
@@ -314,7 +133,7 @@ static int write_results(struct chat_writing *writing, struct json_writer *json,
         err = write_result_text(writing, json, part);
         json_end_object(json);
         for (size_t k = 0; k < part->part_count; k++)
-            *ret_has_brought |= is_media(&part->parts[k]);
+            *ret_has_brought |= openai_is_media(&part->parts[k]);
     }
     return err;
 }
@@ -448,8 +267,9 @@ static int write_assistant(struct chat_writing *writing, struct json_writer *jso
     bool has_calls = has_kind(message, CHAT_PART_CALL);
 
     for (size_t i = 0; i < message->part_count; i++) {
-        if (is_media(&message->parts[i]))
-            return refuse(writing, at, "an image, a sound or a file of the assistant's");
+        if (openai_is_media(&message->parts[i]))
+            return openai_refuse_part(writing, at,
+                                      "an image, a sound or a file of the assistant's");
     }
     json_begin_object(json);
     json_member_text(json, "role", "assistant");
@@ -516,6 +336,35 @@ static int write_other(struct chat_writing *writing, struct json_writer *json, s
                          at, from, has_brought && is_user);
 }
 
+/* --- JSON asked for without a schema --- */
+
+static bool names_json(struct span text)
+{
+    for (size_t i = 0; i + 4 <= text.len; i++) {
+        if ((text.ptr[i] | 0x20) == 'j' &&
+            span_is_equal_nocase(span_of(text.ptr + i, 4), SPAN("json")))
+            return true;
+    }
+    return false;
+}
+
+/* OpenAI refuses to answer in JSON where no message speaks of it; other dialects do not ask for
+ * that. */
+static bool needs_word(const struct chat *chat)
+{
+    if (chat->format.kind != CHAT_FORMAT_JSON || form_row(chat->form)->dialect == DIALECT_OPENAI)
+        return false;
+    for (size_t m = 0; m < chat->message_count; m++) {
+        for (size_t p = 0; p < chat->messages[m].part_count; p++) {
+            const struct chat_part *part = &chat->messages[m].parts[p];
+
+            if (part->kind == CHAT_PART_TEXT && names_json(part->text))
+                return false;
+        }
+    }
+    return true;
+}
+
 int openai_write_messages(struct chat_writing *writing, struct json_writer *json)
 {
     const struct chat *chat = writing->chat;
@@ -524,6 +373,8 @@ int openai_write_messages(struct chat_writing *writing, struct json_writer *json
     int err = 0;
 
     json_begin_array(json);
+    if (needs_word(chat))
+        json_raw(json, SPAN("{\"role\":\"system\",\"content\":\"Answer with one JSON object.\"}"));
     for (size_t at = 0; at < chat->message_count && !err; at++) {
         err = write_results(writing, json, at, &has_brought);
         if (err || is_result_only(&chat->messages[at]))

@@ -6,11 +6,6 @@
 
 /* --- what a value says --- */
 
-static bool is_word(const yyjson_val *value, const char *word)
-{
-    return span_is_equal(json_tree_text(value), span_from_text(word));
-}
-
 static bool always(const yyjson_val *root, const yyjson_val *value)
 {
     return true;
@@ -51,7 +46,7 @@ static bool is_flag(const yyjson_val *root, const yyjson_val *value)
 
 static bool is_schema(const yyjson_val *root, const yyjson_val *value)
 {
-    return is_word(json_tree_member(value, "type"), "json_schema");
+    return openai_is_word(json_tree_member(value, "type"), "json_schema");
 }
 
 /* Both names of one thing stand there: the newer one counts. */
@@ -62,17 +57,17 @@ static bool has_newer_limit(const yyjson_val *root, const yyjson_val *value)
 
 static bool is_required(const yyjson_val *root, const yyjson_val *value)
 {
-    return is_word(value, "required");
+    return openai_is_word(value, "required");
 }
 
 static bool is_not_auto(const yyjson_val *root, const yyjson_val *value)
 {
-    return !is_word(value, "auto");
+    return !openai_is_word(value, "auto");
 }
 
 bool openai_is_subset(const yyjson_val *choice)
 {
-    return is_word(json_tree_member(choice, "type"), "allowed_tools");
+    return openai_is_word(json_tree_member(choice, "type"), "allowed_tools");
 }
 
 static bool is_subset(const yyjson_val *root, const yyjson_val *value)
@@ -92,7 +87,7 @@ static bool is_more_than_functions(const yyjson_val *root, const yyjson_val *val
         return false;
     yyjson_arr_foreach(openai_plain(value), at, max, tool)
     {
-        if (is_word(json_tree_member(tool, "type"), "custom"))
+        if (openai_is_word(json_tree_member(tool, "type"), "custom"))
             return true;
     }
     return false;
@@ -105,14 +100,14 @@ bool openai_is_forced(const yyjson_val *root)
     if (openai_is_subset(choice)) {
         const yyjson_val *inner = json_tree_member(choice, "allowed_tools");
 
-        return is_word(json_tree_member(inner ? inner : choice, "mode"), "required");
+        return openai_is_word(json_tree_member(inner ? inner : choice, "mode"), "required");
     }
-    return choice && !is_word(choice, "auto") && !is_word(choice, "none");
+    return choice && !openai_is_word(choice, "auto") && !openai_is_word(choice, "none");
 }
 
 static bool is_thinking_off(const yyjson_val *root)
 {
-    return is_word(json_tree_member(json_tree_member(root, "thinking"), "type"), "disabled");
+    return openai_is_word(json_tree_member(json_tree_member(root, "thinking"), "type"), "disabled");
 }
 
 /* Thinks, asked or unasked, although a call is forced. */
@@ -237,15 +232,6 @@ static const struct span strict_names[] = {
     SPAN_INIT("guardrails"),
 };
 
-static bool is_in(const struct span *names, size_t count, struct span name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (span_is_equal(names[i], name))
-            return true;
-    }
-    return false;
-}
-
 /* Whether an answer without it would be another one: what cannot be told to other dialects without
  * a refusal either. */
 static bool is_essential(struct span name)
@@ -275,169 +261,17 @@ struct openai_touched openai_touch(const yyjson_val *root, struct span name,
     }
     if ((quirks & QUIRK_STRICT_FIELDS) &&
         (touched.touch == OPENAI_KEEP || touched.touch == OPENAI_RENAME) &&
-        !is_in(strict_names, sizeof(strict_names) / sizeof(strict_names[0]), touched.name))
+        !openai_is_in(strict_names, sizeof(strict_names) / sizeof(strict_names[0]), touched.name))
         touched.touch = is_null || is_idle(root, value) ? OPENAI_LEAVE_OUT
                         : is_essential(name)            ? OPENAI_REFUSE
                                                         : OPENAI_DROP;
     return touched;
 }
 
-/* --- messages --- */
-
-static bool is_short_id(struct span id)
+/* Some say what a provider knows beyond OpenAI: nothing is taken from a body for them. */
+bool openai_has_rewrites(uint32_t quirks)
 {
-    for (size_t i = 0; i < id.len; i++) {
-        char c = id.ptr[i];
-
-        if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z'))
-            return false;
-    }
-    return id.len == 9;
-}
-
-/* Nine letters and digits made of the id: always the same, so that later turns need no map. */
-struct span openai_call_id(struct span id, uint32_t quirks, struct arena *arena)
-{
-    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
-    char made[9];
-
-    if (!(quirks & QUIRK_SHORT_CALL_IDS) || is_short_id(id))
-        return id;
-    for (size_t i = 0; i < id.len; i++)
-        hash = (hash ^ (unsigned char)id.ptr[i]) * UINT64_C(0x100000001B3);
-    for (size_t i = 0; i < sizeof(made); i++) {
-        made[i] = digits[hash % 62];
-        hash /= 62;
-    }
-    return arena_copy(arena, span_of(made, sizeof(made)));
-}
-
-bool openai_knows_member(struct span role, struct span name)
-{
-    static const struct span names[] = {
-        SPAN_INIT("role"),         SPAN_INIT("content"), SPAN_INIT("tool_calls"),
-        SPAN_INIT("tool_call_id"), SPAN_INIT("prefix"),
-    };
-
-    return is_in(names, sizeof(names) / sizeof(names[0]), name) ||
-           (span_is_equal(name, SPAN("name")) && span_is_equal(role, SPAN("tool")));
-}
-
-bool openai_is_mark(struct span name)
-{
-    return span_is_equal(name, SPAN("cache_control")) ||
-           span_is_equal(name, SPAN("prompt_cache_breakpoint"));
-}
-
-struct span openai_image_url(const yyjson_val *part)
-{
-    const yyjson_val *image = json_tree_member(part, "image_url");
-    struct span url = json_tree_text(image);
-
-    return url.ptr ? url : json_tree_string(image, "url");
-}
-
-bool openai_touches_part(const yyjson_val *part, uint32_t quirks)
-{
-    if ((quirks & QUIRK_STRICT_FIELDS) && (json_tree_member(part, "cache_control") ||
-                                           json_tree_member(part, "prompt_cache_breakpoint")))
-        return true;
-    return (quirks & QUIRK_NO_IMAGE_URL) && chat_is_web_url(openai_image_url(part));
-}
-
-static bool touches_content(const yyjson_val *content, uint32_t quirks)
-{
-    yyjson_val *part;
-    size_t at, max;
-
-    if (!(quirks & (QUIRK_STRICT_FIELDS | QUIRK_NO_IMAGE_URL)) ||
-        !yyjson_is_arr(openai_plain(content)))
-        return false;
-    yyjson_arr_foreach(openai_plain(content), at, max, part)
-    {
-        if (openai_touches_part(part, quirks))
-            return true;
-    }
-    return false;
-}
-
-static bool touches_calls(const yyjson_val *message, uint32_t quirks)
-{
-    yyjson_val *calls = openai_plain(json_tree_member(message, "tool_calls")), *call;
-    struct span id = json_tree_string(message, "tool_call_id");
-    size_t at, max;
-
-    if (quirks & QUIRK_SHORT_CALL_IDS && id.len && !is_short_id(id))
-        return true;
-    if (!yyjson_is_arr(calls))
-        return false;
-    yyjson_arr_foreach(calls, at, max, call)
-    {
-        if ((quirks & QUIRK_SHORT_CALL_IDS && !is_short_id(json_tree_string(call, "id"))) ||
-            (quirks & QUIRK_STRICT_FIELDS && json_tree_member(call, "extra_content")))
-            return true;
-    }
-    return false;
-}
-
-static bool has_unknown_member(const yyjson_val *message, struct span role)
-{
-    yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(message));
-    yyjson_val *key;
-
-    while ((key = yyjson_obj_iter_next(&iter))) {
-        if (!openai_knows_member(role, json_tree_text(key)))
-            return true;
-    }
-    return false;
-}
-
-bool openai_lacks_thought(const yyjson_val *message, uint32_t quirks)
-{
-    return (quirks & QUIRK_REASONING_BACK) && json_tree_member(message, "tool_calls") &&
-           !json_tree_member(message, "reasoning_content");
-}
-
-bool openai_touches_message(const yyjson_val *message, uint32_t quirks)
-{
-    struct span role = json_tree_string(message, "role");
-
-    if ((quirks & QUIRK_NO_DEVELOPER) && span_is_equal(role, SPAN("developer")))
-        return true;
-    if ((quirks & QUIRK_NO_NAMES) && json_tree_member(message, "name") &&
-        !span_is_equal(role, SPAN("function")))
-        return true;
-    if ((quirks & QUIRK_STRICT_FIELDS) && has_unknown_member(message, role))
-        return true;
-    return openai_lacks_thought(message, quirks) || touches_calls(message, quirks) ||
-           touches_content(json_tree_member(message, "content"), quirks);
-}
-
-bool openai_needs_bridge(const yyjson_val *message, bool is_after_tool, uint32_t quirks)
-{
-    struct span role = json_tree_string(message, "role");
-
-    return (quirks & QUIRK_TOOL_THEN_ASSISTANT) && is_after_tool &&
-           !span_is_equal(role, SPAN("tool")) && !span_is_equal(role, SPAN("assistant"));
-}
-
-static bool touches_messages(const yyjson_val *list, uint32_t quirks)
-{
-    bool is_after_tool = false;
-    yyjson_val *message;
-    size_t at, max;
-
-    if (!yyjson_is_arr(openai_plain(list)))
-        return false;
-    yyjson_arr_foreach(openai_plain(list), at, max, message)
-    {
-        if (openai_touches_message(message, quirks) ||
-            openai_needs_bridge(message, is_after_tool, quirks))
-            return true;
-        is_after_tool = span_is_equal(json_tree_string(message, "role"), SPAN("tool"));
-    }
-    return false;
+    return (quirks & ~(uint32_t)(QUIRK_RESPONSES | QUIRK_TOP_K | QUIRK_OPENROUTER_REASONING)) != 0;
 }
 
 bool openai_chat_needs_rewrite(const yyjson_val *root, uint32_t quirks)
@@ -445,7 +279,7 @@ bool openai_chat_needs_rewrite(const yyjson_val *root, uint32_t quirks)
     yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(root));
     yyjson_val *key;
 
-    if (quirks == 0 || !yyjson_is_obj(openai_plain(root)))
+    if (!openai_has_rewrites(quirks) || !yyjson_is_obj(openai_plain(root)))
         return false;
     while ((key = yyjson_obj_iter_next(&iter))) {
         const yyjson_val *value = yyjson_obj_iter_get_val(key);
@@ -453,5 +287,5 @@ bool openai_chat_needs_rewrite(const yyjson_val *root, uint32_t quirks)
         if (openai_touch(root, json_tree_text(key), value, quirks).touch != OPENAI_KEEP)
             return true;
     }
-    return touches_messages(json_tree_member(root, "messages"), quirks);
+    return openai_touches_messages(json_tree_member(root, "messages"), quirks);
 }

@@ -350,5 +350,5 @@ int openai_chat_write_request(struct chat_writing *writing)
     if (writing->chat->form == FORM_CHAT)
         return openai_rewrite(writing, writing->chat->root);
     err = write_body(writing);
-    return err || writing->target->quirks == 0 ? err : suit(writing, start);
+    return err || !openai_has_rewrites(writing->target->quirks) ? err : suit(writing, start);
 }

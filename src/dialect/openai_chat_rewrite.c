@@ -5,24 +5,6 @@
 #include "base/err.h"
 #include "dialect/openai_chat_inner.h"
 
-struct rewriting {
-    struct chat_writing *writing;
-    const yyjson_val *root;
-    uint32_t quirks;
-    struct json_writer json;
-};
-
-static bool is_word(const yyjson_val *value, const char *word)
-{
-    return span_is_equal(json_tree_text(value), span_from_text(word));
-}
-
-static void copy_member(struct rewriting *rewriting, struct span name, const yyjson_val *value)
-{
-    json_name_span(&rewriting->json, name);
-    openai_write_value(&rewriting->json, value);
-}
-
 /* What the client calls the parameter that OpenAI calls `name`. */
 static struct span told_name(const struct chat *chat, struct span name)
 {
@@ -35,7 +17,7 @@ static struct span told_name(const struct chat *chat, struct span name)
     return name;
 }
 
-static int refuse(struct rewriting *rewriting, struct span name)
+static int refuse(struct openai_rewriting *rewriting, struct span name)
 {
     struct span told = told_name(rewriting->writing->chat, name);
     char param[64];
@@ -45,248 +27,6 @@ static int refuse(struct rewriting *rewriting, struct span name)
                        "Unsupported parameter: '%s' is not supported by the provider of this "
                        "model.",
                        param);
-}
-
-/* --- messages --- */
-
-/* What the media of a part has become since it was read: a URL may have been fetched. */
-static const struct chat_media *media_of(const struct rewriting *rewriting, size_t message,
-                                         size_t part)
-{
-    const struct chat *chat = rewriting->writing->chat;
-
-    if (chat->root != rewriting->root || message >= chat->message_count ||
-        chat->messages[message].role != CHAT_USER || part >= chat->messages[message].part_count)
-        return NULL;
-    return &chat->messages[message].parts[part].media;
-}
-
-static int write_image(struct rewriting *rewriting, const yyjson_val *part, size_t message,
-                       size_t index)
-{
-    const struct chat_media *media = media_of(rewriting, message, index);
-    struct span detail = json_tree_string(json_tree_member(part, "image_url"), "detail");
-    char place[96];
-
-    if (!media || media->source != CHAT_SOURCE_DATA) {
-        snprintf(place, sizeof(place), "messages[%zu].content[%zu].image_url.url", message, index);
-        return chat_refuse(rewriting->writing->refusal, FAILURE_UNSUPPORTED, place,
-                           "The provider of this model takes images as data URLs only.");
-    }
-    json_name(&rewriting->json, "image_url");
-    json_begin_object(&rewriting->json);
-    json_name(&rewriting->json, "url");
-    openai_write_media_url(&rewriting->json, media);
-    if (detail.len)
-        json_member_string(&rewriting->json, "detail", detail);
-    json_end_object(&rewriting->json);
-    return 0;
-}
-
-static int write_part(struct rewriting *rewriting, const yyjson_val *part, size_t message,
-                      size_t index)
-{
-    yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(part));
-    bool is_linked =
-        (rewriting->quirks & QUIRK_NO_IMAGE_URL) && chat_is_web_url(openai_image_url(part));
-    yyjson_val *key;
-    int err = 0;
-
-    if (!openai_touches_part(part, rewriting->quirks)) {
-        openai_write_value(&rewriting->json, part);
-        return 0;
-    }
-    json_begin_object(&rewriting->json);
-    while (!err && (key = yyjson_obj_iter_next(&iter))) {
-        struct span name = json_tree_text(key);
-
-        if (is_linked && span_is_equal(name, SPAN("image_url")))
-            err = write_image(rewriting, part, message, index);
-        else if (!(rewriting->quirks & QUIRK_STRICT_FIELDS) || !openai_is_mark(name))
-            copy_member(rewriting, name, yyjson_obj_iter_get_val(key));
-    }
-    json_end_object(&rewriting->json);
-    return err;
-}
-
-static int write_content(struct rewriting *rewriting, const yyjson_val *message,
-                         const yyjson_val *content, size_t index)
-{
-    struct span refusal = json_tree_string(message, "refusal");
-    yyjson_val *part;
-    size_t at, max;
-    int err = 0;
-
-    json_name(&rewriting->json, "content");
-    if (!yyjson_is_arr(openai_plain(content))) {
-        /* Where `refusal` is not known, its words are the content. */
-        if (yyjson_is_null(openai_plain(content)) && refusal.len &&
-            (rewriting->quirks & QUIRK_STRICT_FIELDS))
-            json_string(&rewriting->json, refusal);
-        else
-            openai_write_value(&rewriting->json, content);
-        return 0;
-    }
-    json_begin_array(&rewriting->json);
-    yyjson_arr_foreach(openai_plain(content), at, max, part)
-    {
-        if (!err)
-            err = write_part(rewriting, part, index, at);
-    }
-    json_end_array(&rewriting->json);
-    return err;
-}
-
-static int write_id(struct rewriting *rewriting, struct span name, const yyjson_val *value)
-{
-    struct span id =
-        openai_call_id(json_tree_text(value), rewriting->quirks, rewriting->writing->arena);
-
-    json_name_span(&rewriting->json, name);
-    json_string(&rewriting->json, id);
-    return id.ptr ? 0 : ERR_NOMEM;
-}
-
-static int write_calls(struct rewriting *rewriting, const yyjson_val *calls)
-{
-    yyjson_val *call, *key;
-    size_t at, max;
-    int err = 0;
-
-    json_name(&rewriting->json, "tool_calls");
-    if (!yyjson_is_arr(openai_plain(calls))) {
-        openai_write_value(&rewriting->json, calls);
-        return 0;
-    }
-    json_begin_array(&rewriting->json);
-    yyjson_arr_foreach(openai_plain(calls), at, max, call)
-    {
-        yyjson_obj_iter iter = yyjson_obj_iter_with(call);
-
-        json_begin_object(&rewriting->json);
-        while (!err && (key = yyjson_obj_iter_next(&iter))) {
-            struct span name = json_tree_text(key);
-            const yyjson_val *value = yyjson_obj_iter_get_val(key);
-
-            if (span_is_equal(name, SPAN("id")))
-                err = write_id(rewriting, name, value);
-            else if (!(rewriting->quirks & QUIRK_STRICT_FIELDS) ||
-                     !span_is_equal(name, SPAN("extra_content")))
-                copy_member(rewriting, name, value);
-        }
-        json_end_object(&rewriting->json);
-    }
-    json_end_array(&rewriting->json);
-    return err;
-}
-
-static int write_member(struct rewriting *rewriting, const yyjson_val *message, size_t index,
-                        struct span name, const yyjson_val *value)
-{
-    struct span role = json_tree_string(message, "role");
-
-    if (span_is_equal(name, SPAN("name")) && (rewriting->quirks & QUIRK_NO_NAMES) &&
-        !span_is_equal(role, SPAN("function"))) {
-        /* That of a tool's result says nothing that its id does not. */
-        if (!span_is_equal(role, SPAN("tool")))
-            chat_drop(rewriting->writing->drops, SPAN("messages.name"));
-        return 0;
-    }
-    if ((rewriting->quirks & QUIRK_STRICT_FIELDS) && !openai_knows_member(role, name)) {
-        if (span_is_equal(name, SPAN("name")))
-            chat_drop(rewriting->writing->drops, SPAN("messages.name"));
-        return 0;
-    }
-    if (span_is_equal(name, SPAN("content")))
-        return write_content(rewriting, message, value, index);
-    if (span_is_equal(name, SPAN("tool_calls")))
-        return write_calls(rewriting, value);
-    if (span_is_equal(name, SPAN("tool_call_id")))
-        return write_id(rewriting, name, value);
-    if (span_is_equal(name, SPAN("role")) && (rewriting->quirks & QUIRK_NO_DEVELOPER) &&
-        span_is_equal(role, SPAN("developer")))
-        json_member_text(&rewriting->json, "role", "system");
-    else if (!span_is_equal(name, SPAN("reasoning_content")) ||
-             !openai_lacks_thought(message, rewriting->quirks))
-        copy_member(rewriting, name, value);
-    return 0;
-}
-
-static int write_message(struct rewriting *rewriting, const yyjson_val *message, size_t index)
-{
-    yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(message));
-    yyjson_val *key;
-    int err = 0;
-
-    if (!openai_touches_message(message, rewriting->quirks)) {
-        openai_write_value(&rewriting->json, message);
-        return 0;
-    }
-    json_begin_object(&rewriting->json);
-    while (!err && (key = yyjson_obj_iter_next(&iter)))
-        err = write_member(rewriting, message, index, json_tree_text(key),
-                           yyjson_obj_iter_get_val(key));
-    /* Turns with calls must bring their thought back; a client that kept none has an empty one. */
-    if (openai_lacks_thought(message, rewriting->quirks)) {
-        struct span thought = json_tree_string(message, "reasoning");
-
-        json_member_string(&rewriting->json, "reasoning_content", thought.ptr ? thought : SPAN(""));
-    }
-    json_end_object(&rewriting->json);
-    return err;
-}
-
-/* Where a schema cannot be asked for: a system message that says it. */
-static int write_instruction(struct rewriting *rewriting)
-{
-    const yyjson_val *format = json_tree_member(rewriting->root, "response_format");
-    const yyjson_val *schema = json_tree_member(json_tree_member(format, "json_schema"), "schema");
-    struct buf text;
-    int err;
-
-    if (!(rewriting->quirks & QUIRK_NO_JSON_SCHEMA) ||
-        !is_word(json_tree_member(format, "type"), "json_schema"))
-        return 0;
-    buf_init(&text, rewriting->writing->out->max);
-    (void)buf_append_span(&text, SPAN("Answer with one JSON object and nothing else."));
-    if (schema) {
-        (void)buf_append_span(&text, SPAN(" It must conform to this JSON Schema:\n"));
-        (void)json_tree_write(&text, schema);
-    }
-    err = text.err;
-    json_begin_object(&rewriting->json);
-    json_member_text(&rewriting->json, "role", "system");
-    json_member_string(&rewriting->json, "content", buf_span(&text));
-    json_end_object(&rewriting->json);
-    buf_fini(&text);
-    return err;
-}
-
-static int write_messages(struct rewriting *rewriting, const yyjson_val *list)
-{
-    bool is_after_tool = false;
-    yyjson_val *message;
-    size_t at, max;
-    int err;
-
-    json_name(&rewriting->json, "messages");
-    json_begin_array(&rewriting->json);
-    err = write_instruction(rewriting);
-    yyjson_arr_foreach(openai_plain(list), at, max, message)
-    {
-        /* A space: an empty one is refused by the same providers. */
-        if (openai_needs_bridge(message, is_after_tool, rewriting->quirks)) {
-            json_begin_object(&rewriting->json);
-            json_member_text(&rewriting->json, "role", "assistant");
-            json_member_text(&rewriting->json, "content", " ");
-            json_end_object(&rewriting->json);
-        }
-        if (!err)
-            err = write_message(rewriting, message, at);
-        is_after_tool = is_word(json_tree_member(message, "role"), "tool");
-    }
-    json_end_array(&rewriting->json);
-    return err;
 }
 
 /* --- tools --- */
@@ -313,7 +53,7 @@ static bool is_allowed(const yyjson_val *choice, struct span name)
 }
 
 /* The tools that may be used, where the provider cannot be told that others may not. */
-static int write_tools(struct rewriting *rewriting, const yyjson_val *tools)
+static int write_tools(struct openai_rewriting *rewriting, const yyjson_val *tools)
 {
     const yyjson_val *choice = json_tree_member(rewriting->root, "tool_choice");
     bool is_subset = openai_is_subset(choice);
@@ -326,7 +66,7 @@ static int write_tools(struct rewriting *rewriting, const yyjson_val *tools)
     {
         if (is_subset && !is_allowed(choice, tool_name(tool)))
             continue;
-        if (is_word(json_tree_member(tool, "type"), "custom")) {
+        if (openai_is_word(json_tree_member(tool, "type"), "custom")) {
             char place[32];
 
             snprintf(place, sizeof(place), "tools[%zu].type", at);
@@ -339,9 +79,9 @@ static int write_tools(struct rewriting *rewriting, const yyjson_val *tools)
     return 0;
 }
 
-static void write_choice(struct rewriting *rewriting, const yyjson_val *choice)
+static void write_choice(struct openai_rewriting *rewriting, const yyjson_val *choice)
 {
-    bool is_any = is_word(choice, "required") ||
+    bool is_any = openai_is_word(choice, "required") ||
                   (openai_is_subset(choice) && openai_is_forced(rewriting->root));
 
     if (openai_is_subset(choice) && (rewriting->quirks & QUIRK_FUNCTIONS_ONLY) && !is_any)
@@ -350,7 +90,7 @@ static void write_choice(struct rewriting *rewriting, const yyjson_val *choice)
         json_member_text(&rewriting->json, "tool_choice",
                          rewriting->quirks & QUIRK_ANY_FOR_REQUIRED ? "any" : "required");
     else
-        copy_member(rewriting, SPAN("tool_choice"), choice);
+        openai_copy_member(rewriting, SPAN("tool_choice"), choice);
     /* A forced call and thinking exclude each other there, and thinking is on unless told off. */
     if ((rewriting->quirks & QUIRK_DEEPSEEK_THINKING) && openai_is_forced(rewriting->root)) {
         json_name(&rewriting->json, "thinking");
@@ -360,7 +100,7 @@ static void write_choice(struct rewriting *rewriting, const yyjson_val *choice)
 
 /* --- parameters --- */
 
-static void write_logprobs(struct rewriting *rewriting, const yyjson_val *value)
+static void write_logprobs(struct openai_rewriting *rewriting, const yyjson_val *value)
 {
     int64_t top = 0;
 
@@ -370,7 +110,7 @@ static void write_logprobs(struct rewriting *rewriting, const yyjson_val *value)
     json_member_int(&rewriting->json, "logprobs", top > 0 ? top : 1);
 }
 
-static int edit(struct rewriting *rewriting, struct span name, const yyjson_val *value)
+static int edit(struct openai_rewriting *rewriting, struct span name, const yyjson_val *value)
 {
     struct json_writer *json = &rewriting->json;
 
@@ -398,14 +138,15 @@ static int edit(struct rewriting *rewriting, struct span name, const yyjson_val 
     return 0;
 }
 
-static int write_touched(struct rewriting *rewriting, struct span name, const yyjson_val *value)
+static int write_touched(struct openai_rewriting *rewriting, struct span name,
+                         const yyjson_val *value)
 {
     struct openai_touched touched = openai_touch(rewriting->root, name, value, rewriting->quirks);
 
     switch (touched.touch) {
     case OPENAI_KEEP:
     case OPENAI_RENAME:
-        copy_member(rewriting, touched.name, value);
+        openai_copy_member(rewriting, touched.name, value);
         break;
     case OPENAI_DROP:
         chat_drop(rewriting->writing->drops, told_name(rewriting->writing->chat, name));
@@ -421,7 +162,7 @@ static int write_touched(struct rewriting *rewriting, struct span name, const yy
 }
 
 /* The client's own, with the question for usage. */
-static void write_stream_options(struct rewriting *rewriting)
+static void write_stream_options(struct openai_rewriting *rewriting)
 {
     const yyjson_val *options = json_tree_member(rewriting->root, "stream_options");
     yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(options));
@@ -431,7 +172,7 @@ static void write_stream_options(struct rewriting *rewriting)
     json_begin_object(&rewriting->json);
     while ((key = yyjson_obj_iter_next(&iter))) {
         if (!span_is_equal(json_tree_text(key), SPAN("include_usage")))
-            copy_member(rewriting, json_tree_text(key), yyjson_obj_iter_get_val(key));
+            openai_copy_member(rewriting, json_tree_text(key), yyjson_obj_iter_get_val(key));
     }
     json_member_bool(&rewriting->json, "include_usage", true);
     json_end_object(&rewriting->json);
@@ -439,7 +180,7 @@ static void write_stream_options(struct rewriting *rewriting)
 
 int openai_rewrite(struct chat_writing *writing, const yyjson_val *root)
 {
-    struct rewriting rewriting = {writing, root, writing->target->quirks, {0}};
+    struct openai_rewriting rewriting = {writing, root, writing->target->quirks, {0}};
     yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(root));
     bool is_asked = writing->target->is_usage_asked && writing->chat->is_streaming;
     yyjson_val *key;
@@ -454,7 +195,7 @@ int openai_rewrite(struct chat_writing *writing, const yyjson_val *root)
         if (span_is_equal(name, SPAN("model")))
             json_member_string(&rewriting.json, "model", writing->target->model);
         else if (span_is_equal(name, SPAN("messages")))
-            err = write_messages(&rewriting, value);
+            err = openai_rewrite_messages(&rewriting, value);
         else if (!is_asked || !span_is_equal(name, SPAN("stream_options")))
             err = write_touched(&rewriting, name, value);
     }

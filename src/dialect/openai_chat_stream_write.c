@@ -2,7 +2,6 @@
 #include "base/decimal.h"
 #include "base/err.h"
 #include "dialect/openai_chat_inner.h"
-#include "dialect/openai_error.h"
 
 enum { THOUGHT_MAX = 1 << 20 }; /* bytes of a thought that its signed block repeats */
 
@@ -29,38 +28,6 @@ static void put_number(const struct openai_writer *writer, uint64_t number)
 }
 
 /* --- what all chunks have in common --- */
-
-bool openai_is_legacy(const struct chat *chat)
-{
-    return json_tree_member(chat->root, "functions") && !json_tree_member(chat->root, "tools");
-}
-
-struct span openai_answer_id(const struct chat_writer *writer, struct span id, struct span prefix)
-{
-    return chat_rename_id(id.len ? id : writer->frame->request_id, prefix, writer->arena);
-}
-
-struct span openai_finish_word(enum chat_finish finish, bool has_refusal, bool is_legacy)
-{
-    switch (finish) {
-    case CHAT_FINISH_LENGTH:
-    case CHAT_FINISH_CONTEXT:
-        return SPAN("length");
-    case CHAT_FINISH_CALLS:
-        return is_legacy ? SPAN("function_call") : SPAN("tool_calls");
-    case CHAT_FINISH_FILTER:
-        return SPAN("content_filter");
-    case CHAT_FINISH_REFUSAL: /* one that was told in words ends as any answer does */
-        return has_refusal ? SPAN("stop") : SPAN("content_filter");
-    case CHAT_FINISH_NONE:
-    case CHAT_FINISH_STOP:
-    case CHAT_FINISH_STOP_SEQUENCE:
-    case CHAT_FINISH_PAUSE:
-    case CHAT_FINISH_ERROR:
-        break;
-    }
-    return SPAN("stop");
-}
 
 static void start(struct openai_writer *writer, const struct chat_event *event)
 {
@@ -205,9 +172,34 @@ static void write_old_begin(const struct openai_writer *writer, const struct cha
     put(writer, SPAN(",\"arguments\":\"\"}"));
 }
 
+/* Fragments do not say again that their call is of a custom tool; there are few. */
+static void note_custom(struct openai_writer *writer, const struct chat_event *event)
+{
+    struct openai_custom *custom = arena_alloc(writer->base.arena, sizeof(*custom));
+
+    if (!custom) {
+        out_of(writer)->err = out_of(writer)->err ? out_of(writer)->err : ERR_NOMEM;
+        return;
+    }
+    *custom = (struct openai_custom){writer->customs, event->choice, event->call};
+    writer->customs = custom;
+}
+
+static bool is_custom(const struct openai_writer *writer, const struct chat_event *event)
+{
+    const struct openai_custom *custom = writer->customs;
+
+    while (custom && (custom->choice != event->choice || custom->call != event->call))
+        custom = custom->next;
+    return custom != NULL;
+}
+
 static void write_begin(struct openai_writer *writer, const struct chat_event *event)
 {
     bool is_first = !take_bit(writer->begun, event->choice);
+
+    if (event->is_custom)
+        note_custom(writer, event);
 
     if (writer->is_legacy && event->call)
         return;
@@ -243,8 +235,8 @@ static void write_arguments(struct openai_writer *writer, const struct chat_even
     } else {
         put(writer, SPAN("\"tool_calls\":[{\"index\":"));
         put_number(writer, event->call);
-        put(writer, event->is_custom ? SPAN(",\"custom\":{\"input\":")
-                                     : SPAN(",\"function\":{\"arguments\":"));
+        put(writer, is_custom(writer, event) ? SPAN(",\"custom\":{\"input\":")
+                                             : SPAN(",\"function\":{\"arguments\":"));
         put_string(writer, event->text);
         put(writer, SPAN("}}]"));
     }
@@ -300,18 +292,6 @@ static void write_finish(struct openai_writer *writer, const struct chat_event *
     put(writer, openai_finish_word(event->finish, has_refusal, writer->is_legacy));
     put(writer, SPAN("\"}"));
     put(writer, writer->tail);
-}
-
-struct dialect_usage openai_told_usage(const struct openai_writer *writer)
-{
-    struct dialect_usage usage = writer->usage;
-
-    if (usage.is_known)
-        return usage;
-    usage.prompt_tokens = writer->base.frame->prompt_tokens;
-    usage.completion_tokens = dialect_estimate_tokens(writer->text_bytes);
-    usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
-    return usage;
 }
 
 void openai_write_end(struct openai_writer *writer)
@@ -381,7 +361,7 @@ void openai_chat_write_event(struct chat_writer *base, const struct chat_event *
         put(writer, SPAN(": ping\n\n"));
         break;
     case CHAT_EVENT_ERROR:
-        (void)openai_write_error_told(out_of(writer), event->error);
+        openai_write_told(base, event->error);
         break;
     case CHAT_EVENT_END:
         openai_write_end(writer);

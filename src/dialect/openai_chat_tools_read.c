@@ -80,7 +80,7 @@ static struct chat_tool *make_room(struct chat_reading *reading, size_t more)
 }
 
 static int read_list(struct chat_reading *reading, const yyjson_val *value, const char *name,
-                     int (*read)(struct chat_reading *, const yyjson_val *,
+                     int (*take)(struct chat_reading *, const yyjson_val *,
                                  const struct openai_place *, struct chat_tool *))
 {
     yyjson_val *list = openai_plain(value), *item;
@@ -94,7 +94,7 @@ static int read_list(struct chat_reading *reading, const yyjson_val *value, cons
         return openai_no_parts(reading);
     yyjson_arr_foreach(list, at, max, item)
     {
-        int err = read(reading, item, OPENAI_ITEM(OPENAI_IN(NULL, name), at), &tools[at]);
+        int err = take(reading, item, OPENAI_ITEM(OPENAI_IN(NULL, name), at), &tools[at]);
 
         if (err)
             return err;

@@ -5,7 +5,6 @@
 #include "base/decimal.h"
 #include "base/err.h"
 #include "dialect/openai_chat_inner.h"
-#include "dialect/openai_error.h"
 
 /* --- requests --- */
 
@@ -158,7 +157,7 @@ static void write_event(struct chat_writer *base, const struct chat_event *event
         (void)buf_append_span(base->out, SPAN(": ping\n\n"));
         break;
     case CHAT_EVENT_ERROR:
-        (void)openai_write_error_told(base->out, event->error);
+        openai_write_told(base, event->error);
         break;
     case CHAT_EVENT_END:
         end(writer);

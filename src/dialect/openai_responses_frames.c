@@ -56,7 +56,7 @@ static void put_index(struct buf *out, const struct responses_item *item)
 }
 
 void responses_tell_response(struct responses_writer *writer, struct span type,
-                             enum responses_status status, const struct dialect_error *error)
+                             enum responses_status status, const struct error_words *error)
 {
     struct buf *out = writer->base.out;
 
@@ -78,19 +78,16 @@ static void put_text_or_null(struct buf *out, struct span name, struct span text
         put(out, SPAN("null"));
 }
 
-void responses_tell_error(struct responses_writer *writer, const struct dialect_error *error)
+void responses_tell_error(struct responses_writer *writer, const struct error_words *error)
 {
-    struct span type = dialect_error_type(error), message = dialect_error_message(error);
     struct buf *out = writer->base.out;
 
-    if (writer->is_quiet)
-        return;
     begin(out, SPAN("error"));
-    put_text_or_null(out, SPAN(",\"error\":{\"type\":"), type.len ? type : SPAN("server_error"));
-    put_text_or_null(out, SPAN(",\"code\":"), dialect_error_code(error));
-    put_text_or_null(out, SPAN(",\"message\":"),
-                     message.len ? message : SPAN("The provider reported an error."));
-    put_text_or_null(out, SPAN(",\"param\":"), dialect_error_param(error));
+    put_text_or_null(out, SPAN(",\"error\":{\"type\":"),
+                     error->type.len ? error->type : SPAN("server_error"));
+    put_text_or_null(out, SPAN(",\"code\":"), error->code);
+    put_text_or_null(out, SPAN(",\"message\":"), error->message);
+    put_text_or_null(out, SPAN(",\"param\":"), error->param);
     (void)buf_append_byte(out, '}');
     put_sequence(writer);
     end(writer);

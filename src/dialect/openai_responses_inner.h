@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "dialect/chat.h"
 #include "dialect/chat_answer.h"
+#include "dialect/error_write.h"
 
 enum {
     /* Text that a streamed answer may hold for its last events, which tell all of it again, as it
@@ -119,7 +120,7 @@ enum responses_status {
 
 /* Appends the object; error is told where the status is FAILED. */
 void responses_object_write(struct responses_writer *writer, enum responses_status status,
-                            const struct dialect_error *error);
+                            const struct error_words *error);
 
 /* Which status the answer has that ended as the writer noted. */
 enum responses_status responses_status(const struct responses_writer *writer);
@@ -141,8 +142,8 @@ void responses_logprobs_write(struct buf *out, const struct chat_logprob *logpro
 /* --- its events (openai_responses_frames.c): nothing is written where the writer is quiet --- */
 
 void responses_tell_response(struct responses_writer *writer, struct span type,
-                             enum responses_status status, const struct dialect_error *error);
-void responses_tell_error(struct responses_writer *writer, const struct dialect_error *error);
+                             enum responses_status status, const struct error_words *error);
+void responses_tell_error(struct responses_writer *writer, const struct error_words *error);
 void responses_tell_item(struct responses_writer *writer, struct span type,
                          const struct responses_item *item);
 /* A piece of text behind `from` of the part's; logprobs: those of the piece, the inside of an
@@ -182,7 +183,7 @@ struct responses_item *responses_open_item(struct responses_writer *writer,
 /* Tells that there is a response: by the START, or by what came instead. */
 void responses_begin_answer(struct responses_writer *writer, const struct chat_event *event);
 
-/* Ends the answer with an error, once. */
+/* Ends the answer with an error, once: the provider's, or one of the gateway's own. */
 void responses_end_with(struct responses_writer *writer, const struct dialect_error *error);
 void responses_fail(struct responses_writer *writer, struct span message);
 
@@ -223,9 +224,10 @@ struct responses_reader {
     struct chat_reader base;
     struct responses_call *calls; /* the last one first */
     unsigned call_count;
-    bool has_start, is_over;
-    bool has_told; /* text of the item at hand came in pieces */
+    unsigned index; /* output_index of the item at hand */
+    bool has_told;  /* of it: its text came in pieces, or it is done */
     bool has_summary;
+    bool has_start, has_items, is_over;
 };
 
 /* As form_ops.read_event, .read_answer and .read_end. */
@@ -239,7 +241,10 @@ void responses_tell(struct responses_reader *reader, struct chat_event event);
 /* START, once: from the response object, or invented where there is none. */
 void responses_start(struct responses_reader *reader, const yyjson_val *response);
 
-/* An item that began, or that stands whole (is_whole): what of it was not told yet is told. */
+/* What comes next is of the item at that place of the output. */
+void responses_turn_to(struct responses_reader *reader, unsigned index);
+
+/* An item began; it is done: what of it was not told yet is told. */
 void responses_read_item_begin(struct responses_reader *reader, const yyjson_val *item,
                                unsigned index);
 void responses_read_item_end(struct responses_reader *reader, const yyjson_val *item,
@@ -248,6 +253,9 @@ void responses_read_item_end(struct responses_reader *reader, const yyjson_val *
 struct responses_call *responses_call_at(struct responses_reader *reader, unsigned index);
 void responses_tell_args(struct responses_reader *reader, struct responses_call *call,
                          struct span text);
+
+/* All items of a whole response. */
+void responses_read_output(struct responses_reader *reader, const yyjson_val *response);
 
 /* What comes last: calls' ends, FINISH, USAGE, END; or ERROR where the response failed. */
 void responses_finish(struct responses_reader *reader, const yyjson_val *response);

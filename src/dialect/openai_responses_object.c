@@ -82,21 +82,19 @@ static void write_state(const struct responses_writer *writer, enum responses_st
         put(out, SPAN("null"));
 }
 
-static void write_error(struct buf *out, const struct dialect_error *error)
+static void write_error(struct buf *out, const struct error_words *error)
 {
-    struct span code = dialect_error_code(error), message = dialect_error_message(error);
+    struct span code = error->code.len ? error->code : error->type;
 
-    if (!code.len)
-        code = dialect_error_type(error);
     put(out, SPAN("{\"code\":"));
     (void)json_write_string(out, code.len ? code : SPAN("server_error"));
     put(out, SPAN(",\"message\":"));
-    (void)json_write_string(out, message.len ? message : SPAN("The provider reported an error."));
+    (void)json_write_string(out, error->message);
     (void)buf_append_byte(out, '}');
 }
 
 static void write_trouble(const struct responses_writer *writer, enum responses_status status,
-                          const struct dialect_error *error)
+                          const struct error_words *error)
 {
     struct buf *out = writer->base.out;
     bool is_filtered =
@@ -238,7 +236,7 @@ static void echo_keeping(struct buf *out, const struct chat *chat, enum response
 }
 
 void responses_object_write(struct responses_writer *writer, enum responses_status status,
-                            const struct dialect_error *error)
+                            const struct error_words *error)
 {
     const struct chat *chat = writer->base.frame->chat;
     const yyjson_val *root = chat->root;

@@ -36,8 +36,21 @@ void responses_start(struct responses_reader *reader, const yyjson_val *response
 
 /* --- texts --- */
 
-static void tell_text(struct responses_reader *reader, enum chat_event_kind kind, struct span text)
+static unsigned index_of(const yyjson_val *event)
 {
+    int64_t index = 0;
+
+    if (!json_tree_int(json_tree_member(event, "output_index"), &index) || index < 0)
+        return 0;
+    return index > UINT32_MAX ? UINT32_MAX : (unsigned)index;
+}
+
+static void tell_text(struct responses_reader *reader, enum chat_event_kind kind,
+                      const yyjson_val *event)
+{
+    struct span text = json_tree_string(event, "delta");
+
+    responses_turn_to(reader, index_of(event));
     if (!text.len)
         return;
     reader->has_told = true;
@@ -45,10 +58,12 @@ static void tell_text(struct responses_reader *reader, enum chat_event_kind kind
 }
 
 /* Summaries are paragraphs of one thought. */
-static void begin_summary(struct responses_reader *reader)
+static void begin_summary(struct responses_reader *reader, const yyjson_val *event)
 {
+    responses_turn_to(reader, index_of(event));
     if (reader->has_summary)
-        tell_text(reader, CHAT_EVENT_THINKING, SPAN("\n\n"));
+        responses_tell(reader,
+                       (struct chat_event){.kind = CHAT_EVENT_THINKING, .text = SPAN("\n\n")});
     reader->has_summary = true;
 }
 
@@ -103,15 +118,6 @@ static enum kind kind_of(struct span type)
     return KIND_OTHER;
 }
 
-static unsigned index_of(const yyjson_val *event)
-{
-    int64_t index = 0;
-
-    if (!json_tree_int(json_tree_member(event, "output_index"), &index) || index < 0)
-        return 0;
-    return index > UINT32_MAX ? UINT32_MAX : (unsigned)index;
-}
-
 static void take_args(struct responses_reader *reader, const yyjson_val *event, bool is_done)
 {
     struct responses_call *call = responses_call_at(reader, index_of(event));
@@ -135,11 +141,17 @@ static void take_error(struct responses_reader *reader, const struct sse_event *
     responses_tell(reader, (struct chat_event){.kind = CHAT_EVENT_ERROR, .error = &error});
 }
 
+/* A response may come without having been told in pieces. */
+static void take_final(struct responses_reader *reader, const yyjson_val *response)
+{
+    if (!reader->has_items)
+        responses_read_output(reader, response);
+    responses_finish(reader, response);
+}
+
 static void take(struct responses_reader *reader, enum kind kind, const yyjson_val *root,
                  const struct sse_event *event)
 {
-    struct span delta = json_tree_string(root, "delta");
-
     switch (kind) {
     case KIND_ITEM:
         responses_read_item_begin(reader, json_tree_member(root, "item"), index_of(root));
@@ -148,16 +160,16 @@ static void take(struct responses_reader *reader, enum kind kind, const yyjson_v
         responses_read_item_end(reader, json_tree_member(root, "item"), index_of(root));
         break;
     case KIND_TEXT:
-        tell_text(reader, CHAT_EVENT_TEXT, delta);
+        tell_text(reader, CHAT_EVENT_TEXT, root);
         break;
     case KIND_REFUSAL:
-        tell_text(reader, CHAT_EVENT_REFUSAL, delta);
+        tell_text(reader, CHAT_EVENT_REFUSAL, root);
         break;
     case KIND_SUMMARY:
-        begin_summary(reader);
+        begin_summary(reader, root);
         break;
     case KIND_THINKING:
-        tell_text(reader, CHAT_EVENT_THINKING, delta);
+        tell_text(reader, CHAT_EVENT_THINKING, root);
         break;
     case KIND_ARGS:
         take_args(reader, root, false);
@@ -166,7 +178,7 @@ static void take(struct responses_reader *reader, enum kind kind, const yyjson_v
         take_args(reader, root, true);
         break;
     case KIND_FINAL:
-        responses_finish(reader, json_tree_member(root, "response"));
+        take_final(reader, json_tree_member(root, "response"));
         break;
     case KIND_ERROR:
         take_error(reader, event);
@@ -177,30 +189,34 @@ static void take(struct responses_reader *reader, enum kind kind, const yyjson_v
     }
 }
 
+static void take_root(struct responses_reader *reader, const yyjson_val *root,
+                      const struct sse_event *event)
+{
+    struct span type = json_tree_string(root, "type");
+    enum kind kind = kind_of(type.len ? type : event->name);
+
+    if (kind == KIND_OTHER && json_tree_member(root, "error"))
+        kind = KIND_ERROR;
+    if (kind != KIND_OTHER && kind != KIND_ERROR)
+        responses_start(reader, json_tree_member(root, "response"));
+    take(reader, kind, root, event);
+}
+
 int responses_read_event(struct chat_reader *base, const struct sse_event *event)
 {
     struct responses_reader *reader = (struct responses_reader *)base;
     const yyjson_val *root;
     struct json_tree tree;
-    enum kind kind;
     int err;
 
     if (event->kind != SSE_DATA || reader->is_over || span_has_prefix(event->data, SPAN("[DONE]")))
         return 0;
     err = json_tree_read_raw(&tree, event->data, TREE_MAX_BYTES);
     root = err ? NULL : yyjson_doc_get_root(tree.doc);
-    if (!err && !yyjson_is_obj((yyjson_val *)(uintptr_t)root))
+    if (yyjson_is_obj((yyjson_val *)(uintptr_t)root))
+        take_root(reader, root, event);
+    else
         err = ERR_SYNTAX;
-    if (!err) {
-        struct span type = json_tree_string(root, "type");
-
-        kind = kind_of(type.len ? type : event->name);
-        if (kind == KIND_OTHER && json_tree_member(root, "error"))
-            kind = KIND_ERROR;
-        if (kind != KIND_OTHER && kind != KIND_ERROR)
-            responses_start(reader, json_tree_member(root, "response"));
-        take(reader, kind, root, event);
-    }
     json_tree_fini(&tree);
     return err ? ERR_SYNTAX : 0;
 }

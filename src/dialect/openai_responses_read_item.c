@@ -69,6 +69,15 @@ static void end_call(struct responses_reader *reader, struct responses_call *cal
 
 /* --- items --- */
 
+void responses_turn_to(struct responses_reader *reader, unsigned index)
+{
+    if (reader->has_items && reader->index == index)
+        return;
+    reader->index = index;
+    reader->has_items = true;
+    reader->has_told = reader->has_summary = false;
+}
+
 static bool is_call(const yyjson_val *item, bool *ret_is_custom)
 {
     struct span type = json_tree_string(item, "type");
@@ -83,7 +92,7 @@ void responses_read_item_begin(struct responses_reader *reader, const yyjson_val
     struct responses_call *call = responses_call_at(reader, index);
     bool is_custom;
 
-    reader->has_told = reader->has_summary = false;
+    responses_turn_to(reader, index);
     if (!is_call(item, &is_custom) || call)
         return;
     call = begin_call(reader, item, index, is_custom);
@@ -147,6 +156,7 @@ void responses_read_item_end(struct responses_reader *reader, const yyjson_val *
     struct span type = json_tree_string(item, "type");
     bool is_custom;
 
+    responses_turn_to(reader, index);
     if (is_call(item, &is_custom))
         end_call_item(reader, item, index, is_custom);
     else if (span_is_equal(type, SPAN("reasoning")))
@@ -238,22 +248,26 @@ void responses_finish(struct responses_reader *reader, const yyjson_val *respons
     responses_tell(reader, (struct chat_event){.kind = CHAT_EVENT_END});
 }
 
-int responses_read_answer(struct chat_reader *base, const yyjson_val *root)
+void responses_read_output(struct responses_reader *reader, const yyjson_val *response)
 {
-    struct responses_reader *reader = (struct responses_reader *)base;
-    yyjson_val *output = (yyjson_val *)(uintptr_t)json_tree_member(root, "output");
-    yyjson_arr_iter items = yyjson_arr_iter_with(output);
+    const yyjson_val *output = json_tree_member(response, "output");
+    yyjson_arr_iter items = yyjson_arr_iter_with((yyjson_val *)(uintptr_t)output);
     unsigned index = 0;
     yyjson_val *item;
 
-    if (!yyjson_is_arr(output) && !json_tree_member(root, "error"))
+    while ((item = yyjson_arr_iter_next(&items)))
+        responses_read_item_end(reader, item, index++);
+}
+
+int responses_read_answer(struct chat_reader *base, const yyjson_val *root)
+{
+    struct responses_reader *reader = (struct responses_reader *)base;
+    const yyjson_val *output = json_tree_member(root, "output");
+
+    if (!yyjson_is_arr((yyjson_val *)(uintptr_t)output) && !json_tree_member(root, "error"))
         return ERR_SYNTAX;
     responses_start(reader, root);
-    while ((item = yyjson_arr_iter_next(&items))) {
-        responses_read_item_begin(reader, item, index);
-        responses_read_item_end(reader, item, index);
-        index++;
-    }
+    responses_read_output(reader, root);
     responses_finish(reader, root);
     return 0;
 }

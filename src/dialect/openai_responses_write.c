@@ -120,7 +120,7 @@ static void sign_call(struct responses_writer *writer, const struct chat_event *
         call->signer = event->signer;
         buf_clear(&call->signature);
         if (buf_append_span(&call->signature, event->text) != 0)
-            responses_fail(writer, SPAN("The answer does not fit into the gateway's memory."));
+            responses_fail(writer, SPAN("The gateway has no memory left for the answer."));
     }
 }
 

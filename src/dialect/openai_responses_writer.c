@@ -6,21 +6,21 @@
 bool responses_keep(struct responses_writer *writer, struct buf *kept, struct span text)
 {
     size_t at = kept->len;
+    int err = json_write_string(kept, text);
 
-    if (json_write_string(kept, text) != 0) {
+    if (err) {
         kept->len = at;
-        responses_fail(writer, SPAN("The answer does not fit into the gateway's memory."));
-        return false;
+    } else {
+        /* Without its quotes. */
+        memmove(kept->data + at, kept->data + at + 1, kept->len - at - 2);
+        kept->len -= 2;
+        writer->kept += kept->len - at;
     }
-    /* Without its quotes. */
-    memmove(kept->data + at, kept->data + at + 1, kept->len - at - 2);
-    kept->len -= 2;
-    writer->kept += kept->len - at;
-    if (writer->kept > writer->keep_max) {
-        responses_fail(writer, SPAN("The answer is larger than this gateway can stream."));
-        return false;
-    }
-    return true;
+    if (err == ERR_NOMEM)
+        responses_fail(writer, SPAN("The gateway has no memory left for the answer."));
+    else if (err || writer->kept > writer->keep_max)
+        responses_fail(writer, SPAN("The answer is larger than this gateway can tell."));
+    return !writer->is_over;
 }
 
 static struct span id_of(const struct responses_writer *writer, enum responses_item_kind kind,
@@ -41,7 +41,7 @@ struct responses_part *responses_add_part(struct responses_writer *writer,
     struct responses_part *part = arena_zalloc(writer->base.arena, sizeof(*part));
 
     if (!part) {
-        responses_fail(writer, SPAN("The answer does not fit into the gateway's memory."));
+        responses_fail(writer, SPAN("The gateway has no memory left for the answer."));
         return NULL;
     }
     buf_init(&part->text, writer->keep_max + 2);
@@ -63,7 +63,7 @@ struct responses_item *responses_add_item(struct responses_writer *writer,
     if (item)
         item->id = id_of(writer, kind, (unsigned)writer->item_count);
     if (!item || !item->id.ptr) {
-        responses_fail(writer, SPAN("The answer does not fit into the gateway's memory."));
+        responses_fail(writer, SPAN("The answer has more parts than this gateway can tell."));
         return NULL;
     }
     item->kind = kind;
@@ -117,7 +117,7 @@ void responses_begin_answer(struct responses_writer *writer, const struct chat_e
 {
     const struct chat_frame *frame = writer->base.frame;
     struct arena *arena = writer->base.arena;
-    struct span id = event->id.len ? event->id : frame->request_id;
+    struct span id = arena_copy(arena, event->id.len ? event->id : frame->request_id);
 
     writer->has_begun = true;
     writer->id = chat_rename_id(id, SPAN("resp_"), arena);
@@ -137,11 +137,10 @@ void responses_begin_answer(struct responses_writer *writer, const struct chat_e
     responses_tell_response(writer, SPAN("response.in_progress"), RESPONSES_IN_PROGRESS, NULL);
 }
 
-void responses_end_with(struct responses_writer *writer, const struct dialect_error *error)
+static void end_with(struct responses_writer *writer, const struct error_words *error)
 {
-    if (writer->is_over)
-        return;
     writer->is_over = true;
+    /* A whole answer has no place for an error beside it: the exchange tells it alone. */
     if (writer->is_quiet) {
         writer->base.out->err = writer->base.out->err ? writer->base.out->err : ERR_FULL;
         return;
@@ -154,10 +153,29 @@ void responses_end_with(struct responses_writer *writer, const struct dialect_er
     responses_tell_response(writer, SPAN("response.failed"), RESPONSES_FAILED, error);
 }
 
+void responses_end_with(struct responses_writer *writer, const struct dialect_error *error)
+{
+    const struct error_told told = {.upstream = writer->base.frame->upstream,
+                                    .status = 200,
+                                    .error = error,
+                                    .request_id = writer->base.frame->request_id};
+    struct error_words words;
+
+    if (writer->is_over)
+        return;
+    error_words_told(DIALECT_OPENAI, &told, &words);
+    end_with(writer, &words);
+}
+
 void responses_fail(struct responses_writer *writer, struct span message)
 {
-    struct dialect_error error = dialect_no_error;
+    const struct error_ours ours = {.row = failure_row(FAILURE_UPSTREAM_FAILED),
+                                    .message = message,
+                                    .request_id = writer->base.frame->request_id};
+    struct error_words words;
 
-    error.message_len = dialect_keep(error.message, sizeof(error.message), message);
-    responses_end_with(writer, &error);
+    if (writer->is_over)
+        return;
+    error_words_ours(DIALECT_OPENAI, &ours, &words);
+    end_with(writer, &words);
 }

@@ -25,10 +25,10 @@ enum quirk {
     QUIRK_NO_CHOICES = 1 << 16,        /* n, logit_bias and user are ignored: said to the client */
     QUIRK_TOP_K = 1 << 17,             /* top_k is known */
     QUIRK_OPENROUTER_REASONING = 1 << 18, /* reasoning: {effort, max_tokens, exclude} */
-    QUIRK_RESPONSES = 1 << 20,            /* knows /responses; no difference that a body shows */
     QUIRK_INT_LOGPROBS = 1 << 19,         /* logprobs is a number */
-    QUIRK_PLAIN_EFFORT = 1 << 20,         /* reasoning_effort: none, low, medium, high */
+    QUIRK_RESPONSES = 1 << 20,            /* knows /responses; no difference that a body shows */
     QUIRK_FUNCTIONS_ONLY = 1 << 21,       /* no custom tools, no allowed_tools */
+    QUIRK_PLAIN_EFFORT = 1 << 22,         /* reasoning_effort: none, low, medium, high */
 };
 
 #endif

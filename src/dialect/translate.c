@@ -8,6 +8,9 @@ struct translation {
     struct json_tree tree;
     struct arena arena;
     struct chat chat;
+    struct embed embed;
+    struct chat_drops unknown; /* of a request for embeddings */
+    bool is_embed;
 };
 
 static int read_tree(struct translation *translation, struct span body, size_t max,
@@ -23,13 +26,40 @@ static int read_tree(struct translation *translation, struct span body, size_t m
     return err;
 }
 
+static int read_embed(struct translation *translation, const yyjson_val *root,
+                      struct chat_refusal *refusal)
+{
+    struct embed_reading reading = {.arena = &translation->arena,
+                                    .embed = &translation->embed,
+                                    .refusal = refusal,
+                                    .drops = &translation->unknown};
+
+    translation->is_embed = true;
+    translation->unknown.len = 0;
+    translation->embed =
+        (struct embed){.form = translation->chat.form, .model = translation->chat.model};
+    return embed_ops(translation->chat.form)->read_request(&reading, root);
+}
+
+static int read_chat(struct translation *translation, const yyjson_val *root,
+                     struct chat_refusal *refusal)
+{
+    const struct form_ops *ops = form_ops(translation->chat.form);
+    struct chat_reading reading = {
+        .arena = &translation->arena, .chat = &translation->chat, .refusal = refusal};
+
+    translation->is_embed = false;
+    translation->chat.root = root;
+    return ops->read_request ? ops->read_request(&reading, root) : ERR_UNSUPPORTED;
+}
+
 int translate_read(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
                    struct translation **ret_translation, struct chat_refusal *ret_refusal)
 {
-    const struct form_ops *ops = form_ops(facts->form);
+    bool is_embed = form_row(facts->form)->purpose == PURPOSE_EMBED;
     size_t max = body.len * TRANSLATE_MEMORY_RATIO + TRANSLATE_MEMORY_BASE;
     struct translation *translation = mem_alloc(sizeof(*translation));
-    struct chat_reading reading = {.refusal = ret_refusal};
+    const yyjson_val *root;
     int err;
 
     *ret_refusal = (struct chat_refusal){.failure = FAILURE_FIELD_VALUE};
@@ -40,13 +70,11 @@ int translate_read(const struct translate_facts *facts, struct span body, struct
                                       .model = facts->model,
                                       .is_streaming = facts->is_streaming,
                                       .is_array = facts->is_array};
-    reading.arena = &translation->arena;
-    reading.chat = &translation->chat;
     err = read_tree(translation, body, max, ret_refusal);
     if (!err) {
-        translation->chat.root = yyjson_doc_get_root(translation->tree.doc);
-        err = ops->read_request ? ops->read_request(&reading, translation->chat.root)
-                                : ERR_UNSUPPORTED;
+        root = yyjson_doc_get_root(translation->tree.doc);
+        err = is_embed ? read_embed(translation, root, ret_refusal)
+                       : read_chat(translation, root, ret_refusal);
     }
     if (err) {
         translate_free(&translation);
@@ -70,15 +98,34 @@ void translate_free(struct translation **place)
 
 const struct chat *translation_chat(const struct translation *translation)
 {
-    return &translation->chat;
+    return translation->is_embed ? NULL : &translation->chat;
 }
 
-int translate_write(struct translation *translation, enum dialect_id dialect,
+const struct embed *translation_embed(const struct translation *translation)
+{
+    return translation->is_embed ? &translation->embed : NULL;
+}
+
+static int write_embed(struct translation *translation, enum form form, struct span model,
+                       struct buf *out, struct chat_drops *drops, struct chat_refusal *refusal)
+{
+    struct embed_writing writing = {.embed = &translation->embed,
+                                    .model = model,
+                                    .out = out,
+                                    .drops = drops,
+                                    .refusal = refusal};
+
+    if (!embed_ops(form))
+        return ERR_UNSUPPORTED;
+    *drops = translation->unknown;
+    return embed_ops(form)->write_request(&writing);
+}
+
+int translate_write(struct translation *translation, enum form form,
                     const struct chat_target *target, struct buf *out, struct chat_drops *ret_drops,
                     struct chat_refusal *ret_refusal)
 {
     const struct chat *chat = &translation->chat;
-    enum form form = form_at(dialect, chat->form);
     struct chat_writing writing = {.chat = chat,
                                    .target = target,
                                    .out = out,
@@ -89,13 +136,14 @@ int translate_write(struct translation *translation, enum dialect_id dialect,
 
     ret_drops->len = 0;
     *ret_refusal = (struct chat_refusal){.failure = FAILURE_UNSUPPORTED};
-    /* A form that is a client's alone is told in the dialect's usual one. */
-    if (form != FORM_COUNT && !form_ops(form)->write_request)
-        form = form_for(dialect, form_row(chat->form)->purpose);
-    if (form == FORM_COUNT || !form_ops(form)->write_request)
+    if (form == FORM_COUNT)
+        return ERR_UNSUPPORTED;
+    if (translation->is_embed)
+        return write_embed(translation, form, target->model, out, ret_drops, ret_refusal);
+    if (!form_ops(form)->write_request)
         return ERR_UNSUPPORTED;
     if (form != chat->form)
-        err = parameters_fit(chat, dialect, ret_drops, ret_refusal);
+        err = parameters_fit(chat, form_row(form)->dialect, ret_drops, ret_refusal);
     if (!err)
         err = form_ops(form)->write_request(&writing);
     return err ? err : out->err;

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "dialect/chat_answer.h"
+#include "dialect/embed.h"
 #include "dialect/parameters.h"
 
 /* Memory for the tree and what is made of it, for each byte of the body, and a little more. */
@@ -37,11 +38,15 @@ int translate_read(const struct translate_facts *facts, struct span body, struct
 /* Accepts a pointer to NULL. */
 void translate_free(struct translation **place);
 
+/* What was read: a conversation, or, of a form for embeddings, texts; NULL where it is the other.
+ */
 const struct chat *translation_chat(const struct translation *translation);
+const struct embed *translation_embed(const struct translation *translation);
 
-/* Appends the body for a target of that dialect: 0; ERR_SYNTAX with *ret_refusal; ERR_FULL or
- * ERR_NOMEM. ret_drops says what was left out. */
-int translate_write(struct translation *translation, enum dialect_id dialect,
+/* Appends the body in that form, of the same purpose: 0; ERR_SYNTAX with *ret_refusal;
+ * ERR_UNSUPPORTED where nobody is asked in that form; ERR_FULL or ERR_NOMEM. ret_drops says what
+ * was left out. */
+int translate_write(struct translation *translation, enum form form,
                     const struct chat_target *target, struct buf *out, struct chat_drops *ret_drops,
                     struct chat_refusal *ret_refusal);
 

@@ -2,6 +2,8 @@
 
 #include "base/err.h"
 #include "dialect/chat_gather.h"
+#include "dialect/error_words.h"
+#include "dialect/token_count.h"
 #include "json/tree.h"
 
 enum { WORDS = CHAT_CHOICES_MAX / 64 };
@@ -9,6 +11,8 @@ enum { WORDS = CHAT_CHOICES_MAX / 64 };
 /* Stands between reader and writer: the reader's sink. */
 struct translator {
     struct chat_sink sink;
+    enum form from_form, to_form;
+    const struct embed *embed;
     const struct form_ops *from, *to;
     struct chat_reader *reader;
     struct chat_writer *writer; /* NULL: nothing is written */
@@ -68,6 +72,27 @@ static void look_at(struct translator *translator, const struct chat_event *even
     translator->has_chunk |= event->kind != CHAT_EVENT_PING;
 }
 
+/* Errors are put into the client's words once, here: writers tell them again within its dialect. */
+static void write_error(struct translator *translator, const struct chat_event *event)
+{
+    struct error_told told = {
+        .upstream = form_row(translator->from_form)->dialect, .status = 200, .error = event->error};
+    struct chat_event in_words = *event;
+    struct dialect_error error;
+
+    error_from_told(form_row(translator->to_form)->dialect, &told, &error);
+    in_words.error = &error;
+    translator->to->write_event(translator->writer, &in_words);
+}
+
+static void write_on(struct translator *translator, const struct chat_event *event)
+{
+    if (event->kind == CHAT_EVENT_ERROR)
+        write_error(translator, event);
+    else
+        translator->to->write_event(translator->writer, event);
+}
+
 static void put(struct chat_sink *sink, const struct chat_event *event)
 {
     struct translator *translator = (struct translator *)sink;
@@ -79,12 +104,14 @@ static void put(struct chat_sink *sink, const struct chat_event *event)
     if (translator->gather)
         chat_gather_sink(translator->gather)->put(chat_gather_sink(translator->gather), event);
     else if (translator->writer)
-        translator->to->write_event(translator->writer, event);
+        write_on(translator, event);
 }
 
 static bool make_reader(struct translator *translator, const struct translator_plan *plan)
 {
     translator->from = form_ops(plan->from);
+    if (form_row(plan->from)->purpose != PURPOSE_CONVERSE)
+        return true;
     if (!translator->from->read_event)
         return false;
     translator->reader = arena_zalloc(translator->arena, translator->from->reader_size);
@@ -100,7 +127,7 @@ static bool make_reader(struct translator *translator, const struct translator_p
 
 static bool make_writer(struct translator *translator, const struct translator_plan *plan)
 {
-    if (plan->to == FORM_COUNT)
+    if (plan->to == FORM_COUNT || form_row(plan->to)->purpose != PURPOSE_CONVERSE)
         return true;
     translator->to = form_ops(plan->to);
     if (!translator->to->write_event)
@@ -122,9 +149,13 @@ struct translator *translator_new(struct arena *arena, const struct translator_p
         return NULL;
     translator->sink.put = put;
     translator->arena = arena;
+    translator->from_form = plan->from;
+    translator->to_form = plan->to;
+    translator->embed = plan->embed;
     translator->out = plan->out;
     translator->frame = plan->frame;
-    translator->frame.upstream = form_row(plan->from)->dialect;
+    if (plan->to != FORM_COUNT)
+        translator->frame.upstream = form_row(plan->to)->dialect;
     translator->choices = plan->choices ? plan->choices : 1;
     translator->is_streaming = plan->is_streaming;
     if (!make_reader(translator, plan) || !make_writer(translator, plan))
@@ -171,6 +202,8 @@ enum translator_verdict translator_take(struct translator *translator,
 {
     int err;
 
+    if (!translator->reader)
+        return TRANSLATOR_GARBAGE;
     if (event->kind == SSE_PING) {
         tell_ping(translator);
         return TRANSLATOR_PING;
@@ -189,7 +222,7 @@ enum translator_verdict translator_take(struct translator *translator,
 
 void translator_end(struct translator *translator)
 {
-    if (!translator->has_end && !translator->has_error)
+    if (translator->reader && !translator->has_end && !translator->has_error)
         translator->from->read_end(translator->reader);
 }
 
@@ -219,19 +252,69 @@ static int write_gathered(struct translator *translator)
     return translator->writer ? translator->out->err : 0;
 }
 
+static int answer_chat(struct translator *translator, const yyjson_val *root)
+{
+    int err;
+
+    if (!translator->is_streaming && !(translator->gather = chat_gather_new(translator->arena)))
+        return ERR_NOMEM;
+    err = translator->from->read_answer(translator->reader, root);
+    if (!err && translator->gather)
+        err = write_gathered(translator);
+    translator->gather = NULL;
+    return err;
+}
+
+static int answer_embed(struct translator *translator, const yyjson_val *root)
+{
+    struct embed_frame frame = {.embed = translator->embed,
+                                .model = translator->frame.model,
+                                .prompt_tokens = translator->frame.prompt_tokens};
+    struct embed_answer answer;
+    int err = embed_ops(translator->from_form)->read_answer(translator->arena, root, &answer);
+
+    if (err)
+        return err;
+    translator->usage = answer.usage;
+    if (translator->to_form == FORM_COUNT)
+        return 0;
+    return embed_ops(translator->to_form)->write_answer(translator->out, &frame, &answer);
+}
+
+/* What is measured is not used: it costs nothing. */
+static int answer_count(struct translator *translator, const yyjson_val *root)
+{
+    uint64_t tokens;
+    int err = token_count_read(translator->from_form, root, &tokens);
+
+    if (err)
+        return err;
+    translator->usage = (struct dialect_usage){.is_known = true};
+    if (translator->to_form == FORM_COUNT)
+        return 0;
+    return token_count_write(translator->out, translator->to_form, tokens);
+}
+
+static int answer_with(struct translator *translator, const yyjson_val *root)
+{
+    switch (form_row(translator->from_form)->purpose) {
+    case PURPOSE_CONVERSE:
+        break;
+    case PURPOSE_EMBED:
+        return answer_embed(translator, root);
+    case PURPOSE_MEASURE:
+        return answer_count(translator, root);
+    }
+    return answer_chat(translator, root);
+}
+
 int translator_answer(struct translator *translator, struct span body, size_t max_bytes)
 {
     struct json_tree tree;
     int err = json_tree_read_raw(&tree, body, max_bytes);
 
-    if (!err && !translator->is_streaming &&
-        !(translator->gather = chat_gather_new(translator->arena)))
-        err = ERR_NOMEM;
     if (!err)
-        err = translator->from->read_answer(translator->reader, yyjson_doc_get_root(tree.doc));
-    if (!err && translator->gather)
-        err = write_gathered(translator);
-    translator->gather = NULL;
+        err = answer_with(translator, yyjson_doc_get_root(tree.doc));
     json_tree_fini(&tree);
     return err;
 }

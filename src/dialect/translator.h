@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "dialect/chat_answer.h"
+#include "dialect/embed.h"
 #include "dialect/form.h"
 #include "dialect/sse.h"
 
@@ -22,10 +23,11 @@ struct translator_plan {
     enum form from;  /* the provider's */
     enum form to;    /* the client's; FORM_COUNT: nothing is written */
     struct buf *out; /* where the client's bytes are appended; NULL where nothing is written */
-    struct chat_frame frame; /* where something is written; copied */
-    unsigned choices;        /* asked for */
-    uint64_t seed;           /* random: for ids */
-    bool is_streaming;       /* the client wants events, also where the provider answers whole */
+    struct chat_frame frame;   /* where something is written; copied */
+    unsigned choices;          /* asked for */
+    uint64_t seed;             /* random: for ids */
+    const struct embed *embed; /* what was asked for, of a form for embeddings */
+    bool is_streaming;         /* the client wants events, also where the provider answers whole */
 };
 
 /* NULL without memory, or where a form has no reader or writer. The arena outlives it. */
@@ -55,7 +57,8 @@ void translator_end(struct translator *translator);
  * nothing was appended. */
 int translator_answer(struct translator *translator, struct span body, size_t max_bytes);
 
-/* Ends a stream that began well with an error in the client's form. */
+/* Ends a stream that began well with an error, which is told in the client's words already
+ * (error_from_ours). */
 void translator_fail(struct translator *translator, const struct dialect_error *error);
 
 /* The answer is whole: its end was told. */

@@ -27,6 +27,7 @@ bool relay_make_translator(struct exchange *x)
         .choices = x->body.choices,
         .seed = rand_u64(&x->host->rand),
         .is_streaming = x->body.is_streaming,
+        .embed = x->body.translation ? translation_embed(x->body.translation) : NULL,
         .frame = {.chat = x->body.translation ? translation_chat(x->body.translation) : NULL,
                   .request_id = x->head.request_id,
                   .model = exchange_target(x)->model,

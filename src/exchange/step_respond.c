@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "dialect/error_write.h"
+#include "dialect/token_count.h"
 #include "exchange/exchange.h"
 
 /* The pool's times lie a little behind the moment that a provider told, which shall cost the client
@@ -39,7 +40,7 @@ static void put_retry(struct exchange *x, int status, bool may_retry, struct buf
     uint64_t wait_us = x->respond.retry_after_us ? x->respond.retry_after_us : US_PER_SEC;
     uint64_t wait_ms = (wait_us + US_PER_MS - 1) / US_PER_MS;
 
-    if (status == 429 || status == 503)
+    if (status == 429 || status == 503 || status == 529)
         buf_printf(
             out, "Retry-After: %llu\r\nretry-after-ms: %llu\r\n",
             (unsigned long long)(wait_ms > 1000 ? (wait_ms + 999 - WAIT_SLACK_MS) / 1000 : 1),
@@ -123,14 +124,10 @@ static void send_passed_on(struct exchange *x)
  */
 static void fail_events(struct exchange *x)
 {
-    const struct failure_row *row = failure_row(x->respond.failure);
-    struct span message =
-        x->respond.message.len ? x->respond.message : span_from_text(row->message);
-    struct dialect_error error = {.status = row->status, .is_json = true};
+    struct error_ours ours = own_error(x);
+    struct dialect_error error;
 
-    error.message_len = dialect_keep(error.message, sizeof(error.message), message);
-    error.code_len = dialect_keep(error.code, sizeof(error.code), span_from_text(row->code));
-    error.type_len = dialect_keep(error.type, sizeof(error.type), span_from_text(row->type));
+    error_from_ours(x->head.dialect, &ours, &error);
     relay_events_fail(x, &error);
 }
 
@@ -216,6 +213,17 @@ static void send_model(struct exchange *x)
     buf_fini(&body);
 }
 
+/* How many tokens the request has, as it is estimated for limits. */
+static void send_count(struct exchange *x)
+{
+    struct buf body;
+
+    buf_init(&body, RESPOND_MAX_BYTES);
+    token_count_write(&body, x->head.facts.form, x->body.prompt_tokens);
+    send_body(x, &body);
+    buf_fini(&body);
+}
+
 static void send_local(struct exchange *x)
 {
     switch (x->head.kind) {
@@ -231,14 +239,16 @@ static void send_local(struct exchange *x)
     case INBOUND_GEMINI_MODEL:
         send_model(x);
         break;
+    case INBOUND_COUNT_TOKENS:
+    case INBOUND_GEMINI:
+    case INBOUND_GEMINI_V1:
+        send_count(x);
+        break;
     case INBOUND_CHAT:
     case INBOUND_COMPLETIONS:
     case INBOUND_RESPONSES:
     case INBOUND_EMBEDDINGS:
     case INBOUND_MESSAGES:
-    case INBOUND_COUNT_TOKENS:
-    case INBOUND_GEMINI:
-    case INBOUND_GEMINI_V1:
     case INBOUND_COUNT:
         exchange_refuse(x, FAILURE_INTERNAL, span_of(NULL, 0), span_of(NULL, 0));
         send_failure(x);

@@ -16,6 +16,13 @@ static bool keep(struct exchange *x, const struct plan *plan)
     return true;
 }
 
+/* Whoever speaks OpenAI's dialect can't be asked how many tokens there are: they are estimated. */
+static bool is_measured_here(const struct exchange *x)
+{
+    return form_row(x->head.facts.form)->purpose == PURPOSE_MEASURE &&
+           traits_of(x->route.targets[0].provider).dialect == DIALECT_OPENAI;
+}
+
 struct move step_route(struct exchange *x)
 {
     struct snapshot *snapshot = x->binding->snapshot;
@@ -43,5 +50,5 @@ struct move step_route(struct exchange *x)
             SPAN("model"));
     if (!keep(x, &plan))
         return exchange_refuse(x, FAILURE_OVERLOADED, none, none);
-    return move_done(STEP_ADMIT);
+    return move_done(is_measured_here(x) ? STEP_RESPOND : STEP_ADMIT);
 }

@@ -93,8 +93,8 @@ static int write_body(struct exchange *x, const struct snapshot_provider *row,
     if (!x->send.drops)
         return ERR_NOMEM;
     buf_init(&x->host->told, TOLD_MAX_BYTES);
-    err = translate_write(x->body.translation, row->traits.dialect, &target, &x->host->told,
-                          x->send.drops, refusal);
+    err = translate_write(x->body.translation, x->send.form, &target, &x->host->told, x->send.drops,
+                          refusal);
     if (!err)
         err = keep_told(x);
     buf_fini(&x->host->told);

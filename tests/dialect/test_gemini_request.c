@@ -38,7 +38,7 @@ static struct told tell(enum form form, struct span body, const char *model)
     buf_init(&told.out, OUT_MAX);
     told.err = translate_read(&facts, body, &pool, &translation, &told.refusal);
     if (!told.err) {
-        told.err = translate_write(translation, DIALECT_GEMINI, &target, &told.out, &told.drops,
+        told.err = translate_write(translation, FORM_GENERATE, &target, &told.out, &told.drops,
                                    &told.refusal);
         translate_free(&translation);
     }

@@ -124,6 +124,16 @@ static void assert_same_json(const struct golden *golden, const char *name, stru
     free(right);
 }
 
+/* In which form the provider is asked. */
+static enum form form_upstream(const struct golden *golden)
+{
+    enum form form = form_at(golden->to, golden->from);
+    bool is_client_s_alone =
+        form_row(form)->purpose == PURPOSE_CONVERSE && !form_ops(form)->write_request;
+
+    return is_client_s_alone ? form_for(golden->to, PURPOSE_CONVERSE) : form;
+}
+
 /* --- the request --- */
 
 static void check_refusal(const struct golden *golden, const struct buf *wanted,
@@ -166,8 +176,8 @@ static bool check_request(struct golden *golden)
     err = translate_read(&golden->facts, buf_span(&request), &golden->pool, &golden->translation,
                          &refusal);
     if (!err)
-        err = translate_write(golden->translation, golden->to, &golden->target, &out, &drops,
-                              &refusal);
+        err = translate_write(golden->translation, form_upstream(golden), &golden->target, &out,
+                              &drops, &refusal);
     if (is_refused && err != ERR_SYNTAX)
         fail_msg("%s: not refused: %d %.*s", golden->path, err, SPAN_ARG(buf_span(&out)));
     if (is_refused)
@@ -189,14 +199,12 @@ static bool check_request(struct golden *golden)
 static struct translator *translator_of(struct golden *golden, struct buf *out)
 {
     const struct chat *chat = translation_chat(golden->translation);
-    enum form from = form_at(golden->to, golden->from);
     struct translator_plan plan = {.to = golden->from, .out = out, .choices = 1, .seed = 1};
     struct translator *translator;
 
-    if (!form_ops(from)->write_request)
-        from = form_for(golden->to, form_row(golden->from)->purpose);
-    plan.from = from;
+    plan.from = form_upstream(golden);
     plan.frame.chat = chat;
+    plan.embed = translation_embed(golden->translation);
     plan.frame.request_id = span_from_text(golden->request_id);
     plan.frame.model = golden->target.model;
     plan.frame.created_s = golden->created_s;

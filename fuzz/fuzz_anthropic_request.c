@@ -1,0 +1,75 @@
+/*
+ * Requests of Anthropic's Messages API, told to providers of every dialect: whatever is not refused
+ * becomes JSON, and what was written for Anthropic, read and written once more, is the same bytes.
+ */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "dialect/translate.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { OUT_MAX = 4 << 20, MEMORY_MAX = 64 << 20 };
+
+static void must(bool claim)
+{
+    if (!claim)
+        abort();
+}
+
+static void must_be_json(const struct buf *out)
+{
+    struct json_tree tree;
+
+    must(json_tree_read_raw(&tree, buf_span(out), MEMORY_MAX) == 0);
+    json_tree_fini(&tree);
+}
+
+/* 0 with the body written, or why not. */
+static int translate(enum form form, struct span body, enum dialect_id dialect,
+                     struct arena_pool *pool, struct buf *out)
+{
+    const struct translate_facts facts = {.form = form};
+    const struct chat_target target = {.model = SPAN("claude-sonnet-4-5")};
+    struct translation *translation = NULL;
+    struct chat_refusal refusal;
+    struct chat_drops drops;
+    int err = translate_read(&facts, body, pool, &translation, &refusal);
+
+    if (!err)
+        err = translate_write(translation, form_for(dialect, form_row(form)->purpose), &target, out,
+                              &drops, &refusal);
+    must(err != ERR_SYNTAX || refusal.message[0]);
+    translate_free(&translation);
+    return err;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const enum form forms[] = {FORM_MESSAGES, FORM_COUNT_TOKENS};
+    struct span body = span_of((const char *)data + 1, size - 1);
+    struct arena_pool pool;
+    enum form form;
+
+    if (size < 2)
+        return 0;
+    form = forms[data[0] & 1];
+    arena_pool_init(&pool, 4);
+    for (int dialect = 0; dialect < DIALECT_COUNT; dialect++) {
+        struct buf out, again;
+
+        buf_init(&out, OUT_MAX);
+        buf_init(&again, OUT_MAX);
+        if (translate(form, body, (enum dialect_id)dialect, &pool, &out) == 0) {
+            must_be_json(&out);
+            if (dialect == DIALECT_ANTHROPIC) {
+                must(translate(form, buf_span(&out), DIALECT_ANTHROPIC, &pool, &again) == 0);
+                must(span_is_equal(buf_span(&out), buf_span(&again)));
+            }
+        }
+        buf_fini(&out);
+        buf_fini(&again);
+    }
+    arena_pool_fini(&pool);
+    return 0;
+}
