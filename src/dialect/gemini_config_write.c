@@ -6,11 +6,6 @@
 
 static const struct span prefix = SPAN_INIT("generationConfig.");
 
-static bool is_own_form(const struct chat *chat)
-{
-    return chat->form == FORM_GENERATE || chat->form == FORM_MEASURE;
-}
-
 /* The client's name of the first of these parameters that it gave. */
 static struct span given_name(const struct chat *chat, const enum chat_parameter *parameters,
                               size_t count)
@@ -109,7 +104,7 @@ static int write_format(struct chat_writing *writing, struct json_writer *writer
     const struct chat *chat = writing->chat;
     const struct chat_format *format = &chat->format;
 
-    if (is_own_form(chat)) {
+    if (gemini_is_own(chat)) {
         if (chat->params[CHAT_RESPONSE_MIME_TYPE_PARAM])
             gemini_write_member(writer, "responseMimeType",
                                 chat->params[CHAT_RESPONSE_MIME_TYPE_PARAM]);
@@ -224,7 +219,7 @@ static void write_thinking(struct chat_writing *writing, struct json_writer *wri
     const struct chat_thinking *thinking = &writing->chat->thinking;
     bool has_effort = thinking->effort != CHAT_EFFORT_NOT_SAID || thinking->budget;
 
-    if (is_own_form(writing->chat)) {
+    if (gemini_is_own(writing->chat)) {
         if (writing->chat->params[CHAT_THINKING_CONFIG_PARAM])
             gemini_write_member(writer, "thinkingConfig",
                                 writing->chat->params[CHAT_THINKING_CONFIG_PARAM]);
@@ -259,7 +254,7 @@ int gemini_write_config(struct chat_writing *writing, struct json_writer *writer
     int err;
 
     write_plain(writing, writer, false);
-    if (is_own_form(chat) && chat->params[CHAT_SERVICE_TIER_PARAM])
+    if (gemini_is_own(chat) && chat->params[CHAT_SERVICE_TIER_PARAM])
         gemini_write_member(writer, "serviceTier", chat->params[CHAT_SERVICE_TIER_PARAM]);
     before = *writer;
     start = writer->buf->len;

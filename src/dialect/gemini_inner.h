@@ -31,6 +31,12 @@ static inline yyjson_val *gemini_plain(const yyjson_val *value)
     return (yyjson_val *)(uintptr_t)value;
 }
 
+/* True where the client speaks this dialect itself: what it said can stand as it said it. */
+static inline bool gemini_is_own(const struct chat *chat)
+{
+    return chat->form == FORM_GENERATE || chat->form == FORM_MEASURE;
+}
+
 /* --- names of members: camelCase, or snake_case on input --- */
 
 /* The member in either spelling; NULL where there is none, it is null, or value is no object. */
@@ -165,8 +171,7 @@ struct span gemini_finish_text(enum chat_finish finish);
 /* The members "logprobsResult" and "avgLogprobs" of a candidate, each with its comma before it. */
 void gemini_write_logprobs(struct buf *out, const struct chat_logprob *logprobs, size_t count);
 
-/* --- the pieces of gemini_generate_ops --- */
-
+/* The pieces of gemini_generate_ops: contracts and errors as struct form_ops says. */
 int gemini_read_event(struct chat_reader *reader, const struct sse_event *event);
 void gemini_read_end(struct chat_reader *reader);
 int gemini_read_answer(struct chat_reader *reader, const yyjson_val *root);

@@ -269,7 +269,7 @@ static void sign(struct gemini_writer *writer, const struct chat_event *event)
 static void note_finish(struct gemini_writer *writer, const struct chat_event *event)
 {
     writer->choices[event->choice].finish = (uint8_t)event->finish;
-    if (event->text.len && event->finish != CHAT_FINISH_STOP_SEQUENCE)
+    if (event->text.len)
         writer->choices[event->choice].why = arena_copy(writer->base.arena, event->text);
     if (event->choice >= writer->choice_end)
         writer->choice_end = event->choice + 1;

@@ -9,11 +9,6 @@ static const struct span custom_schema =
     SPAN_INIT("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},"
               "\"required\":[\"input\"]}");
 
-static bool is_own_form(const struct chat *chat)
-{
-    return chat->form == FORM_GENERATE || chat->form == FORM_MEASURE;
-}
-
 static int refuse_tool(struct chat_writing *writing, size_t at, const char *what)
 {
     const struct chat_tool *tool = &writing->chat->tools[at];
@@ -51,7 +46,7 @@ static int write_declaration(struct chat_writing *writing, struct json_writer *w
     char made[GEMINI_NAME_MAX];
     int err = 0;
 
-    if (is_own_form(writing->chat)) {
+    if (gemini_is_own(writing->chat)) {
         gemini_write_value(writer, tool->whole);
         return 0;
     }
@@ -105,7 +100,7 @@ static int write_own(struct chat_writing *writing, struct json_writer *writer)
 
         if (tool->kind != CHAT_TOOL_OWN)
             continue;
-        if (!is_own_form(chat))
+        if (!gemini_is_own(chat))
             return refuse_tool(writing, i, "the provider that serves this model has no such tool");
         json_begin_object(writer);
         json_name_span(writer, tool->name);
@@ -165,7 +160,7 @@ static int fit_json(struct chat_writing *writing, bool *ret_left_out)
     bool is_json = chat->format.kind != CHAT_FORMAT_TEXT;
 
     *ret_left_out = false;
-    if (!is_json || is_own_form(chat) || gemini_model_find(writing->target->model)->mixes_json)
+    if (!is_json || gemini_is_own(chat) || gemini_model_find(writing->target->model)->mixes_json)
         return 0;
     if (chat->choice == CHAT_CHOICE_NONE) {
         *ret_left_out = true;
@@ -180,7 +175,7 @@ int gemini_write_tools(struct chat_writing *writing, struct json_writer *writer)
 {
     const struct chat *chat = writing->chat;
     const char *mode = mode_of(chat->choice);
-    const yyjson_val *own = is_own_form(chat) ? gemini_member(chat->root, "toolConfig") : NULL;
+    const yyjson_val *own = gemini_is_own(chat) ? gemini_member(chat->root, "toolConfig") : NULL;
     bool is_left_out;
     int err;
 
