@@ -319,12 +319,12 @@ struct span sim_answer_text(const struct sim_answer *answer, size_t index, struc
     return span_of(scratch->data + begin, scratch->len - begin);
 }
 
-void sim_answer_write_text(const struct sim_answer *answer, size_t choice, struct buf *out)
+void sim_answer_write_text(const struct sim_answer *answer, size_t index, struct buf *out)
 {
     struct buf scratch;
 
     buf_init(&scratch, SIZE_MAX);
-    json_write_string(out, sim_answer_text(answer, choice, &scratch));
+    json_write_string(out, sim_answer_text(answer, index, &scratch));
     if (scratch.err && !out->err)
         out->err = scratch.err;
     buf_fini(&scratch);
