@@ -113,14 +113,6 @@ static int read_tool_list(struct sim_request *in, size_t *marks)
     return err;
 }
 
-static bool has_tool(const struct sim_ask *ask, struct span name)
-{
-    for (size_t i = 0; i < ask->tool_count; i++)
-        if (span_is_equal(ask->tools[i].name, name))
-            return true;
-    return false;
-}
-
 static int force_tools(struct sim_request *in, yyjson_val *choice, bool is_one)
 {
     struct span name = json_tree_string(choice, "name");
@@ -133,7 +125,7 @@ static int force_tools(struct sim_request *in, yyjson_val *choice, bool is_one)
                           "forced tool use is not supported on this model");
     if (!is_one)
         return 0;
-    if (!has_tool(in->ask, name))
+    if (!sim_request_has_tool(in, name))
         return sim_refuse_with(in, SPAN(""), "Tool '%.*s' not found in provided tools",
                                SPAN_ARG(name));
     return sim_request_choose_tool(in, name, false);

@@ -134,6 +134,14 @@ int sim_request_add_tool(struct sim_request *in, struct span name, bool is_custo
     return 0;
 }
 
+bool sim_request_has_tool(const struct sim_request *in, struct span name)
+{
+    for (size_t i = 0; i < in->ask->tool_count; i++)
+        if (span_is_equal(in->ask->tools[i].name, name))
+            return true;
+    return false;
+}
+
 int sim_request_choose_tool(struct sim_request *in, struct span name, bool is_custom)
 {
     in->ask->tool_count = 0;

@@ -70,6 +70,9 @@ int sim_request_tools(struct sim_request *in, size_t count);
 /* One more of those. */
 int sim_request_add_tool(struct sim_request *in, struct span name, bool is_custom);
 
+/* True where the ask has a tool of that name. */
+bool sim_request_has_tool(const struct sim_request *in, struct span name);
+
 /* Leaves only the tool of that name: 0 or ERR_NOMEM. The ask has a tool. */
 int sim_request_choose_tool(struct sim_request *in, struct span name, bool is_custom);
 
