@@ -221,7 +221,7 @@ static int read_output(struct sim_request *in)
                             SPAN("output_config.format.schema"));
 }
 
-static int check_stops(struct sim_request *in)
+static int read_stops(struct sim_request *in)
 {
     yyjson_val *stops = sim_request_member(in, "stop_sequences"), *stop;
     yyjson_arr_iter iter;
@@ -233,7 +233,7 @@ static int check_stops(struct sim_request *in)
         if (!yyjson_is_str(stop) || !span_trim(sim_json_text(stop)).len)
             return sim_refuse(in, SPAN("stop_sequences"),
                               "each stop sequence must contain non-whitespace");
-    return 0;
+    return sim_request_stops(in, stops);
 }
 
 static int read_talk(struct sim_request *in)
@@ -278,7 +278,7 @@ static int read(struct sim_request *in)
     if (!err)
         err = sim_anthropic_check_sampling(in);
     if (!err)
-        err = check_stops(in);
+        err = read_stops(in);
     if (!err)
         err = read_talk(in);
     if (!err)

@@ -212,6 +212,8 @@ static int read_config(struct sim_request *in, bool has_functions)
         err = sim_refuse(in, SPAN("generation_config.stop_sequences"),
                          "at most 5 stop sequences are allowed.");
     if (!err)
+        err = sim_request_stops(in, sim_gemini_member(config, "stop_sequences"));
+    if (!err)
         err = read_thinking(in, config);
     if (!err)
         err = read_format(in, config, has_functions);

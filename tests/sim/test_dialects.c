@@ -27,39 +27,42 @@ static const struct way {
     const char *tools;                   /* what the body has besides to have a tool called */
     const char *text, *arguments;        /* JSON pointers */
     const char *prompt, *completion;
+    const char *stop;        /* what the body has besides to end before "two"; NULL: it cannot */
     bool has_text_arguments; /* they are JSON in a string */
 } ways[] = {
     {"openai", BEARER, "/v1/chat/completions", "{\"model\":\"m\"," CHAT "%s}",
      "/v1/chat/completions", ",\"stream\":true", CHAT_TOOLS, "/choices/0/message/content",
      "/choices/0/message/tool_calls/0/function/arguments", "/usage/prompt_tokens",
-     "/usage/completion_tokens", true},
+     "/usage/completion_tokens", ",\"stop\":\"two\"", true},
     {"azure", "api-key: sk-1\r\n", "/openai/deployments/m/chat/completions?api-version=1",
      "{" CHAT "%s}", "/openai/deployments/m/chat/completions?api-version=1", ",\"stream\":true",
      CHAT_TOOLS, "/choices/0/message/content", "/choices/0/message/tool_calls/0/function/arguments",
-     "/usage/prompt_tokens", "/usage/completion_tokens", true},
+     "/usage/prompt_tokens", "/usage/completion_tokens", ",\"stop\":\"two\"", true},
     {"deepseek", BEARER, "/deepseek/chat/completions",
      "{\"model\":\"m\",\"thinking\":{\"type\":\"disabled\"}," CHAT "%s}",
      "/deepseek/chat/completions", ",\"stream\":true", CHAT_TOOLS, "/choices/0/message/content",
      "/choices/0/message/tool_calls/0/function/arguments", "/usage/prompt_tokens",
-     "/usage/completion_tokens", true},
+     "/usage/completion_tokens", ",\"stop\":\"two\"", true},
     {"responses", BEARER, "/v1/responses",
      "{\"model\":\"m\",\"instructions\":\"be kind\",\"input\":\"" CONTENT "\"%s}", "/v1/responses",
      ",\"stream\":true", ",\"tools\":[{\"type\":\"function\",\"name\":\"f\"}]",
      "/output/0/content/0/text", "/output/0/arguments", "/usage/input_tokens",
-     "/usage/output_tokens", true},
+     "/usage/output_tokens", NULL, true},
     {"anthropic", "x-api-key: sk-1\r\nanthropic-version: 2023-06-01\r\n", "/v1/messages",
      "{\"model\":\"m\",\"max_tokens\":99,\"system\":\"be kind\",\"messages\":[{\"role\":\"user\","
      "\"content\":\"" CONTENT "\"}]%s}",
      "/v1/messages", ",\"stream\":true",
      ",\"tools\":[{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"}}]", "/content/0/text",
-     "/content/0/input", "/usage/input_tokens", "/usage/output_tokens", false},
+     "/content/0/input", "/usage/input_tokens", "/usage/output_tokens",
+     ",\"stop_sequences\":[\"two\"]", false},
     {"gemini", "x-goog-api-key: sk-1\r\n", "/v1beta/models/m:generateContent",
      "{\"systemInstruction\":{\"parts\":[{\"text\":\"be kind\"}]},\"contents\":[{\"parts\":[{"
      "\"text\":\"" CONTENT "\"}]}]%s}",
      "/v1beta/models/m:streamGenerateContent?alt=sse", "",
      ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\"}]}]",
      "/candidates/0/content/parts/0/text", "/candidates/0/content/parts/0/functionCall/args",
-     "/usageMetadata/promptTokenCount", "/usageMetadata/candidatesTokenCount", false},
+     "/usageMetadata/promptTokenCount", "/usageMetadata/candidatesTokenCount",
+     ",\"generationConfig\":{\"stopSequences\":[\"two\"]}", false},
 };
 
 enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
@@ -225,6 +228,24 @@ static void streams_break_in_every_dialect(void **state)
     }
 }
 
+static void words_end_before_a_stop(void **state)
+{
+    for (size_t i = 0; i < WAYS; i++) {
+        yyjson_doc *doc;
+
+        if (!ways[i].stop)
+            continue;
+        doc = ask_way(*state, &ways[i], ways[i].stop);
+        assert_at(doc, ways[i].text, "echo: one ");
+        assert_int_equal(number_at(doc, ways[i].completion), 3);
+        if (has_at(doc, "/stop_reason")) {
+            assert_at(doc, "/stop_reason", "stop_sequence");
+            assert_at(doc, "/stop_sequence", "two");
+        }
+        yyjson_doc_free(doc);
+    }
+}
+
 static void calls_may_have_no_arguments(void **state)
 {
     play_set(*state, "sk-1", "bare_calls: true");
@@ -249,6 +270,7 @@ int main(void)
         cmocka_unit_test(limits_hold_across_dialects),
         cmocka_unit_test(every_failure_is_json_in_every_dialect),
         cmocka_unit_test(streams_break_in_every_dialect),
+        cmocka_unit_test_setup_teardown(words_end_before_a_stop, set_up_play, tear_down_play),
         cmocka_unit_test_setup_teardown(calls_may_have_no_arguments, set_up_play, tear_down_play),
     };
 
