@@ -91,7 +91,8 @@ static bool touches_calls(const yyjson_val *message, uint32_t quirks)
         return false;
     yyjson_arr_foreach(calls, at, max, call)
     {
-        if ((quirks & QUIRK_SHORT_CALL_IDS && !is_short_id(json_tree_string(call, "id"))) ||
+        id = json_tree_string(call, "id");
+        if ((quirks & QUIRK_SHORT_CALL_IDS && id.len && !is_short_id(id)) ||
             (quirks & QUIRK_STRICT_FIELDS && json_tree_member(call, "extra_content")))
             return true;
     }

@@ -101,9 +101,13 @@ static int write_content(struct openai_rewriting *rewriting, const yyjson_val *m
 
 static int write_id(struct openai_rewriting *rewriting, struct span name, const yyjson_val *value)
 {
-    struct span id =
-        openai_call_id(json_tree_text(value), rewriting->quirks, rewriting->writing->arena);
+    struct span id = json_tree_text(value);
 
+    if (id.len == 0) {
+        openai_copy_member(rewriting, name, value);
+        return 0;
+    }
+    id = openai_call_id(id, rewriting->quirks, rewriting->writing->arena);
     json_name_span(&rewriting->json, name);
     json_string(&rewriting->json, id);
     return id.ptr ? 0 : ERR_NOMEM;

@@ -22,7 +22,7 @@ enum quirk {
     QUIRK_USER_ID = 1 << 13,           /* user is called user_id */
     QUIRK_STOP_ARRAY = 1 << 14,        /* stop is always an array */
     QUIRK_NO_IMAGE_URL = 1 << 15,      /* images as data URLs only */
-    QUIRK_NO_CHOICES = 1 << 16,        /* n, logit_bias and user are ignored: said to the client */
+    QUIRK_NO_CHOICES = 1 << 16,        /* n, logprobs, tool_choice and the like are ignored: said */
     QUIRK_TOP_K = 1 << 17,             /* top_k is known */
     QUIRK_OPENROUTER_REASONING = 1 << 18, /* reasoning: {effort, max_tokens, exclude} */
     QUIRK_INT_LOGPROBS = 1 << 19,         /* logprobs is a number */
