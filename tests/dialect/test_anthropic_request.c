@@ -41,8 +41,8 @@ static struct asked *ask(enum form form, const char *body)
     asked->err = translate_read(&facts, span_from_text(body), &asked->pool, &asked->translation,
                                 &asked->refusal);
     if (!asked->err)
-        asked->err = translate_write(asked->translation, FORM_MESSAGES, &target, &asked->out,
-                                     &asked->drops, &asked->refusal);
+        asked->err = translate_write(asked->translation, form_at(DIALECT_ANTHROPIC, form), &target,
+                                     &asked->out, &asked->drops, &asked->refusal);
     return asked;
 }
 
