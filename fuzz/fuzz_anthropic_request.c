@@ -37,8 +37,7 @@ static int translate(enum form form, struct span body, enum dialect_id dialect,
     int err = translate_read(&facts, body, pool, &translation, &refusal);
 
     if (!err)
-        err = translate_write(translation, form_for(dialect, form_row(form)->purpose), &target, out,
-                              &drops, &refusal);
+        err = translate_write(translation, form_at(dialect, form), &target, out, &drops, &refusal);
     must(err != ERR_SYNTAX || refusal.message[0]);
     translate_free(&translation);
     return err;
@@ -58,6 +57,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int dialect = 0; dialect < DIALECT_COUNT; dialect++) {
         struct buf out, again;
 
+        /* Nobody counts tokens in OpenAI's dialect. */
+        if (form_at((enum dialect_id)dialect, form) == FORM_COUNT)
+            continue;
         buf_init(&out, OUT_MAX);
         buf_init(&again, OUT_MAX);
         if (translate(form, body, (enum dialect_id)dialect, &pool, &out) == 0) {

@@ -3,14 +3,20 @@
 
 #include "base/err.h"
 
-struct span anthropic_image_text(const struct chat_media *media, struct arena *arena)
+bool anthropic_write_image_text(struct buf *out, const struct chat_media *media)
 {
-    if (media->source == CHAT_SOURCE_DATA)
-        return arena_printf(arena, "![image](data:%.*s;base64,%.*s)", SPAN_ARG(media->type),
-                            SPAN_ARG(media->data));
-    if (media->source == CHAT_SOURCE_URL)
-        return arena_printf(arena, "![image](%.*s)", SPAN_ARG(media->data));
-    return span_of(NULL, 0);
+    bool is_data = media->source == CHAT_SOURCE_DATA;
+
+    if (!is_data && media->source != CHAT_SOURCE_URL)
+        return false;
+    (void)buf_append_span(out, SPAN("![image]("));
+    if (is_data) {
+        (void)buf_append_span(out, SPAN("data:"));
+        (void)buf_append_span(out, media->type);
+        (void)buf_append_span(out, SPAN(";base64,"));
+    }
+    (void)buf_append_span(out, media->data);
+    return buf_append_byte(out, ')') == 0 && out->err == 0;
 }
 
 static void write_text(struct buf *out, struct span text)
@@ -18,6 +24,18 @@ static void write_text(struct buf *out, struct span text)
     (void)buf_append_span(out, SPAN("{\"type\":\"text\",\"text\":"));
     (void)json_write_string(out, text);
     (void)buf_append_byte(out, '}');
+}
+
+static void write_image(struct buf *out, const struct chat_media *media)
+{
+    struct buf text;
+
+    buf_init(&text, ANTHROPIC_TEXT_MAX);
+    if (anthropic_write_image_text(&text, media))
+        write_text(out, buf_span(&text));
+    else
+        out->err = out->err ? out->err : ERR_NOMEM;
+    buf_fini(&text);
 }
 
 /* Others sign texts too: what belongs to one follows it, as a thought without words. */
@@ -56,6 +74,8 @@ static void write_call(struct chat_writer *writer, const struct chat_part *part)
     struct span id = chat_fit_id(part->id, ANTHROPIC_ID_MAX, writer->arena);
     struct buf *out = writer->out;
 
+    if (!id.ptr && !out->err)
+        out->err = ERR_NOMEM;
     (void)buf_append_span(out, SPAN("{\"type\":\"tool_use\",\"id\":"));
     (void)json_write_string(out, id);
     (void)buf_append_span(out, SPAN(",\"name\":"));
@@ -103,7 +123,7 @@ static void write_part(struct chat_writer *writer, const struct chat_part *part)
     else if (part->kind == CHAT_PART_THINKING || part->kind == CHAT_PART_REDACTED)
         write_thought(writer, part);
     else if (part->kind == CHAT_PART_IMAGE)
-        write_text(writer->out, anthropic_image_text(&part->media, writer->arena));
+        write_image(writer->out, &part->media);
     else
         write_text(writer->out, part->text);
 }
@@ -161,6 +181,8 @@ void anthropic_write_answer(struct chat_writer *writer, const struct chat_answer
     struct span id = chat_rename_id(answer->id.len ? answer->id : frame->request_id, SPAN("msg_"),
                                     writer->arena);
 
+    if (!id.ptr && !out->err)
+        out->err = ERR_NOMEM;
     (void)buf_append_span(out, SPAN("{\"id\":"));
     (void)json_write_string(out, id);
     (void)buf_append_span(out, SPAN(",\"type\":\"message\",\"role\":\"assistant\",\"model\":"));

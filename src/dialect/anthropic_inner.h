@@ -119,6 +119,12 @@ struct anthropic_spot {
 int anthropic_write_block(struct anthropic_writing *writing, const struct anthropic_spot *spot,
                           const struct chat_part *part);
 
+/* The same for an image and for a document. */
+int anthropic_write_image(struct anthropic_writing *writing, const struct anthropic_spot *spot,
+                          const struct chat_part *part);
+int anthropic_write_document(struct anthropic_writing *writing, const struct anthropic_spot *spot,
+                             const struct chat_part *part);
+
 /* False where there is nothing to write: a thought that Anthropic did not sign, an empty text. */
 bool anthropic_is_writable(const struct chat_part *part);
 
@@ -236,8 +242,10 @@ void anthropic_tell_usage(struct anthropic_reader *reader, const yyjson_val *usa
 /* Ends the calls that are open, and tells FINISH and END. */
 void anthropic_tell_end(struct anthropic_reader *reader);
 
+/* For form_ops; errors as there. */
 int anthropic_read_event(struct chat_reader *base, const struct sse_event *event);
 void anthropic_read_end(struct chat_reader *base);
+/* Likewise. */
 int anthropic_read_answer(struct chat_reader *base, const yyjson_val *root);
 
 /* --- writing answers --- */
@@ -277,13 +285,49 @@ struct anthropic_writer {
     uint64_t text_bytes;
 };
 
+/* Pieces of a stream's frames, and whole frames: deltas of the open block, and where blocks begin
+ * and end. A call's beginning waits for its signature until anything else is told of it. */
+void anthropic_put(struct anthropic_writer *writer, struct span text);
+void anthropic_put_string(struct anthropic_writer *writer, struct span text);
+void anthropic_put_text(struct anthropic_writer *writer, struct span text);
+void anthropic_put_thought(struct anthropic_writer *writer, struct span text);
+void anthropic_put_args(struct anthropic_writer *writer, struct span text);
+void anthropic_put_signature(struct anthropic_writer *writer, enum dialect_id signer,
+                             struct span signature);
+void anthropic_open_block(struct anthropic_writer *writer, const struct anthropic_block *block);
+void anthropic_settle_call(struct anthropic_writer *writer);
+void anthropic_close_block(struct anthropic_writer *writer);
+
+/* Ends the stream with an error of the gateway's own. */
+void anthropic_fail(struct anthropic_writer *writer, struct span message);
+
+/* A block at the end of the queue; NULL, with the stream failed, where there is no room. */
+struct anthropic_block *anthropic_add_block(struct anthropic_writer *writer,
+                                            enum anthropic_kind kind);
+
+/* The last one, where it is of that kind and not signed yet, or a new one; NULL as above. */
+struct anthropic_block *anthropic_last_waiting(struct anthropic_writer *writer,
+                                               enum anthropic_kind kind);
+
+/* The call that waits, or NULL. */
+struct anthropic_block *anthropic_find_waiting(struct anthropic_writer *writer, unsigned call);
+
+/* More text of a block that waits; too much of it fails the stream. */
+void anthropic_add_text(struct anthropic_writer *writer, struct anthropic_block *block,
+                        struct span text);
+
+/* The open call has ended: writes what waited, up to a call that goes on. */
+void anthropic_flush_waiting(struct anthropic_writer *writer);
+
+/* For form_ops. */
 void anthropic_write_event(struct chat_writer *base, const struct chat_event *event);
 void anthropic_writer_fini(struct chat_writer *base);
-void anthropic_write_answer(struct chat_writer *base, const struct chat_answer *answer);
+void anthropic_write_answer(struct chat_writer *writer, const struct chat_answer *answer);
 
-/* An image as a text that shows it; empty where that cannot be, or without memory. */
-struct span anthropic_image_text(const struct chat_media *media, struct arena *arena);
+/* Appends an image as a text that shows it; false where that cannot be, or without room. */
+bool anthropic_write_image_text(struct buf *out, const struct chat_media *media);
 
+/* For form_ops; errors as there. */
 int anthropic_read_request(struct chat_reading *reading, const yyjson_val *root);
 int anthropic_write_request(struct chat_writing *of);
 

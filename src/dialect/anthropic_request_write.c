@@ -118,16 +118,37 @@ static void write_service_tier(struct anthropic_writing *writing)
         drop(writing, CHAT_SERVICE_TIER_PARAM);
 }
 
-/* What the table of parameters says is told under its name here, as it stands. */
+/* What the table of parameters says is told under its name here, as it stands; of a request of this
+ * dialect, all that no code sees to. */
 static void write_plain_parameters(struct anthropic_writing *writing)
 {
     for (unsigned i = 0; i < CHAT_PARAMS; i++) {
         const struct parameter_row *row = parameter_row((enum chat_parameter)i);
         const yyjson_val *value = writing->of->chat->params[i];
+        unsigned fate = row->fates[DIALECT_ANTHROPIC];
 
-        if (!value || row->fates[DIALECT_ANTHROPIC] != PARAMETER_WRITE)
+        if (!value || (writing->is_own ? fate == PARAMETER_CODE : fate != PARAMETER_WRITE))
             continue;
         json_name_span(&writing->json, row->names[FORM_MESSAGES]);
+        json_raw(&writing->json, SPAN(""));
+        (void)json_tree_write(writing->of->out, value);
+    }
+}
+
+/* Members of a body of this dialect that are newer than the table of parameters. */
+static void write_unknown(struct anthropic_writing *writing)
+{
+    const struct chat *chat = writing->of->chat;
+
+    for (size_t i = 0; writing->is_own && i < chat->unknown_count; i++) {
+        struct span name = chat->unknown[i];
+        yyjson_val *value = yyjson_obj_getn(anthropic_plain(chat->root), name.ptr, name.len);
+
+        if (!value) {
+            chat_drop(writing->of->drops, name);
+            continue;
+        }
+        json_name_span(&writing->json, name);
         json_raw(&writing->json, SPAN(""));
         (void)json_tree_write(writing->of->out, value);
     }
@@ -157,6 +178,7 @@ static int write_body(struct anthropic_writing *writing)
         write_metadata(writing);
         write_service_tier(writing);
         write_plain_parameters(writing);
+        write_unknown(writing);
         if (writing->of->chat->is_streaming)
             json_member_bool(json, "stream", true);
     }

@@ -50,14 +50,17 @@ static void look_at_last_turn(const struct chat *chat, bool *ret_has_call, bool 
     }
 }
 
-/* Models that are given a budget want the thoughts back that led to the last calls, and refuse the
- * request without: then it does without thinking. */
+/* Models that are given a budget want the thoughts back that led to the last calls, or to the
+ * beginning of the answer, and refuse the request without: then it does without thinking. */
 static bool lacks_thoughts(const struct anthropic_writing *writing)
 {
-    bool has_call, has_thought;
+    const struct chat *chat = writing->of->chat;
+    bool has_call, has_thought, is_begun;
 
-    look_at_last_turn(writing->of->chat, &has_call, &has_thought);
-    return has_call && !has_thought;
+    look_at_last_turn(chat, &has_call, &has_thought);
+    is_begun =
+        chat->message_count > 0 && chat->messages[chat->message_count - 1].role == CHAT_ASSISTANT;
+    return (has_call || is_begun) && !has_thought;
 }
 
 static int64_t budget_of(const struct chat_thinking *thinking)

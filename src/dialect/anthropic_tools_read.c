@@ -91,6 +91,9 @@ static int read_choice(struct chat_reading *reading, const yyjson_val *choice)
 
     if (serial)
         chat->parallel_calls = yyjson_is_true(anthropic_plain(serial)) ? CHAT_NO : CHAT_YES;
+    /* Said the other way round, it stands there to be named where it cannot be told. */
+    if (chat->parallel_calls == CHAT_NO)
+        chat->params[CHAT_PARALLEL_CALLS_PARAM] = serial;
     if (span_is_equal(type, SPAN("tool")))
         return read_one(reading, choice);
     if (span_is_equal(type, SPAN("auto")))

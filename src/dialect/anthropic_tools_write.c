@@ -152,6 +152,18 @@ static int check_tool(struct anthropic_writing *writing, const struct chat_tool 
     return 0;
 }
 
+static struct span format_text(struct anthropic_writing *writing, const yyjson_val *format)
+{
+    struct span json = anthropic_json_text(writing->of->arena, format);
+    struct span text = span_of(NULL, 0);
+
+    if (json.ptr)
+        text = arena_printf(writing->of->arena, "A text of this format: %.*s", SPAN_ARG(json));
+    if (!text.ptr && !writing->of->out->err)
+        writing->of->out->err = ERR_NOMEM;
+    return text;
+}
+
 /* A custom tool takes a text: here that is the one property of an object. */
 static void write_custom_schema(struct anthropic_writing *writing, const struct chat_tool *tool)
 {
@@ -160,13 +172,8 @@ static void write_custom_schema(struct anthropic_writing *writing, const struct 
     json_raw(&writing->json,
              SPAN("{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\""));
     if (tool->format) {
-        struct span format = anthropic_json_text(writing->of->arena, tool->format);
-        struct span text =
-            arena_printf(writing->of->arena, "A text of this format: %.*s",
-                         format.ptr ? (int)format.len : 0, format.ptr ? format.ptr : "");
-
         (void)buf_append_span(out, SPAN(",\"description\":"));
-        (void)json_write_string(out, text);
+        (void)json_write_string(out, format_text(writing, tool->format));
     }
     (void)buf_append_span(out, SPAN("}},\"required\":[\"input\"]}"));
 }
@@ -220,13 +227,47 @@ static void write_json_tool(struct anthropic_writing *writing)
     json_end_object(json);
 }
 
+static const struct chat_part *first_call(const struct chat *chat)
+{
+    for (size_t m = 0; m < chat->message_count; m++) {
+        for (size_t p = 0; p < chat->messages[m].part_count; p++) {
+            if (chat->messages[m].parts[p].kind == CHAT_PART_CALL)
+                return &chat->messages[m].parts[p];
+        }
+    }
+    return NULL;
+}
+
+/* Older models refuse a conversation with calls that names no tools: one of those called is named,
+ * and its use forbidden. */
+static void write_past_tool(struct anthropic_writing *writing)
+{
+    const struct chat_part *call = first_call(writing->of->chat);
+
+    if (writing->is_own || !call || !is_fit_name(call->name))
+        return;
+    json_name(&writing->json, "tools");
+    json_begin_array(&writing->json);
+    json_begin_object(&writing->json);
+    json_member_string(&writing->json, "name", call->name);
+    json_name(&writing->json, "input_schema");
+    anthropic_write_schema(writing, NULL);
+    json_end_object(&writing->json);
+    json_end_array(&writing->json);
+    write_choice_of(writing, "none", span_of(NULL, 0), false);
+}
+
 int anthropic_write_tools(struct anthropic_writing *writing)
 {
     const struct chat *chat = writing->of->chat;
     int err = check_choice(writing);
 
-    if (err || (chat->tool_count == 0 && !writing->has_json_tool))
+    if (err)
         return err;
+    if (chat->tool_count == 0 && !writing->has_json_tool) {
+        write_past_tool(writing);
+        return 0;
+    }
     json_name(&writing->json, "tools");
     json_begin_array(&writing->json);
     for (size_t i = 0; !err && i < chat->tool_count; i++) {

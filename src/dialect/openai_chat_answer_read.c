@@ -235,13 +235,19 @@ static void take_body(struct openai_reader *reader, const yyjson_val *root)
 
 /* --- the end --- */
 
-/* The answer is over: choices that began and were not finished are finished now. */
+/* The answer is over: choices that began and were not finished are finished now, and an answer
+ * without any has an empty one. */
 static void end(struct openai_reader *reader)
 {
+    bool has_any = false;
+
     for (unsigned i = 0; i < CHAT_CHOICES_MAX; i++) {
+        has_any |= reader->choices[i] != NULL;
         if (reader->choices[i] && !reader->choices[i]->has_finish)
             finish(reader, i, CHAT_FINISH_STOP, SPAN(""));
     }
+    if (!has_any && choice_at(reader, 0))
+        finish(reader, 0, CHAT_FINISH_STOP, SPAN(""));
     openai_tell(reader, &(struct chat_event){.kind = CHAT_EVENT_END});
 }
 

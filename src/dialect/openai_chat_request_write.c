@@ -38,6 +38,27 @@ static void write_function(struct json_writer *json, const struct chat_tool *too
     json_end_object(json);
 }
 
+/* A grammar stands in an object of its own here; beside its type in Responses. */
+static void write_custom_format(struct json_writer *json, const yyjson_val *format)
+{
+    const yyjson_val *definition = json_tree_member(format, "definition");
+
+    json_name(json, "format");
+    if (!definition) {
+        openai_write_value(json, format);
+        return;
+    }
+    json_begin_object(json);
+    json_member_string(json, "type", json_tree_string(format, "type"));
+    json_name(json, "grammar");
+    json_begin_object(json);
+    json_name(json, "definition");
+    openai_write_value(json, definition);
+    json_member_string(json, "syntax", json_tree_string(format, "syntax"));
+    json_end_object(json);
+    json_end_object(json);
+}
+
 static void write_custom(struct json_writer *json, const struct chat_tool *tool)
 {
     json_member_text(json, "type", "custom");
@@ -46,10 +67,8 @@ static void write_custom(struct json_writer *json, const struct chat_tool *tool)
     json_member_string(json, "name", tool->name);
     if (tool->description.len)
         json_member_string(json, "description", tool->description);
-    if (tool->format) {
-        json_name(json, "format");
-        openai_write_value(json, tool->format);
-    }
+    if (tool->format)
+        write_custom_format(json, tool->format);
     json_end_object(json);
 }
 

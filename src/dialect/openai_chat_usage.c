@@ -174,39 +174,58 @@ static void take_list(struct openai_reader *reader, unsigned choice, yyjson_val 
     mem_free(room.tokens);
 }
 
+static yyjson_arr_iter column(yyjson_val *value, const char *name)
+{
+    return yyjson_arr_iter_with(yyjson_obj_get(value, name));
+}
+
+static size_t count_rivals(yyjson_val *value)
+{
+    yyjson_arr_iter tops = column(value, "top_logprobs");
+    yyjson_val *top;
+    size_t count = 0;
+
+    while ((top = yyjson_arr_iter_next(&tops)))
+        count += yyjson_obj_size(top);
+    return count;
+}
+
+/* {TOKEN:NUMBER,…}: returns behind the last. */
+static struct chat_logprob *read_rivals(yyjson_val *top, struct chat_logprob *rivals)
+{
+    yyjson_obj_iter iter = yyjson_obj_iter_with(top);
+    yyjson_val *key;
+
+    while ((key = yyjson_obj_iter_next(&iter))) {
+        rivals->token = json_tree_text(key);
+        (void)json_tree_double(yyjson_obj_iter_get_val(key), &rivals++->logprob);
+    }
+    return rivals;
+}
+
 /* The old way, by lists side by side: {"tokens","token_logprobs","top_logprobs":[{TOKEN:NUMBER}]}.
  */
 static void take_columns(struct openai_reader *reader, unsigned choice, yyjson_val *value)
 {
-    yyjson_val *tokens = yyjson_obj_get(value, "tokens"), *token;
-    yyjson_val *numbers = yyjson_obj_get(value, "token_logprobs");
-    yyjson_val *tops = yyjson_obj_get(value, "top_logprobs");
+    yyjson_arr_iter tokens = column(value, "tokens"), tops = column(value, "top_logprobs");
+    yyjson_arr_iter numbers = column(value, "token_logprobs");
+    size_t count = yyjson_arr_size(yyjson_obj_get(value, "tokens"));
     struct logprob_room room;
     struct chat_logprob *rivals;
-    size_t at, max, rival_count = 0;
 
-    if (!yyjson_is_arr(tokens) || yyjson_arr_size(tokens) == 0)
-        return;
-    for (at = 0; at < yyjson_arr_size(tops); at++)
-        rival_count += yyjson_obj_size(yyjson_arr_get(tops, at));
-    if (!make_room(&room, yyjson_arr_size(tokens), rival_count, 0))
+    if (count == 0 || !make_room(&room, count, count_rivals(value), 0))
         return;
     rivals = room.rivals;
-    yyjson_arr_foreach(tokens, at, max, token)
-    {
-        yyjson_val *top = yyjson_arr_get(tops, at), *key;
-        yyjson_obj_iter iter = yyjson_obj_iter_with(top);
+    for (size_t at = 0; at < count; at++) {
+        yyjson_val *top = yyjson_arr_iter_next(&tops);
 
-        room.tokens[at].token = json_tree_text(token);
-        (void)json_tree_double(yyjson_arr_get(numbers, at), &room.tokens[at].logprob);
+        room.tokens[at].token = json_tree_text(yyjson_arr_iter_next(&tokens));
+        (void)json_tree_double(yyjson_arr_iter_next(&numbers), &room.tokens[at].logprob);
         room.tokens[at].top = rivals;
         room.tokens[at].top_count = yyjson_obj_size(top);
-        while ((key = yyjson_obj_iter_next(&iter))) {
-            rivals->token = json_tree_text(key);
-            (void)json_tree_double(yyjson_obj_iter_get_val(key), &rivals++->logprob);
-        }
+        rivals = read_rivals(top, rivals);
     }
-    tell(reader, choice, room.tokens, yyjson_arr_size(tokens));
+    tell(reader, choice, room.tokens, count);
     mem_free(room.tokens);
 }
 

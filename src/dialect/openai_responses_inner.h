@@ -189,9 +189,9 @@ void responses_fail(struct responses_writer *writer, struct span message);
 
 /* --- the writers (openai_responses_write.c, _write_answer.c) --- */
 
-void responses_write_event(struct chat_writer *writer, const struct chat_event *event);
-void responses_write_answer(struct chat_writer *writer, const struct chat_answer *answer);
-void responses_writer_fini(struct chat_writer *writer);
+void responses_write_event(struct chat_writer *base, const struct chat_event *event);
+void responses_write_answer(struct chat_writer *base, const struct chat_answer *answer);
+void responses_writer_fini(struct chat_writer *base);
 
 /* --- the request (openai_responses_request.c, _input.c, _parts.c, _tools.c) --- */
 
@@ -200,7 +200,7 @@ void responses_writer_fini(struct chat_writer *writer);
 int responses_read_request(struct chat_reading *reading, const yyjson_val *root);
 
 /* `input`: a text, or items; instructions: NULL, or the system's message before them. */
-int responses_read_input(struct chat_reading *reading, const yyjson_val *input,
+int responses_read_input(struct chat_reading *reading, const yyjson_val *value,
                          const yyjson_val *instructions);
 
 /* A text or its parts; `param` is their place, for refusals. */
@@ -231,8 +231,8 @@ struct responses_reader {
 };
 
 /* As form_ops.read_event, .read_answer and .read_end. */
-int responses_read_event(struct chat_reader *reader, const struct sse_event *event);
-int responses_read_answer(struct chat_reader *reader, const yyjson_val *root);
+int responses_read_event(struct chat_reader *base, const struct sse_event *event);
+int responses_read_answer(struct chat_reader *base, const yyjson_val *root);
 void responses_read_end(struct chat_reader *reader);
 
 /* Tells one event. */

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "dialect/openai_responses_inner.h"
 
-enum { PARAM_MAX = 64 };
+enum { PARAM_MAX = 64, SEAL_REACH = 64 /* parts */ };
 
 struct input {
     struct chat_reading *reading;
@@ -194,30 +194,56 @@ static int read_image(struct input *input)
 
 /* --- thoughts --- */
 
+/* Adds the text at `at` of joined, a blank line before it where something stands there; joined may
+ * be NULL to measure. Returns where the next one goes. */
+static size_t add_joined(char *joined, size_t at, struct span text)
+{
+    if (!text.len)
+        return at;
+    if (at > 0) {
+        if (joined)
+            memcpy(joined + at, "\n\n", 2);
+        at += 2;
+    }
+    if (joined)
+        memcpy(joined + at, text.ptr, text.len);
+    return at + text.len;
+}
+
+static size_t walk_texts(const yyjson_val *list, char *joined)
+{
+    yyjson_arr_iter items = yyjson_arr_iter_with((yyjson_val *)(uintptr_t)list);
+    yyjson_val *item;
+    size_t len = 0;
+
+    while ((item = yyjson_arr_iter_next(&items)))
+        len = add_joined(joined, len, json_tree_string(item, "text"));
+    return len;
+}
+
 /* The texts of a list, a blank line between two. NULL ptr without memory. */
 static struct span join_texts(struct arena *arena, const yyjson_val *list)
 {
-    yyjson_arr_iter items = yyjson_arr_iter_with((yyjson_val *)(uintptr_t)list);
-    struct span joined = SPAN("");
-    yyjson_val *item;
+    size_t len = walk_texts(list, NULL);
+    char *joined;
 
-    while (joined.ptr && (item = yyjson_arr_iter_next(&items))) {
-        struct span text = json_tree_string(item, "text");
-
-        if (joined.len && text.len)
-            joined = arena_printf(arena, "%.*s\n\n%.*s", SPAN_ARG(joined), SPAN_ARG(text));
-        else if (text.len)
-            joined = text;
-    }
-    return joined;
+    if (len == 0)
+        return SPAN("");
+    joined = arena_alloc(arena, len);
+    if (joined)
+        (void)walk_texts(list, joined);
+    return span_of(joined, joined ? len : 0);
 }
 
-/* A call's signature goes to the call, which stands before it. */
+/* A call's signature goes to the call, which stands close before it: a client that sends thousands
+ * of both shall not make us compare them all. */
 static void sign_call(struct input *input, const struct seal *seal)
 {
     struct chat_message *turn = input->turn;
+    size_t count = turn ? turn->part_count : 0;
+    size_t first = count > SEAL_REACH ? count - SEAL_REACH : 0;
 
-    for (size_t i = turn ? turn->part_count : 0; i-- > 0;) {
+    for (size_t i = count; i-- > first;) {
         struct chat_part *part = &turn->parts[i];
 
         if (part->kind == CHAT_PART_CALL && span_is_equal(part->id, seal->text)) {

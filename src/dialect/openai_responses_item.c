@@ -119,20 +119,23 @@ static void write_reasoning(const struct responses_writer *writer,
     (void)buf_append_byte(out, ']');
 }
 
+static void write_arguments(struct buf *out, struct span name, const struct responses_item *item)
+{
+    put(out, name);
+    if (item->parts) /* there may have been no memory for them */
+        put_quoted(out, &item->parts->text);
+    else
+        put(out, SPAN("\"\""));
+}
+
 static void write_call(struct buf *out, const struct responses_item *item)
 {
-    bool is_custom = item->kind == ITEM_CUSTOM;
-
-    if (!is_custom) {
-        put(out, SPAN(",\"arguments\":"));
-        put_quoted(out, &item->parts->text);
-    }
+    if (item->kind == ITEM_FUNCTION)
+        write_arguments(out, SPAN(",\"arguments\":"), item);
     put(out, SPAN(",\"call_id\":"));
     (void)json_write_string(out, item->call_id);
-    if (is_custom) {
-        put(out, SPAN(",\"input\":"));
-        put_quoted(out, &item->parts->text);
-    }
+    if (item->kind == ITEM_CUSTOM)
+        write_arguments(out, SPAN(",\"input\":"), item);
     put(out, SPAN(",\"name\":"));
     (void)json_write_string(out, item->name);
 }

@@ -155,6 +155,7 @@ static void begin_call(struct responses_writer *writer, const struct chat_event 
     item = responses_add_item(writer, event->is_custom ? ITEM_CUSTOM : ITEM_FUNCTION);
     if (!item)
         return;
+    writer->call = item;
     item->call = event->call;
     item->call_id = arena_copy(writer->base.arena, event->id);
     item->name = arena_copy(writer->base.arena, event->name);

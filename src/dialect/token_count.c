@@ -19,11 +19,17 @@ int token_count_write(struct buf *buf, enum form form, uint64_t tokens)
 
 int token_count_read(enum form form, const yyjson_val *root, uint64_t *ret_tokens)
 {
+    const yyjson_val *total = json_tree_member(root, "totalTokens");
     int64_t tokens;
 
     if (form == FORM_COUNT_TOKENS)
         return anthropic_read_count(root, ret_tokens);
-    if (!json_tree_int(json_tree_member(root, "totalTokens"), &tokens) || tokens < 0)
+    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)root))
+        return ERR_SYNTAX;
+    /* Google leaves out what is nought. */
+    if (!total)
+        tokens = 0;
+    else if (!json_tree_int(total, &tokens) || tokens < 0)
         return ERR_SYNTAX;
     *ret_tokens = (uint64_t)tokens;
     return 0;

@@ -97,7 +97,9 @@ static bool has_other_target(const struct exchange *x)
 static void remember_key(struct exchange *x, const struct key *key, const struct outcome_row *row)
 {
     bool is_rotation = !outcome_is_attempt(row->class) && row->remedy == REMEDY_NEXT_KEY;
-    bool is_final = is_rotation && row->class != CLASS_RATE_LIMIT;
+    /* A key that gets another token in place of a refused one may be asked again with that. */
+    bool is_renewed = key_token(key, loop_now_us(exchange_loop(x))) == KEY_TOKEN_AWAITED;
+    bool is_final = is_rotation && row->class != CLASS_RATE_LIMIT && !is_renewed;
     bool is_news = true; /* where there is no room to remember it, each one counts */
 
     if (!x->select.tried)

@@ -83,10 +83,11 @@ struct key {
     struct keypool *pool;     /* holds a reference */
     uint32_t place;           /* its index wherever keys are counted; unique while it lives */
     struct key_label *labels; /* all it ever had; control thread */
-    bool is_nameless;         /* stands for "no key" */
-    bool has_tokens;          /* its line is in `shared`, and comes and goes */
-    enum credential_kind credential;
     uint8_t identity[CONF_IDENTITY_BYTES];
+    /* Side by side, as each pick looks at them. */
+    enum credential_kind credential;
+    bool is_nameless;           /* stands for "no key" */
+    bool has_tokens;            /* its line is in `shared`, and comes and goes */
     struct secret *header_line; /* of a key that is a secret */
     void *locals_block;
     struct key_local *locals; /* one a worker */

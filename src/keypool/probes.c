@@ -156,13 +156,14 @@ struct keypool_effect keypool_probe_end(struct keypool *pool, struct key **place
     struct key *key = *place;
     struct roster *roster = keypool_roster(pool);
     struct keypool_effect effect = {.wakes = 0};
+    bool is_about_key = !is_about_token(key, result, now_us, &effect);
 
     pthread_mutex_lock(&pool->probe_lock);
     bug_fatal_unless(key->control.is_probing);
     key->control.is_probing = false;
     key->control.last_probe_us = now_us;
     key->control.silent = result == PROBE_SILENT ? key->control.silent + 1 : 0;
-    if (!is_about_token(key, result, now_us, &effect))
+    if (is_about_key)
         effect = move(pool, key, result);
     if (effect.key_moved && result == PROBE_REFUSED)
         key->control.invalid_us = now_us;

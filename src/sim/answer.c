@@ -81,21 +81,47 @@ static bool is_json_called(const struct sim_ask *ask)
     return false;
 }
 
+/* Where the first of the stops stands, or the content's length; *ret_stop is that stop, or ptr
+ * NULL.
+ */
+static size_t find_stop(const struct sim_ask *ask, struct span content, struct span *ret_stop)
+{
+    size_t end = content.len;
+
+    *ret_stop = (struct span){0};
+    for (size_t i = 0; i < ask->stop_count; i++) {
+        size_t at = span_find(content, ask->stops[i]);
+
+        if (at < end) {
+            end = at;
+            *ret_stop = ask->stops[i];
+        }
+    }
+    return end;
+}
+
 /* Thoughts first: what they leave of max_tokens is the content's. */
 static void init_choice(struct sim_choice *choice, const struct sim_ask *ask, struct span content,
                         struct span thought, unsigned index, uint64_t min_tokens)
 {
-    size_t count = count_pieces(content), thoughts = count_pieces(thought);
-    uint64_t wanted = count, left;
+    size_t count, thoughts = count_pieces(thought);
+    struct span stop = {0};
+    uint64_t wanted, left;
 
     if (thoughts > ask->max_tokens)
         thoughts = ask->max_tokens;
     left = ask->max_tokens - thoughts;
-    *choice = (struct sim_choice){
-        .content = content, .content_count = count, .thought = thought, .thought_count = thoughts};
+    if (!ask->tool_count)
+        content.len = find_stop(ask, content, &stop);
+    wanted = count = count_pieces(content);
+    *choice = (struct sim_choice){.content = content,
+                                  .content_count = count,
+                                  .stop = stop,
+                                  .thought = thought,
+                                  .thought_count = thoughts};
     if (ask->tool_count) {
         wanted = count * ask->tool_count;
-    } else {
+    } else if (!stop.ptr) {
         if (wanted < min_tokens)
             wanted = min_tokens;
         choice->is_marked = index > 0;
@@ -103,6 +129,8 @@ static void init_choice(struct sim_choice *choice, const struct sim_ask *ask, st
         wanted += choice->is_marked;
     }
     choice->is_cut = wanted > left;
+    if (choice->is_cut)
+        choice->stop = (struct span){0};
     choice->piece_count = choice->is_cut ? left : wanted;
 }
 
@@ -319,12 +347,12 @@ struct span sim_answer_text(const struct sim_answer *answer, size_t index, struc
     return span_of(scratch->data + begin, scratch->len - begin);
 }
 
-void sim_answer_write_text(const struct sim_answer *answer, size_t choice, struct buf *out)
+void sim_answer_write_text(const struct sim_answer *answer, size_t index, struct buf *out)
 {
     struct buf scratch;
 
     buf_init(&scratch, SIZE_MAX);
-    json_write_string(out, sim_answer_text(answer, choice, &scratch));
+    json_write_string(out, sim_answer_text(answer, index, &scratch));
     if (scratch.err && !out->err)
         out->err = scratch.err;
     buf_fini(&scratch);

@@ -19,6 +19,7 @@ uint64_t sim_hash_more(uint64_t hash, struct span bytes);
 struct sim_choice {
     struct span content;  /* without filling and mark; for tool calls the arguments */
     size_t content_count; /* pieces of the content */
+    struct span stop;     /* that ended it; ptr NULL: none did */
     struct span thought;  /* empty unless it thinks */
     size_t thought_count; /* pieces of it, to be told or only counted */
     size_t thoughts_told;

@@ -43,13 +43,20 @@ static void write_stop(const struct sim_answer *answer, struct buf *out)
 
     if (answer->choices[0].is_cut)
         reason = SPAN("max_tokens");
+    if (answer->choices[0].stop.ptr)
+        reason = SPAN("stop_sequence");
     if (answer->is_blocked)
         reason = SPAN("refusal");
     if (answer->finish.len)
         reason = answer->finish;
     buf_append_span(out, SPAN("\"stop_reason\":"));
     json_write_string(out, reason);
-    buf_append_span(out, SPAN(",\"stop_sequence\":null,\"stop_details\":"));
+    buf_append_span(out, SPAN(",\"stop_sequence\":"));
+    if (answer->choices[0].stop.ptr)
+        json_write_string(out, answer->choices[0].stop);
+    else
+        buf_append_span(out, SPAN("null"));
+    buf_append_span(out, SPAN(",\"stop_details\":"));
     if (answer->is_blocked)
         buf_append_span(out, SPAN("{\"type\":\"refusal\",\"category\":\"general_harms\","
                                   "\"explanation\":\"A filter withheld this answer.\"}"));

@@ -188,6 +188,8 @@ void sim_anthropic_write_fields(const struct sim_head_facts *facts, struct buf *
                                 ? SPAN("Content-Type: text/event-stream; charset=utf-8\r\n")
                                 : SPAN("Content-Type: application/json\r\n"));
     buf_printf(fields, "request-id: req_%016llx\r\n", (unsigned long long)facts->id);
+    if (facts->status == 529)
+        buf_append_span(fields, SPAN("x-should-retry: true\r\n"));
     if (facts->account.len)
         buf_printf(fields, "anthropic-organization-id: %.*s\r\n", SPAN_ARG(facts->account));
     if (told.reset_form != SIM_RESET_NONE)

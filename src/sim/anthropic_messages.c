@@ -3,30 +3,22 @@
 #include "base/err.h"
 #include "json/tree.h"
 #include "sim/anthropic.h"
+#include "sim/pairing.h"
 #include "sim/request.h"
-
-enum { MAX_CALLS = 1024 };
-
-/* A call of the assistant's that a result must follow. */
-struct use {
-    struct span id; /* in the tree */
-    bool is_answered;
-};
 
 /* The list being read. Messages of one role in a row are one turn. */
 struct talk {
     struct sim_request *in;
     struct sim_anthropic_talk *result;
     bool is_thinking;
-    struct use *uses; /* of the last assistant's turn */
-    size_t use_count;
-    size_t use_index;   /* of the message with the last of them */
-    size_t index;       /* of the message */
-    bool is_assistant;  /* the turn at hand is the assistant's */
-    bool has_thought;   /* it began with one; valid while it has calls */
-    bool is_empty;      /* nothing of it was read yet */
-    bool has_words;     /* the user's turn says something that is no result */
-    yyjson_val *chosen; /* the last message of the user's own words */
+    struct sim_pairing calls; /* of the last assistant's turn */
+    size_t call_index;        /* of the message with the last of them */
+    size_t index;             /* of the message */
+    bool is_assistant;        /* the turn at hand is the assistant's */
+    bool has_thought;         /* it began with one; valid while it has calls */
+    bool is_empty;            /* nothing of it was read yet */
+    bool has_words;           /* the user's turn says something that is no result */
+    yyjson_val *chosen;       /* the last message of the user's own words */
 };
 
 /* The members that each type of block may have, and who may say it. */
@@ -62,17 +54,10 @@ static int refuse_at(struct talk *talk, size_t block, const char *member, const 
 
 /* --- blocks --- */
 
-static struct use *find_use(struct talk *talk, struct span id)
-{
-    for (size_t i = 0; i < talk->use_count; i++)
-        if (span_is_equal(talk->uses[i].id, id))
-            return &talk->uses[i];
-    return NULL;
-}
-
 static int read_use(struct talk *talk, yyjson_val *block, size_t at)
 {
     struct span id = json_tree_string(block, "id");
+    int err;
 
     if (!sim_anthropic_is_name(id))
         return refuse_at(talk, at, "tool_use.id", "String should match pattern '^[a-zA-Z0-9_-]+$'");
@@ -80,25 +65,20 @@ static int read_use(struct talk *talk, yyjson_val *block, size_t at)
         return refuse_at(talk, at, "tool_use.name", "String should have at least 1 character");
     if (!yyjson_is_obj(yyjson_obj_get(block, "input")))
         return refuse_at(talk, at, "tool_use.input", "Input should be a valid dictionary");
-    if (find_use(talk, id))
+    err = sim_pairing_open(&talk->calls, talk->in->arena, id);
+    if (err == ERR_EXISTS)
         return sim_refuse(talk->in, SPAN("messages"), "`tool_use` ids must be unique");
-    if (talk->use_count == MAX_CALLS)
+    if (err == ERR_FULL)
         return refuse_at(talk, at, "tool_use", "there are too many calls in one turn");
-    if (!talk->uses)
-        talk->uses = arena_alloc(talk->in->arena, MAX_CALLS * sizeof(*talk->uses));
-    if (!talk->uses)
-        return ERR_NOMEM;
-    talk->use_index = talk->index;
-    talk->uses[talk->use_count++] = (struct use){.id = id};
-    return 0;
+    talk->call_index = talk->index;
+    return err;
 }
 
 static int read_result(struct talk *talk, yyjson_val *block, size_t at)
 {
     struct span id = json_tree_string(block, "tool_use_id");
-    struct use *use = find_use(talk, id);
 
-    if (!use || use->is_answered)
+    if (sim_pairing_answer(&talk->calls, id))
         return sim_refuse_with(
             talk->in, sim_field_name(talk->in, "messages.%zu.content.%zu", talk->index, at),
             "unexpected `tool_use_id` found in `tool_result` blocks: %.*s. Each `tool_result` "
@@ -108,7 +88,6 @@ static int read_result(struct talk *talk, yyjson_val *block, size_t at)
     if (talk->has_words)
         return refuse_at(talk, at, "",
                          "`tool_result` blocks must come before all other content of the message");
-    use->is_answered = true;
     talk->in->ask->prompt_tokens +=
         4 + sim_tokens_of(sim_gather_content(yyjson_obj_get(block, "content"), NULL));
     return 0;
@@ -209,15 +188,15 @@ static int read_blocks(struct talk *talk, yyjson_val *content)
 /* Every call of the assistant's is answered in the turn behind it. */
 static int check_answered(struct talk *talk)
 {
-    for (size_t i = 0; i < talk->use_count; i++)
-        if (!talk->uses[i].is_answered)
-            return sim_refuse_with(
-                talk->in, sim_field_name(talk->in, "messages.%zu", talk->use_index),
-                "`tool_use` ids were found without `tool_result` blocks immediately after: %.*s. "
-                "Each `tool_use` block must have a corresponding `tool_result` block in the next "
-                "message.",
-                SPAN_ARG(talk->uses[i].id));
-    return 0;
+    struct span id = sim_pairing_unanswered(&talk->calls);
+
+    if (!id.ptr)
+        return 0;
+    return sim_refuse_with(
+        talk->in, sim_field_name(talk->in, "messages.%zu", talk->call_index),
+        "`tool_use` ids were found without `tool_result` blocks immediately after: %.*s. Each "
+        "`tool_use` block must have a corresponding `tool_result` block in the next message.",
+        SPAN_ARG(id));
 }
 
 static int begin_turn(struct talk *talk, bool is_assistant)
@@ -232,7 +211,7 @@ static int begin_turn(struct talk *talk, bool is_assistant)
     if (!is_assistant)
         return 0;
     err = check_answered(talk);
-    talk->use_count = 0;
+    talk->calls.count = 0;
     talk->has_thought = false;
     return err;
 }
@@ -313,7 +292,7 @@ static int check_end(struct talk *talk, yyjson_val *last)
     if (err)
         return err;
     /* In a loop of tools thinking goes on where it stopped. */
-    if (!talk->is_assistant && talk->use_count && talk->is_thinking && !talk->has_thought)
+    if (!talk->is_assistant && talk->calls.count && talk->is_thinking && !talk->has_thought)
         return sim_refuse(talk->in, SPAN("messages"),
                           "Expected `thinking` or `redacted_thinking`, but found `tool_use`. When "
                           "`thinking` is enabled, a final `assistant` message must start with a "

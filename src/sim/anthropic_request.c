@@ -113,14 +113,6 @@ static int read_tool_list(struct sim_request *in, size_t *marks)
     return err;
 }
 
-static bool has_tool(const struct sim_ask *ask, struct span name)
-{
-    for (size_t i = 0; i < ask->tool_count; i++)
-        if (span_is_equal(ask->tools[i].name, name))
-            return true;
-    return false;
-}
-
 static int force_tools(struct sim_request *in, yyjson_val *choice, bool is_one)
 {
     struct span name = json_tree_string(choice, "name");
@@ -133,7 +125,7 @@ static int force_tools(struct sim_request *in, yyjson_val *choice, bool is_one)
                           "forced tool use is not supported on this model");
     if (!is_one)
         return 0;
-    if (!has_tool(in->ask, name))
+    if (!sim_request_has_tool(in, name))
         return sim_refuse_with(in, SPAN(""), "Tool '%.*s' not found in provided tools",
                                SPAN_ARG(name));
     return sim_request_choose_tool(in, name, false);
@@ -229,7 +221,7 @@ static int read_output(struct sim_request *in)
                             SPAN("output_config.format.schema"));
 }
 
-static int check_stops(struct sim_request *in)
+static int read_stops(struct sim_request *in)
 {
     yyjson_val *stops = sim_request_member(in, "stop_sequences"), *stop;
     yyjson_arr_iter iter;
@@ -241,7 +233,7 @@ static int check_stops(struct sim_request *in)
         if (!yyjson_is_str(stop) || !span_trim(sim_json_text(stop)).len)
             return sim_refuse(in, SPAN("stop_sequences"),
                               "each stop sequence must contain non-whitespace");
-    return 0;
+    return sim_request_stops(in, stops);
 }
 
 static int read_talk(struct sim_request *in)
@@ -286,7 +278,7 @@ static int read(struct sim_request *in)
     if (!err)
         err = sim_anthropic_check_sampling(in);
     if (!err)
-        err = check_stops(in);
+        err = read_stops(in);
     if (!err)
         err = read_talk(in);
     if (!err)

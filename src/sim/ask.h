@@ -24,6 +24,7 @@ enum sim_op {
 enum {
     SIM_MAX_CHOICES = 2048,
     SIM_MAX_TOOLS = 128,
+    SIM_MAX_STOPS = 16,
     SIM_MAX_ECHO_BYTES = 65536,
     SIM_MAX_DIMENSIONS = 3072
 };
@@ -65,9 +66,11 @@ struct sim_ask {
     size_t text_count;
     struct sim_tool *tools; /* that may be called, and are, up to the key's tool_calls */
     size_t tool_count;      /* 0: answer in words */
-    struct span json;       /* the words are this JSON; ptr NULL: they are the echo */
-    unsigned choices;       /* answers to each text */
-    uint64_t max_tokens;    /* thoughts and content of a choice together */
+    struct span *stops;     /* words end before the first of these */
+    size_t stop_count;
+    struct span json;    /* the words are this JSON; ptr NULL: they are the echo */
+    unsigned choices;    /* answers to each text */
+    uint64_t max_tokens; /* thoughts and content of a choice together */
     uint64_t prompt_tokens;
     uint64_t cached_tokens; /* of them, said to have been read from a cache */
     uint64_t body_hash;     /* sim_hash of the body's bytes */

@@ -21,7 +21,7 @@ static bool match_verb(struct span verb, struct sim_route *route)
     return span_is_equal(verb, SPAN("embeddings"));
 }
 
-static bool has_version(struct span query)
+bool sim_azure_has_version(struct span query)
 {
     struct span item;
 
@@ -36,7 +36,7 @@ static bool match_deployment(struct span rest, struct span query, struct sim_rou
 {
     size_t slash = span_find_byte(rest, '/');
 
-    if (slash == SIZE_MAX || slash == 0 || !has_version(query))
+    if (slash == SIZE_MAX || slash == 0 || !sim_azure_has_version(query))
         return false;
     route->model = span_of(rest.ptr, slash);
     return match_verb(span_skip(rest, slash + 1), route);
@@ -61,6 +61,10 @@ static bool match(const struct http_head *head, struct sim_route *ret_route)
     *ret_route = (struct sim_route){.form = SIM_OPENAI_AZURE};
     if (deployment.ptr)
         return head->method == METHOD_POST && match_deployment(deployment, query, ret_route);
+    /* What belongs to no deployment stands beside them. */
+    if (!rest.ptr && sim_azure_has_version(query))
+        return head->method == METHOD_GET &&
+               match_models(behind(path, SPAN("/openai/")), ret_route);
     if (!rest.ptr)
         return false;
     return head->method == METHOD_POST  ? match_verb(rest, ret_route)

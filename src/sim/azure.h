@@ -12,6 +12,9 @@
 /* As sim_dialect.credential. */
 struct span sim_azure_credential(const struct http_head *head);
 
+/* True where the query names an api-version, without which the older paths lead nowhere. */
+bool sim_azure_has_version(struct span query);
+
 /* --- azure_failure.c --- */
 
 /* As sim_dialect.write_failure. */

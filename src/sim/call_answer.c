@@ -33,6 +33,7 @@ static struct span write_fields(struct sim_call *call, int status, uint64_t retr
     struct sim_account *account = call->key->account;
     struct sim_head_facts facts = {
         .id = call->stamp.id,
+        .status = status,
         .form = call->route.form,
         .processing_us = now(call) - call->whole_us,
         .account = sim_name_span(&account->name),
@@ -121,7 +122,7 @@ void sim_calls_refuse(struct sim_calls *calls, struct http_server_conn *conn,
 
     buf_clear(&calls->body);
     buf_clear(&calls->fields);
-    answer.status = dialect->write_failure(failure, &calls->body);
+    facts.status = answer.status = dialect->write_failure(failure, &calls->body);
     dialect->write_fields(&facts, &calls->fields);
     answer.length = (int64_t)calls->body.len;
     answer.fields = buf_span(&calls->fields);

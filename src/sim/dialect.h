@@ -46,6 +46,7 @@ struct sim_meter {
 
 struct sim_head_facts {
     uint64_t id;
+    int status;    /* of the answer */
     unsigned form; /* of the route */
     uint64_t processing_us;
     struct span account;

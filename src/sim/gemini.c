@@ -3,8 +3,6 @@
 
 #include "json/write.h"
 
-static const struct span base = SPAN_INIT("/v1beta/models");
-
 /* The value of a parameter of the query, or ptr NULL. */
 static struct span query_value(struct span query, struct span name)
 {
@@ -41,15 +39,29 @@ static bool match_verb(struct span verb, struct span query, struct sim_route *ro
     return span_is_equal(verb, SPAN("batchEmbedContents"));
 }
 
+/* What stands behind the list of models, or ptr NULL for another path. OpenAI's list is at /v1 too:
+ * a GET is told apart by its key. */
+static struct span behind_models(const struct http_head *head, struct span path, struct span query)
+{
+    bool is_keyed =
+        http_head_find(head, SPAN("x-goog-api-key")).ptr || query_value(query, SPAN("key")).ptr;
+
+    if (span_has_prefix(path, SPAN("/v1beta/models")))
+        return span_skip(path, sizeof("/v1beta/models") - 1);
+    if (span_has_prefix(path, SPAN("/v1/models")) && (head->method == METHOD_POST || is_keyed))
+        return span_skip(path, sizeof("/v1/models") - 1);
+    return (struct span){0};
+}
+
 static bool match(const struct http_head *head, struct sim_route *ret_route)
 {
-    struct span query, path = http_head_path(head, &query), name;
+    struct span query, path = http_head_path(head, &query);
+    struct span name = behind_models(head, path, query);
     size_t colon;
 
     *ret_route = (struct sim_route){.op = SIM_OP_MODELS};
-    if (!span_has_prefix(path, base))
+    if (!name.ptr)
         return false;
-    name = span_skip(path, base.len);
     if (name.len == 0)
         return head->method == METHOD_GET;
     if (name.ptr[0] != '/' || name.len == 1)

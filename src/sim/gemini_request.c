@@ -28,14 +28,6 @@ static bool is_function_name(struct span name)
     return name.len > 0 && name.len <= MAX_NAME_BYTES;
 }
 
-static bool has_tool(const struct sim_ask *ask, struct span name)
-{
-    for (size_t i = 0; i < ask->tool_count; i++)
-        if (span_is_equal(ask->tools[i].name, name))
-            return true;
-    return false;
-}
-
 static int read_declaration(struct sim_request *in, yyjson_val *declaration, struct span field)
 {
     yyjson_val *parameters = sim_gemini_member(declaration, "parameters");
@@ -55,7 +47,7 @@ static int read_declaration(struct sim_request *in, yyjson_val *declaration, str
     if (span_is_equal_nocase(sim_gemini_text(parameters, "type"), SPAN("object")) && properties &&
         yyjson_obj_size(properties) == 0)
         return sim_refuse(in, field, "parameters.properties: should be non-empty for OBJECT type");
-    if (has_tool(in->ask, name))
+    if (sim_request_has_tool(in, name))
         return sim_refuse_with(in, field, "Duplicate function declaration found: %.*s",
                                SPAN_ARG(name));
     return in->ask->tool_count < SIM_MAX_TOOLS ? sim_request_add_tool(in, name, false) : 0;
@@ -84,7 +76,7 @@ static int choose(struct sim_request *in, yyjson_val *allowed)
 
     yyjson_arr_iter_init(allowed, &iter);
     while ((name = yyjson_arr_iter_next(&iter)))
-        if (has_tool(in->ask, sim_json_text(name)))
+        if (sim_request_has_tool(in, sim_json_text(name)))
             return sim_request_choose_tool(in, sim_json_text(name), false);
     return sim_refuse(in, SPAN("tool_config.function_calling_config.allowed_function_names"),
                       "no such function is declared");
@@ -219,6 +211,8 @@ static int read_config(struct sim_request *in, bool has_functions)
     if (!err && yyjson_arr_size(sim_gemini_member(config, "stop_sequences")) > MAX_STOPS)
         err = sim_refuse(in, SPAN("generation_config.stop_sequences"),
                          "at most 5 stop sequences are allowed.");
+    if (!err)
+        err = sim_request_stops(in, sim_gemini_member(config, "stop_sequences"));
     if (!err)
         err = read_thinking(in, config);
     if (!err)

@@ -133,6 +133,8 @@ static int read_answers_wanted(struct sim_request *in)
         err = sim_request_count(in, "max_tokens", UINT64_MAX, &in->ask->max_tokens);
     if (!err)
         err = sim_request_count(in, "max_completion_tokens", UINT64_MAX, &in->ask->max_tokens);
+    if (!err)
+        err = sim_request_stops(in, sim_request_member(in, "stop"));
     in->ask->choices = (unsigned)n;
     return err;
 }

@@ -134,10 +134,47 @@ int sim_request_add_tool(struct sim_request *in, struct span name, bool is_custo
     return 0;
 }
 
+bool sim_request_has_tool(const struct sim_request *in, struct span name)
+{
+    for (size_t i = 0; i < in->ask->tool_count; i++)
+        if (span_is_equal(in->ask->tools[i].name, name))
+            return true;
+    return false;
+}
+
 int sim_request_choose_tool(struct sim_request *in, struct span name, bool is_custom)
 {
     in->ask->tool_count = 0;
     return sim_request_add_tool(in, name, is_custom);
+}
+
+static int add_stop(struct sim_request *in, yyjson_val *stop)
+{
+    struct sim_ask *ask = in->ask;
+
+    if (ask->stop_count == SIM_MAX_STOPS || !yyjson_is_str(stop) || !yyjson_get_len(stop))
+        return 0;
+    ask->stops[ask->stop_count] = arena_copy(in->arena, sim_json_text(stop));
+    return ask->stops[ask->stop_count++].ptr ? 0 : ERR_NOMEM;
+}
+
+int sim_request_stops(struct sim_request *in, yyjson_val *stops)
+{
+    yyjson_arr_iter iter;
+    yyjson_val *stop;
+    int err = 0;
+
+    if (!stops)
+        return 0;
+    in->ask->stops = arena_alloc(in->arena, SIM_MAX_STOPS * sizeof(*in->ask->stops));
+    if (!in->ask->stops)
+        return ERR_NOMEM;
+    if (yyjson_is_str(stops))
+        return add_stop(in, stops);
+    yyjson_arr_iter_init(stops, &iter);
+    while (!err && (stop = yyjson_arr_iter_next(&iter)))
+        err = add_stop(in, stop);
+    return err;
 }
 
 int sim_request_json(struct sim_request *in, yyjson_val *schema, struct span field)

@@ -70,8 +70,15 @@ int sim_request_tools(struct sim_request *in, size_t count);
 /* One more of those. */
 int sim_request_add_tool(struct sim_request *in, struct span name, bool is_custom);
 
+/* True where the ask has a tool of that name. */
+bool sim_request_has_tool(const struct sim_request *in, struct span name);
+
 /* Leaves only the tool of that name: 0 or ERR_NOMEM. The ask has a tool. */
 int sim_request_choose_tool(struct sim_request *in, struct span name, bool is_custom);
+
+/* Texts before which the answer ends: a string or a list of them, of which the first SIM_MAX_STOPS
+ * count. NULL: none. 0 or ERR_NOMEM. */
+int sim_request_stops(struct sim_request *in, yyjson_val *stops);
 
 /* The answer is to be JSON that fits the schema (NULL: `{"text", "hash"}`), for the first text of
  * the ask, which is known: 0; ERR_SYNTAX where it cannot be; ERR_NOMEM. */

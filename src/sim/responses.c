@@ -4,23 +4,22 @@
 #include "sim/azure.h"
 #include "sim/openai.h"
 
-static bool match_path(const struct http_head *head, struct span wanted, unsigned form,
-                       struct sim_route *ret_route)
+static bool match(const struct http_head *head, struct sim_route *ret_route)
 {
     struct span query, path = http_head_path(head, &query);
 
-    *ret_route = (struct sim_route){.op = SIM_OP_CHAT, .form = form};
-    return head->method == METHOD_POST && span_is_equal(path, wanted);
-}
-
-static bool match(const struct http_head *head, struct sim_route *ret_route)
-{
-    return match_path(head, SPAN("/v1/responses"), SIM_OPENAI_PLAIN, ret_route);
+    *ret_route = (struct sim_route){.op = SIM_OP_CHAT, .form = SIM_OPENAI_PLAIN};
+    return head->method == METHOD_POST && span_is_equal(path, SPAN("/v1/responses"));
 }
 
 static bool match_azure(const struct http_head *head, struct sim_route *ret_route)
 {
-    return match_path(head, SPAN("/openai/v1/responses"), SIM_OPENAI_AZURE, ret_route);
+    struct span query, path = http_head_path(head, &query);
+    bool is_old = span_is_equal(path, SPAN("/openai/responses")) && sim_azure_has_version(query);
+
+    *ret_route = (struct sim_route){.op = SIM_OP_CHAT, .form = SIM_OPENAI_AZURE};
+    return head->method == METHOD_POST &&
+           (is_old || span_is_equal(path, SPAN("/openai/v1/responses")));
 }
 
 const struct sim_dialect sim_responses = {

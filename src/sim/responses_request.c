@@ -2,19 +2,14 @@
 #include "base/err.h"
 #include "json/tree.h"
 #include "sim/openai.h"
+#include "sim/pairing.h"
 #include "sim/request.h"
 #include "sim/responses.h"
-
-enum { MAX_CALLS = 1024 };
 
 /* The input being read. */
 struct talk {
     struct sim_request *in;
-    struct call {
-        struct span id; /* in the tree */
-        bool is_answered;
-    } * calls;
-    size_t call_count;
+    struct sim_pairing calls;
     size_t index;
     bool is_counted;   /* the assistant's turn at hand has cost its tokens */
     bool is_user_last; /* the item at hand is a message of the user's */
@@ -27,44 +22,31 @@ static int refuse_item(struct talk *talk, const char *member, const char *messag
                       message);
 }
 
-static struct call *find_call(struct talk *talk, struct span id)
-{
-    for (size_t i = 0; i < talk->call_count; i++)
-        if (span_is_equal(talk->calls[i].id, id))
-            return &talk->calls[i];
-    return NULL;
-}
-
 /* --- items --- */
 
 static int read_call(struct talk *talk, yyjson_val *item)
 {
     struct span id = json_tree_string(item, "call_id");
+    int err;
 
     if (!id.len || !json_tree_string(item, "name").len)
         return refuse_item(talk, ".call_id", "a call needs its call_id and a name");
-    if (talk->call_count == MAX_CALLS)
-        return refuse_item(talk, "", "there are too many calls");
-    if (!talk->calls)
-        talk->calls = arena_alloc(talk->in->arena, MAX_CALLS * sizeof(*talk->calls));
-    if (!talk->calls)
-        return ERR_NOMEM;
-    talk->calls[talk->call_count++] = (struct call){.id = id};
+    err = sim_pairing_open(&talk->calls, talk->in->arena, id);
+    if (err == ERR_EXISTS || err == ERR_FULL)
+        return refuse_item(talk, ".call_id", "there are too many calls, or two of one call_id");
     talk->in->ask->prompt_tokens += talk->is_counted ? 0 : 4;
     talk->is_counted = true;
-    return 0;
+    return err;
 }
 
 static int read_output(struct talk *talk, yyjson_val *item)
 {
     struct span id = json_tree_string(item, "call_id");
-    struct call *call = find_call(talk, id);
 
-    if (!call)
+    if (sim_pairing_answer(&talk->calls, id))
         return sim_refuse_with(talk->in, SPAN("input"),
                                "No tool call found for function call output with call_id %.*s.",
                                SPAN_ARG(id));
-    call->is_answered = true;
     talk->is_counted = false;
     talk->in->ask->prompt_tokens +=
         4 + sim_tokens_of(sim_gather_content(yyjson_obj_get(item, "output"), NULL));
@@ -113,17 +95,17 @@ static int read_items(struct talk *talk, yyjson_val *input)
 {
     yyjson_arr_iter iter;
     yyjson_val *item;
+    struct span open;
     int err = 0;
 
     yyjson_arr_iter_init(input, &iter);
     for (; !err && (item = yyjson_arr_iter_next(&iter)); talk->index++)
         err = read_item(talk, item);
-    for (size_t i = 0; !err && i < talk->call_count; i++)
-        if (!talk->calls[i].is_answered)
-            err = sim_refuse_with(talk->in, SPAN("input"),
-                                  "No tool output found for function call %.*s.",
-                                  SPAN_ARG(talk->calls[i].id));
-    return err;
+    open = sim_pairing_unanswered(&talk->calls);
+    if (err || !open.ptr)
+        return err;
+    return sim_refuse_with(talk->in, SPAN("input"), "No tool output found for function call %.*s.",
+                           SPAN_ARG(open));
 }
 
 static int read_input(struct sim_request *in, bool *ret_is_user_last)

@@ -64,6 +64,7 @@ def house(stage):
 
     class House:
         def __init__(self):
+            self.stage = stage
             self.issuer = Issuer(stage)
             self.keys = Keyed()
             self.keys.upstream = stage.upstream(self.keys, answers_probes=False)
@@ -174,6 +175,16 @@ def test_a_refused_token_is_replaced(house):
     assert house.issuer.issued == 3
 
 
+def test_a_request_waits_for_the_token_that_replaces_a_refused_one(house):
+    house.open().settle()
+    assert house.ask().status == 200
+    house.keys.behave["token-1"] = REVOKED
+    answer = house.ask()
+    assert answer.status == 200 and answer.get("x-bellwether-attempts") == "2"
+    assert [request.key for request in house.keys.upstream.requests] == ["token-1", "token-1", "token-2"]
+    assert house.health() == "healthy"
+
+
 def test_a_reload_keeps_the_token(house):
     gateway = house.open().settle()
     assert gateway.reload(house.config(selection="round_robin"))
@@ -226,6 +237,33 @@ def test_anthropics_federation(house, tmp_path):
     }
     assert got.get("authorization") == "Bearer token-1"
     assert got.get("anthropic-beta") == "oauth-2025-04-20"
+
+
+def test_each_kind_sends_the_token_and_not_its_own_header(house, tmp_path):
+    """Whatever field its keys have; and what a client says in anthropic-beta goes along."""
+    (tmp_path / "assertion").write_text("ey.one.x")
+    federation = {
+        "token_file": str(tmp_path / "assertion"),
+        "rule": "fdrl_1",
+        "organization": "org-1",
+        "url": house.issuer.url,
+    }
+
+    def answer(peer):
+        peer.read_request()
+        peer.answer({"type": "error", "error": {"type": "invalid_request_error", "message": "No."}}, 400)
+
+    house.keys.behave["token-1"] = answer
+    config = house.config(credential={"anthropic_federation": federation})
+    config["providers"]["up"].update(kind="anthropic", base_url=house.keys.upstream.base_url.removesuffix("/v1"))
+    house.gateway = house.stage.gateway(config).settle()
+    body = {"model": "claude", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}
+    house.gateway.post(body, "/v1/messages", {"anthropic-version": "2023-06-01", "anthropic-beta": "files-2025"})
+    fields = [(name.lower(), value) for name, value in house.keys.upstream.request.fields]
+    assert ("authorization", "Bearer token-1") in fields
+    assert not {"x-api-key", "api-key"} & {name for name, _ in fields}
+    betas = {value for name, value in fields if name == "anthropic-beta"}
+    assert betas == {"files-2025", "oauth-2025-04-20"}
 
 
 def test_googles_service_account(house, tmp_path):

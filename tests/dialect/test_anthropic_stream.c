@@ -31,7 +31,8 @@ struct heard {
     char open_type[32];
     struct heard_call calls[CALLS_MAX];
     size_t call_count;
-    char text[TEXT_MAX], thoughts[TEXT_MAX], signatures[TEXT_MAX], stop_reason[64];
+    char text[TEXT_MAX], thoughts[TEXT_MAX], signatures[TEXT_MAX], redacted[TEXT_MAX];
+    char stop_reason[64];
 };
 
 static void add(char *to, struct span text)
@@ -65,6 +66,8 @@ static void hear_block_start(struct heard *heard, const yyjson_val *root)
     assert_int_equal(number_of(root, "index"), heard->next);
     heard->open = heard->next++;
     keep(heard->open_type, sizeof(heard->open_type), json_tree_string(block, "type"));
+    if (!strcmp(heard->open_type, "redacted_thinking"))
+        add(heard->redacted, json_tree_string(block, "data"));
     if (!strcmp(heard->open_type, "tool_use")) {
         struct heard_call *call = &heard->calls[heard->call_count++];
 
@@ -397,13 +400,14 @@ static void tell_at_random(uint64_t seed)
 {
     struct bench *bench = bench_new(true);
     char text[TEXT_MAX] = "", thoughts[TEXT_MAX] = "", args[CALLS_MAX][TEXT_MAX] = {""};
+    char redacted[TEXT_MAX] = "";
     bool has_ended[CALLS_MAX] = {false};
     unsigned calls = 0, length = draw(&seed, 60);
     struct heard heard;
 
     tell(bench, CHAT_EVENT_START, 0, "");
     for (unsigned i = 0; i < length; i++) {
-        unsigned call = calls ? draw(&seed, calls) : 0, what = draw(&seed, 7);
+        unsigned call = calls ? draw(&seed, calls) : 0, what = draw(&seed, 8);
         char piece[16];
 
         snprintf(piece, sizeof(piece), "%u ", i);
@@ -418,7 +422,11 @@ static void tell_at_random(uint64_t seed)
         } else if (what == 3 && calls && !has_ended[call]) {
             tell(bench, CHAT_EVENT_CALL_END, call, "");
             has_ended[call] = true;
-        } else if (what > 3 && calls && !has_ended[call]) {
+        } else if (what == 4) {
+            tell(bench, CHAT_EVENT_REDACTED, 0, piece);
+            add(redacted, SPAN("gemini#"));
+            add(redacted, span_from_text(piece));
+        } else if (what > 4 && calls && !has_ended[call]) {
             tell(bench, CHAT_EVENT_CALL_ARGS, call, piece);
             add(args[call], span_from_text(piece));
         }
@@ -434,6 +442,7 @@ static void tell_at_random(uint64_t seed)
     assert_true(heard.has_stopped);
     assert_string_equal(heard.text, text);
     assert_string_equal(heard.thoughts, thoughts);
+    assert_string_equal(heard.redacted, redacted);
     assert_int_equal(heard.call_count, calls);
     for (unsigned i = 0; i < calls; i++)
         assert_string_equal(heard.calls[i].args, args[i]);

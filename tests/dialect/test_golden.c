@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "dialect/error_words.h"
 #include "dialect/translate.h"
 #include "dialect/translator.h"
 
@@ -59,6 +60,19 @@ static bool read_file(const struct golden *golden, const char *name, struct buf 
         assert_int_equal(buf_append_byte(ret_text, (char)c), 0);
     fclose(file);
     return true;
+}
+
+/* For GOLDEN_WRITE: what came is what is expected from now on. */
+static void write_file(const struct golden *golden, const char *name, struct span text)
+{
+    char path[640];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/%s", golden->path, name);
+    file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text.ptr, 1, text.len, file), text.len);
+    assert_int_equal(fclose(file), 0);
 }
 
 static void take_setting(struct golden *golden, struct span name, struct span value)
@@ -240,9 +254,12 @@ static void tell_stream(struct golden *golden, struct span text, size_t cut, str
         (void)translator_take(translator, &event);
     translator_end(translator);
     if (!translator_is_over(translator)) {
-        struct dialect_error error = dialect_no_error;
+        const struct error_ours ours = {.row = failure_row(FAILURE_UPSTREAM_FAILED),
+                                        .message = SPAN("cut"),
+                                        .request_id = span_from_text(golden->request_id)};
+        struct dialect_error error;
 
-        error.message_len = dialect_keep(error.message, sizeof(error.message), SPAN("cut"));
+        error_from_ours(form_row(golden->from)->dialect, &ours, &error);
         translator_fail(translator, &error);
     }
     translator_fini(&translator);
@@ -260,11 +277,13 @@ static void check_stream(struct golden *golden)
         for (size_t cut = answer.len;; cut = cut > step ? cut - step : 0) {
             buf_init(&out, FILE_MAX);
             tell_stream(golden, buf_span(&answer), cut, &out);
-            if (!span_is_equal(buf_span(&out), buf_span(&wanted)))
+            if (getenv("GOLDEN_WRITE") && cut == answer.len)
+                write_file(golden, "expected.sse", buf_span(&out));
+            else if (!span_is_equal(buf_span(&out), buf_span(&wanted)))
                 fail_msg("%s/expected.sse (cut at %zu of %zu)\nis\n%.*s", golden->path, cut,
                          answer.len, SPAN_ARG(buf_span(&out)));
             buf_fini(&out);
-            if (cut == 0)
+            if (cut == 0 || getenv("GOLDEN_WRITE"))
                 break;
         }
         buf_fini(&wanted);

@@ -288,6 +288,8 @@ static const struct stream_case streams[] = {
     {"one of two choices without [DONE]: cut", 2, DELTA("\"content\":\"x\"") LAST("stop"),
      START "TEXT 0 \"x\"\nFINISH 0 stop\n"},
     {"nothing but [DONE]", 1, DONE, ""},
+    {"no choice at all", 1, USAGE("\"prompt_tokens\":1,\"completion_tokens\":0") DONE,
+     START "USAGE 1+0=1\nFINISH 0 stop\nEND\n"},
     {"text behind the end is not told", 1, LAST("stop") DELTA("\"content\":\"x\"") DONE,
      START "FINISH 0 stop\nEND\n"},
     {"signed thoughts of another gateway", 1,

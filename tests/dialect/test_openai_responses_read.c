@@ -127,24 +127,23 @@ static const struct row streams[] = {
      START "CALL_BEGIN 0/0 id=call_a name=f\nCALL_ARGS 0/0 \"{}\"\nCALL_END 0/0\n" TOLD
            "FINISH 0 calls\nEND\n"},
     {"a thought of two summaries, sealed",
-     CREATED
-         ADDED("0", "\"type\":\"reasoning\",\"summary\":[]") "{\"type\":\"response.reasoning_"
-                                                             "summary_part.added\",\"output_"
-                                                             "index\":0}\n" DELTA(
-                                                                 "reasoning_summary_text", "0",
-                                                                 "one") "{\"type\":\"response."
-                                                                        "reasoning_summary_part."
-                                                                        "added\",\"output_index\":"
-                                                                        "0}\n" DELTA("reasoning_"
-                                                                                     "summary_text",
-                                                                                     "0", "two")
-                                                                            DONE("0",
-                                                                                 "\"type\":"
-                                                                                 "\"reasoning\","
-                                                                                 "\"encrypted_"
-                                                                                 "content\":"
-                                                                                 "\"gAAA\"")
-                                                                                COMPLETED,
+     CREATED ADDED(
+         "0", "\"type\":\"reasoning\",\"summary\":[]") "{\"type\":\"response.reasoning_"
+                                                       "summary_part.added\",\"output_"
+                                                       "index\":0}\n" DELTA(
+                                                           "reasoning_summary_text", "0",
+                                                           "one") "{\"type\":\"response."
+                                                                  "reasoning_summary_part."
+                                                                  "added\",\"output_index\":"
+                                                                  "0}\n" DELTA("reasoning_"
+                                                                               "summary_text",
+                                                                               "0", "two")
+                                                                      DONE("0", "\"type\":"
+                                                                                "\"reasoning\","
+                                                                                "\"encrypted_"
+                                                                                "content\":"
+                                                                                "\"gAAA\"")
+                                                                          COMPLETED,
      START "THINKING 0 \"one\"\nTHINKING 0 \"\n\n\"\nTHINKING 0 \"two\"\n"
            "SIGNATURE 0 openai \"gAAA\"\n" TOLD "FINISH 0 stop\nEND\n"},
     {"a refusal", CREATED DELTA("refusal", "0", "No.") COMPLETED,
@@ -163,11 +162,10 @@ static const struct row streams[] = {
      "TEXT 0 \"Hi\"\nCALL_BEGIN 0/0 id=call_a name=f\nCALL_ARGS 0/0 \"{}\"\nCALL_END 0/0\n" TOLD
      "FINISH 0 calls\nEND\n"},
     {"cut by its bound",
-     CREATED DELTA(
-         "output_text", "0",
-         "He") "{\"type\":\"response.incomplete\"," RESPONSE("\"status\":\"incomplete\","
-                                                             "\"incomplete_details\":{\"reason\":"
-                                                             "\"max_output_tokens\"}") "}\n",
+     CREATED DELTA("output_text", "0", "He") "{\"type\":\"response.incomplete\"," RESPONSE(
+         "\"status\":\"incomplete\","
+         "\"incomplete_details\":{\"reason\":"
+         "\"max_output_tokens\"}") "}\n",
      START "TEXT 0 \"He\"\nFINISH 0 length\nEND\n"},
     {"cut by a filter",
      CREATED "{\"type\":\"response.incomplete\",\"response\":{\"status\":\"incomplete\","

@@ -153,6 +153,20 @@ static void items_beyond_the_bound_end_with_an_error(void **state)
     finish(&play);
 }
 
+static void without_memory_the_answer_ends_with_an_error(void **state)
+{
+    struct play play;
+
+    (void)state;
+    begin(&play, PLAIN);
+    tell(&play, (struct chat_event){.kind = CHAT_EVENT_START, .id = SPAN("chatcmpl-1")});
+    play.arena.max = play.arena.held;
+    for (unsigned i = 0; i < 200; i++)
+        tell_call(&play, i, SPAN("call_1"), SPAN("{\"a\":1}"));
+    assert_true(span_is_equal(check_frames(&play), SPAN("response.failed")));
+    finish(&play);
+}
+
 static void a_whole_answer_may_be_longer_than_a_stream(void **state)
 {
     const size_t len = 9 << 20;
@@ -423,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_beyond_the_bound_ends_with_an_error),
         cmocka_unit_test(items_beyond_the_bound_end_with_an_error),
+        cmocka_unit_test(without_memory_the_answer_ends_with_an_error),
         cmocka_unit_test(a_whole_answer_may_be_longer_than_a_stream),
         cmocka_unit_test(frames_are_whole_in_any_order),
         cmocka_unit_test(thoughts_come_back_as_they_were),

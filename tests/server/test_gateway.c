@@ -7,6 +7,10 @@
 #include "base/alloc.h"
 #include "../io/names.h"
 
+/* A key whose tokens nobody gives out. */
+#define WITH_TOKENS                                                                                \
+    "{azure_entra: {tenant: t, client_id: c, client_secret: x, authority: 'http://127.0.0.1:1'}}"
+
 static const char two_workers[] =
     "server: {listen: '127.0.0.1:0', workers: 2, shutdown_grace: 20s}\n"
     "admin: {listen: '127.0.0.1:0'}\n"
@@ -23,7 +27,7 @@ static const char other_keys[] =
     "providers: {up: {kind: compatible, base_url: 'http://127.0.0.1:%u/v1',\n"
     "  health: {validate_new: false}, connections: {max: 3},\n"
     "  keys: [{name: k2, secret: s2}, {name: k3, secret: s3, limits: {concurrent: 5}}]},\n"
-    "  more: {kind: compatible, base_url: 'http://127.0.0.1:%u/v1', keys: [s4]}}\n"
+    "  more: {kind: compatible, base_url: 'http://127.0.0.1:%u/v1', keys: [s4, " WITH_TOKENS "]}}\n"
     "models: {m: up/m}\n"
     "clients: {open: true}\n";
 
@@ -139,7 +143,7 @@ static const char other_model[] =
     "log: {level: error, access: false}\n"
     "providers: {up: {kind: compatible, base_url: 'http://127.0.0.1:%u/v1',\n"
     "  health: {validate_new: false}, keys: [{name: k1, secret: s1}]},\n"
-    "  more: {kind: compatible, base_url: 'http://127.0.0.1:%u/v1', keys: [s4]}}\n"
+    "  more: {kind: compatible, base_url: 'http://127.0.0.1:%u/v1', keys: [s4, " WITH_TOKENS "]}}\n"
     "models: {n: up/n}\n"
     "clients: {keys: [{name: c, secret: abc, limits: {rpm: 5}}], open: true}\n";
 
@@ -270,7 +274,7 @@ static void test_without_memory(void **state)
     if (!mem_fail_is_pending())
         skip();
     mem_fail_after(-1);
-    house_begin(&house, two_workers);
+    house_begin(&house, other_keys);
     for (long n = 0; !is_open; n++) {
         house.fail_after = n;
         is_open = house_open(&house) == 0;

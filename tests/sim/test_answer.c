@@ -289,6 +289,23 @@ static void a_blocked_answer_says_nothing(void **state)
     assert_int_equal(sim_answer_calls(&stage->answer, 0), 0);
 }
 
+static void words_end_before_a_stop(void **state)
+{
+    struct stage *stage = *state;
+    struct span stops[] = {SPAN("nowhere"), SPAN("c"), SPAN(" b")};
+
+    stage->ask.stops = stops;
+    stage->ask.stop_count = 3;
+    begin(stage, 100);
+    assert_text(stage, 0, "e"); /* of "echo:" */
+    assert_true(span_is_equal(stage->answer.choices[0].stop, SPAN("c")));
+    stops[1] = SPAN("nowhere");
+    begin(stage, 100);
+    assert_text(stage, 0, "echo: a");
+    assert_int_equal(stage->answer.completion_tokens, 2);
+    assert_false(stage->answer.choices[0].is_cut);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +321,7 @@ int main(void)
         cmocka_unit_test(embeddings_are_splitmix64),
         cmocka_unit_test_setup_teardown(thoughts_come_first_and_cost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(thoughts_may_stay_untold_or_take_all, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(words_end_before_a_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(calls_may_be_told_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_blocked_answer_says_nothing, set_up, tear_down),
     };

@@ -45,6 +45,13 @@ static void deployments_answer(void **state)
     doc = ask_for(*state, "/openai/v1/responses", HEAD, "{\"model\":\"m\",\"input\":\"hi\"}", 200);
     assert_at(doc, "/object", "response");
     yyjson_doc_free(doc);
+    doc = ask_for(*state, "/openai/responses?api-version=1", HEAD,
+                  "{\"model\":\"m\",\"input\":\"hi\"}", 200);
+    assert_at(doc, "/object", "response");
+    yyjson_doc_free(doc);
+    doc = ask_for(*state, "/openai/models?api-version=1", HEAD, NULL, 200);
+    assert_at(doc, "/object", "list");
+    yyjson_doc_free(doc);
 }
 
 static void a_stream_begins_with_an_odd_chunk(void **state)

@@ -293,6 +293,29 @@ static void oddities_of_form(void **state)
     reply_free(&reply);
 }
 
+static void a_filter_or_another_end_shows_in_the_reason(void **state)
+{
+    struct reply reply;
+
+    (void)state;
+    meet("blocked", play_plain, &reply);
+    assert_int_equal(reply.status, 200);
+    assert_true(reply_has(&reply, "\"content\":\"\""));
+    assert_true(reply_has(&reply, "\"finish_reason\":\"content_filter\""));
+    assert_true(reply_has(&reply, "\"completion_tokens\":0,"));
+    reply_free(&reply);
+
+    meet("blocked", STREAM, &reply);
+    assert_int_equal(count_of(&reply, "data: "), 3); /* role, reason, [DONE] */
+    assert_true(reply_has(&reply, "\"finish_reason\":\"content_filter\""));
+    reply_free(&reply);
+
+    meet("{fault: finish, reason: eos}", STREAM, &reply);
+    assert_true(reply_has(&reply, "\"finish_reason\":\"eos\""));
+    assert_true(reply_has(&reply, "echo:"));
+    reply_free(&reply);
+}
+
 static void early_answers_do_not_wait_for_the_body(void **state)
 {
     struct play play;
@@ -366,6 +389,7 @@ int main(void)
         cmocka_unit_test(a_drip_comes_byte_by_byte),
         cmocka_unit_test(a_queue_is_comments_before_the_answer),
         cmocka_unit_test(oddities_of_form),
+        cmocka_unit_test(a_filter_or_another_end_shows_in_the_reason),
         cmocka_unit_test(early_answers_do_not_wait_for_the_body),
         cmocka_unit_test(continue_is_sent_or_withheld),
         cmocka_unit_test(failures_take_the_latency_too),

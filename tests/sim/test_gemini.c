@@ -374,6 +374,13 @@ static void models_are_listed_and_looked_up(void **state)
     doc = ask_for(*state, "/v1beta/models/gemini-2.5-flash", HEAD, NULL, 200);
     assert_at(doc, "/name", "models/gemini-2.5-flash");
     yyjson_doc_free(doc);
+    /* Newer clients leave the beta out; there OpenAI's models are as well. */
+    doc = ask_for(*state, "/v1/models", HEAD, NULL, 200);
+    assert_true(has_at(doc, "/models/0/name"));
+    yyjson_doc_free(doc);
+    doc = ask_for(*state, "/v1/models/gemini-2.5-flash:generateContent", HEAD, "{" HI "}", 200);
+    assert_at(doc, "/modelVersion", "gemini-2.5-flash");
+    yyjson_doc_free(doc);
     doc = ask_for(*state, "/v1beta/models/m:predict", HEAD, "{}", 404);
     assert_at(doc, "/error/status", "NOT_FOUND");
     yyjson_doc_free(doc);
