@@ -249,8 +249,8 @@ static void write_thinking(struct chat_writing *writing, struct json_writer *wri
 int gemini_write_config(struct chat_writing *writing, struct json_writer *writer)
 {
     const struct chat *chat = writing->chat;
-    struct json_writer before = *writer;
-    size_t start = writer->buf->len, open;
+    struct json_writer before;
+    size_t start, open;
     int err;
 
     write_plain(writing, writer, false);

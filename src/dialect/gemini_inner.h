@@ -154,7 +154,7 @@ struct gemini_partial;
 struct gemini_partial *gemini_partial_new(struct arena *arena);
 
 /* Adds the items of partialArgs: 0; ERR_FULL where it is too much; ERR_NOMEM. */
-int gemini_partial_add(struct gemini_partial *partial, const yyjson_val *items);
+int gemini_partial_add(struct gemini_partial *partial, const yyjson_val *list);
 
 /* Appends the object that came together. */
 void gemini_partial_write(const struct gemini_partial *partial, struct buf *out);
@@ -172,11 +172,11 @@ struct span gemini_finish_text(enum chat_finish finish);
 void gemini_write_logprobs(struct buf *out, const struct chat_logprob *logprobs, size_t count);
 
 /* The pieces of gemini_generate_ops: contracts and errors as struct form_ops says. */
-int gemini_read_event(struct chat_reader *reader, const struct sse_event *event);
-void gemini_read_end(struct chat_reader *reader);
-int gemini_read_answer(struct chat_reader *reader, const yyjson_val *root);
-void gemini_write_event(struct chat_writer *writer, const struct chat_event *event);
-void gemini_writer_fini(struct chat_writer *writer);
+int gemini_read_event(struct chat_reader *base, const struct sse_event *event);
+void gemini_read_end(struct chat_reader *base);
+int gemini_read_answer(struct chat_reader *base, const yyjson_val *root);
+void gemini_write_event(struct chat_writer *base, const struct chat_event *event);
+void gemini_writer_fini(struct chat_writer *base);
 void gemini_write_answer(struct chat_writer *writer, const struct chat_answer *answer);
 
 #endif

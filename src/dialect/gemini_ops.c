@@ -1,5 +1,4 @@
 /* The forms of Gemini's dialect that hold a conversation: to answer it, and to count it. */
-#include "base/decimal.h"
 #include "base/err.h"
 #include "dialect/gemini_stream_read.h"
 #include "dialect/gemini_stream_write.h"
@@ -53,53 +52,6 @@ static int write_measure(struct chat_writing *writing)
     return writing->out->err;
 }
 
-/* It has no streams. */
-static int refuse_event(struct chat_reader *reader, const struct sse_event *event)
-{
-    (void)reader;
-    (void)event;
-    return ERR_SYNTAX;
-}
-
-static void end_measure(struct chat_reader *reader)
-{
-    (void)reader;
-}
-
-/* An answer without choices, whose usage says the count. */
-static int read_count(struct chat_reader *reader, const yyjson_val *root)
-{
-    const yyjson_val *total = json_tree_member(root, "totalTokens");
-    struct dialect_usage usage = {.is_known = true};
-    struct chat_event event = {.kind = CHAT_EVENT_START};
-    int64_t count = 0;
-
-    if (!yyjson_is_obj(gemini_plain(root)) || (total && !gemini_int(total, &count)) || count < 0)
-        return ERR_SYNTAX;
-    usage.prompt_tokens = usage.total_tokens = (uint64_t)count;
-    reader->sink->put(reader->sink, &event);
-    event = (struct chat_event){.kind = CHAT_EVENT_USAGE, .usage = &usage};
-    reader->sink->put(reader->sink, &event);
-    event = (struct chat_event){.kind = CHAT_EVENT_END};
-    reader->sink->put(reader->sink, &event);
-    return 0;
-}
-
-static void write_nothing(struct chat_writer *writer, const struct chat_event *event)
-{
-    (void)writer;
-    (void)event;
-}
-
-static void write_count(struct chat_writer *writer, const struct chat_answer *answer)
-{
-    char digits[DECIMAL_BYTES];
-
-    (void)buf_append_span(writer->out, SPAN("{\"totalTokens\":"));
-    (void)buf_append_span(writer->out, decimal_text(answer->usage.prompt_tokens, digits));
-    (void)buf_append_byte(writer->out, '}');
-}
-
 const struct form_ops gemini_generate_ops = {
     .read_request = gemini_read_request,
     .write_request = write_generate,
@@ -113,14 +65,8 @@ const struct form_ops gemini_generate_ops = {
     .write_answer = gemini_write_answer,
 };
 
+/* Its answers are dialect/token_count's matter. */
 const struct form_ops gemini_measure_ops = {
     .read_request = read_measure,
     .write_request = write_measure,
-    .reader_size = sizeof(struct chat_reader),
-    .read_event = refuse_event,
-    .read_end = end_measure,
-    .read_answer = read_count,
-    .writer_size = sizeof(struct chat_writer),
-    .write_event = write_nothing,
-    .write_answer = write_count,
 };

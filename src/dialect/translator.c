@@ -197,13 +197,29 @@ static int take_joined(struct translator *translator, const struct sse_event *ev
     return err;
 }
 
+/* JSON that is no event at all: so a proxy, or Google itself, breaks off a stream with an error. */
+static bool is_bare_json(const struct sse_event *event)
+{
+    size_t at = 0;
+
+    while (at < event->raw.len && (event->raw.ptr[at] == '\r' || event->raw.ptr[at] == '\n'))
+        at++;
+    return at < event->raw.len && (event->raw.ptr[at] == '{' || event->raw.ptr[at] == '[');
+}
+
 enum translator_verdict translator_take(struct translator *translator,
                                         const struct sse_event *event)
 {
+    struct sse_event bare;
     int err;
 
     if (!translator->reader)
         return TRANSLATOR_GARBAGE;
+    if (event->kind == SSE_PING && is_bare_json(event)) {
+        bare = (struct sse_event){
+            .kind = SSE_DATA, .raw = event->raw, .data = event->raw, .data_lines = 1};
+        event = &bare;
+    }
     if (event->kind == SSE_PING) {
         tell_ping(translator);
         return TRANSLATOR_PING;
