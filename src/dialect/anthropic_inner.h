@@ -185,7 +185,7 @@ enum anthropic_thoughts anthropic_thoughts(const struct chat *chat);
 
 /* --- reading answers, whole and as streams: anthropic_answer_read.c --- */
 
-enum { ANTHROPIC_FINISH_TEXT_MAX = 1024, ANTHROPIC_NO_CALL = -1 };
+enum { ANTHROPIC_FINISH_TEXT_MAX = 1024 };
 
 /* A tool_use block of an answer. */
 struct anthropic_call {
