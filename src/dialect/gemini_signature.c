@@ -5,6 +5,7 @@
  */
 #include "base/err.h"
 #include "dialect/base64.h"
+#include "dialect/gemini.h"
 #include "dialect/gemini_inner.h"
 
 static const struct span mark = SPAN_INIT("bellwether:");
@@ -35,6 +36,14 @@ void gemini_write_signature(struct buf *out, const struct chat_part *part)
     buf_fini(&marked);
 }
 
+/* The Base64 of "bellwethe", whatever follows. */
+#define MARKED SPAN("YmVsbHdldGhl")
+
+bool gemini_has_foreign_signature(struct span body)
+{
+    return span_find(body, MARKED) != SIZE_MAX;
+}
+
 /* What stands behind the mark, in the arena; NULL ptr where there is none. */
 static struct span unmark(struct arena *arena, struct span text)
 {
@@ -42,8 +51,7 @@ static struct span unmark(struct arena *arena, struct span text)
     size_t len;
     char *out;
 
-    /* The Base64 of "bellwethe". */
-    if (!span_has_prefix(text, SPAN("YmVsbHdldGhl")))
+    if (!span_has_prefix(text, MARKED))
         return bytes;
     out = arena_alloc(arena, text.len);
     if (out && base64_read(text, out, &len) && len >= mark.len + MARK_TAIL &&

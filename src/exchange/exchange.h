@@ -78,7 +78,7 @@ struct part_head {
     struct span method, path;   /* in the arena */
     struct span query;          /* of the head, while that is there */
     struct span fields;         /* lines that go upstream, in the arena */
-    struct span own_fields;     /* those that only a provider of the same dialect understands */
+    struct span own_fields;     /* those that go where the client's own bytes go */
     bool has_version;           /* among them: anthropic-version */
     struct dialect_header
         *extras; /* fields that some provider's forward_headers name, in the arena */

@@ -12,11 +12,9 @@ enum { OWN_ID_BYTES = 4 + 32 };
     (FIELD_BIT(ACCEPT) | FIELD_BIT(TRACESTATE) | FIELD_BIT(USER_AGENT) | FIELD_BIT(TRACEPARENT) |  \
      FIELD_BIT(CONTENT_TYPE) | FIELD_BIT(IDEMPOTENCY_KEY))
 
-/* Fields that say something to providers of the client's own dialect alone. */
-static const uint64_t own_fields[DIALECT_COUNT] = {
-    [DIALECT_OPENAI] = FIELD_BIT(OPENAI_BETA),
-    [DIALECT_ANTHROPIC] = FIELD_BIT(ANTHROPIC_BETA) | FIELD_BIT(ANTHROPIC_VERSION),
-};
+/* Fields that say something of one dialect: they go where the client's own bytes go. */
+#define OF_DIALECT                                                                                 \
+    (FIELD_BIT(OPENAI_BETA) | FIELD_BIT(ANTHROPIC_BETA) | FIELD_BIT(ANTHROPIC_VERSION))
 
 static size_t line_length(const struct http_field *field)
 {
@@ -68,7 +66,7 @@ static bool keep_fields(struct exchange *x, const struct http_head *head)
     x->head.has_user_agent = head->first[FIELD_USER_AGENT] != 0;
     x->head.has_version = head->first[FIELD_ANTHROPIC_VERSION] != 0;
     return keep_lines(x, head, FORWARDED, &x->head.fields) &&
-           keep_lines(x, head, own_fields[x->head.dialect], &x->head.own_fields);
+           keep_lines(x, head, OF_DIALECT, &x->head.own_fields);
 }
 
 /* Fields that a provider's forward_headers name: which provider it will be is not known yet. */

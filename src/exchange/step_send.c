@@ -74,7 +74,7 @@ static void put_extras(struct exchange *x, const struct conf_provider *conf, str
 static void put_own_fields(struct exchange *x, const struct snapshot_provider *row,
                            struct buf *head)
 {
-    bool is_own = row->traits.dialect == x->head.dialect && way_is_passed(x);
+    bool is_own = way_is_passed(x);
 
     if (is_own)
         buf_append_span(head, x->head.own_fields);

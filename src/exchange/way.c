@@ -4,6 +4,8 @@
  * neutral form says in the target's.
  */
 #include "base/err.h"
+#include "dialect/anthropic.h"
+#include "dialect/gemini.h"
 #include "dialect/openai_chat.h"
 #include "exchange/exchange.h"
 
@@ -41,6 +43,24 @@ static int whole_body(const struct body *body, struct buf *joined, struct span *
     return joined->err;
 }
 
+/* A conversation that has met another provider may bring thoughts back that this one did not sign.
+ */
+static bool has_foreign_thoughts(struct exchange *x)
+{
+    struct buf joined;
+    struct span whole;
+    bool is_foreign = false;
+
+    if ((x->send.form != FORM_MESSAGES && x->send.form != FORM_GENERATE) || !x->body.body)
+        return false;
+    buf_init(&joined, x->body.body->len);
+    if (whole_body(x->body.body, &joined, &whole) == 0)
+        is_foreign = x->send.form == FORM_MESSAGES ? anthropic_has_foreign_signature(whole)
+                                                   : gemini_has_foreign_signature(whole);
+    buf_fini(&joined);
+    return is_foreign;
+}
+
 /* The request in neutral form: read once, whatever number of targets is tried. */
 static int read_neutral(struct exchange *x, struct chat_refusal *refusal)
 {
@@ -67,6 +87,8 @@ static int read_neutral(struct exchange *x, struct chat_refusal *refusal)
 /* Whether a provider of the client's own dialect would stumble over the client's own bytes. */
 static bool is_to_rewrite(struct exchange *x, const struct traits *traits)
 {
+    if (x->send.form != FORM_CHAT)
+        return true;
     return openai_chat_needs_rewrite(translation_chat(x->body.translation)->root, traits->quirks);
 }
 
@@ -118,7 +140,7 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
         return chat_refuse(ret_refusal, FAILURE_UNSUPPORTED, NULL,
                            "The provider of this model has nothing like '%.*s'.",
                            SPAN_ARG(x->head.path));
-    if (way_is_passed(x) && !may_rewrite)
+    if (way_is_passed(x) && !may_rewrite && !has_foreign_thoughts(x))
         return 0;
     err = read_neutral(x, ret_refusal);
     if (err || (way_is_passed(x) && !is_to_rewrite(x, traits)))

@@ -71,7 +71,7 @@ static void test_other_method(void **state)
     expect_no_method(METHOD_GET, "/v1/chat/completions", METHOD_POST);
     expect_no_method(METHOD_HEAD, "/v1/embeddings", METHOD_POST);
     expect_no_method(METHOD_POST, "/v1/models", METHOD_GET);
-    expect_no_method(METHOD_DELETE, "/v1/models/m", METHOD_POST);
+    expect_no_method(METHOD_DELETE, "/v1/models/m", METHOD_GET);
     expect_no_method(METHOD_POST, "/health", METHOD_GET);
 }
 
