@@ -10,7 +10,7 @@ enum { MAX_NAME_BYTES = 128, MAX_MARKS = 4 };
 static const char root_names[] =
     "model max_tokens messages system stop_sequences stream tools tool_choice thinking "
     "output_config cache_control metadata service_tier speed inference_geo container diagnostics "
-    "user_profile_id workspace_id temperature top_p top_k mcp_servers context_management betas";
+    "user_profile_id workspace_id temperature top_p top_k mcp_servers context_management";
 
 static const char tool_names[] =
     "name description input_schema type strict cache_control defer_loading eager_input_streaming "

@@ -6,9 +6,10 @@ enum { BATCH_BYTES = 32768, PENDING_MAX_BYTES = 65536, MAX_LISTED_MODELS = 10000
 
 /* What a provider lists whose scenario names no models. */
 static const char *const usual_models[] = {
-    "gpt-4.1",     "gpt-4.1-mini",      "gpt-4o",
-    "gpt-4o-mini", "o4-mini",           "deepseek-chat",
-    "deepseek-v3", "deepseek-reasoner", "text-embedding-3-small",
+    "gpt-4.1",           "gpt-4.1-mini",      "gpt-4o",
+    "gpt-4o-mini",       "o4-mini",           "deepseek-chat",
+    "deepseek-v3",       "deepseek-reasoner", "text-embedding-3-small",
+    "claude-sonnet-4-6", "gemini-2.5-flash",
 };
 
 static const struct span garbage = {"\x16\x03\x01 this is not HTTP\r\n\r\n\x00\x01\x02", 27};

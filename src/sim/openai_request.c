@@ -139,6 +139,40 @@ static int read_answers_wanted(struct sim_request *in)
     return err;
 }
 
+/* The schema that a text ends with, from its first brace on: true, and *ret_err is what came of it.
+ */
+static bool read_told_schema(struct sim_request *in, struct span text, struct span field,
+                             int *ret_err)
+{
+    size_t brace = span_find_byte(text, '{');
+    struct json_tree tree;
+    bool is_schema;
+
+    if (brace == SIZE_MAX)
+        return false;
+    text = span_skip(text, brace);
+    is_schema = !json_tree_read(&tree, text, SIM_TREE_FACTOR * text.len + JSON_TREE_OWN_BYTES);
+    if (is_schema)
+        *ret_err = sim_request_json(in, yyjson_doc_get_root(tree.doc), field);
+    json_tree_fini(&tree);
+    return is_schema;
+}
+
+/* Any object, or one as a system message asks for it, for a model would do what it is told. */
+static int read_json_object(struct sim_request *in, struct span field)
+{
+    yyjson_arr_iter iter;
+    yyjson_val *message;
+    int err;
+
+    yyjson_arr_iter_init(yyjson_obj_get(in->root, "messages"), &iter);
+    while ((message = yyjson_arr_iter_next(&iter)))
+        if (span_is_equal(json_tree_string(message, "role"), SPAN("system")) &&
+            read_told_schema(in, json_tree_string(message, "content"), field, &err))
+            return err;
+    return sim_request_json(in, NULL, field);
+}
+
 /* {"type": "json_schema", "json_schema": {"name", "schema"}}, or "json_object", or "text". */
 static int read_format(struct sim_request *in)
 {
@@ -150,7 +184,7 @@ static int read_format(struct sim_request *in)
     if (!format || span_is_equal(type, SPAN("text")))
         return 0;
     if (span_is_equal(type, SPAN("json_object")))
-        return sim_request_json(in, NULL, field);
+        return read_json_object(in, field);
     if (!span_is_equal(type, SPAN("json_schema")))
         return sim_refuse(in, field, "expected the type text, json_object or json_schema");
     if (!json_tree_string(named, "name").len)

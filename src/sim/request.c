@@ -5,8 +5,6 @@
 #include "json/write.h"
 #include "sim/schema.h"
 
-enum { TREE_FACTOR = 20 };
-
 /* --- refusals --- */
 
 int sim_refuse(struct sim_request *in, struct span field, const char *message)
@@ -292,7 +290,7 @@ int sim_request_read(const struct sim_route *route, struct span body,
     struct json_tree tree;
     struct sim_request in = {
         .route = route, .arena = arena, .ask = ret_ask, .failure = ret_failure};
-    int err = json_tree_read(&tree, body, TREE_FACTOR * body.len + JSON_TREE_OWN_BYTES);
+    int err = json_tree_read(&tree, body, SIM_TREE_FACTOR * body.len + JSON_TREE_OWN_BYTES);
 
     *ret_ask = (struct sim_ask){.op = route->op,
                                 .body_hash = sim_hash(body),

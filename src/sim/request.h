@@ -12,6 +12,9 @@
 #include "base/buf.h"
 #include "sim/dialect.h"
 
+/* Bytes that a document's tree may take for each of its own. */
+enum { SIM_TREE_FACTOR = 20 };
+
 struct sim_request {
     const struct sim_route *route;
     yyjson_val *root; /* an object */

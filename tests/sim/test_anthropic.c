@@ -408,6 +408,8 @@ static void failures_have_their_own_words(void **state)
             fail_msg("%s: %d %s", rows[i].fault, reply.status, buf_text(&reply.body));
         if (rows[i].status != 200)
             assert_true(reply_has(&reply, reply_header(&reply, "request-id")));
+        assert_string_equal(reply_header(&reply, "x-should-retry"),
+                            rows[i].status == 529 ? "true" : "");
         reply_free(&reply);
         play_end(&play);
     }

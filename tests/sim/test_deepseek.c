@@ -112,6 +112,20 @@ static void mistakes_are_refused(void **state)
         yyjson_doc_free(ask_for(*state, path, HEAD, fine[i], 200));
 }
 
+static void a_schema_may_be_told_in_words(void **state)
+{
+    yyjson_doc *doc = ask_for(
+        *state, path, HEAD,
+        ASK "\"response_format\":{\"type\":\"json_object\"},\"messages\":[{\"role\":\"system\","
+            "\"content\":\"Answer in JSON of this schema:\\n{\\\"type\\\":\\\"object\\\","
+            "\\\"properties\\\":{\\\"n\\\":{\\\"type\\\":\\\"integer\\\"}}}\"},{\"role\":"
+            "\"user\",\"content\":\"hi\"}]}",
+        200);
+
+    assert_at(doc, "/choices/0/message/content", "{\"n\": 0}");
+    yyjson_doc_free(doc);
+}
+
 static void the_balance_is_told(void **state)
 {
     yyjson_doc *doc = ask_for(*state, "/deepseek/user/balance", HEAD, NULL, 200);
@@ -174,6 +188,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tools_are_called_after_a_thought, set_up_play,
                                         tear_down_play),
         cmocka_unit_test_setup_teardown(mistakes_are_refused, set_up_play, tear_down_play),
+        cmocka_unit_test_setup_teardown(a_schema_may_be_told_in_words, set_up_play, tear_down_play),
         cmocka_unit_test_setup_teardown(the_balance_is_told, set_up_play, tear_down_play),
         cmocka_unit_test(failures_have_their_own_words),
     };
