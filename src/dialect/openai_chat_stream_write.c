@@ -154,7 +154,8 @@ static void write_signature(struct openai_writer *writer, const struct chat_even
     if (event->is_call) {
         put(writer, SPAN("\"tool_calls\":[{\"index\":"));
         put_number(writer, event->call);
-        put(writer, SPAN(","));
+        /* Clients' accumulators look into every delta of a call for its function. */
+        put(writer, SPAN(",\"function\":{\"arguments\":\"\"},"));
         write_extra(writer, event->text);
         put(writer, SPAN("}]"));
     } else {
