@@ -113,13 +113,13 @@ struct span answer_fields(struct exchange *x, bool is_own)
 
     put_field(&out, SPAN("Content-Type"), content_type(x, is_own));
     put_field(&out, SPAN("X-Request-ID"), x->head.request_id);
+    if (x->head.dialect == DIALECT_ANTHROPIC)
+        put_field(&out, SPAN("request-id"), x->head.request_id);
     if (!is_own) {
         if (x->relay.content_encoding.len)
             put_field(&out, SPAN("Content-Encoding"), x->relay.content_encoding);
         if (x->head.dialect == DIALECT_OPENAI)
             put_kept(x, &out, SPAN("openai-processing-ms"));
-        if (x->head.dialect == DIALECT_ANTHROPIC)
-            put_field(&out, SPAN("request-id"), x->head.request_id);
         put_retry_hints(x, &out);
     }
     put_limits(x, &out);

@@ -214,8 +214,10 @@ void relay_commit(struct exchange *x, int64_t length, struct span first, bool is
     relay_follow(x, x->select.grant.key, &effect, outcome_row(OUTCOME_SUCCESS));
     if (!is_last) {
         /* No further try: the request need not be kept. */
-        if (exchange_attempt(x)->is_request_sent)
+        if (exchange_attempt(x)->is_request_sent) {
+            body_unref(&x->send.body);
             body_unref(&x->body.body);
+        }
         mind_client(x);
     }
 }

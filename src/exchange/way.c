@@ -123,6 +123,28 @@ static int write_body(struct exchange *x, const struct snapshot_provider *row,
     return err;
 }
 
+/* Gemini's bodies for embeddings and counts repeat the model of the path, as the client calls it.
+ */
+static bool repeats_model(const struct exchange *x)
+{
+    switch (x->send.form) {
+    case FORM_EMBED:
+    case FORM_EMBED_BATCH:
+    case FORM_MEASURE:
+        return !span_is_equal(exchange_target(x)->model, x->head.facts.model);
+    case FORM_CHAT:
+    case FORM_COMPLETIONS:
+    case FORM_RESPONSES:
+    case FORM_EMBEDDINGS:
+    case FORM_MESSAGES:
+    case FORM_COUNT_TOKENS:
+    case FORM_GENERATE:
+    case FORM_COUNT:
+        break;
+    }
+    return false;
+}
+
 int way_settle(struct exchange *x, const struct snapshot_provider *row,
                struct chat_refusal *ret_refusal)
 {
@@ -140,7 +162,7 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
         return chat_refuse(ret_refusal, FAILURE_UNSUPPORTED, NULL,
                            "The provider of this model has nothing like '%.*s'.",
                            SPAN_ARG(x->head.path));
-    if (way_is_passed(x) && !may_rewrite && !has_foreign_thoughts(x))
+    if (way_is_passed(x) && !may_rewrite && !repeats_model(x) && !has_foreign_thoughts(x))
         return 0;
     err = read_neutral(x, ret_refusal);
     if (err || (way_is_passed(x) && !is_to_rewrite(x, traits)))
