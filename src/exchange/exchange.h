@@ -385,6 +385,9 @@ void relay_note_head(struct exchange *x, const struct http_head *head);
 
 /* --- the request in the target's form (way.c) --- */
 
+/* In which form a provider is asked for what the client asks for; FORM_COUNT where it has none. */
+enum form way_form(const struct exchange *x, const struct snapshot_provider *row);
+
 /* Settles in which form the target at hand is asked, and writes the body for it where the client's
  * own bytes will not do: 0; ERR_SYNTAX with *ret_refusal where that target cannot be told this
  * request; ERR_FULL or ERR_NOMEM. */
