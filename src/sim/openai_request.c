@@ -186,6 +186,11 @@ static int read_chat(struct sim_request *in)
     if (!err)
         err = sim_openai_read_effort(in, sim_request_member(in, "reasoning_effort"),
                                      SPAN("reasoning_effort"));
+    /* OpenRouter's way of asking for it. */
+    if (!err && yyjson_is_obj(sim_request_member(in, "reasoning")))
+        err = sim_openai_read_effort(in,
+                                     yyjson_obj_get(sim_request_member(in, "reasoning"), "effort"),
+                                     SPAN("reasoning.effort"));
     if (!err)
         err = read_format(in);
     return err ? err : read_tools(in, is_user_last);

@@ -1,6 +1,8 @@
 """Every client dialect against every provider, with the dialect's own client: what an application notices is the same
 everywhere, or matrix/reasons.toml says why it cannot be. The run is written down in docs/matrix.md: scripts/matrix."""
 
+import json
+
 import pytest
 from matrix import providers, table, told
 from matrix.chat import Chat
@@ -52,6 +54,13 @@ class Cell:
     def troubled(self, trouble):
         """The same model at a provider where this goes wrong, and that provider's key."""
         return f"{self.provider.name}-{trouble}/{self.provider.model}", f"{self.provider.key}-{trouble}"
+
+    def expected(self, trouble):
+        """The error's class and status, and the codes that are right. A client of the provider's own dialect sees that one's
+        code, unless the gateway has learned what is wrong and says it itself."""
+        kind, status, code = getattr(self.client, self.provider.absent_as if trouble == "absent" else trouble)
+        own = dict(self.provider.codes).get(trouble) if isinstance(self.client, Chat) else None
+        return kind, status, {code, own or code}
 
     def is_thinking(self, is_asked):
         return is_asked or self.provider.is_always_thinking
@@ -116,8 +125,13 @@ def image(cell):
 
 @feature
 def structured(cell):
-    answer = cell.client.fill(cell.model, TEXT)
-    assert answer.parsed == told.ship_of(TEXT)
+    if cell.how == "json_object":
+        answer = cell.client.fill_loosely(cell.model, TEXT)
+        assert json.loads(answer.text) == told.arguments_of(TEXT)
+        assert answer.prompt > expected_prompt() + len(json.dumps(told.Ship.model_json_schema())) // 5, "it read the schema"
+    else:
+        answer = cell.client.fill(cell.model, TEXT)
+        assert answer.parsed == told.ship_of(TEXT)
     assert answer.finish == "stop"
 
 
@@ -133,15 +147,15 @@ def reasoning(cell):
 @feature
 def error(cell):
     for trouble in ("long", "absent", "busy", "limited"):
-        kind, status, code = getattr(cell.client, trouble)
         model, key = cell.troubled(trouble)
+        before = cell.sim.stats(key)["failed"]
         client = cell.hasty if trouble == "limited" else cell.client
         refusal = cell.refusal(lambda: client.say(model, TEXT))
-        assert (refusal.kind, refusal.status, refusal.code) == (kind, status, code), refusal
+        kind, status, codes = cell.expected(trouble)
+        assert (refusal.kind, refusal.status, refusal.code in codes) == (kind, status, True), refusal
         assert refusal.message
         if trouble == "busy":
-            failed = cell.sim.stats(key)["failed"]
-            assert failed == 3, "the gateway tries three times, and the client does not begin anew"
+            assert cell.sim.stats(key)["failed"] == before + 3, "three tries of the gateway's, and none of the client's"
         if trouble == "limited":
             assert refusal.retry_after and 10 < int(refusal.retry_after) <= 20, refusal
     pieces = cell.client.pieces(cell.troubled("cut")[0], TEXT)

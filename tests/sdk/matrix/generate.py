@@ -114,6 +114,9 @@ class Generate:
         )
         return self.told(answers, parsed=answers[0].parsed)
 
+    def fill_loosely(self, model, text):
+        return self.fill(model, text)  # what does not fit is only not parsed
+
     def think(self, model, text, is_streamed):
         """Plain with a budget, streamed with a level: both ways of asking are in use."""
         asked = {"thinking_level": "HIGH"} if is_streamed else {"thinking_budget": 2048}

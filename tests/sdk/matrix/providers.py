@@ -17,6 +17,8 @@ class Provider:
     settings: tuple = ()
     refuses: tuple = ()  # fields that it does not know
     is_always_thinking: bool = False
+    codes: tuple = ()  # (trouble, code): of its own, that OpenAI's clients see
+    absent_as: str = "absent"  # the trouble as which it tells that a model does not exist
 
 
 # What Mistral says 422 to; its other quirks are the golden transcripts' matter.
@@ -32,9 +34,11 @@ MISTRAL_REFUSES = (
     "service_tier",
 )
 
+AZURE_CODES = (("absent", "DeploymentNotFound"), ("busy", "ServiceUnavailable"))
+
 ALL = (
     Provider("openai", "OpenAI", "openai", "/v1", "sk-openai", "gpt-5.2", "openai"),
-    Provider("azure", "Azure, v1", "azure", "/openai/v1", "azure-key", "gpt-5.2", "openai"),
+    Provider("azure", "Azure, v1", "azure", "/openai/v1", "azure-key", "gpt-5.2", "openai", codes=AZURE_CODES),
     Provider(
         "azure-classic",
         "Azure, deployments",
@@ -44,6 +48,7 @@ ALL = (
         "gpt-5.2",
         "openai",
         settings=(("api_version", "2024-10-21"),),
+        codes=AZURE_CODES,
     ),
     Provider("anthropic", "Anthropic", "anthropic", "", "sk-ant-matrix", "claude-opus-4-6", "anthropic"),
     Provider("gemini", "Gemini", "gemini", "", "AIza-matrix", "gemini-3-flash", "gemini"),
@@ -56,6 +61,8 @@ ALL = (
         "deepseek-flash",
         "openai",
         is_always_thinking=True,
+        codes=(("long", "invalid_request_error"), ("absent", "invalid_request_error")),
+        absent_as="long",
     ),
     Provider("openrouter", "OpenRouter", "openrouter", "/v1", "sk-or-matrix", "qwen/qwen3-max", "openai"),
     Provider(
@@ -70,6 +77,9 @@ ALL = (
     ),
     Provider("compatible", "any compatible one", "compatible", "/v1", "compatible-key", "llama-4", "openai"),
 )
+
+# One cell's failures must not close the way for the next: no breaker opens, no key cools down but by a 429.
+UNMOVED = {"breaker": {"failures": 100000}, "health": {"max_failures": 100000}}
 
 # What goes wrong, each at a provider of its own, so that no cell sees another's breaker or cooling key.
 TROUBLES = {
@@ -87,7 +97,7 @@ def scenario():
     for provider in ALL:
         facts = {"cached_tokens": CACHED, "tool_calls": 2}
         if provider.refuses:
-            facts |= {"refuse_fields": list(provider.refuses), "refuse_status": 422}
+            facts |= {"refuse_fields": list(provider.refuses), "refuse_status": 422, "tells_usage": True}
         keys[provider.key] = facts
         for name, faults in TROUBLES.items():
             keys[f"{provider.key}-{name}"] = {**facts, "faults": faults}
@@ -104,6 +114,7 @@ def config(root):
                 "kind": provider.kind,
                 "base_url": root + provider.path,
                 "keys": [provider.key + ending],
+                **UNMOVED,
                 **dict(provider.settings),
             }
     return {"providers": providers, "retry": {"base_delay": "1ms"}}
