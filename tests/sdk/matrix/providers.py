@@ -61,7 +61,7 @@ ALL = (
         "deepseek-flash",
         "openai",
         is_always_thinking=True,
-        codes=(("long", "invalid_request_error"), ("absent", "invalid_request_error")),
+        codes=tuple((trouble, "invalid_request_error") for trouble in ("long", "absent", "busy", "limited")),
         absent_as="long",
     ),
     Provider("openrouter", "OpenRouter", "openrouter", "/v1", "sk-or-matrix", "qwen/qwen3-max", "openai"),
@@ -85,7 +85,7 @@ UNMOVED = {"breaker": {"failures": 100000}, "health": {"max_failures": 100000}}
 TROUBLES = {
     "absent": ["model_not_found"],
     "busy": ["overloaded"],
-    "limited": [{"fault": "rate_limit", "retry_after": "20s"}],
+    "limited": [{"fault": "rate_limit", "retry_after": "60s"}],
     "long": ["context_length"],
     "cut": [{"fault": "cut", "after": 6}],
 }
@@ -117,4 +117,4 @@ def config(root):
                 **UNMOVED,
                 **dict(provider.settings),
             }
-    return {"providers": providers, "retry": {"base_delay": "1ms"}}
+    return {"providers": providers, "retry": {"base_delay": "1ms", "budget": "100%"}}
