@@ -134,36 +134,6 @@ static void write_block(struct openai_writer *writer, const struct chat_event *e
     close_chunk(writer);
 }
 
-static void write_extra(const struct openai_writer *writer, struct span signature)
-{
-    put(writer, SPAN("\"extra_content\":{\"google\":{\"thought_signature\":"));
-    put_string(writer, signature);
-    put(writer, SPAN("}}"));
-}
-
-static void write_signature(struct openai_writer *writer, const struct chat_event *event)
-{
-    if (event->signer == DIALECT_ANTHROPIC && !event->is_call) {
-        write_block(writer, event);
-        return;
-    }
-    if (event->signer != DIALECT_GEMINI || writer->is_legacy)
-        return;
-    begin_choice(writer, event->choice);
-    open_chunk(writer, event->choice);
-    if (event->is_call) {
-        put(writer, SPAN("\"tool_calls\":[{\"index\":"));
-        put_number(writer, event->call);
-        /* Clients' accumulators look into every delta of a call for its function. */
-        put(writer, SPAN(",\"function\":{\"arguments\":\"\"},"));
-        write_extra(writer, event->text);
-        put(writer, SPAN("}]"));
-    } else {
-        write_extra(writer, event->text);
-    }
-    close_chunk(writer);
-}
-
 /* --- calls --- */
 
 static void write_old_begin(const struct openai_writer *writer, const struct chat_event *event)
@@ -193,6 +163,37 @@ static bool is_custom(const struct openai_writer *writer, const struct chat_even
     while (custom && (custom->choice != event->choice || custom->call != event->call))
         custom = custom->next;
     return custom != NULL;
+}
+
+static void write_extra(const struct openai_writer *writer, struct span signature)
+{
+    put(writer, SPAN("\"extra_content\":{\"google\":{\"thought_signature\":"));
+    put_string(writer, signature);
+    put(writer, SPAN("}}"));
+}
+
+static void write_signature(struct openai_writer *writer, const struct chat_event *event)
+{
+    if (event->signer == DIALECT_ANTHROPIC && !event->is_call) {
+        write_block(writer, event);
+        return;
+    }
+    if (event->signer != DIALECT_GEMINI || writer->is_legacy)
+        return;
+    begin_choice(writer, event->choice);
+    open_chunk(writer, event->choice);
+    if (event->is_call) {
+        put(writer, SPAN("\"tool_calls\":[{\"index\":"));
+        put_number(writer, event->call);
+        /* Empty, but there: OpenAI's own client takes no fragment of a call without one. */
+        put(writer, is_custom(writer, event) ? SPAN(",\"custom\":{\"input\":\"\"},")
+                                             : SPAN(",\"function\":{\"arguments\":\"\"},"));
+        write_extra(writer, event->text);
+        put(writer, SPAN("}]"));
+    } else {
+        write_extra(writer, event->text);
+    }
+    close_chunk(writer);
 }
 
 static void write_begin(struct openai_writer *writer, const struct chat_event *event)

@@ -38,9 +38,9 @@ static void put_retry_hints(struct exchange *x, struct buf *out)
 {
     int status = x->relay.status;
 
-    if (status != 429 && status != 503)
+    if (status != 429 && status != 503 && status != 529)
         put_kept(x, out, SPAN("Retry-After"));
-    if (status < 502 || status > 504 || x->select.attempts == 1)
+    if (!respond_judges_retry(x, status))
         put_kept(x, out, SPAN("x-should-retry"));
 }
 

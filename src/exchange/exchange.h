@@ -380,10 +380,17 @@ struct span answer_fields(struct exchange *x, bool is_own);
  * outcome. */
 struct move respond_with_last(struct exchange *x);
 
+/* Whether the gateway's own word on trying again, not the provider's, stands in an answer: on 502,
+ * 503, 504 and Anthropic's 529 after tries of its own. */
+bool respond_judges_retry(const struct exchange *x, int status);
+
 /* The answer's head has come: kept for the relay step, which runs with the first data. */
 void relay_note_head(struct exchange *x, const struct http_head *head);
 
 /* --- the request in the target's form (way.c) --- */
+
+/* In which form a provider is asked for what the client asks for; FORM_COUNT where it has none. */
+enum form way_form(const struct exchange *x, const struct snapshot_provider *row);
 
 /* Settles in which form the target at hand is asked, and writes the body for it where the client's
  * own bytes will not do: 0; ERR_SYNTAX with *ret_refusal where that target cannot be told this

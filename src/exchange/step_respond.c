@@ -33,9 +33,14 @@ static bool is_closing(enum failure failure)
            failure == FAILURE_REQUEST_TIMEOUT || failure == FAILURE_BAD_FRAMING;
 }
 
+bool respond_judges_retry(const struct exchange *x, int status)
+{
+    return x->select.attempts > 1 && ((status >= 502 && status <= 504) || status == 529);
+}
+
 /* Every 429 and 503 tells when to come back; and after tries of our own a client's SDK is not to
- * begin anew. */
-static void put_retry(struct exchange *x, int status, bool may_retry, struct buf *out)
+ * begin anew. `cause`: the status before it was told in the client's dialect. */
+static void put_retry(struct exchange *x, int status, int cause, bool may_retry, struct buf *out)
 {
     uint64_t wait_us = x->respond.retry_after_us ? x->respond.retry_after_us : US_PER_SEC;
     uint64_t wait_ms = (wait_us + US_PER_MS - 1) / US_PER_MS;
@@ -45,7 +50,7 @@ static void put_retry(struct exchange *x, int status, bool may_retry, struct buf
             out, "Retry-After: %llu\r\nretry-after-ms: %llu\r\n",
             (unsigned long long)(wait_ms > 1000 ? (wait_ms + 999 - WAIT_SLACK_MS) / 1000 : 1),
             (unsigned long long)wait_ms);
-    if ((status >= 502 && status <= 504 && x->select.attempts > 1) || (!may_retry && status >= 500))
+    if (respond_judges_retry(x, cause) || (!may_retry && status >= 500))
         buf_append_span(out, SPAN("x-should-retry: false\r\n"));
 }
 
@@ -77,7 +82,7 @@ static void send_failure(struct exchange *x)
     struct span body;
 
     out.len = answer_fields(x, true).len;
-    put_retry(x, row->status, row->may_retry, &out);
+    put_retry(x, row->status, row->status, row->may_retry, &out);
     put_allow(x, &out);
     answer.fields = buf_span(&out);
     error_write(&out, x->head.dialect, &error);
@@ -108,7 +113,7 @@ static void send_passed_on(struct exchange *x)
     if (is_told)
         answer.status = error_status_told(x->head.dialect, &told);
     fields.len = answer_fields(x, is_told).len;
-    put_retry(x, answer.status, true, &fields);
+    put_retry(x, answer.status, x->relay.status, true, &fields);
     answer.fields = buf_span(&fields);
     if (is_told) {
         error_write_told(&fields, x->head.dialect, &told);

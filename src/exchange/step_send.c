@@ -47,7 +47,7 @@ static int make_body(struct exchange *x, const struct snapshot_provider *row,
 {
     int err;
 
-    x->send.form = form_at(row->traits.dialect, x->head.facts.form);
+    x->send.form = way_form(x, row);
     x->send.is_usage_asked = is_usage_to_ask(x, row);
     err = way_settle(x, row, ret_refusal);
     return err ? err : edit_body(x);

@@ -14,11 +14,11 @@ enum { TOLD_MAX_BYTES = 256 << 20 };
 /* --- the form --- */
 
 /* A form that only some providers of the dialect know is told to the others in its usual one. */
-static enum form form_for_target(const struct exchange *x, const struct traits *traits)
+enum form way_form(const struct exchange *x, const struct snapshot_provider *row)
 {
-    enum form form = form_at(traits->dialect, x->head.facts.form);
+    enum form form = form_at(row->traits.dialect, x->head.facts.form);
 
-    if (form == FORM_RESPONSES && !(traits->quirks & QUIRK_RESPONSES))
+    if (form == FORM_RESPONSES && !(row->traits.quirks & QUIRK_RESPONSES))
         return FORM_CHAT;
     return form;
 }
@@ -106,9 +106,11 @@ static int keep_told(struct exchange *x)
 static int write_body(struct exchange *x, const struct snapshot_provider *row,
                       struct chat_refusal *refusal)
 {
-    struct chat_target target = {.model = exchange_target(x)->model,
-                                 .quirks = row->traits.quirks,
-                                 .is_usage_asked = x->send.is_usage_asked || x->body.wants_usage};
+    struct chat_target target = {
+        .model = exchange_target(x)->model,
+        .quirks = row->traits.quirks,
+        .is_usage_asked = x->send.is_usage_asked ||
+                          (x->body.wants_usage && row->include_usage != INCLUDE_USAGE_NO)};
     int err;
 
     x->send.drops = arena_zalloc(&x->attempt_arena, sizeof(*x->send.drops));
@@ -157,7 +159,7 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
     body_unref(&x->send.body);
     x->send.drops = NULL;
     x->send.is_translated = false;
-    x->send.form = form_for_target(x, traits);
+    x->send.form = way_form(x, row);
     if (x->send.form == FORM_COUNT)
         return chat_refuse(ret_refusal, FAILURE_UNSUPPORTED, NULL,
                            "The provider of this model has nothing like '%.*s'.",

@@ -105,6 +105,7 @@ struct sim_behaviour {
     uint64_t context_tokens;    /* of a prompt; 0: any */
     uint64_t cached_tokens;     /* at most so many of a prompt count as cached */
     bool has_bare_calls;        /* tools are called without arguments */
+    bool tells_usage;           /* on a stream's last chunk, asked or not */
     struct sim_names models;    /* patterns; none: all that the scenario has */
     struct sim_names refused_fields;
     uint64_t refused_status;

@@ -342,6 +342,7 @@ static const struct sim_field behaviour_fields[] = {
     {"min_tokens", sim_read_u64, AT(min_tokens), .max = MAX_TOKENS},
     {"tool_calls", sim_read_u64, AT(tool_calls), .min = 1, .max = 16},
     {"bare_calls", sim_read_bool, AT(has_bare_calls)},
+    {"tells_usage", sim_read_bool, AT(tells_usage)},
     {"context_tokens", sim_read_u64, AT(context_tokens), .max = UINT32_MAX},
     {"cached_tokens", sim_read_u64, AT(cached_tokens), .max = UINT32_MAX},
     {"models", sim_read_names, AT(models)},

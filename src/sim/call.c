@@ -266,6 +266,10 @@ static int check_request(struct sim_call *call)
     if (ask->op != SIM_OP_CHAT && ask->op != SIM_OP_COMPLETION)
         return 0;
     ask->is_call_bare = behaviour->has_bare_calls;
+    if (behaviour->tells_usage) {
+        ask->is_usage_wanted = true;
+        ask->is_usage_apart = false;
+    }
     ask->cached_tokens = behaviour->cached_tokens < ask->prompt_tokens ? behaviour->cached_tokens
                                                                        : ask->prompt_tokens;
     if (ask->tool_count > behaviour->tool_calls)

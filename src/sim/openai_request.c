@@ -208,6 +208,17 @@ int sim_openai_read_effort(struct sim_request *in, yyjson_val *effort, struct sp
     return sim_refuse(in, field, "expected one of none, minimal, low, medium, high, xhigh and max");
 }
 
+/* OpenRouter's way of asking for thoughts: an effort, or how many tokens. */
+static int read_reasoning(struct sim_request *in)
+{
+    yyjson_val *reasoning = sim_request_member(in, "reasoning");
+
+    if (yyjson_is_uint(yyjson_obj_get(reasoning, "max_tokens")))
+        in->ask->is_thinking = true;
+    return sim_openai_read_effort(in, yyjson_obj_get(reasoning, "effort"),
+                                  SPAN("reasoning.effort"));
+}
+
 static int read_chat(struct sim_request *in)
 {
     bool is_user_last = false;
@@ -220,6 +231,8 @@ static int read_chat(struct sim_request *in)
     if (!err)
         err = sim_openai_read_effort(in, sim_request_member(in, "reasoning_effort"),
                                      SPAN("reasoning_effort"));
+    if (!err)
+        err = read_reasoning(in);
     if (!err)
         err = read_format(in);
     return err ? err : read_tools(in, is_user_last);
