@@ -121,11 +121,11 @@ static void run_read(struct work *work)
 static void run_write(struct work *work)
 {
     struct chat_target target = {.model = SPAN("claude-sonnet-4-5")};
-    enum dialect_id dialect = form_row(work->provider->form)->dialect;
     struct chat_refusal refusal;
     struct chat_drops drops;
 
-    must(translate_write(work->asked, dialect, &target, &work->out, &drops, &refusal) == 0);
+    must(translate_write(work->asked, work->provider->form, &target, &work->out, &drops,
+                         &refusal) == 0);
     buf_clear(&work->out);
 }
 
@@ -210,8 +210,8 @@ static void measure_pair(const struct sample *client, const struct sample *provi
         take(&work, provider->opening[i]);
     take(&work, provider->event);
     read = measure(run_read, &work, rounds);
-    /* Responses are asked of nobody but by passing them. */
-    write = provider->form == FORM_RESPONSES ? 0 : measure(run_write, &work, rounds);
+    /* Some forms are asked of nobody but by passing bytes through. */
+    write = form_ops(provider->form)->write_request ? measure(run_write, &work, rounds) : 0;
     answer = measure(run_answer, &work, rounds);
     event = measure(run_event, &work, rounds);
     printf("%-10.*s %-10.*s %9.0f %9.0f %9.0f %9.0f\n", SPAN_ARG(form_row(client->form)->name),
