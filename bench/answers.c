@@ -1,16 +1,14 @@
 #include "answers.h"
 #include "common.h"
 
-#include <stdarg.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CHAT_BODY_BYTES 700
 #define STAMP_DIGITS    19
 
-#define ID   "\"id\":\"chatcmpl-9sQ4mF2kXyT7bLw0aVn8ZcRd1eHg\""
-#define HEAD "HTTP/1.1 200 OK\r\nDate: Mon, 06 Jan 2025 08:00:00 GMT\r\n"
+#define ID "\"id\":\"chatcmpl-9sQ4mF2kXyT7bLw0aVn8ZcRd1eHg\""
 #define SERVED                                                                                     \
     "openai-processing-ms: 412\r\nopenai-version: 2020-10-01\r\n"                                  \
     "x-request-id: req_5f1c7a90d2b84e3f9a6c1d0e7b52f8a4\r\n"
@@ -22,48 +20,15 @@
     "\"usage\":{\"prompt_tokens\":214,\"completion_tokens\":48,\"total_tokens\":262,"              \
     "\"prompt_tokens_details\":{\"cached_tokens\":0}}"
 
-static const char *const words[] = {
-    " the", " answer", " is",  " that", " a",     " relay", " spends", " its", " time",   " in",
-    " the", " kernel", " and", " that", " fewer", " calls", " make",   " it",  " faster", ",",
-};
-
-__attribute__((format(printf, 2, 3))) static void append(struct bytes *bytes, const char *format,
-                                                         ...)
-{
-    char *text;
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vasprintf(&text, format, arguments);
-    va_end(arguments);
-    if (size < 0)
-        die("vasprintf");
-    bytes->at = need_realloc(bytes->at, bytes->size + (size_t)size + 1);
-    memcpy(bytes->at + bytes->size, text, (size_t)size + 1);
-    bytes->size += (size_t)size;
-    free(text);
-}
-
-static void append_bytes(struct bytes *bytes, const struct bytes *more)
-{
-    bytes->at = need_realloc(bytes->at, bytes->size + more->size + 1);
-    memcpy(bytes->at + bytes->size, more->at, more->size + 1);
-    bytes->size += more->size;
-}
-
-static void append_chunk(struct bytes *bytes, const struct bytes *data)
-{
-    append(bytes, "%zx\r\n%s\r\n", data->size, data->at);
-}
-
 struct bytes answers_json(const char *body)
 {
     struct bytes answer = {0};
-    append(&answer, HEAD "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+    render(&answer, RENDER_HEAD "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
            strlen(body), body);
     return answer;
 }
 
-static struct bytes chat_answer(const struct answers_options *options)
+static struct bytes chat_answer(const struct answers_options *options, size_t *ret_text_bytes)
 {
     static const char before[] =
         "{" ID ",\"object\":\"chat.completion\",\"created\":1736150400,\"model\":\"bench-model\","
@@ -71,15 +36,14 @@ static struct bytes chat_answer(const struct answers_options *options)
     static const char after[] =
         "\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"}]," USAGE
         ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_44709d6fcb\"}";
-    struct bytes text = {0};
-    size_t room = CHAT_BODY_BYTES - strlen(before) - strlen(after);
-    for (size_t i = 0; text.size < room; i++)
-        append(&text, "%s", words[i % (sizeof(words) / sizeof(words[0]))]);
     struct bytes answer = {0};
-    append(&answer, HEAD "Content-Type: application/json\r\nContent-Length: %d\r\n" SERVED "%s\r\n",
+    *ret_text_bytes = CHAT_BODY_BYTES - strlen(before) - strlen(after);
+    render(&answer,
+           RENDER_HEAD "Content-Type: application/json\r\nContent-Length: %d\r\n" SERVED "%s\r\n",
            CHAT_BODY_BYTES, options->with_limit_headers ? LIMITS : "");
-    append(&answer, "%s%.*s%s", before, (int)room, text.at, after);
-    free(text.at);
+    render(&answer, "%s", before);
+    render_words(&answer, *ret_text_bytes);
+    render(&answer, "%s", after);
     return answer;
 }
 
@@ -87,13 +51,13 @@ static struct bytes chat_answer(const struct answers_options *options)
 static struct bytes event_chunk(const char *delta, const char *finish, bool with_usage)
 {
     struct bytes event = {0}, chunk = {0};
-    append(&event,
+    render(&event,
            "data: {" ID ",\"object\":\"chat.completion.chunk\",\"created\":1736150400,"
            "\"model\":\"bench-model\",\"service_tier\":\"default\","
            "\"system_fingerprint\":\"fp_%0*d\",\"choices\":[{\"index\":0,\"delta\":%s,"
            "\"logprobs\":null,\"finish_reason\":%s}]%s}\n\n",
            STAMP_DIGITS, 0, delta, finish, with_usage ? ",\"usage\":null" : "");
-    append_chunk(&chunk, &event);
+    render_chunk(&chunk, &event);
     free(event.at);
     return chunk;
 }
@@ -101,10 +65,10 @@ static struct bytes event_chunk(const char *delta, const char *finish, bool with
 static struct bytes usage_chunk(void)
 {
     struct bytes event = {0}, chunk = {0};
-    append(&event, "data: {" ID ",\"object\":\"chat.completion.chunk\",\"created\":1736150400,"
+    render(&event, "data: {" ID ",\"object\":\"chat.completion.chunk\",\"created\":1736150400,"
                    "\"model\":\"bench-model\",\"service_tier\":\"default\","
                    "\"system_fingerprint\":\"fp_44709d6fcb\",\"choices\":[]," USAGE "}\n\n");
-    append_chunk(&chunk, &event);
+    render_chunk(&chunk, &event);
     free(event.at);
     return chunk;
 }
@@ -114,24 +78,22 @@ static void stream_init(struct stream_parts *parts, const struct answers_options
 {
     struct bytes role = event_chunk("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}",
                                     "null", with_usage);
-    append(&parts->opening,
-           HEAD "Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
-                "Transfer-Encoding: chunked\r\n" SERVED "%s\r\n",
+    render(&parts->opening,
+           RENDER_HEAD
+           "Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
+           "Transfer-Encoding: chunked\r\n" SERVED "%s\r\n",
            options->with_limit_headers ? LIMITS : "");
-    append_bytes(&parts->opening, &role);
+    render_bytes(&parts->opening, &role);
     parts->word = event_chunk("{\"content\":\" relays\"}", "null", with_usage);
     parts->stamp_at = (size_t)(strstr(parts->word.at, "\"fp_") + 4 - parts->word.at);
     parts->ending = event_chunk("{}", "\"stop\"", with_usage);
     if (with_usage) {
         struct bytes usage = usage_chunk();
-        append_bytes(&parts->ending, &usage);
+        render_bytes(&parts->ending, &usage);
         free(usage.at);
     }
-    append(&parts->ending, "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n");
-    append_bytes(&parts->whole, &parts->opening);
-    for (size_t i = 2; i < options->events; i++)
-        append_bytes(&parts->whole, &parts->word);
-    append_bytes(&parts->whole, &parts->ending);
+    render(&parts->ending, "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n");
+    render_whole(parts, options->events - 2);
     free(role.at);
 }
 
@@ -140,19 +102,21 @@ void answers_init(struct answers *answers, const struct answers_options *options
     static const char refusal[] = "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":null,"
                                   "\"code\":%s}}";
     bool is_limit = options->fail_status == 429;
+    size_t text_bytes;
     struct bytes body = {0};
     *answers = (struct answers){0};
-    answers->chat = chat_answer(options);
+    answers->chat = chat_answer(options, &text_bytes);
+    messages_init(&answers->messages, text_bytes, options->events, options->fail_status);
     answers->models = answers_json("{\"object\":\"list\",\"data\":[]}");
-    append(&body, refusal, "No such path on the mock upstream.", "invalid_request_error", "null");
-    append(&answers->not_found,
+    render(&body, refusal, "No such path on the mock upstream.", "invalid_request_error", "null");
+    render(&answers->not_found,
            "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\n"
            "Content-Length: %zu\r\n\r\n%s",
            body.size, body.at);
     body.size = 0;
-    append(&body, refusal, is_limit ? "Rate limit reached for requests" : "The server had an error",
+    render(&body, refusal, is_limit ? "Rate limit reached for requests" : "The server had an error",
            is_limit ? "requests" : "server_error", is_limit ? "\"rate_limit_exceeded\"" : "null");
-    append(&answers->failure,
+    render(&answers->failure,
            "HTTP/1.1 %d Failed\r\nContent-Type: application/json\r\n" SERVED
            "%sContent-Length: %zu\r\n\r\n%s",
            options->fail_status, is_limit ? "retry-after-ms: 20\r\n" : "", body.size, body.at);
@@ -164,6 +128,8 @@ void answers_init(struct answers *answers, const struct answers_options *options
 void answers_stamp(struct stream_parts *parts, uint64_t now_ns)
 {
     char *digits = parts->word.at + parts->stamp_at;
+    if (parts->stamp_at == 0)
+        return;
     for (int i = STAMP_DIGITS - 1; i >= 0; i--) {
         digits[i] = (char)('0' + now_ns % 10);
         now_ns /= 10;

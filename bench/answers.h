@@ -1,31 +1,19 @@
 /*
  * What the mock upstream says: a chat completion of about 0.7 KB, the parts of a streamed one, a
- * list of models, refusals. All are rendered once, head and body together, so that an answer costs
- * the mock one send.
+ * list of models, refusals; and what it says in Anthropic's dialect. All are rendered once, head
+ * and body together, so that an answer costs the mock one send.
  *
  * Shapes: OpenAI's API reference, "Create chat completion" and "The chat completion chunk object".
- * Each event is a chunk of its own (RFC 9112 section 7.1), as the provider sends them.
  */
 #ifndef BENCH_ANSWERS_H
 #define BENCH_ANSWERS_H
 
+#include "messages.h"
+#include "render.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct bytes {
-    char *at;
-    size_t size;
-};
-
-/* A stream, once as it is and once for a request that asked for include_usage. */
-struct stream_parts {
-    struct bytes opening; /* the head and the event that names the role */
-    struct bytes word;    /* one event with one word; its stamp stands at stamp_at */
-    struct bytes ending;  /* the finish reason, the usage if asked for, [DONE], the last chunk */
-    struct bytes whole;   /* all of these together, with as many words as the mock was told */
-    size_t stamp_at;
-};
 
 struct answers {
     struct bytes chat;
@@ -33,7 +21,8 @@ struct answers {
     struct bytes not_found;
     struct bytes failure;
     struct stream_parts plain;
-    struct stream_parts with_usage;
+    struct stream_parts with_usage; /* for a request that asked for include_usage */
+    struct messages messages;
 };
 
 struct answers_options {
@@ -46,7 +35,7 @@ struct answers_options {
 /* Renders all of them. The memory is held until the process ends. */
 void answers_init(struct answers *answers, const struct answers_options *options);
 
-/* Writes the time into a word event: 19 digits. */
+/* Writes the time into a word event: 19 digits. Nothing where it has no place for it. */
 void answers_stamp(struct stream_parts *parts, uint64_t now_ns);
 
 /* A JSON answer with status 200 for what is made at the time; `body` is copied. The caller frees

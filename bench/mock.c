@@ -11,6 +11,7 @@
  *                               in one burst, written at once; with --interval-us the role's event
  *                               at once and then one event every U microseconds, each stamped with
  *                               the time that it was written
+ *   POST /v1/messages           the same in Anthropic's dialect; its events carry no stamp
  *   GET  /v1/models             an empty list
  *   GET  /bench/stats           what was seen since the last call, as JSON
  *
@@ -121,9 +122,15 @@ static void say_stats(struct mock *mock, struct conn *conn)
     mock->stats = (struct stats){0};
 }
 
-static void start_stream(struct mock *mock, struct conn *conn, bool wants_usage)
+static struct stream_parts *stream_for(struct answers *answers, const struct request *request)
 {
-    struct stream_parts *parts = wants_usage ? &mock->answers.with_usage : &mock->answers.plain;
+    if (request->kind == REQUEST_MESSAGES)
+        return &answers->messages.stream;
+    return request->wants_usage ? &answers->with_usage : &answers->plain;
+}
+
+static void start_stream(struct mock *mock, struct conn *conn, struct stream_parts *parts)
+{
     mock->stats.streams++;
     if (mock->options.interval_ns == 0) {
         peer_say(&conn->peer, &parts->whole);
@@ -141,6 +148,8 @@ static void start_stream(struct mock *mock, struct conn *conn, bool wants_usage)
 
 static void answer_chat(struct mock *mock, struct conn *conn, const struct request *request)
 {
+    struct answers *answers = &mock->answers;
+    bool is_messages = request->kind == REQUEST_MESSAGES;
     uint64_t every = mock->options.fail_every;
     if (mock->failed_ns != 0) {
         hist_add(&mock->stats.failover, mock->arrived_ns - mock->failed_ns);
@@ -149,11 +158,11 @@ static void answer_chat(struct mock *mock, struct conn *conn, const struct reque
     if (every > 0 && ++mock->chats % every == 0) {
         mock->stats.failures++;
         mock->failed_ns = now_ns();
-        peer_say(&conn->peer, &mock->answers.failure);
+        peer_say(&conn->peer, is_messages ? &answers->messages.failure : &answers->failure);
     } else if (request->wants_stream) {
-        start_stream(mock, conn, request->wants_usage);
+        start_stream(mock, conn, stream_for(answers, request));
     } else {
-        peer_say(&conn->peer, &mock->answers.chat);
+        peer_say(&conn->peer, is_messages ? &answers->messages.message : &answers->chat);
     }
 }
 
@@ -161,6 +170,7 @@ static void answer(struct mock *mock, struct conn *conn, const struct request *r
 {
     switch (request->kind) {
     case REQUEST_CHAT:
+    case REQUEST_MESSAGES:
         mock->stats.requests++;
         answer_chat(mock, conn, request);
         break;

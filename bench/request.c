@@ -27,6 +27,8 @@ static enum request_kind kind_of(const char *line, const char *line_end)
 {
     if (line[0] == 'P' && has_path(line, line_end, "/chat/completions"))
         return REQUEST_CHAT;
+    if (line[0] == 'P' && has_path(line, line_end, "/messages"))
+        return REQUEST_MESSAGES;
     if (line[0] == 'G' && has_path(line, line_end, "/models"))
         return REQUEST_MODELS;
     if (line[0] == 'G' && has_path(line, line_end, "/bench/stats"))
@@ -58,7 +60,7 @@ bool request_read(const char *bytes, size_t size, struct request *ret_request)
     if (length > size - head)
         return false;
     *ret_request = (struct request){.kind = kind_of(bytes, line_end), .size = head + length};
-    if (ret_request->kind == REQUEST_CHAT) {
+    if (ret_request->kind == REQUEST_CHAT || ret_request->kind == REQUEST_MESSAGES) {
         ret_request->wants_stream = has_flag(end + 4, length, "\"stream\"");
         ret_request->wants_usage = has_flag(end + 4, length, "\"include_usage\"");
     }

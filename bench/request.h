@@ -10,7 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum request_kind { REQUEST_CHAT, REQUEST_MODELS, REQUEST_STATS, REQUEST_OTHER };
+enum request_kind {
+    REQUEST_CHAT,     /* OpenAI's */
+    REQUEST_MESSAGES, /* Anthropic's */
+    REQUEST_MODELS,
+    REQUEST_STATS,
+    REQUEST_OTHER,
+};
 
 struct request {
     enum request_kind kind;

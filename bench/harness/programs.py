@@ -10,7 +10,7 @@ ROOT = os.path.dirname(BENCH)
 BUILD = os.path.join(ROOT, "build-bench")
 
 SOURCES = {
-    "mock": (["mock.c", "answers.c", "pace.c", "peer.c", "request.c", "common.c", "hist.c"], ["-lssl", "-lcrypto"]),
+    "mock": (["mock.c", "answers.c", "messages.c", "render.c", "pace.c", "peer.c", "request.c", "common.c", "hist.c"], ["-lssl", "-lcrypto"]),
     "load": (["load.c", "reply.c", "cpu.c", "common.c", "hist.c"], []),
     "start": (["start.c", "reply.c", "common.c", "hist.c"], []),
 }

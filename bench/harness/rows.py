@@ -8,7 +8,7 @@ import subprocess
 import time
 from dataclasses import dataclass, replace
 
-from . import wire
+from . import translation, wire
 from .measure import Line, bottlenecks, cpu_line, rate_line
 from .processes import rss_anon_bytes
 from .programs import BenchError
@@ -28,6 +28,7 @@ class Shape:
     is_paced: bool = False
     is_tls: bool = False
     events_each: int = 0          # events of an answer; 0: requests are counted
+    is_large: bool = False        # a conversation of 200 KB, not one question of 1 KB
 
     def units(self, result):
         """What was done in a measurement: requests, or events."""
@@ -44,6 +45,12 @@ SHAPES = {
                    is_paced=True),
     "burst": Shape(Setting(is_stream=True), ("--events", BURST_EVENTS), events_each=BURST_EVENTS),
     "tls": Shape(Setting(), is_tls=True),
+    "translate": Shape(Setting(dialect="anthropic")),
+    "translate-burst": Shape(Setting(is_stream=True, dialect="anthropic"), ("--events", BURST_EVENTS),
+                             events_each=BURST_EVENTS),
+    "translate-paced": Shape(Setting(connections=500, is_stream=True, dialect="anthropic"),
+                             ("--interval-us", 10_000, "--events", 1_000_000), is_paced=True),
+    "translate-large": Shape(Setting(connections=4, dialect="anthropic"), is_large=True),
 }
 
 
@@ -60,7 +67,8 @@ class Stage:
         self.bench, self.shape, self.setting = bench, shape, setting
         self.mock = bench.start_mock(*arguments)
         self.subjects = bench.start_subjects(self.mock, setting, kinds)
-        self.requests = bench.write_requests("requests", [wire.chat_request(is_stream=setting.is_stream)])
+        body = wire.conversation_body() if shape.is_large else wire.chat_body("bench-model", setting.is_stream)
+        self.requests = bench.write_requests("requests", [wire.request(body)])
         # The load speaks no TLS: there is no way round a proxy.
         if shape.is_tls:
             self.subjects = [subject for subject in self.subjects if subject.process is not None]
@@ -252,4 +260,5 @@ def growth(bench):
 
 
 ROWS = {"chat-64": chat_64, "chat-1000": chat_1000, "latency": latency, "paced": paced, "burst": burst, "tls": tls,
-        "memory": memory, "start": start, "failover": failover, "growth": growth}
+        "memory": memory, "start": start, "failover": failover, "growth": growth,
+        **translation.rows_of(SHAPES, lambda bench, name: Stage(bench, SHAPES[name], ["bellwether"]))}

@@ -26,6 +26,7 @@ class Setting:
     models: int = 1
     is_open: bool = False
     has_failover: bool = False
+    dialect: str = "openai"       # of the upstream; "anthropic": what the clients say is translated
     provider: dict = field(default_factory=dict)
 
 
@@ -189,9 +190,10 @@ class Bellwether(Subject):
     def _config(self):
         setting = self.setting
         base = "https://localhost" if setting.tls_folder else "http://127.0.0.1"
+        kind, path = {"openai": ("compatible", "/v1"), "anthropic": ("anthropic", "")}[setting.dialect]
         provider = {
-            "kind": "compatible",
-            "base_url": f"{base}:{self.mock_port}/v1",
+            "kind": kind,
+            "base_url": f"{base}:{self.mock_port}{path}",
             **setting.provider,
         }
         if setting.connections > 256:

@@ -50,7 +50,7 @@ static char *move_secret(struct buf *buf, size_t cap)
     return data;
 }
 
-int buf_reserve(struct buf *buf, size_t more)
+int buf_reserve_slowly(struct buf *buf, size_t more)
 {
     size_t need, cap;
     char *data;
@@ -84,11 +84,6 @@ int buf_append_slowly(struct buf *buf, const void *data, size_t len)
     memcpy(buf->data + buf->len, data, len);
     buf->len += len;
     return 0;
-}
-
-int buf_append_byte(struct buf *buf, char c)
-{
-    return buf_append(buf, &c, 1);
 }
 
 int buf_vprintf(struct buf *buf, const char *format, va_list args)

@@ -31,8 +31,14 @@ void buf_fini(struct buf *buf);
 /* Forgets the contents and the error, keeps the memory. */
 void buf_clear(struct buf *buf);
 
+/* What buf_reserve does where there is no room yet: 0, ERR_FULL or ERR_NOMEM. */
+int buf_reserve_slowly(struct buf *buf, size_t more);
+
 /* Room for `more` further bytes: 0, ERR_FULL or ERR_NOMEM. */
-int buf_reserve(struct buf *buf, size_t more);
+static inline int buf_reserve(struct buf *buf, size_t more)
+{
+    return more <= buf->cap - buf->len ? 0 : buf_reserve_slowly(buf, more);
+}
 
 /* What buf_append does where there is no room yet: 0, ERR_FULL or ERR_NOMEM. */
 int buf_append_slowly(struct buf *buf, const void *data, size_t len);
@@ -54,7 +60,13 @@ static inline int buf_append_span(struct buf *buf, struct span text)
 }
 
 /* The same for one byte. */
-int buf_append_byte(struct buf *buf, char c);
+static inline int buf_append_byte(struct buf *buf, char c)
+{
+    if (buf->len == buf->cap)
+        return buf_append_slowly(buf, &c, 1);
+    buf->data[buf->len++] = c;
+    return 0;
+}
 
 /* As printf. */
 int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));

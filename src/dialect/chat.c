@@ -180,6 +180,7 @@ struct span chat_rename_id(struct span id, struct span prefix, struct arena *are
 {
     static const struct span known[] = {SPAN_INIT("chatcmpl-"), SPAN_INIT("cmpl-"),
                                         SPAN_INIT("msg_"), SPAN_INIT("resp_")};
+    char *made;
 
     if (span_has_prefix(id, prefix) && prefix.len)
         return id;
@@ -189,5 +190,12 @@ struct span chat_rename_id(struct span id, struct span prefix, struct arena *are
             break;
         }
     }
-    return arena_printf(arena, "%.*s%.*s", SPAN_ARG(prefix), SPAN_ARG(id));
+    made = arena_alloc(arena, prefix.len + id.len + 1);
+    if (!made)
+        return span_of(NULL, 0);
+    if (prefix.len)
+        memcpy(made, prefix.ptr, prefix.len);
+    if (id.len)
+        memcpy(made + prefix.len, id.ptr, id.len);
+    return span_of(made, prefix.len + id.len);
 }

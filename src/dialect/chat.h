@@ -194,6 +194,14 @@ struct chat_refusal {
     char message[384];
 };
 
+/* No refusal so far; its texts are empty, not cleared. */
+static inline void chat_refusal_init(struct chat_refusal *refusal, enum failure failure)
+{
+    refusal->failure = failure;
+    refusal->param[0] = 0;
+    refusal->message[0] = 0;
+}
+
 /* Notes a refusal; the first one wins. Returns ERR_SYNTAX, for `return`. param may be NULL. */
 int chat_refuse(struct chat_refusal *refusal, enum failure failure, const char *param,
                 const char *format, ...) __attribute__((format(printf, 4, 5)));

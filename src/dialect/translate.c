@@ -5,7 +5,7 @@
 #include "json/tree.h"
 
 struct translation {
-    struct json_tree tree;
+    struct json_kept tree;
     struct arena arena;
     struct chat chat;
     struct embed embed;
@@ -16,7 +16,7 @@ struct translation {
 static int read_tree(struct translation *translation, struct span body, size_t max,
                      struct chat_refusal *refusal)
 {
-    int err = json_tree_read_raw(&translation->tree, body, max);
+    int err = json_kept_read_raw(&translation->tree, body, max);
 
     /* The scan has let it through but for unpaired surrogates, which no other dialect could carry.
      */
@@ -62,7 +62,7 @@ int translate_read(const struct translate_facts *facts, struct span body, struct
     const yyjson_val *root;
     int err;
 
-    *ret_refusal = (struct chat_refusal){.failure = FAILURE_FIELD_VALUE};
+    chat_refusal_init(ret_refusal, FAILURE_FIELD_VALUE);
     if (!translation)
         return ERR_NOMEM;
     arena_init(&translation->arena, pool, max);
@@ -92,7 +92,7 @@ void translate_free(struct translation **place)
     if (!translation)
         return;
     arena_fini(&translation->arena);
-    json_tree_fini(&translation->tree);
+    json_kept_fini(&translation->tree);
     mem_free(translation);
 }
 
@@ -135,7 +135,7 @@ int translate_write(struct translation *translation, enum form form,
     int err = 0;
 
     ret_drops->len = 0;
-    *ret_refusal = (struct chat_refusal){.failure = FAILURE_UNSUPPORTED};
+    chat_refusal_init(ret_refusal, FAILURE_UNSUPPORTED);
     if (form == FORM_COUNT)
         return ERR_UNSUPPORTED;
     if (translation->is_embed)

@@ -54,6 +54,7 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
 {
     *host = (struct exchange_host){
         .loop = loop, .registry = registry, .worker = worker, .ops = ops, .owner = owner};
+    buf_init(&host->told, HOST_TOLD_MAX_BYTES);
     list_init(&host->exchanges);
     list_init(&host->spare);
     loop_task_init(&host->waking, on_waking);
@@ -84,12 +85,20 @@ void exchange_host_fini(struct exchange_host *host)
     binding_unref(&host->binding);
     while ((link = list_pop_front(&host->spare)))
         mem_free(container_of(link, struct exchange, link));
+    buf_fini(&host->told);
     arena_pool_fini(&host->arenas);
     arena_pool_fini(&host->scanners);
     parking_fini(&host->parking);
     if (host->lease.budget)
         body_lease_fini(&host->lease);
     MEM_CLEAR(host->head_scratch);
+}
+
+void exchange_host_clear_told(struct exchange_host *host)
+{
+    if (host->told.cap > HOST_TOLD_KEPT_BYTES)
+        buf_fini(&host->told);
+    buf_clear(&host->told);
 }
 
 int exchange_host_bind(struct exchange_host *host, struct snapshot *snapshot)

@@ -73,6 +73,9 @@ struct exchange_host {
     bool is_terminating; /* the grace is over: what ran was cut, and nothing new begins */
 };
 
+/* What is told anew is bounded; of its memory a worker keeps so much for what comes next. */
+enum { HOST_TOLD_MAX_BYTES = 256 << 20, HOST_TOLD_KEPT_BYTES = 64 << 10 };
+
 /* registry and what it points to outlive the host. 0 or ERR_NOMEM. */
 int exchange_host_init(struct exchange_host *host, struct loop *loop, struct registry *registry,
                        uint32_t worker, const struct exchange_host_ops *ops, void *owner);
@@ -103,6 +106,11 @@ void exchange_host_follow(struct exchange_host *host, struct provider *provider,
 /* Ends every exchange under way: streams with an error event, the others with 503; those to come
  * are refused. */
 void exchange_host_cut(struct exchange_host *host);
+
+/* Empties `told`, so that nothing is allocated for each event; memory beyond what is kept goes
+ * back.
+ */
+void exchange_host_clear_told(struct exchange_host *host);
 
 /* Keeps a freed exchange's memory for the next one, or frees it. */
 void exchange_host_spare(struct exchange_host *host, struct exchange *x);

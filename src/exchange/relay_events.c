@@ -6,9 +6,8 @@
 #include "dialect/error_read.h"
 #include "exchange/exchange.h"
 
-/* An image may stand whole in one event. What is told of one read's events at once is bounded too.
- */
-enum { EVENT_MAX_BYTES = 32 << 20, TOLD_MAX_BYTES = 256 << 20 };
+/* An image may stand whole in one event. */
+enum { EVENT_MAX_BYTES = 32 << 20 };
 
 /* What one read's events came to. */
 struct haul {
@@ -145,19 +144,17 @@ struct move relay_events_end(struct exchange *x)
     struct move move;
 
     attempt_end(exchange_attempt(x));
-    buf_init(&x->host->told, TOLD_MAX_BYTES);
     move = finish(x);
-    buf_fini(&x->host->told);
+    exchange_host_clear_told(x->host);
     return move;
 }
 
 void relay_events_fail(struct exchange *x, const struct dialect_error *error)
 {
-    buf_init(&x->host->told, TOLD_MAX_BYTES);
     translator_fail(x->relay.translator, error);
     close_array(x);
     relay_pass(x, buf_span(&x->host->told), true);
-    buf_fini(&x->host->told);
+    exchange_host_clear_told(x->host);
 }
 
 struct move relay_events_release(struct exchange *x)
@@ -167,10 +164,9 @@ struct move relay_events_release(struct exchange *x)
 
     if (x->relay.is_committed || !x->relay.has_pings)
         return move_park();
-    buf_init(&x->host->told, TOLD_MAX_BYTES);
     take_event(x, &ping, &haul);
     let_out(x, false);
-    buf_fini(&x->host->told);
+    exchange_host_clear_told(x->host);
     return move_park();
 }
 
@@ -224,8 +220,7 @@ struct move relay_events(struct exchange *x, char *data, size_t len, bool is_las
             return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
         rest = buf_span(&x->relay.held);
     }
-    buf_init(&x->host->told, TOLD_MAX_BYTES);
     move = take_read(x, rest, is_held, is_last);
-    buf_fini(&x->host->told);
+    exchange_host_clear_told(x->host);
     return move;
 }

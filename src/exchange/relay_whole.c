@@ -7,7 +7,7 @@
 #include "exchange/exchange.h"
 
 /* A larger one that passes goes on unread; one that is to be told anew cannot be. */
-enum { WHOLE_MAX_BYTES = 32 << 20, MEMORY_RATIO = 12, TOLD_MAX_BYTES = 256 << 20 };
+enum { WHOLE_MAX_BYTES = 32 << 20, MEMORY_RATIO = 12, TOLD_SPARE_BYTES = 512 };
 
 /* --- the translator, of streams too --- */
 
@@ -67,7 +67,12 @@ static struct move commit(struct exchange *x, struct span whole)
 static struct move finish(struct exchange *x)
 {
     struct span body = without_blanks(buf_span(&x->relay.held));
-    int err =
+    int err = 0;
+
+    /* Mostly it does not grow by more in the other dialect. */
+    if (x->send.is_translated)
+        (void)buf_reserve(&x->host->told, body.len + TOLD_SPARE_BYTES);
+    err =
         translator_answer(x->relay.translator, body, body.len * MEMORY_RATIO + LOOP_SCRATCH_BYTES);
     const struct dialect_error *error = translator_error(x->relay.translator);
 
@@ -112,8 +117,7 @@ struct move relay_whole(struct exchange *x, char *data, size_t len, bool is_last
         relay_hold_pings(x);
     if (!is_last)
         return x->relay.held.len > WHOLE_MAX_BYTES ? overflow(x) : move_park();
-    buf_init(&x->host->told, TOLD_MAX_BYTES);
     move = finish(x);
-    buf_fini(&x->host->told);
+    exchange_host_clear_told(x->host);
     return move;
 }

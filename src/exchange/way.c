@@ -9,8 +9,6 @@
 #include "dialect/openai_chat.h"
 #include "exchange/exchange.h"
 
-enum { TOLD_MAX_BYTES = 256 << 20 };
-
 /* --- the form --- */
 
 /* A form that only some providers of the dialect know is told to the others in its usual one. */
@@ -37,6 +35,7 @@ static int whole_body(const struct body *body, struct buf *joined, struct span *
         *ret_whole = span_of(body->first->data, body->first->len);
         return 0;
     }
+    (void)buf_reserve(joined, body->len);
     for (const struct body_block *block = body->first; block; block = block->next)
         buf_append(joined, block->data, block->len);
     *ret_whole = buf_span(joined);
@@ -113,15 +112,18 @@ static int write_body(struct exchange *x, const struct snapshot_provider *row,
                           (x->body.wants_usage && row->include_usage != INCLUDE_USAGE_NO)};
     int err;
 
-    x->send.drops = arena_zalloc(&x->attempt_arena, sizeof(*x->send.drops));
+    x->send.drops = arena_alloc(&x->attempt_arena, sizeof(*x->send.drops));
     if (!x->send.drops)
         return ERR_NOMEM;
-    buf_init(&x->host->told, TOLD_MAX_BYTES);
+    x->send.drops->len = 0;
+    /* Mostly it does not grow by more in the other dialect. */
+    if (x->body.body)
+        (void)buf_reserve(&x->host->told, x->body.body->len + x->body.body->len / 8 + 512);
     err = translate_write(x->body.translation, x->send.form, &target, &x->host->told, x->send.drops,
                           refusal);
     if (!err)
         err = keep_told(x);
-    buf_fini(&x->host->told);
+    exchange_host_clear_told(x->host);
     return err;
 }
 
@@ -155,7 +157,7 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
         x->head.facts.form == FORM_CHAT && (traits->quirks & ~(uint32_t)QUIRK_RESPONSES);
     int err;
 
-    *ret_refusal = (struct chat_refusal){.failure = FAILURE_UNSUPPORTED};
+    chat_refusal_init(ret_refusal, FAILURE_UNSUPPORTED);
     body_unref(&x->send.body);
     x->send.drops = NULL;
     x->send.is_translated = false;

@@ -134,8 +134,9 @@ const byte *scan_string(struct json_scan *scan, const byte *p, const byte *end)
 
 const byte *scan_escape(struct json_scan *scan, const byte *p)
 {
-    static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-    const char *at = *p ? strchr(names, *p) : NULL;
+    static const char meanings[0x80] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+                                        ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
+    const char *meaning = *p < 0x80 && meanings[*p] ? &meanings[*p] : NULL;
 
     if (scan->is_name)
         scan->is_name_escaped = true;
@@ -145,9 +146,9 @@ const byte *scan_escape(struct json_scan *scan, const byte *p)
         scan->unit = 0;
         scan->digits = 0;
         scan->state = STATE_UNICODE;
-    } else if (at) {
+    } else if (meaning) {
         flush_surrogate(scan);
-        take(scan, &values[at - names], 1, 1);
+        take(scan, meaning, 1, 1);
         scan->state = STATE_STRING;
     } else {
         scan_fail(scan, JSON_FAULT_SYNTAX, p);

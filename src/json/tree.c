@@ -15,18 +15,18 @@ static size_t *header_of(void *block)
     return (size_t *)(void *)((char *)block - TREE_HEADER_BYTES);
 }
 
-static void *resize(struct json_tree *tree, void *block, size_t size)
+static void *resize(struct json_room *room, void *block, size_t size)
 {
     size_t old = block ? *header_of(block) : 0;
     size_t *head;
 
-    if (size > tree->max - (tree->held - old))
+    if (size > room->max - (room->held - old))
         return NULL;
     head = mem_realloc(block ? header_of(block) : NULL, size + TREE_HEADER_BYTES);
     if (!head)
         return NULL;
     *head = size;
-    tree->held += size - old;
+    room->held += size - old;
     return (char *)head + TREE_HEADER_BYTES;
 }
 
@@ -43,34 +43,40 @@ static void *tree_realloc(void *context, void *block, size_t old_size, size_t si
 
 static void tree_free(void *context, void *block)
 {
-    struct json_tree *tree = context;
+    struct json_room *room = context;
 
     if (!block)
         return;
-    tree->held -= *header_of(block);
+    room->held -= *header_of(block);
     mem_free(header_of(block));
+}
+
+static int read_doc(struct span text, yyjson_read_flag flags, const yyjson_alc *alc,
+                    yyjson_doc **ret_doc)
+{
+    yyjson_read_err error = {0};
+
+    /* Without YYJSON_READ_INSITU the text is only read, whatever the type says. */
+    *ret_doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, flags, alc, &error);
+    if (*ret_doc)
+        return 0;
+    /* yyjson does not tell a refusal from a lack; the heap of this system overcommits, so that the
+     * cap is the likelier. */
+    return error.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? ERR_FULL : ERR_SYNTAX;
 }
 
 static int tree_read(struct json_tree *tree, struct span text, size_t max_bytes,
                      yyjson_read_flag flags)
 {
-    yyjson_alc alc = {tree_malloc, tree_realloc, tree_free, tree};
-    yyjson_read_err error = {0};
+    yyjson_alc alc = {tree_malloc, tree_realloc, tree_free, &tree->room};
 
     tree->doc = NULL;
-    tree->held = 0;
-    tree->max = max_bytes;
+    tree->room = (struct json_room){.max = max_bytes};
     if (text.len == 0)
         return ERR_SYNTAX;
     if (yyjson_read_max_memory_usage(text.len, flags) <= sizeof(tree->own))
         yyjson_alc_pool_init(&alc, tree->own, sizeof(tree->own));
-    /* Without YYJSON_READ_INSITU the text is only read, whatever the type says. */
-    tree->doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, flags, &alc, &error);
-    if (tree->doc)
-        return 0;
-    /* yyjson does not tell a refusal from a lack; the heap of this system overcommits, so that the
-     * cap is the likelier. */
-    return error.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? ERR_FULL : ERR_SYNTAX;
+    return read_doc(text, flags, &alc, &tree->doc);
 }
 
 int json_tree_read(struct json_tree *tree, struct span text, size_t max_bytes)
@@ -87,6 +93,21 @@ void json_tree_fini(struct json_tree *tree)
 {
     yyjson_doc_free(tree->doc);
     tree->doc = NULL;
+}
+
+int json_kept_read_raw(struct json_kept *kept, struct span text, size_t max_bytes)
+{
+    const yyjson_alc alc = {tree_malloc, tree_realloc, tree_free, &kept->room};
+
+    kept->doc = NULL;
+    kept->room = (struct json_room){.max = max_bytes};
+    return text.len ? read_doc(text, YYJSON_READ_NUMBER_AS_RAW, &alc, &kept->doc) : ERR_SYNTAX;
+}
+
+void json_kept_fini(struct json_kept *kept)
+{
+    yyjson_doc_free(kept->doc);
+    kept->doc = NULL;
 }
 
 struct span json_tree_text(const yyjson_val *value)

@@ -18,10 +18,15 @@
 
 enum { JSON_TREE_OWN_BYTES = 16384, JSON_TREE_DEPTH_MAX = 512 };
 
+/* What a tree may take of the heap. */
+struct json_room {
+    size_t held; /* bytes in use */
+    size_t max;
+};
+
 struct json_tree {
     yyjson_doc *doc; /* NULL: nothing was read */
-    size_t held;     /* heap bytes in use */
-    size_t max;
+    struct json_room room;
     _Alignas(16) char own[JSON_TREE_OWN_BYTES];
 };
 
@@ -35,6 +40,17 @@ int json_tree_read(struct json_tree *tree, struct span text, size_t max_bytes);
 int json_tree_read_raw(struct json_tree *tree, struct span text, size_t max_bytes);
 
 void json_tree_fini(struct json_tree *tree);
+
+/* A tree that is kept for longer than the call that reads it: all of it stands on the heap, and
+ * takes no more than it needs. Never moved either. */
+struct json_kept {
+    yyjson_doc *doc; /* NULL: nothing was read */
+    struct json_room room;
+};
+
+/* As json_tree_read_raw and json_tree_fini. */
+int json_kept_read_raw(struct json_kept *kept, struct span text, size_t max_bytes);
+void json_kept_fini(struct json_kept *kept);
 
 /* The string's text, or an empty span with a NULL ptr where value is none, or NULL. Borrowed from
  * the tree. */

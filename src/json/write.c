@@ -4,23 +4,25 @@
 #include <stdio.h>
 
 #include "base/bug.h"
+#include "base/decimal.h"
 #include "base/err.h"
 #include "json/skip.h"
 
-enum { ESCAPE_BYTES = 6 };
+enum { ESCAPE_BYTES = 6, BLOCK_BYTES = 16 };
+
+/* What stands behind the backslash: 0 for a byte that is not escaped so. */
+static const char letters[0x60] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
+                                   ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
 
 /* The escape of a byte below 0x20, a quote or a backslash, to out: its length. */
-static size_t escape(unsigned char c, char *out)
+static inline size_t escape(unsigned char c, char *out)
 {
     static const char hex[] = "0123456789abcdef";
-    static const char named[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
-    const char *at = c ? strchr(named, c) : NULL;
 
     out[0] = '\\';
-    if (at) {
-        out[1] = letters[at - named];
+    out[1] = letters[c];
+    if (out[1])
         return 2;
-    }
     out[1] = 'u';
     out[2] = out[3] = '0';
     out[4] = hex[c >> 4];
@@ -30,7 +32,7 @@ static size_t escape(unsigned char c, char *out)
 
 /* The next run of text that is written in one go: *ret_run, and how many bytes of text it stands
  * for. spare has ESCAPE_BYTES. */
-static size_t next_run(struct span text, char *spare, struct span *ret_run)
+static inline size_t next_run(struct span text, char *spare, struct span *ret_run)
 {
     const unsigned char *start = (const unsigned char *)text.ptr, *end = start + text.len;
     const unsigned char *p = start;
@@ -51,6 +53,46 @@ static size_t next_run(struct span text, char *spare, struct span *ret_run)
     return 1;
 }
 
+/* Writes one character that is not plain, at most ESCAPE_BYTES: how many bytes it took. */
+static inline size_t write_odd(const unsigned char *p, const unsigned char *end, char **out)
+{
+    size_t len;
+
+    if (*p < 0x80) {
+        *out += escape(*p, *out);
+        return 1;
+    }
+    len = utf8_length(p, end);
+    memcpy(*out, len ? (const char *)p : "\xEF\xBF\xBD", len ? len : 3);
+    *out += len ? len : 3;
+    return len ? len : 1;
+}
+
+/* Writes as much as fits into the room at hand, copying and looking at a block at a time: how much
+ * of the text that was. What is left is short of a block, or of room. */
+static size_t write_blocks(struct buf *buf, struct span text)
+{
+    const unsigned char *p = (const unsigned char *)text.ptr, *end = p + text.len;
+    char *out = buf->data + buf->len, *full;
+    size_t plain;
+
+    if (buf->cap < BLOCK_BYTES + ESCAPE_BYTES)
+        return 0;
+    full = buf->data + buf->cap - BLOCK_BYTES - ESCAPE_BYTES;
+    while (end - p >= BLOCK_BYTES && out <= full) {
+        memcpy(out, p, BLOCK_BYTES);
+        plain = (size_t)(json_skip_plain(p, p + BLOCK_BYTES) - p);
+        p += plain;
+        out += plain;
+        if (plain < BLOCK_BYTES)
+            p += write_odd(p, end, &out);
+        while (p < end && *p >= 0x80 && out <= full)
+            p += write_odd(p, end, &out);
+    }
+    buf->len = (size_t)(out - buf->data);
+    return (size_t)(p - (const unsigned char *)text.ptr);
+}
+
 int json_write_string(struct buf *buf, struct span text)
 {
     char spare[ESCAPE_BYTES];
@@ -61,8 +103,12 @@ int json_write_string(struct buf *buf, struct span text)
     err = buf_reserve(buf, text.len + 2);
     if (err)
         return err;
-    err = buf_append_byte(buf, '"');
+    buf->data[buf->len++] = '"';
     while (!err && text.len) {
+        if (text.len >= BLOCK_BYTES)
+            text = span_skip(text, write_blocks(buf, text));
+        if (text.len == 0)
+            break;
         text = span_skip(text, next_run(text, spare, &run));
         err = buf_append_span(buf, run);
     }
@@ -153,9 +199,19 @@ void json_name_span(struct json_writer *writer, struct span name)
     writer->is_member = true;
 }
 
-void json_name(struct json_writer *writer, const char *name)
+void json_name_word(struct json_writer *writer, struct span word)
 {
-    json_name_span(writer, span_from_text(name));
+    struct buf *buf = writer->buf;
+
+    begin_item(writer);
+    writer->is_member = true;
+    if (buf_reserve(buf, word.len + 3) != 0)
+        return;
+    buf->data[buf->len++] = '"';
+    memcpy(buf->data + buf->len, word.ptr, word.len);
+    buf->len += word.len;
+    buf->data[buf->len++] = '"';
+    buf->data[buf->len++] = ':';
 }
 
 void json_raw(struct json_writer *writer, struct span json)
@@ -178,19 +234,25 @@ void json_text(struct json_writer *writer, const char *text)
         json_null(writer);
 }
 
+static void append_number(struct buf *buf, uint64_t value)
+{
+    char digits[DECIMAL_BYTES];
+
+    (void)buf_append_span(buf, decimal_text(value, digits));
+}
+
 void json_int(struct json_writer *writer, int64_t value)
 {
-    char text[24];
-
-    json_raw(writer, span_of(text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)value)));
+    begin_item(writer);
+    if (value < 0)
+        (void)buf_append_byte(writer->buf, '-');
+    append_number(writer->buf, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 void json_uint(struct json_writer *writer, uint64_t value)
 {
-    char text[24];
-
-    json_raw(writer, span_of(text, (size_t)snprintf(text, sizeof(text), "%llu",
-                                                    (unsigned long long)value)));
+    begin_item(writer);
+    append_number(writer->buf, value);
 }
 
 void json_double(struct json_writer *writer, double value)
@@ -211,46 +273,4 @@ void json_bool(struct json_writer *writer, bool value)
 void json_null(struct json_writer *writer)
 {
     json_raw(writer, SPAN("null"));
-}
-
-void json_member_string(struct json_writer *writer, const char *name, struct span text)
-{
-    json_name(writer, name);
-    json_string(writer, text);
-}
-
-void json_member_text(struct json_writer *writer, const char *name, const char *text)
-{
-    json_name(writer, name);
-    json_text(writer, text);
-}
-
-void json_member_int(struct json_writer *writer, const char *name, int64_t value)
-{
-    json_name(writer, name);
-    json_int(writer, value);
-}
-
-void json_member_uint(struct json_writer *writer, const char *name, uint64_t value)
-{
-    json_name(writer, name);
-    json_uint(writer, value);
-}
-
-void json_member_double(struct json_writer *writer, const char *name, double value)
-{
-    json_name(writer, name);
-    json_double(writer, value);
-}
-
-void json_member_bool(struct json_writer *writer, const char *name, bool value)
-{
-    json_name(writer, name);
-    json_bool(writer, value);
-}
-
-void json_member_null(struct json_writer *writer, const char *name)
-{
-    json_name(writer, name);
-    json_null(writer);
 }

@@ -39,9 +39,16 @@ void json_end_object(struct json_writer *writer);
 void json_begin_array(struct json_writer *writer);
 void json_end_array(struct json_writer *writer);
 
-/* The name of the member whose value is written next. */
-void json_name(struct json_writer *writer, const char *name);
+/* The name of the member whose value is written next: any text; or a word of the program's own,
+ * which needs no escape. */
 void json_name_span(struct json_writer *writer, struct span name);
+void json_name_word(struct json_writer *writer, struct span word);
+
+/* The same for a literal, whose length the compiler knows. */
+static inline void json_name(struct json_writer *writer, const char *word)
+{
+    json_name_word(writer, span_of(word, strlen(word)));
+}
 
 void json_string(struct json_writer *writer, struct span text);
 void json_text(struct json_writer *writer, const char *text); /* NULL writes null */
@@ -55,12 +62,47 @@ void json_null(struct json_writer *writer);
 void json_raw(struct json_writer *writer, struct span json);
 
 /* Name and value in one. */
-void json_member_string(struct json_writer *writer, const char *name, struct span text);
-void json_member_text(struct json_writer *writer, const char *name, const char *text);
-void json_member_int(struct json_writer *writer, const char *name, int64_t value);
-void json_member_uint(struct json_writer *writer, const char *name, uint64_t value);
-void json_member_double(struct json_writer *writer, const char *name, double value);
-void json_member_bool(struct json_writer *writer, const char *name, bool value);
-void json_member_null(struct json_writer *writer, const char *name);
+static inline void json_member_string(struct json_writer *writer, const char *name,
+                                      struct span text)
+{
+    json_name(writer, name);
+    json_string(writer, text);
+}
+
+static inline void json_member_text(struct json_writer *writer, const char *name, const char *text)
+{
+    json_name(writer, name);
+    json_text(writer, text);
+}
+
+static inline void json_member_int(struct json_writer *writer, const char *name, int64_t value)
+{
+    json_name(writer, name);
+    json_int(writer, value);
+}
+
+static inline void json_member_uint(struct json_writer *writer, const char *name, uint64_t value)
+{
+    json_name(writer, name);
+    json_uint(writer, value);
+}
+
+static inline void json_member_double(struct json_writer *writer, const char *name, double value)
+{
+    json_name(writer, name);
+    json_double(writer, value);
+}
+
+static inline void json_member_bool(struct json_writer *writer, const char *name, bool value)
+{
+    json_name(writer, name);
+    json_bool(writer, value);
+}
+
+static inline void json_member_null(struct json_writer *writer, const char *name)
+{
+    json_name(writer, name);
+    json_null(writer);
+}
 
 #endif

@@ -33,7 +33,7 @@ static void test_small_documents_ask_the_heap_for_nothing(void **state)
     struct json_tree tree;
 
     assert_int_equal(json_tree_read(&tree, SPAN("{\"a\":{\"b\":\"text\",\"c\":1}}"), 0), 0);
-    assert_int_equal(tree.held, 0);
+    assert_int_equal(tree.room.held, 0);
     yyjson_val *a = yyjson_obj_get(yyjson_doc_get_root(tree.doc), "a");
     assert_true(span_is_equal(json_tree_string(a, "b"), SPAN("text")));
     assert_null(json_tree_string(a, "c").ptr);
@@ -53,14 +53,14 @@ static void test_large_documents_are_capped(void **state)
     char *text = large_array(&len);
 
     assert_int_equal(json_tree_read(&tree, span_of(text, len), 64 << 20), 0);
-    assert_true(tree.held > LARGE);
+    assert_true(tree.room.held > LARGE);
     assert_int_equal(yyjson_arr_size(yyjson_doc_get_root(tree.doc)), LARGE);
     json_tree_fini(&tree);
-    assert_int_equal(tree.held, 0);
+    assert_int_equal(tree.room.held, 0);
 
     assert_int_equal(json_tree_read(&tree, span_of(text, len), 1 << 20), ERR_FULL);
     assert_null(tree.doc);
-    assert_int_equal(tree.held, 0);
+    assert_int_equal(tree.room.held, 0);
     json_tree_fini(&tree);
     free(text);
 }

@@ -45,6 +45,39 @@ static void test_bad_utf8_is_replaced(void **state)
     assert_written(SPAN("\xED\xA0\x80"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"");
 }
 
+/* Blocks, what stands at their edges, and room that ends within them: what is written is what the
+ * plain array gets, or nothing beyond the maximum. */
+static void test_long_texts_are_written_like_short_ones(void **state)
+{
+    static const struct span odd[] = {SPAN_INIT("\n"),           SPAN_INIT("\x01"),
+                                      SPAN_INIT("\""),           SPAN_INIT("\xC3\xA9"),
+                                      SPAN_INIT("\xE4\xB8\xAD"), SPAN_INIT("\xF0\x9F\x98\x80"),
+                                      SPAN_INIT("\xFF"),         SPAN_INIT("\xE4\xB8")};
+
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]) * 48; i++) {
+        struct span what = odd[i / 48];
+        char text[64], expected[512];
+        size_t len = 0, at = i % 48;
+
+        memset(text, 'x', sizeof(text));
+        memcpy(text + at, what.ptr, what.len);
+        assert_int_equal(
+            json_write_string_to(expected, sizeof(expected), span_of(text, sizeof(text)), &len), 0);
+        for (size_t max = len - 40; max < len + 40; max++) {
+            struct buf buf;
+            int err;
+
+            buf_init(&buf, max);
+            err = json_write_string(&buf, span_of(text, sizeof(text)));
+            assert_int_equal(err, max < len ? ERR_FULL : 0);
+            assert_true(buf.len <= max);
+            if (!err)
+                assert_true(span_is_equal(buf_span(&buf), span_of(expected, len)));
+            buf_fini(&buf);
+        }
+    }
+}
+
 /* What was written reads back as what was meant, whatever byte it is. */
 static void test_every_byte_reads_back(void **state)
 {
@@ -105,7 +138,8 @@ static void test_containers_get_their_commas(void **state)
     json_member_int(&writer, "f", INT64_MIN);
     json_member_double(&writer, "g", 0.25);
     json_member_double(&writer, "h", NAN);
-    json_member_string(&writer, "i\"", SPAN("y"));
+    json_name_span(&writer, SPAN("i\""));
+    json_string(&writer, SPAN("y"));
     json_member_null(&writer, "j");
     json_end_object(&writer);
     assert_int_equal(buf.err, 0);
@@ -138,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strings_are_escaped),
+        cmocka_unit_test(test_long_texts_are_written_like_short_ones),
         cmocka_unit_test(test_bad_utf8_is_replaced),
         cmocka_unit_test(test_every_byte_reads_back),
         cmocka_unit_test(test_bounds_are_kept),
