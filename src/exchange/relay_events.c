@@ -21,6 +21,11 @@ static bool is_array(const struct exchange *x)
     return x->head.facts.is_array;
 }
 
+static bool is_passed(const struct exchange *x)
+{
+    return way_is_passed(x) && !x->send.is_translated;
+}
+
 /* The client's own form is the provider's: bytes pass, but for the frame of an array. */
 static void pass_event(struct exchange *x, const struct sse_event *event)
 {
@@ -57,8 +62,24 @@ static void take_event(struct exchange *x, const struct sse_event *event, struct
         haul->is_garbage = true;
         break;
     }
-    if (way_is_passed(x) && !x->send.is_translated)
+    if (is_passed(x))
         pass_event(x, event);
+}
+
+/* What stood behind the last blank line: an event that was all but ended passes, a part of one does
+ * not. */
+static void take_tail(struct exchange *x, const struct sse_event *event, struct haul *haul)
+{
+    struct buf *told = &x->host->told;
+    size_t len = told->len;
+
+    haul->is_garbage = false;
+    take_event(x, event, haul);
+    if (haul->is_garbage)
+        told->len = len;
+    /* A line feed alone is what was late of the last one. */
+    else if (is_passed(x) && !is_array(x) && event->raw.len > 1)
+        buf_append_span(told, SPAN("\n\n"));
 }
 
 static struct haul take_events(struct exchange *x, struct span *rest, bool is_last)
@@ -72,11 +93,8 @@ static struct haul take_events(struct exchange *x, struct span *rest, bool is_la
         if (!x->relay.is_committed && haul.is_garbage && !haul.is_good)
             return haul;
     }
-    if (is_last && !haul.is_error && sse_finish(x->relay.sse, *rest, &event)) {
-        take_event(x, &event, &haul);
-        if (way_is_passed(x) && !x->send.is_translated && !is_array(x))
-            buf_append_span(&x->host->told, SPAN("\n\n"));
-    }
+    if (is_last && !haul.is_error && sse_finish(x->relay.sse, *rest, &event))
+        take_tail(x, &event, &haul);
     return haul;
 }
 

@@ -78,15 +78,24 @@ static bool is_plain_pass(const struct exchange *x)
            (form == FORM_CHAT || form == FORM_COMPLETIONS || form == FORM_EMBEDDINGS);
 }
 
-static enum relay_mode mode_of(const struct exchange *x, const struct http_head *head)
+static bool is_coded(const struct http_head *head)
 {
     struct span coding = http_head_get(head, FIELD_CONTENT_ENCODING);
+
+    return coding.len && !span_is_equal_nocase(coding, SPAN("identity"));
+}
+
+static enum relay_mode mode_of(const struct exchange *x, const struct http_head *head)
+{
     bool is_stream = is_event_stream(x->relay.content_type);
 
     if (head->status < 200 || head->status > 299)
         return RELAY_ERROR;
-    if (coding.len && !span_is_equal_nocase(coding, SPAN("identity")))
+    if (is_coded(head))
         return way_is_passed(x) ? RELAY_RAW : RELAY_WHOLE;
+    /* Who asked for one object can be told no events: it fails as no answer. */
+    if (x->send.is_translated && !x->body.is_streaming)
+        return RELAY_WHOLE;
     if (!is_plain_pass(x))
         return is_stream ? RELAY_EVENTS : RELAY_WHOLE;
     return is_stream ? RELAY_STREAM : RELAY_JSON;
@@ -148,7 +157,8 @@ void relay_note_head(struct exchange *x, const struct http_head *head)
     relay->first_byte_ns = clock_now_ns();
     relay->status = head->status;
     relay->content_type = keep_value(x, head, FIELD_CONTENT_TYPE);
-    relay->content_encoding = keep_value(x, head, FIELD_CONTENT_ENCODING);
+    if (is_coded(head))
+        relay->content_encoding = keep_value(x, head, FIELD_CONTENT_ENCODING);
     relay->length = head->has_length ? (int64_t)head->length : HTTP_LENGTH_UNKNOWN;
     relay->mode = mode_of(x, head);
     keep_fields(x, head);
@@ -354,7 +364,8 @@ bool relay_is_over(const struct exchange *x)
         return false;
     if (x->relay.mode == RELAY_EVENTS)
         return translator_is_over(x->relay.translator) ||
-               translator_is_finished(x->relay.translator);
+               (translator_is_finished(x->relay.translator) &&
+                !translator_error(x->relay.translator));
     return x->relay.mode == RELAY_STREAM &&
            openai_stream_ending(x->relay.reader.stream) != OPENAI_CUT;
 }

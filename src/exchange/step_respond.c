@@ -162,7 +162,8 @@ static void end_committed(struct exchange *x)
         x->respond.has_failure = false;
         x->account.cut_by = INTERRUPT_NONE;
         relay_end(x);
-        return;
+        if (x->relay.is_whole)
+            return;
     }
     end_failed_stream(x);
 }
