@@ -84,9 +84,12 @@ static void check_edits(const struct request_scan *request, struct span body)
     struct request_scan again;
     struct json_scan scan;
     char *out;
+    bool is_asking = request->form == FORM_CHAT || request->form == FORM_COMPLETIONS;
     size_t at = 0, len = 0, out_len;
 
-    must(request_scan_edit(request, model, true, &edits) == 0);
+    if (form_row(request->form)->dialect == DIALECT_GEMINI)
+        return; /* the model stands in the path */
+    must(request_scan_edit(request, model, is_asking, &edits) == 0);
     out_len = request_edits_length(&edits, body.len);
     out = malloc(out_len);
     must(out != NULL);
@@ -108,7 +111,7 @@ static void check_edits(const struct request_scan *request, struct span body)
     must(request_scan_feed(&again, span_of(out, len)) == 0 && request_scan_finish(&again) == 0);
     must(span_is_equal(request_scan_model(&again), model));
     must(request_scan_is_streaming(&again) == request_scan_is_streaming(request));
-    must(!request_scan_is_streaming(&again) || request_scan_wants_usage(&again));
+    must(!is_asking || !request_scan_is_streaming(&again) || request_scan_wants_usage(&again));
     free(out);
 }
 
@@ -122,9 +125,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     body = span_of((const char *)data + 1, size - 1);
     check_grammar(body);
-    for (int endpoint = 0; endpoint < FORM_COUNT; endpoint++) {
-        request_scan_init(&whole, (enum form)endpoint, &whole_scan);
-        request_scan_init(&pieces, (enum form)endpoint, &pieces_scan);
+    for (int form = 0; form < FORM_COUNT; form++) {
+        request_scan_init(&whole, (enum form)form, &whole_scan);
+        request_scan_init(&pieces, (enum form)form, &pieces_scan);
         feed(&whole, body, body.len ? body.len : 1);
         feed(&pieces, body, data[0] % 32 + 1u);
         check_same(&whole_scan, &pieces_scan);

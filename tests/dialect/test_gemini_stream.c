@@ -245,8 +245,8 @@ static void choices_out_of_range_are_passed_over(void **state)
         "{\"candidates\":[{\"index\":-1,\"content\":{\"parts\":[{\"text\":\"x\"}]}}]}",
         "{\"candidates\":[{\"index\":\"a\",\"content\":{\"parts\":[{\"text\":\"x\"}]}}]}",
         "{\"candidates\":[5,null,{\"index\":99999999999999999999}]}",
-        "{\"candidates\":[{\"index\":127,\"content\":{\"parts\":[{\"text\":\"x\"}]},"
-        "\"finishReason\":\"STOP\"}]}",
+        ("{\"candidates\":[{\"index\":127,\"content\":{\"parts\":[{\"text\":\"x\"}]},"
+         "\"finishReason\":\"STOP\"}]}"),
     };
     struct stage *stage = set_up(ARENA_MAX);
 
