@@ -39,13 +39,14 @@ static void put_retry(struct exchange *x, int status, bool may_retry, struct buf
 {
     uint64_t wait_us = x->respond.retry_after_us ? x->respond.retry_after_us : US_PER_SEC;
     uint64_t wait_ms = (wait_us + US_PER_MS - 1) / US_PER_MS;
+    bool is_shortage = (status >= 502 && status <= 504) || status == 529;
 
     if (status == 429 || status == 503 || status == 529)
         buf_printf(
             out, "Retry-After: %llu\r\nretry-after-ms: %llu\r\n",
             (unsigned long long)(wait_ms > 1000 ? (wait_ms + 999 - WAIT_SLACK_MS) / 1000 : 1),
             (unsigned long long)wait_ms);
-    if ((status >= 502 && status <= 504 && x->select.attempts > 1) || (!may_retry && status >= 500))
+    if ((is_shortage && x->select.attempts > 1) || (!may_retry && status >= 500))
         buf_append_span(out, SPAN("x-should-retry: false\r\n"));
 }
 
@@ -92,13 +93,12 @@ static void send_failure(struct exchange *x)
  * they speak different dialects. */
 static void send_passed_on(struct exchange *x)
 {
-    enum dialect_id upstream = exchange_outlet(x)->row->traits.dialect;
-    struct error_told told = {.upstream = upstream,
+    struct error_told told = {.upstream = x->relay.dialect,
                               .status = x->relay.status,
                               .error = x->relay.error,
                               .request_id = x->head.request_id,
                               .wait_us = x->select.hint_us};
-    bool is_told = upstream != x->head.dialect;
+    bool is_told = x->relay.dialect != x->head.dialect;
     struct http_answer answer = {.status = x->relay.status};
     struct span body = buf_span(&x->relay.held);
     struct buf fields = exchange_scratch(x);

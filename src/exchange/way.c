@@ -12,11 +12,11 @@ enum { TOLD_MAX_BYTES = 256 << 20 };
 /* --- the form --- */
 
 /* A form that only some providers of the dialect know is told to the others in its usual one. */
-static enum form form_for_target(const struct exchange *x, const struct traits *traits)
+enum form way_form(const struct exchange *x, const struct snapshot_provider *row)
 {
-    enum form form = form_at(traits->dialect, x->head.facts.form);
+    enum form form = form_at(row->traits.dialect, x->head.facts.form);
 
-    if (form == FORM_RESPONSES && !(traits->quirks & QUIRK_RESPONSES))
+    if (form == FORM_RESPONSES && !(row->traits.quirks & QUIRK_RESPONSES))
         return FORM_CHAT;
     return form;
 }
@@ -64,9 +64,32 @@ static int read_neutral(struct exchange *x, struct chat_refusal *refusal)
     return err;
 }
 
-/* Whether a provider of the client's own dialect would stumble over the client's own bytes. */
-static bool is_to_rewrite(struct exchange *x, const struct traits *traits)
+/* Google's embeddings name the path's model in the body too, and both must be the same. */
+static bool is_renamed_inside(const struct exchange *x)
 {
+    const struct span prefix = SPAN("models/");
+    struct span model = exchange_target(x)->model;
+
+    if (x->head.facts.form != FORM_EMBED && x->head.facts.form != FORM_EMBED_BATCH)
+        return false;
+    if (span_has_prefix(model, prefix))
+        model = span_skip(model, prefix.len);
+    return !span_is_equal(model, x->head.facts.model);
+}
+
+/* Whether a provider of the client's own dialect could stumble over the client's own bytes. */
+static bool may_rewrite(const struct exchange *x, const struct traits *traits)
+{
+    if (x->head.facts.form == FORM_CHAT)
+        return (traits->quirks & ~(uint32_t)QUIRK_RESPONSES) != 0;
+    return is_renamed_inside(x);
+}
+
+/* Whether it would. */
+static bool is_to_rewrite(const struct exchange *x, const struct traits *traits)
+{
+    if (x->head.facts.form != FORM_CHAT)
+        return true;
     return openai_chat_needs_rewrite(translation_chat(x->body.translation)->root, traits->quirks);
 }
 
@@ -105,22 +128,23 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
                struct chat_refusal *ret_refusal)
 {
     const struct traits *traits = &row->traits;
-    bool may_rewrite =
-        x->head.facts.form == FORM_CHAT && (traits->quirks & ~(uint32_t)QUIRK_RESPONSES);
     int err;
 
     *ret_refusal = (struct chat_refusal){.failure = FAILURE_UNSUPPORTED};
     body_unref(&x->send.body);
     x->send.drops = NULL;
     x->send.is_translated = false;
-    x->send.form = form_for_target(x, traits);
+    x->send.form = way_form(x, row);
     if (x->send.form == FORM_COUNT)
         return chat_refuse(ret_refusal, FAILURE_UNSUPPORTED, NULL,
                            "The provider of this model has nothing like '%.*s'.",
                            SPAN_ARG(x->head.path));
-    if (way_is_passed(x) && !may_rewrite)
+    if (way_is_passed(x) && !may_rewrite(x, traits))
         return 0;
     err = read_neutral(x, ret_refusal);
+    /* What we cannot read is for a provider of the client's own dialect to judge. */
+    if (err == ERR_SYNTAX && way_is_passed(x))
+        return 0;
     if (err || (way_is_passed(x) && !is_to_rewrite(x, traits)))
         return err;
     x->send.is_translated = true;
