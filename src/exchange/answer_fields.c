@@ -56,7 +56,7 @@ static void put_limits(struct exchange *x, struct buf *out)
     put_number(out, SPAN("X-RateLimit-Reset"), (reset_us + US_PER_SEC - 1) / US_PER_SEC);
 }
 
-static struct span upstream_id(const struct exchange *x)
+struct span answer_upstream_id(const struct exchange *x)
 {
     struct span id = kept_field(x, SPAN("x-request-id"));
 
@@ -86,8 +86,8 @@ static void put_way(struct exchange *x, struct buf *out)
     if (x->send.drops && x->send.drops->len)
         put_field(out, SPAN("X-Bellwether-Dropped-Params"),
                   span_of(x->send.drops->text, x->send.drops->len));
-    if (upstream_id(x).ptr)
-        put_field(out, SPAN("X-Bellwether-Upstream-Request-ID"), upstream_id(x));
+    if (answer_upstream_id(x).ptr)
+        put_field(out, SPAN("X-Bellwether-Upstream-Request-ID"), answer_upstream_id(x));
 }
 
 /* What the client's SDK expects of an answer that is told anew. */
@@ -100,9 +100,11 @@ static struct span told_type(const struct exchange *x)
 
 static struct span content_type(const struct exchange *x, bool is_own)
 {
+    bool is_error = x->relay.mode == RELAY_ERROR; /* which passes as it is */
+
     if (is_own)
         return SPAN("application/json");
-    if (x->send.is_translated || x->head.facts.is_array)
+    if (!is_error && (x->send.is_translated || x->head.facts.is_array))
         return told_type(x);
     return x->relay.content_type.len ? x->relay.content_type : SPAN("application/json");
 }

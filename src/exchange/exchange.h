@@ -168,7 +168,8 @@ enum relay_mode {
 
 /* relay: what comes back. */
 struct part_relay {
-    int status; /* 0: no answer yet */
+    int status;              /* 0: no answer yet */
+    enum dialect_id dialect; /* of the provider that gave it */
     enum relay_mode mode;
     struct dialect_header *fields; /* those that matter, in the attempt's arena */
     size_t field_count;
@@ -285,6 +286,9 @@ void select_note_wait_over(struct exchange *x);
 /* Leaves the waiting room, if it stands in one. has_use: a grant on its way is used here. */
 void select_leave_room(struct exchange *x, bool has_use);
 
+/* Gives back the key that was granted and not used. */
+void select_give_back(struct exchange *x);
+
 /* The room has let it go: something may be free now. */
 void select_note_grant(struct exchange *x);
 
@@ -375,6 +379,9 @@ struct buf exchange_scratch(struct exchange *x);
 
 /* The lines of the answer's head, in the loop's scratch; valid until the next use of it. */
 struct span answer_fields(struct exchange *x, bool is_own);
+
+/* The provider's own id of the request, by whatever field it tells it; a NULL ptr: none. */
+struct span answer_upstream_id(const struct exchange *x);
 
 /* Ends with what the last attempt came to: the provider's own answer, or the failure of its
  * outcome. */

@@ -122,8 +122,7 @@ static void fill_way(const struct exchange *x, struct access_record *record)
     record->retries = x->select.attempts - 1;
     if (status != x->account.status)
         record->upstream_status = (uint64_t)status;
-    record->upstream_request_id =
-        dialect_header_find(x->relay.fields, x->relay.field_count, SPAN("x-request-id"));
+    record->upstream_request_id = answer_upstream_id(x);
 }
 
 static void write_line(struct exchange *x, uint64_t duration_us)

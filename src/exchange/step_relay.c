@@ -156,6 +156,7 @@ void relay_note_head(struct exchange *x, const struct http_head *head)
 
     relay->first_byte_ns = clock_now_ns();
     relay->status = head->status;
+    relay->dialect = exchange_outlet(x)->row->traits.dialect;
     relay->content_type = keep_value(x, head, FIELD_CONTENT_TYPE);
     if (is_coded(head))
         relay->content_encoding = keep_value(x, head, FIELD_CONTENT_ENCODING);

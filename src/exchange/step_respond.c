@@ -44,6 +44,7 @@ static void put_retry(struct exchange *x, int status, int cause, bool may_retry,
 {
     uint64_t wait_us = x->respond.retry_after_us ? x->respond.retry_after_us : US_PER_SEC;
     uint64_t wait_ms = (wait_us + US_PER_MS - 1) / US_PER_MS;
+    bool is_shortage = (status >= 502 && status <= 504) || status == 529;
 
     if (status == 429 || status == 503 || status == 529)
         buf_printf(
@@ -97,13 +98,12 @@ static void send_failure(struct exchange *x)
  * they speak different dialects. */
 static void send_passed_on(struct exchange *x)
 {
-    enum dialect_id upstream = exchange_outlet(x)->row->traits.dialect;
-    struct error_told told = {.upstream = upstream,
+    struct error_told told = {.upstream = x->relay.dialect,
                               .status = x->relay.status,
                               .error = x->relay.error,
                               .request_id = x->head.request_id,
                               .wait_us = x->select.hint_us};
-    bool is_told = upstream != x->head.dialect;
+    bool is_told = x->relay.dialect != x->head.dialect;
     struct http_answer answer = {.status = x->relay.status};
     struct span body = buf_span(&x->relay.held);
     struct buf fields = exchange_scratch(x);

@@ -67,6 +67,11 @@ static void give_back(struct exchange *x, uint32_t target, uint64_t now_us)
                          keypool_cancel(outlet->view, &x->select.grant, now_us));
 }
 
+void select_give_back(struct exchange *x)
+{
+    give_back(x, x->select.target, loop_now_us(exchange_loop(x)));
+}
+
 /* Asks in order until a target has a key; else tells which is free first. A target that has only
  * keys that failed already is exhausted: it is asked again when the others have none either. */
 static struct survey ask_all(struct exchange *x, uint64_t now_us)

@@ -131,6 +131,17 @@ static void describe(struct exchange *x, const struct snapshot_provider *row,
     };
 }
 
+/* No target is left. That one failed before may pass, so that the client hears of that. */
+static struct move refuse_last_target(struct exchange *x, const struct chat_refusal *refusal)
+{
+    if (x->respond.last && x->respond.last->failure != PASSED_ON)
+        return respond_with_last(x);
+    relay_give_up(x, refusal->failure);
+    x->respond.message = arena_copy(&x->arena, span_from_text(refusal->message));
+    x->respond.param = arena_copy(&x->arena, span_from_text(refusal->param));
+    return move_done(STEP_RESPOND);
+}
+
 /* Another target may understand what this one cannot be told; where none is left, the client hears
  * why.
  */
@@ -140,13 +151,9 @@ static struct move refuse_target(struct exchange *x, const struct chat_refusal *
 
     for (uint32_t i = 0; i < x->route.target_count; i++)
         has_other |= i != x->select.target && !(x->select.excluded & (1u << i));
-    if (!has_other) {
-        relay_give_up(x, refusal->failure);
-        x->respond.message = arena_copy(&x->arena, span_from_text(refusal->message));
-        x->respond.param = arena_copy(&x->arena, span_from_text(refusal->param));
-        return move_done(STEP_RESPOND);
-    }
-    relay_book(x, NULL, 0);
+    select_give_back(x);
+    if (!has_other)
+        return refuse_last_target(x, refusal);
     x->select.excluded |= 1u << x->select.target;
     return move_done(STEP_SELECT);
 }

@@ -83,8 +83,38 @@ static int read_neutral(struct exchange *x, struct chat_refusal *refusal)
     return err;
 }
 
-/* Whether a provider of the client's own dialect would stumble over the client's own bytes. */
-static bool is_to_rewrite(struct exchange *x, const struct traits *traits)
+/* Gemini's bodies for embeddings and counts repeat the model of the path, as the client calls it.
+ */
+static bool repeats_model(const struct exchange *x)
+{
+    switch (x->send.form) {
+    case FORM_EMBED:
+    case FORM_EMBED_BATCH:
+    case FORM_MEASURE:
+        return !span_is_equal(exchange_target(x)->model, x->head.facts.model);
+    case FORM_CHAT:
+    case FORM_COMPLETIONS:
+    case FORM_RESPONSES:
+    case FORM_EMBEDDINGS:
+    case FORM_MESSAGES:
+    case FORM_COUNT_TOKENS:
+    case FORM_GENERATE:
+    case FORM_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* Whether a provider of the client's own dialect could stumble over the client's own bytes. */
+static bool may_rewrite(struct exchange *x, const struct traits *traits)
+{
+    if (x->send.form == FORM_CHAT)
+        return (traits->quirks & ~(uint32_t)QUIRK_RESPONSES) != 0;
+    return repeats_model(x) || has_foreign_thoughts(x);
+}
+
+/* Whether it would. */
+static bool is_to_rewrite(const struct exchange *x, const struct traits *traits)
 {
     if (x->send.form != FORM_CHAT)
         return true;
@@ -127,34 +157,10 @@ static int write_body(struct exchange *x, const struct snapshot_provider *row,
     return err;
 }
 
-/* Gemini's bodies for embeddings and counts repeat the model of the path, as the client calls it.
- */
-static bool repeats_model(const struct exchange *x)
-{
-    switch (x->send.form) {
-    case FORM_EMBED:
-    case FORM_EMBED_BATCH:
-    case FORM_MEASURE:
-        return !span_is_equal(exchange_target(x)->model, x->head.facts.model);
-    case FORM_CHAT:
-    case FORM_COMPLETIONS:
-    case FORM_RESPONSES:
-    case FORM_EMBEDDINGS:
-    case FORM_MESSAGES:
-    case FORM_COUNT_TOKENS:
-    case FORM_GENERATE:
-    case FORM_COUNT:
-        break;
-    }
-    return false;
-}
-
 int way_settle(struct exchange *x, const struct snapshot_provider *row,
                struct chat_refusal *ret_refusal)
 {
     const struct traits *traits = &row->traits;
-    bool may_rewrite =
-        x->head.facts.form == FORM_CHAT && (traits->quirks & ~(uint32_t)QUIRK_RESPONSES);
     int err;
 
     chat_refusal_init(ret_refusal, FAILURE_UNSUPPORTED);
@@ -166,9 +172,12 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
         return chat_refuse(ret_refusal, FAILURE_UNSUPPORTED, NULL,
                            "The provider of this model has nothing like '%.*s'.",
                            SPAN_ARG(x->head.path));
-    if (way_is_passed(x) && !may_rewrite && !repeats_model(x) && !has_foreign_thoughts(x))
+    if (way_is_passed(x) && !may_rewrite(x, traits))
         return 0;
     err = read_neutral(x, ret_refusal);
+    /* What we cannot read is for a provider of the client's own dialect to judge. */
+    if (err == ERR_SYNTAX && way_is_passed(x))
+        return 0;
     if (err || (way_is_passed(x) && !is_to_rewrite(x, traits)))
         return err;
     x->send.is_translated = true;

@@ -1,0 +1,237 @@
+/* The way of a request to a target of its own dialect or another: what is asked there, and how a
+ * refusal comes back. */
+#include "scene.h"
+
+#include "base/alloc.h"
+
+static const char four[] =
+    "providers:\n"
+    "  up: {kind: anthropic, base_url: '@a', health: {validate_new: false},\n"
+    "    keys: [{name: one, secret: key-one}]}\n"
+    "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+    "    keys: [{name: two, secret: key-two}]}\n"
+    "  goog: {kind: gemini, base_url: '@a', health: {validate_new: false},\n"
+    "    keys: [{name: three, secret: key-three}]}\n"
+    "  own: {kind: vllm, base_url: '@a', health: {validate_new: false},\n"
+    "    keys: [{name: four, secret: key-four}]}\n"
+    "models:\n"
+    "  c: {targets: [{to: up/claude}]}\n"
+    "  o: {targets: [{to: other/gpt}]}\n"
+    "  e: {targets: [{to: goog/embedder}]}\n"
+    "  v: {targets: [{to: own/qwen}]}\n"
+    "  oc: {targets: [{to: other/gpt}], fallback: [up/claude]}\n"
+    "clients: {open: true}\n";
+
+static const char refusal[] =
+    "{\"error\":{\"message\":\"No.\",\"type\":\"invalid_request_error\",\"param\":null,"
+    "\"code\":null}}";
+
+static void attempt(struct scene *scene, char name, char **ret_heard)
+{
+    scene->upstream = road_attempt(&scene->road, name, scene->upstream, ret_heard);
+}
+
+static void expect_attempt(struct scene *scene, char name, const char *line, const char *part)
+{
+    char *heard;
+
+    attempt(scene, name, &heard);
+    if (!strstr(heard, line) || !strstr(heard, part))
+        print_message("%s\n", heard);
+    assert_non_null(strstr(heard, line));
+    assert_non_null(strstr(heard, part));
+    mem_free(heard);
+}
+
+/* --- requests --- */
+
+/* A stream's usage is asked for wherever the target must be asked, whatever the client speaks. */
+static void test_usage_is_asked_in_the_targets_form(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, four);
+    road_post(&scene.road, scene.client, "/v1/responses", "",
+              "{\"model\":\"o\",\"stream\":true,\"input\":\"Hi\"}");
+    expect_attempt(&scene, 'b', "POST /v1/chat/completions ",
+                   "\"stream_options\":{\"include_usage\":true}");
+    scene_reply(&scene, 400, "", "{\"error\":{\"message\":\"Unknown field: stream_options\"}}");
+    /* Where it is not known, it is left out from then on. */
+    {
+        char *heard;
+
+        attempt(&scene, 'b', &heard);
+        assert_null(strstr(heard, "stream_options"));
+        mem_free(heard);
+    }
+    scene_end(&scene);
+}
+
+/* What we cannot read is for the provider to judge, where it speaks the client's dialect. */
+static void test_unknown_parts_pass(void **state)
+{
+    static const char body[] = "{\"model\":\"qwen\",\"messages\":[{\"role\":\"critic\",\"content\":"
+                               "[{\"type\":\"video_url\","
+                               "\"video_url\":{\"url\":\"https://a/b.mp4\"}}]}]}";
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, four);
+    road_post(&scene.road, scene.client, "/v1/chat/completions", "",
+              "{\"model\":\"v\",\"messages\":[{\"role\":\"critic\",\"content\":[{\"type\":"
+              "\"video_url\",\"video_url\":{\"url\":\"https://a/b.mp4\"}}]}]}");
+    expect_attempt(&scene, 'a', "POST /v1/chat/completions ", body);
+    scene_serve(&scene);
+    scene_end(&scene);
+}
+
+/* Google wants the path's model in each request of a batch, so that another name is put there too.
+ */
+static void test_embeddings_by_another_name(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, four);
+    road_post(
+        &scene.road, scene.client, "/v1beta/models/e:batchEmbedContents", "",
+        "{\"requests\":[{\"model\":\"models/e\",\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}");
+    expect_attempt(&scene, 'a', "POST /v1beta/models/embedder:batchEmbedContents ",
+                   "\"model\":\"models/embedder\"");
+    scene_reply(&scene, 200, "", "{\"embeddings\":[{\"values\":[1,2]}]}");
+    road_expect(&scene.road, scene.client, 200, NULL);
+    scene_end(&scene);
+}
+
+/* --- refusals --- */
+
+/* A stream that was refused is no stream. */
+static void test_refused_stream(void **state)
+{
+    struct scene scene;
+    struct road_answer answer;
+
+    (void)state;
+    scene_begin(&scene, four);
+    road_post(&scene.road, scene.client, "/v1/responses", "",
+              "{\"model\":\"o\",\"stream\":true,\"input\":\"Hi\"}");
+    expect_attempt(&scene, 'b', "POST /v1/chat/completions ", "\"stream\":true");
+    scene_reply(&scene, 400, "", refusal);
+    road_hear(&scene.road, scene.client, &answer);
+    assert_int_equal(answer.status, 400);
+    assert_string_equal(road_field(&answer, "content-type"), "application/json");
+    assert_string_equal(road_body(&answer), refusal);
+    road_answer_free(&answer);
+    scene_end(&scene);
+}
+
+/* One hint, not two. */
+static void test_overloaded(void **state)
+{
+    struct scene scene;
+    struct road_answer answer;
+
+    (void)state;
+    scene_begin(&scene, four);
+    road_post(&scene.road, scene.client, "/v1/messages", "",
+              "{\"model\":\"c\",\"max_tokens\":1,\"messages\":[{\"role\":\"user\",\"content\":"
+              "\"Hi\"}]}");
+    expect_attempt(&scene, 'a', "POST /v1/messages ", "claude");
+    scene_reply(&scene, 529, "Retry-After: 90\r\nx-should-retry: true\r\n",
+                "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":"
+                "\"Overloaded\"}}");
+    road_hear(&scene.road, scene.client, &answer);
+    assert_int_equal(answer.status, 529);
+    assert_int_equal(road_count(answer.head, "Retry-After: "), 1);
+    assert_string_equal(road_field(&answer, "retry-after"), "90");
+    assert_int_equal(road_count(answer.head, "x-should-retry: "), 1);
+    road_answer_free(&answer);
+    scene_end(&scene);
+}
+
+/* The first target's trouble passes; that the second cannot be told the request does not. */
+static void test_failure_before_a_refusal(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, four);
+    road_post(&scene.road, scene.client, "/v1/chat/completions", "",
+              "{\"model\":\"oc\",\"n\":2,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}");
+    expect_attempt(&scene, 'b', "POST /v1/chat/completions ", "\"n\":2");
+    scene_reply(&scene, 302, "Location: /\r\n", "");
+    road_expect_error(&scene.road, scene.client, 502, "upstream_failed");
+    scene_end(&scene);
+}
+
+/* Where none was asked, the client hears what is wrong. */
+static void test_refusal(void **state)
+{
+    struct scene scene;
+    struct road_answer answer;
+
+    (void)state;
+    scene_begin(&scene, four);
+    road_post(&scene.road, scene.client, "/v1/chat/completions", "",
+              "{\"model\":\"c\",\"n\":2,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}");
+    road_expect_no_attempt(&scene.road, 'a', -1);
+    road_hear(&scene.road, scene.client, &answer);
+    assert_int_equal(answer.status, 400);
+    assert_non_null(strstr(road_body(&answer), "\"param\":\"n\""));
+    assert_string_equal(road_field(&answer, "x-bellwether-attempts"), "");
+    road_answer_free(&answer);
+    /* Nothing was tried, and the key is as free as before. */
+    assert_int_equal(road_attempts(&scene.road, "client_gone"), 0);
+    scene_end(&scene);
+}
+
+/* --- the log --- */
+
+/* The provider's own id of the request, by whatever field it tells it; never the client's key. */
+static void test_line(void **state)
+{
+    struct scene scene;
+    char *line;
+
+    (void)state;
+    scene_begin(&scene, four);
+    road_post(&scene.road, scene.client, "/v1beta/models/c:generateContent?key=sk-bw-secret", "",
+              "{\"contents\":[{\"parts\":[{\"text\":\"Hi\"}]}]}");
+    {
+        char *heard;
+
+        attempt(&scene, 'a', &heard);
+        assert_non_null(strstr(heard, "POST /v1/messages HTTP/1.1\r\n"));
+        assert_null(strstr(heard, "sk-bw-secret"));
+        mem_free(heard);
+    }
+    scene_reply(
+        &scene, 200, "request-id: req_up\r\n",
+        "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude\","
+        "\"content\":[{\"type\":\"text\",\"text\":\"Hello\"}],\"stop_reason\":\"end_turn\","
+        "\"stop_sequence\":null,\"usage\":{\"input_tokens\":7,\"output_tokens\":4}}");
+    road_expect(&scene.road, scene.client, 200, NULL);
+    line = road_log(&scene.road);
+    assert_non_null(strstr(line, "\"path\":\"/v1beta/models/c:generateContent\""));
+    assert_non_null(strstr(line, "\"req_up\""));
+    assert_null(strstr(line, "sk-bw-secret"));
+    mem_free(line);
+    scene_end(&scene);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_usage_is_asked_in_the_targets_form),
+        cmocka_unit_test(test_unknown_parts_pass),
+        cmocka_unit_test(test_embeddings_by_another_name),
+        cmocka_unit_test(test_refused_stream),
+        cmocka_unit_test(test_overloaded),
+        cmocka_unit_test(test_failure_before_a_refusal),
+        cmocka_unit_test(test_refusal),
+        cmocka_unit_test(test_line),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
