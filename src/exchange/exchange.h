@@ -356,9 +356,6 @@ void relay_events_fail(struct exchange *x, const struct dialect_error *error);
 /* The head of the answer has come in RELAY_WHOLE or RELAY_EVENTS: false without memory. */
 bool relay_make_translator(struct exchange *x);
 
-/* Gives back the translator and all that it made. */
-void relay_drop_translator(struct exchange *x);
-
 /* Notes what was used of such an answer as far as it came. */
 void relay_translator_usage(struct exchange *x);
 
@@ -436,6 +433,15 @@ uint64_t exchange_deadline_us(struct exchange *x);
 static inline struct attempt *exchange_attempt(struct exchange *x)
 {
     return &x->send.attempt;
+}
+
+/* Gives back the translator and all that it made. */
+static inline void relay_drop_translator(struct exchange *x)
+{
+    translator_fini(&x->relay.translator);
+    if (x->relay.answer_arena)
+        arena_fini(x->relay.answer_arena);
+    x->relay.answer_arena = NULL;
 }
 
 /* The exchange ends with this failure; the first one wins. message and param may be empty; they

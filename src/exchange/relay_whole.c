@@ -52,14 +52,6 @@ bool relay_make_translator(struct exchange *x)
     return relay->translator && relay->sse;
 }
 
-void relay_drop_translator(struct exchange *x)
-{
-    translator_fini(&x->relay.translator);
-    if (x->relay.answer_arena)
-        arena_fini(x->relay.answer_arena);
-    x->relay.answer_arena = NULL;
-}
-
 /* --- the whole --- */
 
 static struct span without_blanks(struct span text)
