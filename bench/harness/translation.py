@@ -69,7 +69,7 @@ def rows_of(shapes, make_stage):
             open_kb.append((held - at_rest) / count / 1024)
             grown_kb.append((later - held) / count / 1024)
         return [Line("translate-memory", "translated, 500 paced streams: RssAnon per open stream", "KB",
-                     {"bellwether": open_kb}, 40, reference=""),
+                     {"bellwether": open_kb}, 32, reference=""),
                 Line("translate-memory", "the same, what a thousand events more add to each", "KB",
                      {"bellwether": grown_kb}, 0.5, reference="")]
 

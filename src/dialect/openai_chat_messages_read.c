@@ -190,15 +190,26 @@ static size_t list_size(const yyjson_val *value, const char *name)
     return yyjson_is_arr(list) ? yyjson_arr_size(list) : 0;
 }
 
+/* Those that stand in members of their own, so that a long conversation takes no room for what it
+ * does not hold: one of a thought or its signature, of a refusal, of the old call. */
+static size_t single_parts(const yyjson_val *value)
+{
+    bool has_thought = json_tree_member(value, "reasoning_content") ||
+                       json_tree_member(value, "reasoning") ||
+                       json_tree_member(value, "extra_content");
+
+    return (size_t)has_thought + (json_tree_member(value, "refusal") != NULL) +
+           (json_tree_member(value, "function_call") != NULL);
+}
+
 static int read_assistant(struct reading_messages *all, const yyjson_val *value,
                           const struct openai_place *place, struct chat_message *message)
 {
     struct chat_reading *reading = all->reading;
     const yyjson_val *content = json_tree_member(value, "content");
     struct span refusal = json_tree_string(value, "refusal");
-    /* One more each for reasoning_content, its signature, refusal and function_call. */
     size_t room = openai_content_room(content) + list_size(value, "tool_calls") +
-                  list_size(value, "thinking_blocks") + 4;
+                  list_size(value, "thinking_blocks") + single_parts(value);
     size_t count;
     int err;
 

@@ -8,7 +8,6 @@
 enum {
     ARENA_MAX_BYTES = 1 << 20,
     ATTEMPT_ARENA_MAX_BYTES = 1 << 20,
-    ANSWER_ARENA_MAX_BYTES = 128 << 20,
 };
 
 /* Of a connection and of a body, what the way of an answer through us touches. */
@@ -193,7 +192,6 @@ struct exchange *exchange_new(struct exchange_host *host, struct http_server_con
     memcpy(x->account.remote, http_server_peer_ip(conn), x->account.remote_len);
     arena_init(&x->arena, &host->arenas, ARENA_MAX_BYTES);
     arena_init(&x->attempt_arena, &host->arenas, ATTEMPT_ARENA_MAX_BYTES);
-    arena_init(&x->answer_arena, &host->arenas, ANSWER_ARENA_MAX_BYTES);
     arena_init(&x->scan_arena, &host->scanners, ATTEMPT_ARENA_MAX_BYTES);
     buf_init(&x->relay.held, ANSWER_HELD_BYTES + 2 * LOOP_SCRATCH_BYTES);
     loop_timer_init(&x->select.timer, host->loop, on_wait_over);
@@ -217,9 +215,8 @@ struct move step_end(struct exchange *x)
     buf_fini(&x->relay.held);
     body_unref(&x->send.body);
     body_unref(&x->body.body);
-    translator_fini(&x->relay.translator);
+    relay_drop_translator(x);
     translate_free(&x->body.translation);
-    arena_fini(&x->answer_arena);
     arena_fini(&x->scan_arena);
     arena_fini(&x->attempt_arena);
     arena_fini(&x->arena);

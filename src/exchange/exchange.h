@@ -72,18 +72,16 @@ enum {
 struct part_head {
     const struct http_head *head; /* while the head step and the auth step run; then NULL */
     enum inbound_kind kind;
+    enum dialect_id dialect; /* the client's: errors are told in it */
     const struct inbound_row *row;
-    enum dialect_id dialect;    /* the client's: errors are told in it */
     struct inbound_facts facts; /* what the path says */
     struct span method, path;   /* in the arena */
-    struct span query;          /* of the head, while that is there */
     struct span fields;         /* lines that go upstream, in the arena */
     struct span own_fields;     /* those that go where the client's own bytes go */
-    bool has_version;           /* among them: anthropic-version */
     struct dialect_header
         *extras; /* fields that some provider's forward_headers name, in the arena */
     size_t extra_count;
-    bool has_content_type, has_user_agent;
+    bool has_content_type, has_user_agent, has_version; /* of anthropic-version */
     struct span request_id; /* in the arena, or static; empty: not named yet */
     uint64_t start_us, start_wall_us;
 };
@@ -148,11 +146,11 @@ struct part_select {
 /* send: what goes upstream. */
 struct part_send {
     struct attempt attempt;
-    enum form form;              /* in which the target is asked */
-    bool is_translated;          /* the body was written anew: `body` */
     struct body *body;           /* NULL where the client's own bytes go */
     struct chat_drops *drops;    /* what the target was not told; in the attempt's arena, or NULL */
     struct request_edits *edits; /* in the attempt's arena */
+    enum form form;              /* in which the target is asked */
+    bool is_translated;          /* the body was written anew: `body` */
     bool is_begun;               /* the attempt at hand was begun */
     bool is_usage_asked;         /* by us, not by the client */
 };
@@ -180,6 +178,7 @@ struct part_relay {
         struct openai_stream *stream; /* in the attempt's arena */
     } reader;
     struct translator *translator; /* of RELAY_WHOLE and RELAY_EVENTS; in answer_arena */
+    struct arena *answer_arena;    /* of an answer that is read and told anew; in the attempt's */
     struct sse *sse;
     struct buf held; /* bytes that may not go yet: pings first, then the beginning of an event */
     size_t ping_len; /* of them, those of whole pings */
@@ -235,7 +234,6 @@ struct exchange {
     enum step step;
     bool is_running; /* a step is on the stack */
     struct arena arena, attempt_arena;
-    struct arena answer_arena; /* of an answer that is read and told anew */
     struct arena
         scan_arena; /* for the scanner at work: in a moment mostly, so that few serve all */
     struct part_head head;
@@ -442,6 +440,15 @@ uint64_t exchange_deadline_us(struct exchange *x);
 static inline struct attempt *exchange_attempt(struct exchange *x)
 {
     return &x->send.attempt;
+}
+
+/* Gives back the translator and all that it made. */
+static inline void relay_drop_translator(struct exchange *x)
+{
+    translator_fini(&x->relay.translator);
+    if (x->relay.answer_arena)
+        arena_fini(x->relay.answer_arena);
+    x->relay.answer_arena = NULL;
 }
 
 /* The exchange ends with this failure; the first one wins. message and param may be empty; they

@@ -36,8 +36,8 @@ enum inbound_verdict inbound_find(enum http_method method, struct span path,
 
 /* What a path says beside which row it is. */
 struct inbound_facts {
-    enum form form;
     struct span model; /* that the path names, unescaped; empty: none */
+    enum form form;
     bool is_streaming; /* by the path */
     bool is_array;     /* Gemini's stream as one JSON array: without alt=sse */
 };

@@ -7,7 +7,12 @@
 #include "exchange/exchange.h"
 
 /* A larger one that passes goes on unread; one that is to be told anew cannot be. */
-enum { WHOLE_MAX_BYTES = 32 << 20, MEMORY_RATIO = 12, TOLD_SPARE_BYTES = 512 };
+enum {
+    WHOLE_MAX_BYTES = 32 << 20,
+    MEMORY_RATIO = 12,
+    ARENA_MAX_BYTES = 128 << 20,
+    TOLD_SPARE_BYTES = 512,
+};
 
 /* --- the translator, of streams too --- */
 
@@ -36,7 +41,11 @@ bool relay_make_translator(struct exchange *x)
     };
 
     relay->held.max = WHOLE_MAX_BYTES + 2 * LOOP_SCRATCH_BYTES;
-    relay->translator = translator_new(&x->answer_arena, &plan);
+    relay->answer_arena = arena_alloc(&x->attempt_arena, sizeof(*relay->answer_arena));
+    if (!relay->answer_arena)
+        return false;
+    arena_init(relay->answer_arena, &x->host->arenas, ARENA_MAX_BYTES);
+    relay->translator = translator_new(relay->answer_arena, &plan);
     relay->sse = arena_alloc(&x->attempt_arena, sizeof(*relay->sse));
     if (relay->sse)
         sse_init(relay->sse);

@@ -8,10 +8,13 @@ static struct move refuse(struct exchange *x, enum failure failure)
 
 struct move step_auth(struct exchange *x)
 {
-    struct span key = inbound_key(x->head.head, x->head.dialect, x->head.query);
-    enum clients_verdict verdict = clients_find(x->binding->snapshot->clients, &x->host->memo, key,
-                                                x->head.start_wall_us, &x->auth.client);
+    enum clients_verdict verdict;
+    struct span key, query;
 
+    (void)http_head_path(x->head.head, &query);
+    key = inbound_key(x->head.head, x->head.dialect, query);
+    verdict = clients_find(x->binding->snapshot->clients, &x->host->memo, key,
+                           x->head.start_wall_us, &x->auth.client);
     switch (verdict) {
     case CLIENTS_OK:
         return move_done(x->head.row->access == ACCESS_LIST ? STEP_RESPOND : STEP_BODY);

@@ -165,10 +165,11 @@ static struct move refuse_path(struct exchange *x)
 struct move step_head(struct exchange *x)
 {
     const struct http_head *head = x->head.head;
+    struct span query;
 
     note_remote(x, head);
     x->head.method = span_from_text(http_method_name(head->method));
-    x->head.path = arena_copy(&x->arena, http_head_path(head, &x->head.query));
+    x->head.path = arena_copy(&x->arena, http_head_path(head, &query));
     x->head.dialect = inbound_dialect(head, x->head.path);
     head_name_request(x, http_head_get(head, FIELD_X_REQUEST_ID));
     if (!x->head.path.ptr)
@@ -182,7 +183,7 @@ struct move step_head(struct exchange *x)
         break;
     }
     x->head.kind = x->head.row->kind;
-    if (!inbound_read(x->head.row, x->head.path, x->head.query, &x->arena, &x->head.facts))
+    if (!inbound_read(x->head.row, x->head.path, query, &x->arena, &x->head.facts))
         return refuse_path(x);
     if (x->head.row->access == ACCESS_OPEN)
         return move_done(STEP_RESPOND);

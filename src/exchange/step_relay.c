@@ -175,8 +175,7 @@ void relay_reset(struct exchange *x)
     relay->ping_len = 0;
     relay->reader.json = NULL;
     arena_fini(&x->scan_arena);
-    translator_fini(&relay->translator);
-    arena_fini(&x->answer_arena);
+    relay_drop_translator(x);
     relay->sse = NULL;
     relay->has_pings = relay->has_item = false;
     relay->in.failed = OUTCOME_SUCCESS;
