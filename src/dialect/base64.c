@@ -1,6 +1,7 @@
 #include "dialect/base64.h"
 
 #include <stdint.h>
+#include <string.h>
 
 int base64_write(struct buf *out, struct span bytes)
 {
@@ -62,4 +63,26 @@ bool base64_read(struct span text, char *out, size_t *ret_len)
     }
     *ret_len = len;
     return true;
+}
+
+static bool is_usual(struct span text)
+{
+    return text.len % 4 == 0 && span_find_byte(text, '-') == SIZE_MAX &&
+           span_find_byte(text, '_') == SIZE_MAX;
+}
+
+struct span base64_to_usual(struct span text, struct arena *arena)
+{
+    size_t padding = (4 - text.len % 4) % 4;
+    char *copy;
+
+    if (is_usual(text))
+        return text;
+    copy = arena_alloc(arena, text.len + padding);
+    if (!copy)
+        return (struct span){0};
+    for (size_t i = 0; i < text.len; i++)
+        copy[i] = text.ptr[i] == '-' ? '+' : text.ptr[i] == '_' ? '/' : text.ptr[i];
+    memset(copy + text.len, '=', padding);
+    return span_of(copy, text.len + padding);
 }

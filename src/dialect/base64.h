@@ -4,6 +4,7 @@
 #ifndef DIALECT_BASE64_H
 #define DIALECT_BASE64_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/span.h"
 
@@ -19,5 +20,9 @@ int base64_write(struct buf *out, struct span bytes);
 /* Decodes text of the usual or the URL-safe alphabet (RFC 4648 5), padded or not, into `out`, which
  * has room for 3/4 of its length: true and *ret_len, or false where it is no Base64. */
 bool base64_read(struct span text, char *out, size_t *ret_len);
+
+/* The same bytes in the usual alphabet, padded: the text itself where it is so already, else a copy
+ * in the arena; ptr NULL: no memory. What is no Base64 stays none. */
+struct span base64_to_usual(struct span text, struct arena *arena);
 
 #endif

@@ -49,7 +49,7 @@ enum chat_cache { CHAT_CACHE_NONE, CHAT_CACHE_SHORT /* minutes */, CHAT_CACHE_LO
 
 /* Where the bytes of an image, a sound or a document are. */
 enum chat_source {
-    CHAT_SOURCE_DATA, /* here: base64, as it came */
+    CHAT_SOURCE_DATA, /* here: base64 of the usual alphabet */
     CHAT_SOURCE_TEXT, /* here: plain text */
     CHAT_SOURCE_URL,  /* elsewhere: http or https */
     CHAT_SOURCE_FILE, /* with the provider: an id of its own, or Gemini's fileUri */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "dialect/base64.h"
 #include "dialect/gemini_inner.h"
 
 /* What one part holds, by its members. */
@@ -145,6 +146,10 @@ static int read_media(struct gemini_contents *contents, const struct members *me
             return refuse(contents, ".inlineData.mimeType", "a media type is needed");
         if (!media->data.ptr)
             return refuse(contents, ".inlineData.data", "bytes in Base64 are expected");
+        /* Google's own clients write the URL-safe alphabet, which no other provider reads. */
+        media->data = base64_to_usual(media->data, contents->reading->arena);
+        if (!media->data.ptr)
+            return ERR_NOMEM;
     } else {
         if (place.len == 0)
             return refuse(contents, ".fileData.fileUri", "a URI is expected");

@@ -111,19 +111,23 @@ static int check_image(struct talk *talk, yyjson_val *block, size_t at)
     yyjson_val *source = yyjson_obj_get(block, "source");
     struct span type = json_tree_string(source, "type");
     struct span media = json_tree_string(source, "media_type");
+    struct span data = json_tree_string(source, "data");
 
+    talk->in->ask->prompt_tokens += sim_picture_tokens(data.len);
     if (span_is_equal(type, SPAN("url")))
         return json_tree_string(source, "url").len
                    ? 0
                    : refuse_at(talk, at, "image.source.url.url", "Field required");
     if (span_is_equal(type, SPAN("file")))
         return 0;
-    if (!span_is_equal(type, SPAN("base64")) || !json_tree_string(source, "data").len)
+    if (!span_is_equal(type, SPAN("base64")) || !data.len)
         return refuse_at(talk, at, "image.source", "Input should be a base64, url or file source");
     if (!span_is_equal(media, SPAN("image/jpeg")) && !span_is_equal(media, SPAN("image/png")) &&
         !span_is_equal(media, SPAN("image/gif")) && !span_is_equal(media, SPAN("image/webp")))
         return refuse_at(talk, at, "image.source.base64.media_type",
                          "Input should be 'image/jpeg', 'image/png', 'image/gif' or 'image/webp'");
+    if (!sim_is_base64(data))
+        return refuse_at(talk, at, "image.source.base64", "invalid base64 data");
     return 0;
 }
 

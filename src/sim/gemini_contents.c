@@ -84,6 +84,15 @@ static int refuse_part(struct talk *talk, size_t at, const char *message)
         talk->in, sim_field_name(talk->in, "contents[%zu].parts[%zu]", talk->index, at), message);
 }
 
+static bool is_picture(yyjson_val *part)
+{
+    yyjson_val *data = sim_gemini_member(part, "inline_data");
+
+    return span_has_prefix(
+        sim_gemini_text(data ? data : sim_gemini_member(part, "file_data"), "mime_type"),
+        SPAN("image/"));
+}
+
 static int tally_part(struct talk *talk, yyjson_val *part, struct tally *tally)
 {
     yyjson_val *call = sim_gemini_member(part, "function_call");
@@ -99,6 +108,9 @@ static int tally_part(struct talk *talk, yyjson_val *part, struct tally *tally)
     if (response && (!sim_gemini_text(response, "name").len || !said))
         return refuse_part(talk, tally->parts,
                            "function_response: name and response must not be empty.");
+    if (is_picture(part))
+        talk->in->ask->prompt_tokens +=
+            sim_picture_tokens(sim_gemini_text(sim_gemini_member(part, "inline_data"), "data").len);
     tally->parts++;
     tally->calls += call != NULL;
     tally->responses += response != NULL;

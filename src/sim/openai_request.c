@@ -23,7 +23,10 @@ static int read_messages(struct sim_request *in, bool *ret_is_user_last)
     yyjson_arr_iter_init(messages, &iter);
     while ((message = yyjson_arr_iter_next(&iter))) {
         yyjson_val *role = yyjson_obj_get(message, "role");
+        int err = sim_request_pictures(in, yyjson_obj_get(message, "content"));
 
+        if (err)
+            return err;
         if (!yyjson_is_str(role))
             return sim_refuse(in, SPAN("messages"), "expected every message to have a role");
         *ret_is_user_last = yyjson_equals_str(role, "user");

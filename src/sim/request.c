@@ -192,6 +192,65 @@ int sim_request_json(struct sim_request *in, yyjson_val *schema, struct span fie
                : sim_refuse(in, field, "the schema is too large or nests too deeply");
 }
 
+/* --- pictures --- */
+
+static bool is_base64_digit(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '/';
+}
+
+bool sim_is_base64(struct span data)
+{
+    size_t digits = 0;
+
+    while (digits < data.len && is_base64_digit(data.ptr[digits]))
+        digits++;
+    if (!digits || data.len % 4 || data.len - digits > 2)
+        return false;
+    for (size_t i = digits; i < data.len; i++)
+        if (data.ptr[i] != '=')
+            return false;
+    return true;
+}
+
+static int read_picture(struct sim_request *in, struct span url)
+{
+    static const struct span mark = SPAN_INIT(";base64,");
+    size_t at = 0;
+
+    if (!span_has_prefix(url, SPAN("data:"))) {
+        in->ask->prompt_tokens += sim_picture_tokens(0);
+        return 0;
+    }
+    while (at < url.len && !span_has_prefix(span_skip(url, at), mark))
+        at++;
+    url = at < url.len ? span_skip(url, at + mark.len) : SPAN("");
+    if (!sim_is_base64(url))
+        return sim_refuse(in, SPAN("image_url"), "Invalid base64 image_url.");
+    in->ask->prompt_tokens += sim_picture_tokens(url.len);
+    return 0;
+}
+
+int sim_request_pictures(struct sim_request *in, yyjson_val *content)
+{
+    yyjson_arr_iter iter;
+    yyjson_val *part;
+    int err = 0;
+
+    if (!yyjson_arr_iter_init(content, &iter))
+        return 0;
+    while (!err && (part = yyjson_arr_iter_next(&iter))) {
+        yyjson_val *picture = yyjson_obj_get(part, "image_url");
+
+        if (yyjson_is_obj(picture))
+            picture = yyjson_obj_get(picture, "url");
+        if (yyjson_is_str(picture))
+            err = read_picture(in, sim_json_text(picture));
+    }
+    return err;
+}
+
 /* --- texts --- */
 
 void sim_gather_begin(struct sim_gathering *text)

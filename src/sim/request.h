@@ -93,6 +93,21 @@ static inline uint64_t sim_tokens_of(uint64_t bytes)
     return (bytes + 3) / 4;
 }
 
+/* --- pictures --- */
+
+/* Tokens of one whose base64 is that long; 0: it is fetched from a URL. */
+static inline uint64_t sim_picture_tokens(uint64_t bytes)
+{
+    return 85 + bytes / 16;
+}
+
+/* True for base64 of the usual alphabet, padded, and not empty. */
+bool sim_is_base64(struct span data);
+
+/* Adds what the pictures of OpenAI's content cost: 0, or a refusal of a data URL that holds none.
+ */
+int sim_request_pictures(struct sim_request *in, yyjson_val *content);
+
 /* --- texts --- */
 
 /* One text that comes in pieces. */

@@ -59,6 +59,7 @@ static int read_message(struct talk *talk, yyjson_val *item)
     struct span role = json_tree_string(item, "role");
     bool is_user = span_is_equal(role, SPAN("user"));
     bool is_assistant = span_is_equal(role, SPAN("assistant"));
+    int err;
 
     if (!is_user && !is_assistant && !span_is_equal(role, SPAN("system")) &&
         !span_is_equal(role, SPAN("developer")))
@@ -66,6 +67,9 @@ static int read_message(struct talk *talk, yyjson_val *item)
                            "expected one of 'assistant', 'system', 'developer' and 'user'");
     if (!yyjson_is_str(content) && !yyjson_is_arr(content))
         return refuse_item(talk, ".content", "expected a string or a list of parts");
+    err = sim_request_pictures(talk->in, content);
+    if (err)
+        return err;
     talk->in->ask->prompt_tokens += 4 + sim_tokens_of(sim_gather_content(content, NULL));
     talk->is_counted = is_assistant;
     talk->is_user_last = is_user;

@@ -82,16 +82,19 @@ class Cell:
         return self.client.refusal(caught.value)
 
 
-def expected_prompt():
+def expected_prompt(*texts):
     """By docs/simulator.md: 3, and for each message 4 and a quarter of its bytes."""
-    return 3 + sum(4 + -(-len(text) // 4) for text in ("Answer in one sentence.", TEXT))
+    return 3 + sum(4 + -(-len(text) // 4) for text in texts)
+
+
+ASKED = expected_prompt("Answer in one sentence.", TEXT)
 
 
 @feature
 def plain(cell):
     answer = cell.client.say(cell.model, TEXT)
     cell.expect_echo(answer)
-    assert answer.prompt == expected_prompt()
+    assert answer.prompt == ASKED
     cut = cell.client.say(cell.model, TEXT, told.LIMIT)
     left = told.LIMIT - (told.THOUGHTS if cell.is_thinking(False) else 0)
     assert (cut.text, cut.finish) == (told.content(TEXT, left), "length")
@@ -102,7 +105,7 @@ def plain(cell):
 def stream(cell):
     answer = cell.client.say_streamed(cell.model, TEXT)
     cell.expect_echo(answer)
-    assert answer.prompt == expected_prompt()
+    assert answer.prompt == ASKED
     assert answer.pieces >= told.pieces_of(answer.text), "it comes as it is made"
 
 
@@ -120,7 +123,10 @@ def tools(cell):
 
 @feature
 def image(cell):
-    cell.expect_echo(cell.client.see(cell.model, TEXT, told.picture()))
+    picture = told.picture()
+    answer = cell.client.see(cell.model, TEXT, picture)
+    cell.expect_echo(answer)
+    assert answer.prompt == expected_prompt(TEXT) + 85 + len(picture) // 16, "the picture was seen, and whole"
 
 
 @feature
@@ -128,7 +134,7 @@ def structured(cell):
     if cell.how == "json_object":
         answer = cell.client.fill_loosely(cell.model, TEXT)
         assert json.loads(answer.text) == told.arguments_of(TEXT)
-        assert answer.prompt > expected_prompt() + len(json.dumps(told.Ship.model_json_schema())) // 5, "it read the schema"
+        assert answer.prompt > ASKED + len(json.dumps(told.Ship.model_json_schema())) // 5, "it read the schema"
     else:
         answer = cell.client.fill(cell.model, TEXT)
         assert answer.parsed == told.ship_of(TEXT)

@@ -42,7 +42,7 @@ static void a_message_is_answered(void **state)
     assert_at(doc, "/stop_reason", "end_turn");
     assert_true(yyjson_is_null(yyjson_doc_ptr_get(doc, "/stop_sequence")));
     /* 3 + (4 + 1) + (4 + ceil(7 / 4)) */
-    assert_int_equal(number_at(doc, "/usage/input_tokens"), 14);
+    assert_int_equal(number_at(doc, "/usage/input_tokens"), 14 + 85);
     assert_int_equal(number_at(doc, "/usage/output_tokens"), 3);
     yyjson_doc_free(doc);
     reply_free(&reply);

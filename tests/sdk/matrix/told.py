@@ -76,11 +76,11 @@ def parameters():
 
 
 def picture():
-    """A PNG of one white pixel, in base64."""
+    """A PNG of one pixel, in base64 that has both of the characters in which its two alphabets differ."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0\xff")) + chunk(b"IEND", b"")
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0\xbe")) + chunk(b"IEND", b"")
     return b64encode(data).decode()
