@@ -44,7 +44,6 @@ static void put_retry(struct exchange *x, int status, int cause, bool may_retry,
 {
     uint64_t wait_us = x->respond.retry_after_us ? x->respond.retry_after_us : US_PER_SEC;
     uint64_t wait_ms = (wait_us + US_PER_MS - 1) / US_PER_MS;
-    bool is_shortage = (status >= 502 && status <= 504) || status == 529;
 
     if (status == 429 || status == 503 || status == 529)
         buf_printf(
