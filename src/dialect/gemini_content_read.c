@@ -98,7 +98,7 @@ static int read_turn(struct gemini_contents *contents, struct chat_message *mess
     if (err || message->role != CHAT_ASSISTANT)
         return err;
     contents->turn = message;
-    contents->answered = NULL;
+    contents->calls = NULL;
     return join_thoughts(contents->reading->arena, message);
 }
 

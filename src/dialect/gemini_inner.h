@@ -11,6 +11,7 @@
 
 #include "dialect/chat.h"
 #include "dialect/chat_answer.h"
+#include "dialect/gemini_calls.h"
 #include "dialect/gemini_models.h"
 #include "dialect/parameters.h"
 #include "json/scan.h"
@@ -111,7 +112,7 @@ struct gemini_contents {
     size_t count, at, part_at;       /* of them; indices in the body */
     const char *place;               /* "contents" or "systemInstruction" */
     const struct chat_message *turn; /* the model's last */
-    bool *answered;                  /* of its parts; NULL until the first result */
+    struct gemini_calls *calls;      /* in it; NULL until the first result */
 };
 
 /* Appends the parts of one content to the message, which has room for them. */

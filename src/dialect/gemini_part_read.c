@@ -185,35 +185,15 @@ static int read_call(struct gemini_contents *contents, const struct members *mem
     return part->text.ptr && part->id.ptr ? 0 : ERR_NOMEM;
 }
 
-/* The call of the model's last turn that a result answers: by its id, else the first of its name
- * that has no answer yet. NULL where there is none. */
+/* The call of the model's last turn that a result answers; NULL where there is none. */
 static const struct chat_part *find_call(struct gemini_contents *contents, struct span id,
                                          struct span name)
 {
-    const struct chat_message *turn = contents->turn;
-    size_t found = SIZE_MAX;
-
-    if (!turn)
+    if (!contents->turn)
         return NULL;
-    if (!contents->answered) {
-        contents->answered = arena_zalloc(contents->reading->arena, turn->part_count);
-        if (!contents->answered)
-            return NULL;
-    }
-    for (size_t i = turn->part_count; i-- > 0;) {
-        if (turn->parts[i].kind != CHAT_PART_CALL || contents->answered[i])
-            continue;
-        if (id.len && span_is_equal(turn->parts[i].id, id)) {
-            found = i;
-            break;
-        }
-        if (span_is_equal(turn->parts[i].name, name))
-            found = i;
-    }
-    if (found == SIZE_MAX)
-        return NULL;
-    contents->answered[found] = true;
-    return &turn->parts[found];
+    if (!contents->calls)
+        contents->calls = gemini_calls_new(contents->reading->arena, contents->turn);
+    return contents->calls ? gemini_calls_take(contents->calls, id, name) : NULL;
 }
 
 /* By convention {"output":…} or {"error":…}: one text alone is told as that text, unless it would

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/map.h"
 #include "dialect/gemini_content_write.h"
 
 static void write_response(struct gemini_telling *contents, const struct chat_part *part,
@@ -93,22 +94,90 @@ static int write_result(struct gemini_telling *contents, const struct chat_part 
     return err;
 }
 
-/* The result of that id in the messages; ret_message and ret_at say where. */
-static const struct chat_part *find_result(const struct chat *chat, size_t from, size_t end,
-                                           struct span id, size_t *ret_message, size_t *ret_at)
-{
-    for (size_t m = from; m < end; m++) {
-        for (size_t p = 0; p < chat->messages[m].part_count; p++) {
-            const struct chat_part *part = &chat->messages[m].parts[p];
+/* --- which result --- */
 
-            if (part->kind != CHAT_PART_RESULT || !span_is_equal(part->id, id))
-                continue;
-            *ret_message = m;
-            *ret_at = p;
-            return part;
+/* Where a result stands. */
+struct place {
+    struct place *next; /* of the same hash */
+    size_t message, at;
+};
+
+/* The results in the messages behind a turn. They stand in the order of the calls nearly always;
+ * where they do not, they are found by a hash of their ids, so that many take no longer for each.
+ */
+struct results {
+    const struct chat *chat;
+    struct arena *arena;
+    size_t from, end;
+    struct place last;      /* behind the one found last */
+    struct place **buckets; /* NULL: not hashed yet */
+    size_t bucket_count;    /* a power of two */
+};
+
+static const struct chat_part *part_at(const struct results *results, const struct place *place)
+{
+    return &results->chat->messages[place->message].parts[place->at];
+}
+
+/* Moves to the next result from the place on; false where there is none. */
+static bool next_result(const struct results *results, struct place *place)
+{
+    for (; place->message < results->end; place->message++, place->at = 0) {
+        for (; place->at < results->chat->messages[place->message].part_count; place->at++) {
+            if (part_at(results, place)->kind == CHAT_PART_RESULT)
+                return true;
         }
     }
-    return NULL;
+    return false;
+}
+
+static bool hash_results(struct results *results)
+{
+    struct place at = {.message = results->from}, *places;
+    size_t count = 0;
+
+    for (; next_result(results, &at); at.at++)
+        count++;
+    for (results->bucket_count = 16; results->bucket_count < count;)
+        results->bucket_count *= 2;
+    places = arena_alloc(results->arena, (count + 1) * sizeof(*places));
+    results->buckets =
+        arena_zalloc(results->arena, results->bucket_count * sizeof(*results->buckets));
+    if (!places || !results->buckets)
+        return false;
+    at = (struct place){.message = results->from};
+    for (size_t i = 0; next_result(results, &at); at.at++)
+        places[i++] = at;
+    /* The first of an id is to be found: it is put in front last. */
+    for (size_t i = count; i-- > 0;) {
+        struct place **bucket = &results->buckets[map_hash(part_at(results, &places[i])->id) &
+                                                  (results->bucket_count - 1)];
+
+        places[i].next = *bucket;
+        *bucket = &places[i];
+    }
+    return true;
+}
+
+/* The result of that id: 0; ERR_EOF: there is none; ERR_NOMEM. */
+static int find_result(struct results *results, struct span id, struct place *ret_place)
+{
+    *ret_place = results->last;
+    if (!next_result(results, ret_place) || !span_is_equal(part_at(results, ret_place)->id, id)) {
+        const struct place *place;
+
+        if (!results->buckets && !hash_results(results))
+            return ERR_NOMEM;
+        place = results->buckets[map_hash(id) & (results->bucket_count - 1)];
+        while (place && !span_is_equal(part_at(results, place)->id, id))
+            place = place->next;
+        if (!place)
+            return ERR_EOF;
+        *ret_place = *place;
+    }
+    results->last = *ret_place;
+    results->last.at++;
+    return 0;
 }
 
 /* Gemini wants as many results as there were calls, in the content that follows them. */
@@ -116,20 +185,27 @@ int gemini_write_results(struct gemini_telling *contents, size_t from, size_t en
                          size_t *ret_count)
 {
     const struct chat *chat = contents->writing->chat;
+    struct results results = {.chat = chat,
+                              .arena = contents->writing->arena,
+                              .from = from,
+                              .end = end,
+                              .last = {.message = from}};
     int err = 0;
 
     for (size_t m = contents->turn; !err && m < contents->turn_end; m++) {
         for (size_t p = 0; !err && p < chat->messages[m].part_count; p++) {
-            const struct chat_part *call = &chat->messages[m].parts[p], *result;
-            size_t message, at;
+            const struct chat_part *call = &chat->messages[m].parts[p];
+            struct place place;
 
             if (call->kind != CHAT_PART_CALL)
                 continue;
-            result = find_result(chat, from, end, call->id, &message, &at);
-            if (!result)
+            err = find_result(&results, call->id, &place);
+            if (err == ERR_EOF)
                 return gemini_refuse_message(contents, m, "tool_calls",
                                              "a call has no result in the messages behind it");
-            err = write_result(contents, call, result, message, at);
+            if (!err)
+                err = write_result(contents, call, part_at(&results, &place), place.message,
+                                   place.at);
             ++*ret_count;
         }
     }
