@@ -76,6 +76,9 @@ void error_words_ours(enum dialect_id client, const struct error_ours *ours,
         ret_words->type = span_from_text(ours->row->type);
         ret_words->code = span_from_text(ours->row->code);
     }
+    /* By this Anthropic's clients know to go on without a thread. */
+    if (client == DIALECT_ANTHROPIC && ours->row == failure_row(FAILURE_THREAD))
+        ret_words->code = span_from_text(ours->row->code);
     ret_words->param = ours->param;
     ret_words->request_id = ours->request_id;
     ret_words->wait_us = ours->wait_us;

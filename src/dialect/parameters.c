@@ -207,7 +207,8 @@ int parameters_fit(const struct chat *chat, enum dialect_id dialect, struct chat
         if (rows[i].fates[dialect] != PARAMETER_REFUSE)
             continue;
         snprintf(param, sizeof(param), "%.*s", SPAN_ARG(rows[i].names[chat->form]));
-        return chat_refuse(refusal, FAILURE_UNSUPPORTED, param,
+        return chat_refuse(refusal, i == CHAT_THREAD_PARAM ? FAILURE_THREAD : FAILURE_UNSUPPORTED,
+                           param,
                            "Unsupported parameter: '%s' has no counterpart in the %s API, which "
                            "serves this model.",
                            param, names[dialect]);

@@ -147,6 +147,9 @@ enum dialect_id inbound_dialect(const struct http_head *head, struct span path)
         return DIALECT_OPENAI;
     if (head->method == METHOD_POST && span_has_prefix(path, SPAN("/v1/models/")))
         return DIALECT_GEMINI;
+    /* Google's newer clients ask there by default. */
+    if (head->first[FIELD_X_GOOG_API_KEY])
+        return DIALECT_GEMINI;
     return head->first[FIELD_ANTHROPIC_VERSION] ? DIALECT_ANTHROPIC : DIALECT_OPENAI;
 }
 
