@@ -231,7 +231,7 @@ static bool is_wanted(const struct sample *sample, const char *name)
 int main(int argc, char **argv)
 {
     const char *from = argc > 2 ? argv[1] : NULL, *to = argc > 2 ? argv[2] : NULL;
-    int rounds = argc > 3 ? atoi(argv[3]) : ROUNDS;
+    int rounds = argc > 3 ? (int)strtoul(argv[3], NULL, 10) : ROUNDS;
 
     printf("%-10s %-10s %9s %9s %9s %9s   (ns)\n", "client", "provider", "read", "write", "answer",
            "event");
