@@ -145,6 +145,8 @@ static void write_event(struct buf *buf, enum dialect_id client, const struct er
     write_body(buf, client, words);
     /* Google's lines end so, and what cuts its streams by them meets no other end. */
     (void)buf_append_span(buf, client == DIALECT_GEMINI ? SPAN("\r\n\r\n") : SPAN("\n\n"));
+    if (client == DIALECT_GEMINI)
+        write_body(buf, client, words);
 }
 
 int error_write(struct buf *buf, enum dialect_id client, const struct error_ours *ours)

@@ -19,7 +19,9 @@ int error_write_told(struct buf *buf, enum dialect_id client, const struct error
 
 /* Appends the same as the last event of a stream of server-sent events, with its blank line.
  * Anthropic's has a name, as its clients drop events without one. (A stream of Google's that is no
- * event stream is one JSON array, in which the plain body is an item.) Errors as above. */
+ * event stream is one JSON array, in which the plain body is an item.) Google's is told twice, as
+ * an event and behind it bare, without a line's end, as its servers do: its client for Node passes
+ * an event with an error over, and ends as if all were well. Errors as above. */
 int error_write_event(struct buf *buf, enum dialect_id client, const struct error_ours *ours);
 int error_write_event_told(struct buf *buf, enum dialect_id client, const struct error_told *told);
 

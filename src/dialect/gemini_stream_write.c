@@ -82,6 +82,8 @@ static void write_error(struct gemini_writer *writer, const struct dialect_error
     end_event(writer);
     if (is_array(writer))
         (void)buf_append_byte(writer->base.out, ']');
+    else
+        (void)error_write_told(writer->base.out, DIALECT_GEMINI, &told); /* as error_write_event */
     writer->is_over = true;
 }
 

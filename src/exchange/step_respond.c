@@ -246,6 +246,7 @@ static void send_local(struct exchange *x)
         break;
     case INBOUND_COUNT_TOKENS:
     case INBOUND_GEMINI:
+    case INBOUND_GEMINI_BARE:
     case INBOUND_GEMINI_V1:
         send_count(x);
         break;

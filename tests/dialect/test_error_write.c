@@ -389,7 +389,8 @@ static void test_events(void **state)
                          "'message':'m'},'request_id':null}\n\n");
     assert_int_equal(error_write_event(&buf, DIALECT_GEMINI, &ours), 0);
     assert_written(&buf, "data: {'error':{'code':504,'message':'m','status':"
-                         "'DEADLINE_EXCEEDED'}}\r\n\r\n");
+                         "'DEADLINE_EXCEEDED'}}\r\n\r\n"
+                         "{'error':{'code':504,'message':'m','status':'DEADLINE_EXCEEDED'}}");
     error.type_len = dialect_keep(error.type, sizeof(error.type), SPAN("overloaded_error"));
     error.message_len = dialect_keep(error.message, sizeof(error.message), SPAN("Overloaded"));
     assert_int_equal(error_write_event_told(&buf, DIALECT_OPENAI, &told), 0);
@@ -402,7 +403,8 @@ static void test_events(void **state)
     assert_int_equal(error_write_event_told(&buf, DIALECT_GEMINI, &told), 0);
     assert_written(&buf,
                    "data: {'error':{'code':503,'message':'Overloaded','status':'UNAVAILABLE'}}"
-                   "\r\n\r\n");
+                   "\r\n\r\n"
+                   "{'error':{'code':503,'message':'Overloaded','status':'UNAVAILABLE'}}");
     buf_fini(&buf);
 }
 

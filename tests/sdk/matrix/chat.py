@@ -95,12 +95,6 @@ class Chat:
         completion = self.client.chat.completions.parse(model=model, messages=ask(text), response_format=Ship)
         return self.told(completion, parsed=completion.choices[0].message.parsed)
 
-    def fill_loosely(self, model, text):
-        """Without the helper, which would refuse what does not fit."""
-        named = {"name": "ship", "schema": Ship.model_json_schema()}
-        response_format = {"type": "json_schema", "json_schema": named}
-        return self.told(self.create(model=model, messages=ask(text), response_format=response_format))
-
     def think(self, model, text, is_streamed):
         request = {"model": model, "messages": ask(text), "reasoning_effort": "high"}
         completion, pieces = self.stream(**request) if is_streamed else (self.create(**request), 0)

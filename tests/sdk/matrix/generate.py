@@ -35,7 +35,7 @@ class Generate:
     long = ("ClientError", 400, "INVALID_ARGUMENT")
 
     def __init__(self, root, retries=2):
-        options = types.HttpOptions(base_url=root, timeout=20000)
+        options = types.HttpOptions(base_url=root, api_version="v1beta", timeout=20000)
         if not retries:
             options.retry_options = types.HttpRetryOptions(attempts=1)
         self.client = genai.Client(api_key="AIza-anything", http_options=options)
@@ -113,9 +113,6 @@ class Generate:
             config=config(response_mime_type="application/json", response_schema=Ship),
         )
         return self.told(answers, parsed=answers[0].parsed)
-
-    def fill_loosely(self, model, text):
-        return self.fill(model, text)  # what does not fit is only not parsed
 
     def think(self, model, text, is_streamed):
         """Plain with a budget, streamed with a level: both ways of asking are in use."""

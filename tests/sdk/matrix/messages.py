@@ -89,11 +89,6 @@ class Messages:
         message = self.client.messages.parse(model=model, max_tokens=MOST, messages=messages, output_format=Ship)
         return self.told(message, parsed=message.parsed_output)
 
-    def fill_loosely(self, model, text):
-        """Without the helper, which would refuse what does not fit."""
-        wanted = {"format": {"type": "json_schema", "schema": Ship.model_json_schema()}}
-        return self.told(self.create(model=model, messages=[{"role": "user", "content": text}], output_config=wanted))
-
     def think(self, model, text, is_streamed):
         """Plain with a budget, streamed with an effort: both ways of asking are in use."""
         request = {"model": model, "messages": [{"role": "user", "content": text}]}

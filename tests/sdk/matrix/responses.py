@@ -85,10 +85,6 @@ class Responses(Chat):
         response = self.client.responses.parse(model=model, input=text, text_format=Ship)
         return self.told(response, parsed=response.output_parsed)
 
-    def fill_loosely(self, model, text):
-        named = {"type": "json_schema", "name": "ship", "schema": Ship.model_json_schema()}
-        return self.told(self.create(model=model, input=text, text={"format": named}))
-
     def think(self, model, text, is_streamed):
         request = {"model": model, "input": text, "reasoning": {"effort": "high", "summary": "auto"}}
         response, pieces = self.stream(**request) if is_streamed else (self.create(**request), 0)
