@@ -67,6 +67,7 @@ enum {
     ACCOUNT_NAME_BYTES = 64,
     ANSWER_FIELDS = 24,
     ANSWER_HELD_BYTES = 256 * 1024,
+    RELAY_HELD_MAX = ANSWER_HELD_BYTES + 2 * LOOP_SCRATCH_BYTES, /* where no mode asks for more */
 };
 
 /* head: what is asked for. */
