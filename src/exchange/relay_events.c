@@ -202,7 +202,6 @@ void relay_events_fail(struct exchange *x, const struct dialect_error *error)
 
 void relay_events_break(struct exchange *x, const struct error_ours *error)
 {
-    buf_init(&x->host->told, TOLD_MAX_BYTES);
     if (is_array(x)) {
         begin_item(x);
         error_write(&x->host->told, x->head.dialect, error);
@@ -211,7 +210,7 @@ void relay_events_break(struct exchange *x, const struct error_ours *error)
         error_write_event(&x->host->told, x->head.dialect, error);
     }
     relay_pass(x, buf_span(&x->host->told), true);
-    buf_fini(&x->host->told);
+    exchange_host_clear_told(x->host);
 }
 
 struct move relay_events_release(struct exchange *x)
