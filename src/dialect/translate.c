@@ -126,10 +126,11 @@ int translate_write(struct translation *translation, enum form form,
                     struct chat_refusal *ret_refusal)
 {
     const struct chat *chat = &translation->chat;
+    struct arena arena; /* of this writing alone: there may be one for each of many keys */
     struct chat_writing writing = {.chat = chat,
                                    .target = target,
                                    .out = out,
-                                   .arena = &translation->arena,
+                                   .arena = &arena,
                                    .drops = ret_drops,
                                    .refusal = ret_refusal};
     int err = 0;
@@ -144,7 +145,9 @@ int translate_write(struct translation *translation, enum form form,
         return ERR_UNSUPPORTED;
     if (form != chat->form)
         err = parameters_fit(chat, form_row(form)->dialect, ret_drops, ret_refusal);
+    arena_init(&arena, translation->arena.pool, translation->arena.max);
     if (!err)
         err = form_ops(form)->write_request(&writing);
+    arena_fini(&arena);
     return err ? err : out->err;
 }

@@ -362,13 +362,16 @@ const struct dialect_error *translator_error(const struct translator *translator
 void translator_usage(const struct translator *translator, uint64_t prompt_tokens,
                       struct dialect_usage *ret_usage)
 {
+    uint64_t estimate = dialect_estimate_tokens(translator->text_bytes);
+
     *ret_usage = translator->usage;
-    if (ret_usage->is_known)
+    /* What is told before the end may be of the beginning alone. */
+    if (ret_usage->is_known &&
+        (translator_is_over(translator) || ret_usage->completion_tokens >= estimate))
         return;
-    *ret_usage =
-        (struct dialect_usage){.prompt_tokens = prompt_tokens,
-                               .completion_tokens = dialect_estimate_tokens(translator->text_bytes),
-                               .is_known = true,
-                               .is_estimated = true};
-    ret_usage->total_tokens = ret_usage->prompt_tokens + ret_usage->completion_tokens;
+    if (!ret_usage->is_known)
+        ret_usage->prompt_tokens = prompt_tokens;
+    ret_usage->completion_tokens = estimate;
+    ret_usage->total_tokens = ret_usage->prompt_tokens + estimate;
+    ret_usage->is_known = ret_usage->is_estimated = true;
 }

@@ -193,7 +193,7 @@ struct exchange *exchange_new(struct exchange_host *host, struct http_server_con
     arena_init(&x->arena, &host->arenas, ARENA_MAX_BYTES);
     arena_init(&x->attempt_arena, &host->arenas, ATTEMPT_ARENA_MAX_BYTES);
     arena_init(&x->scan_arena, &host->scanners, ATTEMPT_ARENA_MAX_BYTES);
-    buf_init(&x->relay.held, ANSWER_HELD_BYTES + 2 * LOOP_SCRATCH_BYTES);
+    buf_init(&x->relay.held, RELAY_HELD_MAX);
     loop_timer_init(&x->select.timer, host->loop, on_wait_over);
     loop_timer_init(&x->relay.ping_timer, host->loop, on_ping_held);
     attempt_init(&x->send.attempt, &attempt_ops);

@@ -14,6 +14,7 @@
 #include "access/clients.h"
 #include "base/arena.h"
 #include "base/list.h"
+#include "dialect/error_words.h"
 #include "dialect/failure.h"
 #include "dialect/openai_stream.h"
 #include "dialect/request_scan.h"
@@ -66,6 +67,7 @@ enum {
     ACCOUNT_NAME_BYTES = 64,
     ANSWER_FIELDS = 24,
     ANSWER_HELD_BYTES = 256 * 1024,
+    RELAY_HELD_MAX = ANSWER_HELD_BYTES + 2 * LOOP_SCRATCH_BYTES, /* where no mode asks for more */
 };
 
 /* head: what is asked for. */
@@ -356,6 +358,9 @@ struct move relay_whole_release(struct exchange *x);
 
 /* After commit, a stream that failed: its error event, in the client's form. */
 void relay_events_fail(struct exchange *x, const struct dialect_error *error);
+
+/* The same where the provider's own events pass. */
+void relay_events_break(struct exchange *x, const struct error_ours *error);
 
 /* The head of the answer has come in RELAY_WHOLE or RELAY_EVENTS: false without memory. */
 bool relay_make_translator(struct exchange *x);

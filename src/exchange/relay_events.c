@@ -3,7 +3,7 @@
  * provider speak the same, passed as it is and only looked at. Before commit, events are taken for
  * the first that is no ping: an error there can still be tried elsewhere.
  */
-#include "dialect/error_read.h"
+#include "dialect/error_write.h"
 #include "exchange/exchange.h"
 
 /* An image may stand whole in one event. */
@@ -19,6 +19,12 @@ struct haul {
 static bool is_array(const struct exchange *x)
 {
     return x->head.facts.is_array;
+}
+
+static void begin_item(struct exchange *x)
+{
+    buf_append_span(&x->host->told, x->relay.has_item ? SPAN(",\r\n") : SPAN("["));
+    x->relay.has_item = true;
 }
 
 static bool is_passed(const struct exchange *x)
@@ -37,9 +43,24 @@ static void pass_event(struct exchange *x, const struct sse_event *event)
     }
     if (event->kind != SSE_DATA)
         return;
-    buf_append_span(told, x->relay.has_item ? SPAN(",\r\n") : SPAN("["));
+    begin_item(x);
     sse_join(event, told);
-    x->relay.has_item = true;
+}
+
+/* An error that is no event would be lost on who reads events. */
+static void tell_bare_error(struct exchange *x)
+{
+    struct error_told told = {.upstream = x->relay.dialect,
+                              .status = x->relay.status,
+                              .error = translator_error(x->relay.translator),
+                              .request_id = x->head.request_id};
+
+    if (!is_array(x)) {
+        error_write_event_told(&x->host->told, x->head.dialect, &told);
+        return;
+    }
+    begin_item(x);
+    error_write_told(&x->host->told, x->head.dialect, &told);
 }
 
 static void take_event(struct exchange *x, const struct sse_event *event, struct haul *haul)
@@ -62,7 +83,11 @@ static void take_event(struct exchange *x, const struct sse_event *event, struct
         haul->is_garbage = true;
         break;
     }
-    if (is_passed(x))
+    if (!is_passed(x))
+        return;
+    if (haul->is_error && event->kind != SSE_DATA)
+        tell_bare_error(x);
+    else
         pass_event(x, event);
 }
 
@@ -171,6 +196,19 @@ void relay_events_fail(struct exchange *x, const struct dialect_error *error)
 {
     translator_fail(x->relay.translator, error);
     close_array(x);
+    relay_pass(x, buf_span(&x->host->told), true);
+    exchange_host_clear_told(x->host);
+}
+
+void relay_events_break(struct exchange *x, const struct error_ours *error)
+{
+    if (is_array(x)) {
+        begin_item(x);
+        error_write(&x->host->told, x->head.dialect, error);
+        close_array(x);
+    } else {
+        error_write_event(&x->host->told, x->head.dialect, error);
+    }
     relay_pass(x, buf_span(&x->host->told), true);
     exchange_host_clear_told(x->host);
 }

@@ -11,6 +11,9 @@
  * fixed size. */
 enum { PING_HOLD_US = 15000000, AFTER_DONE_US = 1000000, FIELD_MAX_BYTES = 1024 };
 
+/* What one read brings is no larger than this, and what is told of it mostly neither. */
+enum { PIECE_MAX_BYTES = 1 << 20 };
+
 /* --- the head --- */
 
 /* Fields of an answer that tell of limits, identity and retries. */
@@ -171,6 +174,7 @@ void relay_reset(struct exchange *x)
     struct part_relay *relay = &x->relay;
 
     relay->status = 0;
+    relay->fields = NULL;
     relay->field_count = 0;
     relay->ping_len = 0;
     relay->reader.json = NULL;
@@ -185,6 +189,7 @@ void relay_reset(struct exchange *x)
     relay->error = &dialect_no_error;
     x->account.usage = (struct dialect_usage){.is_known = false}; /* of the attempt before */
     buf_fini(&relay->held);
+    relay->held.max = RELAY_HELD_MAX;
 }
 
 /* --- what the readers share --- */
@@ -199,6 +204,13 @@ static void mind_client(struct exchange *x)
 {
     if (x->conn && http_server_pending(x->conn) > 0)
         attempt_pause(exchange_attempt(x));
+}
+
+/* What is read as one thing is told as one, however slowly the client takes it. */
+static void admit_large(struct exchange *x, struct span data)
+{
+    if (data.len > PIECE_MAX_BYTES)
+        http_server_admit(x->conn, data.len);
 }
 
 void relay_commit(struct exchange *x, int64_t length, struct span first, bool is_last)
@@ -218,6 +230,7 @@ void relay_commit(struct exchange *x, int64_t length, struct span first, bool is
     x->account.overhead_ns += clock_now_ns() - x->relay.first_byte_ns;
     x->account.status = answer.status;
     answer.fields = answer_fields(x, false);
+    admit_large(x, first);
     http_server_answer(x->conn, &answer, first, is_last);
     x->relay.bytes_out += first.len;
     effect = keypool_good(outlet->view, &x->select.grant, now_us);
@@ -236,6 +249,7 @@ void relay_pass(struct exchange *x, struct span data, bool is_last)
 {
     if (!x->conn || (data.len == 0 && !is_last))
         return;
+    admit_large(x, data);
     http_server_body(x->conn, data, is_last);
     x->relay.bytes_out += data.len;
     if (!is_last)

@@ -138,15 +138,13 @@ static void fail_events(struct exchange *x)
 static void end_failed_stream(struct exchange *x)
 {
     struct error_ours error = own_error(x);
-    struct buf event = exchange_scratch(x);
 
-    if (!x->relay.is_broken && x->send.is_translated) {
+    if (x->relay.is_broken)
+        relay_pass(x, span_of(NULL, 0), true);
+    else if (x->send.is_translated)
         fail_events(x);
-        return;
-    }
-    if (!x->relay.is_broken)
-        error_write_event(&event, x->head.dialect, &error);
-    relay_pass(x, buf_span(&event), true);
+    else
+        relay_events_break(x, &error);
 }
 
 /* After commit: a stream gets an error event and a proper end, any other answer is cut, so that the

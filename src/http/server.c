@@ -263,6 +263,11 @@ static const struct conn_ops ops_of_conn = {
 
 /* --- what the handler may ask --- */
 
+void http_server_admit(struct http_server_conn *conn, size_t bytes)
+{
+    conn_admit(&conn->conn, bytes);
+}
+
 size_t http_server_pending(const struct http_server_conn *conn)
 {
     return conn_pending(&conn->conn);

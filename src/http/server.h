@@ -93,6 +93,10 @@ void http_server_answer(struct http_server_conn *conn, const struct http_answer 
 /* A further piece; the last may be empty. */
 void http_server_body(struct http_server_conn *conn, struct span data, bool is_last);
 
+/* A large piece comes next that cannot be given piece by piece: so many bytes are kept beside what
+ * CONN_OUT_MAX allows, until the client has taken them. */
+void http_server_admit(struct http_server_conn *conn, size_t bytes);
+
 /* Ends an answer that cannot be finished, or a request that gets none: the connection is cut so
  * that the client notices. on_gone is not called. */
 void http_server_abort(struct http_server_conn *conn);

@@ -93,6 +93,10 @@ int conn_send(struct conn *conn, struct iovec *iov, int count);
  * order than given. */
 int conn_send_soon(struct conn *conn, struct iovec *iov, int count);
 
+/* A piece of so many bytes comes next that is in memory as a whole anyway: room is made for it
+ * beyond CONN_OUT_MAX, until all that is kept has been taken. */
+void conn_admit(struct conn *conn, size_t bytes);
+
 /* Sends now what waits for the end of the turn: for io/outbox.c. Calls back. */
 void conn_flush(struct conn *conn);
 

@@ -22,6 +22,7 @@ void conn_out_free(struct conn *conn)
     conn->out_at = 0;
     if (spare->data || conn->out.is_secret || conn->out.cap > SPARE_MOST_BYTES) {
         buf_fini(&conn->out);
+        conn->out.max = CONN_OUT_MAX;
         return;
     }
     spare->data = conn->out.data;
@@ -76,6 +77,14 @@ static void make_room(struct conn *conn)
         return;
     buf_drop_front(&conn->out, conn->out_at);
     conn->out_at = 0;
+}
+
+void conn_admit(struct conn *conn, size_t bytes)
+{
+    size_t most = conn->out.len + bytes + CONN_OUT_MAX;
+
+    if (conn->out.max < most)
+        conn->out.max = most;
 }
 
 static int keep_rest(struct conn *conn, const struct iovec *iov, int count, size_t skip)

@@ -499,6 +499,30 @@ static void test_client_leaves(void **state)
     scene_end(&scene);
 }
 
+/* What a stream tells at its start of its usage is no account of what it then told. */
+static void test_usage_of_a_cut_stream(void **state)
+{
+    static const char more[] =
+        EVENT("content_block_delta", "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{"
+                                     "\"type\":\"text_delta\",\"text\":\"twelve bytes\"}}");
+    struct scene scene;
+
+    (void)state;
+    begin(&scene, messages);
+    stream(&scene, start);
+    stream(&scene, text);
+    for (int i = 0; i < 100; i++)
+        stream(&scene, more);
+    forget(&scene);
+    scene_leave(&scene);
+    assert_int_equal(tokens(&scene.road, "up", "c", "prompt"), 7);
+    assert_in_range(tokens(&scene.road, "up", "c", "completion"), 300, 310);
+    assert_int_equal(
+        road_metric(&scene.road, "bellwether_usage_estimated_total{provider=\"up\",model=\"c\"}"),
+        1);
+    scene_end(&scene);
+}
+
 static void play_shutdown(void (*ask)(struct scene *, const char *, bool), const char *error)
 {
     struct scene scene;
@@ -554,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_cut_behind_a_finish),
         cmocka_unit_test(test_pings_held),
         cmocka_unit_test(test_client_leaves),
+        cmocka_unit_test(test_usage_of_a_cut_stream),
         cmocka_unit_test(test_shutdown),
         cmocka_unit_test(test_shutdown_behind_a_finish),
     };

@@ -1,0 +1,233 @@
+/* What is held of answers that are read whole or event by event: for slow clients, of large ones,
+ * and of the requests that were written for them. */
+#include "scene.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+
+enum { LARGE_BYTES = 12 << 20, FLOOD_BYTES = 6 << 20, WINDOW_BYTES = 1 << 20, STALLED_ROUNDS = 20 };
+
+static const char two[] =
+    "providers:\n"
+    "  up: {kind: gemini, base_url: '@a', health: {validate_new: false},\n"
+    "    keys: [{name: one, secret: key-one}]}\n"
+    "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+    "    keys: [{name: two, secret: key-two}]}\n"
+    "models:\n"
+    "  g: {targets: [{to: up/gem}]}\n"
+    "  o: {targets: [{to: other/gpt}]}\n"
+    "clients: {open: true}\n";
+
+/* Writes as much as the socket takes while the gateway reads: how much it was. */
+static size_t flood(struct road *road, int fd, const char *data, size_t len)
+{
+    size_t at = 0;
+    int idle = 0;
+
+    while (at < len && idle < STALLED_ROUNDS) {
+        ssize_t n = send(fd, data + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        idle = n > 0 ? 0 : idle + 1;
+        at += n > 0 ? (size_t)n : 0;
+        assert_int_equal(loop_turn(road->loop, 0), 0);
+    }
+    return at;
+}
+
+static void hear_all(struct scene *scene, struct buf *heard)
+{
+    for (size_t len = SIZE_MAX; heard->len != len;) {
+        len = heard->len;
+        wire_settle(scene->road.loop);
+        wire_read(scene->client, heard);
+    }
+}
+
+static void ask(struct scene *scene, const char *path, const char *body, char name)
+{
+    char *request;
+
+    road_post(&scene->road, scene->client, path, "", body);
+    scene->upstream = road_attempt(&scene->road, name, -1, &request);
+    mem_free(request);
+}
+
+/* An image of many megabytes, in one object or one event, comes whole to a client that had not
+ * begun to read. */
+static void play_large(const char *path, bool is_stream)
+{
+    struct scene scene;
+    struct road_answer answer;
+    struct buf said, heard;
+    char head[160];
+
+    scene_begin(&scene, two);
+    ask(&scene, path, "{\"contents\":[{\"parts\":[{\"text\":\"Paint.\"}]}]}", 'a');
+    buf_init(&said, 2 * LARGE_BYTES);
+    buf_init(&heard, 2 * LARGE_BYTES);
+    buf_printf(&said,
+               "%s{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{"
+               "\"inlineData\":{\"mimeType\":\"image/png\",\"data\":\"",
+               is_stream ? "data: " : "");
+    while (said.len < LARGE_BYTES)
+        buf_append_span(&said,
+                        SPAN("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"));
+    buf_printf(&said, "\"}}]},\"finishReason\":\"STOP\"}]}%s", is_stream ? "\r\n\r\n" : "");
+    snprintf(head, sizeof(head),
+             "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+             is_stream ? "text/event-stream" : "application/json", said.len);
+    wire_say(scene.road.loop, scene.upstream, head);
+    assert_int_equal(flood(&scene.road, scene.upstream, said.data, said.len), said.len);
+    hear_all(&scene, &heard);
+    road_read_answer(buf_span(&heard), &answer);
+    assert_int_equal(answer.status, 200);
+    assert_true(answer.is_whole);
+    assert_int_equal(answer.body.len, said.len);
+    assert_memory_equal(answer.body.data, said.data, said.len);
+    road_answer_free(&answer);
+    buf_fini(&said);
+    buf_fini(&heard);
+    scene_end(&scene);
+}
+
+static void test_large_answers(void **state)
+{
+    (void)state;
+    play_large("/v1beta/models/g:generateContent", false);
+    play_large("/v1beta/models/g:streamGenerateContent?alt=sse", true);
+}
+
+/* The upstream floods, the client takes nothing: the upstream is stopped, and what is held is
+ * bounded; then the client reads, and nothing is lost. */
+static void test_flood_that_is_told_anew(void **state)
+{
+    struct scene scene;
+    struct road_answer answer;
+    struct exchange *x;
+    struct buf said, heard;
+    char text[32];
+    size_t at;
+    unsigned count = 0;
+
+    (void)state;
+    scene_begin(&scene, two);
+    ask(&scene, "/v1/messages",
+        "{\"model\":\"o\",\"max_tokens\":9,\"stream\":true,\"messages\":[{\"role\":\"user\","
+        "\"content\":\"Hi\"}]}",
+        'b');
+    buf_init(&said, FLOOD_BYTES + 65536);
+    buf_init(&heard, 4 * FLOOD_BYTES);
+    for (; said.len < FLOOD_BYTES; count++)
+        buf_printf(&said,
+                   "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
+                   "\"<%u>\"},\"finish_reason\":null}]}\n\n",
+                   count);
+    buf_printf(&said, "%s%s", road_finish, road_done);
+    snprintf(text, sizeof(text), "Content-Length: %zu\r\n\r\n", said.len);
+    wire_say(scene.road.loop, scene.upstream,
+             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n");
+    wire_say(scene.road.loop, scene.upstream, text);
+    at = flood(&scene.road, scene.upstream, said.data, said.len);
+    assert_in_range(at, 1, 2 * WINDOW_BYTES);
+    x = container_of(scene.road.host.exchanges.next, struct exchange, link);
+    assert_in_range(http_server_pending(x->conn) + x->relay.held.len, 1, WINDOW_BYTES / 4);
+    assert_in_range(x->answer_arena.held, 1, WINDOW_BYTES / 4);
+    road_pass_ms(&scene.road, 50000);
+    for (int stalled = 0; at < said.len;) {
+        size_t was_at = at, was_heard = heard.len;
+
+        wire_read(scene.client, &heard);
+        at += flood(&scene.road, scene.upstream, said.data + at, said.len - at);
+        if (scene.road.host.exchange_count)
+            assert_in_range(x->answer_arena.held, 1, WINDOW_BYTES / 4);
+        stalled = at > was_at || heard.len > was_heard ? 0 : stalled + 1;
+        assert_true(stalled < STALLED_ROUNDS);
+    }
+    hear_all(&scene, &heard);
+    road_read_answer(buf_span(&heard), &answer);
+    assert_true(answer.is_whole);
+    assert_int_equal(road_count(road_body(&answer), "\"text_delta\""), count);
+    snprintf(text, sizeof(text), "<%u>", count - 1);
+    assert_non_null(strstr(road_body(&answer), text));
+    road_answer_free(&answer);
+    buf_fini(&said);
+    buf_fini(&heard);
+    scene_end(&scene);
+}
+
+/* Once an answer has begun, neither the client's body nor what was written of it is needed. */
+static void test_bodies_are_given_back(void **state)
+{
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, two);
+    ask(&scene, "/v1/messages",
+        "{\"model\":\"o\",\"max_tokens\":9,\"stream\":true,\"messages\":[{\"role\":\"user\","
+        "\"content\":\"Hi\"}]}",
+        'b');
+    assert_true(scene.road.host.lease.used > 0);
+    road_stream_head(&scene.road, scene.upstream);
+    road_stream(&scene.road, scene.upstream, road_chunk);
+    assert_int_equal(scene.road.host.exchange_count, 1);
+    assert_int_equal(scene.road.host.lease.used, 0);
+    scene_end(&scene);
+}
+
+/* However many keys are tried, what is written for each is no more than once there. */
+static void test_many_tries(void **state)
+{
+    enum { KEYS = 60 };
+    struct road road;
+    struct buf yaml, body;
+    int client, upstream = -1;
+
+    (void)state;
+    buf_init(&yaml, 1 << 20);
+    buf_init(&body, 1 << 20);
+    buf_printf(&yaml, "retry: {rotations: 100}\nproviders: {up: {kind: compatible, base_url: "
+                      "'@a', health: {validate_new: false}, keys: [");
+    for (int i = 0; i < KEYS; i++)
+        buf_printf(&yaml, "{name: k%d, secret: secret-of-%d}, ", i, i);
+    buf_printf(&yaml, "]}}\nclients: {open: true}\n");
+    road_begin(&road, buf_text(&yaml));
+    buf_printf(&body, "{\"model\":\"up/m\",\"max_tokens\":9,\"system\":[");
+    for (int i = 0; i < 2; i++) {
+        buf_printf(&body, "%s{\"type\":\"text\",\"text\":\"", i ? "," : "");
+        for (int k = 0; k < 100000; k++)
+            buf_append_byte(&body, 'x');
+        buf_printf(&body, "\"}");
+    }
+    buf_printf(&body, "],\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}");
+    client = road_connect(&road);
+    road_post(&road, client, "/v1/messages", "", buf_text(&body));
+    for (int i = 0; i < KEYS; i++) {
+        char *heard;
+
+        upstream = road_attempt(&road, 'a', upstream, &heard);
+        mem_free(heard);
+        if (i < KEYS - 1)
+            road_reply(&road, upstream, 401, "", "{\"error\":{\"message\":\"No.\"}}");
+    }
+    road_reply_ok(&road, upstream);
+    road_expect(&road, client, 200, NULL);
+    close(upstream);
+    close(client);
+    buf_fini(&yaml);
+    buf_fini(&body);
+    road_end(&road);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_large_answers),
+        cmocka_unit_test(test_flood_that_is_told_anew),
+        cmocka_unit_test(test_bodies_are_given_back),
+        cmocka_unit_test(test_many_tries),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
