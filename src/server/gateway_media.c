@@ -11,7 +11,7 @@
 #include "upstream/body.h"
 
 enum {
-    FETCHES_AT_ONCE = 32, /* each may hold server.media.max */
+    FETCHES_AT_ONCE = 16, /* each may hold server.media.max; as many as a fetcher connects */
     REDIRECTS = 3,
     LOOK_US = 250000, /* whether what is fetched is still wanted */
 };
@@ -228,15 +228,16 @@ static int begin(struct media_seat *seat, struct media_errand *errand, struct me
     return err;
 }
 
-/* The next parcel of the errand that is first in line. */
+/* The next parcel of the errand that is first in line, which then stands behind the others. */
 static void start_one(struct media_desk *desk, struct media_seat *seat)
 {
     struct media_errand *errand = container_of(desk->line.next, struct media_errand, link);
     struct media_parcel *parcel = &errand->parcels[errand->begun++];
     int err = ERR_CANCELLED;
 
-    if (errand->begun == errand->count)
-        list_remove(&errand->link);
+    list_remove(&errand->link);
+    if (errand->begun < errand->count)
+        list_push_back(&desk->line, &errand->link);
     if (!is_unwanted(errand))
         err = begin(seat, errand, parcel);
     if (err)
