@@ -53,6 +53,13 @@ struct conf_server_timeouts {
     uint64_t idle_us;
 };
 
+/* What is fetched in the place of a target that takes no URLs. */
+struct conf_server_media {
+    uint64_t max;        /* bytes of each one */
+    uint64_t timeout_us; /* for each one */
+    bool is_private;     /* from private addresses too */
+};
+
 struct conf_server {
     struct conf_addresses listen; /* at least one */
     struct conf_certificate tls;
@@ -61,6 +68,7 @@ struct conf_server {
     uint64_t body_memory;
     uint32_t max_connections;
     struct conf_server_timeouts timeouts;
+    struct conf_server_media media;
     uint64_t shutdown_delay_us;
     uint64_t shutdown_grace_us;
     enum conf_half_close half_close;

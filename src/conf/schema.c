@@ -71,12 +71,12 @@ static const struct conf_word log_format_words[] = {
 #define conf_anthropic_federation   credential
 #define conf_root                   config
 
-static const struct conf_group group_certificate, group_server_timeouts, group_server, group_admin,
-    group_pool, group_client_limits, group_client, group_clients, group_limits, group_azure_entra,
-    group_google_service_account, group_anthropic_federation, group_key, group_health, group_probe,
-    group_breaker, group_margin, group_first_byte, group_provider_timeouts, group_connections,
-    group_upstream_tls, group_provider, group_target, group_model, group_names, group_retry,
-    group_log;
+static const struct conf_group group_certificate, group_server_timeouts, group_server_media,
+    group_server, group_admin, group_pool, group_client_limits, group_client, group_clients,
+    group_limits, group_azure_entra, group_google_service_account, group_anthropic_federation,
+    group_key, group_health, group_probe, group_breaker, group_margin, group_first_byte,
+    group_provider_timeouts, group_connections, group_upstream_tls, group_provider, group_target,
+    group_model, group_names, group_retry, group_log;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -123,6 +123,7 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
 static const struct conf_group group_certificate = {ROWS(certificate),
                                                     .finish = hook_certificate_finish};
 static const struct conf_group group_server_timeouts = {ROWS(server_timeouts)};
+static const struct conf_group group_server_media = {ROWS(server_media)};
 static const struct conf_group group_server = {ROWS(server), .finish = hook_server_finish};
 static const struct conf_group group_admin = {ROWS(admin)};
 static const struct conf_group group_pool = {ROWS(pool), .prepare = hook_pool_prepare,

@@ -9,6 +9,7 @@ struct translation {
     struct arena arena;
     struct chat chat;
     struct embed embed;
+    struct media *media;       /* of the conversation; NULL: none was needed */
     struct chat_drops unknown; /* of a request for embeddings */
     bool is_embed;
 };
@@ -65,6 +66,7 @@ int translate_read(const struct translate_facts *facts, struct span body, struct
     chat_refusal_init(ret_refusal, FAILURE_FIELD_VALUE);
     if (!translation)
         return ERR_NOMEM;
+    translation->media = NULL;
     arena_init(&translation->arena, pool, max);
     translation->chat = (struct chat){.form = facts->form,
                                       .model = facts->model,
@@ -91,6 +93,7 @@ void translate_free(struct translation **place)
     *place = NULL;
     if (!translation)
         return;
+    media_free(&translation->media);
     arena_fini(&translation->arena);
     json_kept_fini(&translation->tree);
     mem_free(translation);
@@ -104,6 +107,19 @@ const struct chat *translation_chat(const struct translation *translation)
 const struct embed *translation_embed(const struct translation *translation)
 {
     return translation->is_embed ? &translation->embed : NULL;
+}
+
+struct media *translation_media(const struct translation *translation)
+{
+    return translation->media;
+}
+
+int translate_media(struct translation *translation, enum form form, uint32_t quirks,
+                    struct chat_refusal *ret_refusal)
+{
+    if (translation->is_embed)
+        return 0;
+    return media_settle(&translation->media, &translation->chat, form, quirks, ret_refusal);
 }
 
 static int write_embed(struct translation *translation, enum form form, struct span model,

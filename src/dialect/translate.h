@@ -14,6 +14,7 @@
 #include "base/span.h"
 #include "dialect/chat_answer.h"
 #include "dialect/embed.h"
+#include "dialect/media.h"
 #include "dialect/parameters.h"
 
 /* Memory for the tree and what is made of it, for each byte of the body, and a little more. */
@@ -42,6 +43,13 @@ void translate_free(struct translation **place);
  */
 const struct chat *translation_chat(const struct translation *translation);
 const struct embed *translation_embed(const struct translation *translation);
+
+/* Sees to it that media by URL stand as bytes where such a target (quirks: enum quirk) looks up no
+ * URLs: as media_settle, ERR_AGAIN where some must be fetched first and be given to
+ * translation_media, which is NULL before. */
+int translate_media(struct translation *translation, enum form form, uint32_t quirks,
+                    struct chat_refusal *ret_refusal);
+struct media *translation_media(const struct translation *translation);
 
 /* Appends the body in that form, of the same purpose: 0; ERR_SYNTAX with *ret_refusal;
  * ERR_UNSUPPORTED where nobody is asked in that form; ERR_FULL or ERR_NOMEM. ret_drops says what

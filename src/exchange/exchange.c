@@ -217,6 +217,8 @@ struct move step_end(struct exchange *x)
     body_unref(&x->body.body);
     relay_drop_translator(x);
     translate_free(&x->body.translation);
+    if (x->body.media_bytes)
+        body_lease_give(&host->lease, x->body.media_bytes);
     arena_fini(&x->scan_arena);
     arena_fini(&x->attempt_arena);
     arena_fini(&x->arena);

@@ -23,6 +23,7 @@
 #include "exchange/binding.h"
 #include "exchange/host.h"
 #include "exchange/inbound.h"
+#include "exchange/media_errand.h"
 #include "http/server.h"
 #include "keypool/keypool.h"
 #include "route/plan.h"
@@ -106,7 +107,8 @@ struct part_body {
     unsigned choices;
     uint64_t prompt_tokens; /* estimated */
     struct translation
-        *translation; /* in neutral form, once a target needed that; NULL: none did */
+        *translation;     /* in neutral form, once a target needed that; NULL: none did */
+    uint64_t media_bytes; /* that were fetched for it, counted against the host's lease */
 };
 
 /* route: where it may go. */
@@ -151,10 +153,13 @@ struct part_send {
     struct body *body;           /* NULL where the client's own bytes go */
     struct chat_drops *drops;    /* what the target was not told; in the attempt's arena, or NULL */
     struct request_edits *edits; /* in the attempt's arena */
-    enum form form;              /* in which the target is asked */
-    bool is_translated;          /* the body was written anew: `body` */
-    bool is_begun;               /* the attempt at hand was begun */
-    bool is_usage_asked;         /* by us, not by the client */
+    struct media_errand *errand; /* what is being fetched for it; NULL: nothing */
+    struct waiting_ticket ticket; /* with an errand: under which it is told */
+    int media_err;                /* 0, or ERR_FULL or ERR_NOMEM: no room for what was fetched */
+    enum form form;               /* in which the target is asked */
+    bool is_translated;           /* the body was written anew: `body` */
+    bool is_begun;                /* the attempt at hand was begun */
+    bool is_usage_asked;          /* by us, not by the client */
 };
 
 enum relay_mode {
@@ -404,7 +409,7 @@ enum form way_form(const struct exchange *x, const struct snapshot_provider *row
 
 /* Settles in which form the target at hand is asked, and writes the body for it where the client's
  * own bytes will not do: 0; ERR_SYNTAX with *ret_refusal where that target cannot be told this
- * request; ERR_FULL or ERR_NOMEM. */
+ * request; ERR_AGAIN where media must be fetched first (media_fetch); ERR_FULL or ERR_NOMEM. */
 int way_settle(struct exchange *x, const struct snapshot_provider *row,
                struct chat_refusal *ret_refusal);
 
@@ -413,6 +418,18 @@ void way_write_path(struct exchange *x, const struct snapshot_provider *row, str
 
 /* Whether the answer's bytes pass to the client as they are. */
 bool way_is_passed(const struct exchange *x);
+
+/* --- what is fetched for the target (media_errand.c) --- */
+
+/* Has the media fetched that way_settle misses, and parks until they are there; the key is given
+ * back meanwhile. */
+struct move media_fetch(struct exchange *x);
+
+/* What step send does while that goes on. */
+struct move media_wait(struct exchange *x);
+
+/* What is still being fetched is of no use any more. Harmless where nothing is. */
+void media_leave(struct exchange *x);
 
 /* --- what there is to ask for (models.c) --- */
 

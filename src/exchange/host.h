@@ -24,6 +24,7 @@
 
 struct exchange;
 struct exchange_host;
+struct media_errand;
 
 /* A hundred thousand that wait for one key must not stand in the way of all others. */
 enum { HOST_WAKES_A_TURN = 256 };
@@ -35,6 +36,8 @@ struct exchange_host_ops {
     waiting_call *call;
     /* A probe may be due: the control thread should look. */
     void (*want_probe)(void *owner, struct provider *provider);
+    /* Media are to be fetched; the errand is the callee's until media_errand_return. */
+    void (*fetch_media)(void *owner, struct media_errand *errand);
     /* A client's connection is gone. */
     void (*conn_closed)(void *owner);
 };

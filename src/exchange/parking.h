@@ -1,6 +1,6 @@
 /*
- * Exchanges of one worker that wait for a key, each under a number and a generation, so that a
- * grant which comes late finds nothing. Embedded in the host; one thread.
+ * Exchanges of one worker that wait for a key, or for what is fetched for them, each under a number
+ * and a generation, so that what comes late finds nothing. Embedded in the host; one thread.
  */
 #ifndef EXCHANGE_PARKING_H
 #define EXCHANGE_PARKING_H

@@ -172,6 +172,8 @@ static struct move begin(struct exchange *x)
     err = make_body(x, row, &refusal);
     if (err == ERR_SYNTAX)
         return refuse_target(x, &refusal);
+    if (err == ERR_AGAIN)
+        return media_fetch(x);
     if (err)
         return relay_give_up(x, err == ERR_FULL ? FAILURE_BODY_TOO_LARGE : FAILURE_OVERLOADED);
     describe(x, row, &request);
@@ -197,6 +199,13 @@ static struct move begin(struct exchange *x)
 
 struct move step_send(struct exchange *x)
 {
+    if (x->send.errand)
+        return media_wait(x);
+    if (x->send.media_err)
+        return relay_give_up(x, FAILURE_OVERLOADED);
+    /* It was given back while media were fetched. */
+    if (!x->send.is_begun && !x->select.grant.key)
+        return move_done(STEP_SELECT);
     if (!x->send.is_begun)
         return begin(x);
     if (x->relay.in.failed)

@@ -180,6 +180,9 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
         return 0;
     if (err || (way_is_passed(x) && !is_to_rewrite(x, traits)))
         return err;
+    err = translate_media(x->body.translation, x->send.form, traits->quirks, ret_refusal);
+    if (err)
+        return err;
     x->send.is_translated = true;
     return write_body(x, row, ret_refusal);
 }

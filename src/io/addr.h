@@ -33,6 +33,12 @@ void addr_write_ip(const struct addr *addr, char *out);
 
 bool addr_is_unix(const struct addr *addr);
 bool addr_is_loopback(const struct addr *addr); /* also every unix socket */
-uint16_t addr_port(const struct addr *addr);    /* 0 for unix */
+
+/* True for an address of the public internet: none of loopback, link-local, private, a carrier's
+ * shared, multicast, documentation and other special networks (RFC 6890), also where one of these
+ * is written as IPv4 within IPv6 (mapped, NAT64, 6to4). Of a unix socket: false. */
+bool addr_is_public(const struct addr *addr);
+
+uint16_t addr_port(const struct addr *addr); /* 0 for unix */
 
 #endif

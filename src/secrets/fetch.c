@@ -3,12 +3,15 @@
 #include <curl/curl.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "io/addr.h"
 
 _Static_assert((int)FETCH_WORDS_BYTES >= CURL_ERROR_SIZE, "libcurl's words fit");
 
@@ -29,7 +32,10 @@ struct fetcher {
 
 static size_t take_bytes(struct fetch *fetch, const char *data, size_t len)
 {
-    if (buf_append(&fetch->answer, data, len) == 0)
+    int err = fetch->on_bytes ? fetch->on_bytes(fetch, span_of(data, len))
+                              : buf_append(&fetch->answer, data, len);
+
+    if (!err)
         return len;
     fetch->is_too_large = true;
     return 0;
@@ -58,6 +64,22 @@ static CURLcode on_tls_context(CURL *easy, void *context, void *user)
     return SSL_CTX_set_default_verify_paths(context) == 1 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
 }
 
+/* Where a connection would go, after names and redirects have been followed. */
+static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_sockaddr *place)
+{
+    struct fetch *fetch = user;
+    struct addr addr = {.len = place->addrlen};
+
+    (void)purpose;
+    if (place->addrlen <= sizeof(addr.storage))
+        memcpy(&addr.storage, &place->addr, place->addrlen);
+    if (!addr_is_public(&addr)) {
+        fetch->is_denied = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(place->family, place->socktype | SOCK_CLOEXEC, place->protocol);
+}
+
 static int put_fields(struct fetch *fetch, const char *const *fields)
 {
     for (size_t i = 0; fields[i]; i++) {
@@ -70,7 +92,7 @@ static int put_fields(struct fetch *fetch, const char *const *fields)
     return 0;
 }
 
-/* What is not set stays as libcurl has it: peers and names verified, no redirect followed. */
+/* What is not set stays as libcurl has it: peers and names verified. */
 static CURLcode set_safety(CURL *easy)
 {
     CURLcode code = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -94,6 +116,32 @@ static CURLcode set_safety(CURL *easy)
     return code;
 }
 
+/* Where it may lead, and how much may come. */
+static CURLcode set_bounds(struct fetch *fetch, const struct fetch_ask *ask)
+{
+    CURL *easy = fetch->easy;
+    CURLcode code =
+        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(ask->connect_us / US_PER_MS));
+
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(ask->total_us / US_PER_MS));
+    if (!code && ask->max_bytes)
+        code = curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)ask->max_bytes);
+    if (!code && ask->redirects) {
+        code = curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+        if (!code)
+            code = curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)ask->redirects);
+        if (!code)
+            code = curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    }
+    if (!code && ask->is_public) {
+        code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+        if (!code)
+            code = curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, fetch);
+    }
+    return code;
+}
+
 static CURLcode set_request(struct fetch *fetch, const struct fetch_ask *ask)
 {
     CURL *easy = fetch->easy;
@@ -101,17 +149,13 @@ static CURLcode set_request(struct fetch *fetch, const struct fetch_ask *ask)
 
     if (!code)
         code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->fields);
-    if (!code)
+    if (!code && !ask->is_get) {
         code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->body.len);
-    if (!code)
-        code = curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->body.ptr);
+        if (!code)
+            code = curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->body.ptr);
+    }
     if (!code)
         code = curl_easy_setopt(easy, CURLOPT_USERAGENT, "bellwether/" BW_VERSION);
-    if (!code)
-        code =
-            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(ask->connect_us / US_PER_MS));
-    if (!code)
-        code = curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(ask->total_us / US_PER_MS));
     return code;
 }
 
@@ -154,7 +198,14 @@ static int err_of(const struct fetch *fetch, CURLcode code)
 {
     if (fetch->is_too_large)
         return ERR_FULL;
+    /* Another address of the same name may have been tried: that it failed is no news. */
+    if (fetch->is_denied && code == CURLE_COULDNT_CONNECT)
+        return ERR_DENIED;
     switch ((int)code) {
+    case CURLE_FILESIZE_EXCEEDED:
+        return ERR_FULL;
+    case CURLE_TOO_MANY_REDIRECTS:
+        return ERR_RANGE;
     case CURLE_OPERATION_TIMEDOUT:
         return ERR_TIMEOUT;
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -176,23 +227,29 @@ static void finish(struct fetch *fetch, CURLcode code)
 {
     struct fetch_answer answer = {.err = code ? err_of(fetch, code) : 0};
     curl_off_t retry_after = 0;
+    const char *type = NULL;
     struct buf body;
     long status = 0;
 
     if (!code) {
         curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
         curl_easy_getinfo(fetch->easy, CURLINFO_RETRY_AFTER, &retry_after);
+        curl_easy_getinfo(fetch->easy, CURLINFO_CONTENT_TYPE, &type);
     } else if (fetch->is_too_large) {
         snprintf(fetch->why, sizeof(fetch->why), "the answer is too large");
     } else if (!fetch->why[0]) {
         snprintf(fetch->why, sizeof(fetch->why), "%s", curl_easy_strerror(code));
     }
+    fetch->type[0] = '\0';
+    if (type && strlen(type) < sizeof(fetch->type))
+        memcpy(fetch->type, type, strlen(type) + 1);
     detach(fetch);
     /* The fetch may begin anew in on_done. */
     body = fetch->answer;
     buf_init(&fetch->answer, 0);
     answer.why = fetch->why;
     answer.status = (int)status;
+    answer.type = span_from_text(fetch->type);
     answer.body = buf_span(&body);
     if (retry_after > 0 && retry_after < UINT32_MAX)
         answer.retry_after_us = (uint64_t)retry_after * US_PER_SEC;
@@ -397,14 +454,15 @@ int fetch_begin(struct fetch *fetch, struct fetcher *fetcher, const struct fetch
     fetch->fetcher = fetcher;
     fetch->head_bytes = 0;
     fetch->is_too_large = false;
+    fetch->is_denied = false;
     fetch->why[0] = '\0';
-    buf_init(&fetch->answer, FETCH_ANSWER_MAX_BYTES);
+    buf_init(&fetch->answer, ask->max_bytes ? ask->max_bytes : FETCH_ANSWER_MAX_BYTES);
     fetch->answer.is_secret = true;
     list_push_back(&fetcher->fetches, &fetch->link);
     fetch->easy = curl_easy_init();
     err = fetch->easy ? put_fields(fetch, ask->fields) : ERR_NOMEM;
-    if (!err && (set_safety(fetch->easy) || set_request(fetch, ask) || set_callbacks(fetch) ||
-                 curl_multi_add_handle(fetcher->multi, fetch->easy)))
+    if (!err && (set_safety(fetch->easy) || set_bounds(fetch, ask) || set_request(fetch, ask) ||
+                 set_callbacks(fetch) || curl_multi_add_handle(fetcher->multi, fetch->easy)))
         err = ERR_NOMEM;
     if (err)
         fetch_cancel(fetch);

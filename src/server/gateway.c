@@ -122,6 +122,7 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
     *config = NULL; /* the snapshot's */
     gateway->metrics = metrics_attach(gateway->registry.metrics);
     gateway->reloads = metrics_series(gateway->registry.metrics, METRIC_RELOADS, NULL);
+    gateway->media_fetches = metrics_series(gateway->registry.metrics, METRIC_MEDIA_FETCHES, NULL);
     gateway->prober =
         prober_new(gateway->loop, gateway->registry.resolver, &gateway_prober_ops, gateway);
     if (!gateway->metrics || !gateway->prober)
@@ -228,6 +229,7 @@ void gateway_free(struct gateway **gateway)
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_stop(g->workers[i]);
     gateway_drop_reload(g);
+    gateway_drop_media(g);
     gateway_discard_tokens(&g->tokens);
     fetcher_free(&g->fetcher);
     prober_free(&g->prober);

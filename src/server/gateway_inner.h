@@ -1,8 +1,8 @@
 /*
  * What the files of the gateway share: gateway.c begins and ends it, gateway_phases.c knows when it
  * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_tokens.c gets
- * tokens for keys, gateway_reload.c takes a new configuration over. Included by these alone;
- * control thread.
+ * tokens for keys, gateway_media.c what exchanges have fetched, gateway_reload.c takes a new
+ * configuration over. Included by these alone; control thread.
  */
 #ifndef SERVER_GATEWAY_INNER_H
 #define SERVER_GATEWAY_INNER_H
@@ -16,6 +16,7 @@
 #include "server/worker.h"
 #include "upstream/prober.h"
 
+struct media_desk;
 struct tokens_plan;
 
 /* How far the process has come. */
@@ -58,8 +59,9 @@ struct gateway {
     struct prober *prober;
     struct fetcher *fetcher;    /* NULL until a key needs tokens */
     struct tokens_plan *tokens; /* in force; NULL: none yet */
+    struct media_desk *media;   /* NULL until media are fetched */
     struct metrics *metrics;
-    uint32_t reloads;
+    uint32_t reloads, media_fetches;
     enum phase phase;
     struct loop_timer timer; /* readiness, then the steps of shutting down */
     uint32_t started;        /* workers whose thread took its sockets over */
@@ -93,6 +95,13 @@ void gateway_discard_tokens(struct tokens_plan **plan);
 
 /* One of the provider's keys may want another token. */
 void gateway_look_at_tokens(struct gateway *gateway, const struct provider *provider);
+
+/* An exchange misses media: they are fetched on the control thread, and told to its worker. Called
+ * on the worker's thread, for worker_ops. */
+void gateway_fetch_media(void *owner, struct media_errand *errand);
+
+/* Ends what is being fetched, untold: no exchange may be left. */
+void gateway_drop_media(struct gateway *gateway);
 
 /* One more worker has answered (gateway_reload). */
 void gateway_note_prepared(struct gateway *gateway, int err);

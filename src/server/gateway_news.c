@@ -103,6 +103,7 @@ int gateway_make_news(struct gateway *gateway)
 const struct worker_ops gateway_worker_ops = {
     .call = worker_calls,
     .want_probe = worker_wants_probe,
+    .fetch_media = gateway_fetch_media,
     .prepared = worker_is_prepared,
     .committed = worker_has_committed,
     .drained = worker_is_drained,

@@ -97,6 +97,13 @@ static void host_want_probe(void *owner, struct provider *provider)
     worker->ops->want_probe(worker->owner, provider);
 }
 
+static void host_fetch_media(void *owner, struct media_errand *errand)
+{
+    struct worker *worker = owner;
+
+    worker->ops->fetch_media(worker->owner, errand);
+}
+
 static void host_conn_closed(void *owner)
 {
     struct worker *worker = owner;
@@ -109,6 +116,7 @@ static void host_conn_closed(void *owner)
 static const struct exchange_host_ops host_ops = {
     .call = host_call,
     .want_probe = host_want_probe,
+    .fetch_media = host_fetch_media,
     .conn_closed = host_conn_closed,
 };
 

@@ -14,6 +14,7 @@
 #include "io/tls.h"
 #include "keypool/waiting.h"
 
+struct media_errand;
 struct worker;
 
 /* A listening socket that the worker takes over, or shares (unix sockets). */
@@ -37,6 +38,8 @@ struct worker_ops {
     /* Exchanges of that other worker were granted something: worker_look. */
     waiting_call *call;
     void (*want_probe)(void *owner, struct provider *provider);
+    /* As in exchange_host_ops. */
+    void (*fetch_media)(void *owner, struct media_errand *errand);
     /* After worker_prepare: whether it can (0), or lacks the memory (ERR_NOMEM). */
     void (*prepared)(void *owner, uint32_t index, int err);
     /* After worker_commit: from now on it goes by the new configuration. */

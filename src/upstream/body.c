@@ -36,7 +36,7 @@ void body_lease_fini(struct body_lease *lease)
     }
 }
 
-static int lease_take(struct body_lease *lease, uint64_t bytes)
+int body_lease_take(struct body_lease *lease, uint64_t bytes)
 {
     uint64_t max = atomic_load_explicit(&lease->budget->shared.max, memory_order_relaxed);
     uint64_t more;
@@ -58,7 +58,7 @@ static int lease_take(struct body_lease *lease, uint64_t bytes)
     return 0;
 }
 
-static void lease_give(struct body_lease *lease, uint64_t bytes)
+void body_lease_give(struct body_lease *lease, uint64_t bytes)
 {
     lease->used -= bytes;
     /* Keeps a little for the next body, so that the shared count rests on the warm path. */
@@ -71,11 +71,11 @@ static struct body_block *block_new(struct body *body, size_t cap)
 {
     struct body_block *block;
 
-    if (lease_take(body->lease, cap))
+    if (body_lease_take(body->lease, cap))
         return NULL;
     block = mem_alloc(sizeof(*block) + cap);
     if (!block) {
-        lease_give(body->lease, cap);
+        body_lease_give(body->lease, cap);
         return NULL;
     }
     *block = (struct body_block){.cap = cap};
@@ -117,11 +117,11 @@ static struct body *small_new(struct body_lease *lease, unsigned size)
     struct body_block *block;
     struct body *body;
 
-    if (lease_take(lease, cap))
+    if (body_lease_take(lease, cap))
         return NULL;
     body = small_memory(lease, size);
     if (!body) {
-        lease_give(lease, cap);
+        body_lease_give(lease, cap);
         return NULL;
     }
     block = (struct body_block *)(body + 1);
@@ -192,7 +192,7 @@ void body_unref(struct body **body)
     if (!b || --b->refs > 0)
         return;
     free_blocks(b);
-    lease_give(b->lease, b->held);
+    body_lease_give(b->lease, b->held);
     if (b->size)
         small_free(b);
     else

@@ -64,6 +64,11 @@ void body_lease_init(struct body_lease *lease, struct body_budget *budget);
 /* Gives everything back, and frees what was spare; no body of the lease may be left. */
 void body_lease_fini(struct body_lease *lease);
 
+/* Counts so many bytes that are held beside the bodies: 0, or ERR_FULL where the budget is used up.
+ * What was taken is given back before the lease ends. */
+int body_lease_take(struct body_lease *lease, uint64_t bytes);
+void body_lease_give(struct body_lease *lease, uint64_t bytes);
+
 /* An empty body; NULL without memory. expected: its length if known, else 0. */
 struct body *body_new(struct body_lease *lease, uint64_t expected);
 struct body *body_ref(struct body *body);

@@ -30,6 +30,7 @@ static const char whole[] =
     "  body_memory: 512MiB\n"
     "  max_connections: 1000\n"
     "  timeouts: {header: 1s, body: 2s, write: 3s, idle: 4s}\n"
+    "  media: {max: 5MiB, timeout: 3s, private: true}\n"
     "  shutdown_delay: 5s\n"
     "  shutdown_grace: 6s\n"
     "  half_close: answer\n"
@@ -112,6 +113,9 @@ static void the_whole_file_is_read(void **state)
     assert_int_equal(config->server.max_connections, 1000);
     assert_int_equal(config->server.timeouts.header_us, 1000000);
     assert_int_equal(config->server.timeouts.idle_us, 4000000);
+    assert_int_equal(config->server.media.max, 5 << 20);
+    assert_int_equal(config->server.media.timeout_us, 3000000);
+    assert_true(config->server.media.is_private);
     assert_int_equal(config->server.shutdown_delay_us, 5000000);
     assert_int_equal(config->server.shutdown_grace_us, 6000000);
     assert_int_equal(config->server.half_close, CONF_HALF_CLOSE_ANSWER);
@@ -251,6 +255,9 @@ static void defaults_are_filled_in(void **state)
     assert_int_equal(config->server.workers, 0);
     assert_int_equal(config->server.max_body, 32 << 20);
     assert_int_equal(config->server.timeouts.idle_us, 75000000);
+    assert_int_equal(config->server.media.max, 20 << 20);
+    assert_int_equal(config->server.media.timeout_us, 10000000);
+    assert_false(config->server.media.is_private);
     assert_true(config->clients.is_open);
     assert_true(config->names.direct);
     assert_int_equal(config->names.unknown.len, 0);

@@ -135,7 +135,11 @@ static void on_conn_closed(void *owner)
     ((struct road *)owner)->conns_closed++;
 }
 
-static const struct exchange_host_ops host_ops = {on_call, on_want_probe, on_conn_closed};
+static const struct exchange_host_ops host_ops = {
+    .call = on_call,
+    .want_probe = on_want_probe,
+    .conn_closed = on_conn_closed,
+};
 
 /* --- the stage --- */
 

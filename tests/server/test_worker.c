@@ -18,6 +18,11 @@ static void on_want_probe(void *owner, struct provider *provider)
     fail();
 }
 
+static void on_fetch_media(void *owner, struct media_errand *errand)
+{
+    fail();
+}
+
 static void on_prepared(void *owner, uint32_t index, int err)
 {
     fail();
@@ -33,8 +38,8 @@ static void on_drained(void *owner, uint32_t index)
     fail();
 }
 
-static const struct worker_ops ops = {on_call, on_want_probe, on_prepared, on_committed,
-                                      on_drained};
+static const struct worker_ops ops = {on_call,     on_want_probe, on_fetch_media,
+                                      on_prepared, on_committed,  on_drained};
 
 /* A reload may be asked for, or decided, at any moment until the worker is freed. */
 static void test_orders_after_the_end(void **state)
