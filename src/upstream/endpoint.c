@@ -40,7 +40,9 @@ static int identity(const struct conf_provider *provider, struct buf *text)
 {
     const struct conf_upstream_tls *tls = &provider->tls;
 
-    buf_printf(text, "%.*s %d", SPAN_ARG(provider->base_url.text), tls->verify);
+    /* Of the same URL another kind may take another path. */
+    buf_printf(text, "%.*s %zu %d", SPAN_ARG(provider->base_url.text), provider->base_url.path.len,
+               tls->verify);
     put_file(text, tls->ca);
     put_file(text, tls->client.certificate);
     put_file(text, tls->client.private_key);

@@ -133,7 +133,7 @@ static void test_flood_that_is_told_anew(void **state)
     assert_in_range(at, 1, 2 * WINDOW_BYTES);
     x = container_of(scene.road.host.exchanges.next, struct exchange, link);
     assert_in_range(http_server_pending(x->conn) + x->relay.held.len, 1, WINDOW_BYTES / 4);
-    assert_in_range(x->answer_arena.held, 1, WINDOW_BYTES / 4);
+    assert_in_range(x->relay.answer_arena->held, 1, WINDOW_BYTES / 4);
     road_pass_ms(&scene.road, 50000);
     for (int stalled = 0; at < said.len;) {
         size_t was_at = at, was_heard = heard.len;
@@ -141,7 +141,7 @@ static void test_flood_that_is_told_anew(void **state)
         wire_read(scene.client, &heard);
         at += flood(&scene.road, scene.upstream, said.data + at, said.len - at);
         if (scene.road.host.exchange_count)
-            assert_in_range(x->answer_arena.held, 1, WINDOW_BYTES / 4);
+            assert_in_range(x->relay.answer_arena->held, 1, WINDOW_BYTES / 4);
         stalled = at > was_at || heard.len > was_heard ? 0 : stalled + 1;
         assert_true(stalled < STALLED_ROUNDS);
     }

@@ -187,12 +187,37 @@ static void test_fewer_connections(void **state)
     road_end(&road);
 }
 
+/* Another kind at the same URL has paths of its own. */
+static void test_kind_changes(void **state)
+{
+    struct road road;
+    int client, upstream;
+    char *heard;
+
+    (void)state;
+    road_begin(&road, first);
+    road_reload(&road,
+                "providers: {up: {kind: anthropic, base_url: '@a', health: {validate_new: false},\n"
+                "  keys: [{name: one, secret: key-one}]}}\n"
+                "models: {m: up/m}\n"
+                "clients: {open: true}\n");
+    client = road_connect(&road);
+    road_post(&road, client, "/v1/messages", "",
+              "{\"model\":\"m\",\"max_tokens\":1,\"messages\":[]}");
+    upstream = road_attempt(&road, 'a', -1, &heard);
+    assert_int_equal(strncmp(heard, "POST /v1/messages HTTP/1.1\r\n", 28), 0);
+    mem_free(heard);
+    close(upstream);
+    close(client);
+    road_end(&road);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stream_goes_on),    cmocka_unit_test(test_waiting_goes_on),
-        cmocka_unit_test(test_state_is_kept),     cmocka_unit_test(test_key_goes),
-        cmocka_unit_test(test_fewer_connections),
+        cmocka_unit_test(test_kind_changes),    cmocka_unit_test(test_stream_goes_on),
+        cmocka_unit_test(test_waiting_goes_on), cmocka_unit_test(test_state_is_kept),
+        cmocka_unit_test(test_key_goes),        cmocka_unit_test(test_fewer_connections),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
