@@ -1,4 +1,4 @@
-"""The Node clients of Anthropic and Google, and Vercel's framework, against the gateway. Each script of node/ runs once; each of its
+"""The Node clients of OpenAI, Anthropic and Google, and Vercel's framework, against the gateway. Each script of node/ runs once; each of its
 checks, at each model where it takes one, is a test here."""
 
 import json
@@ -24,7 +24,7 @@ def checks_of(script):
     return [f"{name} {model}".strip() for name, takes in found for model in (MODELS if takes else [""])]
 
 
-CHECKS = [(script, check) for script in ("anthropic.mjs", "google.mjs", "framework.mjs") for check in checks_of(script)]
+CHECKS = [(script, check) for script in ("openai.mjs", "anthropic.mjs", "google.mjs", "framework.mjs") for check in checks_of(script)]
 
 
 @pytest.fixture(scope="module")
