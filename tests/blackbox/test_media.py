@@ -247,6 +247,39 @@ def test_a_provider_with_the_quirk(house):
     assert sent == "data:image/png;base64," + base64.b64encode(PNG).decode()
 
 
+PDF = b"%PDF-1.7\n" + bytes(1000)
+
+
+def test_a_document_of_an_anthropic_client(house):
+    """OpenAI's chat completions take documents as data only. Errors come in the client's shape."""
+    openai = house.stage.upstream(lambda peer: (peer.read_request(), peer.answer(up.completion("read"))))
+    house.place.pages["/x.pdf"] = answers(body=PDF, kind="application/octet-stream")
+    house.place.pages["/none.pdf"] = answers(410)
+    gateway = house.stage.gateway(
+        {
+            "server": {"media": {"private": True}},
+            "providers": {"up": provider(openai.base_url, ["sk-openai-1"])},
+            "models": {"m": {"targets": [{"to": "up/m"}]}},
+        }
+    ).settle()
+
+    def read(path):
+        document = {"type": "document", "title": "A paper", "source": {"type": "url", "url": house.place.url + path}}
+        messages = [{"role": "user", "content": [document, {"type": "text", "text": "sum up"}]}]
+        return gateway.post({"model": "m", "max_tokens": 99, "messages": messages}, target="/v1/messages")
+
+    answer = read("/x.pdf")
+    assert answer.status == 200 and answer.json["content"][0]["text"] == "read"
+    (file,) = [part["file"] for part in openai.request.json["messages"][0]["content"] if part["type"] == "file"]
+    assert file == {
+        "filename": "A paper",
+        "file_data": "data:application/pdf;base64," + base64.b64encode(PDF).decode(),
+    }
+    refused = read("/none.pdf")
+    assert refused.status == 400 and refused.json["error"]["type"] == "invalid_request_error"
+    assert "/none.pdf' could not be fetched: HTTP 410." in refused.json["error"]["message"]
+
+
 @pytest.mark.threads
 def test_the_client_leaves_meanwhile(house):
     house.place.pages["/slow"] = lambda peer: (peer.wait_end(), None)[1]
