@@ -4,8 +4,17 @@
 #include "base/decimal.h"
 #include "exchange/exchange.h"
 
+/* A client's JSON can name a model with line breaks in it. */
+static bool breaks_lines(struct span value)
+{
+    return span_find_byte(value, '\r') != SIZE_MAX || span_find_byte(value, '\n') != SIZE_MAX ||
+           span_find_byte(value, '\0') != SIZE_MAX;
+}
+
 static void put_field(struct buf *out, struct span name, struct span value)
 {
+    if (breaks_lines(value))
+        return;
     buf_append_span(out, name);
     buf_append_span(out, SPAN(": "));
     buf_append_span(out, value);

@@ -1,6 +1,7 @@
 #include "exchange/inbound.h"
 
 #include "access/clients.h"
+#include "json/skip.h"
 
 /* A literal path of the table, its '*' taken off. */
 #define PATH_IS_PREFIX(path) ((path)[sizeof(path) - 2] == '*')
@@ -75,6 +76,21 @@ static struct span unescape(struct span from, struct arena *arena)
     return span_of(to, len);
 }
 
+/* Text that may stand in a header field, a log and JSON: UTF-8 without control characters. */
+static bool is_text(struct span text)
+{
+    const unsigned char *at = (const unsigned char *)text.ptr, *end = at + text.len;
+
+    while (at < end) {
+        size_t len = *at < 0x80 ? *at >= ' ' && *at != 0x7F : utf8_length(at, end);
+
+        if (len == 0)
+            return false;
+        at += len;
+    }
+    return true;
+}
+
 /* The value of a query's parameter, as it stands there; empty where there is none. */
 static struct span parameter(struct span query, struct span name)
 {
@@ -134,7 +150,7 @@ bool inbound_read(const struct inbound_row *row, struct span path, struct span q
     if (row->is_prefix && row->access == ACCESS_LIST)
         ret_facts->model = rest;
     ret_facts->model = unescape(ret_facts->model, arena);
-    return true;
+    return is_text(ret_facts->model);
 }
 
 enum dialect_id inbound_dialect(const struct http_head *head, struct span path)

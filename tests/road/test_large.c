@@ -193,14 +193,17 @@ static void test_many_tries(void **state)
         buf_printf(&yaml, "{name: k%d, secret: secret-of-%d}, ", i, i);
     buf_printf(&yaml, "]}}\nclients: {open: true}\n");
     road_begin(&road, buf_text(&yaml));
-    buf_printf(&body, "{\"model\":\"up/m\",\"max_tokens\":9,\"system\":[");
+    buf_printf(
+        &body,
+        "{\"model\":\"up/m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"},"
+        "{\"role\":\"assistant\",\"content\":[");
     for (int i = 0; i < 2; i++) {
         buf_printf(&body, "%s{\"type\":\"text\",\"text\":\"", i ? "," : "");
         for (int k = 0; k < 100000; k++)
             buf_append_byte(&body, 'x');
         buf_printf(&body, "\"}");
     }
-    buf_printf(&body, "],\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}");
+    buf_printf(&body, "]},{\"role\":\"user\",\"content\":\"So?\"}]}");
     client = road_connect(&road);
     road_post(&road, client, "/v1/messages", "", buf_text(&body));
     for (int i = 0; i < KEYS; i++) {

@@ -22,6 +22,11 @@ static const char four[] =
     "  oc: {targets: [{to: other/gpt}], fallback: [up/claude]}\n"
     "clients: {open: true}\n";
 
+static const char direct[] = "providers:\n"
+                             "  own: {kind: vllm, base_url: '@a', health: {validate_new: false},\n"
+                             "    keys: [{name: four, secret: key-four}]}\n"
+                             "clients: {open: true}\n";
+
 static const char refusal[] =
     "{\"error\":{\"message\":\"No.\",\"type\":\"invalid_request_error\",\"param\":null,"
     "\"code\":null}}";
@@ -220,6 +225,39 @@ static void test_line(void **state)
     scene_end(&scene);
 }
 
+/* The name of a model is told in a header: nothing of it may become a line of its own. */
+static void test_names_that_break_lines(void **state)
+{
+    static const char *const paths[] = {
+        "/v1beta/models/own%2Fm%0D%0AX-Evil:%201:generateContent",
+        "/v1beta/models/own%2Fm%0AX-Evil:%201:generateContent",
+        "/v1beta/models/own%2Fm%00:generateContent",
+        "/v1beta/models/own%2Fm%FF:generateContent",
+    };
+    struct scene scene;
+    struct road_answer answer;
+
+    (void)state;
+    scene_begin(&scene, direct);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        road_post(&scene.road, scene.client, paths[i], "",
+                  "{\"contents\":[{\"parts\":[{\"text\":\"Hi\"}]}]}");
+        road_hear(&scene.road, scene.client, &answer);
+        assert_int_equal(answer.status, 404);
+        assert_null(strstr(answer.head, "X-Evil"));
+        road_answer_free(&answer);
+    }
+    road_post(&scene.road, scene.client, "/v1/chat/completions", "",
+              "{\"model\":\"own/m\\r\\nX-Evil: 1\",\"messages\":[]}");
+    expect_attempt(&scene, 'a', "POST /v1/chat/completions ", "m\\r\\nX-Evil: 1");
+    road_reply_ok(&scene.road, scene.upstream);
+    road_hear(&scene.road, scene.client, &answer);
+    assert_int_equal(answer.status, 200);
+    assert_null(strstr(answer.head, "\nX-Evil"));
+    road_answer_free(&answer);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_failure_before_a_refusal),
         cmocka_unit_test(test_refusal),
         cmocka_unit_test(test_line),
+        cmocka_unit_test(test_names_that_break_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
