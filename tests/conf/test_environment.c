@@ -51,10 +51,9 @@ static void what_is_not_built_is_a_warning(void **state)
 
     assert_int_equal(load(fake, variables, NULL), 0);
     assert_int_equal(fake->config->providers.count, 3);
-    assert_string_equal(
-        fake_complaints(fake),
-        "environment: warning: REDIS_URL: not built yet, so it is left alone\n"
-        "environment: warning: VAULT_TOKEN: not built yet, so it is left alone\n");
+    assert_string_equal(fake_complaints(fake),
+                        "environment: warning: REDIS_URL: not built yet, so it is left alone\n"
+                        "environment: warning: VAULT_TOKEN: not built yet, so it is left alone\n");
 }
 
 static void a_wrong_variable_is_named(void **state)
