@@ -107,7 +107,8 @@ static void test_flood_that_is_told_anew(void **state)
     struct road_answer answer;
     struct exchange *x;
     struct buf said, heard;
-    char text[32];
+    struct span rest;
+    char text[64];
     size_t at;
     unsigned count = 0;
 
@@ -148,9 +149,13 @@ static void test_flood_that_is_told_anew(void **state)
     hear_all(&scene, &heard);
     road_read_answer(buf_span(&heard), &answer);
     assert_true(answer.is_whole);
-    assert_int_equal(road_count(road_body(&answer), "\"text_delta\""), count);
-    snprintf(text, sizeof(text), "<%u>", count - 1);
-    assert_non_null(strstr(road_body(&answer), text));
+    rest = buf_span(&answer.body);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(text, sizeof(text), "\"<%u>\"", i);
+        at = span_find(rest, span_from_text(text));
+        assert_int_not_equal(at, SIZE_MAX);
+        rest = span_skip(rest, at);
+    }
     road_answer_free(&answer);
     buf_fini(&said);
     buf_fini(&heard);
@@ -179,7 +184,7 @@ static void test_bodies_are_given_back(void **state)
 /* However many keys are tried, what is written for each is no more than once there. */
 static void test_many_tries(void **state)
 {
-    enum { KEYS = 60 };
+    enum { KEYS = 30 };
     struct road road;
     struct buf yaml, body;
     int client, upstream = -1;
