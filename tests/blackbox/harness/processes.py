@@ -17,13 +17,13 @@ from .prometheus import Metrics
 
 BINARY = os.environ.get("BELLWETHER") or str(Path(__file__).parents[3] / "build/bellwether")
 FINDINGS = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: |SUMMARY: \w+Sanitizer")
-SECRET = re.compile(r"sk-[A-Za-z0-9_-]+")
+SECRET = re.compile(r"(?:sk-|AIza)[A-Za-z0-9_-]+")
 STARTED_WITHIN = 20
 STOPPED_WITHIN = 40
 
 
 def secrets_in(text):
-    """Each `sk-…` of a configuration is a secret; patterns of names are not."""
+    """Each `sk-…` and `AIza…` of a configuration is a secret; patterns of names are not."""
     return {secret for secret in SECRET.findall(text) if len(secret) > 6}
 
 
