@@ -113,7 +113,7 @@ static struct span content_type(const struct exchange *x, bool is_own)
 
     if (is_own)
         return SPAN("application/json");
-    if (!is_error && (x->send.is_translated || x->head.facts.is_array))
+    if (!is_error && (x->send.is_told || x->head.facts.is_array))
         return told_type(x);
     return x->relay.content_type.len ? x->relay.content_type : SPAN("application/json");
 }

@@ -158,6 +158,7 @@ struct part_send {
     int media_err;                /* 0, or ERR_FULL or ERR_NOMEM: no room for what was fetched */
     enum form form;               /* in which the target is asked */
     bool is_translated;           /* the body was written anew: `body` */
+    bool is_told;                 /* the answer is told anew: it does not pass as it comes */
     bool is_begun;                /* the attempt at hand was begun */
     bool is_usage_asked;          /* by us, not by the client */
 };

@@ -29,7 +29,7 @@ static void begin_item(struct exchange *x)
 
 static bool is_passed(const struct exchange *x)
 {
-    return way_is_passed(x) && !x->send.is_translated;
+    return way_is_passed(x) && !x->send.is_told;
 }
 
 /* The client's own form is the provider's: bytes pass, but for the frame of an array. */

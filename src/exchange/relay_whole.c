@@ -19,7 +19,7 @@ enum {
 /* What the client is answered in; FORM_COUNT where its bytes pass. */
 static enum form told_form(const struct exchange *x)
 {
-    return x->send.is_translated ? x->head.facts.form : FORM_COUNT;
+    return x->send.is_told ? x->head.facts.form : FORM_COUNT;
 }
 
 bool relay_make_translator(struct exchange *x)
@@ -64,7 +64,7 @@ static struct span without_blanks(struct span text)
 
 static struct move commit(struct exchange *x, struct span whole)
 {
-    bool is_stream = x->send.is_translated && x->body.is_streaming;
+    bool is_stream = x->send.is_told && x->body.is_streaming;
 
     if (x->relay.is_committed)
         relay_pass(x, whole, true);
@@ -79,7 +79,7 @@ static struct move finish(struct exchange *x)
     int err = 0;
 
     /* Mostly it does not grow by more in the other dialect. */
-    if (x->send.is_translated)
+    if (x->send.is_told)
         (void)buf_reserve(&x->host->told, body.len + TOLD_SPARE_BYTES);
     err =
         translator_answer(x->relay.translator, body, body.len * MEMORY_RATIO + LOOP_SCRATCH_BYTES);
@@ -92,13 +92,13 @@ static struct move finish(struct exchange *x)
         return relay_error_in_success(x);
     }
     relay_translator_usage(x);
-    return commit(x, x->send.is_translated ? buf_span(&x->host->told) : buf_span(&x->relay.held));
+    return commit(x, x->send.is_told ? buf_span(&x->host->told) : buf_span(&x->relay.held));
 }
 
 /* Too large to be held. */
 static struct move overflow(struct exchange *x)
 {
-    if (x->send.is_translated)
+    if (x->send.is_told)
         return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
     x->relay.mode = RELAY_RAW;
     relay_commit(x, x->relay.length, buf_span(&x->relay.held), false);

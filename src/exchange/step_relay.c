@@ -77,7 +77,7 @@ static bool is_plain_pass(const struct exchange *x)
 {
     enum form form = x->send.form;
 
-    return way_is_passed(x) && !x->send.is_translated &&
+    return way_is_passed(x) && !x->send.is_told &&
            (form == FORM_CHAT || form == FORM_COMPLETIONS || form == FORM_EMBEDDINGS);
 }
 
@@ -97,7 +97,7 @@ static enum relay_mode mode_of(const struct exchange *x, const struct http_head 
     if (is_coded(head))
         return way_is_passed(x) ? RELAY_RAW : RELAY_WHOLE;
     /* Who asked for one object can be told no events: it fails as no answer. */
-    if (x->send.is_translated && !x->body.is_streaming)
+    if (x->send.is_told && !x->body.is_streaming)
         return RELAY_WHOLE;
     if (!is_plain_pass(x))
         return is_stream ? RELAY_EVENTS : RELAY_WHOLE;

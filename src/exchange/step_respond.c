@@ -141,7 +141,7 @@ static void end_failed_stream(struct exchange *x)
 
     if (x->relay.is_broken)
         relay_pass(x, span_of(NULL, 0), true);
-    else if (x->send.is_translated)
+    else if (x->send.is_told)
         fail_events(x);
     else
         relay_events_break(x, &error);

@@ -166,7 +166,7 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
     chat_refusal_init(ret_refusal, FAILURE_UNSUPPORTED);
     body_unref(&x->send.body);
     x->send.drops = NULL;
-    x->send.is_translated = false;
+    x->send.is_translated = x->send.is_told = false;
     x->send.form = way_form(x, row);
     if (x->send.form == FORM_COUNT)
         return chat_refuse(ret_refusal, FAILURE_UNSUPPORTED, NULL,
@@ -184,6 +184,8 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
     if (err)
         return err;
     x->send.is_translated = true;
+    /* A chat that was suited to its provider is answered as a chat. */
+    x->send.is_told = !way_is_passed(x) || x->send.form != FORM_CHAT;
     return write_body(x, row, ret_refusal);
 }
 
