@@ -31,15 +31,20 @@ static void check_json(struct span json)
     json_tree_fini(&tree);
 }
 
-/* The object between what makes it an event. */
+/* The object between what makes it an event. Google's stands there once more, bare. */
 static struct span event_json(const struct buf *buf, enum dialect_id client)
 {
     size_t head =
         client == DIALECT_ANTHROPIC ? sizeof("event: error\ndata: ") - 1 : sizeof("data: ") - 1;
-    size_t tail = client == DIALECT_GEMINI ? 4 : 2;
+    struct span rest = span_skip(buf_span(buf), head);
+    size_t end = span_find(rest, client == DIALECT_GEMINI ? SPAN("\r\n\r\n") : SPAN("\n\n"));
 
-    must(buf->len > head + tail);
-    return span_of(buf->data + head, buf->len - head - tail);
+    must(end != SIZE_MAX);
+    if (client == DIALECT_GEMINI)
+        must(span_is_equal(span_of(rest.ptr, end), span_skip(rest, end + 4)));
+    else
+        must(end + 2 == rest.len);
+    return span_of(rest.ptr, end);
 }
 
 static void check_told(const struct error_told *told, enum dialect_id client)

@@ -157,6 +157,13 @@ static int write_body(struct exchange *x, const struct snapshot_provider *row,
     return err;
 }
 
+/* Azure's deployments are whole segments of the path; these two are none (RFC 3986 5.2.4). */
+static bool leads_elsewhere(const struct conf_provider *conf, struct span model)
+{
+    return conf->kind == PROVIDER_AZURE && conf->api_version.len &&
+           (span_is_equal(model, SPAN(".")) || span_is_equal(model, SPAN("..")));
+}
+
 int way_settle(struct exchange *x, const struct snapshot_provider *row,
                struct chat_refusal *ret_refusal)
 {
@@ -172,6 +179,10 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
         return chat_refuse(ret_refusal, FAILURE_UNSUPPORTED, NULL,
                            "The provider of this model has nothing like '%.*s'.",
                            SPAN_ARG(x->head.path));
+    if (leads_elsewhere(row->conf, exchange_target(x)->model))
+        return chat_refuse(ret_refusal, FAILURE_MODEL_NOT_FOUND, "model",
+                           "The model '%.*s' does not exist here.",
+                           SPAN_ARG(exchange_target(x)->model));
     if (way_is_passed(x) && !may_rewrite(x, traits))
         return 0;
     err = read_neutral(x, ret_refusal);
