@@ -22,7 +22,7 @@ static void note_citations(struct chat_reading *reading, const yyjson_val *block
 
     if (yyjson_arr_size(anthropic_plain(citations)) > 0 ||
         yyjson_is_true(anthropic_plain(json_tree_member(citations, "enabled"))))
-        parameter_note_unknown(reading, SPAN(""), SPAN("citations"));
+        parameter_note_unknown(reading, SPAN(""), SPAN("citations"), NULL);
 }
 
 static int read_text(struct chat_reading *reading, const struct anthropic_place *place,

@@ -53,7 +53,7 @@ static int take_member(struct chat_reading *reading, struct span name, const yyj
     if (span_is_equal(name, SPAN("stream")))
         return take_stream(reading, value);
     if (!parameter_take(reading, SPAN(""), name, value, &err))
-        parameter_note_unknown(reading, SPAN(""), name);
+        parameter_note_unknown(reading, SPAN(""), name, value);
     return err;
 }
 

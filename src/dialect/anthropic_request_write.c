@@ -141,16 +141,15 @@ static void write_unknown(struct anthropic_writing *writing)
     const struct chat *chat = writing->of->chat;
 
     for (size_t i = 0; writing->is_own && i < chat->unknown_count; i++) {
-        struct span name = chat->unknown[i];
-        yyjson_val *value = yyjson_obj_getn(anthropic_plain(chat->root), name.ptr, name.len);
+        const struct chat_unknown *unknown = &chat->unknown[i];
 
-        if (!value) {
-            chat_drop(writing->of->drops, name);
+        if (!unknown->value) {
+            chat_drop(writing->of->drops, unknown->name);
             continue;
         }
-        json_name_span(&writing->json, name);
+        json_name_span(&writing->json, unknown->name);
         json_raw(&writing->json, SPAN(""));
-        (void)json_tree_write(writing->of->out, value);
+        (void)json_tree_write(writing->of->out, unknown->value);
     }
 }
 

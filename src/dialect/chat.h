@@ -155,6 +155,12 @@ enum chat_parameter {
     CHAT_PARAMS,
 };
 
+/* A member of the body that no row of the table has. */
+struct chat_unknown {
+    struct span name;        /* as X-Bellwether-Dropped-Params tells it */
+    const yyjson_val *value; /* of a member of the body itself; NULL: it stands further inside */
+};
+
 struct chat {
     enum form form;    /* it was read from */
     struct span model; /* as the client named it */
@@ -181,8 +187,7 @@ struct chat {
     /* Every other parameter, as it stands in the request; NULL: absent, null or idle. Those that
      * have a place above stand here too, for their names in messages. */
     const yyjson_val *params[CHAT_PARAMS];
-    /* Names that no row of the table has, for X-Bellwether-Dropped-Params. */
-    struct span *unknown;
+    struct chat_unknown *unknown; /* in the order of the body */
     size_t unknown_count;
     const yyjson_val *root; /* of the request */
 };

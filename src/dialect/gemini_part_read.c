@@ -112,8 +112,8 @@ static void read_members(struct gemini_contents *contents, yyjson_val *value,
         int slot = slot_of(json_tree_text(name));
 
         if (slot < 0)
-            parameter_note_unknown(contents->reading, SPAN("contents.parts."),
-                                   json_tree_text(name));
+            parameter_note_unknown(contents->reading, SPAN("contents.parts."), json_tree_text(name),
+                                   NULL);
         else if (!yyjson_is_null(yyjson_obj_iter_get_val(name)))
             take_member(ret_members, (enum slot)slot, yyjson_obj_iter_get_val(name));
     }

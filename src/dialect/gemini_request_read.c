@@ -143,7 +143,7 @@ static int read_config(struct chat_reading *reading, yyjson_val *config)
 
         if (!parameter_take(reading, prefix, gemini_camel(spelled, buffer),
                             yyjson_obj_iter_get_val(name), &err))
-            parameter_note_unknown(reading, prefix, spelled);
+            parameter_note_unknown(reading, prefix, spelled, NULL);
     }
     return err;
 }
@@ -170,7 +170,7 @@ static int read_member(struct chat_reading *reading, struct request *request, st
         if (reading->chat->model.len == 0)
             reading->chat->model = gemini_model_bare(json_tree_text(value));
     } else if (!parameter_take(reading, SPAN(""), name, value, &err))
-        parameter_note_unknown(reading, SPAN(""), spelled);
+        parameter_note_unknown(reading, SPAN(""), spelled, value);
     return err;
 }
 

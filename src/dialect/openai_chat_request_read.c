@@ -337,7 +337,7 @@ int openai_read_body(struct chat_reading *reading, const yyjson_val *root,
         if (at < count)
             err = members[at].read(reading, value);
         else if (!parameter_take(reading, SPAN(""), name, value, &err))
-            parameter_note_unknown(reading, SPAN(""), name);
+            parameter_note_unknown(reading, SPAN(""), name, value);
     }
     return err;
 }

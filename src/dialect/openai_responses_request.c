@@ -103,7 +103,7 @@ static int read_reasoning_member(struct chat_reading *reading, struct span name,
         reading->chat->thinking.show = CHAT_YES;
         return 0;
     }
-    parameter_note_unknown(reading, SPAN("reasoning."), name);
+    parameter_note_unknown(reading, SPAN("reasoning."), name, NULL);
     return 0;
 }
 
@@ -208,7 +208,7 @@ static int read_parameters(struct chat_reading *reading, const yyjson_val *root)
 
         if (!is_apart(text) && !parameter_take(reading, SPAN(""), text, value, &err) &&
             !yyjson_is_null(value))
-            parameter_note_unknown(reading, SPAN(""), text);
+            parameter_note_unknown(reading, SPAN(""), text, value);
     }
     return err;
 }

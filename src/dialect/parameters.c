@@ -138,10 +138,11 @@ bool parameter_take(struct chat_reading *reading, struct span prefix, struct spa
     return true;
 }
 
-void parameter_note_unknown(struct chat_reading *reading, struct span prefix, struct span name)
+void parameter_note_unknown(struct chat_reading *reading, struct span prefix, struct span name,
+                            const yyjson_val *value)
 {
     struct chat *chat = reading->chat;
-    struct span *list;
+    struct chat_unknown *list;
 
     /* A list of doubling size: at 1, 2, 4, … it has no room for the next. */
     if ((chat->unknown_count & (chat->unknown_count - 1)) == 0) {
@@ -157,7 +158,7 @@ void parameter_note_unknown(struct chat_reading *reading, struct span prefix, st
     if (prefix.len)
         name = arena_printf(reading->arena, "%.*s%.*s", SPAN_ARG(prefix), SPAN_ARG(name));
     if (name.ptr)
-        chat->unknown[chat->unknown_count++] = name;
+        chat->unknown[chat->unknown_count++] = (struct chat_unknown){name, value};
 }
 
 /* --- what was left out --- */
@@ -214,6 +215,6 @@ int parameters_fit(const struct chat *chat, enum dialect_id dialect, struct chat
                            param, names[dialect]);
     }
     for (size_t i = 0; i < chat->unknown_count; i++)
-        chat_drop(drops, chat->unknown[i]);
+        chat_drop(drops, chat->unknown[i].name);
     return 0;
 }

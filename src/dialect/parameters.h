@@ -36,7 +36,8 @@ bool parameter_take(struct chat_reading *reading, struct span prefix, struct spa
                     const yyjson_val *value, int *ret_err);
 
 /* Notes a member that no row knows. Without memory it is not noted. */
-void parameter_note_unknown(struct chat_reading *reading, struct span prefix, struct span name);
+void parameter_note_unknown(struct chat_reading *reading, struct span prefix, struct span name,
+                            const yyjson_val *value);
 
 /* What was left out, for X-Bellwether-Dropped-Params: names apart by ", ", each once, cut where it
  * is full. */

@@ -42,7 +42,8 @@ static int take(struct play *play, enum form form, const char *body)
 
         if (!parameter_take(&play->reading, SPAN(""), json_tree_text(name),
                             yyjson_obj_iter_get_val(name), &err))
-            parameter_note_unknown(&play->reading, SPAN(""), json_tree_text(name));
+            parameter_note_unknown(&play->reading, SPAN(""), json_tree_text(name),
+                                   yyjson_obj_iter_get_val(name));
         first = first ? first : err;
     }
     return first;
@@ -130,7 +131,7 @@ static void test_names_are_the_form_s_own(void **state)
                      0);
     assert_non_null(play.chat.params[CHAT_STOP_PARAM]);
     assert_int_equal(play.chat.unknown_count, 1);
-    assert_true(span_is_equal(play.chat.unknown[0], SPAN("stop")));
+    assert_true(span_is_equal(play.chat.unknown[0].name, SPAN("stop")));
     assert_true(span_is_equal(parameter_name(&play.chat, CHAT_STOP_PARAM), SPAN("stop_sequences")));
     end(&play);
 }
