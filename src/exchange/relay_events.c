@@ -27,11 +27,6 @@ static void begin_item(struct exchange *x)
     x->relay.has_item = true;
 }
 
-static bool is_passed(const struct exchange *x)
-{
-    return way_is_passed(x) && !x->send.is_told;
-}
-
 /* The client's own form is the provider's: bytes pass, but for the frame of an array. */
 static void pass_event(struct exchange *x, const struct sse_event *event)
 {
@@ -83,7 +78,7 @@ static void take_event(struct exchange *x, const struct sse_event *event, struct
         haul->is_garbage = true;
         break;
     }
-    if (!is_passed(x))
+    if (x->send.is_told)
         return;
     if (haul->is_error && event->kind != SSE_DATA)
         tell_bare_error(x);
@@ -103,7 +98,7 @@ static void take_tail(struct exchange *x, const struct sse_event *event, struct 
     if (haul->is_garbage)
         told->len = len;
     /* A line feed alone is what was late of the last one. */
-    else if (is_passed(x) && !is_array(x) && event->raw.len > 1)
+    else if (!x->send.is_told && !is_array(x) && event->raw.len > 1)
         buf_append_span(told, SPAN("\n\n"));
 }
 
@@ -139,7 +134,7 @@ static void let_out(struct exchange *x, bool is_last)
 /* The array that passes as such is closed by us: its provider sent events. */
 static void close_array(struct exchange *x)
 {
-    if (is_array(x) && way_is_passed(x))
+    if (is_array(x) && !x->send.is_told)
         buf_append_span(&x->host->told, x->relay.has_item ? SPAN("]") : SPAN("[]"));
 }
 

@@ -246,6 +246,8 @@ static void start_one(struct media_desk *desk, struct media_seat *seat)
 
 static void set_look(struct media_desk *desk)
 {
+    if (desk->busy && desk->look.deadline_us)
+        return; /* put off by each newcomer it would never come */
     /* Reserved: it cannot fail. */
     if (desk->busy)
         (void)loop_timer_set(&desk->look, loop_now_us(desk->gateway->loop) + LOOK_US);

@@ -69,6 +69,36 @@ static void test_array(void **state)
     scene_end(&scene);
 }
 
+/* What another provider signed is taken out of the request, and the answer told anew: one array. */
+static void test_array_told_anew(void **state)
+{
+    struct scene scene;
+    struct road_answer answer;
+    char *heard;
+
+    (void)state;
+    scene_begin(&scene, two);
+    road_post(&scene.road, scene.client, "/v1beta/models/g:streamGenerateContent", "",
+              "{\"contents\":[{\"parts\":[{\"text\":\"Hi\"}]},{\"role\":\"model\",\"parts\":[{"
+              "\"text\":\"So\",\"thought\":true,\"thoughtSignature\":\"YmVsbHdldGhlcjphdDpz\"},"
+              "{\"text\":\"He\"}]},{\"parts\":[{\"text\":\"And?\"}]}]}");
+    scene.upstream = road_attempt(&scene.road, 'a', -1, &heard);
+    assert_null(strstr(heard, "YmVsbHdldGhl"));
+    mem_free(heard);
+    road_stream_head(&scene.road, scene.upstream);
+    road_stream(&scene.road, scene.upstream, "data: " FIRST "\r\n\r\n");
+    road_stream(&scene.road, scene.upstream, "data: " LAST "\r\n\r\n");
+    road_stream_end(&scene.road, scene.upstream);
+    road_hear(&scene.road, scene.client, &answer);
+    assert_true(answer.is_whole);
+    assert_int_equal(road_body(&answer)[0], '[');
+    assert_non_null(strstr(road_body(&answer), "llo"));
+    assert_null(strstr(road_body(&answer), "[]"));
+    assert_string_equal(road_body(&answer) + answer.body.len - 2, "}]");
+    road_answer_free(&answer);
+    scene_end(&scene);
+}
+
 /* An array that was begun ends as one, with the error as its last item. */
 static void test_array_cut(void **state)
 {
@@ -199,6 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_array),
+        cmocka_unit_test(test_array_told_anew),
         cmocka_unit_test(test_array_cut),
         cmocka_unit_test(test_bare_errors),
         cmocka_unit_test(test_bare_error_of_anthropic),
