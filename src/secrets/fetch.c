@@ -223,6 +223,24 @@ static int err_of(const struct fetch *fetch, CURLcode code)
     }
 }
 
+/* How long it took differs each time: without it the same failure has the same words. */
+static void drop_duration(char *why)
+{
+    char *from = strstr(why, " after "), *to;
+
+    if (!from)
+        return;
+    to = from + strlen(" after ");
+    to += strspn(to, "0123456789");
+    if (!strncmp(to, " ms:", 4))
+        to += strlen(" ms");
+    else if (!strncmp(to, " milliseconds", strlen(" milliseconds")))
+        to += strlen(" milliseconds");
+    else
+        return;
+    memmove(from, to, strlen(to) + 1);
+}
+
 static void finish(struct fetch *fetch, CURLcode code)
 {
     struct fetch_answer answer = {.err = code ? err_of(fetch, code) : 0};
@@ -239,6 +257,8 @@ static void finish(struct fetch *fetch, CURLcode code)
         snprintf(fetch->why, sizeof(fetch->why), "the answer is too large");
     } else if (!fetch->why[0]) {
         snprintf(fetch->why, sizeof(fetch->why), "%s", curl_easy_strerror(code));
+    } else {
+        drop_duration(fetch->why);
     }
     fetch->type[0] = '\0';
     if (type && strlen(type) < sizeof(fetch->type))
@@ -372,7 +392,7 @@ static void on_rest(struct loop_task *task)
 {
     struct fetcher *fetcher = container_of(task, struct fetcher, rest);
 
-    if (list_is_empty(&fetcher->fetches))
+    if (fetcher_is_idle(fetcher))
         put_away(fetcher);
 }
 
@@ -443,6 +463,11 @@ void fetcher_free(struct fetcher **fetcher)
         close(f->inner.fd);
     }
     mem_free(f);
+}
+
+bool fetcher_is_idle(const struct fetcher *fetcher)
+{
+    return list_is_empty(&fetcher->fetches);
 }
 
 int fetch_begin(struct fetch *fetch, struct fetcher *fetcher, const struct fetch_ask *ask)

@@ -48,7 +48,7 @@ struct fetch_answer {
     /* 0: there is an answer; else ERR_TIMEOUT, ERR_RESOLVE, ERR_TLS, ... ERR_FULL: it is too large;
      * ERR_DENIED: is_public, and the address is not; ERR_RANGE: too many redirects. */
     int err;
-    const char *why; /* with err, libcurl's own words, which may name addresses */
+    const char *why; /* with err, libcurl's words, which may name addresses; no durations */
     int status;
     struct span type;        /* its Content-Type; empty: none, or a very long one */
     struct span body;        /* empty where on_bytes took it */
@@ -79,6 +79,9 @@ struct fetcher *fetcher_new(struct loop *loop);
 
 /* Requests under way end untold. Accepts NULL. */
 void fetcher_free(struct fetcher **fetcher);
+
+/* Nothing is under way. While something is, the world's time counts, on a virtual clock too. */
+bool fetcher_is_idle(const struct fetcher *fetcher);
 
 /* Begins; set on_done before. 0 or ERR_NOMEM, in which nothing is under way. */
 int fetch_begin(struct fetch *fetch, struct fetcher *fetcher, const struct fetch_ask *ask);

@@ -1,5 +1,6 @@
 /* Tokens through libcurl and real sockets, from a server on this machine. The loop's time is
- * virtual: an hour between two renewals costs nothing, and nobody sleeps. */
+ * virtual: a day between two renewals costs nothing. It creeps while the server is asked, which
+ * needs the world's time. */
 #include "issuer.h"
 
 #include "base/alloc.h"
@@ -94,13 +95,23 @@ static void close_stage(struct stage *stage)
     issuer_close(&stage->issuer);
 }
 
+/* A jump to what comes next, or a millisecond while an answer is on its way. */
+static void play(struct stage *stage)
+{
+    bool is_idle = fetcher_is_idle(stage->fetcher);
+
+    if (!is_idle)
+        usleep(100);
+    assert_int_equal(loop_turn(stage->loop, is_idle ? 86400 * US_PER_SEC : US_PER_MS), 0);
+}
+
 static void play_until(struct stage *stage, const int *counter, int least)
 {
-    int turns = 0;
+    uint64_t give_up_us = clock_now_us() + 60 * US_PER_SEC;
 
     while (*counter < least) {
-        assert_int_equal(loop_turn(stage->loop, 86400 * US_PER_SEC), 0);
-        if (++turns > 20000)
+        play(stage);
+        if (clock_now_us() > give_up_us)
             fail_msg("it does not come to pass: %d tokens, %d failures, %s", stage->tokens,
                      stage->failures, stage->why);
     }
@@ -129,8 +140,7 @@ static void one_token(void **state)
     close_stage(&stage);
 }
 
-/* Weeks on end: each before the last one's time is up. While a real server thinks, virtual time
- * passes quickly, so lives are long here. */
+/* Weeks on end: each before the last one's time is up. */
 static void renewed_for_weeks(void **state)
 {
     static const char *const script[] = {
@@ -237,7 +247,7 @@ static void nobody_listens(void **state)
     stage.credential.url = SPAN("http://127.0.0.1:1");
     assert_int_equal(start_source(&stage), 0);
     play_until(&stage, &stage.failures, 2);
-    assert_non_null(strstr(stage.why, "connect"));
+    assert_non_null(strstr(stage.why, "Failed to connect to 127.0.0.1 port 1: "));
     assert_int_equal(stage.news, 1);
     close_stage(&stage);
 }
@@ -317,7 +327,7 @@ static void without_memory(void **state)
         mem_fail_after(after);
         err = start_source(&stage);
         while (!err && !stage.tokens && !stage.failures)
-            assert_int_equal(loop_turn(stage.loop, 86400 * US_PER_SEC), 0);
+            play(&stage);
         is_over = mem_fail_is_pending() || after > 200;
         mem_fail_after(-1);
         if (!err)
