@@ -4,8 +4,8 @@
 #include "dialect/chat_answer.h"
 
 static const struct form_row rows[FORM_COUNT] = {
-#define FORM(id, name, dialect, purpose, meaning)                                                  \
-    [FORM_##id] = {SPAN_INIT(name), DIALECT_##dialect, PURPOSE_##purpose},
+#define FORM(id, name, dialect, purpose, path, meaning)                                            \
+    [FORM_##id] = {SPAN_INIT(name), SPAN_INIT(path), DIALECT_##dialect, PURPOSE_##purpose},
 #include "tables/forms.def"
 #undef FORM
 };

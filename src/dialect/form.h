@@ -9,7 +9,7 @@
 #include "dialect/dialect.h"
 
 enum form {
-#define FORM(id, name, dialect, purpose, meaning) FORM_##id,
+#define FORM(id, name, dialect, purpose, path, meaning) FORM_##id,
 #include "tables/forms.def"
 #undef FORM
     FORM_COUNT,
@@ -24,6 +24,7 @@ enum form_purpose {
 
 struct form_row {
     struct span name;
+    struct span path; /* behind the base URL, or behind the model where that stands in the path */
     enum dialect_id dialect;
     enum form_purpose purpose;
 };

@@ -156,9 +156,6 @@ struct openai_touched {
     struct span name; /* under which it is written */
 };
 
-/* Whether any of the quirks can touch a body. */
-bool openai_has_rewrites(uint32_t quirks);
-
 struct openai_touched openai_touch(const yyjson_val *root, struct span name,
                                    const yyjson_val *value, uint32_t quirks);
 

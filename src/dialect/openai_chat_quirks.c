@@ -268,7 +268,6 @@ struct openai_touched openai_touch(const yyjson_val *root, struct span name,
     return touched;
 }
 
-/* Some say what a provider knows beyond OpenAI: nothing is taken from a body for them. */
 bool openai_has_rewrites(uint32_t quirks)
 {
     return (quirks & ~(uint32_t)(QUIRK_RESPONSES | QUIRK_TOP_K | QUIRK_OPENROUTER_REASONING)) != 0;

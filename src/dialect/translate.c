@@ -12,6 +12,7 @@ struct translation {
     struct media *media;       /* of the conversation; NULL: none was needed */
     struct chat_drops unknown; /* of a request for embeddings */
     bool is_embed;
+    bool is_understood;
 };
 
 static int read_tree(struct translation *translation, struct span body, size_t max,
@@ -35,7 +36,6 @@ static int read_embed(struct translation *translation, const yyjson_val *root,
                                     .refusal = refusal,
                                     .drops = &translation->unknown};
 
-    translation->is_embed = true;
     translation->unknown.len = 0;
     translation->embed =
         (struct embed){.form = translation->chat.form, .model = translation->chat.model};
@@ -49,41 +49,63 @@ static int read_chat(struct translation *translation, const yyjson_val *root,
     struct chat_reading reading = {
         .arena = &translation->arena, .chat = &translation->chat, .refusal = refusal};
 
-    translation->is_embed = false;
     translation->chat.root = root;
     return ops->read_request ? ops->read_request(&reading, root) : ERR_UNSUPPORTED;
 }
 
-int translate_read(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
+int translate_open(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
                    struct translation **ret_translation, struct chat_refusal *ret_refusal)
 {
-    bool is_embed = form_row(facts->form)->purpose == PURPOSE_EMBED;
     size_t max = body.len * TRANSLATE_MEMORY_RATIO + TRANSLATE_MEMORY_BASE;
     struct translation *translation = mem_alloc(sizeof(*translation));
-    const yyjson_val *root;
     int err;
 
     chat_refusal_init(ret_refusal, FAILURE_FIELD_VALUE);
     if (!translation)
         return ERR_NOMEM;
     translation->media = NULL;
+    translation->is_understood = false;
+    translation->is_embed = form_row(facts->form)->purpose == PURPOSE_EMBED;
     arena_init(&translation->arena, pool, max);
     translation->chat = (struct chat){.form = facts->form,
                                       .model = facts->model,
                                       .is_streaming = facts->is_streaming,
                                       .is_array = facts->is_array};
     err = read_tree(translation, body, max, ret_refusal);
-    if (!err) {
-        root = yyjson_doc_get_root(translation->tree.doc);
-        err = is_embed ? read_embed(translation, root, ret_refusal)
-                       : read_chat(translation, root, ret_refusal);
-    }
-    if (err) {
+    if (err)
         translate_free(&translation);
-        return err;
-    }
     *ret_translation = translation;
-    return 0;
+    return err;
+}
+
+const yyjson_val *translation_root(const struct translation *translation)
+{
+    return yyjson_doc_get_root(translation->tree.doc);
+}
+
+int translate_understand(struct translation *translation, struct chat_refusal *ret_refusal)
+{
+    const yyjson_val *root = translation_root(translation);
+
+    if (translation->is_understood)
+        return 0;
+    translation->is_understood = true;
+    chat_refusal_init(ret_refusal, FAILURE_FIELD_VALUE);
+    return translation->is_embed ? read_embed(translation, root, ret_refusal)
+                                 : read_chat(translation, root, ret_refusal);
+}
+
+int translate_read(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
+                   struct translation **ret_translation, struct chat_refusal *ret_refusal)
+{
+    int err = translate_open(facts, body, pool, ret_translation, ret_refusal);
+
+    if (!err) {
+        err = translate_understand(*ret_translation, ret_refusal);
+        if (err)
+            translate_free(ret_translation);
+    }
+    return err;
 }
 
 void translate_free(struct translation **place)
@@ -101,12 +123,12 @@ void translate_free(struct translation **place)
 
 const struct chat *translation_chat(const struct translation *translation)
 {
-    return translation->is_embed ? NULL : &translation->chat;
+    return translation->is_understood && !translation->is_embed ? &translation->chat : NULL;
 }
 
 const struct embed *translation_embed(const struct translation *translation)
 {
-    return translation->is_embed ? &translation->embed : NULL;
+    return translation->is_understood && translation->is_embed ? &translation->embed : NULL;
 }
 
 struct media *translation_media(const struct translation *translation)

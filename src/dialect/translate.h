@@ -30,16 +30,28 @@ struct translate_facts {
     bool is_array;     /* Gemini's stream without alt=sse */
 };
 
-/* Reads a body: 0 and *ret_translation; ERR_SYNTAX with *ret_refusal; ERR_FULL or ERR_NOMEM. The
- * body need not outlive the call; the model of the facts must outlive the translation, the pool
- * too. */
+/* Reads a body as a tree: 0 and *ret_translation; ERR_SYNTAX with *ret_refusal; ERR_FULL or
+ * ERR_NOMEM. The body need not outlive the call; the model of the facts must outlive the
+ * translation, the pool too. */
+int translate_open(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
+                   struct translation **ret_translation, struct chat_refusal *ret_refusal);
+
+/* The tree's root; lives as long as the translation. */
+const yyjson_val *translation_root(const struct translation *translation);
+
+/* Reads the tree into the neutral form, once: a second call does nothing. Errors as above; after
+ * one the translation is good for nothing but translate_free. */
+int translate_understand(struct translation *translation, struct chat_refusal *ret_refusal);
+
+/* Both. Errors as above. */
 int translate_read(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
                    struct translation **ret_translation, struct chat_refusal *ret_refusal);
 
 /* Accepts a pointer to NULL. */
 void translate_free(struct translation **place);
 
-/* What was read: a conversation, or, of a form for embeddings, texts; NULL where it is the other.
+/* What was understood: a conversation, or, of a form for embeddings, texts; NULL where it is the
+ * other.
  */
 const struct chat *translation_chat(const struct translation *translation);
 const struct embed *translation_embed(const struct translation *translation);

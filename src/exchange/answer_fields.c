@@ -11,14 +11,20 @@ static bool breaks_lines(struct span value)
            span_find_byte(value, '\0') != SIZE_MAX;
 }
 
+/* A value that holds no line break: of our own, of the configuration, or read as a field. */
 static void put_field(struct buf *out, struct span name, struct span value)
 {
-    if (breaks_lines(value))
-        return;
     buf_append_span(out, name);
     buf_append_span(out, SPAN(": "));
     buf_append_span(out, value);
     buf_append_span(out, SPAN("\r\n"));
+}
+
+/* A value that a client's body may have brought. */
+static void put_foreign(struct buf *out, struct span name, struct span value)
+{
+    if (!breaks_lines(value))
+        put_field(out, name, value);
 }
 
 static void put_number(struct buf *out, struct span name, uint64_t value)
@@ -47,7 +53,7 @@ static void put_retry_hints(struct exchange *x, struct buf *out)
 {
     int status = x->relay.status;
 
-    if (status != 429 && status != 503 && status != 529)
+    if (!respond_tells_wait(status))
         put_kept(x, out, SPAN("Retry-After"));
     if (!respond_judges_retry(x, status))
         put_kept(x, out, SPAN("x-should-retry"));
@@ -81,22 +87,24 @@ static void put_way(struct exchange *x, struct buf *out)
 {
     const struct plan_target *target = exchange_target(x);
     struct span key = x->select.grant.key ? key_name(x->select.grant.key) : x->account.key_name;
+    struct span upstream_id;
 
     if (!target || x->select.attempts == 0)
         return;
+    upstream_id = answer_upstream_id(x);
     put_field(out, SPAN("X-Bellwether-Provider"), target->provider->name);
-    put_field(out, SPAN("X-Bellwether-Model"), target->model);
+    put_foreign(out, SPAN("X-Bellwether-Model"), target->model);
     if (key.len)
         put_field(out, SPAN("X-Bellwether-Key"), key);
     put_number(out, SPAN("X-Bellwether-Attempts"), x->select.attempts);
     put_number(out, SPAN("X-Bellwether-Overhead-Us"), x->account.overhead_ns / 1000);
     if (target->retired.len)
-        put_field(out, SPAN("X-Bellwether-Retired-Model"), target->retired);
+        put_foreign(out, SPAN("X-Bellwether-Retired-Model"), target->retired);
     if (x->send.drops && x->send.drops->len)
-        put_field(out, SPAN("X-Bellwether-Dropped-Params"),
-                  span_of(x->send.drops->text, x->send.drops->len));
-    if (answer_upstream_id(x).ptr)
-        put_field(out, SPAN("X-Bellwether-Upstream-Request-ID"), answer_upstream_id(x));
+        put_foreign(out, SPAN("X-Bellwether-Dropped-Params"),
+                    span_of(x->send.drops->text, x->send.drops->len));
+    if (upstream_id.ptr)
+        put_field(out, SPAN("X-Bellwether-Upstream-Request-ID"), upstream_id);
 }
 
 /* What the client's SDK expects of an answer that is told anew. */

@@ -106,8 +106,12 @@ struct part_body {
     bool wants_usage; /* the client asked for the usage chunk itself */
     unsigned choices;
     uint64_t prompt_tokens; /* estimated */
-    struct translation
-        *translation;     /* in neutral form, once a target needed that; NULL: none did */
+    enum {
+        THOUGHTS_UNKNOWN,
+        THOUGHTS_OWN,
+        THOUGHTS_FOREIGN, /* some were signed for another provider's */
+    } thoughts;
+    struct translation *translation; /* its tree, once a target needed that; NULL: none did */
     uint64_t media_bytes; /* that were fetched for it, counted against the host's lease */
 };
 
@@ -150,17 +154,18 @@ struct part_select {
 /* send: what goes upstream. */
 struct part_send {
     struct attempt attempt;
-    struct body *body;           /* NULL where the client's own bytes go */
-    struct chat_drops *drops;    /* what the target was not told; in the attempt's arena, or NULL */
-    struct request_edits *edits; /* in the attempt's arena */
-    struct media_errand *errand; /* what is being fetched for it; NULL: nothing */
+    struct body *body; /* written for settled_target; NULL: the client's own bytes go */
+    uint32_t settled_target;
+    struct chat_drops *drops;     /* what the target was not told; in the arena, or NULL */
+    struct request_edits *edits;  /* in the attempt's arena */
+    struct media_errand *errand;  /* what is being fetched for it; NULL: nothing */
     struct waiting_ticket ticket; /* with an errand: under which it is told */
     int media_err;                /* 0, or ERR_FULL or ERR_NOMEM: no room for what was fetched */
     enum form form;               /* in which the target is asked */
-    bool is_translated;           /* the body was written anew: `body` */
     bool is_told;                 /* the answer is told anew: it does not pass as it comes */
     bool is_begun;                /* the attempt at hand was begun */
     bool is_usage_asked;          /* by us, not by the client */
+    bool is_settled_asking;       /* it was when `body` was written */
 };
 
 enum relay_mode {
@@ -292,6 +297,9 @@ void select_note_wait_over(struct exchange *x);
 /* Leaves the waiting room, if it stands in one. has_use: a grant on its way is used here. */
 void select_leave_room(struct exchange *x, bool has_use);
 
+/* Whether the plan has a target besides that one that is not excluded. */
+bool select_has_other_target(const struct exchange *x, uint32_t target);
+
 /* Gives back the key that was granted and not used. */
 void select_give_back(struct exchange *x);
 
@@ -396,6 +404,9 @@ struct span answer_upstream_id(const struct exchange *x);
  * outcome. */
 struct move respond_with_last(struct exchange *x);
 
+/* Whether an answer with that status says when to come back: the gateway's own word. */
+bool respond_tells_wait(int status);
+
 /* Whether the gateway's own word on trying again, not the provider's, stands in an answer: on 502,
  * 503, 504 and Anthropic's 529 after tries of its own. */
 bool respond_judges_retry(const struct exchange *x, int status);
@@ -408,17 +419,17 @@ void relay_note_head(struct exchange *x, const struct http_head *head);
 /* In which form a provider is asked for what the client asks for; FORM_COUNT where it has none. */
 enum form way_form(const struct exchange *x, const struct snapshot_provider *row);
 
-/* Settles in which form the target at hand is asked, and writes the body for it where the client's
- * own bytes will not do: 0; ERR_SYNTAX with *ret_refusal where that target cannot be told this
- * request; ERR_AGAIN where media must be fetched first (media_fetch); ERR_FULL or ERR_NOMEM. */
+/* Writes the body for the target at hand, in send.form, where the client's own bytes will not do:
+ * 0; ERR_SYNTAX with *ret_refusal where that target cannot be told this request; ERR_AGAIN where
+ * media must be fetched first (media_fetch); ERR_FULL or ERR_NOMEM. */
 int way_settle(struct exchange *x, const struct snapshot_provider *row,
                struct chat_refusal *ret_refusal);
 
 /* Appends the path of the request: the endpoint's own, and what the form asks for behind it. */
 void way_write_path(struct exchange *x, const struct snapshot_provider *row, struct buf *out);
 
-/* Whether the answer's bytes pass to the client as they are. */
-bool way_is_passed(const struct exchange *x);
+/* Whether the target is asked in the client's own form. */
+bool way_is_same_form(const struct exchange *x);
 
 /* --- what is fetched for the target (media_errand.c) --- */
 

@@ -65,8 +65,12 @@ static bool keep_fields(struct exchange *x, const struct http_head *head)
     x->head.has_content_type = head->first[FIELD_CONTENT_TYPE] != 0;
     x->head.has_user_agent = head->first[FIELD_USER_AGENT] != 0;
     x->head.has_version = head->first[FIELD_ANTHROPIC_VERSION] != 0;
-    return keep_lines(x, head, FORWARDED, &x->head.fields) &&
-           keep_lines(x, head, OF_DIALECT, &x->head.own_fields);
+    if (!keep_lines(x, head, FORWARDED, &x->head.fields))
+        return false;
+    if (!head->first[FIELD_ANTHROPIC_VERSION] && !head->first[FIELD_ANTHROPIC_BETA] &&
+        !head->first[FIELD_OPENAI_BETA])
+        return true;
+    return keep_lines(x, head, OF_DIALECT, &x->head.own_fields);
 }
 
 /* Fields that a provider's forward_headers name: which provider it will be is not known yet. */

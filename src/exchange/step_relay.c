@@ -77,7 +77,7 @@ static bool is_plain_pass(const struct exchange *x)
 {
     enum form form = x->send.form;
 
-    return way_is_passed(x) && !x->send.is_told &&
+    return !x->send.is_told &&
            (form == FORM_CHAT || form == FORM_COMPLETIONS || form == FORM_EMBEDDINGS);
 }
 
@@ -95,7 +95,7 @@ static enum relay_mode mode_of(const struct exchange *x, const struct http_head 
     if (head->status < 200 || head->status > 299)
         return RELAY_ERROR;
     if (is_coded(head))
-        return way_is_passed(x) ? RELAY_RAW : RELAY_WHOLE;
+        return x->send.is_told ? RELAY_WHOLE : RELAY_RAW;
     /* Who asked for one object can be told no events: it fails as no answer. */
     if (x->send.is_told && !x->body.is_streaming)
         return RELAY_WHOLE;
@@ -277,12 +277,20 @@ struct move relay_raw(struct exchange *x, char *data, size_t len, bool is_last)
     return is_last ? relay_finish(x) : move_park();
 }
 
+/* What the answer comes to, by its status, its fields and the error that was read of it. */
+static const struct outcome_row *classify(const struct exchange *x)
+{
+    const struct outcome_answer answer = {.dialect = x->relay.dialect,
+                                          .status = x->relay.status,
+                                          .error = x->relay.error,
+                                          .headers = x->relay.fields,
+                                          .header_count = x->relay.field_count};
+
+    return outcome_classify(&answer);
+}
+
 struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last)
 {
-    struct outcome_answer answer = {.dialect = exchange_outlet(x)->row->traits.dialect,
-                                    .status = x->relay.status,
-                                    .headers = x->relay.fields,
-                                    .header_count = x->relay.field_count};
     struct dialect_error error;
 
     attempt_note_first_byte(exchange_attempt(x));
@@ -297,8 +305,7 @@ struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last
         return move_park();
     error_read(buf_span(&x->relay.held), &error);
     relay_keep_error(x, &error);
-    answer.error = x->relay.error;
-    return relay_failed(x, outcome_classify(&answer));
+    return relay_failed(x, classify(x));
 }
 
 void relay_keep_error(struct exchange *x, const struct dialect_error *error)
@@ -313,13 +320,7 @@ void relay_keep_error(struct exchange *x, const struct dialect_error *error)
 
 struct move relay_error_in_success(struct exchange *x)
 {
-    struct outcome_answer answer = {.dialect = exchange_outlet(x)->row->traits.dialect,
-                                    .status = x->relay.status,
-                                    .error = x->relay.error,
-                                    .headers = x->relay.fields,
-                                    .header_count = x->relay.field_count};
-
-    return relay_failed(x, outcome_classify(&answer));
+    return relay_failed(x, classify(x));
 }
 
 /* --- the step --- */

@@ -33,6 +33,11 @@ static bool is_closing(enum failure failure)
            failure == FAILURE_REQUEST_TIMEOUT || failure == FAILURE_BAD_FRAMING;
 }
 
+bool respond_tells_wait(int status)
+{
+    return status == 429 || status == 503 || status == 529;
+}
+
 bool respond_judges_retry(const struct exchange *x, int status)
 {
     return x->select.attempts > 1 && ((status >= 502 && status <= 504) || status == 529);
@@ -45,7 +50,7 @@ static void put_retry(struct exchange *x, int status, int cause, bool may_retry,
     uint64_t wait_us = x->respond.retry_after_us ? x->respond.retry_after_us : US_PER_SEC;
     uint64_t wait_ms = (wait_us + US_PER_MS - 1) / US_PER_MS;
 
-    if (status == 429 || status == 503 || status == 529)
+    if (respond_tells_wait(status))
         buf_printf(
             out, "Retry-After: %llu\r\nretry-after-ms: %llu\r\n",
             (unsigned long long)(wait_ms > 1000 ? (wait_ms + 999 - WAIT_SLACK_MS) / 1000 : 1),

@@ -18,13 +18,13 @@ static bool is_excluded(const struct exchange *x, uint32_t target)
     return (x->select.excluded & (1u << target)) != 0;
 }
 
-static bool is_only_target(const struct exchange *x, uint32_t target)
+bool select_has_other_target(const struct exchange *x, uint32_t target)
 {
     for (uint32_t i = 0; i < x->route.target_count; i++) {
         if (i != target && !is_excluded(x, i))
-            return false;
+            return true;
     }
-    return true;
+    return false;
 }
 
 static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_last, uint64_t now_us)
@@ -84,9 +84,9 @@ static struct survey ask_all(struct exchange *x, uint64_t now_us)
 
         if (is_excluded(x, i))
             continue;
-        choice = ask(x, i, is_only_target(x, i), now_us);
+        choice = ask(x, i, !select_has_other_target(x, i), now_us);
         if (choice.verdict == KEYPOOL_CHOSEN) {
-            if (!was_tried(x) || is_only_target(x, i))
+            if (!was_tried(x) || !select_has_other_target(x, i))
                 return (struct survey){choice, i};
             give_back(x, i, now_us);
             exhausted = exhausted == UINT32_MAX ? i : exhausted;

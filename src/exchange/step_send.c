@@ -34,7 +34,7 @@ static int edit_body(struct exchange *x)
     if (!x->send.edits)
         return ERR_NOMEM;
     x->send.edits->count = 0;
-    if (x->send.is_translated)
+    if (x->send.body)
         return 0;
     if (is_in_path || span_is_equal(model, request_scan_model(x->body.request)))
         model = span_of(NULL, 0);
@@ -74,7 +74,7 @@ static void put_extras(struct exchange *x, const struct conf_provider *conf, str
 static void put_own_fields(struct exchange *x, const struct snapshot_provider *row,
                            struct buf *head)
 {
-    bool is_own = way_is_passed(x);
+    bool is_own = way_is_same_form(x);
 
     if (is_own)
         buf_append_span(head, x->head.own_fields);
@@ -147,12 +147,8 @@ static struct move refuse_last_target(struct exchange *x, const struct chat_refu
  */
 static struct move refuse_target(struct exchange *x, const struct chat_refusal *refusal)
 {
-    bool has_other = false;
-
-    for (uint32_t i = 0; i < x->route.target_count; i++)
-        has_other |= i != x->select.target && !(x->select.excluded & (1u << i));
     select_give_back(x);
-    if (!has_other)
+    if (!select_has_other_target(x, x->select.target))
         return refuse_last_target(x, refusal);
     x->select.excluded |= 1u << x->select.target;
     return move_done(STEP_SELECT);

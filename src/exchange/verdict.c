@@ -82,15 +82,6 @@ static uint64_t find_hint(const struct exchange *x, const struct outcome_row *ro
     return hint.source <= RESET_RETRY_AFTER ? hint.wait_us : 0;
 }
 
-static bool has_other_target(const struct exchange *x)
-{
-    for (uint32_t i = 0; i < x->route.target_count; i++) {
-        if (i != x->select.target && !(x->select.excluded & (1u << i)))
-            return true;
-    }
-    return false;
-}
-
 /* An answer that blames the key alone takes it out of this exchange; after any other it is only the
  * last choice. One that was refused for its rate is such a last choice too: it may be waited for.
  */
@@ -155,7 +146,7 @@ static struct move decide(struct exchange *x, const struct outcome_row *row, boo
         .rotations = x->select.rotations,
         .timeouts = x->select.timeouts,
         .was_sent = was_sent,
-        .has_other_target = has_other_target(x),
+        .has_other_target = select_has_other_target(x, x->select.target),
         .is_committed = x->relay.is_committed,
     };
     enum retry_verdict verdict;

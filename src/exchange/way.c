@@ -21,7 +21,7 @@ enum form way_form(const struct exchange *x, const struct snapshot_provider *row
     return form;
 }
 
-bool way_is_passed(const struct exchange *x)
+bool way_is_same_form(const struct exchange *x)
 {
     return x->send.form == x->head.facts.form;
 }
@@ -42,16 +42,12 @@ static int whole_body(const struct body *body, struct buf *joined, struct span *
     return joined->err;
 }
 
-/* A conversation that has met another provider may bring thoughts back that this one did not sign.
- */
-static bool has_foreign_thoughts(struct exchange *x)
+static bool find_foreign_thoughts(const struct exchange *x)
 {
     struct buf joined;
     struct span whole;
     bool is_foreign = false;
 
-    if ((x->send.form != FORM_MESSAGES && x->send.form != FORM_GENERATE) || !x->body.body)
-        return false;
     buf_init(&joined, x->body.body->len);
     if (whole_body(x->body.body, &joined, &whole) == 0)
         is_foreign = x->send.form == FORM_MESSAGES ? anthropic_has_foreign_signature(whole)
@@ -60,8 +56,19 @@ static bool has_foreign_thoughts(struct exchange *x)
     return is_foreign;
 }
 
-/* The request in neutral form: read once, whatever number of targets is tried. */
-static int read_neutral(struct exchange *x, struct chat_refusal *refusal)
+/* A conversation that has met another provider may bring thoughts back that this one did not sign:
+ * looked for once, in the client's own form. */
+static bool has_foreign_thoughts(struct exchange *x)
+{
+    if ((x->send.form != FORM_MESSAGES && x->send.form != FORM_GENERATE) || !x->body.body)
+        return false;
+    if (x->body.thoughts == THOUGHTS_UNKNOWN)
+        x->body.thoughts = find_foreign_thoughts(x) ? THOUGHTS_FOREIGN : THOUGHTS_OWN;
+    return x->body.thoughts == THOUGHTS_FOREIGN;
+}
+
+/* The request as a tree: read once, whatever number of targets is tried. */
+static int open_translation(struct exchange *x, struct chat_refusal *refusal)
 {
     struct translate_facts facts = {.form = x->head.facts.form,
                                     .model = x->head.facts.model,
@@ -78,8 +85,18 @@ static int read_neutral(struct exchange *x, struct chat_refusal *refusal)
     buf_init(&joined, x->body.body->len);
     err = whole_body(x->body.body, &joined, &whole);
     if (!err)
-        err = translate_read(&facts, whole, &x->host->arenas, &x->body.translation, refusal);
+        err = translate_open(&facts, whole, &x->host->arenas, &x->body.translation, refusal);
     buf_fini(&joined);
+    return err;
+}
+
+/* The request in neutral form, made once too. */
+static int understand(struct exchange *x, struct chat_refusal *refusal)
+{
+    int err = translate_understand(x->body.translation, refusal);
+
+    if (err)
+        translate_free(&x->body.translation);
     return err;
 }
 
@@ -87,29 +104,17 @@ static int read_neutral(struct exchange *x, struct chat_refusal *refusal)
  */
 static bool repeats_model(const struct exchange *x)
 {
-    switch (x->send.form) {
-    case FORM_EMBED:
-    case FORM_EMBED_BATCH:
-    case FORM_MEASURE:
-        return !span_is_equal(exchange_target(x)->model, x->head.facts.model);
-    case FORM_CHAT:
-    case FORM_COMPLETIONS:
-    case FORM_RESPONSES:
-    case FORM_EMBEDDINGS:
-    case FORM_MESSAGES:
-    case FORM_COUNT_TOKENS:
-    case FORM_GENERATE:
-    case FORM_COUNT:
-        break;
-    }
-    return false;
+    const struct form_row *row = form_row(x->send.form);
+
+    return row->dialect == DIALECT_GEMINI && row->purpose != PURPOSE_CONVERSE &&
+           !span_is_equal(exchange_target(x)->model, x->head.facts.model);
 }
 
 /* Whether a provider of the client's own dialect could stumble over the client's own bytes. */
 static bool may_rewrite(struct exchange *x, const struct traits *traits)
 {
     if (x->send.form == FORM_CHAT)
-        return (traits->quirks & ~(uint32_t)QUIRK_RESPONSES) != 0;
+        return openai_has_rewrites(traits->quirks);
     return repeats_model(x) || has_foreign_thoughts(x);
 }
 
@@ -118,7 +123,7 @@ static bool is_to_rewrite(const struct exchange *x, const struct traits *traits)
 {
     if (x->send.form != FORM_CHAT)
         return true;
-    return openai_chat_needs_rewrite(translation_chat(x->body.translation)->root, traits->quirks);
+    return openai_chat_needs_rewrite(translation_root(x->body.translation), traits->quirks);
 }
 
 static int keep_told(struct exchange *x)
@@ -142,7 +147,8 @@ static int write_body(struct exchange *x, const struct snapshot_provider *row,
                           (x->body.wants_usage && row->include_usage != INCLUDE_USAGE_NO)};
     int err;
 
-    x->send.drops = arena_alloc(&x->attempt_arena, sizeof(*x->send.drops));
+    if (!x->send.drops)
+        x->send.drops = arena_alloc(&x->arena, sizeof(*x->send.drops));
     if (!x->send.drops)
         return ERR_NOMEM;
     x->send.drops->len = 0;
@@ -164,6 +170,13 @@ static bool leads_elsewhere(const struct conf_provider *conf, struct span model)
            (span_is_equal(model, SPAN(".")) || span_is_equal(model, SPAN("..")));
 }
 
+/* Another key of the same target is told the same. */
+static bool is_settled(const struct exchange *x)
+{
+    return x->send.body && x->send.settled_target == x->select.target &&
+           x->send.is_settled_asking == x->send.is_usage_asked;
+}
+
 int way_settle(struct exchange *x, const struct snapshot_provider *row,
                struct chat_refusal *ret_refusal)
 {
@@ -171,10 +184,12 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
     int err;
 
     chat_refusal_init(ret_refusal, FAILURE_UNSUPPORTED);
+    if (is_settled(x))
+        return 0;
     body_unref(&x->send.body);
-    x->send.drops = NULL;
-    x->send.is_translated = x->send.is_told = false;
-    x->send.form = way_form(x, row);
+    if (x->send.drops)
+        x->send.drops->len = 0;
+    x->send.is_told = false;
     if (x->send.form == FORM_COUNT)
         return chat_refuse(ret_refusal, FAILURE_UNSUPPORTED, NULL,
                            "The provider of this model has nothing like '%.*s'.",
@@ -183,21 +198,27 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
         return chat_refuse(ret_refusal, FAILURE_MODEL_NOT_FOUND, "model",
                            "The model '%.*s' does not exist here.",
                            SPAN_ARG(exchange_target(x)->model));
-    if (way_is_passed(x) && !may_rewrite(x, traits))
+    if (way_is_same_form(x) && !may_rewrite(x, traits))
         return 0;
-    err = read_neutral(x, ret_refusal);
+    err = open_translation(x, ret_refusal);
+    if (!err && way_is_same_form(x) && !is_to_rewrite(x, traits))
+        return 0;
+    if (!err)
+        err = understand(x, ret_refusal);
     /* What we cannot read is for a provider of the client's own dialect to judge. */
-    if (err == ERR_SYNTAX && way_is_passed(x))
+    if (err == ERR_SYNTAX && way_is_same_form(x))
         return 0;
-    if (err || (way_is_passed(x) && !is_to_rewrite(x, traits)))
-        return err;
-    err = translate_media(x->body.translation, x->send.form, traits->quirks, ret_refusal);
+    if (!err)
+        err = translate_media(x->body.translation, x->send.form, traits->quirks, ret_refusal);
+    if (!err)
+        err = write_body(x, row, ret_refusal);
     if (err)
         return err;
-    x->send.is_translated = true;
+    x->send.settled_target = x->select.target;
+    x->send.is_settled_asking = x->send.is_usage_asked;
     /* A chat that was suited to its provider is answered as a chat. */
-    x->send.is_told = !way_is_passed(x) || x->send.form != FORM_CHAT;
-    return write_body(x, row, ret_refusal);
+    x->send.is_told = !way_is_same_form(x) || x->send.form != FORM_CHAT;
+    return 0;
 }
 
 /* --- the path --- */
@@ -226,47 +247,18 @@ static void put_segment(struct span text, struct buf *out)
     }
 }
 
-static struct span suffix_of(enum form form)
-{
-    switch (form) {
-    case FORM_CHAT:
-        return SPAN("/chat/completions");
-    case FORM_COMPLETIONS:
-        return SPAN("/completions");
-    case FORM_RESPONSES:
-        return SPAN("/responses");
-    case FORM_EMBEDDINGS:
-        return SPAN("/embeddings");
-    case FORM_MESSAGES:
-        return SPAN("/v1/messages");
-    case FORM_COUNT_TOKENS:
-        return SPAN("/v1/messages/count_tokens");
-    case FORM_GENERATE:
-        return SPAN(":generateContent");
-    case FORM_MEASURE:
-        return SPAN(":countTokens");
-    case FORM_EMBED:
-        return SPAN(":embedContent");
-    case FORM_EMBED_BATCH:
-        return SPAN(":batchEmbedContents");
-    case FORM_COUNT:
-        break;
-    }
-    return SPAN("");
-}
-
 /* Azure's deployments stand in the path, but for its newer v1 API and for Responses, which has no
  * other. */
 static void put_azure(struct exchange *x, const struct conf_provider *conf, struct buf *out)
 {
     if (!conf->api_version.len || x->send.form == FORM_RESPONSES) {
         buf_append_span(out, SPAN("/openai/v1"));
-        buf_append_span(out, suffix_of(x->send.form));
+        buf_append_span(out, form_row(x->send.form)->path);
         return;
     }
     buf_append_span(out, SPAN("/openai/deployments/"));
     put_segment(exchange_target(x)->model, out);
-    buf_append_span(out, suffix_of(x->send.form));
+    buf_append_span(out, form_row(x->send.form)->path);
     buf_append_span(out, SPAN("?api-version="));
     put_segment(conf->api_version, out);
 }
@@ -283,7 +275,7 @@ static void put_gemini(struct exchange *x, struct buf *out)
     if (x->send.form == FORM_GENERATE && x->body.is_streaming)
         buf_append_span(out, SPAN(":streamGenerateContent?alt=sse"));
     else
-        buf_append_span(out, suffix_of(x->send.form));
+        buf_append_span(out, form_row(x->send.form)->path);
 }
 
 void way_write_path(struct exchange *x, const struct snapshot_provider *row, struct buf *out)
@@ -294,5 +286,5 @@ void way_write_path(struct exchange *x, const struct snapshot_provider *row, str
     else if (row->traits.dialect == DIALECT_GEMINI)
         put_gemini(x, out);
     else
-        buf_append_span(out, suffix_of(x->send.form));
+        buf_append_span(out, form_row(x->send.form)->path);
 }
