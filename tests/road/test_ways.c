@@ -73,6 +73,63 @@ static void test_usage_is_asked_in_the_targets_form(void **state)
     scene_end(&scene);
 }
 
+/* Every key of a target is told the same; another target what is right there. */
+static void test_each_key_is_told_the_same(void **state)
+{
+    static const char yaml[] =
+        "providers:\n"
+        "  up: {kind: anthropic, base_url: '@a', health: {validate_new: false},\n"
+        "    keys: [{name: one, secret: key-one, priority: 0},"
+        "           {name: two, secret: key-two, priority: 1},"
+        "           {name: three, secret: key-three, priority: 2}]}\n"
+        "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+        "    keys: [{name: four, secret: key-four}]}\n"
+        "models:\n"
+        "  m: {targets: [{to: up/claude}], fallback: [other/m]}\n"
+        "clients: {open: true}\n";
+    static const char asked[] = "{\"model\":\"m\",\"seed\":7,\"messages\":[{\"role\":\"user\","
+                                "\"content\":\"Hi\"}]}";
+    static const char refused[] = "{\"type\":\"error\",\"error\":{\"type\":"
+                                  "\"authentication_error\",\"message\":\"No.\"}}";
+    struct scene scene;
+    struct road_answer answer;
+    char *first, *heard;
+
+    (void)state;
+    for (int last = 2; last <= 3; last++) {
+        scene_begin(&scene, yaml);
+        road_post(&scene.road, scene.client, "/v1/chat/completions", "", asked);
+        attempt(&scene, 'a', &first);
+        assert_non_null(strstr(first, "\r\n\r\n"));
+        for (int key = 1; key < last; key++) {
+            scene_reply(&scene, 401, "", refused);
+            attempt(&scene, 'a', &heard);
+            assert_string_equal(strstr(heard, "\r\n\r\n"), strstr(first, "\r\n\r\n"));
+            mem_free(heard);
+        }
+        mem_free(first);
+        if (last == 2) {
+            scene_reply(&scene, 200, "",
+                        "{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":"
+                        "\"claude\",\"content\":[{\"type\":\"text\",\"text\":\"Ho\"}],"
+                        "\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":1,"
+                        "\"output_tokens\":1}}");
+        } else {
+            scene_reply(&scene, 401, "", refused);
+            expect_attempt(&scene, 'b', "POST /v1/chat/completions ", asked);
+            scene_reply(&scene, 200, "",
+                        "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"Ho\"},"
+                        "\"finish_reason\":\"stop\"}]}");
+        }
+        road_hear(&scene.road, scene.client, &answer);
+        assert_int_equal(answer.status, 200);
+        assert_string_equal(road_field(&answer, "x-bellwether-dropped-params"),
+                            last == 2 ? "seed" : "");
+        road_answer_free(&answer);
+        scene_end(&scene);
+    }
+}
+
 /* What we cannot read is for the provider to judge, where it speaks the client's dialect. */
 static void test_unknown_parts_pass(void **state)
 {
@@ -262,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usage_is_asked_in_the_targets_form),
+        cmocka_unit_test(test_each_key_is_told_the_same),
         cmocka_unit_test(test_unknown_parts_pass),
         cmocka_unit_test(test_embeddings_by_another_name),
         cmocka_unit_test(test_refused_stream),
