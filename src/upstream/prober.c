@@ -125,12 +125,14 @@ static void learn(struct probe *probe)
     subject->learn_us = loop_now_us(subject->prober->loop) + LEARN_INTERVAL_US;
 }
 
-/* Google says 400 where a key is wrong; nothing else can be wrong with a question for a list. */
+/* Google says 400 where a key is wrong; nothing else can be wrong with the usual question. */
 static enum probe_result result_of(const struct probe *probe)
 {
-    bool is_google = traits_of(probe->subject->conf).dialect == DIALECT_GEMINI;
+    const struct conf_provider *conf = probe->subject->conf;
+    bool is_bad_key = probe->status == 400 && traits_of(conf).dialect == DIALECT_GEMINI &&
+                      span_is_equal(conf->probe.path, provider_row(conf->kind)->probe_path);
 
-    return probe_result_of_status(is_google && probe->status == 400 ? 401 : probe->status);
+    return probe_result_of_status(is_bad_key ? 401 : probe->status);
 }
 
 static void finish(struct probe *probe)

@@ -61,7 +61,8 @@ static void set_anew(struct stage *stage)
     prober_commit(&plan);
 }
 
-static void begin(struct stage *stage, const char *settings)
+static void begin_kind(struct stage *stage, const char *kind, const char *base,
+                       const char *settings)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     char yaml[1024], error[TLS_ERROR_BYTES];
@@ -77,9 +78,9 @@ static void begin(struct stage *stage, const char *settings)
     assert_int_equal(bind(stage->listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
     assert_int_equal(listen(stage->listener, 64), 0);
     snprintf(yaml, sizeof(yaml),
-             "providers: {up: {kind: compatible, base_url: 'http://unix:%s:/v1', %s}}\n"
+             "providers: {up: {kind: %s, base_url: 'http://unix:%s:%s', %s}}\n"
              "clients: {open: true}\n",
-             stage->path, settings);
+             kind, stage->path, base, settings);
     config = fake_must_load(&stage->fake, yaml);
     stage->loop = loop_new_virtual(START_US);
     stage->resolver = resolver_new(16);
@@ -94,6 +95,11 @@ static void begin(struct stage *stage, const char *settings)
                                            .provider = stage->provider,
                                            .endpoint = stage->endpoint};
     set_anew(stage);
+}
+
+static void begin(struct stage *stage, const char *settings)
+{
+    begin_kind(stage, "compatible", "/v1", settings);
 }
 
 static void end(struct stage *stage)
@@ -218,6 +224,32 @@ static void test_refused_and_cured(void **state)
     assert_int_equal(health_of(&stage, "k1"), KEY_HEALTHY);
     assert_int_equal(stage.wakes, 1);
     end(&stage);
+}
+
+/* Google's 400 to the usual question means the key; to one of the operator's own it may mean that.
+ */
+static void test_bad_request_of_google(void **state)
+{
+    static const struct {
+        const char *probe;
+        enum probe_result result;
+    } cases[] = {{"", PROBE_REFUSED}, {", probe: {path: /v1beta/models/m}", PROBE_KNOWN}};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char settings[128], *heard;
+        struct stage stage;
+
+        snprintf(settings, sizeof(settings), "keys: [{name: k1, secret: s1}]%s", cases[i].probe);
+        begin_kind(&stage, "gemini", "", settings);
+        heard = next_probe(&stage);
+        assert_non_null(strstr(heard, "x-goog-api-key: s1\r\n"));
+        mem_free(heard);
+        answer(&stage, 400);
+        wire_settle(stage.loop);
+        assert_int_equal(stage.results[cases[i].result], 1);
+        end(&stage);
+    }
 }
 
 /* No answer, five tries at 1, 2, 4, 8 and 16 s; after three silent ones it goes on trial. */
@@ -483,12 +515,19 @@ static void test_endpoint_is_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_valid),          cmocka_unit_test(test_refused_and_cured),
-        cmocka_unit_test(test_silent),         cmocka_unit_test(test_stalled),
-        cmocka_unit_test(test_endless_body),   cmocka_unit_test(test_many),
-        cmocka_unit_test(test_endpoint),       cmocka_unit_test(test_set_anew),
-        cmocka_unit_test(test_models),         cmocka_unit_test(test_given_up_is_not_silent),
-        cmocka_unit_test(test_without_memory), cmocka_unit_test(test_endpoint_is_back),
+        cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_refused_and_cured),
+        cmocka_unit_test(test_bad_request_of_google),
+        cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_stalled),
+        cmocka_unit_test(test_endless_body),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_endpoint),
+        cmocka_unit_test(test_set_anew),
+        cmocka_unit_test(test_models),
+        cmocka_unit_test(test_given_up_is_not_silent),
+        cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_endpoint_is_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
