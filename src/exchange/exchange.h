@@ -376,8 +376,9 @@ void relay_events_fail(struct exchange *x, const struct dialect_error *error);
 /* The same where the provider's own events pass. */
 void relay_events_break(struct exchange *x, const struct error_ours *error);
 
-/* The head of the answer has come in RELAY_WHOLE or RELAY_EVENTS: false without memory. */
-bool relay_make_translator(struct exchange *x);
+/* The head of the answer has come in RELAY_WHOLE or RELAY_EVENTS. Without memory there is no
+ * translator. */
+void relay_make_translator(struct exchange *x);
 
 /* Notes what was used of such an answer as far as it came. */
 void relay_translator_usage(struct exchange *x);

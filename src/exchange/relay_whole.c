@@ -22,7 +22,7 @@ static enum form told_form(const struct exchange *x)
     return x->send.is_told ? x->head.facts.form : FORM_COUNT;
 }
 
-bool relay_make_translator(struct exchange *x)
+void relay_make_translator(struct exchange *x)
 {
     struct part_relay *relay = &x->relay;
     struct translator_plan plan = {
@@ -43,13 +43,12 @@ bool relay_make_translator(struct exchange *x)
     relay->held.max = WHOLE_MAX_BYTES + 2 * LOOP_SCRATCH_BYTES;
     relay->answer_arena = arena_alloc(&x->attempt_arena, sizeof(*relay->answer_arena));
     if (!relay->answer_arena)
-        return false;
+        return;
     arena_init(relay->answer_arena, &x->host->arenas, ARENA_MAX_BYTES);
     relay->translator = translator_new(relay->answer_arena, &plan);
     relay->sse = arena_alloc(&x->attempt_arena, sizeof(*relay->sse));
     if (relay->sse)
         sse_init(relay->sse);
-    return relay->translator && relay->sse;
 }
 
 /* --- the whole --- */
@@ -76,15 +75,15 @@ static struct move commit(struct exchange *x, struct span whole)
 static struct move finish(struct exchange *x)
 {
     struct span body = without_blanks(buf_span(&x->relay.held));
-    int err = 0;
+    const struct dialect_error *error;
+    int err;
 
     /* Mostly it does not grow by more in the other dialect. */
     if (x->send.is_told)
         (void)buf_reserve(&x->host->told, body.len + TOLD_SPARE_BYTES);
     err =
         translator_answer(x->relay.translator, body, body.len * MEMORY_RATIO + LOOP_SCRATCH_BYTES);
-    const struct dialect_error *error = translator_error(x->relay.translator);
-
+    error = translator_error(x->relay.translator);
     if (err || x->host->told.err)
         return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
     if (error) {
