@@ -142,6 +142,18 @@ static CURLcode set_bounds(struct fetch *fetch, const struct fetch_ask *ask)
     return code;
 }
 
+/* Whatever its method is called, libcurl sends it as it does a POST. */
+static CURLcode set_body(CURL *easy, const struct fetch_ask *ask)
+{
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->body.len);
+
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->body.len ? ask->body.ptr : "");
+    if (!code)
+        code = curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, ask->method);
+    return code;
+}
+
 static CURLcode set_request(struct fetch *fetch, const struct fetch_ask *ask)
 {
     CURL *easy = fetch->easy;
@@ -149,11 +161,8 @@ static CURLcode set_request(struct fetch *fetch, const struct fetch_ask *ask)
 
     if (!code)
         code = curl_easy_setopt(easy, CURLOPT_HTTPHEADER, fetch->fields);
-    if (!code && !ask->is_get) {
-        code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->body.len);
-        if (!code)
-            code = curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->body.ptr);
-    }
+    if (!code && strcmp(ask->method, "GET") != 0)
+        code = set_body(easy, ask);
     if (!code)
         code = curl_easy_setopt(easy, CURLOPT_USERAGENT, "bellwether/" BW_VERSION);
     return code;

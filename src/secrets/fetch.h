@@ -32,8 +32,8 @@ enum {
 struct fetch_ask {
     const char *url;           /* http or https */
     const char *const *fields; /* whole lines without their end; ends with NULL */
-    struct span body;          /* of a POST; borrowed until the end */
-    bool is_get;               /* a GET, without a body */
+    const char *method;        /* "GET", "DELETE", ...; a GET has no body */
+    struct span body;          /* of any other; borrowed until the end */
     /* Connections go to public addresses only (addr_is_public), checked at the socket, so that no
      * name and no redirect leads elsewhere. */
     bool is_public;

@@ -127,6 +127,7 @@ static void ask(struct token_source *source)
     if (!err) {
         const struct fetch_ask question = {
             .url = buf_text(&source->request.url),
+            .method = "POST",
             .fields = source->request.fields,
             .body = buf_span(&source->request.body),
             .connect_us = CONNECT_US,

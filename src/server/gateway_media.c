@@ -205,7 +205,7 @@ static int begin(struct media_seat *seat, struct media_errand *errand, struct me
     const struct fetch_ask ask = {
         .url = parcel->url.ptr,
         .fields = fields,
-        .is_get = true,
+        .method = "GET",
         .is_public = !errand->is_private,
         .redirects = REDIRECTS,
         .max_bytes = errand->max_bytes,
