@@ -74,13 +74,7 @@ static int read_one(struct chat_reading *reading, const yyjson_val *choice)
     if (name.len == 0)
         return anthropic_refuse(reading->refusal, FAILURE_FIELD_VALUE, NULL, "tool_choice.name",
                                 "A choice of one tool needs its name.");
-    reading->chat->choice_names = arena_alloc(reading->arena, sizeof(struct span));
-    if (!reading->chat->choice_names)
-        return ERR_NOMEM;
-    reading->chat->choice_names[0] = name;
-    reading->chat->choice_name_count = 1;
-    reading->chat->choice = CHAT_CHOICE_ONE;
-    return 0;
+    return chat_choose_one(reading, name);
 }
 
 static int read_choice(struct chat_reading *reading, const yyjson_val *choice)

@@ -47,6 +47,30 @@ struct chat_message *chat_messages_new(struct chat_reading *reading, size_t coun
     return arena_zalloc(reading->arena, count * sizeof(struct chat_message));
 }
 
+int chat_choice_names_new(struct chat_reading *reading, size_t count)
+{
+    struct chat *chat = reading->chat;
+
+    if (count > CHAT_TOOLS_MAX)
+        return chat_refuse(reading->refusal, FAILURE_FIELD_VALUE, NULL,
+                           "The request names more than %d tools to choose from.", CHAT_TOOLS_MAX);
+    chat->choice_names = arena_zalloc(reading->arena, (count + 1) * sizeof(*chat->choice_names));
+    chat->choice_name_count = 0;
+    return chat->choice_names ? 0 : ERR_NOMEM;
+}
+
+int chat_choose_one(struct chat_reading *reading, struct span name)
+{
+    int err = chat_choice_names_new(reading, 1);
+
+    if (err)
+        return err;
+    reading->chat->choice_names[0] = name;
+    reading->chat->choice_name_count = 1;
+    reading->chat->choice = CHAT_CHOICE_ONE;
+    return 0;
+}
+
 static bool has_prefix_nocase(struct span text, struct span prefix)
 {
     return text.len >= prefix.len && span_is_equal_nocase(span_of(text.ptr, prefix.len), prefix);

@@ -227,6 +227,13 @@ struct chat_reading {
 struct chat_part *chat_parts_new(struct chat_reading *reading, size_t count);
 struct chat_message *chat_messages_new(struct chat_reading *reading, size_t count);
 
+/* Room in chat->choice_names for `count` of them, none so far: 0, ERR_SYNTAX with a refusal noted
+ * where there are more than CHAT_TOOLS_MAX, or ERR_NOMEM. */
+int chat_choice_names_new(struct chat_reading *reading, size_t count);
+
+/* The choice of that one tool (CHAT_CHOICE_ONE): 0 or ERR_NOMEM. */
+int chat_choose_one(struct chat_reading *reading, struct span name);
+
 /* A data URL (RFC 2397) taken apart: true and media (source DATA, type, data), or false where it is
  * none, is not base64, or names no type. Letters in any case. */
 bool chat_read_data_url(struct span url, struct chat_media *ret_media);

@@ -107,11 +107,10 @@ static int read_names(struct chat_reading *reading, yyjson_val *list)
     struct chat *chat = reading->chat;
     yyjson_arr_iter items = yyjson_arr_iter_with(list);
     yyjson_val *item;
+    int err = chat_choice_names_new(reading, yyjson_arr_size(list));
 
-    chat->choice_names =
-        arena_zalloc(reading->arena, (yyjson_arr_size(list) + 1) * sizeof(struct span));
-    if (!chat->choice_names)
-        return ERR_NOMEM;
+    if (err)
+        return err;
     while ((item = yyjson_arr_iter_next(&items))) {
         if (!yyjson_is_str(item))
             return refuse_type(reading, "toolConfig.functionCallingConfig.allowedFunctionNames",

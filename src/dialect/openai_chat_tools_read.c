@@ -1,5 +1,4 @@
 /* Tools of a request and how they may be used, in the new way and in the old. */
-#include "base/err.h"
 #include "dialect/openai_chat_inner.h"
 
 static int read_function(struct chat_reading *reading, const yyjson_val *value,
@@ -149,18 +148,9 @@ static struct span name_in(const yyjson_val *value)
 static int choose_one(struct chat_reading *reading, const yyjson_val *value,
                       const struct openai_place *place)
 {
-    struct chat *chat = reading->chat;
     struct span name = name_in(value);
 
-    if (name.len == 0)
-        return openai_refuse_absent(reading, place);
-    chat->choice_names = arena_alloc(reading->arena, sizeof(name));
-    if (!chat->choice_names)
-        return ERR_NOMEM;
-    chat->choice_names[0] = name;
-    chat->choice_name_count = 1;
-    chat->choice = CHAT_CHOICE_ONE;
-    return 0;
+    return name.len ? chat_choose_one(reading, name) : openai_refuse_absent(reading, place);
 }
 
 /* {"allowed_tools":{"mode":"auto","tools":[…]}} */
@@ -169,14 +159,13 @@ static int choose_some(struct chat_reading *reading, const yyjson_val *value)
     struct chat *chat = reading->chat;
     yyjson_val *list = openai_plain(json_tree_member(value, "tools")), *item;
     size_t at, max;
+    int err;
 
     if (!yyjson_is_arr(list))
         return openai_refuse_absent(reading, OPENAI_IN(NULL, "tool_choice.allowed_tools.tools"));
-    chat->choice_names =
-        arena_zalloc(reading->arena, (yyjson_arr_size(list) + 1) * sizeof(*chat->choice_names));
-    if (!chat->choice_names)
-        return ERR_NOMEM;
-    chat->choice_name_count = 0;
+    err = chat_choice_names_new(reading, yyjson_arr_size(list));
+    if (err)
+        return err;
     yyjson_arr_foreach(list, at, max, item)
     {
         struct span name = name_in(item);

@@ -116,13 +116,13 @@ static int read_allowed(struct chat_reading *reading, const yyjson_val *choice)
     bool is_any = span_is_equal(json_tree_string(choice, "mode"), SPAN("required"));
     struct chat *chat = reading->chat;
     yyjson_val *item;
+    int err;
 
     if (!yyjson_is_arr(list) || yyjson_arr_size(list) == 0)
         return refuse_missing(reading, "tool_choice.tools");
-    chat->choice_names =
-        arena_zalloc(reading->arena, yyjson_arr_size(list) * sizeof(*chat->choice_names));
-    if (!chat->choice_names)
-        return ERR_NOMEM;
+    err = chat_choice_names_new(reading, yyjson_arr_size(list));
+    if (err)
+        return err;
     while ((item = yyjson_arr_iter_next(&items))) {
         struct span name = name_of(item);
 
@@ -136,7 +136,6 @@ static int read_allowed(struct chat_reading *reading, const yyjson_val *choice)
 
 int responses_read_tool_choice(struct chat_reading *reading, const yyjson_val *choice)
 {
-    struct chat *chat = reading->chat;
     struct span name;
 
     if (json_tree_text(choice).ptr)
@@ -147,13 +146,5 @@ int responses_read_tool_choice(struct chat_reading *reading, const yyjson_val *c
     if (span_is_equal(json_tree_string(choice, "type"), SPAN("allowed_tools")))
         return read_allowed(reading, choice);
     name = name_of(choice);
-    if (!name.len)
-        return refuse_missing(reading, "tool_choice.name");
-    chat->choice_names = arena_alloc(reading->arena, sizeof(*chat->choice_names));
-    if (!chat->choice_names)
-        return ERR_NOMEM;
-    chat->choice_names[0] = name;
-    chat->choice_name_count = 1;
-    chat->choice = CHAT_CHOICE_ONE;
-    return 0;
+    return name.len ? chat_choose_one(reading, name) : refuse_missing(reading, "tool_choice.name");
 }

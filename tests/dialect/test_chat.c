@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "dialect/chat.h"
+#include "dialect/translate.h"
 
 struct room {
     struct arena_pool pool;
@@ -138,6 +138,83 @@ static void test_parts_are_bounded(void **state)
     assert_non_null(strstr(refusal.message, "parts"));
 }
 
+static void test_choices_of_tools_are_bounded(void **state)
+{
+    struct chat_refusal refusal = {.failure = FAILURE_UNSUPPORTED};
+    struct arena_pool pool;
+    struct arena arena;
+    struct chat chat = {.model = SPAN("m")};
+    struct chat_reading reading = {.arena = &arena, .chat = &chat, .refusal = &refusal};
+
+    (void)state;
+    arena_pool_init(&pool, 1);
+    arena_init(&arena, &pool, 1 << 20);
+    assert_int_equal(chat_choose_one(&reading, SPAN("f")), 0);
+    assert_int_equal(chat.choice, CHAT_CHOICE_ONE);
+    assert_int_equal(chat.choice_name_count, 1);
+    assert_true(span_is_equal(chat.choice_names[0], SPAN("f")));
+    assert_int_equal(chat_choice_names_new(&reading, CHAT_TOOLS_MAX), 0);
+    assert_int_equal(chat.choice_name_count, 0);
+    assert_int_equal(refusal.message[0], 0);
+    assert_int_equal(chat_choice_names_new(&reading, CHAT_TOOLS_MAX + 1), ERR_SYNTAX);
+    assert_int_equal(refusal.failure, FAILURE_FIELD_VALUE);
+    assert_non_null(strstr(refusal.message, "16384 tools"));
+    arena_fini(&arena);
+    arena_pool_fini(&pool);
+}
+
+/* A request of that form whose choice names so many tools is read as `wanted` says. */
+static void read_choice_of(enum form form, const char *head, const char *name, const char *tail,
+                           size_t count, int wanted)
+{
+    struct translate_facts facts = {.form = form, .model = SPAN("m")};
+    struct translation *translation = NULL;
+    struct chat_refusal refusal;
+    struct arena_pool pool;
+    struct buf body;
+    int err;
+
+    arena_pool_init(&pool, 1);
+    buf_init(&body, 16 << 20);
+    buf_append_span(&body, span_from_text(head));
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&body, "%s%s", i ? "," : "", name);
+    buf_append_span(&body, span_from_text(tail));
+    err = translate_read(&facts, buf_span(&body), &pool, &translation, &refusal);
+    assert_int_equal(err, wanted);
+    if (err)
+        assert_non_null(strstr(refusal.message, "16384 tools"));
+    translate_free(&translation);
+    buf_fini(&body);
+    arena_pool_fini(&pool);
+}
+
+static void test_every_form_bounds_its_choices(void **state)
+{
+    static const struct {
+        enum form form;
+        const char *head, *name, *tail;
+    } rows[] = {
+        {FORM_CHAT,
+         "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"tool_choice\":{\"type\":"
+         "\"allowed_tools\",\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[",
+         "{\"name\":\"f\"}", "]}}}"},
+        {FORM_RESPONSES, "{\"input\":\"x\",\"tool_choice\":{\"type\":\"allowed_tools\",\"tools\":[",
+         "{\"type\":\"function\",\"name\":\"f\"}", "]}}"},
+        {FORM_GENERATE,
+         "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}],\"toolConfig\":{"
+         "\"functionCallingConfig\":{\"mode\":\"ANY\",\"allowedFunctionNames\":[",
+         "\"f\"", "]}}}"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        read_choice_of(rows[i].form, rows[i].head, rows[i].name, rows[i].tail, CHAT_TOOLS_MAX, 0);
+        read_choice_of(rows[i].form, rows[i].head, rows[i].name, rows[i].tail, CHAT_TOOLS_MAX + 1,
+                       ERR_SYNTAX);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +226,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_plain_text, open_room, close_room),
         cmocka_unit_test(test_the_first_refusal_wins),
         cmocka_unit_test_setup_teardown(test_parts_are_bounded, open_room, close_room),
+        cmocka_unit_test(test_choices_of_tools_are_bounded),
+        cmocka_unit_test(test_every_form_bounds_its_choices),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
