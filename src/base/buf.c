@@ -28,13 +28,6 @@ void buf_clear(struct buf *buf)
     buf->err = 0;
 }
 
-static int fail(struct buf *buf, int err)
-{
-    if (!buf->err)
-        buf->err = err;
-    return err;
-}
-
 /* realloc would leave a copy where the bytes stood before. */
 static char *move_secret(struct buf *buf, size_t cap)
 {
@@ -56,7 +49,7 @@ int buf_reserve_slowly(struct buf *buf, size_t more)
     char *data;
 
     if (__builtin_add_overflow(buf->len, more, &need) || need > buf->max)
-        return fail(buf, ERR_FULL);
+        return buf_fail(buf, ERR_FULL);
     if (need <= buf->cap)
         return 0;
     cap = buf->cap ? buf->cap : BUF_FIRST_CAP;
@@ -66,7 +59,7 @@ int buf_reserve_slowly(struct buf *buf, size_t more)
         cap = buf->max;
     data = buf->is_secret ? move_secret(buf, cap) : mem_realloc(buf->data, cap);
     if (!data)
-        return fail(buf, ERR_NOMEM);
+        return buf_fail(buf, ERR_NOMEM);
     buf->data = data;
     buf->cap = cap;
     return 0;
@@ -95,7 +88,7 @@ int buf_vprintf(struct buf *buf, const char *format, va_list args)
     len = vsnprintf(NULL, 0, format, again);
     va_end(again);
     if (len < 0)
-        return fail(buf, ERR_SYNTAX);
+        return buf_fail(buf, ERR_SYNTAX);
     /* vsnprintf writes a NUL behind the text: it needs room, and is not counted. */
     err = buf_reserve(buf, (size_t)len + 1);
     if (err)

@@ -83,6 +83,14 @@ const char *buf_text(struct buf *buf);
 /* The bytes become the caller's (free with mem_free); the buffer is empty then. */
 char *buf_take(struct buf *buf, size_t *ret_len);
 
+/* Remembers that whoever fills the buffer failed, as if an append had: returns err. */
+static inline int buf_fail(struct buf *buf, int err)
+{
+    if (!buf->err)
+        buf->err = err;
+    return err;
+}
+
 static inline struct span buf_span(const struct buf *buf)
 {
     return span_of(buf->data, buf->len);

@@ -22,3 +22,10 @@ struct span decimal_text(uint64_t number, char buffer[DECIMAL_BYTES])
     }
     return span_of(at, (size_t)(end - at));
 }
+
+int decimal_append(struct buf *buf, uint64_t number)
+{
+    char digits[DECIMAL_BYTES];
+
+    return buf_append_span(buf, decimal_text(number, digits));
+}

@@ -6,11 +6,15 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/span.h"
 
 enum { DECIMAL_BYTES = 20 }; /* digits of the largest number, of 64 bits */
 
 /* The number's digits, without leading zeros; they stand in `buffer`, at its end. */
 struct span decimal_text(uint64_t number, char buffer[DECIMAL_BYTES]);
+
+/* Appends them: 0, ERR_FULL or ERR_NOMEM. */
+int decimal_append(struct buf *buf, uint64_t number);
 
 #endif

@@ -56,6 +56,16 @@ static inline struct span span_skip(struct span text, size_t n)
     return (struct span){text.ptr + n, text.len - n};
 }
 
+/* True where it is one of the `count` texts. */
+static inline bool span_is_in(struct span text, const struct span *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (span_is_equal(texts[i], text))
+            return true;
+    }
+    return false;
+}
+
 /* ASCII letters compared without case (RFC 9110 5.1: field names). */
 bool span_is_equal_nocase(struct span a, struct span b);
 

@@ -241,7 +241,7 @@ static void take_whole_input(struct anthropic_reader *reader, int64_t index,
     struct anthropic_call *call = find_call(reader, index);
     struct buf written;
 
-    if (!call || call->has_args || yyjson_obj_size(anthropic_plain(input)) == 0)
+    if (!call || call->has_args || yyjson_obj_size(json_tree_plain(input)) == 0)
         return;
     buf_init(&written, ANTHROPIC_TEXT_MAX);
     if (json_tree_write(&written, input) == 0) {
@@ -344,10 +344,10 @@ int anthropic_read_answer(struct chat_reader *base, const yyjson_val *root)
 
     if (span_is_equal(type, SPAN("error")) || (!content && json_tree_member(root, "error")))
         return tell_error(reader, root);
-    if (!yyjson_is_arr(anthropic_plain(content)))
+    if (!yyjson_is_arr(json_tree_plain(content)))
         return ERR_SYNTAX;
     anthropic_tell_start(reader, root);
-    iter = yyjson_arr_iter_with(anthropic_plain(content));
+    iter = yyjson_arr_iter_with(json_tree_plain(content));
     while ((block = yyjson_arr_iter_next(&iter))) {
         anthropic_tell_block(reader, index, block);
         anthropic_tell_call_end(reader, index++);

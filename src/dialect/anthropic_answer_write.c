@@ -34,7 +34,7 @@ static void write_image(struct buf *out, const struct chat_media *media)
     if (anthropic_write_image_text(&text, media))
         write_text(out, buf_span(&text));
     else
-        out->err = out->err ? out->err : ERR_NOMEM;
+        (void)buf_fail(out, ERR_NOMEM);
     buf_fini(&text);
 }
 
@@ -74,8 +74,8 @@ static void write_call(struct chat_writer *writer, const struct chat_part *part)
     struct span id = chat_fit_id(part->id, ANTHROPIC_ID_MAX, writer->arena);
     struct buf *out = writer->out;
 
-    if (!id.ptr && !out->err)
-        out->err = ERR_NOMEM;
+    if (!id.ptr)
+        (void)buf_fail(out, ERR_NOMEM);
     (void)buf_append_span(out, SPAN("{\"type\":\"tool_use\",\"id\":"));
     (void)json_write_string(out, id);
     (void)buf_append_span(out, SPAN(",\"name\":"));
@@ -181,8 +181,8 @@ void anthropic_write_answer(struct chat_writer *writer, const struct chat_answer
     struct span id = chat_rename_id(answer->id.len ? answer->id : frame->request_id, SPAN("msg_"),
                                     writer->arena);
 
-    if (!id.ptr && !out->err)
-        out->err = ERR_NOMEM;
+    if (!id.ptr)
+        (void)buf_fail(out, ERR_NOMEM);
     (void)buf_append_span(out, SPAN("{\"id\":"));
     (void)json_write_string(out, id);
     (void)buf_append_span(out, SPAN(",\"type\":\"message\",\"role\":\"assistant\",\"model\":"));

@@ -87,7 +87,7 @@ static void write_custom_piece(struct anthropic_writer *writer, struct span text
     if (json_write_string(&escaped, text) == 0)
         write_partial(writer, span_of(escaped.data + 1, escaped.len - 2));
     else
-        writer->base.out->err = escaped.err;
+        (void)buf_fail(writer->base.out, escaped.err);
     buf_fini(&escaped);
 }
 

@@ -20,8 +20,8 @@ static void note_citations(struct chat_reading *reading, const yyjson_val *block
 {
     const yyjson_val *citations = json_tree_member(block, "citations");
 
-    if (yyjson_arr_size(anthropic_plain(citations)) > 0 ||
-        yyjson_is_true(anthropic_plain(json_tree_member(citations, "enabled"))))
+    if (yyjson_arr_size(json_tree_plain(citations)) > 0 ||
+        yyjson_is_true(json_tree_plain(json_tree_member(citations, "enabled"))))
         parameter_note_unknown(reading, SPAN(""), SPAN("citations"), NULL);
 }
 
@@ -170,10 +170,10 @@ static int read_call(struct chat_reading *reading, const struct anthropic_place 
     if (part->id.len == 0 || part->name.len == 0)
         return refuse(reading, FAILURE_FIELD_VALUE, place, part->id.len ? "name" : "id",
                       "A tool_use block needs an id and a name.");
-    if (!yyjson_is_obj(anthropic_plain(input)))
+    if (!yyjson_is_obj(json_tree_plain(input)))
         return refuse(reading, FAILURE_FIELD_TYPE, place, "input",
                       "The input of a tool_use block must be an object.");
-    part->text = anthropic_json_text(reading->arena, input);
+    part->text = chat_json_text(reading->arena, input);
     return part->text.ptr ? 0 : ERR_NOMEM;
 }
 
@@ -184,7 +184,7 @@ static int read_result(struct chat_reading *reading, const struct anthropic_plac
 
     part->kind = CHAT_PART_RESULT;
     part->id = json_tree_string(block, "tool_use_id");
-    part->is_error = yyjson_is_true(anthropic_plain(json_tree_member(block, "is_error")));
+    part->is_error = yyjson_is_true(json_tree_plain(json_tree_member(block, "is_error")));
     if (part->id.len == 0)
         return refuse(reading, FAILURE_FIELD_VALUE, place, "tool_use_id",
                       "A tool_result block needs the id of its call.");
@@ -228,7 +228,7 @@ static int read_block(struct chat_reading *reading, const struct anthropic_place
 static int read_blocks(struct chat_reading *reading, const struct anthropic_place *up,
                        const yyjson_val *list, struct chat_part *parts, size_t *ret_count)
 {
-    yyjson_arr_iter iter = yyjson_arr_iter_with(anthropic_plain(list));
+    yyjson_arr_iter iter = yyjson_arr_iter_with(json_tree_plain(list));
     size_t count = 0;
     yyjson_val *block;
     int err = 0;
@@ -255,11 +255,11 @@ int anthropic_read_content(struct chat_reading *reading, const struct anthropic_
                            size_t *ret_count)
 {
     const char *member = place ? "content" : "system";
-    const bool is_text = yyjson_is_str(anthropic_plain(content));
-    size_t count = is_text ? 1 : yyjson_arr_size(anthropic_plain(content));
+    const bool is_text = yyjson_is_str(json_tree_plain(content));
+    size_t count = is_text ? 1 : yyjson_arr_size(json_tree_plain(content));
     struct chat_part *parts;
 
-    if (!is_text && !yyjson_is_arr(anthropic_plain(content)))
+    if (!is_text && !yyjson_is_arr(json_tree_plain(content)))
         return refuse(reading, FAILURE_FIELD_TYPE, place, member,
                       "Content must be a text or a list of blocks.");
     if (is_too_deep(place))

@@ -17,12 +17,6 @@ enum {
     ANTHROPIC_PENDING_MAX = 16 << 20, /* of a stream: blocks that wait for their turn */
 };
 
-/* yyjson's accessors take a plain pointer and only read. */
-static inline yyjson_val *anthropic_plain(const yyjson_val *value)
-{
-    return (yyjson_val *)(uintptr_t)value;
-}
-
 /* --- the reserved tool --- */
 
 /* On models that cannot be given a schema for their answer, the answer is the input of this tool,
@@ -71,9 +65,6 @@ int anthropic_read_content(struct chat_reading *reading, const struct anthropic_
 
 /* `cache_control` of a block or a tool. */
 enum chat_cache anthropic_read_cache(const yyjson_val *object);
-
-/* The value as JSON text in the arena; its ptr is NULL where there is no memory. */
-struct span anthropic_json_text(struct arena *arena, const yyjson_val *value);
 
 /* --- writing a request --- */
 

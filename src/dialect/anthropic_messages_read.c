@@ -4,20 +4,6 @@
 
 #include "base/err.h"
 
-struct span anthropic_json_text(struct arena *arena, const yyjson_val *value)
-{
-    struct span text = span_of(NULL, 0);
-    struct buf written;
-
-    if (yyjson_is_obj(anthropic_plain(value)) && yyjson_obj_size(anthropic_plain(value)) == 0)
-        return SPAN("{}");
-    buf_init(&written, ANTHROPIC_TEXT_MAX);
-    if (json_tree_write(&written, value) == 0)
-        text = arena_copy(arena, buf_span(&written));
-    buf_fini(&written);
-    return text;
-}
-
 int anthropic_no_room(const struct chat_reading *reading)
 {
     return reading->refusal->message[0] ? ERR_SYNTAX : ERR_NOMEM;
@@ -45,7 +31,7 @@ static int read_message(struct chat_reading *reading, size_t index, const yyjson
     const yyjson_val *content = json_tree_member(value, "content");
     int err;
 
-    if (!yyjson_is_obj(anthropic_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return anthropic_refuse(reading->refusal, FAILURE_FIELD_TYPE, &place, NULL,
                                 "A message must be an object.");
     err = read_role(reading, &place, json_tree_string(value, "role"), &message->role);
@@ -61,13 +47,13 @@ int anthropic_read_messages(struct chat_reading *reading, const yyjson_val *root
 {
     const yyjson_val *system = json_tree_member(root, "system");
     const yyjson_val *list = json_tree_member(root, "messages");
-    size_t count = yyjson_arr_size(anthropic_plain(list)), index = 0;
+    size_t count = yyjson_arr_size(json_tree_plain(list)), index = 0;
     struct chat *chat = reading->chat;
     yyjson_arr_iter iter;
     yyjson_val *item;
     int err = 0;
 
-    if (!yyjson_is_arr(anthropic_plain(list)) || count == 0)
+    if (!yyjson_is_arr(json_tree_plain(list)) || count == 0)
         return anthropic_refuse(reading->refusal, FAILURE_FIELD_VALUE, NULL, "messages",
                                 "messages: a list of at least one message is required.");
     chat->messages = chat_messages_new(reading, count + 1);
@@ -79,7 +65,7 @@ int anthropic_read_messages(struct chat_reading *reading, const yyjson_val *root
         first->role = CHAT_SYSTEM;
         err = anthropic_read_content(reading, NULL, system, &first->parts, &first->part_count);
     }
-    iter = yyjson_arr_iter_with(anthropic_plain(list));
+    iter = yyjson_arr_iter_with(json_tree_plain(list));
     while (!err && (item = yyjson_arr_iter_next(&iter)))
         err = read_message(reading, index++, item, &chat->messages[chat->message_count++]);
     return err;

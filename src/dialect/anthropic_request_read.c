@@ -17,11 +17,7 @@ static bool is_read_apart(struct span name)
     static const struct span names[] = {SPAN_INIT("messages"), SPAN_INIT("system"),
                                         SPAN_INIT("tools"), SPAN_INIT("tool_choice")};
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (span_is_equal(name, names[i]))
-            return true;
-    }
-    return false;
+    return span_is_in(name, names, sizeof(names) / sizeof(names[0]));
 }
 
 static int take_model(struct chat_reading *reading, const yyjson_val *value)
@@ -36,9 +32,9 @@ static int take_model(struct chat_reading *reading, const yyjson_val *value)
 
 static int take_stream(struct chat_reading *reading, const yyjson_val *value)
 {
-    if (!yyjson_is_bool(anthropic_plain(value)))
+    if (!yyjson_is_bool(json_tree_plain(value)))
         return refuse(reading, FAILURE_FIELD_TYPE, "stream", "stream: must be true or false.");
-    reading->chat->is_streaming = yyjson_is_true(anthropic_plain(value));
+    reading->chat->is_streaming = yyjson_is_true(json_tree_plain(value));
     return 0;
 }
 
@@ -46,7 +42,7 @@ static int take_member(struct chat_reading *reading, struct span name, const yyj
 {
     int err = 0;
 
-    if (yyjson_is_null(anthropic_plain(value)) || is_read_apart(name))
+    if (yyjson_is_null(json_tree_plain(value)) || is_read_apart(name))
         return 0;
     if (span_is_equal(name, SPAN("model")))
         return take_model(reading, value);
@@ -59,7 +55,7 @@ static int take_member(struct chat_reading *reading, struct span name, const yyj
 
 static int take_members(struct chat_reading *reading, const yyjson_val *root)
 {
-    yyjson_obj_iter iter = yyjson_obj_iter_with(anthropic_plain(root));
+    yyjson_obj_iter iter = yyjson_obj_iter_with(json_tree_plain(root));
     yyjson_val *name;
     int err = 0;
 
@@ -91,27 +87,16 @@ static int read_max_tokens(struct chat_reading *reading)
 static int read_stops(struct chat_reading *reading)
 {
     const yyjson_val *value = reading->chat->params[CHAT_STOP_PARAM];
-    size_t count = yyjson_arr_size(anthropic_plain(value)), i = 0;
-    yyjson_arr_iter iter;
-    yyjson_val *item;
+    bool is_list = yyjson_is_arr(json_tree_plain(value));
+    int err = !value ? 0 : is_list ? chat_read_stops(reading, value) : ERR_RANGE;
 
-    if (!value)
-        return 0;
-    if (!yyjson_is_arr(anthropic_plain(value)) || count > CHAT_STOPS_MAX)
+    if (err == ERR_RANGE)
         return refuse(reading, FAILURE_FIELD_VALUE, "stop_sequences",
                       "stop_sequences: must be a list of at most 64 texts.");
-    reading->chat->stops = arena_alloc(reading->arena, (count + 1) * sizeof(struct span));
-    if (!reading->chat->stops)
-        return ERR_NOMEM;
-    iter = yyjson_arr_iter_with(anthropic_plain(value));
-    while ((item = yyjson_arr_iter_next(&iter))) {
-        if (!yyjson_is_str(item))
-            return refuse(reading, FAILURE_FIELD_TYPE, "stop_sequences",
-                          "stop_sequences: must be a list of texts.");
-        reading->chat->stops[i++] = json_tree_text(item);
-    }
-    reading->chat->stop_count = i;
-    return 0;
+    if (err == ERR_SYNTAX)
+        return refuse(reading, FAILURE_FIELD_TYPE, "stop_sequences",
+                      "stop_sequences: must be a list of texts.");
+    return err;
 }
 
 static int read_budget(struct chat_reading *reading, const yyjson_val *thinking)
@@ -180,7 +165,7 @@ static int read_format(struct chat_reading *reading, const yyjson_val *value, co
     if (!value)
         return 0;
     if (!span_is_equal(json_tree_string(value, "type"), SPAN("json_schema")) ||
-        !yyjson_is_obj(anthropic_plain(schema)))
+        !yyjson_is_obj(json_tree_plain(schema)))
         return refuse(reading, FAILURE_FIELD_VALUE, param,
                       "The output format must be of type json_schema and have a schema.");
     reading->chat->format = (struct chat_format){.kind = CHAT_FORMAT_SCHEMA, .schema = schema};
@@ -219,7 +204,7 @@ int anthropic_read_request(struct chat_reading *reading, const yyjson_val *root)
 {
     int err;
 
-    if (!yyjson_is_obj(anthropic_plain(root)))
+    if (!yyjson_is_obj(json_tree_plain(root)))
         return refuse(reading, FAILURE_BODY_NOT_OBJECT, NULL,
                       "The request body must be a JSON object.");
     /* Every stream of this dialect tells its usage. */

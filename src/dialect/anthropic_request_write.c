@@ -24,15 +24,6 @@ static bool is_taken(struct anthropic_writing *writing, enum chat_parameter para
     return !is_refused;
 }
 
-static void write_member(struct anthropic_writing *writing, const char *name,
-                         const yyjson_val *value)
-{
-    json_name(&writing->json, name);
-    /* The writer puts comma and name; the value stands as it is spelled. */
-    json_raw(&writing->json, SPAN(""));
-    (void)json_tree_write(writing->of->out, value);
-}
-
 /* Others know temperatures up to 2. */
 static void write_temperature(struct anthropic_writing *writing)
 {
@@ -42,7 +33,7 @@ static void write_temperature(struct anthropic_writing *writing)
     if (json_tree_double(value, &number) && number > 1)
         json_member_int(&writing->json, "temperature", 1);
     else
-        write_member(writing, "temperature", value);
+        json_member_value(&writing->json, "temperature", value);
 }
 
 void anthropic_write_sampling(struct anthropic_writing *writing)
@@ -56,9 +47,9 @@ void anthropic_write_sampling(struct anthropic_writing *writing)
     if (has_temperature)
         write_temperature(writing);
     if (is_taken(writing, CHAT_TOP_P_PARAM, is_refused || is_either))
-        write_member(writing, "top_p", writing->of->chat->params[CHAT_TOP_P_PARAM]);
+        json_member_value(&writing->json, "top_p", writing->of->chat->params[CHAT_TOP_P_PARAM]);
     if (is_taken(writing, CHAT_TOP_K_PARAM, is_refused))
-        write_member(writing, "top_k", writing->of->chat->params[CHAT_TOP_K_PARAM]);
+        json_member_value(&writing->json, "top_k", writing->of->chat->params[CHAT_TOP_K_PARAM]);
 }
 
 /* --- what is told as it stands, or nearly so --- */
@@ -90,7 +81,7 @@ static void write_metadata(struct anthropic_writing *writing)
 
     if (chat->params[CHAT_METADATA_PARAM]) {
         if (writing->is_own) {
-            write_member(writing, "metadata", chat->params[CHAT_METADATA_PARAM]);
+            json_member_value(&writing->json, "metadata", chat->params[CHAT_METADATA_PARAM]);
             return;
         }
         drop(writing, CHAT_METADATA_PARAM);
@@ -111,7 +102,7 @@ static void write_service_tier(struct anthropic_writing *writing)
     if (!value)
         return;
     if (writing->is_own)
-        write_member(writing, "service_tier", value);
+        json_member_value(&writing->json, "service_tier", value);
     else if (span_is_equal(json_tree_text(value), SPAN("default")))
         json_member_text(&writing->json, "service_tier", "standard_only");
     else
@@ -130,8 +121,7 @@ static void write_plain_parameters(struct anthropic_writing *writing)
         if (!value || (writing->is_own ? fate == PARAMETER_CODE : fate != PARAMETER_WRITE))
             continue;
         json_name_span(&writing->json, row->names[FORM_MESSAGES]);
-        json_raw(&writing->json, SPAN(""));
-        (void)json_tree_write(writing->of->out, value);
+        json_value(&writing->json, value);
     }
 }
 
@@ -148,8 +138,7 @@ static void write_unknown(struct anthropic_writing *writing)
             continue;
         }
         json_name_span(&writing->json, unknown->name);
-        json_raw(&writing->json, SPAN(""));
-        (void)json_tree_write(writing->of->out, unknown->value);
+        json_value(&writing->json, unknown->value);
     }
 }
 

@@ -105,7 +105,7 @@ static int take_root(struct anthropic_reader *reader, const yyjson_val *root,
     };
     struct span type = json_tree_string(root, "type");
 
-    if (!yyjson_is_obj(anthropic_plain(root)))
+    if (!yyjson_is_obj(json_tree_plain(root)))
         return ERR_SYNTAX;
     if (type.len == 0)
         type = event->name;

@@ -8,8 +8,8 @@
 /* Notes that there was no memory for a text, which is then NULL. */
 static struct span checked(struct anthropic_writer *writer, struct span text)
 {
-    if (!text.ptr && !writer->base.out->err)
-        writer->base.out->err = ERR_NOMEM;
+    if (!text.ptr)
+        (void)buf_fail(writer->base.out, ERR_NOMEM);
     return text;
 }
 

@@ -233,8 +233,7 @@ static void write_own(struct anthropic_writing *writing)
         if (!value)
             continue;
         json_name_span(&writing->json, parameter_row(parameters[i])->names[FORM_MESSAGES]);
-        json_raw(&writing->json, SPAN(""));
-        (void)json_tree_write(writing->of->out, value);
+        json_value(&writing->json, value);
     }
 }
 

@@ -20,7 +20,7 @@ static int read_tool(struct chat_reading *reading, size_t index, const yyjson_va
     const yyjson_val *strict = json_tree_member(value, "strict");
     struct span type = json_tree_string(value, "type");
 
-    if (!yyjson_is_obj(anthropic_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return anthropic_refuse(reading->refusal, FAILURE_FIELD_TYPE, &place, NULL,
                                 "A tool must be an object.");
     *tool = (struct chat_tool){.name = json_tree_string(value, "name"),
@@ -29,7 +29,7 @@ static int read_tool(struct chat_reading *reading, size_t index, const yyjson_va
                                .schema = json_tree_member(value, "input_schema"),
                                .whole = value};
     if (strict)
-        tool->strict = yyjson_is_true(anthropic_plain(strict)) ? CHAT_YES : CHAT_NO;
+        tool->strict = yyjson_is_true(json_tree_plain(strict)) ? CHAT_YES : CHAT_NO;
     if (type.len && !span_is_equal(type, SPAN("custom"))) {
         tool->kind = CHAT_TOOL_OWN;
         if (tool->name.len == 0)
@@ -39,7 +39,7 @@ static int read_tool(struct chat_reading *reading, size_t index, const yyjson_va
     if (tool->name.len == 0)
         return anthropic_refuse(reading->refusal, FAILURE_FIELD_VALUE, &place, "name",
                                 "A tool needs a name.");
-    if (!yyjson_is_obj(anthropic_plain(tool->schema)))
+    if (!yyjson_is_obj(json_tree_plain(tool->schema)))
         return anthropic_refuse(reading->refusal, FAILURE_FIELD_VALUE, &place, "input_schema",
                                 "A tool needs a schema of its input.");
     return 0;
@@ -48,18 +48,18 @@ static int read_tool(struct chat_reading *reading, size_t index, const yyjson_va
 static int read_list(struct chat_reading *reading, const yyjson_val *list)
 {
     struct chat *chat = reading->chat;
-    size_t count = yyjson_arr_size(anthropic_plain(list));
+    size_t count = yyjson_arr_size(json_tree_plain(list));
     yyjson_arr_iter iter;
     yyjson_val *item;
     int err = 0;
 
-    if (!yyjson_is_arr(anthropic_plain(list)) || count > CHAT_TOOLS_MAX)
+    if (!yyjson_is_arr(json_tree_plain(list)) || count > CHAT_TOOLS_MAX)
         return anthropic_refuse(reading->refusal, FAILURE_FIELD_VALUE, NULL, "tools",
                                 "The tools must be a list, and not of too many.");
     chat->tools = arena_zalloc(reading->arena, (count + 1) * sizeof(*chat->tools));
     if (!chat->tools)
         return ERR_NOMEM;
-    iter = yyjson_arr_iter_with(anthropic_plain(list));
+    iter = yyjson_arr_iter_with(json_tree_plain(list));
     while (!err && (item = yyjson_arr_iter_next(&iter))) {
         err = read_tool(reading, chat->tool_count, item, &chat->tools[chat->tool_count]);
         chat->tool_count++;
@@ -84,7 +84,7 @@ static int read_choice(struct chat_reading *reading, const yyjson_val *choice)
     struct chat *chat = reading->chat;
 
     if (serial)
-        chat->parallel_calls = yyjson_is_true(anthropic_plain(serial)) ? CHAT_NO : CHAT_YES;
+        chat->parallel_calls = yyjson_is_true(json_tree_plain(serial)) ? CHAT_NO : CHAT_YES;
     /* Said the other way round, it stands there to be named where it cannot be told. */
     if (chat->parallel_calls == CHAT_NO)
         chat->params[CHAT_PARALLEL_CALLS_PARAM] = serial;

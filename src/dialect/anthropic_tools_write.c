@@ -154,13 +154,13 @@ static int check_tool(struct anthropic_writing *writing, const struct chat_tool 
 
 static struct span format_text(struct anthropic_writing *writing, const yyjson_val *format)
 {
-    struct span json = anthropic_json_text(writing->of->arena, format);
+    struct span json = chat_json_text(writing->of->arena, format);
     struct span text = span_of(NULL, 0);
 
     if (json.ptr)
         text = arena_printf(writing->of->arena, "A text of this format: %.*s", SPAN_ARG(json));
-    if (!text.ptr && !writing->of->out->err)
-        writing->of->out->err = ERR_NOMEM;
+    if (!text.ptr)
+        (void)buf_fail(writing->of->out, ERR_NOMEM);
     return text;
 }
 
@@ -193,8 +193,8 @@ static int write_tool(struct anthropic_writing *writing, const struct chat_tool 
     int err;
 
     if (writing->is_own) {
-        json_raw(json, SPAN(""));
-        return json_tree_write(writing->of->out, tool->whole);
+        json_value(json, tool->whole);
+        return json->buf->err;
     }
     err = check_tool(writing, tool);
     if (err)

@@ -23,7 +23,7 @@ void anthropic_take_usage(struct anthropic_usage *usage, const yyjson_val *objec
 {
     bool *is_known = &usage->is_known;
 
-    if (!yyjson_is_obj(anthropic_plain(object)))
+    if (!yyjson_is_obj(json_tree_plain(object)))
         return;
     take_number(&usage->input, object, "input_tokens", is_known);
     take_number(&usage->cache_read, object, "cache_read_input_tokens", is_known);

@@ -71,6 +71,74 @@ int chat_choose_one(struct chat_reading *reading, struct span name)
     return 0;
 }
 
+int chat_read_stops(struct chat_reading *reading, const yyjson_val *value)
+{
+    yyjson_val *list = json_tree_plain(value), *item;
+    struct chat *chat = reading->chat;
+    size_t at, max;
+
+    if (yyjson_arr_size(list) > CHAT_STOPS_MAX)
+        return ERR_RANGE;
+    chat->stops = arena_zalloc(reading->arena, (yyjson_arr_size(list) + 1) * sizeof(*chat->stops));
+    if (!chat->stops)
+        return ERR_NOMEM;
+    if (yyjson_is_str(list))
+        chat->stops[chat->stop_count++] = json_tree_text(list);
+    yyjson_arr_foreach(list, at, max, item)
+    {
+        if (!yyjson_is_str(item))
+            return ERR_SYNTAX;
+        chat->stops[chat->stop_count++] = json_tree_text(item);
+    }
+    return 0;
+}
+
+struct span chat_json_text(struct arena *arena, const yyjson_val *value)
+{
+    struct span text = span_of(NULL, 0);
+    struct buf written;
+
+    if (yyjson_is_obj(json_tree_plain(value)) && yyjson_obj_size(json_tree_plain(value)) == 0)
+        return SPAN("{}");
+    buf_init(&written, arena->max);
+    if (json_tree_write(&written, value) == 0)
+        text = arena_copy(arena, buf_span(&written));
+    buf_fini(&written);
+    return text;
+}
+
+/* --- thinking --- */
+
+static const struct span effort_words[] = {
+    [CHAT_EFFORT_NOT_SAID] = SPAN_INIT(""),       [CHAT_EFFORT_NONE] = SPAN_INIT("none"),
+    [CHAT_EFFORT_MINIMAL] = SPAN_INIT("minimal"), [CHAT_EFFORT_LOW] = SPAN_INIT("low"),
+    [CHAT_EFFORT_MEDIUM] = SPAN_INIT("medium"),   [CHAT_EFFORT_HIGH] = SPAN_INIT("high"),
+    [CHAT_EFFORT_XHIGH] = SPAN_INIT("xhigh"),     [CHAT_EFFORT_MAX] = SPAN_INIT("max"),
+};
+
+enum chat_effort chat_effort_of(struct span word)
+{
+    for (int i = CHAT_EFFORT_NONE; i <= CHAT_EFFORT_MAX; i++) {
+        if (span_is_equal(word, effort_words[i]))
+            return (enum chat_effort)i;
+    }
+    return CHAT_EFFORT_NOT_SAID;
+}
+
+struct span chat_effort_word(enum chat_effort effort)
+{
+    return effort_words[effort];
+}
+
+enum chat_effort chat_effort_of_budget(int64_t budget)
+{
+    if (budget <= 1024)
+        return CHAT_EFFORT_LOW;
+    return budget <= 8192 ? CHAT_EFFORT_MEDIUM : CHAT_EFFORT_HIGH;
+}
+
+/* --- URLs --- */
+
 static bool has_prefix_nocase(struct span text, struct span prefix)
 {
     return text.len >= prefix.len && span_is_equal_nocase(span_of(text.ptr, prefix.len), prefix);
@@ -131,19 +199,24 @@ const struct chat_tool *chat_find_tool(const struct chat *chat, struct span name
     return NULL;
 }
 
-static bool is_plain_text(const struct chat_part *part)
+bool chat_has_kind(const struct chat_part *parts, size_t count, enum chat_part_kind kind)
 {
-    return (part->kind == CHAT_PART_TEXT || part->kind == CHAT_PART_REFUSAL) && part->text.len;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].kind == kind)
+            return true;
+    }
+    return false;
 }
 
-struct span chat_plain_text(const struct chat_part *parts, size_t count, struct arena *arena)
+struct span chat_text_of(const struct chat_part *parts, size_t count, unsigned kinds,
+                         struct arena *arena)
 {
     struct span only = SPAN("");
     size_t texts = 0, len = 0, at = 0;
     char *joined;
 
     for (size_t i = 0; i < count; i++) {
-        if (!is_plain_text(&parts[i]))
+        if (!(kinds >> parts[i].kind & 1) || parts[i].text.len == 0)
             continue;
         only = parts[i].text;
         len += only.len;
@@ -153,12 +226,17 @@ struct span chat_plain_text(const struct chat_part *parts, size_t count, struct 
         return only;
     joined = arena_alloc(arena, len);
     for (size_t i = 0; i < count && joined; i++) {
-        if (!is_plain_text(&parts[i]))
+        if (!(kinds >> parts[i].kind & 1) || parts[i].text.len == 0)
             continue;
         memcpy(joined + at, parts[i].text.ptr, parts[i].text.len);
         at += parts[i].text.len;
     }
     return span_of(joined, joined ? len : 0);
+}
+
+struct span chat_plain_text(const struct chat_part *parts, size_t count, struct arena *arena)
+{
+    return chat_text_of(parts, count, 1u << CHAT_PART_TEXT | 1u << CHAT_PART_REFUSAL, arena);
 }
 
 static bool is_id_byte(char c)
@@ -178,8 +256,7 @@ static bool is_fit(struct span id, size_t max)
     return true;
 }
 
-/* FNV-1a, 64 bits: the same id on every machine and at every time, so that later turns find it. */
-static uint64_t hash_of(struct span text)
+uint64_t chat_hash(struct span text)
 {
     uint64_t hash = UINT64_C(0xCBF29CE484222325);
 
@@ -194,7 +271,7 @@ struct span chat_fit_id(struct span id, size_t max, struct arena *arena)
 
     if (is_fit(id, max))
         return id;
-    made = arena_printf(arena, "call_%016llx", (unsigned long long)hash_of(id));
+    made = arena_printf(arena, "call_%016llx", (unsigned long long)chat_hash(id));
     if (made.len > max)
         made.len = max;
     return made;

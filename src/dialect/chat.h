@@ -234,6 +234,22 @@ int chat_choice_names_new(struct chat_reading *reading, size_t count);
 /* The choice of that one tool (CHAT_CHOICE_ONE): 0 or ERR_NOMEM. */
 int chat_choose_one(struct chat_reading *reading, struct span name);
 
+/* The stops of a list of strings (of one string, where no list stands there) into the chat: 0;
+ * ERR_RANGE where there are more than CHAT_STOPS_MAX; ERR_SYNTAX where one, that of stop_count, is
+ * no string; ERR_NOMEM. No refusal is noted: the caller has the words of its dialect. */
+int chat_read_stops(struct chat_reading *reading, const yyjson_val *value);
+
+/* A value's JSON as text in the arena; NULL ptr without memory. */
+struct span chat_json_text(struct arena *arena, const yyjson_val *value);
+
+/* The word of OpenAI's for an effort; CHAT_EFFORT_NOT_SAID where it is none of them, which has the
+ * empty one. */
+enum chat_effort chat_effort_of(struct span word);
+struct span chat_effort_word(enum chat_effort effort);
+
+/* What a budget of tokens comes to, for those who think by words. */
+enum chat_effort chat_effort_of_budget(int64_t budget);
+
 /* A data URL (RFC 2397) taken apart: true and media (source DATA, type, data), or false where it is
  * none, is not base64, or names no type. Letters in any case. */
 bool chat_read_data_url(struct span url, struct chat_media *ret_media);
@@ -255,9 +271,20 @@ static inline bool chat_is_system(const struct chat_message *message)
     return message->role == CHAT_SYSTEM || message->role == CHAT_DEVELOPER;
 }
 
-/* What the parts say in plain text: the TEXT and REFUSAL parts side by side, in `arena` where there
- * are several; empty (NULL ptr) without memory. */
+/* Whether any of the parts is of that kind. */
+bool chat_has_kind(const struct chat_part *parts, size_t count, enum chat_part_kind kind);
+
+/* The texts of the parts of some kinds (a bit 1 << kind for each) side by side, in `arena` where
+ * there are several; empty (NULL ptr) without memory. */
+struct span chat_text_of(const struct chat_part *parts, size_t count, unsigned kinds,
+                         struct arena *arena);
+
+/* What the parts say in plain text: the same of TEXT and REFUSAL. */
 struct span chat_plain_text(const struct chat_part *parts, size_t count, struct arena *arena);
+
+/* FNV-1a, 64 bits: of a text the same on every machine and at every time, so that what is made of
+ * it is found in later turns. */
+uint64_t chat_hash(struct span text);
 
 /* An id fit for `^[A-Za-z0-9_-]+$` and at most `max` bytes: the id itself where it is fit, else one
  * derived from it, always the same one ("call_" and a hash). In `arena`; NULL ptr without memory.

@@ -22,11 +22,6 @@ const struct embed_ops *embed_ops(enum form form)
     return ops[form];
 }
 
-static yyjson_val *plain(const yyjson_val *value)
-{
-    return (yyjson_val *)(uintptr_t)value;
-}
-
 /* --- numbers --- */
 
 /* Little-endian, whatever the machine. */
@@ -83,7 +78,7 @@ int embed_write_values(struct buf *out, const struct embed_vector *vector)
     char *bytes;
 
     if (vector->values)
-        return write_list(out, plain(vector->values));
+        return write_list(out, json_tree_plain(vector->values));
     bytes = mem_alloc(vector->base64.len + 1);
     if (!bytes)
         return ERR_NOMEM;
@@ -110,7 +105,7 @@ static int pack(unsigned char *bytes, yyjson_val *list)
 
 int embed_write_base64(struct buf *out, const struct embed_vector *vector)
 {
-    size_t count = yyjson_arr_size(plain(vector->values));
+    size_t count = yyjson_arr_size(json_tree_plain(vector->values));
     unsigned char *bytes;
     int err;
 
@@ -122,7 +117,7 @@ int embed_write_base64(struct buf *out, const struct embed_vector *vector)
     bytes = mem_alloc(count * FLOAT_BYTES + 1);
     if (!bytes)
         return ERR_NOMEM;
-    err = pack(bytes, plain(vector->values));
+    err = pack(bytes, json_tree_plain(vector->values));
     (void)buf_append_byte(out, '"');
     if (!err)
         err = base64_write(out, span_of((const char *)bytes, count * FLOAT_BYTES));
@@ -136,7 +131,8 @@ uint64_t embed_estimate_tokens(const struct embed *embed)
     uint64_t tokens = 0;
 
     for (size_t i = 0; i < embed->count; i++)
-        tokens += embed->inputs[i].tokens ? yyjson_arr_size(plain(embed->inputs[i].tokens))
-                                          : dialect_estimate_tokens(embed->inputs[i].text.len);
+        tokens += embed->inputs[i].tokens
+                      ? yyjson_arr_size(json_tree_plain(embed->inputs[i].tokens))
+                      : dialect_estimate_tokens(embed->inputs[i].text.len);
     return tokens;
 }

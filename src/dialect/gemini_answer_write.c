@@ -130,14 +130,12 @@ static void write_content(struct buf *out, const struct chat_frame *frame,
 static void write_choice(struct buf *out, const struct chat_frame *frame,
                          const struct chat_choice *choice)
 {
-    char digits[DECIMAL_BYTES];
-
     (void)buf_append_byte(out, '{');
     write_content(out, frame, choice);
     if (choice->finish != CHAT_FINISH_NONE)
         gemini_write_finish(out, choice->finish, choice->finish_text);
     (void)buf_append_span(out, SPAN(",\"index\":"));
-    (void)buf_append_span(out, decimal_text(choice->index, digits));
+    (void)decimal_append(out, choice->index);
     gemini_write_logprobs(out, choice->logprobs, choice->logprob_count);
     (void)buf_append_byte(out, '}');
 }

@@ -39,7 +39,7 @@ static void write_plain(struct chat_writing *writing, struct json_writer *writer
         if (name.len == 0)
             continue;
         json_name_span(writer, name);
-        gemini_write_value(writer, writing->chat->params[i]);
+        json_value(writer, writing->chat->params[i]);
     }
 }
 
@@ -94,7 +94,7 @@ static void write_logprobs(struct chat_writing *writing, struct json_writer *wri
     if (wanted || top)
         json_member_bool(writer, "responseLogprobs", true);
     if (top)
-        gemini_write_member(writer, "logprobs", top);
+        json_member_value(writer, "logprobs", top);
 }
 
 /* --- the answer's format --- */
@@ -106,13 +106,13 @@ static int write_format(struct chat_writing *writing, struct json_writer *writer
 
     if (gemini_is_own(chat)) {
         if (chat->params[CHAT_RESPONSE_MIME_TYPE_PARAM])
-            gemini_write_member(writer, "responseMimeType",
-                                chat->params[CHAT_RESPONSE_MIME_TYPE_PARAM]);
+            json_member_value(writer, "responseMimeType",
+                              chat->params[CHAT_RESPONSE_MIME_TYPE_PARAM]);
         if (chat->params[CHAT_RESPONSE_SCHEMA_PARAM])
-            gemini_write_member(writer, "responseSchema", chat->params[CHAT_RESPONSE_SCHEMA_PARAM]);
+            json_member_value(writer, "responseSchema", chat->params[CHAT_RESPONSE_SCHEMA_PARAM]);
         if (chat->params[CHAT_RESPONSE_JSON_SCHEMA_PARAM])
-            gemini_write_member(writer, "responseJsonSchema",
-                                chat->params[CHAT_RESPONSE_JSON_SCHEMA_PARAM]);
+            json_member_value(writer, "responseJsonSchema",
+                              chat->params[CHAT_RESPONSE_JSON_SCHEMA_PARAM]);
         return 0;
     }
     if (format->kind == CHAT_FORMAT_TEXT)
@@ -126,14 +126,6 @@ static int write_format(struct chat_writing *writing, struct json_writer *writer
 }
 
 /* --- thinking --- */
-
-/* A budget in tokens as the nearest word. */
-static enum chat_effort effort_of(int64_t budget)
-{
-    if (budget <= 1024)
-        return CHAT_EFFORT_LOW;
-    return budget <= 8192 ? CHAT_EFFORT_MEDIUM : CHAT_EFFORT_HIGH;
-}
 
 static enum gemini_level wanted_level(enum chat_effort effort)
 {
@@ -221,8 +213,8 @@ static void write_thinking(struct chat_writing *writing, struct json_writer *wri
 
     if (gemini_is_own(writing->chat)) {
         if (writing->chat->params[CHAT_THINKING_CONFIG_PARAM])
-            gemini_write_member(writer, "thinkingConfig",
-                                writing->chat->params[CHAT_THINKING_CONFIG_PARAM]);
+            json_member_value(writer, "thinkingConfig",
+                              writing->chat->params[CHAT_THINKING_CONFIG_PARAM]);
         return;
     }
     if (!has_effort && !thinking->is_adaptive && thinking->show != CHAT_YES)
@@ -236,9 +228,10 @@ static void write_thinking(struct chat_writing *writing, struct json_writer *wri
     if (model->thought == GEMINI_THOUGHT_BUDGET && (has_effort || thinking->is_adaptive))
         json_member_int(writer, "thinkingBudget", budget_of(model, thinking));
     else if (has_effort)
-        json_member_text(
-            writer, "thinkingLevel",
-            level_text(model, thinking->effort ? thinking->effort : effort_of(thinking->budget)));
+        json_member_text(writer, "thinkingLevel",
+                         level_text(model, thinking->effort
+                                               ? thinking->effort
+                                               : chat_effort_of_budget(thinking->budget)));
     if (thinking->show == CHAT_YES)
         json_member_bool(writer, "includeThoughts", true);
     json_end_object(writer);
@@ -255,7 +248,7 @@ int gemini_write_config(struct chat_writing *writing, struct json_writer *writer
 
     write_plain(writing, writer, false);
     if (gemini_is_own(chat) && chat->params[CHAT_SERVICE_TIER_PARAM])
-        gemini_write_member(writer, "serviceTier", chat->params[CHAT_SERVICE_TIER_PARAM]);
+        json_member_value(writer, "serviceTier", chat->params[CHAT_SERVICE_TIER_PARAM]);
     before = *writer;
     start = writer->buf->len;
     json_name(writer, "generationConfig");

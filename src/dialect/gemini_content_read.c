@@ -6,7 +6,7 @@
 
 static size_t count_parts(const yyjson_val *content)
 {
-    return yyjson_arr_size(gemini_plain(json_tree_member(content, "parts")));
+    return yyjson_arr_size(json_tree_plain(json_tree_member(content, "parts")));
 }
 
 static int refuse_content(struct gemini_contents *contents, const char *member, const char *what)
@@ -111,7 +111,7 @@ static int read_system(struct gemini_contents *contents, const yyjson_val *syste
         return 0;
     contents->place = "systemInstruction";
     message->role = CHAT_SYSTEM;
-    if (yyjson_is_str(gemini_plain(system))) {
+    if (yyjson_is_str(json_tree_plain(system))) {
         message->parts = chat_parts_new(contents->reading, 1);
         if (!message->parts)
             return ERR_NOMEM;
@@ -149,9 +149,9 @@ int gemini_read_contents(struct chat_reading *reading, const yyjson_val *system,
 {
     struct gemini_contents contents = {.reading = reading};
     struct chat *chat = reading->chat;
-    int err = list_contents(&contents, gemini_plain(list));
+    int err = list_contents(&contents, json_tree_plain(list));
 
-    if (!err && !yyjson_is_null(gemini_plain(system)))
+    if (!err && !yyjson_is_null(json_tree_plain(system)))
         err = read_system(&contents, system);
     contents.place = "contents";
     while (!err && contents.at < contents.count)

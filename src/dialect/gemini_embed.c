@@ -17,7 +17,7 @@ static int refuse(struct embed_reading *reading, const char *param, const char *
 static int read_content(struct embed_reading *reading, const yyjson_val *content)
 {
     struct embed_input *input = &reading->embed->inputs[reading->embed->count++];
-    yyjson_val *parts = gemini_plain(json_tree_member(content, "parts")), *item;
+    yyjson_val *parts = json_tree_plain(json_tree_member(content, "parts")), *item;
     yyjson_arr_iter items = yyjson_arr_iter_with(parts);
     size_t len = 0;
     char *joined;
@@ -92,7 +92,7 @@ static int read_alike(struct embed_reading *reading, const yyjson_val *request)
 
 static int read_batch(struct embed_reading *reading, const yyjson_val *root)
 {
-    yyjson_val *requests = gemini_plain(json_tree_member(root, "requests")), *item;
+    yyjson_val *requests = json_tree_plain(json_tree_member(root, "requests")), *item;
     yyjson_arr_iter items = yyjson_arr_iter_with(requests);
     struct embed *embed = reading->embed;
     int err = 0;
@@ -198,7 +198,7 @@ static int write_batch(struct embed_writing *writing)
 static int read_vector(const yyjson_val *value, struct embed_vector *ret_vector)
 {
     ret_vector->values = json_tree_member(value, "values");
-    return yyjson_is_arr(gemini_plain(ret_vector->values)) ? 0 : ERR_SYNTAX;
+    return yyjson_is_arr(json_tree_plain(ret_vector->values)) ? 0 : ERR_SYNTAX;
 }
 
 /* Older servers tell no usage. */
@@ -229,7 +229,7 @@ static int read_one_answer(struct arena *arena, const yyjson_val *root,
 static int read_batch_answer(struct arena *arena, const yyjson_val *root,
                              struct embed_answer *ret_answer)
 {
-    yyjson_val *list = gemini_plain(json_tree_member(root, "embeddings")), *item;
+    yyjson_val *list = json_tree_plain(json_tree_member(root, "embeddings")), *item;
     yyjson_arr_iter items = yyjson_arr_iter_with(list);
     struct embed_answer answer = {.count = 0};
     int err = 0;

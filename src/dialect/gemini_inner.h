@@ -26,12 +26,6 @@ enum {
     GEMINI_SCHEMA_NODES = 8192, /* what $refs may grow a schema to */
 };
 
-/* yyjson's accessors take a plain pointer and only read. */
-static inline yyjson_val *gemini_plain(const yyjson_val *value)
-{
-    return (yyjson_val *)(uintptr_t)value;
-}
-
 /* True where the client speaks this dialect itself: what it said can stand as it said it. */
 static inline bool gemini_is_own(const struct chat *chat)
 {
@@ -54,12 +48,6 @@ struct span gemini_camel(struct span name, char buffer[GEMINI_FIELD_MAX]);
 
 /* --- writing --- */
 
-/* A member that stands in a tree, as it is spelled there. */
-void gemini_write_member(struct json_writer *writer, const char *name, const yyjson_val *value);
-
-/* A value, likewise. */
-void gemini_write_value(struct json_writer *writer, const yyjson_val *value);
-
 /* True where the text is one JSON object and nothing else. */
 bool gemini_is_object(struct span text);
 
@@ -69,9 +57,6 @@ void gemini_write_args(struct buf *buf, struct span args, bool is_custom);
 
 /* JSON that is made on the way, read into the arena; NULL without memory. */
 const yyjson_val *gemini_arena_json(struct arena *arena, struct span text);
-
-/* A value's JSON as text in the arena; NULL ptr without memory. */
-struct span gemini_arena_text(struct arena *arena, const yyjson_val *value);
 
 /* --- names of functions --- */
 

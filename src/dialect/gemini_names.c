@@ -77,19 +77,6 @@ struct span gemini_camel(struct span name, char buffer[GEMINI_FIELD_MAX])
 
 /* --- writing --- */
 
-void gemini_write_value(struct json_writer *writer, const yyjson_val *value)
-{
-    /* The comma, if one is due. */
-    json_raw(writer, SPAN(""));
-    (void)json_tree_write(writer->buf, value);
-}
-
-void gemini_write_member(struct json_writer *writer, const char *name, const yyjson_val *value)
-{
-    json_name(writer, name);
-    gemini_write_value(writer, value);
-}
-
 bool gemini_is_object(struct span text)
 {
     static const struct json_watchlist nothing = {.rows = NULL};
@@ -141,18 +128,6 @@ const yyjson_val *gemini_arena_json(struct arena *arena, struct span text)
     doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, YYJSON_READ_NUMBER_AS_RAW, &alc,
                            NULL);
     return yyjson_doc_get_root(doc);
-}
-
-struct span gemini_arena_text(struct arena *arena, const yyjson_val *value)
-{
-    struct span text = span_of(NULL, 0);
-    struct buf buf;
-
-    buf_init(&buf, arena->max);
-    if (json_tree_write(&buf, value) == 0)
-        text = arena_copy(arena, buf_span(&buf));
-    buf_fini(&buf);
-    return text;
 }
 
 /* --- functions --- */

@@ -72,7 +72,7 @@ static void take_member(struct members *members, enum slot slot, const yyjson_va
         members->text = value;
         break;
     case THOUGHT:
-        members->is_thought = yyjson_is_true(gemini_plain(value));
+        members->is_thought = yyjson_is_true(json_tree_plain(value));
         break;
     case SIGNATURE:
         members->signature = json_tree_text(value);
@@ -175,9 +175,9 @@ static int read_call(struct gemini_contents *contents, const struct members *mem
     part->id = gemini_string(members->call, "id");
     if (part->name.len == 0)
         return refuse(contents, ".functionCall.name", "the name of a function is needed");
-    if (args && !yyjson_is_obj(gemini_plain(args)))
+    if (args && !yyjson_is_obj(json_tree_plain(args)))
         return refuse(contents, ".functionCall.args", "an object is expected");
-    part->text = args ? gemini_arena_text(contents->reading->arena, args) : SPAN("{}");
+    part->text = args ? chat_json_text(contents->reading->arena, args) : SPAN("{}");
     /* Others need one; the name says that it was made here, so that it is not sent to Gemini. */
     if (part->id.len == 0)
         part->id = arena_printf(contents->reading->arena, "call_%zu_%zu_unnamed", contents->at,
@@ -204,16 +204,16 @@ static struct span result_text(struct arena *arena, const yyjson_val *response, 
     const yyjson_val *only = error ? error : json_tree_member(response, "output");
     struct span text = json_tree_text(only);
 
-    *ret_is_error = error && yyjson_obj_size(gemini_plain(response)) == 1;
-    if (text.ptr && yyjson_obj_size(gemini_plain(response)) == 1 && !gemini_is_object(text))
+    *ret_is_error = error && yyjson_obj_size(json_tree_plain(response)) == 1;
+    if (text.ptr && yyjson_obj_size(json_tree_plain(response)) == 1 && !gemini_is_object(text))
         return text;
-    return response ? gemini_arena_text(arena, response) : SPAN("{}");
+    return response ? chat_json_text(arena, response) : SPAN("{}");
 }
 
 static int read_result_media(struct gemini_contents *contents, const yyjson_val *list,
                              struct chat_part *part)
 {
-    yyjson_arr_iter items = yyjson_arr_iter_with(gemini_plain(list));
+    yyjson_arr_iter items = yyjson_arr_iter_with(json_tree_plain(list));
     yyjson_val *item;
     int err = 0;
 
@@ -240,12 +240,12 @@ static int read_result(struct gemini_contents *contents, const struct members *m
     if (!call)
         return refuse(contents, ".functionResponse",
                       "it answers no functionCall of the turn before it");
-    if (response && !yyjson_is_obj(gemini_plain(response)))
+    if (response && !yyjson_is_obj(json_tree_plain(response)))
         return refuse(contents, ".functionResponse.response", "an object is expected");
     part->kind = CHAT_PART_RESULT;
     part->id = call->id;
     part->name = call->name;
-    part->parts = chat_parts_new(contents->reading, 1 + yyjson_arr_size(gemini_plain(media)));
+    part->parts = chat_parts_new(contents->reading, 1 + yyjson_arr_size(json_tree_plain(media)));
     if (!part->parts)
         return ERR_NOMEM;
     part->parts[0].kind = CHAT_PART_TEXT;
@@ -271,7 +271,7 @@ static int read_code(struct gemini_contents *contents, const struct members *mem
 static int read_kind(struct gemini_contents *contents, const struct members *members, bool is_model,
                      struct chat_part *part)
 {
-    if (members->text && !yyjson_is_str(gemini_plain(members->text)))
+    if (members->text && !yyjson_is_str(json_tree_plain(members->text)))
         return refuse(contents, ".text", "a string is expected");
     if (members->data || members->file)
         return read_media(contents, members, part);
@@ -291,7 +291,7 @@ static int read_kind(struct gemini_contents *contents, const struct members *mem
 int gemini_read_parts(struct gemini_contents *contents, const yyjson_val *content,
                       struct chat_message *message)
 {
-    yyjson_val *parts = gemini_plain(json_tree_member(content, "parts")), *item;
+    yyjson_val *parts = json_tree_plain(json_tree_member(content, "parts")), *item;
     yyjson_arr_iter items = yyjson_arr_iter_with(parts);
     int err = 0;
 

@@ -179,8 +179,8 @@ static int add_item(struct gemini_partial *partial, const yyjson_val *item)
         return add_piece(partial, node, NODE_RAW, json_tree_number(number));
     if (truth)
         return add_piece(partial, node, NODE_RAW,
-                         yyjson_is_true(gemini_plain(truth)) ? SPAN("true") : SPAN("false"));
-    if (yyjson_obj_get(gemini_plain(item), "nullValue"))
+                         yyjson_is_true(json_tree_plain(truth)) ? SPAN("true") : SPAN("false"));
+    if (yyjson_obj_get(json_tree_plain(item), "nullValue"))
         return add_piece(partial, node, NODE_RAW, SPAN("null"));
     /* Only a place: a text that begins empty, or ends. */
     return node->kind == NODE_EMPTY ? add_piece(partial, node, NODE_TEXT, SPAN("")) : 0;
@@ -188,7 +188,7 @@ static int add_item(struct gemini_partial *partial, const yyjson_val *item)
 
 int gemini_partial_add(struct gemini_partial *partial, const yyjson_val *list)
 {
-    yyjson_arr_iter items = yyjson_arr_iter_with(gemini_plain(list));
+    yyjson_arr_iter items = yyjson_arr_iter_with(json_tree_plain(list));
     yyjson_val *item;
     int err = 0;
 
@@ -207,8 +207,8 @@ static void write_text(struct buf *out, const struct piece *piece)
     for (; piece; piece = piece->next)
         (void)buf_append_span(&joined, piece->text);
     (void)json_write_string(out, buf_span(&joined));
-    if (joined.err && !out->err)
-        out->err = joined.err;
+    if (joined.err)
+        (void)buf_fail(out, joined.err);
     buf_fini(&joined);
 }
 

@@ -30,26 +30,17 @@ static int take_max_tokens(struct chat_reading *reading)
 
 static int take_stops(struct chat_reading *reading)
 {
-    struct chat *chat = reading->chat;
-    yyjson_val *stops = gemini_plain(chat->params[CHAT_STOP_PARAM]), *item;
-    yyjson_arr_iter items;
+    const yyjson_val *value = reading->chat->params[CHAT_STOP_PARAM];
+    bool is_list = yyjson_is_arr(json_tree_plain(value));
+    int err = !value ? 0 : is_list ? chat_read_stops(reading, value) : ERR_RANGE;
 
-    if (!stops)
-        return 0;
-    if (!yyjson_is_arr(stops) || yyjson_arr_size(stops) > CHAT_STOPS_MAX)
+    if (err == ERR_RANGE)
         return refuse(reading, FAILURE_FIELD_VALUE, "generationConfig.stopSequences",
                       "a short list of strings is expected");
-    chat->stops = arena_zalloc(reading->arena, yyjson_arr_size(stops) * sizeof(*chat->stops));
-    if (!chat->stops)
-        return ERR_NOMEM;
-    items = yyjson_arr_iter_with(stops);
-    while ((item = yyjson_arr_iter_next(&items))) {
-        if (!yyjson_is_str(item))
-            return refuse(reading, FAILURE_FIELD_TYPE, "generationConfig.stopSequences",
-                          "a list of strings is expected");
-        chat->stops[chat->stop_count++] = json_tree_text(item);
-    }
-    return 0;
+    if (err == ERR_SYNTAX)
+        return refuse(reading, FAILURE_FIELD_TYPE, "generationConfig.stopSequences",
+                      "a list of strings is expected");
+    return err;
 }
 
 static int take_schema(struct chat_reading *reading)
@@ -111,7 +102,7 @@ static int take_thinking(struct chat_reading *reading)
 
     thinking->effort = effort_of(gemini_string(config, "thinkingLevel"));
     if (show)
-        thinking->show = yyjson_get_bool(gemini_plain(show)) ? CHAT_YES : CHAT_NO;
+        thinking->show = yyjson_get_bool(json_tree_plain(show)) ? CHAT_YES : CHAT_NO;
     if (!budget)
         return 0;
     if (!gemini_int(budget, &tokens) || tokens < -1)
@@ -181,7 +172,7 @@ int gemini_read_request(struct chat_reading *reading, const yyjson_val *root)
     yyjson_val *name;
     int err = 0;
 
-    if (!yyjson_obj_iter_init(gemini_plain(root), &members))
+    if (!yyjson_obj_iter_init(json_tree_plain(root), &members))
         return chat_refuse(reading->refusal, FAILURE_BODY_NOT_OBJECT, NULL,
                            "The request body must be a JSON object.");
     /* Its streams always tell what was used. */

@@ -58,7 +58,7 @@ static void write_enum(struct json_writer *writer, yyjson_val *list, bool is_nul
     json_name(writer, "enum");
     json_begin_array(writer);
     while ((item = yyjson_arr_iter_next(&items)))
-        gemini_write_value(writer, item);
+        json_value(writer, item);
     if (is_nullable)
         json_null(writer);
     json_end_array(writer);
@@ -71,11 +71,7 @@ static bool is_count(struct span name)
         SPAN_INIT("maxLength"), SPAN_INIT("minProperties"), SPAN_INIT("maxProperties"),
     };
 
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (span_is_equal(name, known[i]))
-            return true;
-    }
-    return false;
+    return span_is_in(name, known, sizeof(known) / sizeof(known[0]));
 }
 
 static void write_other(struct json_writer *writer, struct span name, yyjson_val *value)
@@ -86,7 +82,7 @@ static void write_other(struct json_writer *writer, struct span name, yyjson_val
     if (is_count(name) && yyjson_is_str(value) && gemini_int(value, &number))
         json_int(writer, number);
     else
-        gemini_write_value(writer, value);
+        json_value(writer, value);
 }
 
 static void write_member(struct json_writer *writer, struct span spelled, yyjson_val *value,
@@ -126,7 +122,7 @@ static void write_schema(struct json_writer *writer, yyjson_val *schema, unsigne
 
     /* Two levels of the writer are taken by one of the schema's. */
     if (!yyjson_is_obj(schema) || depth > JSON_WRITE_DEPTH_MAX / 2 - 2) {
-        gemini_write_value(writer, schema);
+        json_value(writer, schema);
         return;
     }
     json_begin_object(writer);
@@ -144,7 +140,7 @@ const yyjson_val *gemini_schema_read(struct arena *arena, const yyjson_val *sche
 
     buf_init(&text, arena->max);
     json_writer_init(&writer, &text);
-    write_schema(&writer, gemini_plain(schema), 0);
+    write_schema(&writer, json_tree_plain(schema), 0);
     if (!text.err)
         made = gemini_arena_json(arena, buf_span(&text));
     buf_fini(&text);

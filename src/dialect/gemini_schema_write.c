@@ -188,10 +188,10 @@ static void write_plain(struct schema_writer *schemas, yyjson_val *schema)
         yyjson_val *value = yyjson_obj_get(schema, names[i]);
 
         if (value && !yyjson_is_null(value))
-            gemini_write_member(&schemas->writer, names[i], value);
+            json_member_value(&schemas->writer, names[i], value);
     }
     if (is_format_known(schema, format))
-        gemini_write_member(&schemas->writer, "format", format);
+        json_member_value(&schemas->writer, "format", format);
 }
 
 static void write_properties(struct schema_writer *schemas, yyjson_val *map, unsigned depth)
@@ -266,16 +266,16 @@ static void write_schema(struct schema_writer *schemas, yyjson_val *schema, unsi
 
 int gemini_schema_write(struct buf *out, const yyjson_val *schema)
 {
-    struct schema_writer schemas = {.root = gemini_plain(schema)};
+    struct schema_writer schemas = {.root = json_tree_plain(schema)};
 
     json_writer_init(&schemas.writer, out);
-    write_schema(&schemas, gemini_plain(schema), 0);
+    write_schema(&schemas, json_tree_plain(schema), 0);
     return schemas.is_too_large ? ERR_RANGE : out->err;
 }
 
 bool gemini_schema_is_empty(const yyjson_val *schema)
 {
-    yyjson_val *value = gemini_plain(schema);
+    yyjson_val *value = json_tree_plain(schema);
 
     return !yyjson_is_obj(value) ||
            (!yyjson_obj_get(value, "$ref") && !yyjson_obj_get(value, "anyOf") &&

@@ -31,8 +31,8 @@ void gemini_write_signature(struct buf *out, const struct chat_part *part)
     (void)buf_append_byte(out, '"');
     (void)base64_write(out, buf_span(&marked));
     (void)buf_append_byte(out, '"');
-    if (marked.err && !out->err)
-        out->err = marked.err;
+    if (marked.err)
+        (void)buf_fail(out, marked.err);
     buf_fini(&marked);
 }
 

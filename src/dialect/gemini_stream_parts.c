@@ -6,7 +6,7 @@
 
 static bool is_true(const yyjson_val *value)
 {
-    return yyjson_is_true(gemini_plain(value));
+    return yyjson_is_true(json_tree_plain(value));
 }
 
 /* --- calls --- */
@@ -263,8 +263,8 @@ static void read_top(struct chat_logprob *one, yyjson_val *list, struct chat_log
 
 void gemini_take_logprobs(struct gemini_reader *reader, unsigned choice, const yyjson_val *result)
 {
-    yyjson_val *chosen = gemini_plain(json_tree_member(result, "chosenCandidates"));
-    yyjson_val *tops = gemini_plain(json_tree_member(result, "topCandidates"));
+    yyjson_val *chosen = json_tree_plain(json_tree_member(result, "chosenCandidates"));
+    yyjson_val *tops = json_tree_plain(json_tree_member(result, "topCandidates"));
     yyjson_arr_iter items = yyjson_arr_iter_with(chosen), top_items = yyjson_arr_iter_with(tops);
     struct chat_event event = {.kind = CHAT_EVENT_LOGPROBS, .choice = choice};
     struct chat_logprob *free_at;

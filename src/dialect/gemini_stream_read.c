@@ -169,12 +169,12 @@ static void take_candidate(struct gemini_reader *reader, const yyjson_val *candi
 {
     const yyjson_val *parts = json_tree_member(json_tree_member(candidate, "content"), "parts");
     const yyjson_val *place = json_tree_member(candidate, "index");
-    yyjson_arr_iter items = yyjson_arr_iter_with(gemini_plain(parts));
+    yyjson_arr_iter items = yyjson_arr_iter_with(json_tree_plain(parts));
     struct gemini_choice *choice;
     int64_t index = 0;
     yyjson_val *item;
 
-    if (!yyjson_is_obj(gemini_plain(candidate)) || (place && !gemini_int(place, &index)) ||
+    if (!yyjson_is_obj(json_tree_plain(candidate)) || (place && !gemini_int(place, &index)) ||
         index < 0 || index >= CHAT_CHOICES_MAX)
         return;
     choice = choice_of(reader, (unsigned)index);
@@ -212,14 +212,14 @@ static void take_feedback(struct gemini_reader *reader, const yyjson_val *feedba
 /* True where the very first piece says that nothing will come: told before the answer begins. */
 static bool is_still_born(struct gemini_reader *reader, const yyjson_val *list)
 {
-    const yyjson_val *first = yyjson_arr_get_first(gemini_plain(list));
+    const yyjson_val *first = yyjson_arr_get_first(json_tree_plain(list));
     struct span reason = json_tree_string(first, "finishReason");
     struct span why = json_tree_string(first, "finishMessage");
 
-    if (reader->has_begun || yyjson_arr_size(gemini_plain(list)) != 1 || reason.len == 0 ||
+    if (reader->has_begun || yyjson_arr_size(json_tree_plain(list)) != 1 || reason.len == 0 ||
         finish_of(reason) != CHAT_FINISH_ERROR ||
         yyjson_arr_size(
-            gemini_plain(json_tree_member(json_tree_member(first, "content"), "parts"))))
+            json_tree_plain(json_tree_member(json_tree_member(first, "content"), "parts"))))
         return false;
     gemini_tell_failure(reader, why.len ? why : reason);
     return true;
@@ -237,7 +237,7 @@ static void take_response(struct gemini_reader *reader, const yyjson_val *root)
 {
     const yyjson_val *error = json_tree_member(root, "error");
     const yyjson_val *list = json_tree_member(root, "candidates");
-    yyjson_arr_iter items = yyjson_arr_iter_with(gemini_plain(list));
+    yyjson_arr_iter items = yyjson_arr_iter_with(json_tree_plain(list));
     yyjson_val *item;
 
     if (reader->is_over)
@@ -296,7 +296,7 @@ int gemini_read_event(struct chat_reader *base, const struct sse_event *event)
 int gemini_read_answer(struct chat_reader *base, const yyjson_val *root)
 {
     struct gemini_reader *reader = (struct gemini_reader *)base;
-    int err = take_root(reader, gemini_plain(root));
+    int err = take_root(reader, json_tree_plain(root));
 
     if (err)
         return err;

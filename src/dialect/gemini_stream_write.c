@@ -48,10 +48,8 @@ static void begin_part(struct gemini_writer *writer)
 
 static void write_index(struct gemini_writer *writer, unsigned choice)
 {
-    char digits[DECIMAL_BYTES];
-
     (void)buf_append_span(writer->base.out, SPAN(",\"index\":"));
-    (void)buf_append_span(writer->base.out, decimal_text(choice, digits));
+    (void)decimal_append(writer->base.out, choice);
 }
 
 static void end_part(struct gemini_writer *writer, unsigned choice)

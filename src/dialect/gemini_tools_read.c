@@ -23,7 +23,7 @@ static size_t count_tools(yyjson_val *tools)
     size_t count = 0;
 
     while ((item = yyjson_arr_iter_next(&items)))
-        count += yyjson_obj_size(item) + yyjson_arr_size(gemini_plain(declarations_of(item)));
+        count += yyjson_obj_size(item) + yyjson_arr_size(json_tree_plain(declarations_of(item)));
     return count;
 }
 
@@ -56,7 +56,7 @@ static int read_declaration(struct chat_reading *reading, yyjson_val *value, siz
 static int read_tool(struct chat_reading *reading, yyjson_val *item)
 {
     struct chat *chat = reading->chat;
-    yyjson_val *declarations = gemini_plain(declarations_of(item)), *declaration, *name;
+    yyjson_val *declarations = json_tree_plain(declarations_of(item)), *declaration, *name;
     yyjson_arr_iter list = yyjson_arr_iter_with(declarations);
     yyjson_obj_iter members = yyjson_obj_iter_with(item);
     size_t at = 0;
@@ -150,7 +150,7 @@ int gemini_read_tools(struct chat_reading *reading, const yyjson_val *tools,
 {
     const yyjson_val *calling = gemini_member(config, "functionCallingConfig");
     struct span mode = json_tree_string(calling, "mode");
-    int err = read_tools(reading, gemini_plain(tools));
+    int err = read_tools(reading, json_tree_plain(tools));
 
     if (err || !calling)
         return err;
@@ -159,7 +159,7 @@ int gemini_read_tools(struct chat_reading *reading, const yyjson_val *tools,
                            "toolConfig.functionCallingConfig.mode",
                            "Invalid value at 'toolConfig.functionCallingConfig.mode': one of AUTO, "
                            "ANY, NONE and VALIDATED is expected.");
-    err = read_names(reading, gemini_plain(gemini_member(calling, "allowedFunctionNames")));
+    err = read_names(reading, json_tree_plain(gemini_member(calling, "allowedFunctionNames")));
     if (mode.len)
         reading->chat->choice = choice_of(mode, reading->chat->choice_name_count);
     return err;

@@ -26,7 +26,7 @@ int gemini_write_schema(struct chat_writing *writing, struct json_writer *writer
     int err;
 
     if (gemini_model_find(writing->target->model)->knows_json_schema) {
-        gemini_write_member(writer, json_name_text, schema);
+        json_member_value(writer, json_name_text, schema);
         return 0;
     }
     json_name(writer, google_name);
@@ -47,7 +47,7 @@ static int write_declaration(struct chat_writing *writing, struct json_writer *w
     int err = 0;
 
     if (gemini_is_own(writing->chat)) {
-        gemini_write_value(writer, tool->whole);
+        json_value(writer, tool->whole);
         return 0;
     }
     json_begin_object(writer);
@@ -96,7 +96,7 @@ static int write_own(struct chat_writing *writing, struct json_writer *writer)
 
     for (size_t i = 0; i < chat->tool_count; i++) {
         const struct chat_tool *tool = &chat->tools[i];
-        yyjson_val *whole = gemini_plain(tool->whole);
+        yyjson_val *whole = json_tree_plain(tool->whole);
 
         if (tool->kind != CHAT_TOOL_OWN)
             continue;
@@ -104,7 +104,7 @@ static int write_own(struct chat_writing *writing, struct json_writer *writer)
             return refuse_tool(writing, i, "the provider that serves this model has no such tool");
         json_begin_object(writer);
         json_name_span(writer, tool->name);
-        gemini_write_value(writer, yyjson_obj_getn(whole, tool->name.ptr, tool->name.len));
+        json_value(writer, yyjson_obj_getn(whole, tool->name.ptr, tool->name.len));
         json_end_object(writer);
     }
     return 0;
@@ -194,6 +194,6 @@ int gemini_write_tools(struct chat_writing *writing, struct json_writer *writer)
             write_calling(writing, writer, mode);
     }
     if (own)
-        gemini_write_member(writer, "toolConfig", own);
+        json_member_value(writer, "toolConfig", own);
     return err;
 }

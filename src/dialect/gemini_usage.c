@@ -49,14 +49,12 @@ bool gemini_read_usage(const yyjson_val *value, struct dialect_usage *ret_usage)
 /* Absent where it is 0, as everything in proto3. */
 static void write_count(struct buf *out, struct span name, uint64_t count, char *before)
 {
-    char digits[DECIMAL_BYTES];
-
     if (count == 0)
         return;
     (void)buf_append_byte(out, *before);
     *before = ',';
     (void)buf_append_span(out, name);
-    (void)buf_append_span(out, decimal_text(count, digits));
+    (void)decimal_append(out, count);
 }
 
 void gemini_write_usage(struct buf *out, const struct dialect_usage *usage)

@@ -34,7 +34,7 @@ void openai_tell_failure(struct openai_reader *reader, struct span message)
 /* What a JavaScript or Python client takes for "there is an error". */
 static bool is_truthy(const yyjson_val *value)
 {
-    yyjson_val *plain = openai_plain(value);
+    yyjson_val *plain = json_tree_plain(value);
 
     return yyjson_is_true(plain) || (yyjson_is_str(plain) && yyjson_get_len(plain)) ||
            (yyjson_is_ctn(plain) && yyjson_get_len(plain));
@@ -63,7 +63,7 @@ static bool is_failure(struct span word)
 /* An error inside a choice, and whether there is one that is told by its finish_reason alone. */
 static const yyjson_val *error_in_choices(const yyjson_val *root, bool *ret_is_bare)
 {
-    yyjson_val *list = openai_plain(json_tree_member(root, "choices")), *choice;
+    yyjson_val *list = json_tree_plain(json_tree_member(root, "choices")), *choice;
     size_t at, max;
 
     if (!yyjson_is_arr(list))
@@ -178,7 +178,7 @@ static void take_choice(struct openai_reader *reader, const yyjson_val *value, s
     struct openai_choice *choice;
 
     (void)json_tree_int(json_tree_member(value, "index"), &index);
-    if (!yyjson_is_obj(openai_plain(value)) || index < 0 || index >= CHAT_CHOICES_MAX)
+    if (!yyjson_is_obj(json_tree_plain(value)) || index < 0 || index >= CHAT_CHOICES_MAX)
         return;
     choice = choice_at(reader, (unsigned)index);
     if (!choice || choice->has_finish) /* late filter chunks (Azure) */
@@ -196,7 +196,7 @@ static void take_choice(struct openai_reader *reader, const yyjson_val *value, s
 
 static void take_choices(struct openai_reader *reader, const yyjson_val *root)
 {
-    yyjson_val *list = openai_plain(json_tree_member(root, "choices")), *choice;
+    yyjson_val *list = json_tree_plain(json_tree_member(root, "choices")), *choice;
     size_t at, max;
 
     if (!yyjson_is_arr(list))
@@ -221,7 +221,7 @@ static void take_usage(struct openai_reader *reader, const yyjson_val *root)
 static bool is_beginning(const yyjson_val *root)
 {
     return json_tree_string(root, "id").len || json_tree_member(root, "usage") ||
-           yyjson_arr_size(openai_plain(json_tree_member(root, "choices")));
+           yyjson_arr_size(json_tree_plain(json_tree_member(root, "choices")));
 }
 
 static void take_body(struct openai_reader *reader, const yyjson_val *root)
@@ -315,11 +315,11 @@ int openai_chat_read_answer(struct chat_reader *base, const yyjson_val *root)
 {
     struct openai_reader *reader = (struct openai_reader *)base;
 
-    if (!yyjson_is_obj(openai_plain(root)))
+    if (!yyjson_is_obj(json_tree_plain(root)))
         return ERR_SYNTAX;
     if (take_error(reader, root))
         return 0;
-    if (!yyjson_is_arr(openai_plain(json_tree_member(root, "choices"))))
+    if (!yyjson_is_arr(json_tree_plain(json_tree_member(root, "choices"))))
         return ERR_SYNTAX;
     start(reader, root);
     take_choices(reader, root);

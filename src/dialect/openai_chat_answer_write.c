@@ -3,24 +3,13 @@
 
 static bool has_kind(const struct chat_choice *choice, enum chat_part_kind kind)
 {
-    for (size_t i = 0; i < choice->part_count; i++) {
-        if (choice->parts[i].kind == kind)
-            return true;
-    }
-    return false;
+    return chat_has_kind(choice->parts, choice->part_count, kind);
 }
 
-/* Texts of one kind side by side; in the arena where there are several. */
 static struct span join(const struct chat_choice *choice, enum chat_part_kind kind,
                         struct arena *arena)
 {
-    struct chat_part *texts = arena_zalloc(arena, (choice->part_count + 1) * sizeof(*texts));
-
-    for (size_t i = 0; i < choice->part_count && texts; i++) {
-        if (choice->parts[i].kind == kind)
-            texts[i].text = choice->parts[i].text; /* of kind TEXT, which is 0 */
-    }
-    return texts ? chat_plain_text(texts, choice->part_count, arena) : span_of(NULL, 0);
+    return chat_text_of(choice->parts, choice->part_count, 1u << kind, arena);
 }
 
 static void write_call(struct json_writer *json, const struct chat_part *part)
@@ -132,8 +121,8 @@ static void write_message(struct chat_writer *writer, struct json_writer *json,
     json_end_object(json);
 }
 
-static void write_choice(struct chat_writer *writer, struct json_writer *json,
-                         const struct chat_choice *choice)
+static void write_chat_choice(struct chat_writer *writer, struct json_writer *json,
+                              const struct chat_choice *choice)
 {
     struct span word = openai_finish_word(choice->finish, has_kind(choice, CHAT_PART_REFUSAL),
                                           openai_is_legacy(writer->frame->chat));
@@ -151,15 +140,18 @@ static void write_choice(struct chat_writer *writer, struct json_writer *json,
     json_end_object(json);
 }
 
-void openai_chat_write_answer(struct chat_writer *writer, const struct chat_answer *answer)
+void openai_write_object(struct chat_writer *writer, const struct chat_answer *answer,
+                         const char *object, struct span id_prefix,
+                         void (*write_choice)(struct chat_writer *, struct json_writer *,
+                                              const struct chat_choice *))
 {
     const struct chat_frame *frame = writer->frame;
     struct json_writer json;
 
     json_writer_init(&json, writer->out);
     json_begin_object(&json);
-    json_member_string(&json, "id", openai_answer_id(writer, answer->id, SPAN("chatcmpl-")));
-    json_member_text(&json, "object", "chat.completion");
+    json_member_string(&json, "id", openai_answer_id(writer, answer->id, id_prefix));
+    json_member_text(&json, "object", object);
     json_member_uint(&json, "created", answer->created_s ? answer->created_s : frame->created_s);
     json_member_string(&json, "model", answer->model.len ? answer->model : frame->model);
     json_name(&json, "choices");
@@ -172,4 +164,9 @@ void openai_chat_write_answer(struct chat_writer *writer, const struct chat_answ
         openai_write_usage(&json, &answer->usage);
     }
     json_end_object(&json);
+}
+
+void openai_chat_write_answer(struct chat_writer *writer, const struct chat_answer *answer)
+{
+    openai_write_object(writer, answer, "chat.completion", SPAN("chatcmpl-"), write_chat_choice);
 }

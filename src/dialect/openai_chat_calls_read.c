@@ -24,11 +24,7 @@ struct fragment {
 
 static uint64_t hash_of(struct span id)
 {
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
-
-    for (size_t i = 0; i < id.len; i++)
-        hash = (hash ^ (unsigned char)id.ptr[i]) * UINT64_C(0x100000001B3);
-    return hash | 1; /* 0 stands for none */
+    return chat_hash(id) | 1; /* 0 stands for none */
 }
 
 static void fail(struct openai_reader *reader, const char *message)
@@ -280,7 +276,7 @@ static void take_one(struct openai_reader *reader, unsigned choice, const yyjson
     struct fragment fragment = {.index = NO_INDEX, .is_custom = custom != NULL};
     struct buf spelled;
 
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return;
     buf_init(&spelled, SIZE_MAX);
     (void)json_tree_int(json_tree_member(value, "index"), &fragment.index);
@@ -294,7 +290,7 @@ static void take_one(struct openai_reader *reader, unsigned choice, const yyjson
 
 void openai_take_calls(struct openai_reader *reader, unsigned choice, const yyjson_val *message)
 {
-    yyjson_val *list = openai_plain(json_tree_member(message, "tool_calls")), *item;
+    yyjson_val *list = json_tree_plain(json_tree_member(message, "tool_calls")), *item;
     const yyjson_val *old = json_tree_member(message, "function_call");
     size_t at, max;
 
@@ -305,7 +301,7 @@ void openai_take_calls(struct openai_reader *reader, unsigned choice, const yyjs
                 take_one(reader, choice, item);
         }
     }
-    if (yyjson_is_obj(openai_plain(old)) && !reader->is_over) {
+    if (yyjson_is_obj(json_tree_plain(old)) && !reader->is_over) {
         struct fragment fragment = {.index = OLD_CALL, .name = json_tree_string(old, "name")};
         struct buf spelled;
 

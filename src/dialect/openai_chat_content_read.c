@@ -6,7 +6,7 @@ enum chat_cache openai_read_cache(const yyjson_val *value)
 {
     const yyjson_val *control = json_tree_member(value, "cache_control");
 
-    if (yyjson_is_obj(openai_plain(control)))
+    if (yyjson_is_obj(json_tree_plain(control)))
         return span_is_equal(json_tree_string(control, "ttl"), SPAN("1h")) ? CHAT_CACHE_LONG
                                                                            : CHAT_CACHE_SHORT;
     return json_tree_member(value, "prompt_cache_breakpoint") ? CHAT_CACHE_SHORT : CHAT_CACHE_NONE;
@@ -21,7 +21,7 @@ static int read_text(struct chat_reading *reading, const yyjson_val *value,
 
     if (!text)
         return openai_refuse_absent(reading, inner);
-    if (!yyjson_is_str(openai_plain(text)))
+    if (!yyjson_is_str(json_tree_plain(text)))
         return openai_refuse_type(reading, inner, "a string", text);
     *ret_text = json_tree_text(text);
     return 0;
@@ -58,7 +58,7 @@ static int read_linked(struct chat_reading *reading, const yyjson_val *part,
         return openai_refuse_absent(reading, inner);
     if (url.ptr)
         return read_url(reading, url, inner, media);
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return openai_refuse_type(reading, inner, "an object", value);
     err = read_text(reading, value, inner, "url", &url);
     if (err)
@@ -74,7 +74,7 @@ static int read_audio(struct chat_reading *reading, const yyjson_val *part,
     const struct openai_place *inner = OPENAI_IN(place, "input_audio");
     struct span format = json_tree_string(value, "format");
 
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return value ? openai_refuse_type(reading, inner, "an object", value)
                      : openai_refuse_absent(reading, inner);
     if (format.len == 0)
@@ -101,7 +101,7 @@ static int read_file(struct chat_reading *reading, const yyjson_val *part,
     const struct openai_place *inner = OPENAI_IN(place, "file");
     struct span data = json_tree_string(value, "file_data");
 
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return value ? openai_refuse_type(reading, inner, "an object", value)
                      : openai_refuse_absent(reading, inner);
     media->name = json_tree_string(value, "filename");
@@ -125,7 +125,7 @@ static int read_file(struct chat_reading *reading, const yyjson_val *part,
 static int read_thought(struct chat_reading *reading, const yyjson_val *value,
                         struct span *ret_text)
 {
-    yyjson_val *list = openai_plain(json_tree_member(value, "thinking")), *item;
+    yyjson_val *list = json_tree_plain(json_tree_member(value, "thinking")), *item;
     struct chat_part *texts;
     size_t at, max;
 
@@ -184,7 +184,7 @@ static int read_part(struct chat_reading *reading, const yyjson_val *value,
 
 size_t openai_content_room(const yyjson_val *content)
 {
-    yyjson_val *plain = openai_plain(content);
+    yyjson_val *plain = json_tree_plain(content);
 
     return yyjson_is_arr(plain) ? yyjson_arr_size(plain) : 1;
 }
@@ -193,7 +193,7 @@ int openai_read_content(struct chat_reading *reading, const yyjson_val *content,
                         const struct openai_place *place, struct chat_part *parts,
                         size_t *ret_count)
 {
-    yyjson_val *list = openai_plain(content), *item;
+    yyjson_val *list = json_tree_plain(content), *item;
     struct span text = json_tree_text(content);
     size_t at, max;
     int err = 0;

@@ -11,24 +11,9 @@
 #include "dialect/quirks.h"
 #include "json/write.h"
 
-/* yyjson's accessors take a plain pointer and only read. */
-static inline yyjson_val *openai_plain(const yyjson_val *value)
-{
-    return (yyjson_val *)(uintptr_t)value;
-}
-
 static inline bool openai_is_word(const yyjson_val *value, const char *word)
 {
     return span_is_equal(json_tree_text(value), span_from_text(word));
-}
-
-static inline bool openai_is_in(const struct span *names, size_t count, struct span name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (span_is_equal(names[i], name))
-            return true;
-    }
-    return false;
 }
 
 /* --- reading requests --- */
@@ -94,10 +79,6 @@ int openai_read_content(struct chat_reading *reading, const yyjson_val *content,
 /* `cache_control` or `prompt_cache_breakpoint` of a part or tool. */
 enum chat_cache openai_read_cache(const yyjson_val *value);
 
-/* The word for a thinking effort; CHAT_EFFORT_NOT_SAID where it is none of OpenAI's. */
-enum chat_effort openai_effort_of(struct span word);
-struct span openai_effort_word(enum chat_effort effort);
-
 /* --- writing requests --- */
 
 /* The body's messages, from the neutral form. */
@@ -118,9 +99,6 @@ int openai_refuse_part(struct chat_writing *writing, size_t message, const char 
 
 /* "messages[3]", for refusals. Returns place. */
 const char *openai_message_place(size_t message, char place[32]);
-
-/* A value of the body as it stands. */
-void openai_write_value(struct json_writer *json, const yyjson_val *value);
 
 static inline bool openai_has_quirk(const struct chat_writing *writing, enum quirk quirk)
 {
@@ -295,6 +273,14 @@ void openai_write_told(const struct chat_writer *writer, const struct dialect_er
 void openai_chat_write_event(struct chat_writer *writer, const struct chat_event *event);
 void openai_chat_writer_fini(struct chat_writer *writer);
 void openai_chat_write_answer(struct chat_writer *writer, const struct chat_answer *answer);
+
+/* A whole answer: what `write_choice` says of each choice, and around it the members that chats and
+ * completions have in common. `object` names the one or the other. */
+void openai_write_object(struct chat_writer *writer, const struct chat_answer *answer,
+                         const char *object, struct span id_prefix,
+                         void (*write_choice)(struct chat_writer *, struct json_writer *,
+                                              const struct chat_choice *));
+
 /* Likewise of a request. */
 int openai_chat_write_request(struct chat_writing *writing);
 

@@ -42,7 +42,7 @@ static void take_image(struct openai_reader *reader, unsigned choice, const yyjs
 
 static void take_media(struct openai_reader *reader, unsigned choice, const yyjson_val *message)
 {
-    yyjson_val *images = openai_plain(json_tree_member(message, "images")), *image;
+    yyjson_val *images = json_tree_plain(json_tree_member(message, "images")), *image;
     const yyjson_val *audio = json_tree_member(message, "audio");
     const struct chat_media media = {.data = json_tree_string(audio, "data")};
     size_t at, max;
@@ -102,7 +102,7 @@ static void take_blocks(struct openai_reader *reader, unsigned choice, yyjson_va
 
 static void take_thought(struct openai_reader *reader, unsigned choice, const yyjson_val *message)
 {
-    yyjson_val *blocks = openai_plain(json_tree_member(message, "thinking_blocks"));
+    yyjson_val *blocks = json_tree_plain(json_tree_member(message, "thinking_blocks"));
     struct span text = json_tree_string(message, "reasoning_content");
     bool is_signed = yyjson_is_arr(blocks) && yyjson_arr_size(blocks) > 0;
 
@@ -117,14 +117,15 @@ static void take_thought(struct openai_reader *reader, unsigned choice, const yy
     if (is_signed)
         take_blocks(reader, choice, blocks);
     else if (text.len == 0)
-        take_details(reader, choice, openai_plain(json_tree_member(message, "reasoning_details")));
+        take_details(reader, choice,
+                     json_tree_plain(json_tree_member(message, "reasoning_details")));
 }
 
 /* {"thinking":[{"text":…}]} within content, or a string there (Mistral). */
 static void take_inner_thought(struct openai_reader *reader, unsigned choice,
                                const yyjson_val *value)
 {
-    yyjson_val *list = openai_plain(json_tree_member(value, "thinking")), *item;
+    yyjson_val *list = json_tree_plain(json_tree_member(value, "thinking")), *item;
     size_t at, max;
 
     openai_tell_text(reader, CHAT_EVENT_THINKING, choice, json_tree_text(list));
@@ -154,7 +155,7 @@ static void take_part(struct openai_reader *reader, unsigned choice, const yyjso
 
 static void take_content(struct openai_reader *reader, unsigned choice, const yyjson_val *content)
 {
-    yyjson_val *list = openai_plain(content), *part;
+    yyjson_val *list = json_tree_plain(content), *part;
     size_t at, max;
 
     openai_tell_text(reader, CHAT_EVENT_TEXT, choice, json_tree_text(content));

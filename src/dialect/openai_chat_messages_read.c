@@ -76,18 +76,11 @@ static int read_call_body(struct chat_reading *reading, const yyjson_val *object
     if (part->name.len == 0)
         return openai_refuse_absent(reading, OPENAI_IN(place, "name"));
     part->text = json_tree_text(arguments);
-    if (arguments && !part->text.ptr) {
-        struct buf text;
-        int err;
-
-        /* An object where its text should stand: what compatible servers send and take. */
-        buf_init(&text, reading->arena->max);
-        err = json_tree_write(&text, arguments);
-        part->text = arena_copy(reading->arena, buf_span(&text));
-        buf_fini(&text);
-        return err || !part->text.ptr ? ERR_NOMEM : 0;
-    }
-    return 0;
+    if (!arguments || part->text.ptr)
+        return 0;
+    /* An object where its text should stand: what compatible servers send and take. */
+    part->text = chat_json_text(reading->arena, arguments);
+    return part->text.ptr ? 0 : ERR_NOMEM;
 }
 
 static struct span thought_signature(const yyjson_val *value)
@@ -104,7 +97,7 @@ static int read_call(struct chat_reading *reading, const yyjson_val *value,
     const yyjson_val *object = custom ? custom : json_tree_member(value, "function");
     const struct openai_place *inner = OPENAI_IN(place, custom ? "custom" : "function");
 
-    if (!yyjson_is_obj(openai_plain(object)))
+    if (!yyjson_is_obj(json_tree_plain(object)))
         return object ? openai_refuse_type(reading, inner, "an object", object)
                       : openai_refuse_absent(reading, inner);
     part->id = json_tree_string(value, "id");
@@ -119,7 +112,7 @@ static int read_call(struct chat_reading *reading, const yyjson_val *value,
 static int read_calls(struct reading_messages *all, const yyjson_val *value,
                       const struct openai_place *place, struct chat_message *message)
 {
-    yyjson_val *calls = openai_plain(json_tree_member(value, "tool_calls")), *item;
+    yyjson_val *calls = json_tree_plain(json_tree_member(value, "tool_calls")), *item;
     const yyjson_val *old = json_tree_member(value, "function_call");
     size_t at, max;
     int err;
@@ -133,7 +126,7 @@ static int read_calls(struct reading_messages *all, const yyjson_val *value,
         if (err)
             return err;
     }
-    if (!yyjson_is_obj(openai_plain(old)))
+    if (!yyjson_is_obj(json_tree_plain(old)))
         return 0;
     /* The old way knows no ids: what follows next answers it. */
     all->old_call = arena_printf(all->reading->arena, "call_%zu",
@@ -167,7 +160,7 @@ static void read_blocks(yyjson_val *blocks, struct span reasoning, struct chat_m
 
 static void read_thoughts(const yyjson_val *value, struct chat_message *message)
 {
-    yyjson_val *blocks = openai_plain(json_tree_member(value, "thinking_blocks"));
+    yyjson_val *blocks = json_tree_plain(json_tree_member(value, "thinking_blocks"));
     struct span reasoning = json_tree_string(value, "reasoning_content");
     struct span signature = thought_signature(value);
 
@@ -185,7 +178,7 @@ static void read_thoughts(const yyjson_val *value, struct chat_message *message)
 
 static size_t list_size(const yyjson_val *value, const char *name)
 {
-    yyjson_val *list = openai_plain(json_tree_member(value, name));
+    yyjson_val *list = json_tree_plain(json_tree_member(value, name));
 
     return yyjson_is_arr(list) ? yyjson_arr_size(list) : 0;
 }
@@ -245,7 +238,7 @@ static int read_message(struct reading_messages *all, const yyjson_val *value,
 {
     int err;
 
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return openai_refuse_type(all->reading, place, "an object", value);
     err = read_role(all->reading, value, place, &message->role);
     if (err)
@@ -261,7 +254,7 @@ static int read_message(struct reading_messages *all, const yyjson_val *value,
 int openai_read_messages(struct chat_reading *reading, const yyjson_val *value)
 {
     struct reading_messages all = {.reading = reading};
-    yyjson_val *list = openai_plain(value), *item;
+    yyjson_val *list = json_tree_plain(value), *item;
     size_t at, max;
 
     if (!yyjson_is_arr(list))

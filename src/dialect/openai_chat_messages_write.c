@@ -140,26 +140,10 @@ static int write_results(struct chat_writing *writing, struct json_writer *json,
 
 /* --- what the model said --- */
 
-static bool has_kind(const struct chat_message *message, enum chat_part_kind kind)
-{
-    for (size_t i = 0; i < message->part_count; i++) {
-        if (message->parts[i].kind == kind)
-            return true;
-    }
-    return false;
-}
-
 static struct span join(struct chat_writing *writing, const struct chat_message *message,
                         enum chat_part_kind kind)
 {
-    struct chat_part *texts =
-        arena_zalloc(writing->arena, (message->part_count + 1) * sizeof(*texts));
-
-    for (size_t i = 0; i < message->part_count && texts; i++) {
-        if (message->parts[i].kind == kind)
-            texts[i].text = message->parts[i].text; /* of kind TEXT, which is 0 */
-    }
-    return texts ? chat_plain_text(texts, message->part_count, writing->arena) : span_of(NULL, 0);
+    return chat_text_of(message->parts, message->part_count, 1u << kind, writing->arena);
 }
 
 void openai_write_thought_signature(struct json_writer *json, const struct chat_part *part)
@@ -264,7 +248,7 @@ static int write_assistant(struct chat_writing *writing, struct json_writer *jso
     const struct chat_message *message = &writing->chat->messages[at];
     struct span content = join(writing, message, CHAT_PART_TEXT);
     struct span refusal = join(writing, message, CHAT_PART_REFUSAL);
-    bool has_calls = has_kind(message, CHAT_PART_CALL);
+    bool has_calls = chat_has_kind(message->parts, message->part_count, CHAT_PART_CALL);
 
     for (size_t i = 0; i < message->part_count; i++) {
         if (openai_is_media(&message->parts[i]))

@@ -14,7 +14,7 @@ static bool always(const yyjson_val *root, const yyjson_val *value)
 /* Asks for nothing: false, {}, 0, or one choice. */
 static bool is_idle(const yyjson_val *root, const yyjson_val *value)
 {
-    yyjson_val *plain = openai_plain(value);
+    yyjson_val *plain = json_tree_plain(value);
     int64_t number;
 
     if (json_tree_int(value, &number))
@@ -36,12 +36,12 @@ static bool is_above_one(const yyjson_val *root, const yyjson_val *value)
 
 static bool is_text(const yyjson_val *root, const yyjson_val *value)
 {
-    return yyjson_is_str(openai_plain(value));
+    return yyjson_is_str(json_tree_plain(value));
 }
 
 static bool is_flag(const yyjson_val *root, const yyjson_val *value)
 {
-    return yyjson_is_bool(openai_plain(value));
+    return yyjson_is_bool(json_tree_plain(value));
 }
 
 static bool is_schema(const yyjson_val *root, const yyjson_val *value)
@@ -83,9 +83,9 @@ static bool is_more_than_functions(const yyjson_val *root, const yyjson_val *val
 
     if (openai_is_subset(json_tree_member(root, "tool_choice")))
         return true;
-    if (!yyjson_is_arr(openai_plain(value)))
+    if (!yyjson_is_arr(json_tree_plain(value)))
         return false;
-    yyjson_arr_foreach(openai_plain(value), at, max, tool)
+    yyjson_arr_foreach(json_tree_plain(value), at, max, tool)
     {
         if (openai_is_word(json_tree_member(tool, "type"), "custom"))
             return true;
@@ -138,7 +138,7 @@ enum chat_effort openai_effort_for(enum chat_effort effort, uint32_t quirks)
 
 static bool is_effort_of(const yyjson_val *value, enum quirk quirk)
 {
-    enum chat_effort effort = openai_effort_of(json_tree_text(value));
+    enum chat_effort effort = chat_effort_of(json_tree_text(value));
 
     return openai_effort_for(effort, (uint32_t)quirk) != effort;
 }
@@ -249,7 +249,7 @@ struct openai_touched openai_touch(const yyjson_val *root, struct span name,
                                    const yyjson_val *value, uint32_t quirks)
 {
     struct openai_touched touched = {OPENAI_KEEP, name};
-    bool is_null = yyjson_is_null(openai_plain(value));
+    bool is_null = yyjson_is_null(json_tree_plain(value));
 
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && touched.touch == OPENAI_KEEP; i++) {
         if ((quirks & (uint32_t)rules[i].quirk) && span_is_equal(rules[i].name, name) && !is_null &&
@@ -261,7 +261,7 @@ struct openai_touched openai_touch(const yyjson_val *root, struct span name,
     }
     if ((quirks & QUIRK_STRICT_FIELDS) &&
         (touched.touch == OPENAI_KEEP || touched.touch == OPENAI_RENAME) &&
-        !openai_is_in(strict_names, sizeof(strict_names) / sizeof(strict_names[0]), touched.name))
+        !span_is_in(touched.name, strict_names, sizeof(strict_names) / sizeof(strict_names[0])))
         touched.touch = is_null || is_idle(root, value) ? OPENAI_LEAVE_OUT
                         : is_essential(name)            ? OPENAI_REFUSE
                                                         : OPENAI_DROP;
@@ -275,10 +275,10 @@ bool openai_has_rewrites(uint32_t quirks)
 
 bool openai_chat_needs_rewrite(const yyjson_val *root, uint32_t quirks)
 {
-    yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(root));
+    yyjson_obj_iter iter = yyjson_obj_iter_with(json_tree_plain(root));
     yyjson_val *key;
 
-    if (!openai_has_rewrites(quirks) || !yyjson_is_obj(openai_plain(root)))
+    if (!openai_has_rewrites(quirks) || !yyjson_is_obj(json_tree_plain(root)))
         return false;
     while ((key = yyjson_obj_iter_next(&iter))) {
         const yyjson_val *value = yyjson_obj_iter_get_val(key);

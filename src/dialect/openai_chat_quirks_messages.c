@@ -16,13 +16,12 @@ static bool is_short_id(struct span id)
 struct span openai_call_id(struct span id, uint32_t quirks, struct arena *arena)
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    uint64_t hash;
     char made[9];
 
     if (!(quirks & QUIRK_SHORT_CALL_IDS) || is_short_id(id))
         return id;
-    for (size_t i = 0; i < id.len; i++)
-        hash = (hash ^ (unsigned char)id.ptr[i]) * UINT64_C(0x100000001B3);
+    hash = chat_hash(id);
     for (size_t i = 0; i < sizeof(made); i++) {
         made[i] = digits[hash % 62];
         hash /= 62;
@@ -37,7 +36,7 @@ bool openai_knows_member(struct span role, struct span name)
         SPAN_INIT("tool_call_id"), SPAN_INIT("prefix"),
     };
 
-    return openai_is_in(names, sizeof(names) / sizeof(names[0]), name) ||
+    return span_is_in(name, names, sizeof(names) / sizeof(names[0])) ||
            (span_is_equal(name, SPAN("name")) && span_is_equal(role, SPAN("tool")));
 }
 
@@ -69,9 +68,9 @@ static bool touches_content(const yyjson_val *content, uint32_t quirks)
     size_t at, max;
 
     if (!(quirks & (QUIRK_STRICT_FIELDS | QUIRK_NO_IMAGE_URL)) ||
-        !yyjson_is_arr(openai_plain(content)))
+        !yyjson_is_arr(json_tree_plain(content)))
         return false;
-    yyjson_arr_foreach(openai_plain(content), at, max, part)
+    yyjson_arr_foreach(json_tree_plain(content), at, max, part)
     {
         if (openai_touches_part(part, quirks))
             return true;
@@ -81,7 +80,7 @@ static bool touches_content(const yyjson_val *content, uint32_t quirks)
 
 static bool touches_calls(const yyjson_val *message, uint32_t quirks)
 {
-    yyjson_val *calls = openai_plain(json_tree_member(message, "tool_calls")), *call;
+    yyjson_val *calls = json_tree_plain(json_tree_member(message, "tool_calls")), *call;
     struct span id = json_tree_string(message, "tool_call_id");
     size_t at, max;
 
@@ -101,7 +100,7 @@ static bool touches_calls(const yyjson_val *message, uint32_t quirks)
 
 static bool has_unknown_member(const yyjson_val *message, struct span role)
 {
-    yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(message));
+    yyjson_obj_iter iter = yyjson_obj_iter_with(json_tree_plain(message));
     yyjson_val *key;
 
     while ((key = yyjson_obj_iter_next(&iter))) {
@@ -146,9 +145,9 @@ bool openai_touches_messages(const yyjson_val *list, uint32_t quirks)
     yyjson_val *message;
     size_t at, max;
 
-    if (!yyjson_is_arr(openai_plain(list)))
+    if (!yyjson_is_arr(json_tree_plain(list)))
         return false;
-    yyjson_arr_foreach(openai_plain(list), at, max, message)
+    yyjson_arr_foreach(json_tree_plain(list), at, max, message)
     {
         if (openai_touches_message(message, quirks) ||
             openai_needs_bridge(message, is_after_tool, quirks))

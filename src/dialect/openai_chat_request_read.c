@@ -20,7 +20,7 @@ static size_t spell(const struct openai_place *place, char *text, size_t cap)
 
 static const char *type_text(const yyjson_val *value)
 {
-    yyjson_val *plain = openai_plain(value);
+    yyjson_val *plain = json_tree_plain(value);
 
     if (yyjson_is_str(plain))
         return "a string";
@@ -90,31 +90,17 @@ static int read_max_tokens(struct chat_reading *reading)
 
 static int read_stops(struct chat_reading *reading)
 {
-    struct chat *chat = reading->chat;
+    const struct chat *chat = reading->chat;
     const yyjson_val *value = chat->params[CHAT_STOP_PARAM];
-    yyjson_val *list = openai_plain(value), *item;
-    size_t count = yyjson_is_arr(list) ? yyjson_arr_size(list) : 1, at, max;
+    int err = value ? chat_read_stops(reading, value) : 0;
 
-    if (!value)
-        return 0;
-    if (count > CHAT_STOPS_MAX)
+    if (err == ERR_RANGE)
         return openai_refuse_value(reading, OPENAI_IN(NULL, "stop"), "it holds too many sequences");
-    chat->stops = arena_zalloc(reading->arena, count * sizeof(*chat->stops));
-    if (!chat->stops)
-        return ERR_NOMEM;
-    if (yyjson_is_str(list)) {
-        chat->stops[0] = json_tree_text(list);
-        chat->stop_count = 1;
-        return 0;
-    }
-    yyjson_arr_foreach(list, at, max, item)
-    {
-        if (!yyjson_is_str(item))
-            return openai_refuse_type(reading, OPENAI_ITEM(OPENAI_IN(NULL, "stop"), at), "a string",
-                                      item);
-        chat->stops[chat->stop_count++] = json_tree_text(item);
-    }
-    return 0;
+    if (err == ERR_SYNTAX)
+        return openai_refuse_type(reading, OPENAI_ITEM(OPENAI_IN(NULL, "stop"), chat->stop_count),
+                                  "a string",
+                                  yyjson_arr_get(json_tree_plain(value), chat->stop_count));
+    return err;
 }
 
 static void read_user(struct chat *chat)
@@ -126,9 +112,9 @@ static void read_user(struct chat *chat)
 
 static enum chat_maybe read_maybe(const yyjson_val *value)
 {
-    if (!yyjson_is_bool(openai_plain(value)))
+    if (!yyjson_is_bool(json_tree_plain(value)))
         return CHAT_NOT_SAID;
-    return yyjson_get_bool(openai_plain(value)) ? CHAT_YES : CHAT_NO;
+    return yyjson_get_bool(json_tree_plain(value)) ? CHAT_YES : CHAT_NO;
 }
 
 static int read_format(struct chat_reading *reading)
@@ -148,9 +134,9 @@ static int read_format(struct chat_reading *reading)
                                    "supported values are 'text', 'json_object' and 'json_schema'");
     value = json_tree_member(value, "json_schema");
     schema = json_tree_member(value, "schema");
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return openai_refuse_absent(reading, OPENAI_IN(NULL, "response_format.json_schema"));
-    if (schema && !yyjson_is_obj(openai_plain(schema)))
+    if (schema && !yyjson_is_obj(json_tree_plain(schema)))
         return openai_refuse_type(reading, OPENAI_IN(NULL, "response_format.json_schema.schema"),
                                   "an object", schema);
     /* Without a schema any object fits. */
@@ -164,32 +150,11 @@ static int read_format(struct chat_reading *reading)
 
 /* --- thinking --- */
 
-static const struct span effort_words[] = {
-    [CHAT_EFFORT_NOT_SAID] = SPAN_INIT(""),       [CHAT_EFFORT_NONE] = SPAN_INIT("none"),
-    [CHAT_EFFORT_MINIMAL] = SPAN_INIT("minimal"), [CHAT_EFFORT_LOW] = SPAN_INIT("low"),
-    [CHAT_EFFORT_MEDIUM] = SPAN_INIT("medium"),   [CHAT_EFFORT_HIGH] = SPAN_INIT("high"),
-    [CHAT_EFFORT_XHIGH] = SPAN_INIT("xhigh"),     [CHAT_EFFORT_MAX] = SPAN_INIT("max"),
-};
-
-enum chat_effort openai_effort_of(struct span word)
-{
-    for (int i = CHAT_EFFORT_NONE; i <= CHAT_EFFORT_MAX; i++) {
-        if (span_is_equal(word, effort_words[i]))
-            return (enum chat_effort)i;
-    }
-    return CHAT_EFFORT_NOT_SAID;
-}
-
-struct span openai_effort_word(enum chat_effort effort)
-{
-    return effort_words[effort];
-}
-
 static int read_effort(struct chat_reading *reading, const yyjson_val *value,
                        const struct openai_place *place)
 {
     struct span word = json_tree_text(value);
-    enum chat_effort effort = openai_effort_of(word);
+    enum chat_effort effort = chat_effort_of(word);
 
     /* Groq's word for what the model does of itself. */
     if (!value || span_is_equal(word, SPAN("default")) || span_is_equal(word, SPAN("auto")))
@@ -291,16 +256,16 @@ int openai_read_settings(struct chat_reading *reading)
 
 int openai_read_stream(struct chat_reading *reading, const yyjson_val *value)
 {
-    if (!yyjson_is_bool(openai_plain(value)))
+    if (!yyjson_is_bool(json_tree_plain(value)))
         return openai_refuse_type(reading, OPENAI_IN(NULL, "stream"), "a boolean", value);
-    reading->chat->is_streaming = yyjson_get_bool(openai_plain(value));
+    reading->chat->is_streaming = yyjson_get_bool(json_tree_plain(value));
     return 0;
 }
 
 /* include_obfuscation asks for padding, of which there is none to ask for elsewhere. */
 int openai_read_stream_options(struct chat_reading *reading, const yyjson_val *value)
 {
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return openai_refuse_type(reading, OPENAI_IN(NULL, "stream_options"), "an object", value);
     reading->chat->wants_usage = read_maybe(json_tree_member(value, "include_usage")) == CHAT_YES;
     return 0;
@@ -308,7 +273,7 @@ int openai_read_stream_options(struct chat_reading *reading, const yyjson_val *v
 
 int openai_read_model(struct chat_reading *reading, const yyjson_val *value)
 {
-    if (!yyjson_is_str(openai_plain(value)))
+    if (!yyjson_is_str(json_tree_plain(value)))
         return openai_refuse_type(reading, OPENAI_IN(NULL, "model"), "a string", value);
     if (reading->chat->model.len == 0)
         reading->chat->model = json_tree_text(value);
@@ -318,11 +283,11 @@ int openai_read_model(struct chat_reading *reading, const yyjson_val *value)
 int openai_read_body(struct chat_reading *reading, const yyjson_val *root,
                      const struct openai_member *members, size_t count)
 {
-    yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(root));
+    yyjson_obj_iter iter = yyjson_obj_iter_with(json_tree_plain(root));
     yyjson_val *key;
     int err = 0;
 
-    if (!yyjson_is_obj(openai_plain(root)))
+    if (!yyjson_is_obj(json_tree_plain(root)))
         return chat_refuse(reading->refusal, FAILURE_BODY_NOT_OBJECT, NULL,
                            "The request body must be a JSON object.");
     while (!err && (key = yyjson_obj_iter_next(&iter))) {
@@ -330,7 +295,7 @@ int openai_read_body(struct chat_reading *reading, const yyjson_val *root,
         const yyjson_val *value = yyjson_obj_iter_get_val(key);
         size_t at = 0;
 
-        if (yyjson_is_null(openai_plain(value)))
+        if (yyjson_is_null(json_tree_plain(value)))
             continue;
         while (at < count && !span_is_equal(name, members[at].name))
             at++;

@@ -12,13 +12,6 @@ const char *openai_message_place(size_t message, char place[32])
     return place;
 }
 
-void openai_write_value(struct json_writer *json, const yyjson_val *value)
-{
-    /* An empty one puts the comma and says that a value stands there. */
-    json_raw(json, SPAN(""));
-    (void)json_tree_write(json->buf, value);
-}
-
 /* --- tools --- */
 
 static void write_function(struct json_writer *json, const struct chat_tool *tool)
@@ -30,8 +23,7 @@ static void write_function(struct json_writer *json, const struct chat_tool *too
     if (tool->description.len)
         json_member_string(json, "description", tool->description);
     if (tool->schema) {
-        json_name(json, "parameters");
-        openai_write_value(json, tool->schema);
+        json_member_value(json, "parameters", tool->schema);
     }
     if (tool->strict != CHAT_NOT_SAID)
         json_member_bool(json, "strict", tool->strict == CHAT_YES);
@@ -45,15 +37,14 @@ static void write_custom_format(struct json_writer *json, const yyjson_val *form
 
     json_name(json, "format");
     if (!definition) {
-        openai_write_value(json, format);
+        json_value(json, format);
         return;
     }
     json_begin_object(json);
     json_member_string(json, "type", json_tree_string(format, "type"));
     json_name(json, "grammar");
     json_begin_object(json);
-    json_name(json, "definition");
-    openai_write_value(json, definition);
+    json_member_value(json, "definition", definition);
     json_member_string(json, "syntax", json_tree_string(format, "syntax"));
     json_end_object(json);
     json_end_object(json);
@@ -164,8 +155,7 @@ static void write_schema(const struct chat_format *format, struct json_writer *j
     json_member_string(json, "name", format->name.len ? format->name : SPAN("answer"));
     if (format->description.len)
         json_member_string(json, "description", format->description);
-    json_name(json, "schema");
-    openai_write_value(json, format->schema);
+    json_member_value(json, "schema", format->schema);
     if (format->strict != CHAT_NOT_SAID)
         json_member_bool(json, "strict", format->strict == CHAT_YES);
     json_end_object(json);
@@ -197,21 +187,13 @@ static int write_format(struct chat_writing *writing, struct json_writer *json)
 
 /* --- thinking --- */
 
-/* What a budget of tokens comes to. */
-static enum chat_effort effort_of_budget(int64_t budget)
-{
-    if (budget <= 1024)
-        return CHAT_EFFORT_LOW;
-    return budget <= 8192 ? CHAT_EFFORT_MEDIUM : CHAT_EFFORT_HIGH;
-}
-
 static void write_openrouter_reasoning(const struct chat_thinking *thinking,
                                        struct json_writer *json)
 {
     json_name(json, "reasoning");
     json_begin_object(json);
     if (thinking->effort != CHAT_EFFORT_NOT_SAID)
-        json_member_string(json, "effort", openai_effort_word(thinking->effort));
+        json_member_string(json, "effort", chat_effort_word(thinking->effort));
     else if (thinking->budget)
         json_member_int(json, "max_tokens", thinking->budget);
     else
@@ -234,13 +216,13 @@ static void write_thinking(struct chat_writing *writing, struct json_writer *jso
         return;
     }
     if (effort == CHAT_EFFORT_NOT_SAID && thinking->budget)
-        effort = effort_of_budget(thinking->budget);
+        effort = chat_effort_of_budget(thinking->budget);
     /* Models that do not think refuse even to be told not to; one that thinks unasked is told. */
     if (effort == CHAT_EFFORT_NONE && !openai_has_quirk(writing, QUIRK_DEEPSEEK_THINKING) &&
         form_row(writing->chat->form)->dialect != DIALECT_OPENAI)
         return;
     if (effort != CHAT_EFFORT_NOT_SAID)
-        json_member_string(json, "reasoning_effort", openai_effort_word(effort));
+        json_member_string(json, "reasoning_effort", chat_effort_word(effort));
 }
 
 /* --- parameters --- */
@@ -266,7 +248,7 @@ static void write_if_there(const struct chat *chat, struct json_writer *json,
     if (!chat->params[parameter])
         return;
     json_name_span(json, parameter_row(parameter)->names[FORM_CHAT]);
-    openai_write_value(json, chat->params[parameter]);
+    json_value(json, chat->params[parameter]);
 }
 
 /* Those that the table leaves to code. */

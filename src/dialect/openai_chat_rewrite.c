@@ -39,7 +39,7 @@ static struct span tool_name(const yyjson_val *tool)
 static bool is_allowed(const yyjson_val *choice, struct span name)
 {
     const yyjson_val *inner = json_tree_member(choice, "allowed_tools");
-    yyjson_val *list = openai_plain(json_tree_member(inner ? inner : choice, "tools")), *tool;
+    yyjson_val *list = json_tree_plain(json_tree_member(inner ? inner : choice, "tools")), *tool;
     size_t at, max;
 
     if (!yyjson_is_arr(list))
@@ -62,7 +62,7 @@ static int write_tools(struct openai_rewriting *rewriting, const yyjson_val *too
 
     json_name(&rewriting->json, "tools");
     json_begin_array(&rewriting->json);
-    yyjson_arr_foreach(openai_plain(tools), at, max, tool)
+    yyjson_arr_foreach(json_tree_plain(tools), at, max, tool)
     {
         if (is_subset && !is_allowed(choice, tool_name(tool)))
             continue;
@@ -73,7 +73,7 @@ static int write_tools(struct openai_rewriting *rewriting, const yyjson_val *too
             return chat_refuse(rewriting->writing->refusal, FAILURE_UNSUPPORTED, place,
                                "The provider of this model knows tools of type 'function' only.");
         }
-        openai_write_value(&rewriting->json, tool);
+        json_value(&rewriting->json, tool);
     }
     json_end_array(&rewriting->json);
     return 0;
@@ -104,7 +104,7 @@ static void write_logprobs(struct openai_rewriting *rewriting, const yyjson_val 
 {
     int64_t top = 0;
 
-    if (!yyjson_is_true(openai_plain(value)))
+    if (!yyjson_is_true(json_tree_plain(value)))
         return;
     (void)json_tree_int(json_tree_member(rewriting->root, "top_logprobs"), &top);
     json_member_int(&rewriting->json, "logprobs", top > 0 ? top : 1);
@@ -130,10 +130,10 @@ static int edit(struct openai_rewriting *rewriting, struct span name, const yyjs
         json_raw(json, SPAN("{\"type\":\"json_object\"}"));
         chat_drop(rewriting->writing->drops, SPAN("response_format.json_schema"));
     } else if (span_is_equal(name, SPAN("reasoning_effort"))) {
-        enum chat_effort effort = openai_effort_of(json_tree_text(value));
+        enum chat_effort effort = chat_effort_of(json_tree_text(value));
 
         json_name(json, "reasoning_effort");
-        json_string(json, openai_effort_word(openai_effort_for(effort, rewriting->quirks)));
+        json_string(json, chat_effort_word(openai_effort_for(effort, rewriting->quirks)));
     }
     return 0;
 }
@@ -165,7 +165,7 @@ static int write_touched(struct openai_rewriting *rewriting, struct span name,
 static void write_stream_options(struct openai_rewriting *rewriting)
 {
     const yyjson_val *options = json_tree_member(rewriting->root, "stream_options");
-    yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(options));
+    yyjson_obj_iter iter = yyjson_obj_iter_with(json_tree_plain(options));
     yyjson_val *key;
 
     json_name(&rewriting->json, "stream_options");
@@ -181,7 +181,7 @@ static void write_stream_options(struct openai_rewriting *rewriting)
 int openai_rewrite(struct chat_writing *writing, const yyjson_val *root)
 {
     struct openai_rewriting rewriting = {writing, root, writing->target->quirks, {0}};
-    yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(root));
+    yyjson_obj_iter iter = yyjson_obj_iter_with(json_tree_plain(root));
     bool is_asked = writing->target->is_usage_asked && writing->chat->is_streaming;
     yyjson_val *key;
     int err = 0;

@@ -8,7 +8,7 @@ void openai_copy_member(struct openai_rewriting *rewriting, struct span name,
                         const yyjson_val *value)
 {
     json_name_span(&rewriting->json, name);
-    openai_write_value(&rewriting->json, value);
+    json_value(&rewriting->json, value);
 }
 
 /* What the media of a part has become since it was read: a URL may have been fetched. */
@@ -48,14 +48,14 @@ static int write_image(struct openai_rewriting *rewriting, const yyjson_val *par
 static int write_part(struct openai_rewriting *rewriting, const yyjson_val *part, size_t message,
                       size_t index)
 {
-    yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(part));
+    yyjson_obj_iter iter = yyjson_obj_iter_with(json_tree_plain(part));
     bool is_linked =
         (rewriting->quirks & QUIRK_NO_IMAGE_URL) && chat_is_web_url(openai_image_url(part));
     yyjson_val *key;
     int err = 0;
 
     if (!openai_touches_part(part, rewriting->quirks)) {
-        openai_write_value(&rewriting->json, part);
+        json_value(&rewriting->json, part);
         return 0;
     }
     json_begin_object(&rewriting->json);
@@ -80,17 +80,17 @@ static int write_content(struct openai_rewriting *rewriting, const yyjson_val *m
     int err = 0;
 
     json_name(&rewriting->json, "content");
-    if (!yyjson_is_arr(openai_plain(content))) {
+    if (!yyjson_is_arr(json_tree_plain(content))) {
         /* Where `refusal` is not known, its words are the content. */
-        if (yyjson_is_null(openai_plain(content)) && refusal.len &&
+        if (yyjson_is_null(json_tree_plain(content)) && refusal.len &&
             (rewriting->quirks & QUIRK_STRICT_FIELDS))
             json_string(&rewriting->json, refusal);
         else
-            openai_write_value(&rewriting->json, content);
+            json_value(&rewriting->json, content);
         return 0;
     }
     json_begin_array(&rewriting->json);
-    yyjson_arr_foreach(openai_plain(content), at, max, part)
+    yyjson_arr_foreach(json_tree_plain(content), at, max, part)
     {
         if (!err)
             err = write_part(rewriting, part, index, at);
@@ -120,12 +120,12 @@ static int write_calls(struct openai_rewriting *rewriting, const yyjson_val *cal
     int err = 0;
 
     json_name(&rewriting->json, "tool_calls");
-    if (!yyjson_is_arr(openai_plain(calls))) {
-        openai_write_value(&rewriting->json, calls);
+    if (!yyjson_is_arr(json_tree_plain(calls))) {
+        json_value(&rewriting->json, calls);
         return 0;
     }
     json_begin_array(&rewriting->json);
-    yyjson_arr_foreach(openai_plain(calls), at, max, call)
+    yyjson_arr_foreach(json_tree_plain(calls), at, max, call)
     {
         yyjson_obj_iter iter = yyjson_obj_iter_with(call);
 
@@ -181,12 +181,12 @@ static int write_member(struct openai_rewriting *rewriting, const yyjson_val *me
 static int write_message(struct openai_rewriting *rewriting, const yyjson_val *message,
                          size_t index)
 {
-    yyjson_obj_iter iter = yyjson_obj_iter_with(openai_plain(message));
+    yyjson_obj_iter iter = yyjson_obj_iter_with(json_tree_plain(message));
     yyjson_val *key;
     int err = 0;
 
     if (!openai_touches_message(message, rewriting->quirks)) {
-        openai_write_value(&rewriting->json, message);
+        json_value(&rewriting->json, message);
         return 0;
     }
     json_begin_object(&rewriting->json);
@@ -239,7 +239,7 @@ int openai_rewrite_messages(struct openai_rewriting *rewriting, const yyjson_val
     json_name(&rewriting->json, "messages");
     json_begin_array(&rewriting->json);
     err = write_instruction(rewriting);
-    yyjson_arr_foreach(openai_plain(list), at, max, message)
+    yyjson_arr_foreach(json_tree_plain(list), at, max, message)
     {
         /* A space: an empty one is refused by the same providers. */
         if (openai_needs_bridge(message, is_after_tool, rewriting->quirks)) {

@@ -22,9 +22,7 @@ static void put_string(const struct openai_writer *writer, struct span text)
 
 static void put_number(const struct openai_writer *writer, uint64_t number)
 {
-    char digits[DECIMAL_BYTES];
-
-    put(writer, decimal_text(number, digits));
+    (void)decimal_append(out_of(writer), number);
 }
 
 /* --- what all chunks have in common --- */
@@ -47,7 +45,7 @@ static void start(struct openai_writer *writer, const struct chat_event *event)
     (void)buf_append_span(&head, SPAN(",\"choices\":["));
     writer->head = arena_copy(writer->base.arena, buf_span(&head));
     if (head.err || !writer->head.ptr || !id.ptr)
-        out_of(writer)->err = out_of(writer)->err ? out_of(writer)->err : ERR_NOMEM;
+        (void)buf_fail(out_of(writer), ERR_NOMEM);
     buf_fini(&head);
     writer->tail = frame->chat->wants_usage ? SPAN("],\"usage\":null}\n\n") : SPAN("]}\n\n");
     writer->is_legacy = openai_is_legacy(frame->chat);
@@ -149,7 +147,7 @@ static void note_custom(struct openai_writer *writer, const struct chat_event *e
     struct openai_custom *custom = arena_alloc(writer->base.arena, sizeof(*custom));
 
     if (!custom) {
-        out_of(writer)->err = out_of(writer)->err ? out_of(writer)->err : ERR_NOMEM;
+        (void)buf_fail(out_of(writer), ERR_NOMEM);
         return;
     }
     *custom = (struct openai_custom){writer->customs, event->choice, event->call};

@@ -5,16 +5,16 @@ static int read_function(struct chat_reading *reading, const yyjson_val *value,
                          const struct openai_place *place, struct chat_tool *tool)
 {
     const yyjson_val *schema = json_tree_member(value, "parameters");
-    yyjson_val *strict = openai_plain(json_tree_member(value, "strict"));
+    yyjson_val *strict = json_tree_plain(json_tree_member(value, "strict"));
 
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return value ? openai_refuse_type(reading, place, "an object", value)
                      : openai_refuse_absent(reading, place);
     tool->name = json_tree_string(value, "name");
     if (tool->name.len == 0)
         return openai_refuse_absent(reading, OPENAI_IN(place, "name"));
     tool->description = json_tree_string(value, "description");
-    if (schema && !yyjson_is_obj(openai_plain(schema)))
+    if (schema && !yyjson_is_obj(json_tree_plain(schema)))
         return openai_refuse_type(reading, OPENAI_IN(place, "parameters"), "an object", schema);
     tool->schema = schema;
     if (yyjson_is_bool(strict))
@@ -25,7 +25,7 @@ static int read_function(struct chat_reading *reading, const yyjson_val *value,
 static int read_custom(struct chat_reading *reading, const yyjson_val *value,
                        const struct openai_place *place, struct chat_tool *tool)
 {
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return value ? openai_refuse_type(reading, place, "an object", value)
                      : openai_refuse_absent(reading, place);
     tool->kind = CHAT_TOOL_CUSTOM;
@@ -42,7 +42,7 @@ static int read_tool(struct chat_reading *reading, const yyjson_val *value,
 {
     struct span type = json_tree_string(value, "type");
 
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return openai_refuse_type(reading, place, "an object", value);
     tool->whole = value;
     tool->cache = openai_read_cache(value);
@@ -82,7 +82,7 @@ static int read_list(struct chat_reading *reading, const yyjson_val *value, cons
                      int (*take)(struct chat_reading *, const yyjson_val *,
                                  const struct openai_place *, struct chat_tool *))
 {
-    yyjson_val *list = openai_plain(value), *item;
+    yyjson_val *list = json_tree_plain(value), *item;
     struct chat_tool *tools;
     size_t at, max;
 
@@ -157,7 +157,7 @@ static int choose_one(struct chat_reading *reading, const yyjson_val *value,
 static int choose_some(struct chat_reading *reading, const yyjson_val *value)
 {
     struct chat *chat = reading->chat;
-    yyjson_val *list = openai_plain(json_tree_member(value, "tools")), *item;
+    yyjson_val *list = json_tree_plain(json_tree_member(value, "tools")), *item;
     size_t at, max;
     int err;
 
@@ -190,7 +190,7 @@ int openai_read_tool_choice(struct chat_reading *reading, const yyjson_val *valu
 
     if (word.ptr)
         return choose_word(reading, word, OPENAI_IN(NULL, "tool_choice"));
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return openai_refuse_type(reading, OPENAI_IN(NULL, "tool_choice"), "a string or an object",
                                   value);
     if (span_is_equal(type, SPAN("allowed_tools")))
@@ -207,7 +207,7 @@ int openai_read_function_call(struct chat_reading *reading, const yyjson_val *va
 
     if (word.ptr)
         return choose_word(reading, word, OPENAI_IN(NULL, "function_call"));
-    if (!yyjson_is_obj(openai_plain(value)))
+    if (!yyjson_is_obj(json_tree_plain(value)))
         return openai_refuse_type(reading, OPENAI_IN(NULL, "function_call"),
                                   "a string or an object", value);
     return choose_one(reading, value, OPENAI_IN(NULL, "function_call.name"));

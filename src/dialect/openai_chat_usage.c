@@ -93,7 +93,7 @@ static bool make_room(struct logprob_room *room, size_t tokens, size_t rivals, s
 /* {"token","logprob","bytes":[…]|null}. Takes its bytes from *bytes. */
 static void read_token(const yyjson_val *value, struct chat_logprob *logprob, char **bytes)
 {
-    yyjson_val *list = openai_plain(json_tree_member(value, "bytes")), *item;
+    yyjson_val *list = json_tree_plain(json_tree_member(value, "bytes")), *item;
     size_t at, max;
     int64_t number;
 
@@ -111,7 +111,7 @@ static void read_token(const yyjson_val *value, struct chat_logprob *logprob, ch
 
 static size_t count_bytes(const yyjson_val *value)
 {
-    yyjson_val *list = openai_plain(json_tree_member(value, "bytes"));
+    yyjson_val *list = json_tree_plain(json_tree_member(value, "bytes"));
 
     return yyjson_is_arr(list) ? yyjson_arr_size(list) : 0;
 }
@@ -231,7 +231,7 @@ static void take_columns(struct openai_reader *reader, unsigned choice, yyjson_v
 
 void openai_take_logprobs(struct openai_reader *reader, unsigned choice, const yyjson_val *value)
 {
-    yyjson_val *plain = openai_plain(value);
+    yyjson_val *plain = json_tree_plain(value);
 
     if (!yyjson_is_obj(plain))
         return;

@@ -16,7 +16,7 @@ static int refuse_prompt(struct chat_reading *reading, const char *why)
 
 static int read_prompt(struct chat_reading *reading, const yyjson_val *value)
 {
-    yyjson_val *prompt = openai_plain(value);
+    yyjson_val *prompt = json_tree_plain(value);
     struct chat_message *message;
 
     if (yyjson_is_arr(prompt)) {
@@ -82,7 +82,7 @@ static void start(struct openai_writer *writer, const struct chat_event *event)
     (void)json_write_string(&piece, event->name.len ? event->name : frame->model);
     writer->tail = arena_copy(writer->base.arena, buf_span(&piece));
     if (piece.err || !writer->head.ptr || !writer->tail.ptr || !id.ptr)
-        writer->base.out->err = writer->base.out->err ? writer->base.out->err : ERR_NOMEM;
+        (void)buf_fail(writer->base.out, ERR_NOMEM);
     buf_fini(&piece);
 }
 
@@ -99,13 +99,11 @@ static void write_chunk(struct openai_writer *writer, const struct chat_event *e
                         struct span text, struct span finish)
 {
     struct buf *out = writer->base.out;
-    char digits[DECIMAL_BYTES];
-
     (void)buf_append_span(out, writer->head);
     (void)buf_append_span(out, SPAN("{\"text\":"));
     (void)json_write_string(out, text);
     (void)buf_append_span(out, SPAN(",\"index\":"));
-    (void)buf_append_span(out, decimal_text(event->choice, digits));
+    (void)decimal_append(out, event->choice);
     (void)buf_append_span(out, SPAN(",\"logprobs\":null,\"finish_reason\":"));
     if (finish.len)
         (void)json_write_string(out, finish);
@@ -188,30 +186,12 @@ static void write_choice(struct chat_writer *writer, struct json_writer *json,
     json_member_string(json, "finish_reason", openai_finish_word(choice->finish, false, false));
     json_end_object(json);
     if (!text.ptr)
-        writer->out->err = writer->out->err ? writer->out->err : ERR_NOMEM;
+        (void)buf_fail(writer->out, ERR_NOMEM);
 }
 
 static void write_answer(struct chat_writer *writer, const struct chat_answer *answer)
 {
-    const struct chat_frame *frame = writer->frame;
-    struct json_writer json;
-
-    json_writer_init(&json, writer->out);
-    json_begin_object(&json);
-    json_member_string(&json, "id", openai_answer_id(writer, answer->id, SPAN("cmpl-")));
-    json_member_text(&json, "object", "text_completion");
-    json_member_uint(&json, "created", answer->created_s ? answer->created_s : frame->created_s);
-    json_member_string(&json, "model", answer->model.len ? answer->model : frame->model);
-    json_name(&json, "choices");
-    json_begin_array(&json);
-    for (size_t i = 0; i < answer->choice_count; i++)
-        write_choice(writer, &json, &answer->choices[i]);
-    json_end_array(&json);
-    if (answer->usage.is_known) {
-        json_name(&json, "usage");
-        openai_write_usage(&json, &answer->usage);
-    }
-    json_end_object(&json);
+    openai_write_object(writer, answer, "text_completion", SPAN("cmpl-"), write_choice);
 }
 
 /* The path serves its own providers with their own bytes: what they answer is never read here. */

@@ -6,11 +6,6 @@
 #include "dialect/embed.h"
 #include "json/write.h"
 
-static yyjson_val *plain(const yyjson_val *value)
-{
-    return (yyjson_val *)(uintptr_t)value;
-}
-
 /* --- requests --- */
 
 static int refuse(struct embed_reading *reading, const char *param, const char *what)
@@ -96,9 +91,9 @@ static int read_member(struct embed_reading *reading, struct span name, yyjson_v
 
 static int read_request(struct embed_reading *reading, const yyjson_val *root)
 {
-    yyjson_obj_iter members = yyjson_obj_iter_with(plain(root));
+    yyjson_obj_iter members = yyjson_obj_iter_with(json_tree_plain(root));
     yyjson_val *name;
-    int err = read_inputs(reading, plain(json_tree_member(root, "input")));
+    int err = read_inputs(reading, json_tree_plain(json_tree_member(root, "input")));
 
     while (!err && (name = yyjson_obj_iter_next(&members)))
         err = read_member(reading, json_tree_text(name), yyjson_obj_iter_get_val(name));
@@ -107,12 +102,10 @@ static int read_request(struct embed_reading *reading, const yyjson_val *root)
 
 static void write_input(struct json_writer *writer, const struct embed_input *input)
 {
-    if (!input->tokens) {
+    if (input->tokens)
+        json_value(writer, input->tokens);
+    else
         json_string(writer, input->text);
-        return;
-    }
-    json_raw(writer, SPAN(""));
-    (void)json_tree_write(writer->buf, input->tokens);
 }
 
 static int write_request(struct embed_writing *writing)
@@ -174,13 +167,13 @@ static int read_vector(struct embed_answer *answer, size_t at, const yyjson_val 
     if (place->values || place->base64.ptr)
         return ERR_SYNTAX;
     place->base64 = json_tree_text(vector);
-    place->values = yyjson_is_arr(plain(vector)) ? vector : NULL;
+    place->values = yyjson_is_arr(json_tree_plain(vector)) ? vector : NULL;
     return place->values || place->base64.ptr ? 0 : ERR_SYNTAX;
 }
 
 static int read_answer(struct arena *arena, const yyjson_val *root, struct embed_answer *ret_answer)
 {
-    yyjson_val *data = plain(json_tree_member(root, "data")), *item;
+    yyjson_val *data = json_tree_plain(json_tree_member(root, "data")), *item;
     yyjson_arr_iter items = yyjson_arr_iter_with(data);
     struct embed_answer answer = {.model = json_tree_string(root, "model"),
                                   .count = yyjson_arr_size(data)};
@@ -203,12 +196,11 @@ static int read_answer(struct arena *arena, const yyjson_val *root, struct embed
 static int write_vector(struct buf *out, const struct embed_frame *frame,
                         const struct embed_vector *vector, size_t index)
 {
-    char digits[DECIMAL_BYTES];
     int err;
 
     (void)buf_append_span(out, index ? SPAN(",") : SPAN(""));
     (void)buf_append_span(out, SPAN("{\"object\":\"embedding\",\"index\":"));
-    (void)buf_append_span(out, decimal_text(index, digits));
+    (void)decimal_append(out, index);
     (void)buf_append_span(out, SPAN(",\"embedding\":"));
     err =
         frame->embed->is_base64 ? embed_write_base64(out, vector) : embed_write_values(out, vector);

@@ -10,10 +10,8 @@ static void put(struct buf *out, struct span text)
 
 static void put_number(struct buf *out, struct span name, uint64_t number)
 {
-    char digits[DECIMAL_BYTES];
-
     put(out, name);
-    put(out, decimal_text(number, digits));
+    (void)decimal_append(out, number);
 }
 
 /* A text that is escaped already. */

@@ -212,7 +212,7 @@ static size_t add_joined(char *joined, size_t at, struct span text)
 
 static size_t walk_texts(const yyjson_val *list, char *joined)
 {
-    yyjson_arr_iter items = yyjson_arr_iter_with((yyjson_val *)(uintptr_t)list);
+    yyjson_arr_iter items = yyjson_arr_iter_with(json_tree_plain(list));
     yyjson_val *item;
     size_t len = 0;
 
@@ -315,7 +315,7 @@ static int read_item(struct input *input)
 {
     struct span type = json_tree_string(input->item, "type");
 
-    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)input->item))
+    if (!yyjson_is_obj(json_tree_plain(input->item)))
         return refuse(input, "type", "an item is an object");
     if (!type.len || span_is_equal(type, SPAN("message")))
         return read_message(input);
@@ -335,7 +335,7 @@ static int read_item(struct input *input)
 
 static int read_items(struct input *input, const yyjson_val *list)
 {
-    yyjson_arr_iter items = yyjson_arr_iter_with((yyjson_val *)(uintptr_t)list);
+    yyjson_arr_iter items = yyjson_arr_iter_with(json_tree_plain(list));
     int err = 0;
 
     while (!err && (input->item = yyjson_arr_iter_next(&items))) {
@@ -357,7 +357,7 @@ static int add_text(struct input *input, enum chat_role role, const yyjson_val *
 int responses_read_input(struct chat_reading *reading, const yyjson_val *value,
                          const yyjson_val *instructions)
 {
-    yyjson_val *list = (yyjson_val *)(uintptr_t)value;
+    yyjson_val *list = json_tree_plain(value);
     struct input input = {.reading = reading};
     struct chat *chat = reading->chat;
     int err = 0;

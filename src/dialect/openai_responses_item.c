@@ -19,13 +19,11 @@ static void put_quoted(struct buf *out, const struct buf *text)
 
 static void write_bytes(struct buf *out, const struct chat_logprob *logprob)
 {
-    char digits[DECIMAL_BYTES];
-
     put(out, SPAN(",\"bytes\":["));
     for (size_t i = 0; logprob->has_bytes && i < logprob->bytes.len; i++) {
         if (i > 0)
             (void)buf_append_byte(out, ',');
-        put(out, decimal_text((unsigned char)logprob->bytes.ptr[i], digits));
+        (void)decimal_append(out, (unsigned char)logprob->bytes.ptr[i]);
     }
     put(out, SPAN("],\"logprob\":"));
 }

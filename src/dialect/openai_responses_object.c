@@ -9,14 +9,12 @@ static void put(struct buf *out, struct span text)
 
 static void put_number(struct buf *out, uint64_t number)
 {
-    char digits[DECIMAL_BYTES];
-
-    put(out, decimal_text(number, digits));
+    (void)decimal_append(out, number);
 }
 
 bool responses_includes(const struct chat *chat, struct span name)
 {
-    yyjson_val *list = (yyjson_val *)(uintptr_t)json_tree_member(chat->root, "include");
+    yyjson_val *list = json_tree_plain(json_tree_member(chat->root, "include"));
     yyjson_arr_iter items = yyjson_arr_iter_with(list);
     yyjson_val *item;
 

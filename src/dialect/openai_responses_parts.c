@@ -5,11 +5,6 @@
 
 enum { PARAM_MAX = 128 };
 
-static yyjson_val *plain(const yyjson_val *value)
-{
-    return (yyjson_val *)(uintptr_t)value;
-}
-
 /* Where a part stands, and what it is to be read into. */
 struct place {
     struct chat_reading *reading;
@@ -152,7 +147,7 @@ static struct chat_part *new_parts(struct chat_reading *reading, size_t count, i
 static int read_list(struct chat_reading *reading, const yyjson_val *content, const char *param,
                      struct chat_part *parts)
 {
-    yyjson_arr_iter items = yyjson_arr_iter_with(plain(content));
+    yyjson_arr_iter items = yyjson_arr_iter_with(json_tree_plain(content));
     struct place place = {.reading = reading, .param = param, .part = parts};
     int err = 0;
 
@@ -168,11 +163,11 @@ int responses_read_content(struct chat_reading *reading, const yyjson_val *conte
                            const char *param, struct chat_part **ret_parts, size_t *ret_count)
 {
     struct span text = json_tree_text(content);
-    size_t count = text.ptr ? 1 : yyjson_arr_size(plain(content));
+    size_t count = text.ptr ? 1 : yyjson_arr_size(json_tree_plain(content));
     struct chat_part *parts = NULL;
     int err = 0;
 
-    if (!text.ptr && !yyjson_is_arr(plain(content)))
+    if (!text.ptr && !yyjson_is_arr(json_tree_plain(content)))
         return chat_refuse(reading->refusal, FAILURE_FIELD_TYPE, param,
                            "Invalid type for '%s': expected a string or an array of parts.", param);
     if (count)

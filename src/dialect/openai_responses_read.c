@@ -213,7 +213,7 @@ int responses_read_event(struct chat_reader *base, const struct sse_event *event
         return 0;
     err = json_tree_read_raw(&tree, event->data, TREE_MAX_BYTES);
     root = err ? NULL : yyjson_doc_get_root(tree.doc);
-    if (yyjson_is_obj((yyjson_val *)(uintptr_t)root))
+    if (yyjson_is_obj(json_tree_plain(root)))
         take_root(reader, root, event);
     else
         err = ERR_SYNTAX;

@@ -120,7 +120,7 @@ static void end_call_item(struct responses_reader *reader, const yyjson_val *ite
 static void tell_texts(struct responses_reader *reader, const yyjson_val *list,
                        enum chat_event_kind kind)
 {
-    yyjson_arr_iter items = yyjson_arr_iter_with((yyjson_val *)(uintptr_t)list);
+    yyjson_arr_iter items = yyjson_arr_iter_with(json_tree_plain(list));
     yyjson_val *part;
 
     while ((part = yyjson_arr_iter_next(&items))) {
@@ -191,7 +191,7 @@ static void tell_usage(struct responses_reader *reader, const yyjson_val *told)
         .is_known = true,
     };
 
-    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)told))
+    if (!yyjson_is_obj(json_tree_plain(told)))
         return;
     /* Both are below 2^63, so that their sum fits. */
     if (!usage.total_tokens)
@@ -251,7 +251,7 @@ void responses_finish(struct responses_reader *reader, const yyjson_val *respons
 void responses_read_output(struct responses_reader *reader, const yyjson_val *response)
 {
     const yyjson_val *output = json_tree_member(response, "output");
-    yyjson_arr_iter items = yyjson_arr_iter_with((yyjson_val *)(uintptr_t)output);
+    yyjson_arr_iter items = yyjson_arr_iter_with(json_tree_plain(output));
     unsigned index = 0;
     yyjson_val *item;
 
@@ -264,7 +264,7 @@ int responses_read_answer(struct chat_reader *base, const yyjson_val *root)
     struct responses_reader *reader = (struct responses_reader *)base;
     const yyjson_val *output = json_tree_member(root, "output");
 
-    if (!yyjson_is_arr((yyjson_val *)(uintptr_t)output) && !json_tree_member(root, "error"))
+    if (!yyjson_is_arr(json_tree_plain(output)) && !json_tree_member(root, "error"))
         return ERR_SYNTAX;
     responses_start(reader, root);
     responses_read_output(reader, root);

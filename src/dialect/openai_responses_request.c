@@ -18,7 +18,7 @@ static int refuse_value(struct chat_reading *reading, const char *param, struct 
 
 static bool is_null(const yyjson_val *value)
 {
-    return !value || yyjson_is_null((yyjson_val *)(uintptr_t)value);
+    return !value || yyjson_is_null(json_tree_plain(value));
 }
 
 /* --- the shape of the answer --- */
@@ -32,13 +32,13 @@ static int read_schema_format(struct chat_reading *reading, const yyjson_val *fo
     to->name = json_tree_string(format, "name");
     to->description = json_tree_string(format, "description");
     to->schema = json_tree_member(format, "schema");
-    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)to->schema))
+    if (!yyjson_is_obj(json_tree_plain(to->schema)))
         return refuse_type(reading, "text.format.schema", "an object");
     if (!to->name.len)
         return chat_refuse(reading->refusal, FAILURE_FIELD_VALUE, "text.format.name",
                            "Missing required parameter: 'text.format.name'.");
     if (strict)
-        to->strict = yyjson_is_true((yyjson_val *)(uintptr_t)strict) ? CHAT_YES : CHAT_NO;
+        to->strict = yyjson_is_true(json_tree_plain(strict)) ? CHAT_YES : CHAT_NO;
     return 0;
 }
 
@@ -71,21 +71,13 @@ static int read_text(struct chat_reading *reading, const yyjson_val *text)
 
 static int read_effort(struct chat_reading *reading, struct span word)
 {
-    static const struct span words[] = {
-        [CHAT_EFFORT_NONE] = SPAN_INIT("none"), [CHAT_EFFORT_MINIMAL] = SPAN_INIT("minimal"),
-        [CHAT_EFFORT_LOW] = SPAN_INIT("low"),   [CHAT_EFFORT_MEDIUM] = SPAN_INIT("medium"),
-        [CHAT_EFFORT_HIGH] = SPAN_INIT("high"), [CHAT_EFFORT_XHIGH] = SPAN_INIT("xhigh"),
-        [CHAT_EFFORT_MAX] = SPAN_INIT("max"),
-    };
+    enum chat_effort effort = chat_effort_of(word);
 
-    for (size_t i = CHAT_EFFORT_NONE; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (span_is_equal(word, words[i])) {
-            reading->chat->thinking.effort = (enum chat_effort)i;
-            return 0;
-        }
-    }
-    return refuse_value(reading, "reasoning.effort", word,
-                        "'none', 'minimal', 'low', 'medium', 'high', 'xhigh' and 'max'");
+    if (effort == CHAT_EFFORT_NOT_SAID)
+        return refuse_value(reading, "reasoning.effort", word,
+                            "'none', 'minimal', 'low', 'medium', 'high', 'xhigh' and 'max'");
+    reading->chat->thinking.effort = effort;
+    return 0;
 }
 
 /* "auto", "concise" and "detailed" all ask to see something; no other provider tells them apart. */
@@ -109,7 +101,7 @@ static int read_reasoning_member(struct chat_reading *reading, struct span name,
 
 static int read_reasoning(struct chat_reading *reading, const yyjson_val *reasoning)
 {
-    yyjson_obj_iter members = yyjson_obj_iter_with((yyjson_val *)(uintptr_t)reasoning);
+    yyjson_obj_iter members = yyjson_obj_iter_with(json_tree_plain(reasoning));
     yyjson_val *name;
     int err = 0;
 
@@ -125,7 +117,7 @@ static int read_reasoning(struct chat_reading *reading, const yyjson_val *reason
 static int read_include(struct chat_reading *reading, const yyjson_val *include)
 {
     static const yyjson_val yes = {.tag = YYJSON_TYPE_BOOL | YYJSON_SUBTYPE_TRUE};
-    yyjson_arr_iter items = yyjson_arr_iter_with((yyjson_val *)(uintptr_t)include);
+    yyjson_arr_iter items = yyjson_arr_iter_with(json_tree_plain(include));
     yyjson_val *item;
     bool has_more = false;
 
@@ -198,7 +190,7 @@ static bool is_apart(struct span name)
 
 static int read_parameters(struct chat_reading *reading, const yyjson_val *root)
 {
-    yyjson_obj_iter members = yyjson_obj_iter_with((yyjson_val *)(uintptr_t)root);
+    yyjson_obj_iter members = yyjson_obj_iter_with(json_tree_plain(root));
     yyjson_val *name;
     int err = 0;
 
@@ -218,14 +210,14 @@ static int read_head(struct chat_reading *reading, const yyjson_val *root)
     const yyjson_val *stream = json_tree_member(root, "stream");
     const yyjson_val *model = json_tree_member(root, "model");
 
-    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)root))
+    if (!yyjson_is_obj(json_tree_plain(root)))
         return chat_refuse(reading->refusal, FAILURE_BODY_NOT_OBJECT, NULL,
                            "The request body must be a JSON object.");
-    if (stream && !yyjson_is_bool((yyjson_val *)(uintptr_t)stream))
+    if (stream && !yyjson_is_bool(json_tree_plain(stream)))
         return refuse_type(reading, "stream", "a boolean");
     if (model && !json_tree_text(model).ptr)
         return refuse_type(reading, "model", "a string");
-    reading->chat->is_streaming = yyjson_is_true((yyjson_val *)(uintptr_t)stream);
+    reading->chat->is_streaming = yyjson_is_true(json_tree_plain(stream));
     reading->chat->wants_usage = true;
     if (!reading->chat->model.len)
         reading->chat->model = json_tree_text(model);

@@ -13,7 +13,7 @@ static enum chat_maybe maybe_of(const yyjson_val *flag)
 {
     if (!flag)
         return CHAT_NOT_SAID;
-    return yyjson_is_true((yyjson_val *)(uintptr_t)flag) ? CHAT_YES : CHAT_NO;
+    return yyjson_is_true(json_tree_plain(flag)) ? CHAT_YES : CHAT_NO;
 }
 
 /* Anything but a function or a custom tool is one that OpenAI runs itself. */
@@ -44,7 +44,7 @@ static int read_tool(struct chat_reading *reading, const yyjson_val *value, size
         return 0;
     }
     snprintf(param, sizeof(param), "tools[%zu].parameters", index);
-    if (schema && !yyjson_is_obj((yyjson_val *)(uintptr_t)schema))
+    if (schema && !yyjson_is_obj(json_tree_plain(schema)))
         return chat_refuse(reading->refusal, FAILURE_FIELD_TYPE, param,
                            "Invalid type for '%s': expected an object.", param);
     tool->schema = schema;
@@ -54,7 +54,7 @@ static int read_tool(struct chat_reading *reading, const yyjson_val *value, size
 
 int responses_read_tools(struct chat_reading *reading, const yyjson_val *tools)
 {
-    yyjson_val *list = (yyjson_val *)(uintptr_t)tools;
+    yyjson_val *list = json_tree_plain(tools);
     yyjson_arr_iter items = yyjson_arr_iter_with(list);
     struct chat *chat = reading->chat;
     size_t count = yyjson_arr_size(list);
@@ -111,7 +111,7 @@ static struct span name_of(const yyjson_val *tool)
 
 static int read_allowed(struct chat_reading *reading, const yyjson_val *choice)
 {
-    yyjson_val *list = (yyjson_val *)(uintptr_t)json_tree_member(choice, "tools");
+    yyjson_val *list = json_tree_plain(json_tree_member(choice, "tools"));
     yyjson_arr_iter items = yyjson_arr_iter_with(list);
     bool is_any = span_is_equal(json_tree_string(choice, "mode"), SPAN("required"));
     struct chat *chat = reading->chat;
@@ -140,7 +140,7 @@ int responses_read_tool_choice(struct chat_reading *reading, const yyjson_val *c
 
     if (json_tree_text(choice).ptr)
         return read_choice_word(reading, json_tree_text(choice));
-    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)choice))
+    if (!yyjson_is_obj(json_tree_plain(choice)))
         return chat_refuse(reading->refusal, FAILURE_FIELD_TYPE, "tool_choice",
                            "Invalid type for 'tool_choice': expected a string or an object.");
     if (span_is_equal(json_tree_string(choice, "type"), SPAN("allowed_tools")))

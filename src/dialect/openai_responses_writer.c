@@ -142,7 +142,7 @@ static void end_with(struct responses_writer *writer, const struct error_words *
     writer->is_over = true;
     /* A whole answer has no place for an error beside it: the exchange tells it alone. */
     if (writer->is_quiet) {
-        writer->base.out->err = writer->base.out->err ? writer->base.out->err : ERR_FULL;
+        (void)buf_fail(writer->base.out, ERR_FULL);
         return;
     }
     for (struct responses_item *item = writer->items; item; item = item->next) {

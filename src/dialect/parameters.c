@@ -49,7 +49,7 @@ struct span parameter_name(const struct chat *chat, enum chat_parameter paramete
 
 static enum json_type type_of(const yyjson_val *value)
 {
-    yyjson_val *plain = (yyjson_val *)(uintptr_t)value;
+    yyjson_val *plain = json_tree_plain(value);
 
     if (yyjson_is_str(plain))
         return JSON_STRING;

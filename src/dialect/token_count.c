@@ -24,7 +24,7 @@ int token_count_read(enum form form, const yyjson_val *root, uint64_t *ret_token
 
     if (form == FORM_COUNT_TOKENS)
         return anthropic_read_count(root, ret_tokens);
-    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)root))
+    if (!yyjson_is_obj(json_tree_plain(root)))
         return ERR_SYNTAX;
     /* Google leaves out what is nought. */
     if (!total)

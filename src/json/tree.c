@@ -112,24 +112,18 @@ void json_kept_fini(struct json_kept *kept)
 
 struct span json_tree_text(const yyjson_val *value)
 {
-    yyjson_val *text = (yyjson_val *)(uintptr_t)value;
+    yyjson_val *text = json_tree_plain(value);
 
     /* The length of a container is its count: not to be taken for a string's. */
     return yyjson_is_str(text) ? span_of(yyjson_get_str(text), yyjson_get_len(text))
                                : span_of(NULL, 0);
 }
 
-/* yyjson's accessors take a plain pointer and only read. */
-static yyjson_val *plain(const yyjson_val *value)
-{
-    return (yyjson_val *)(uintptr_t)value;
-}
-
 struct span json_tree_number(const yyjson_val *value)
 {
-    return yyjson_is_raw(plain(value))
-               ? span_of(yyjson_get_raw(plain(value)), yyjson_get_len(plain(value)))
-               : span_of(NULL, 0);
+    return yyjson_is_raw(json_tree_plain(value)) ? span_of(yyjson_get_raw(json_tree_plain(value)),
+                                                           yyjson_get_len(json_tree_plain(value)))
+                                                 : span_of(NULL, 0);
 }
 
 bool json_tree_double(const yyjson_val *value, double *ret_number)
@@ -138,9 +132,9 @@ bool json_tree_double(const yyjson_val *value, double *ret_number)
     char copy[64];
 
     if (!text.ptr) {
-        if (!yyjson_is_num(plain(value)))
+        if (!yyjson_is_num(json_tree_plain(value)))
             return false;
-        *ret_number = yyjson_get_num(plain(value));
+        *ret_number = yyjson_get_num(json_tree_plain(value));
         return true;
     }
     /* Digits beyond these say nothing that a double could hold. */
@@ -176,7 +170,7 @@ bool json_tree_int(const yyjson_val *value, int64_t *ret_number)
 
 const yyjson_val *json_tree_member(const yyjson_val *value, const char *name)
 {
-    yyjson_val *member = yyjson_obj_get(plain(value), name);
+    yyjson_val *member = yyjson_obj_get(json_tree_plain(value), name);
 
     return yyjson_is_null(member) ? NULL : member;
 }
@@ -233,10 +227,8 @@ static int write_number(struct buf *buf, yyjson_val *value)
 
 static int write_value(struct buf *buf, yyjson_val *value, unsigned depth)
 {
-    if (depth > JSON_TREE_DEPTH_MAX) {
-        buf->err = buf->err ? buf->err : ERR_FULL;
-        return buf->err;
-    }
+    if (depth > JSON_TREE_DEPTH_MAX)
+        return buf_fail(buf, ERR_FULL);
     if (yyjson_is_str(value))
         return json_write_string(buf, json_tree_text(value));
     if (yyjson_is_raw(value))
@@ -254,8 +246,21 @@ static int write_value(struct buf *buf, yyjson_val *value, unsigned depth)
 
 int json_tree_write(struct buf *buf, const yyjson_val *value)
 {
-    write_value(buf, plain(value), 0);
+    write_value(buf, json_tree_plain(value), 0);
     return buf->err;
+}
+
+void json_value(struct json_writer *writer, const yyjson_val *value)
+{
+    /* An empty text puts the comma and says that a value stands there. */
+    json_raw(writer, SPAN(""));
+    (void)json_tree_write(writer->buf, value);
+}
+
+void json_member_value(struct json_writer *writer, const char *name, const yyjson_val *value)
+{
+    json_name(writer, name);
+    json_value(writer, value);
 }
 
 struct span json_tree_string(const yyjson_val *value, const char *name)

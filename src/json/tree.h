@@ -52,6 +52,12 @@ struct json_kept {
 int json_kept_read_raw(struct json_kept *kept, struct span text, size_t max_bytes);
 void json_kept_fini(struct json_kept *kept);
 
+/* The same value for yyjson's accessors, which take a plain pointer and only read. */
+static inline yyjson_val *json_tree_plain(const yyjson_val *value)
+{
+    return (yyjson_val *)(uintptr_t)value;
+}
+
 /* The string's text, or an empty span with a NULL ptr where value is none, or NULL. Borrowed from
  * the tree. */
 struct span json_tree_text(const yyjson_val *value);
@@ -71,6 +77,14 @@ const yyjson_val *json_tree_member(const yyjson_val *value, const char *name);
  * where the tree was read raw. 0, ERR_FULL (also where it is nested beyond JSON_TREE_DEPTH_MAX) or
  * ERR_NOMEM, remembered by the buffer. */
 int json_tree_write(struct buf *buf, const yyjson_val *value);
+
+/* The same as the value that a writer (json/write.h) writes next; the buffer remembers a failure.
+ */
+struct json_writer;
+void json_value(struct json_writer *writer, const yyjson_val *value);
+
+/* Name and value in one. */
+void json_member_value(struct json_writer *writer, const char *name, const yyjson_val *value);
 
 /* The member's text, or an empty span with a NULL ptr where `value` is no object, has no such
  * member, or that is no string. Borrowed from the tree. */

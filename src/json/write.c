@@ -234,25 +234,18 @@ void json_text(struct json_writer *writer, const char *text)
         json_null(writer);
 }
 
-static void append_number(struct buf *buf, uint64_t value)
-{
-    char digits[DECIMAL_BYTES];
-
-    (void)buf_append_span(buf, decimal_text(value, digits));
-}
-
 void json_int(struct json_writer *writer, int64_t value)
 {
     begin_item(writer);
     if (value < 0)
         (void)buf_append_byte(writer->buf, '-');
-    append_number(writer->buf, value < 0 ? -(uint64_t)value : (uint64_t)value);
+    (void)decimal_append(writer->buf, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 void json_uint(struct json_writer *writer, uint64_t value)
 {
     begin_item(writer);
-    append_number(writer->buf, value);
+    (void)decimal_append(writer->buf, value);
 }
 
 void json_double(struct json_writer *writer, double value)
