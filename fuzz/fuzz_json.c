@@ -90,7 +90,9 @@ static void check_edits(const struct request_scan *request, struct span body)
     if (form_row(request->form)->dialect == DIALECT_GEMINI)
         return; /* the model stands in the path */
     must(request_scan_edit(request, model, is_asking, &edits) == 0);
-    out_len = request_edits_length(&edits, body.len);
+    out_len = body.len;
+    for (size_t i = 0; i < edits.count; i++)
+        out_len = out_len - edits.at[i].remove + edits.at[i].insert.len;
     out = malloc(out_len);
     must(out != NULL);
     for (size_t i = 0; i <= edits.count; i++) {

@@ -30,7 +30,7 @@ void anthropic_tell_signature(struct anthropic_reader *reader, struct span signa
     anthropic_tell_text(reader, CHAT_EVENT_SIGNATURE, signature);
 }
 
-void anthropic_tell_failure(struct anthropic_reader *reader, struct span message)
+static void tell_failure(struct anthropic_reader *reader, struct span message)
 {
     struct dialect_error error = {.status = 502, .is_json = true};
     const struct chat_event event = {.kind = CHAT_EVENT_ERROR, .error = &error};
@@ -77,13 +77,13 @@ static struct anthropic_call *add_call(struct anthropic_reader *reader)
     struct anthropic_call *list = reader->calls;
 
     if (reader->call_count == ANTHROPIC_CALLS_MAX) {
-        anthropic_tell_failure(reader, SPAN("The answer holds too many calls of tools."));
+        tell_failure(reader, SPAN("The answer holds too many calls of tools."));
         return NULL;
     }
     if (reader->call_count == reader->call_cap) {
         list = arena_alloc(reader->base.arena, cap * sizeof(*list));
         if (!list) {
-            anthropic_tell_failure(reader, SPAN("There is no memory left for the answer."));
+            tell_failure(reader, SPAN("There is no memory left for the answer."));
             return NULL;
         }
         if (reader->call_count)
@@ -138,14 +138,14 @@ static bool gather(struct anthropic_reader *reader, struct anthropic_call *call,
     char *grown;
 
     if (len > GATHERED_MAX) {
-        anthropic_tell_failure(reader, SPAN("The input of a tool is too large."));
+        tell_failure(reader, SPAN("The input of a tool is too large."));
         return false;
     }
     if (len > cap) {
         cap = len < GATHERED_MIN ? GATHERED_MIN : 2 * len;
         grown = arena_alloc(reader->base.arena, cap);
         if (!grown) {
-            anthropic_tell_failure(reader, SPAN("There is no memory left for the answer."));
+            tell_failure(reader, SPAN("There is no memory left for the answer."));
             return false;
         }
         if (call->gathered.len)

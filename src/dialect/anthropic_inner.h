@@ -86,7 +86,6 @@ struct anthropic_writing {
 /* Each appends its members of the body: 0, or ERR_SYNTAX with the refusal noted, or ERR_NOMEM. */
 int anthropic_write_messages(struct anthropic_writing *writing);
 int anthropic_write_tools(struct anthropic_writing *writing);
-void anthropic_write_sampling(struct anthropic_writing *writing);
 int anthropic_write_output(struct anthropic_writing *writing);
 
 /* Whether the answer has to be the input of the reserved tool: its model knows no schemas, and no
@@ -210,9 +209,6 @@ void anthropic_tell_text(struct anthropic_reader *reader, enum chat_event_kind k
 
 /* Tells the signature of the thought told last, unless it is empty. */
 void anthropic_tell_signature(struct anthropic_reader *reader, struct span signature);
-
-/* An error of this side of the wire: what cannot be followed any further. */
-void anthropic_tell_failure(struct anthropic_reader *reader, struct span message);
 
 /* The beginning, where it was not told yet: id and model of `message`, which may be NULL. */
 void anthropic_tell_start(struct anthropic_reader *reader, const yyjson_val *message);

@@ -36,7 +36,7 @@ static void write_temperature(struct anthropic_writing *writing)
         json_member_value(&writing->json, "temperature", value);
 }
 
-void anthropic_write_sampling(struct anthropic_writing *writing)
+static void write_sampling(struct anthropic_writing *writing)
 {
     const struct claude *claude = writing->claude;
     /* While it thinks the model allows none of them. */
@@ -161,7 +161,7 @@ static int write_body(struct anthropic_writing *writing)
     if (err)
         return err;
     if (!writing->is_count) {
-        anthropic_write_sampling(writing);
+        write_sampling(writing);
         write_stops(writing);
         write_metadata(writing);
         write_service_tier(writing);

@@ -126,7 +126,6 @@ struct chat_format {
     struct span description;
     const yyjson_val *schema;
     enum chat_maybe strict;
-    bool is_openapi; /* the schema is Google's subset of OpenAPI, not JSON Schema */
 };
 
 /* How hard to think, in OpenAI's words, and what of it to show. */

@@ -30,8 +30,7 @@ struct chat_gather {
     size_t choice_count;
     size_t bytes;
     struct chat_answer answer;
-    struct dialect_error error;
-    bool has_error, is_over;
+    bool is_over;
     int err; /* the first thing that could not be kept */
 };
 
@@ -285,15 +284,12 @@ static void put(struct chat_sink *sink, const struct chat_event *event)
     case CHAT_EVENT_USAGE:
         gather->answer.usage = *event->usage;
         break;
-    case CHAT_EVENT_ERROR:
-        gather->error = *event->error;
-        gather->has_error = true;
-        break;
     case CHAT_EVENT_END:
         gather->is_over = true;
         break;
     case CHAT_EVENT_CALL_END:
     case CHAT_EVENT_PING:
+    case CHAT_EVENT_ERROR:
         break;
     }
 }
@@ -364,9 +360,4 @@ int chat_gather_answer(struct chat_gather *gather, const struct chat_answer **re
         return gather->err;
     *ret_answer = answer;
     return 0;
-}
-
-const struct dialect_error *chat_gather_error(const struct chat_gather *gather)
-{
-    return gather->has_error ? &gather->error : NULL;
 }

@@ -21,7 +21,4 @@ struct chat_sink *chat_gather_sink(struct chat_gather *gather);
  * all could be kept; ERR_EOF where END has not come. */
 int chat_gather_answer(struct chat_gather *gather, const struct chat_answer **ret_answer);
 
-/* The error that was told, or NULL. */
-const struct dialect_error *chat_gather_error(const struct chat_gather *gather);
-
 #endif

@@ -125,14 +125,3 @@ int embed_write_base64(struct buf *out, const struct embed_vector *vector)
     mem_free(bytes);
     return err ? err : out->err;
 }
-
-uint64_t embed_estimate_tokens(const struct embed *embed)
-{
-    uint64_t tokens = 0;
-
-    for (size_t i = 0; i < embed->count; i++)
-        tokens += embed->inputs[i].tokens
-                      ? yyjson_arr_size(json_tree_plain(embed->inputs[i].tokens))
-                      : dialect_estimate_tokens(embed->inputs[i].text.len);
-    return tokens;
-}

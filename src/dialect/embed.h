@@ -107,7 +107,4 @@ extern const struct embed_ops openai_embed_ops, gemini_embed_ops, gemini_embed_b
 int embed_write_values(struct buf *out, const struct embed_vector *vector);
 int embed_write_base64(struct buf *out, const struct embed_vector *vector);
 
-/* Tokens of the inputs, for an estimate: those told as numbers, the texts by their length. */
-uint64_t embed_estimate_tokens(const struct embed *embed);
-
 #endif

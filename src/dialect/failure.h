@@ -35,11 +35,4 @@ struct failure_row {
 /* The row; failure is below FAILURE_COUNT. */
 const struct failure_row *failure_row(enum failure failure);
 
-/* The row for a request whose framing was refused with that status (400, 408, 411, 413, 414, 415,
- * 417, 431, 501, 505): FAILURE_BAD_FRAMING for any other. */
-enum failure failure_of_framing(int status);
-
-/* "client", "key", "endpoint" or "gateway". */
-const char *failure_blame_text(enum failure_blame blame);
-
 #endif

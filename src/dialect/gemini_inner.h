@@ -22,8 +22,10 @@ enum {
     GEMINI_FIELD_MAX = 64,      /* of a member's name in camelCase */
     GEMINI_CALLS_MAX = 1024,    /* of one choice */
     GEMINI_STOPS_MAX = 5,       /* stopSequences */
-    GEMINI_SCHEMA_DEPTH = 100,  /* deeper ones stay as they are */
     GEMINI_SCHEMA_NODES = 8192, /* what $refs may grow a schema to */
+
+    /* Levels of a schema that are told in other words, each of which takes two of the writer's. */
+    GEMINI_SCHEMA_DEPTH = JSON_WRITE_DEPTH_MAX / 2 - 2,
 };
 
 /* True where the client speaks this dialect itself: what it said can stand as it said it. */

@@ -120,8 +120,7 @@ static void write_schema(struct json_writer *writer, yyjson_val *schema, unsigne
     bool is_nullable = yyjson_get_bool(yyjson_obj_get(schema, "nullable"));
     yyjson_val *name;
 
-    /* Two levels of the writer are taken by one of the schema's. */
-    if (!yyjson_is_obj(schema) || depth > JSON_WRITE_DEPTH_MAX / 2 - 2) {
+    if (!yyjson_is_obj(schema) || depth > GEMINI_SCHEMA_DEPTH) {
         json_value(writer, schema);
         return;
     }

@@ -233,7 +233,7 @@ static void write_members(struct schema_writer *schemas, yyjson_val *schema, uns
 
     is_nullable |= shape.is_nullable;
     only = shape.choices == 1 ? resolve(schemas, only_choice(&shape)) : NULL;
-    if (yyjson_is_obj(only) && depth < JSON_WRITE_DEPTH_MAX / 2 - 2) {
+    if (yyjson_is_obj(only) && depth < GEMINI_SCHEMA_DEPTH) {
         /* One alternative beside null: its members stand here. */
         write_members(schemas, only, depth + 1, is_nullable);
         return;
@@ -259,7 +259,7 @@ static void write_schema(struct schema_writer *schemas, yyjson_val *schema, unsi
     json_begin_object(writer);
     /* Deeper down, and where a reference leads nowhere, anything fits. Two levels of the writer are
      * taken by one of the schema's. */
-    if (yyjson_is_obj(schema) && depth < JSON_WRITE_DEPTH_MAX / 2 - 2 && !schemas->is_too_large)
+    if (yyjson_is_obj(schema) && depth < GEMINI_SCHEMA_DEPTH && !schemas->is_too_large)
         write_members(schemas, schema, depth, false);
     json_end_object(writer);
 }

@@ -83,8 +83,6 @@ enum chat_cache openai_read_cache(const yyjson_val *value);
 
 /* The body's messages, from the neutral form. */
 int openai_write_messages(struct chat_writing *writing, struct json_writer *json);
-int openai_write_tools(struct chat_writing *writing, struct json_writer *json);
-int openai_write_parameters(struct chat_writing *writing, struct json_writer *json);
 
 /* An image, a sound, a video or a file: what stands in no text. */
 bool openai_is_media(const struct chat_part *part);
@@ -113,9 +111,6 @@ void openai_write_media_url(struct json_writer *json, const struct chat_media *m
 void openai_write_thought_signature(struct json_writer *json, const struct chat_part *part);
 void openai_write_thinking_blocks(struct json_writer *json, const struct chat_part *parts,
                                   size_t count);
-
-/* stream and stream_options. */
-void openai_write_stream(struct chat_writing *writing, struct json_writer *json);
 
 /* --- quirks --- */
 
@@ -260,9 +255,6 @@ struct openai_writer {
     bool is_ready; /* the thought's buffer was made */
     bool is_legacy;
 };
-
-/* The last chunk with its usage, where the client asked for it, and the terminal event. */
-void openai_write_end(struct openai_writer *writer);
 
 /* What is told as used: the provider's numbers, or an estimate. */
 struct dialect_usage openai_told_usage(const struct openai_writer *writer);

@@ -63,7 +63,7 @@ static void write_custom(struct json_writer *json, const struct chat_tool *tool)
     json_end_object(json);
 }
 
-int openai_write_tools(struct chat_writing *writing, struct json_writer *json)
+static int write_tools(struct chat_writing *writing, struct json_writer *json)
 {
     const struct chat *chat = writing->chat;
 
@@ -283,7 +283,7 @@ static void write_coded(struct chat_writing *writing, struct json_writer *json)
         json_member_string(json, "user", chat->user);
 }
 
-int openai_write_parameters(struct chat_writing *writing, struct json_writer *json)
+static int write_parameters(struct chat_writing *writing, struct json_writer *json)
 {
     for (int i = 0; i < CHAT_PARAMS; i++) {
         const struct parameter_row *row = parameter_row((enum chat_parameter)i);
@@ -296,7 +296,7 @@ int openai_write_parameters(struct chat_writing *writing, struct json_writer *js
     return write_format(writing, json);
 }
 
-void openai_write_stream(struct chat_writing *writing, struct json_writer *json)
+static void write_stream(struct chat_writing *writing, struct json_writer *json)
 {
     if (!writing->chat->is_streaming)
         return;
@@ -318,12 +318,12 @@ static int write_body(struct chat_writing *writing)
     json_name(&json, "messages");
     err = openai_write_messages(writing, &json);
     if (!err && writing->chat->tool_count) {
-        err = openai_write_tools(writing, &json);
+        err = write_tools(writing, &json);
         write_choice(writing->chat, &json);
     }
     if (!err)
-        err = openai_write_parameters(writing, &json);
-    openai_write_stream(writing, &json);
+        err = write_parameters(writing, &json);
+    write_stream(writing, &json);
     json_end_object(&json);
     return err ? err : writing->out->err;
 }

@@ -68,7 +68,7 @@ static void open_chunk(const struct openai_writer *writer, unsigned choice)
     put(writer, SPAN(",\"delta\":{"));
 }
 
-/* `rest` ends the delta and says what stands beside it. */
+/* Ends the delta of a choice that goes on. */
 static void close_chunk(const struct openai_writer *writer)
 {
     put(writer, SPAN("},\"logprobs\":null,\"finish_reason\":null}"));
@@ -294,7 +294,8 @@ static void write_finish(struct openai_writer *writer, const struct chat_event *
     put(writer, writer->tail);
 }
 
-void openai_write_end(struct openai_writer *writer)
+/* The last chunk with its usage, where the client asked for it, and the terminal event. */
+static void write_end(struct openai_writer *writer)
 {
     struct dialect_usage usage = openai_told_usage(writer);
     struct json_writer json;
@@ -364,7 +365,7 @@ void openai_chat_write_event(struct chat_writer *base, const struct chat_event *
         openai_write_told(base, event->error);
         break;
     case CHAT_EVENT_END:
-        openai_write_end(writer);
+        write_end(writer);
         break;
     case CHAT_EVENT_CALL_END:
         break;

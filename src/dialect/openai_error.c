@@ -1,7 +1,6 @@
 #include "dialect/openai_error.h"
 
 #include "dialect/error_write.h"
-#include "json/write.h"
 
 bool openai_error_names_stream_options(const struct dialect_error *error)
 {
@@ -21,19 +20,4 @@ int openai_write_error(struct buf *buf, const struct failure_row *row, struct sp
     const struct error_ours ours = {.row = row, .message = message, .param = param};
 
     return error_write(buf, DIALECT_OPENAI, &ours);
-}
-
-int openai_write_error_event(struct buf *buf, const struct failure_row *row, struct span message,
-                             struct span param)
-{
-    const struct error_ours ours = {.row = row, .message = message, .param = param};
-
-    return error_write_event(buf, DIALECT_OPENAI, &ours);
-}
-
-int openai_write_error_told(struct buf *buf, const struct dialect_error *error)
-{
-    const struct error_told told = {.upstream = DIALECT_OPENAI, .status = 200, .error = error};
-
-    return error_write_event_told(buf, DIALECT_OPENAI, &told);
 }

@@ -1,6 +1,6 @@
 /*
- * Errors in OpenAI's dialect: dialect/error_read and error_write by the names of those
- * who speak this one dialect only, and our own lists of models. Pure; any thread.
+ * Errors in OpenAI's dialect: dialect/error_read and error_write by the names of those who speak
+ * this one dialect only. Pure; any thread.
  */
 #ifndef DIALECT_OPENAI_ERROR_H
 #define DIALECT_OPENAI_ERROR_H
@@ -37,12 +37,5 @@ bool openai_error_names_stream_options(const struct dialect_error *error);
  * empty param null. 0, ERR_FULL or ERR_NOMEM. */
 int openai_write_error(struct buf *buf, const struct failure_row *row, struct span message,
                        struct span param);
-
-/* The same as an event of a stream: "data: {…}" and a blank line. */
-int openai_write_error_event(struct buf *buf, const struct failure_row *row, struct span message,
-                             struct span param);
-
-/* A provider's error told again as an event of a stream, in OpenAI's shape. */
-int openai_write_error_told(struct buf *buf, const struct dialect_error *error);
 
 #endif

@@ -195,25 +195,6 @@ const struct outcome_row *outcome_row(enum outcome outcome)
     return &outcomes[outcome];
 }
 
-const char *outcome_class_text(enum outcome_class class)
-{
-    static const char *const texts[CLASS_COUNT] = {
-        [CLASS_NONE] = "none",
-        [CLASS_CONNECT] = "connect",
-        [CLASS_TIMEOUT] = "timeout",
-        [CLASS_RATE_LIMIT] = "rate_limit",
-        [CLASS_OVERLOADED] = "overloaded",
-        [CLASS_SERVER_ERROR] = "server_error",
-        [CLASS_BAD_KEY] = "bad_key",
-        [CLASS_DEPLETED] = "depleted",
-        [CLASS_MODEL_MISSING] = "model_missing",
-        [CLASS_BAD_REQUEST] = "bad_request",
-    };
-
-    bug_fatal_unless((unsigned)class < CLASS_COUNT);
-    return texts[class];
-}
-
 bool outcome_is_attempt(enum outcome_class class)
 {
     return class == CLASS_CONNECT || class == CLASS_TIMEOUT || class == CLASS_OVERLOADED ||

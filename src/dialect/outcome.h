@@ -85,9 +85,6 @@ struct outcome_row {
     const char *meaning;
 };
 
-/* The words by which retry.on calls a class; "none" for CLASS_NONE. */
-const char *outcome_class_text(enum outcome_class class);
-
 /* True for connect, timeout, overloaded and server_error: the upstream may have worked, so it
  * counts against retry.attempts. The rest counts against retry.rotations. */
 bool outcome_is_attempt(enum outcome_class class);

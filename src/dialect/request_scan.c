@@ -128,7 +128,6 @@ int request_scan_finish(struct request_scan *request)
     memcpy(request->seen, scan->seen, sizeof(request->seen));
     request->root_start = scan->root_start;
     request->root_is_empty = scan->root_is_empty;
-    request->text_chars = scan->text_chars;
     request->text_bytes = scan->text_bytes;
     request->text_numbers = scan->text_numbers;
     request->scan = NULL;
@@ -306,11 +305,6 @@ uint64_t request_scan_max_tokens(const struct request_scan *request)
     return most * (written > choices ? written : choices);
 }
 
-uint64_t request_scan_text_chars(const struct request_scan *request)
-{
-    return request->text_chars;
-}
-
 uint64_t request_scan_estimate_tokens(const struct request_scan *request)
 {
     const struct json_seen *tools = &request->seen[REQUEST_TOOLS];
@@ -394,11 +388,4 @@ int request_scan_edit(const struct request_scan *request, struct span model, boo
         !request_scan_wants_usage(request))
         edit_usage(request, ret_edits);
     return err;
-}
-
-uint64_t request_edits_length(const struct request_edits *edits, uint64_t body_len)
-{
-    for (size_t i = 0; i < edits->count; i++)
-        body_len = body_len - edits->at[i].remove + edits->at[i].insert.len;
-    return body_len;
 }

@@ -48,7 +48,7 @@ struct request_scan {
     /* As the scanner has left it; from request_scan_finish on. */
     struct json_seen seen[REQUEST_FIELD_COUNT];
     uint64_t root_start;
-    uint64_t text_chars, text_bytes, text_numbers;
+    uint64_t text_bytes, text_numbers;
     bool root_is_empty;
     char model[REQUEST_MODEL_MAX];
 };
@@ -90,9 +90,6 @@ unsigned request_scan_choices(const struct request_scan *request);
  * are written for it (`n` or `best_of`); 0: not told. */
 uint64_t request_scan_max_tokens(const struct request_scan *request);
 
-/* Characters of the messages' text (prompt, input); without images, names and the like. */
-uint64_t request_scan_text_chars(const struct request_scan *request);
-
 /* Tokens of the prompt, guessed from its text and its tools. */
 uint64_t request_scan_estimate_tokens(const struct request_scan *request);
 
@@ -109,8 +106,5 @@ struct request_edits {
  * or ERR_FULL where the name is too long. ret_edits must not be moved afterwards. */
 int request_scan_edit(const struct request_scan *request, struct span model, bool ask_usage,
                       struct request_edits *ret_edits);
-
-/* Length of a body of body_len bytes after the edits. */
-uint64_t request_edits_length(const struct request_edits *edits, uint64_t body_len);
 
 #endif

@@ -54,11 +54,9 @@ int reset_read(struct span text, uint64_t wall_us, uint64_t *ret_wait_us)
 
 /* What a limit header is about, by the words of its name. */
 struct limit_name {
-    bool is_limit;    /* it is one of the family at all */
-    bool has_variant; /* "project", "input", "day", …: narrower than the plain limit */
-    char what;        /* 'l'imit, 'r'emaining, 't'ime of reset, or 0 */
-    char kind;        /* 'r'equests, 't'okens, or 0 */
-    size_t what_at;   /* where that word stands */
+    char what;      /* 'l'imit, 'r'emaining, 't'ime of reset, or 0 */
+    char kind;      /* 'r'equests, 't'okens, or 0 */
+    size_t what_at; /* where that word stands */
     size_t what_len;
 };
 
@@ -82,8 +80,6 @@ static void note_word(struct limit_name *limit, struct span word, size_t at)
         limit->kind = 'r';
     else if (is_word(word, "tokens", "token"))
         limit->kind = 't';
-    else
-        limit->has_variant = true;
     if (what) {
         limit->what = what;
         limit->what_at = at;
@@ -99,14 +95,12 @@ static struct limit_name read_limit_name(struct span name)
     struct limit_name limit = {0};
     struct span rest = span_of(NULL, 0), word;
 
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && !limit.is_limit; i++) {
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && !rest.ptr; i++) {
         size_t len = strlen(families[i]);
 
         if (name.len > len &&
-            span_is_equal_nocase(span_of(name.ptr, len), span_of(families[i], len))) {
-            limit.is_limit = true;
+            span_is_equal_nocase(span_of(name.ptr, len), span_of(families[i], len)))
             rest = span_skip(name, len);
-        }
     }
     while (span_next_token(&rest, '-', &word))
         note_word(&limit, word, (size_t)(word.ptr - name.ptr));
@@ -303,23 +297,4 @@ struct reset_hint reset_find(const struct reset_question *question)
     if (hint.wait_us > question->max_us)
         hint.wait_us = question->max_us;
     return hint;
-}
-
-void reset_read_limits(const struct dialect_header *headers, size_t count, uint64_t wall_us,
-                       struct reset_limit ret_limits[LIMIT_KIND_COUNT])
-{
-    memset(ret_limits, 0, LIMIT_KIND_COUNT * sizeof(ret_limits[0]));
-    for (size_t i = 0; i < count; i++) {
-        struct limit_name name = read_limit_name(headers[i].name);
-        struct reset_limit *limit = &ret_limits[name.kind == 't' ? LIMIT_TOKENS : LIMIT_REQUESTS];
-
-        if (!name.is_limit || name.has_variant || !name.kind)
-            continue;
-        if (name.what == 'l')
-            limit->has_limit = read_count(headers[i].value, &limit->limit);
-        else if (name.what == 'r')
-            limit->has_remaining = read_count(headers[i].value, &limit->remaining);
-        else if (name.what == 't')
-            limit->has_reset = reset_read(headers[i].value, wall_us, &limit->reset_us) == 0;
-    }
 }

@@ -54,22 +54,4 @@ struct reset_hint reset_find(const struct reset_question *question);
  * number counts seconds. */
 int reset_read(struct span text, uint64_t wall_us, uint64_t *ret_wait_us);
 
-/* What a header tells of a limit, for those who learn limits from answers. */
-enum reset_limit_kind {
-    LIMIT_REQUESTS,
-    LIMIT_TOKENS,
-    LIMIT_KIND_COUNT,
-};
-
-struct reset_limit {
-    uint64_t limit;
-    uint64_t remaining;
-    uint64_t reset_us; /* from now */
-    bool has_limit, has_remaining, has_reset;
-};
-
-/* Reads x-ratelimit-{limit,remaining,reset}-{requests,tokens} and their kin. */
-void reset_read_limits(const struct dialect_header *headers, size_t count, uint64_t wall_us,
-                       struct reset_limit ret_limits[LIMIT_KIND_COUNT]);
-
 #endif

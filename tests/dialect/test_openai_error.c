@@ -46,26 +46,12 @@ static void test_our_own_errors(void **state)
                    "{\"error\":{\"message\":\"no \\\"x\\\"\",\"type\":\"invalid_request_error\","
                    "\"param\":\"stream\",\"code\":\"invalid_type\"}}");
     row = failure_row(FAILURE_TIMEOUT);
-    assert_int_equal(openai_write_error_event(&buf, row, span_of(NULL, 0), span_of(NULL, 0)), 0);
-    assert_written(&buf, "data: {\"error\":{\"message\":\"The provider did not answer in time.\","
-                         "\"type\":\"server_error\",\"param\":null,\"code\":\"timeout\"}}\n\n");
+    assert_int_equal(openai_write_error(&buf, row, span_of(NULL, 0), span_of(NULL, 0)), 0);
+    assert_written(&buf, "{\"error\":{\"message\":\"The provider did not answer in time.\","
+                         "\"type\":\"server_error\",\"param\":null,\"code\":\"timeout\"}}");
     buf_fini(&buf);
     buf_init(&buf, 20);
     assert_int_equal(openai_write_error(&buf, row, SPAN("x"), SPAN("y")), ERR_FULL);
-    buf_fini(&buf);
-}
-
-static void test_a_provider_s_error_told_again(void **state)
-{
-    struct dialect_error error;
-    struct buf buf;
-
-    buf_init(&buf, 1024);
-    openai_error_read(SPAN("{\"error\":{\"message\":\"m\",\"code\":502}}"), &error);
-    assert_int_equal(openai_write_error_told(&buf, &error), 0);
-    assert_written(
-        &buf,
-        "data: {\"error\":{\"message\":\"m\",\"type\":null,\"param\":null,\"code\":\"502\"}}\n\n");
     buf_fini(&buf);
 }
 
@@ -74,7 +60,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_naming_stream_options),
         cmocka_unit_test(test_our_own_errors),
-        cmocka_unit_test(test_a_provider_s_error_told_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -268,7 +268,6 @@ static void test_a_zero_gives_way(void **state)
 /* Anthropic: points in time, and limits for what goes in and what comes out. */
 static void test_anthropic_s_limits(void **state)
 {
-    struct reset_limit limits[LIMIT_KIND_COUNT];
     struct hints hints = {0};
 
     add(&hints, "anthropic-ratelimit-requests-remaining", "49");
@@ -280,10 +279,6 @@ static void test_anthropic_s_limits(void **state)
     add(&hints, "anthropic-ratelimit-output-tokens-reset", "2026-11-20T10:16:00Z");
     assert_int_equal(find(&hints).wait_us, 12 * SEC);
     assert_int_equal(find(&hints).source, RESET_HEADER);
-    reset_read_limits(hints.headers, hints.count, WALL_US, limits);
-    assert_int_equal(limits[LIMIT_REQUESTS].remaining, 49);
-    assert_int_equal(limits[LIMIT_REQUESTS].reset_us, SEC);
-    assert_false(limits[LIMIT_TOKENS].has_limit);
     add(&hints, "retry-after", "3");
     assert_int_equal(find(&hints).wait_us, 3 * SEC);
 }
@@ -362,26 +357,6 @@ static void test_a_day_s_quota_rests_until_midnight(void **state)
     assert_int_equal(find_within(&hints, week_us).source, RESET_RETRY_INFO);
 }
 
-static void test_learning_limits(void **state)
-{
-    struct reset_limit limits[LIMIT_KIND_COUNT];
-    struct hints hints = {0};
-
-    add(&hints, "x-ratelimit-limit-requests", "10,000");
-    add(&hints, "x-ratelimit-remaining-requests", "9999");
-    add(&hints, "x-ratelimit-reset-requests", "8.64s");
-    add(&hints, "x-ratelimit-limit-tokens", "many");
-    add(&hints, "x-ratelimit-limit-project-tokens", "5");
-    reset_read_limits(hints.headers, hints.count, WALL_US, limits);
-    assert_true(limits[LIMIT_REQUESTS].has_limit);
-    assert_int_equal(limits[LIMIT_REQUESTS].limit, 10000);
-    assert_int_equal(limits[LIMIT_REQUESTS].remaining, 9999);
-    assert_int_equal(limits[LIMIT_REQUESTS].reset_us, 8640000);
-    assert_false(limits[LIMIT_TOKENS].has_limit);
-    assert_false(limits[LIMIT_TOKENS].has_remaining);
-    assert_false(limits[LIMIT_TOKENS].has_reset);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,7 +375,6 @@ int main(void)
         cmocka_unit_test(test_azure_s_hints),
         cmocka_unit_test(test_the_wait_that_a_body_asks_for),
         cmocka_unit_test(test_a_day_s_quota_rests_until_midnight),
-        cmocka_unit_test(test_learning_limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
