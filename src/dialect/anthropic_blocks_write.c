@@ -5,7 +5,6 @@
 #include "dialect/anthropic_inner.h"
 
 #include "base/alloc.h"
-#include "base/err.h"
 #include "dialect/error_write.h"
 
 void anthropic_put(struct anthropic_writer *writer, struct span text)

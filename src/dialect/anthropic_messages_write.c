@@ -2,7 +2,6 @@
  * the results of tools before anything else. */
 #include "dialect/anthropic_inner.h"
 
-#include "base/err.h"
 #include "dialect/claude.h"
 
 /* --- the system prompt --- */

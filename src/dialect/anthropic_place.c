@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "base/err.h"
 #include "dialect/form.h"
 
 /* --- places --- */

@@ -2,7 +2,6 @@
  * Messages, tools, thinking and output have files of their own. */
 #include "dialect/anthropic_inner.h"
 
-#include "base/err.h"
 #include "dialect/claude.h"
 
 /* --- sampling --- */

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "base/err.h"
 #include "dialect/claude.h"
 
 enum { BUDGET_MIN = 1024 };

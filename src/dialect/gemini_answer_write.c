@@ -2,7 +2,6 @@
 #include "dialect/gemini_answer_write.h"
 
 #include "base/decimal.h"
-#include "base/err.h"
 
 bool gemini_shows_thoughts(const struct chat_frame *frame)
 {

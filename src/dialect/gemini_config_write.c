@@ -1,7 +1,6 @@
 /* generationConfig: parameters, the answer's format, and how to think. */
 #include <stdio.h>
 
-#include "base/err.h"
 #include "dialect/gemini_inner.h"
 
 static const struct span prefix = SPAN_INIT("generationConfig.");

@@ -5,8 +5,6 @@
  */
 #include "dialect/gemini_content_write.h"
 
-#include "base/err.h"
-
 static int write_user_part(struct gemini_telling *contents, const struct chat_part *part,
                            size_t message, size_t at, size_t *results)
 {

@@ -1,7 +1,6 @@
 /* Names of members and of functions, and small JSON. */
 #include <stdio.h>
 
-#include "base/err.h"
 #include "dialect/gemini_inner.h"
 
 /* --- members --- */

@@ -1,7 +1,6 @@
 /* One part of a content, written. */
 #include <stdio.h>
 
-#include "base/err.h"
 #include "dialect/gemini_content_write.h"
 
 /* Google takes this in place of a signature that is not to be had. */

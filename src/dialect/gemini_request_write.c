@@ -1,5 +1,4 @@
 /* Requests of generateContent, written. */
-#include "base/err.h"
 #include "dialect/gemini_inner.h"
 
 static size_t count_system(const struct chat *chat)

@@ -2,7 +2,6 @@
  * Google's Schema, a subset of OpenAPI 3.0, told as JSON Schema: types in small letters, `nullable`
  * as a type beside, numbers that are strings (int64) as numbers, the order of properties left out.
  */
-#include "base/err.h"
 #include "dialect/gemini_inner.h"
 
 static void write_schema(struct json_writer *writer, yyjson_val *schema, unsigned depth);

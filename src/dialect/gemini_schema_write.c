@@ -2,8 +2,6 @@
  * JSON Schema told as Google's Schema, for models that know no other: references are written out,
  * null becomes `nullable`, a constant a list of one word, and what it has no word for is left out.
  */
-#include <stdio.h>
-
 #include "base/err.h"
 #include "dialect/gemini_inner.h"
 

@@ -1,7 +1,6 @@
 /* The parts of an answer, told as events. */
 #include <stdio.h>
 
-#include "base/err.h"
 #include "dialect/gemini_stream_read.h"
 
 static bool is_true(const yyjson_val *value)

@@ -9,7 +9,6 @@
 
 #include "base/alloc.h"
 #include "base/decimal.h"
-#include "base/err.h"
 #include "dialect/error_write.h"
 #include "dialect/gemini_answer_write.h"
 

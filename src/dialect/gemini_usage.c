@@ -3,7 +3,6 @@
  * tokens, and what its own tools brought beside the prompt; an absent count is 0.
  */
 #include "base/decimal.h"
-#include "base/err.h"
 #include "dialect/gemini_inner.h"
 
 /* --- usage --- */

@@ -3,8 +3,6 @@
  * or the same for all, a name may be repeated empty, arguments may be an object, and what belongs
  * to a call may come before its name.
  */
-#include "base/alloc.h"
-#include "base/err.h"
 #include "dialect/openai_chat_inner.h"
 
 enum {

@@ -1,6 +1,5 @@
 /* What a message of an answer, or a delta of one, holds beside calls: text, thought, refusal, media
  * and signatures, in the many places where servers put them. */
-#include "base/err.h"
 #include "dialect/openai_chat_inner.h"
 
 void openai_tell_text(struct openai_reader *reader, enum chat_event_kind kind, unsigned choice,

@@ -1,5 +1,4 @@
 /* Parts of a user's message from the neutral form: text, images, sounds and files. */
-#include "base/err.h"
 #include "dialect/openai_chat_inner.h"
 
 /* Overwrites the opening quote of a string that is written next to what stands there, by `join`. */

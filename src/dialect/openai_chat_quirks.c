@@ -1,6 +1,5 @@
 /* Which members of a body a provider's quirks touch, and how: the table, and what of it takes more
  * than a name. */
-#include "base/err.h"
 #include "dialect/openai_chat.h"
 #include "dialect/openai_chat_inner.h"
 

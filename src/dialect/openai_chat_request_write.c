@@ -2,7 +2,6 @@
  * the body that OpenAI itself would be sent: dialect/openai_chat_rewrite.c. */
 #include <stdio.h>
 
-#include "base/err.h"
 #include "dialect/openai_chat.h"
 #include "dialect/openai_chat_inner.h"
 

@@ -2,7 +2,6 @@
  * stays as it stands, known or not. */
 #include <stdio.h>
 
-#include "base/err.h"
 #include "dialect/openai_chat_inner.h"
 
 /* What the client calls the parameter that OpenAI calls `name`. */

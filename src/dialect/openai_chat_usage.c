@@ -1,6 +1,5 @@
 /* Usage and likelihoods of tokens, as OpenAI and its likes tell them. */
 #include "base/alloc.h"
-#include "base/err.h"
 #include "dialect/openai_chat_inner.h"
 
 /* Where there is a number, what it says, negative ones as 0. */

@@ -1,6 +1,4 @@
 /* OpenAI's /embeddings. */
-#include <stdio.h>
-
 #include "base/decimal.h"
 #include "base/err.h"
 #include "dialect/embed.h"

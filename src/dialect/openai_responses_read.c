@@ -1,6 +1,6 @@
 /*
- * A provider's Responses stream, read for what its bytes cannot say as they pass: usage, errors and
- * the end. Logprobs, annotations and the built-in tools' events are passed over.
+ * A provider's Responses stream, told as events of the neutral form. Logprobs, annotations and the
+ * built-in tools' events are passed over.
  */
 #include "base/err.h"
 #include "dialect/error_read.h"

@@ -1,4 +1,3 @@
-#include "base/err.h"
 #include "dialect/openai_responses_inner.h"
 #include "dialect/parameters.h"
 

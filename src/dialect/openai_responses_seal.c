@@ -1,5 +1,4 @@
 #include "dialect/openai_responses_inner.h"
-#include "json/write.h"
 
 /* Beside the dialects: a thought that nobody signed. */
 static const struct span names[DIALECT_COUNT] = {

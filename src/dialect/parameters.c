@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "base/bug.h"
-#include "base/err.h"
 #include "json/scan.h"
 
 /* A row of the table is one initializer; clang-format takes it for blocks. */
@@ -24,11 +23,6 @@ static const struct parameter_row rows[CHAT_PARAMS] = {
                            {[DIALECT_OPENAI] = PARAMETER_##to_openai,                              \
                             [DIALECT_ANTHROPIC] = PARAMETER_##to_anthropic,                        \
                             [DIALECT_GEMINI] = PARAMETER_##to_gemini}},
-#define NUMBER JSON_NUMBER
-#define STRING JSON_STRING
-#define BOOL   JSON_BOOL
-#define OBJECT JSON_OBJECT
-#define ARRAY  JSON_ARRAY
 #include "tables/parameters.def"
 #undef PARAMETER
 };
