@@ -73,6 +73,7 @@ void arena_fini(struct arena *arena)
     }
     arena->used = 0;
     arena->held = 0;
+    arena->is_full = false;
 }
 
 static void *alloc_in_new_block(struct arena *arena, size_t size)
@@ -80,8 +81,10 @@ static void *alloc_in_new_block(struct arena *arena, size_t size)
     struct arena_block *block;
     size_t whole = sizeof(*block) + (size < BLOCK_DATA ? BLOCK_DATA : size);
 
-    if (arena->held + whole > arena->max)
+    if (arena->held + whole > arena->max) {
+        arena->is_full = true;
         return NULL;
+    }
     block = block_take(arena->pool, size);
     if (!block)
         return NULL;
@@ -103,8 +106,10 @@ void *arena_alloc(struct arena *arena, size_t size)
     const size_t align = _Alignof(max_align_t);
     void *place;
 
-    if (size > arena->max)
+    if (size > arena->max) {
+        arena->is_full = true;
         return NULL;
+    }
     size = (size + align - 1) & ~(align - 1);
     if (!arena->head || arena->head->size - arena->used < size)
         return alloc_in_new_block(arena, size);

@@ -6,6 +6,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/span.h"
@@ -27,6 +28,7 @@ struct arena {
     size_t used;              /* bytes used in head */
     size_t held;              /* bytes of all blocks */
     size_t max;
+    bool is_full; /* something would have gone beyond max: it was not the system's memory */
 };
 
 void arena_pool_init(struct arena_pool *pool, size_t max_free);

@@ -87,15 +87,16 @@ static int write_speaker(struct chat_writing *writing, struct json_writer *json,
 
 /* --- results of tools --- */
 
-/* The text of a result; "Error: " before it where nothing else would say that it is one. */
-static int write_result_text(struct chat_writing *writing, struct json_writer *json,
-                             const struct chat_part *part)
+/* What a result says, documents of plain text included. */
+static struct span result_text(struct chat_writing *writing, const struct chat_part *part)
 {
-    struct chat_part *texts = arena_zalloc(writing->arena, (part->part_count + 1) * sizeof(*texts));
-    struct span text;
+    struct chat_part *texts;
 
+    if (!chat_has_kind(part->parts, part->part_count, CHAT_PART_DOCUMENT))
+        return chat_plain_text(part->parts, part->part_count, writing->arena);
+    texts = arena_zalloc(writing->arena, part->part_count * sizeof(*texts));
     if (!texts)
-        return ERR_NOMEM;
+        return span_of(NULL, 0);
     for (size_t i = 0; i < part->part_count; i++) {
         const struct chat_part *inner = &part->parts[i];
 
@@ -104,7 +105,15 @@ static int write_result_text(struct chat_writing *writing, struct json_writer *j
                         : openai_is_media(inner) ? SPAN("")
                                                  : inner->text;
     }
-    text = chat_plain_text(texts, part->part_count, writing->arena);
+    return chat_plain_text(texts, part->part_count, writing->arena);
+}
+
+/* "Error: " before it where nothing else would say that it is one. */
+static int write_result_text(struct chat_writing *writing, struct json_writer *json,
+                             const struct chat_part *part)
+{
+    struct span text = result_text(writing, part);
+
     if (!text.ptr)
         return ERR_NOMEM;
     if (part->is_error &&

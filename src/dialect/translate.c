@@ -15,6 +15,15 @@ struct translation {
     bool is_understood;
 };
 
+/* What a body comes to has a bound that grows with it. Beyond that it is made of pieces too small:
+ * the client's doing, and no lack of memory. */
+static int refuse_pieces(struct chat_refusal *refusal)
+{
+    return chat_refuse(refusal, FAILURE_BODY_TOO_LARGE, NULL,
+                       "The request has too many parts for its size to be rewritten for the "
+                       "provider of this model.");
+}
+
 static int read_tree(struct translation *translation, struct span body, size_t max,
                      struct chat_refusal *refusal)
 {
@@ -25,7 +34,7 @@ static int read_tree(struct translation *translation, struct span body, size_t m
     if (err == ERR_SYNTAX)
         return chat_refuse(refusal, FAILURE_BODY_NOT_JSON, NULL,
                            "The request body is not valid JSON: an escape names half a character.");
-    return err;
+    return err == ERR_FULL ? refuse_pieces(refusal) : err;
 }
 
 static int read_embed(struct translation *translation, const yyjson_val *root,
@@ -86,13 +95,15 @@ const yyjson_val *translation_root(const struct translation *translation)
 int translate_understand(struct translation *translation, struct chat_refusal *ret_refusal)
 {
     const yyjson_val *root = translation_root(translation);
+    int err;
 
     if (translation->is_understood)
         return 0;
     translation->is_understood = true;
     chat_refusal_init(ret_refusal, FAILURE_FIELD_VALUE);
-    return translation->is_embed ? read_embed(translation, root, ret_refusal)
-                                 : read_chat(translation, root, ret_refusal);
+    err = translation->is_embed ? read_embed(translation, root, ret_refusal)
+                                : read_chat(translation, root, ret_refusal);
+    return err == ERR_NOMEM && translation->arena.is_full ? refuse_pieces(ret_refusal) : err;
 }
 
 int translate_read(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
@@ -186,6 +197,8 @@ int translate_write(struct translation *translation, enum form form,
     arena_init(&arena, translation->arena.pool, translation->arena.max);
     if (!err)
         err = form_ops(form)->write_request(&writing);
+    if (err == ERR_NOMEM && arena.is_full)
+        err = refuse_pieces(ret_refusal);
     arena_fini(&arena);
     return err ? err : out->err;
 }

@@ -30,9 +30,9 @@ struct translate_facts {
     bool is_array;     /* Gemini's stream without alt=sse */
 };
 
-/* Reads a body as a tree: 0 and *ret_translation; ERR_SYNTAX with *ret_refusal; ERR_FULL or
- * ERR_NOMEM. The body need not outlive the call; the model of the facts must outlive the
- * translation, the pool too. */
+/* Reads a body as a tree: 0 and *ret_translation; ERR_SYNTAX with *ret_refusal, also where what it
+ * comes to goes beyond the bound (FAILURE_BODY_TOO_LARGE); ERR_NOMEM. The body need not outlive the
+ * call; the model of the facts must outlive the translation, the pool too. */
 int translate_open(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
                    struct translation **ret_translation, struct chat_refusal *ret_refusal);
 
@@ -63,9 +63,9 @@ int translate_media(struct translation *translation, enum form form, uint32_t qu
                     struct chat_refusal *ret_refusal);
 struct media *translation_media(const struct translation *translation);
 
-/* Appends the body in that form, of the same purpose: 0; ERR_SYNTAX with *ret_refusal;
- * ERR_UNSUPPORTED where nobody is asked in that form; ERR_FULL or ERR_NOMEM. ret_drops says what
- * was left out. */
+/* Appends the body in that form, of the same purpose: 0; ERR_SYNTAX with *ret_refusal,
+ * as above; ERR_UNSUPPORTED where nobody is asked in that form; ERR_FULL or ERR_NOMEM. ret_drops
+ * says what was left out. */
 int translate_write(struct translation *translation, enum form form,
                     const struct chat_target *target, struct buf *out, struct chat_drops *ret_drops,
                     struct chat_refusal *ret_refusal);

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "dialect/gemini_inner.h"
+#include "dialect/quirks.h"
 #include "dialect/translate.h"
 
 enum { OUT_MAX = 64 << 20 };
@@ -25,11 +26,11 @@ struct told {
     struct chat_refusal refusal;
 };
 
-/* A body of that form, told to Gemini. */
-static struct told tell(enum form form, struct span body, const char *model)
+/* A body of one form, told in another. */
+static struct told tell_as(enum form form, struct span body, enum form to,
+                           const struct chat_target *target)
 {
-    struct translate_facts facts = {.form = form};
-    struct chat_target target = {.model = span_from_text(model)};
+    struct translate_facts facts = {.form = form, .model = SPAN("m")};
     struct translation *translation;
     struct arena_pool pool;
     struct told told = {.err = 0};
@@ -38,12 +39,19 @@ static struct told tell(enum form form, struct span body, const char *model)
     buf_init(&told.out, OUT_MAX);
     told.err = translate_read(&facts, body, &pool, &translation, &told.refusal);
     if (!told.err) {
-        told.err = translate_write(translation, FORM_GENERATE, &target, &told.out, &told.drops,
-                                   &told.refusal);
+        told.err = translate_write(translation, to, target, &told.out, &told.drops, &told.refusal);
         translate_free(&translation);
     }
     arena_pool_fini(&pool);
     return told;
+}
+
+/* Told to Gemini. */
+static struct told tell(enum form form, struct span body, const char *model)
+{
+    const struct chat_target target = {.model = span_from_text(model)};
+
+    return tell_as(form, body, FORM_GENERATE, &target);
 }
 
 static void assert_tells(const struct told *told, const char *piece)
@@ -301,6 +309,62 @@ static void a_thousand_of_everything_is_told(void **state)
     buf_fini(&body);
 }
 
+static void repeat(struct buf *body, const char *text, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        buf_printf(body, "%s%s", i ? "," : "", text);
+}
+
+/* Of one name, without ids, as short as can be: whatever the provider asks for beside them. */
+static void calls_of_one_name_are_told_to_others(void **state)
+{
+    static const uint32_t quirks[] = {0, QUIRK_REASONING_BACK, QUIRK_SHORT_CALL_IDS,
+                                      QUIRK_OPENROUTER_REASONING | QUIRK_TOOL_THEN_ASSISTANT};
+    struct buf body;
+
+    (void)state;
+    buf_init(&body, OUT_MAX);
+    buf_printf(&body,
+               "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]},{\"role\":\"model\",\"parts\":[");
+    repeat(&body, "{\"functionCall\":{\"name\":\"f\"}}", 20000);
+    buf_printf(&body, "]},{\"parts\":[");
+    repeat(&body, "{\"functionResponse\":{\"name\":\"f\"}}", 20000);
+    buf_printf(&body, "]}]}");
+    for (size_t i = 0; i < sizeof(quirks) / sizeof(quirks[0]); i++) {
+        const struct chat_target target = {.model = SPAN("m"), .quirks = quirks[i]};
+        struct told told = tell_as(FORM_GENERATE, buf_span(&body), FORM_CHAT, &target);
+
+        assert_tells(&told, quirks[i] == QUIRK_SHORT_CALL_IDS ? "\"role\":\"tool\""
+                                                              : "\"call_1_19999_unnamed\"");
+        buf_fini(&told.out);
+    }
+    buf_fini(&body);
+}
+
+/* What nobody could mean, and what would take many times its own size. */
+static void a_body_of_crumbs_is_refused_with_words(void **state)
+{
+    static const char *const crumbs[] = {"{}", "{\"text\":\"\"}", "0"};
+    const struct chat_target target = {.model = SPAN("m")};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(crumbs) / sizeof(crumbs[0]); i++) {
+        struct told told;
+        struct buf body;
+
+        buf_init(&body, OUT_MAX);
+        buf_printf(&body, "{\"contents\":[{\"parts\":[");
+        repeat(&body, crumbs[i], 500000);
+        buf_printf(&body, "]}]}");
+        told = tell_as(FORM_GENERATE, buf_span(&body), FORM_CHAT, &target);
+        assert_int_equal(told.err, ERR_SYNTAX);
+        assert_int_equal(told.refusal.failure, FAILURE_BODY_TOO_LARGE);
+        assert_non_null(strstr(told.refusal.message, "too many parts"));
+        buf_fini(&told.out);
+        buf_fini(&body);
+    }
+}
+
 /* Reading a request, writing it, and reading that again says the same. */
 static void what_was_written_reads_the_same(void **state)
 {
@@ -369,6 +433,8 @@ int main(void)
         cmocka_unit_test(names_are_made_fit_and_stay_apart),
         cmocka_unit_test(arguments_that_are_no_object_are_wrapped),
         cmocka_unit_test(a_thousand_of_everything_is_told),
+        cmocka_unit_test(calls_of_one_name_are_told_to_others),
+        cmocka_unit_test(a_body_of_crumbs_is_refused_with_words),
         cmocka_unit_test(what_was_written_reads_the_same),
         cmocka_unit_test(broken_bodies_are_refused_with_words),
     };
