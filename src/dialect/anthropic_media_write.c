@@ -1,7 +1,7 @@
 /* Writes images and documents. */
 #include "dialect/anthropic_inner.h"
 
-#include "dialect/base64.h"
+#include "base/base64.h"
 
 static void write_source(struct json_writer *json, const char *type, struct span media_type,
                          const char *member, struct span data)

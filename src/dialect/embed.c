@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/bug.h"
 #include "base/err.h"
-#include "dialect/base64.h"
 
 enum { FLOAT_BYTES = 4 };
 

@@ -1,8 +1,8 @@
 /* One part of a content: text, media, calls, and which call a result answers. */
 #include <stdio.h>
 
+#include "base/base64.h"
 #include "base/err.h"
-#include "dialect/base64.h"
 #include "dialect/gemini_inner.h"
 
 /* What one part holds, by its members. */

@@ -3,7 +3,7 @@
  * signed travels through a Gemini client in the same place: "bellwether:" and who signed it
  * (a letter), what it is (t: a thought or a call; r: a redacted thought), and the signature.
  */
-#include "dialect/base64.h"
+#include "base/base64.h"
 #include "dialect/gemini.h"
 #include "dialect/gemini_inner.h"
 

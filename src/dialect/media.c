@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/err.h"
-#include "dialect/base64.h"
 #include "dialect/gemini_models.h"
 #include "dialect/media_type.h"
 #include "dialect/quirks.h"

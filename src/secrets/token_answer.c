@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/percent.h"
 #include "json/tree.h"
 
 enum {
@@ -61,30 +62,6 @@ void token_words(struct span text, char *words)
     words[at] = '\0';
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* "%26" as "&". */
-static struct span decode(struct span text, char *out)
-{
-    size_t len = 0;
-
-    for (size_t i = 0; i < text.len; i++) {
-        bool is_coded = text.ptr[i] == '%' && i + 2 < text.len && hex_value(text.ptr[i + 1]) >= 0 &&
-                        hex_value(text.ptr[i + 2]) >= 0;
-
-        out[len++] = is_coded ? (char)(hex_value(text.ptr[i + 1]) << 4 | hex_value(text.ptr[i + 2]))
-                              : text.ptr[i];
-        i += is_coded ? 2 : 0;
-    }
-    return span_of(out, len);
-}
-
 static bool holds_part(struct span words, struct span secret)
 {
     size_t part = secret.len < PART_BYTES ? secret.len : PART_BYTES;
@@ -101,7 +78,8 @@ void token_words_guard(char *words, struct span secret)
     struct span text = span_from_text(words);
     char decoded[TOKEN_WORDS_BYTES];
 
-    if (holds_part(text, secret) || holds_part(decode(text, decoded), secret))
+    if (holds_part(text, secret) ||
+        holds_part(span_of(decoded, percent_read(text, decoded)), secret))
         snprintf(words, TOKEN_WORDS_BYTES, "refused, in words that hold our own secret");
 }
 

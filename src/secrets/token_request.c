@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/percent.h"
 #include "json/write.h"
 #include "secrets/jwt.h"
 
@@ -28,31 +29,10 @@ static const char *const anthropic_fields[] = {
 
 /* ---- forms ---- */
 
-static bool is_unreserved(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.' || c == '~';
-}
-
-static void put_encoded(struct buf *out, struct span text)
-{
-    static const char digits[] = "0123456789ABCDEF";
-
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        char coded[3] = {'%', digits[byte >> 4], digits[byte & 15]};
-
-        if (is_unreserved(text.ptr[i]))
-            buf_append_byte(out, text.ptr[i]);
-        else
-            buf_append(out, coded, sizeof(coded));
-    }
-}
-
 static void put_member(struct buf *out, const char *name, struct span value)
 {
     buf_printf(out, "%s%s=", out->len ? "&" : "", name);
-    put_encoded(out, value);
+    percent_write(out, value, "");
 }
 
 static void write_azure(struct token_request *request, const struct credential *credential,
@@ -62,7 +42,7 @@ static void write_azure(struct token_request *request, const struct credential *
 
     buf_append_span(&request->url, credential->url);
     buf_append_byte(&request->url, '/');
-    put_encoded(&request->url, credential->tenant);
+    percent_write(&request->url, credential->tenant, "");
     buf_append_span(&request->url, SPAN("/oauth2/v2.0/token"));
     put_member(body, "grant_type", SPAN("client_credentials"));
     put_member(body, "client_id", credential->client_id);

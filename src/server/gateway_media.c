@@ -2,10 +2,10 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "conf/units.h"
-#include "dialect/base64.h"
 #include "exchange/media_errand.h"
 #include "server/gateway_inner.h"
 #include "upstream/body.h"

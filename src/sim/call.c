@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/err.h"
-#include "sim/percent.h"
+#include "base/percent.h"
 
 enum {
     MAX_BODY_BYTES = 32 << 20,
@@ -407,7 +407,7 @@ static struct span keep_model(struct sim_call *call, struct span model)
 {
     char *text = arena_alloc(&call->arena, model.len);
 
-    return text ? span_of(text, sim_percent_decode(model, text)) : (struct span){0};
+    return text ? span_of(text, percent_read(model, text)) : (struct span){0};
 }
 
 void sim_call_begin(struct sim_calls *calls, struct http_server_conn *conn,

@@ -2,9 +2,9 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "base/percent.h"
 #include "json/write.h"
 #include "sim/call.h"
-#include "sim/percent.h"
 #include "sim/scenario.h"
 
 enum { MAX_BODY_BYTES = 4 << 20, MAX_ANSWER_BYTES = 256 << 20, PATH_BYTES = 1024 };
@@ -207,8 +207,8 @@ bool sim_control_begin(struct sim *sim, struct http_server_conn *conn, const str
     control->sim = sim;
     control->conn = conn;
     control->method = head->method;
-    control->path_len = sim_percent_decode(path, control->path);
-    control->query_len = sim_percent_decode(query, control->query);
+    control->path_len = percent_read(path, control->path);
+    control->query_len = percent_read(query, control->query);
     buf_init(&control->body, MAX_BODY_BYTES);
     http_server_set_request(conn, &control->handler);
     http_server_continue(conn);

@@ -1,31 +1,7 @@
 /* OpenAI's wire format: embeddings and lists of models. */
+#include "base/base64.h"
 #include "json/write.h"
 #include "sim/openai.h"
-
-static void write_base64(const unsigned char *bytes, size_t len, struct buf *out)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    for (size_t i = 0; i < len; i += 3) {
-        size_t left = len - i;
-        uint32_t group = (uint32_t)bytes[i] << 16;
-        char four[4];
-
-        if (left > 1)
-            group |= (uint32_t)bytes[i + 1] << 8;
-        if (left > 2)
-            group |= bytes[i + 2];
-        four[0] = digits[group >> 18];
-        four[1] = digits[group >> 12 & 63];
-        four[2] = digits[group >> 6 & 63];
-        four[3] = digits[group & 63];
-        if (left < 3)
-            four[3] = '=';
-        if (left < 2)
-            four[2] = '=';
-        buf_append(out, four, sizeof(four));
-    }
-}
 
 /* Little-endian floats. */
 static void write_packed(const struct sim_ask *ask, uint64_t hash, struct buf *out)
@@ -42,7 +18,7 @@ static void write_packed(const struct sim_ask *ask, uint64_t hash, struct buf *o
             bytes[4 * j + (unsigned)k] = (unsigned char)(bits >> 8 * k);
     }
     buf_append_byte(out, '"');
-    write_base64(bytes, (size_t)4 * ask->dimensions, out);
+    base64_write(out, span_of((const char *)bytes, (size_t)4 * ask->dimensions));
     buf_append_byte(out, '"');
 }
 

@@ -65,14 +65,21 @@ static void test_maximum(void **state)
     arena_pool_init(&pool, 8);
     arena_init(&arena, &pool, 5 * ARENA_BLOCK_BYTES);
     assert_null(arena_alloc(&arena, SIZE_MAX));
+    assert_true(arena.is_full);
+    arena_fini(&arena);
+    assert_false(arena.is_full);
     assert_null(arena_alloc(&arena, 5 * ARENA_BLOCK_BYTES));
+    assert_true(arena.is_full);
+    arena_fini(&arena);
     while (arena_alloc(&arena, 100))
         taken++;
     assert_in_range(taken, 150, 205);
+    assert_true(arena.is_full);
     assert_true(arena.held <= 5 * ARENA_BLOCK_BYTES);
     assert_null(arena_printf(&arena, "%200d", 1).ptr);
     arena_fini(&arena);
     assert_non_null(arena_alloc(&arena, 100)); /* usable again */
+    assert_false(arena.is_full);
     arena_fini(&arena);
     arena_pool_fini(&pool);
 }

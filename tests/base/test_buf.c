@@ -52,6 +52,19 @@ static void test_maximum(void **state)
     buf_fini(&buf);
 }
 
+static void test_a_failure_of_the_filler(void **state)
+{
+    struct buf buf;
+
+    buf_init(&buf, 10);
+    assert_int_equal(buf_fail(&buf, ERR_NOMEM), ERR_NOMEM);
+    assert_int_equal(buf_fail(&buf, ERR_FULL), ERR_FULL);
+    assert_int_equal(buf.err, ERR_NOMEM); /* the first */
+    buf_clear(&buf);
+    assert_int_equal(buf.err, 0);
+    buf_fini(&buf);
+}
+
 static void test_dropping(void **state)
 {
     struct buf buf;
@@ -126,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_growing),
         cmocka_unit_test(test_maximum),
+        cmocka_unit_test(test_a_failure_of_the_filler),
         cmocka_unit_test(test_dropping),
         cmocka_unit_test(test_taking),
         cmocka_unit_test(test_secrets_leave_nothing_behind),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/decimal.h"
+#include "base/err.h"
 
 static void expect_same(uint64_t number)
 {
@@ -31,9 +32,23 @@ static void writes_every_length(void **state)
     expect_same(UINT64_MAX);
 }
 
+static void appends_or_says_that_it_is_full(void **state)
+{
+    struct buf buf;
+
+    buf_init(&buf, 5);
+    assert_int_equal(decimal_append(&buf, 0), 0);
+    assert_int_equal(decimal_append(&buf, 123), 0);
+    assert_int_equal(decimal_append(&buf, 45), ERR_FULL);
+    assert_true(span_is_equal(buf_span(&buf), SPAN("0123")));
+    assert_int_equal(buf.err, ERR_FULL);
+    buf_fini(&buf);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(writes_every_length)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(writes_every_length),
+                                       cmocka_unit_test(appends_or_says_that_it_is_full)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,17 @@ static void test_comparing(void **state)
     assert_false(span_has_suffix(text("bc"), text("abc")));
 }
 
+static void test_being_one_of_several(void **state)
+{
+    static const struct span texts[] = {SPAN_INIT("one"), SPAN_INIT(""), SPAN_INIT("three")};
+
+    assert_true(span_is_in(SPAN("three"), texts, 3));
+    assert_true(span_is_in(span_of(NULL, 0), texts, 3));
+    assert_false(span_is_in(SPAN("three"), texts, 2));
+    assert_false(span_is_in(SPAN("thre"), texts, 3));
+    assert_false(span_is_in(SPAN("one"), NULL, 0));
+}
+
 static void test_searching(void **state)
 {
     assert_int_equal(span_find_byte(text("abcb"), 'b'), 1);
@@ -136,9 +147,10 @@ static void test_patterns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_comparing), cmocka_unit_test(test_searching),
-        cmocka_unit_test(test_trimming),  cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_comparing), cmocka_unit_test(test_being_one_of_several),
+        cmocka_unit_test(test_searching), cmocka_unit_test(test_trimming),
+        cmocka_unit_test(test_tokens),    cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_patterns),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

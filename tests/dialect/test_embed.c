@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "dialect/base64.h"
 #include "dialect/embed.h"
 
 enum { MAX = 16 << 20 };
@@ -256,40 +255,6 @@ static void broken_answers_are_known(void **state)
     }
 }
 
-static void base64_is_read_as_it_was_written(void **state)
-{
-    static const struct {
-        const char *bytes, *text;
-    } known[] = {
-        {"", ""},
-        {"f", "Zg=="},
-        {"fo", "Zm8="},
-        {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="},
-        {"foobar", "Zm9vYmFy"},
-        {"\xfb\xff", "+/8="},
-    };
-    char out[64];
-    size_t len;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        struct buf buf;
-
-        buf_init(&buf, 64);
-        assert_int_equal(base64_write(&buf, span_from_text(known[i].bytes)), 0);
-        assert_string_equal(buf_text(&buf), known[i].text);
-        assert_true(base64_read(span_from_text(known[i].text), out, &len));
-        assert_true(span_is_equal(span_of(out, len), span_from_text(known[i].bytes)));
-        buf_fini(&buf);
-    }
-    assert_true(base64_read(SPAN("-_8"), out, &len));
-    assert_true(span_is_equal(span_of(out, len), SPAN("\xfb\xff")));
-    assert_false(base64_read(SPAN("Z"), out, &len));
-    assert_false(base64_read(SPAN("Zm 8"), out, &len));
-    assert_false(base64_read(SPAN("Z==="), out, &len));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,7 +263,6 @@ int main(void)
         cmocka_unit_test(gemini_takes_a_hundred_texts),
         cmocka_unit_test(answers_are_told_in_the_other_dialect),
         cmocka_unit_test(broken_answers_are_known),
-        cmocka_unit_test(base64_is_read_as_it_was_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

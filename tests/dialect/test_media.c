@@ -6,8 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/base64.h"
 #include "base/err.h"
-#include "dialect/base64.h"
 #include "dialect/media_type.h"
 #include "dialect/quirks.h"
 #include "dialect/translate.h"

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "json/tree.h"
+#include "json/write.h"
 
 enum { LARGE = 100000 };
 
@@ -75,12 +76,40 @@ static void test_what_is_not_json(void **state)
     json_tree_fini(&tree);
 }
 
+/* As it stands, between what a writer writes: numbers as they are spelled. */
+static void test_values_are_written_on(void **state)
+{
+    struct json_writer writer;
+    struct json_tree tree;
+    const yyjson_val *list;
+    struct buf buf;
+
+    buf_init(&buf, 256);
+    json_writer_init(&writer, &buf);
+    assert_int_equal(json_tree_read_raw(&tree, SPAN("[1.50, {\"a\" : [ ]}]"), 1 << 20), 0);
+    list = yyjson_doc_get_root(tree.doc);
+    json_begin_object(&writer);
+    json_member_value(&writer, "list", list);
+    json_name(&writer, "items");
+    json_begin_array(&writer);
+    json_value(&writer, yyjson_arr_get(json_tree_plain(list), 0));
+    json_value(&writer, yyjson_arr_get(json_tree_plain(list), 1));
+    json_end_array(&writer);
+    json_member_null(&writer, "end");
+    json_end_object(&writer);
+    assert_string_equal(buf_text(&buf), "{\"list\":[1.50,{\"a\":[]}],\"items\":[1.50,{\"a\":[]}],"
+                                        "\"end\":null}");
+    json_tree_fini(&tree);
+    buf_fini(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_documents_ask_the_heap_for_nothing),
         cmocka_unit_test(test_large_documents_are_capped),
         cmocka_unit_test(test_what_is_not_json),
+        cmocka_unit_test(test_values_are_written_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /*
  * Base64 (RFC 4648 4), for bytes that travel in JSON. Pure; any thread.
  */
-#ifndef DIALECT_BASE64_H
-#define DIALECT_BASE64_H
+#ifndef BASE_BASE64_H
+#define BASE_BASE64_H
 
 #include "base/arena.h"
 #include "base/buf.h"
