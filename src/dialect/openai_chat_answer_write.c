@@ -15,13 +15,7 @@ static struct span join(const struct chat_choice *choice, enum chat_part_kind ki
 static void write_call(struct json_writer *json, const struct chat_part *part)
 {
     json_begin_object(json);
-    json_member_string(json, "id", part->id);
-    json_member_text(json, "type", part->is_custom ? "custom" : "function");
-    json_name(json, part->is_custom ? "custom" : "function");
-    json_begin_object(json);
-    json_member_string(json, "name", part->name);
-    json_member_string(json, part->is_custom ? "input" : "arguments", part->text);
-    json_end_object(json);
+    openai_write_call(json, part, part->text);
     openai_write_thought_signature(json, part);
     json_end_object(json);
 }

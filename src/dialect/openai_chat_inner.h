@@ -106,6 +106,9 @@ static inline bool openai_has_quirk(const struct chat_writing *writing, enum qui
 /* The value of image_url.url, file_data and the like: the URL, or "data:TYPE;base64,DATA". */
 void openai_write_media_url(struct json_writer *json, const struct chat_media *media);
 
+/* The members of a call, with that text as its arguments or input. */
+void openai_write_call(struct json_writer *json, const struct chat_part *part, struct span text);
+
 /* Members that carry what must come back: a call's signature, and signed thoughts. Nothing where
  * there is none. */
 void openai_write_thought_signature(struct json_writer *json, const struct chat_part *part);

@@ -207,12 +207,8 @@ void openai_write_thinking_blocks(struct json_writer *json, const struct chat_pa
     json_end_array(json);
 }
 
-static void write_call(struct json_writer *json, const struct chat_part *part)
+void openai_write_call(struct json_writer *json, const struct chat_part *part, struct span text)
 {
-    /* The text of no arguments is that of an empty object. */
-    struct span text = part->text.len || part->is_custom ? part->text : SPAN("{}");
-
-    json_begin_object(json);
     json_member_string(json, "id", part->id);
     json_member_text(json, "type", part->is_custom ? "custom" : "function");
     json_name(json, part->is_custom ? "custom" : "function");
@@ -220,6 +216,13 @@ static void write_call(struct json_writer *json, const struct chat_part *part)
     json_member_string(json, "name", part->name);
     json_member_string(json, part->is_custom ? "input" : "arguments", text);
     json_end_object(json);
+}
+
+static void write_call(struct json_writer *json, const struct chat_part *part)
+{
+    json_begin_object(json);
+    /* The text of no arguments is that of an empty object. */
+    openai_write_call(json, part, part->text.len || part->is_custom ? part->text : SPAN("{}"));
     json_end_object(json);
 }
 
