@@ -1,0 +1,366 @@
+#include "rotation/life.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bug.h"
+#include "rotation/life_inner.h"
+
+/* ---- the table ---- */
+
+struct row {
+    const char *name;
+    uint32_t may_go_to;
+    enum life_standing standing;
+};
+
+#define TO(step) (1u << LIFE_##step)
+
+static const struct row rows[LIFE_STEPS] = {
+#define LIFE(id, name, to, standing, meaning) [LIFE_##id] = {name, to, LIFE_STANDS_##standing},
+#include "rotation/life.def"
+#undef LIFE
+};
+
+const char *life_step_text(enum life_step step)
+{
+    return rows[step].name;
+}
+
+const char *life_trigger_text(enum life_trigger trigger)
+{
+    static const char *const texts[LIFE_TRIGGERS] = {
+        [LIFE_BY_OPERATOR] = "operator",
+        [LIFE_BY_SCHEDULE] = "schedule",
+        [LIFE_BY_AGE] = "age",
+        [LIFE_BY_EXPIRY] = "expiry",
+        [LIFE_BY_ERROR_RATE] = "error_rate",
+        [LIFE_BY_REFUSAL] = "refusal",
+        [LIFE_BY_STORE] = "secret_changed",
+        [LIFE_BY_LEAK] = "leaked",
+    };
+
+    return texts[trigger];
+}
+
+enum life_standing life_standing(const struct life_key *key)
+{
+    return rows[key->step].standing;
+}
+
+void life_touch(struct life *life)
+{
+    life->live.is_dirty = true;
+}
+
+void life_move(struct life *life, struct life_key *key, enum life_step to, const char *reason,
+               const struct life_now *now)
+{
+    bug_fatal_unless((rows[key->step].may_go_to & (1u << to)) != 0);
+    key->live.has_traffic = key->step == LIFE_CANARY || key->step == LIFE_ACTIVE;
+    key->step = to;
+    key->since_wall_us = now->wall_us;
+    snprintf(key->reason, sizeof(key->reason), "%s", reason ? reason : "");
+    key->live.not_before_us = 0;
+    key->live.since_us = now->us;
+    key->live.tries = 0;
+    life_touch(life);
+}
+
+/* ---- finding ---- */
+
+struct life_key *life_find(struct life *life, struct span name)
+{
+    for (uint32_t i = 0; i < life->count; i++) {
+        if (span_is_equal(span_from_text(life->keys[i].name), name))
+            return &life->keys[i];
+    }
+    return NULL;
+}
+
+static struct life_key *find_at(struct life *life, enum life_step from, enum life_step to)
+{
+    for (uint32_t i = 0; i < life->count; i++) {
+        if (life->keys[i].step >= from && life->keys[i].step <= to)
+            return &life->keys[i];
+    }
+    return NULL;
+}
+
+struct life_key *life_successor(struct life *life)
+{
+    return find_at(life, LIFE_ISSUING, LIFE_CANARY);
+}
+
+struct life_key *life_canary(struct life *life)
+{
+    return find_at(life, LIFE_CANARY, LIFE_CANARY);
+}
+
+static struct life_key *predecessor_of(struct life *life, const struct life_key *key)
+{
+    return key->replaces[0] ? life_find(life, span_from_text(key->replaces)) : NULL;
+}
+
+/* ---- room ---- */
+
+/* Nothing will ever be done about it again. */
+static bool is_over(const struct life_key *key)
+{
+    return (key->step == LIFE_REVOKED || key->step == LIFE_ROLLED_BACK) && key->is_gone &&
+           !key->is_kept && !key->live.is_busy && !key->live.has_traffic;
+}
+
+/* A place for a key; that of one that is over where there is no other, for what it was is history,
+ * which is kept elsewhere. NULL: none. */
+static struct life_key *find_place(struct life *life)
+{
+    struct life_key *oldest = NULL;
+
+    if (life->count < LIFE_KEYS_MAX)
+        return &life->keys[life->count];
+    for (uint32_t i = 0; i < life->count; i++) {
+        struct life_key *key = &life->keys[i];
+
+        if (is_over(key) && (!oldest || key->since_wall_us < oldest->since_wall_us))
+            oldest = key;
+    }
+    return oldest;
+}
+
+static bool has_room(struct life *life, uint32_t count)
+{
+    uint32_t free = LIFE_KEYS_MAX - life->count;
+
+    for (uint32_t i = 0; i < life->count; i++)
+        free += is_over(&life->keys[i]);
+    return free >= count;
+}
+
+/* There is room. */
+static struct life_key *add(struct life *life, struct span name, enum life_step step,
+                            const struct life_now *now)
+{
+    struct life_key *key = find_place(life);
+
+    life->count += key == &life->keys[life->count];
+    memset(key, 0, sizeof(*key));
+    memcpy(key->name, name.ptr, name.len);
+    key->step = step;
+    key->since_wall_us = now->wall_us;
+    key->live.since_us = now->us;
+    life_touch(life);
+    return key;
+}
+
+static bool is_valid_name(struct life *life, struct span name)
+{
+    return name.len > 0 && name.len < LIFE_NAME_BYTES && !memchr(name.ptr, '\0', name.len) &&
+           !life_find(life, name);
+}
+
+/* Valid at the provider, as far as is known, by keys that rotation has made. */
+static uint32_t count_valid(const struct life *life)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < life->count; i++)
+        count += life->keys[i].step >= LIFE_ACTIVE && life->keys[i].step <= LIFE_RETIRED &&
+                 life->keys[i].is_ours && !life->keys[i].is_gone;
+    return count;
+}
+
+/* Of the retired ones the first goes before its time, where they would be too many. */
+static bool is_crowded(struct life *life, const struct life_rules *rules,
+                       const struct life_now *now)
+{
+    struct life_key *oldest = find_at(life, LIFE_RETIRED, LIFE_RETIRED);
+
+    if (count_valid(life) < rules->max_keys)
+        return false;
+    for (uint32_t i = 0; i < life->count; i++) {
+        struct life_key *key = &life->keys[i];
+
+        if (key->step == LIFE_RETIRED && key->is_ours && !key->is_gone &&
+            (!oldest->is_ours || oldest->is_gone || key->until_wall_us < oldest->until_wall_us))
+            oldest = key;
+    }
+    if (!oldest || !oldest->is_ours || oldest->is_gone)
+        return true;
+    oldest->until_wall_us = now->wall_us;
+    oldest->live.since_us = 0;
+    life_touch(life);
+    return false;
+}
+
+/* ---- orders ---- */
+
+void life_init(struct life *life)
+{
+    memset(life, 0, sizeof(*life));
+}
+
+static struct life_key *take_in(struct life *life, const struct life_order *order,
+                                const struct life_now *now)
+{
+    struct life_key *old = life_find(life, order->replaces);
+
+    if (!old) {
+        old = add(life, order->replaces, LIFE_ACTIVE, now);
+        if (order->identity)
+            memcpy(old->identity, order->identity, LIFE_IDENTITY_BYTES);
+    }
+    return old;
+}
+
+/* Off at once: it neither drains nor waits. */
+static void put_out(struct life *life, struct life_key *key, const struct life_now *now)
+{
+    key->is_leaked = true;
+    life_touch(life);
+    if (key->step == LIFE_ACTIVE || key->step == LIFE_DRAINING)
+        life_move(life, key, LIFE_RETIRED, "it leaked", now);
+    else if (key->step < LIFE_ACTIVE)
+        life_move(life, key, LIFE_ROLLED_BACK, "it leaked", now);
+    key->until_wall_us = now->wall_us;
+    key->live.since_us = 0;
+}
+
+static struct life_key *issue(struct life *life, const struct life_order *order,
+                              const struct life_now *now)
+{
+    struct life_key *key = add(life, order->name, LIFE_ISSUING, now);
+
+    key->trigger = order->trigger;
+    key->is_ours = true;
+    memcpy(key->replaces, order->replaces.ptr, order->replaces.len);
+    life->note[0] = '\0';
+    return key;
+}
+
+enum life_begun life_begin(struct life *life, const struct life_rules *rules,
+                           const struct life_order *order, uint64_t now_us, uint64_t wall_us)
+{
+    const struct life_now now = {now_us, wall_us};
+    struct life_key *key;
+
+    if (order->replaces.len >= LIFE_NAME_BYTES || !is_valid_name(life, order->name) ||
+        span_is_equal(order->name, order->replaces))
+        return LIFE_NAMELESS;
+    if (!has_room(life, 2))
+        return LIFE_CROWDED;
+    if (order->replaces.len && order->trigger == LIFE_BY_LEAK)
+        put_out(life, take_in(life, order, &now), &now);
+    if (life_successor(life))
+        return LIFE_BUSY;
+    if (is_crowded(life, rules, &now))
+        return LIFE_CROWDED;
+    if (order->replaces.len)
+        take_in(life, order, &now);
+    key = issue(life, order, &now);
+    key->rotation = ++life->rotations;
+    key->attempt = 1;
+    return LIFE_BEGUN;
+}
+
+/* "NAME-2" behind "NAME", "NAME-3" behind that; empty where it does not fit. */
+static struct span next_name(const struct life_key *failed, char ret_name[LIFE_NAME_BYTES])
+{
+    char suffix[16] = "";
+    int len;
+
+    if (failed->attempt > 1)
+        snprintf(suffix, sizeof(suffix), "-%u", (unsigned)failed->attempt);
+    len =
+        snprintf(ret_name, LIFE_NAME_BYTES, "%.*s-%u", (int)(strlen(failed->name) - strlen(suffix)),
+                 failed->name, (unsigned)failed->attempt + 1);
+    return len > 0 && len < LIFE_NAME_BYTES ? span_of(ret_name, (size_t)len) : span_of(NULL, 0);
+}
+
+void life_renew(struct life *life, const struct life_rules *rules, const struct life_key *failed,
+                const struct life_now *now)
+{
+    char name[LIFE_NAME_BYTES];
+    const struct life_order order = {.name = next_name(failed, name),
+                                     .replaces = span_from_text(failed->replaces),
+                                     .trigger = failed->trigger};
+    struct life_key *key;
+
+    if (failed->attempt >= rules->attempts || !has_room(life, 1) || life_successor(life) ||
+        !is_valid_name(life, order.name))
+        return;
+    key = issue(life, &order, now);
+    key->rotation = failed->rotation;
+    key->attempt = failed->attempt + 1;
+}
+
+/* ---- the canary ---- */
+
+static void end_rotation(struct life *life, const struct life_now *now)
+{
+    life->ended_wall_us = now->wall_us;
+    life->note[0] = '\0';
+    life_touch(life);
+}
+
+void life_promote(struct life *life, uint64_t now_us, uint64_t wall_us)
+{
+    const struct life_now now = {now_us, wall_us};
+    struct life_key *key = life_canary(life), *old;
+
+    if (!key)
+        return;
+    old = predecessor_of(life, key);
+    life_move(life, key, LIFE_ACTIVE, NULL, &now);
+    if (old && old->step == LIFE_ACTIVE)
+        life_move(life, old, LIFE_DRAINING, NULL, &now);
+    end_rotation(life, &now);
+}
+
+void life_lose(struct life *life, const char *reason, uint64_t now_us, uint64_t wall_us)
+{
+    const struct life_now now = {now_us, wall_us};
+    struct life_key *key = life_canary(life);
+
+    if (!key)
+        return;
+    life_move(life, key, LIFE_ROLLED_BACK, reason, &now);
+    end_rotation(life, &now);
+}
+
+bool life_release(struct life *life, struct life_key *key)
+{
+    if (key->is_ours || key->step != LIFE_RETIRED)
+        return false;
+    key->is_gone = true;
+    life_touch(life);
+    return true;
+}
+
+void life_note(struct life *life, struct span note)
+{
+    if (note.len >= sizeof(life->note))
+        return;
+    memcpy(life->note, note.ptr, note.len);
+    life->note[note.len] = '\0';
+    life_touch(life);
+}
+
+bool life_roll_back(struct life *life, struct life_key *key, const char *reason, uint64_t now_us,
+                    uint64_t wall_us)
+{
+    const struct life_now now = {now_us, wall_us};
+    struct life_key *old = predecessor_of(life, key);
+    /* One that is being revoked may be gone already. */
+    bool is_there =
+        old && !old->is_leaked && !old->is_gone &&
+        (old->step == LIFE_DRAINING || (old->step == LIFE_RETIRED && !old->live.is_busy));
+
+    if (key->step > LIFE_ACTIVE || (key->step == LIFE_ACTIVE && !is_there))
+        return false;
+    if (key->step == LIFE_ACTIVE)
+        life_move(life, old, LIFE_ACTIVE, "its successor was rolled back", &now);
+    life_move(life, key, LIFE_ROLLED_BACK, reason, &now);
+    end_rotation(life, &now);
+    return true;
+}

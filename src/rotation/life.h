@@ -1,0 +1,219 @@
+/*
+ * The life of one provider's keys: from the order to replace one, by way of its successor's issue,
+ * proof and ramp, to the revocation of the old one or the way back. Plain code over values: what is
+ * to be done next is a task (life_next), whoever did it says what came of it (life_end), and the
+ * time is an argument. The steps stand in rotation/life.def.
+ *
+ * Every change is written down (LIFE_RECORD, rotation/life_text.h) before anything is done because
+ * of it. So a process that dies at any point goes on from what was written down last: what it was
+ * doing then is done again, which is harmless for all tasks but LIFE_CREATE. That one is asked for
+ * once for each name: where nobody knows what came of it, the name is given up, looked for at the
+ * issuer and revoked, and another begun.
+ *
+ * One successor at a time. Before it is promoted its predecessor serves on; then that drains, stays
+ * valid at its provider for the overlap, and is revoked. A leaked key is off at once.
+ *
+ * Owned by who drives it; the control thread. No secret stands here.
+ */
+#ifndef ROTATION_LIFE_H
+#define ROTATION_LIFE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+enum life_step {
+#define LIFE(id, name, to, standing, meaning) LIFE_##id,
+#include "rotation/life.def"
+#undef LIFE
+    LIFE_STEPS,
+};
+
+/* What the pool makes of a key. */
+enum life_standing {
+    LIFE_STANDS_NONE,  /* it is not there */
+    LIFE_STANDS_PROOF, /* probed, without traffic */
+    LIFE_STANDS_SHARE, /* with the canary's share */
+    LIFE_STANDS_FULL,
+    LIFE_STANDS_OFF, /* what it has under way ends */
+};
+
+enum life_trigger {
+    LIFE_BY_OPERATOR,
+    LIFE_BY_SCHEDULE,
+    LIFE_BY_AGE,
+    LIFE_BY_EXPIRY,
+    LIFE_BY_ERROR_RATE,
+    LIFE_BY_REFUSAL, /* a key that used to work gets 401 */
+    LIFE_BY_STORE,   /* its secret was changed where it is kept */
+    LIFE_BY_LEAK,
+    LIFE_TRIGGERS,
+};
+
+enum {
+    LIFE_KEYS_MAX = 48, /* of one provider that have to do with rotation */
+    LIFE_NAME_BYTES = 128,
+    LIFE_ID_BYTES = 256,
+    LIFE_REASON_BYTES = 256,
+    LIFE_IDENTITY_BYTES = 32,
+    LIFE_NOTE_BYTES = 4096, /* of a canary's state */
+};
+
+struct life_key {
+    char name[LIFE_NAME_BYTES];
+    char id[LIFE_ID_BYTES];         /* by which its issuer knows it; empty: not known */
+    char replaces[LIFE_NAME_BYTES]; /* its predecessor; empty: none */
+    char reason[LIFE_REASON_BYTES]; /* of the step, in plain words; empty: the usual */
+    uint64_t rotation;              /* which rotation made it, from 1; 0: none did */
+    uint32_t attempt;               /* of that rotation to have a key made, from 1 */
+    enum life_step step;
+    enum life_trigger trigger;                 /* why it was made */
+    uint64_t since_wall_us;                    /* when the step began */
+    uint64_t created_wall_us, expires_wall_us; /* 0: not known; never */
+    uint64_t until_wall_us;                    /* RETIRED: when it may be revoked */
+    uint8_t identity[LIFE_IDENTITY_BYTES]; /* of its secret (struct conf_key); zeroes: not known */
+    bool is_ours;                          /* made by the issuer: it can be revoked there */
+    bool is_asked;                         /* ISSUING: from here on it may exist */
+    bool is_leaked;
+    bool is_kept; /* its secret stands in the store, or may */
+    bool is_gone; /* revoked at its issuer, or nothing is known there, or nobody can */
+
+    /* What is not written down. */
+    struct {
+        uint64_t not_before_us; /* a failed task is tried again */
+        uint64_t since_us;      /* when the step began, on the monotonic clock; 0: before this
+                                   process did */
+        uint32_t tries;         /* of the task, that failed */
+        uint32_t finds;         /* that found nothing */
+        bool is_busy;           /* a task is under way */
+        bool has_secret;        /* ISSUED: it is in memory */
+        bool is_asked_here;     /* by this process */
+        bool has_traffic;       /* ROLLED_BACK: it had some, which may not have ended */
+    } live;
+};
+
+struct life {
+    struct life_key keys[LIFE_KEYS_MAX]; /* in no order; each stays where it is */
+    uint32_t count;
+    uint64_t rotations;         /* begun so far */
+    uint64_t ended_wall_us;     /* when the last one ended; 0: never */
+    char note[LIFE_NOTE_BYTES]; /* the canary's state, as its driver writes it; empty: none */
+
+    /* What is not written down. */
+    struct {
+        bool is_dirty;     /* there is something to write down */
+        bool is_recording; /* it is being written */
+        uint64_t not_before_us;
+        uint32_t tries;
+    } live;
+};
+
+/* What the configuration says. */
+struct life_rules {
+    uint64_t overlap_us;
+    uint32_t max_keys;      /* that are valid at once; at least 2 */
+    uint32_t attempts;      /* of a creation and of a validation */
+    uint64_t base_delay_us; /* doubled for each further attempt */
+    bool has_ramp;          /* else it is promoted once it was validated */
+    bool can_find;          /* the issuer can be asked for a key by its name */
+};
+
+/* ---- orders ---- */
+
+struct life_order {
+    struct span name;          /* of the successor: unlike all that were used before */
+    struct span replaces;      /* which key; empty: none, there is to be one more */
+    const uint8_t *identity;   /* of the replaced key's secret; NULL: not known */
+    enum life_trigger trigger; /* LIFE_BY_LEAK: it is off at once */
+};
+
+enum life_begun {
+    LIFE_BEGUN,
+    LIFE_BUSY,     /* a successor is under way; of a leaked key: it is off, and that one goes on */
+    LIFE_CROWDED,  /* as many keys as max_keys allows, and none may go before its time */
+    LIFE_NAMELESS, /* the name is empty, too long, or was used */
+};
+
+void life_init(struct life *life);
+
+/* A rotation begins, or the reason why not. */
+enum life_begun life_begin(struct life *life, const struct life_rules *rules,
+                           const struct life_order *order, uint64_t now_us, uint64_t wall_us);
+
+/* The operator's way back: of a successor that is under way, or of one that serves while its
+ * predecessor is still valid, which serves again. False where the step does not allow it. */
+bool life_roll_back(struct life *life, struct life_key *key, const char *reason, uint64_t now_us,
+                    uint64_t wall_us);
+
+/* ---- tasks ---- */
+
+enum life_act {
+    LIFE_RECORD,   /* write down what life_write gives now; key is NULL */
+    LIFE_CREATE,   /* have the issuer make a key of that name */
+    LIFE_KEEP,     /* put its secret into the store */
+    LIFE_VALIDATE, /* ask its provider whether it knows it */
+    LIFE_DRAIN,    /* ends when nothing is under way on it any more */
+    LIFE_FIND,     /* does the issuer know one of that name? */
+    LIFE_REVOKE,   /* by its id; one that is gone is as good */
+    LIFE_FORGET,   /* take its secret out of the store */
+};
+
+struct life_task {
+    enum life_act act;
+    struct life_key *key; /* stays there until the task has ended */
+};
+
+/* What is to be done now; false where nothing is, with when to ask again (UINT64_MAX: after the end
+ * of a task, or an order). To be asked until it says so. */
+bool life_next(struct life *life, const struct life_rules *rules, uint64_t now_us, uint64_t wall_us,
+               struct life_task *ret_task, uint64_t *ret_next_us);
+
+/* What came of a task. */
+struct life_result {
+    int err;                  /* 0; ERR_NOTFOUND and ERR_UNSUPPORTED of FIND and REVOKE */
+    const char *why;          /* with err */
+    bool may_exist;           /* CREATE failed, and may have made it all the same */
+    struct span id;           /* of CREATE, FIND */
+    uint64_t expires_wall_us; /* of CREATE; 0: never */
+    const uint8_t *identity;  /* of CREATE */
+    uint64_t retry_after_us;  /* 0: it was not said */
+};
+
+void life_end(struct life *life, const struct life_rules *rules, const struct life_task *task,
+              const struct life_result *result, uint64_t now_us, uint64_t wall_us);
+
+/* ---- the canary ---- */
+
+/* The key that is being ramped in; NULL: none. */
+struct life_key *life_canary(struct life *life);
+
+/* It has proven itself; or it has lost. Its predecessor drains, or serves as before. */
+void life_promote(struct life *life, uint64_t now_us, uint64_t wall_us);
+void life_lose(struct life *life, const char *reason, uint64_t now_us, uint64_t wall_us);
+
+/* A key that was not ours to revoke is not there any more (the file names it no longer): it is not
+ * spoken of again. False where it is in use, or is ours. */
+bool life_release(struct life *life, struct life_key *key);
+
+/* The canary's state, to be written down with the rest. Cut texts are not kept. */
+void life_note(struct life *life, struct span note);
+
+/* ---- what there is ---- */
+
+/* The key of that name; NULL. */
+struct life_key *life_find(struct life *life, struct span name);
+
+/* The successor that is under way; NULL: none. */
+struct life_key *life_successor(struct life *life);
+
+/* What the pool is to make of the key. It may be followed at once where the life is not dirty, or
+ * where it is OFF. */
+enum life_standing life_standing(const struct life_key *key);
+
+/* "issuing", ...; "operator", ... */
+const char *life_step_text(enum life_step step);
+const char *life_trigger_text(enum life_trigger trigger);
+
+#endif
