@@ -27,6 +27,16 @@ static const char direct[] = "providers:\n"
                              "    keys: [{name: four, secret: key-four}]}\n"
                              "clients: {open: true}\n";
 
+/* Classic Azure, whose models are segments of the path, and the later one, which reads the body. */
+static const char azure[] =
+    "providers:\n"
+    "  az: {kind: azure, base_url: '@a', api_version: 2024-10-21, health: {validate_new: false},\n"
+    "    keys: [{name: one, secret: key-one}]}\n"
+    "  new: {kind: azure, base_url: '@b/openai/v1', health: {validate_new: false},\n"
+    "    keys: [{name: two, secret: key-two}]}\n"
+    "models: {up: {targets: [{to: az/..}]}}\n"
+    "clients: {open: true}\n";
+
 static const char refusal[] =
     "{\"error\":{\"message\":\"No.\",\"type\":\"invalid_request_error\",\"param\":null,"
     "\"code\":null}}";
@@ -315,6 +325,53 @@ static void test_names_that_break_lines(void **state)
     scene_end(&scene);
 }
 
+/* A deployment that is a dot segment would lead to another path of the provider, with our key. */
+static void test_deployments_that_lead_elsewhere(void **state)
+{
+    static const char *const models[] = {"az/.", "az/..", "up"};
+    struct scene scene;
+    char body[64];
+
+    (void)state;
+    scene_begin(&scene, azure);
+    for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
+        snprintf(body, sizeof(body), "{\"model\":\"%s\",\"messages\":[]}", models[i]);
+        road_post(&scene.road, scene.client, "/v1/chat/completions", "", body);
+        road_expect_no_attempt(&scene.road, 'a', -1);
+        road_expect_error(&scene.road, scene.client, 404, "model_not_found");
+    }
+    scene_end(&scene);
+}
+
+/* Dots alone are no harm, nor is any name that stands in the body. */
+static void test_deployments_with_dots(void **state)
+{
+    static const struct {
+        const char *body, *line, *part;
+        char upstream;
+    } rows[] = {
+        {"{\"model\":\"az/...\",\"messages\":[]}", "/deployments/.../chat/completions?", "", 'a'},
+        {"{\"model\":\"az/gpt-4.1\",\"messages\":[]}", "/deployments/gpt-4.1/chat/completions?", "",
+         'a'},
+        {"{\"model\":\"az/../..\",\"messages\":[]}", "/deployments/..%2F../chat/completions?", "",
+         'a'},
+        {"{\"model\":\"az/%2e%2e\",\"messages\":[]}", "/deployments/%252e%252e/chat/completions?",
+         "", 'a'},
+        {"{\"model\":\"new/..\",\"messages\":[]}", "/openai/v1/chat/completions ",
+         "\"model\":\"..\"", 'b'},
+    };
+    struct scene scene;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        scene_begin(&scene, azure);
+        road_post(&scene.road, scene.client, "/v1/chat/completions", "", rows[i].body);
+        expect_attempt(&scene, rows[i].upstream, rows[i].line, rows[i].part);
+        scene_serve(&scene);
+        scene_end(&scene);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +385,8 @@ int main(void)
         cmocka_unit_test(test_refusal),
         cmocka_unit_test(test_line),
         cmocka_unit_test(test_names_that_break_lines),
+        cmocka_unit_test(test_deployments_that_lead_elsewhere),
+        cmocka_unit_test(test_deployments_with_dots),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
