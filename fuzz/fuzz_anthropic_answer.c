@@ -3,13 +3,10 @@
  * dialect. The first byte says which client, and whether it is a stream. What comes out is JSON,
  * and a stream is cut anywhere without making a difference.
  */
-#include <stdlib.h>
+#include "fuzz.h"
 
-#include "base/err.h"
 #include "dialect/translate.h"
-#include "dialect/translator.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "stream.h"
 
 enum { OUT_MAX = 16 << 20, MEMORY_MAX = 64 << 20 };
 
@@ -18,20 +15,6 @@ struct client {
     enum form form;
     struct span request;
 };
-
-static void must(bool claim)
-{
-    if (!claim)
-        abort();
-}
-
-static void must_be_json(struct span text)
-{
-    struct json_tree tree;
-
-    must(json_tree_read_raw(&tree, text, MEMORY_MAX) == 0);
-    json_tree_fini(&tree);
-}
 
 static const struct client clients[] = {
     {FORM_CHAT, SPAN_INIT("{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\","
@@ -53,31 +36,6 @@ static struct translation *ask(const struct client *client, struct arena_pool *p
 
     must(translate_read(&facts, client->request, pool, &translation, &refusal) == 0);
     return translation;
-}
-
-static void feed(struct translator *translator, struct sse *sse, struct span *rest)
-{
-    struct sse_event event;
-
-    while (sse_next(sse, *rest, &event)) {
-        *rest = span_skip(*rest, event.raw.len);
-        (void)translator_take(translator, &event);
-    }
-}
-
-static void tell_stream(struct translator *translator, struct span text, size_t cut)
-{
-    struct span rest = span_of(text.ptr, cut);
-    struct sse_event event;
-    struct sse sse;
-
-    sse_init(&sse);
-    feed(translator, &sse, &rest);
-    rest.len = (size_t)(text.ptr + text.len - rest.ptr);
-    feed(translator, &sse, &rest);
-    if (sse_finish(&sse, rest, &event))
-        (void)translator_take(translator, &event);
-    translator_end(translator);
 }
 
 static void check_stream(struct span out)
@@ -116,7 +74,7 @@ static void tell(const struct client *client, struct span text, size_t cut, bool
     translator = translator_new(&arena, &plan);
     must(translator != NULL);
     if (is_stream)
-        tell_stream(translator, text, cut);
+        stream_tell(translator, text, cut);
     else if (translator_answer(translator, text, MEMORY_MAX) == 0 && out->len)
         must_be_json(buf_span(out));
     translator_fini(&translator);

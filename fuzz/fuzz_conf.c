@@ -3,8 +3,9 @@
  * and what it prints reads back to the same; and no complaint or print holds what came by a
  * reference as a secret.
  */
+#include "fuzz.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/err.h"
 #include "conf/load.h"
@@ -12,7 +13,6 @@
 
 #define FUZZ_SECRET "0fuzz1secret2value3"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);
 
 /* libfyaml 0.7 forgets a buffer of 2 KiB where a quoted scalar with many doubled quotes never ends.
@@ -20,12 +20,6 @@ const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libfyaml";
-}
-
-static void must(bool claim)
-{
-    if (!claim)
-        abort();
 }
 
 /* NAME holds a word, LIST some keys, N<number> a key of that number, and KEY the secret. */

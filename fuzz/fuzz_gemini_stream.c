@@ -3,94 +3,23 @@
  * every dialect's writer can tell it; whole answers likewise. The first byte says in which form the
  * client hears it, and whether it is one answer.
  */
-#include <stdlib.h>
+#include "fuzz.h"
 
-#include "../tests/dialect/promise.h"
-#include "dialect/translator.h"
+#include "stream.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-enum { OUT_MAX = 64 << 20, ARENA_MAX = 16 << 20 };
-
-static void must(bool claim)
-{
-    if (!claim)
-        abort();
-}
-
-static const enum form forms[] = {FORM_CHAT, FORM_RESPONSES, FORM_MESSAGES, FORM_GENERATE,
-                                  FORM_COMPLETIONS};
-
-static struct arena *made(struct arena *arena, struct arena_pool *pool)
-{
-    arena_pool_init(pool, 4);
-    arena_init(arena, pool, ARENA_MAX);
-    return arena;
-}
-
-static void tell(struct translator *translator, struct span rest)
-{
-    struct sse_event event;
-    struct sse sse;
-
-    sse_init(&sse);
-    while (sse_next(&sse, rest, &event)) {
-        (void)translator_take(translator, &event);
-        rest = span_skip(rest, event.raw.len);
-    }
-    if (sse_finish(&sse, rest, &event))
-        (void)translator_take(translator, &event);
-    translator_end(translator);
-    if (!translator_is_over(translator))
-        translator_fail(translator, &dialect_no_error);
-}
+enum { OUT_MAX = 64 << 20 };
 
 static void translate(struct span text, enum form to, bool is_whole)
 {
     struct chat chat = {.form = to};
     struct translator_plan plan = {.from = FORM_GENERATE, .to = to, .choices = 1};
-    struct translator *translator;
-    struct arena_pool pool;
-    struct arena arena;
     struct buf out;
 
     buf_init(&out, OUT_MAX);
     plan.out = &out;
     plan.frame.chat = &chat;
-    translator = translator_new(made(&arena, &pool), &plan);
-    if (translator && is_whole)
-        (void)translator_answer(translator, text, OUT_MAX);
-    else if (translator)
-        tell(translator, text);
-    translator_fini(&translator);
+    stream_translate(&plan, text, is_whole);
     buf_fini(&out);
-    arena_fini(&arena);
-    arena_pool_fini(&pool);
-}
-
-static void hold_to_promises(struct span rest)
-{
-    const struct form_ops *ops = form_ops(FORM_GENERATE);
-    struct promise *promise = promise_new(NULL);
-    struct arena_pool pool;
-    struct arena arena;
-    struct chat_reader *reader = arena_zalloc(made(&arena, &pool), ops->reader_size);
-    struct sse_event event;
-    struct sse sse;
-
-    must(promise && reader);
-    reader->sink = &promise->sink;
-    reader->arena = &arena;
-    sse_init(&sse);
-    while (sse_next(&sse, rest, &event)) {
-        (void)ops->read_event(reader, &event);
-        rest = span_skip(rest, event.raw.len);
-    }
-    ops->read_end(reader);
-    must(promise_broken(promise) == NULL);
-    promise_free(&promise);
-    arena_fini(&arena);
-    arena_pool_fini(&pool);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -100,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     text = span_of((const char *)data + 1, size - 1);
-    translate(text, forms[data[0] / 2 % (sizeof(forms) / sizeof(forms[0]))], data[0] % 2);
-    hold_to_promises(text);
+    translate(text, stream_forms[data[0] / 2 % STREAM_FORMS], data[0] % 2);
+    stream_hold(FORM_GENERATE, text, false);
     return 0;
 }

@@ -3,6 +3,8 @@
  * make of it does not depend on how the bytes are cut into reads. The first byte says who reads the
  * rest, the second seeds the cuts.
  */
+#include "fuzz.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +17,7 @@
 #include "http/server.h"
 #include "io/loop.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { LIMIT = 1 << 22, INPUT_MOST = 60000, TURNS = 6 };
-
-static void must(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 /* The bytes, and where the next read ends; whole: there is one read. */
 struct cuts {

@@ -3,18 +3,11 @@
  * difference; and an edited request is still JSON, with the model that was asked for. The first
  * byte says how the rest is cut into pieces.
  */
+#include "fuzz.h"
+
 #include <stdlib.h>
 
 #include "dialect/request_scan.h"
-#include "json/tree.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 static void feed(struct request_scan *request, struct span body, size_t piece)
 {

@@ -3,6 +3,8 @@
  * reason or told to every dialect as JSON; a body that no quirk touches stays the same. The first
  * four bytes are quirks, the fifth says which form.
  */
+#include "fuzz.h"
+
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -10,15 +12,7 @@
 #include "dialect/quirks.h"
 #include "dialect/translate.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { OUT_MAX = 64 << 20 };
-
-static void must(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 static struct json_tree *read(struct span text)
 {

@@ -4,24 +4,15 @@
  * can be told again as JSON, in every dialect, as an answer and as an event, with a status that no
  * client takes for a complaint about its own key.
  */
-#include <stdlib.h>
+#include "fuzz.h"
 
 #include "dialect/error_read.h"
 #include "dialect/error_write.h"
 #include "dialect/openai_answer.h"
 #include "dialect/openai_error.h"
 #include "dialect/outcome.h"
-#include "json/tree.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { STATUSES = 700 };
-
-static void must(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 static void check_json(struct span json)
 {

@@ -2,23 +2,15 @@
  * Reset hints: header lines, a blank line, and a message. Whatever they say, the wait keeps its
  * bounds, and a value that reads alone reads the same with spaces around it.
  */
-#include <stdlib.h>
+#include "fuzz.h"
 
 #include "dialect/duration.h"
 #include "dialect/reset.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { HEADERS_MAX = 16 };
 
 #define WALL_US UINT64_C(1795169700000000)
 #define MAX_US  UINT64_C(3600000000)
-
-static void must(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 static void check_value(struct span value)
 {

@@ -3,21 +3,12 @@
  * and told to a Responses client again, who sees frames that are whole, numbered from 0, whatever
  * came. The first byte says whether it is a stream, and what the client asked for.
  */
-#include <stdlib.h>
+#include "fuzz.h"
 
-#include "base/err.h"
 #include "dialect/translate.h"
-#include "dialect/translator.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "stream.h"
 
 enum { OUT_MAX = 64 << 20, MEMORY_MAX = 256 << 20 };
-
-static void must(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 static const struct span requests[] = {
     SPAN_INIT("{\"model\":\"m\",\"stream\":true,\"input\":\"a\"}"),
@@ -25,24 +16,6 @@ static const struct span requests[] = {
               "\"auto\"},\"include\":[\"reasoning.encrypted_content\","
               "\"message.output_text.logprobs\"]}"),
 };
-
-static void tell_stream(struct translator *translator, struct span rest)
-{
-    struct dialect_error error = dialect_no_error;
-    struct sse_event event;
-    struct sse sse;
-
-    sse_init(&sse);
-    while (sse_next(&sse, rest, &event)) {
-        rest = span_skip(rest, event.raw.len);
-        (void)translator_take(translator, &event);
-    }
-    if (sse_finish(&sse, rest, &event))
-        (void)translator_take(translator, &event);
-    translator_end(translator);
-    if (!translator_is_over(translator))
-        translator_fail(translator, &error);
-}
 
 static void check_frame(const struct sse_event *event, int64_t wanted)
 {
@@ -74,12 +47,8 @@ static void check_stream(struct span out)
 
 static void tell_whole(struct translator *translator, struct span text, const struct buf *out)
 {
-    struct json_tree tree;
-
-    if (translator_answer(translator, text, MEMORY_MAX) != 0 || out->len == 0)
-        return;
-    must(json_tree_read_raw(&tree, buf_span(out), MEMORY_MAX) == 0);
-    json_tree_fini(&tree);
+    if (translator_answer(translator, text, MEMORY_MAX) == 0 && out->len > 0)
+        must_be_json(buf_span(out));
 }
 
 static void tell(const struct chat *chat, struct arena_pool *pool, struct span text, bool is_stream)
@@ -98,7 +67,7 @@ static void tell(const struct chat *chat, struct arena_pool *pool, struct span t
     translator = translator_new(&arena, &plan);
     must(translator != NULL);
     if (is_stream)
-        tell_stream(translator, text);
+        stream_tell(translator, text, text.len);
     else
         tell_whole(translator, text, &out);
     if (is_stream && !out.err)

@@ -3,20 +3,14 @@
  * no byte is lost; and the stream's reader takes whatever comes. The first byte says how the rest
  * is cut into pieces.
  */
+#include "fuzz.h"
+
 #include <stdlib.h>
 
 #include "dialect/openai_stream.h"
 #include "dialect/sse.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { LIMIT = 1 << 20 };
-
-static void must(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 /* An event with data, as "name LF data NUL", is noted. */
 static void note(struct buf *trace, struct span name, struct span text)

@@ -3,19 +3,11 @@
  * token can stand in a header line, its life keeps its bounds, and the words told of a refusal are
  * one line of plain characters.
  */
-#include <stdlib.h>
+#include "fuzz.h"
 
 #include "base/err.h"
 #include "secrets/service_account.h"
 #include "secrets/token_answer.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool claim)
-{
-    if (!claim)
-        abort();
-}
 
 static void check_words(const char *words)
 {

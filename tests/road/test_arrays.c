@@ -58,9 +58,9 @@ static void test_array(void **state)
 
     (void)state;
     begin(&scene, "");
-    road_stream(&scene.road, scene.upstream, "data: " FIRST "\r\n\r\n");
-    road_stream(&scene.road, scene.upstream, "data: " LAST "\r\n\r\n");
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream(&scene, "data: " FIRST "\r\n\r\n");
+    scene_stream(&scene, "data: " LAST "\r\n\r\n");
+    scene_stream_end(&scene);
     expect(&scene, "application/json", "[" FIRST ",\r\n" LAST "]");
     assert_int_equal(
         road_metric(&scene.road,
@@ -82,13 +82,13 @@ static void test_array_told_anew(void **state)
               "{\"contents\":[{\"parts\":[{\"text\":\"Hi\"}]},{\"role\":\"model\",\"parts\":[{"
               "\"text\":\"So\",\"thought\":true,\"thoughtSignature\":\"YmVsbHdldGhlcjphdDpz\"},"
               "{\"text\":\"He\"}]},{\"parts\":[{\"text\":\"And?\"}]}]}");
-    scene.upstream = road_attempt(&scene.road, 'a', -1, &heard);
+    scene_attempt_at(&scene, 'a', &heard);
     assert_null(strstr(heard, "YmVsbHdldGhl"));
     mem_free(heard);
-    road_stream_head(&scene.road, scene.upstream);
-    road_stream(&scene.road, scene.upstream, "data: " FIRST "\r\n\r\n");
-    road_stream(&scene.road, scene.upstream, "data: " LAST "\r\n\r\n");
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream_head(&scene);
+    scene_stream(&scene, "data: " FIRST "\r\n\r\n");
+    scene_stream(&scene, "data: " LAST "\r\n\r\n");
+    scene_stream_end(&scene);
     road_hear(&scene.road, scene.client, &answer);
     assert_true(answer.is_whole);
     assert_int_equal(road_body(&answer)[0], '[');
@@ -107,7 +107,7 @@ static void test_array_cut(void **state)
 
     (void)state;
     begin(&scene, "");
-    road_stream(&scene.road, scene.upstream, "data: " FIRST "\r\n\r\n");
+    scene_stream(&scene, "data: " FIRST "\r\n\r\n");
     scene_break(&scene);
     road_hear(&scene.road, scene.client, &answer);
     assert_true(answer.is_whole);
@@ -127,9 +127,9 @@ static void play_bare_error(const char *query, const char *error)
     struct road_answer answer;
 
     begin(&scene, query);
-    road_stream(&scene.road, scene.upstream, "data: " FIRST "\r\n\r\n");
-    road_stream(&scene.road, scene.upstream, FAILED "\r\n\r\n");
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream(&scene, "data: " FIRST "\r\n\r\n");
+    scene_stream(&scene, FAILED "\r\n\r\n");
+    scene_stream_end(&scene);
     road_hear(&scene.road, scene.client, &answer);
     assert_true(answer.is_whole);
     if (!strstr(road_body(&answer), error))
@@ -152,22 +152,20 @@ static void test_bare_error_of_anthropic(void **state)
 {
     struct scene scene;
     struct road_answer answer;
-    char *heard;
 
     (void)state;
     scene_begin(&scene, two);
     road_post(&scene.road, scene.client, "/v1/messages", "",
               "{\"model\":\"c\",\"max_tokens\":9,\"stream\":true,\"messages\":[{\"role\":\"user\","
               "\"content\":\"Hi\"}]}");
-    scene.upstream = road_attempt(&scene.road, 'b', -1, &heard);
-    mem_free(heard);
-    road_stream_head(&scene.road, scene.upstream);
-    road_stream(&scene.road, scene.upstream,
-                "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":"
-                "\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude\","
-                "\"content\":[],\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n");
-    road_stream(&scene.road, scene.upstream,
-                "{\"error\":{\"type\":\"api_error\",\"message\":\"A proxy says no.\"}}\n\n");
+    scene_attempt_at(&scene, 'b', NULL);
+    scene_stream_head(&scene);
+    scene_stream(&scene,
+                 "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":"
+                 "\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude\","
+                 "\"content\":[],\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n");
+    scene_stream(&scene,
+                 "{\"error\":{\"type\":\"api_error\",\"message\":\"A proxy says no.\"}}\n\n");
     road_hear(&scene.road, scene.client, &answer);
     assert_true(answer.is_whole);
     assert_non_null(strstr(road_body(&answer), "\n\nevent: error\ndata: {\"type\":\"error\","));
@@ -184,15 +182,15 @@ static void test_array_that_waits(void **state)
 
     (void)state;
     begin(&scene, "");
-    road_stream(&scene.road, scene.upstream, ": wait\n\n");
+    scene_stream(&scene, ": wait\n\n");
     road_pass_ms(&scene.road, 15001);
     road_hear(&scene.road, scene.client, &answer);
     assert_int_equal(answer.status, 200);
     assert_false(answer.is_whole);
     assert_int_equal(answer.body.len, 0);
     road_answer_free(&answer);
-    road_stream(&scene.road, scene.upstream, "data: " LAST "\r\n\r\n");
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream(&scene, "data: " LAST "\r\n\r\n");
+    scene_stream_end(&scene);
     {
         char *rest = wire_hear(scene.road.loop, scene.client, NULL);
 
@@ -208,14 +206,12 @@ static void test_array_refused(void **state)
 {
     struct scene scene;
     struct road_answer answer;
-    char *heard;
 
     (void)state;
     scene_begin(&scene, two);
     road_post(&scene.road, scene.client, "/v1beta/models/g:streamGenerateContent", "",
               "{\"contents\":[]}");
-    scene.upstream = road_attempt(&scene.road, 'a', -1, &heard);
-    mem_free(heard);
+    scene_attempt_at(&scene, 'a', NULL);
     scene_reply(&scene, 400, "",
                 "{\"error\":{\"code\":400,\"message\":\"No.\",\"status\":\"INVALID_ARGUMENT\"}}");
     road_hear(&scene.road, scene.client, &answer);

@@ -121,11 +121,11 @@ static void test_comments_after_commit(void **state)
     begin_with_chunk(&scene);
     for (int i = 0; i < 3; i++) {
         road_pass_ms(&scene.road, 200000);
-        road_stream(&scene.road, scene.upstream, ": ping\n\n");
+        scene_stream(&scene, ": ping\n\n");
     }
-    road_stream(&scene.road, scene.upstream, road_finish);
-    road_stream(&scene.road, scene.upstream, road_done);
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream(&scene, road_finish);
+    scene_stream(&scene, road_done);
+    scene_stream_end(&scene);
     snprintf(body, sizeof(body), "%s: ping\n\n: ping\n\n: ping\n\n%s%s", road_chunk, road_finish,
              road_done);
     expect_stream(&scene, body);
@@ -140,7 +140,7 @@ static void test_error_event_after_commit(void **state)
 
     (void)state;
     begin_with_chunk(&scene);
-    road_stream(&scene.road, scene.upstream, error_event);
+    scene_stream(&scene, error_event);
     snprintf(body, sizeof(body), "%s%s", road_chunk, error_event);
     expect_stream(&scene, body);
     road_expect_closed(&scene.road, scene.upstream);
@@ -156,7 +156,7 @@ static void test_error_event_behind_first(void **state)
     (void)state;
     begin(&scene);
     snprintf(events, sizeof(events), "%s%s%s%s", road_chunk, error_event, road_chunk, road_done);
-    road_stream(&scene.road, scene.upstream, events);
+    scene_stream(&scene, events);
     snprintf(body, sizeof(body), "%s%s", road_chunk, error_event);
     expect_stream(&scene, body);
     scene_end(&scene);
@@ -168,8 +168,8 @@ static void test_done_missing(void **state)
 
     (void)state;
     begin_with_chunk(&scene);
-    road_stream(&scene.road, scene.upstream, road_finish);
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream(&scene, road_finish);
+    scene_stream_end(&scene);
     expect_finished(&scene);
     scene_end(&scene);
 }
@@ -181,7 +181,7 @@ static void test_finished_then_cut(void **state)
 
     (void)state;
     begin_with_chunk(&scene);
-    road_stream(&scene.road, scene.upstream, road_finish);
+    scene_stream(&scene, road_finish);
     scene_break(&scene);
     expect_finished(&scene);
     assert_int_equal(
@@ -196,8 +196,8 @@ static void test_done_then_cut(void **state)
 
     (void)state;
     begin_with_chunk(&scene);
-    road_stream(&scene.road, scene.upstream, road_finish);
-    road_stream(&scene.road, scene.upstream, road_done);
+    scene_stream(&scene, road_finish);
+    scene_stream(&scene, road_done);
     scene_break(&scene);
     expect_finished(&scene);
     scene_end(&scene);
@@ -211,8 +211,8 @@ static void test_done_then_silence(void **state)
 
     (void)state;
     begin_with_chunk(&scene);
-    road_stream(&scene.road, scene.upstream, road_finish);
-    road_stream(&scene.road, scene.upstream, road_done);
+    scene_stream(&scene, road_finish);
+    scene_stream(&scene, road_done);
     road_pass_ms(&scene.road, 1001);
     expect_finished(&scene);
     road_expect_closed(&scene.road, scene.upstream);
@@ -227,7 +227,7 @@ static void test_ended_unfinished(void **state)
     (void)state;
     begin_with_chunk(&scene);
     expect_begun(&scene, road_chunk);
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream_end(&scene);
     expect_broken_off(&scene, "upstream_failed");
     scene_end(&scene);
 }
@@ -238,9 +238,9 @@ static void test_pings_are_held(void **state)
 
     (void)state;
     begin(&scene);
-    road_stream(&scene.road, scene.upstream, ": queueing\n\n");
+    scene_stream(&scene, ": queueing\n\n");
     road_pass_ms(&scene.road, 10000);
-    road_stream(&scene.road, scene.upstream, ": queueing\n\n");
+    scene_stream(&scene, ": queueing\n\n");
     road_pass_ms(&scene.road, 4999);
     road_expect_silence(&scene.road, scene.client);
     road_pass_ms(&scene.road, 2);
@@ -259,9 +259,9 @@ static void test_pings_then_event(void **state)
 
     (void)state;
     begin(&scene);
-    road_stream(&scene.road, scene.upstream, ": queueing\n\n");
+    scene_stream(&scene, ": queueing\n\n");
     road_pass_ms(&scene.road, 14000);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    scene_stream(&scene, road_chunk);
     snprintf(body, sizeof(body), ": queueing\n\n%s", road_chunk);
     expect_begun(&scene, body);
     scene_end(&scene);
@@ -274,9 +274,9 @@ static void test_pings_then_error(void **state)
 
     (void)state;
     begin(&scene);
-    road_stream(&scene.road, scene.upstream, ": queueing\n\n");
+    scene_stream(&scene, ": queueing\n\n");
     road_pass_ms(&scene.road, 5000);
-    road_stream(&scene.road, scene.upstream, error_event);
+    scene_stream(&scene, error_event);
     road_pass_ms(&scene.road, 200);
     expect_another_try(&scene);
     scene_end(&scene);
@@ -289,10 +289,10 @@ static void test_pings_and_half_an_event(void **state)
 
     (void)state;
     begin(&scene);
-    road_stream(&scene.road, scene.upstream, ": q\n\ndata: {\"id\":\"c1\",");
+    scene_stream(&scene, ": q\n\ndata: {\"id\":\"c1\",");
     road_pass_ms(&scene.road, 15001);
     expect_begun(&scene, ": q\n\n");
-    road_stream(&scene.road, scene.upstream, "\"choices\":[]}\n\ndata: x");
+    scene_stream(&scene, "\"choices\":[]}\n\ndata: x");
     buf_init(&heard, 1 << 20);
     assert_int_equal(wire_read(scene.client, &heard), WIRE_OPEN);
     assert_string_equal(buf_text(&heard), "20\r\ndata: {\"id\":\"c1\",\"choices\":[]}\n\n\r\n");
@@ -307,7 +307,7 @@ static void test_first_event_error(void **state)
 
     (void)state;
     begin(&scene);
-    road_stream(&scene.road, scene.upstream, error_event);
+    scene_stream(&scene, error_event);
     road_pass_ms(&scene.road, 200);
     road_expect_closed(&scene.road, scene.upstream);
     expect_another_try(&scene);
@@ -325,9 +325,9 @@ static void test_event_split_at_every_byte(void **state)
     for (const char *at = events; *at; at++) {
         char one[2] = {*at, '\0'};
 
-        road_stream(&scene.road, scene.upstream, one);
+        scene_stream(&scene, one);
     }
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream_end(&scene);
     expect_stream(&scene, events);
     scene_end(&scene);
 }
@@ -345,14 +345,14 @@ static void test_giant_event(void **state)
     buf_printf(&event, "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"");
     while (event.len < 100000)
         buf_append_span(&event, SPAN("0123456789"));
-    road_stream(&scene.road, scene.upstream, buf_text(&event));
+    scene_stream(&scene, buf_text(&event));
     road_hear(&scene.road, scene.client, &answer);
     assert_int_equal(answer.status, 200);
     assert_string_equal(road_body(&answer), buf_text(&event));
     road_answer_free(&answer);
-    road_stream(&scene.road, scene.upstream, "\"},\"finish_reason\":\"stop\"}]}\n\n");
-    road_stream(&scene.road, scene.upstream, road_done);
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream(&scene, "\"},\"finish_reason\":\"stop\"}]}\n\n");
+    scene_stream(&scene, road_done);
+    scene_stream_end(&scene);
     buf_clear(&event);
     assert_int_equal(wire_read(scene.client, &event), WIRE_OPEN);
     assert_string_equal(buf_text(&event), "1e\r\n\"},\"finish_reason\":\"stop\"}]}\n\n\r\n"

@@ -3,8 +3,6 @@
 
 #include <sys/socket.h>
 
-#include "base/alloc.h"
-
 static void say(struct scene *scene, const char *text)
 {
     wire_say(scene->road.loop, scene->upstream, text);
@@ -164,15 +162,15 @@ static void test_answer_before_the_request_is_sent(void **state)
     buf_printf(&body, "\",\"end\":1}");
     road_post(&scene.road, scene.client, "/v1/chat/completions", "", buf_text(&body));
     scene.upstream = road_accept(&scene.road, 'a');
-    road_stream_head(&scene.road, scene.upstream);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    scene_stream_head(&scene);
+    scene_stream(&scene, road_chunk);
     while (!heard.len || span_find(buf_span(&heard), SPAN("\"end\":1")) == SIZE_MAX) {
         wire_settle(scene.road.loop);
         assert_int_equal(wire_read(scene.upstream, &heard), WIRE_OPEN);
     }
-    road_stream(&scene.road, scene.upstream, road_finish);
-    road_stream(&scene.road, scene.upstream, road_done);
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream(&scene, road_finish);
+    scene_stream(&scene, road_done);
+    scene_stream_end(&scene);
     snprintf(whole, sizeof(whole), "%s%s%s", road_chunk, road_finish, road_done);
     road_expect(&scene.road, scene.client, 200, whole);
     assert_int_equal(scene.road.host.lease.used, 0);
@@ -199,10 +197,10 @@ static void test_old_client(void **state)
              body);
     wire_say(scene.road.loop, scene.client, request);
     scene_attempt(&scene, "key-one");
-    road_stream_head(&scene.road, scene.upstream);
-    road_stream(&scene.road, scene.upstream, road_finish);
-    road_stream(&scene.road, scene.upstream, road_done);
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream_head(&scene);
+    scene_stream(&scene, road_finish);
+    scene_stream(&scene, road_done);
+    scene_stream_end(&scene);
     buf_init(&heard, 1 << 16);
     wire_settle(scene.road.loop);
     assert_int_equal(wire_read(scene.client, &heard), WIRE_EOF);

@@ -187,10 +187,26 @@ static void scene_end(struct scene *scene)
     road_end(road);
 }
 
+/* The client leaves, and the log says this of it, that as well (NULL: nothing), and not the other.
+ */
+static void play_leaving(struct scene *scene, const char *said, const char *too, const char *unsaid)
+{
+    char *log;
+
+    close(scene->client);
+    wire_settle(scene->road.loop);
+    close(scene->upstream);
+    log = road_log(&scene->road);
+    assert_non_null(strstr(log, said));
+    assert_true(!too || strstr(log, too));
+    assert_true(!unsaid || !strstr(log, unsaid));
+    mem_free(log);
+    road_end(&scene->road);
+}
+
 static void test_client_leaves(void **state)
 {
     struct scene scene;
-    char *log;
 
     (void)state;
     for (size_t i = 0; i < PLACES; i++) {
@@ -203,14 +219,7 @@ static void test_client_leaves(void **state)
         scene_end(&scene);
     }
     scene_begin(&scene, &places[6]);
-    close(scene.client);
-    wire_settle(scene.road.loop);
-    close(scene.upstream);
-    log = road_log(&scene.road);
-    assert_non_null(strstr(log, "\"cancelled_by\":\"client\""));
-    assert_null(strstr(log, "\"status\":"));
-    mem_free(log);
-    road_end(&scene.road);
+    play_leaving(&scene, "\"cancelled_by\":\"client\"", NULL, "\"status\":");
 }
 
 /* half_close: abort, as the default is. */
@@ -306,8 +315,8 @@ static void test_gateway_ends_behind_the_stream(void **state)
     }
 }
 
-/* The client closes when it has read the terminal event, before the last chunk is there: nothing was
- * cut. With the finish reason alone it was. */
+/* The client closes when it has read the terminal event, before the last chunk is there: nothing
+ * was cut. With the finish reason alone it was. */
 static void test_client_leaves_behind_the_stream(void **state)
 {
     struct scene scene;
@@ -339,20 +348,12 @@ static void test_client_leaves_behind_the_stream(void **state)
 static void test_usage_of_what_was_produced(void **state)
 {
     struct scene scene;
-    char *log;
 
     (void)state;
     scene_begin(&scene, &places[11]);
     for (int i = 0; i < 10; i++)
         road_stream(&scene.road, scene.upstream, i ? road_chunk : "1}\n\n");
-    close(scene.client);
-    wire_settle(scene.road.loop);
-    log = road_log(&scene.road);
-    assert_non_null(strstr(log, "\"is_estimated\":true"));
-    assert_null(strstr(log, "\"completion_tokens\":0"));
-    mem_free(log);
-    close(scene.upstream);
-    road_end(&scene.road);
+    play_leaving(&scene, "\"is_estimated\":true", NULL, "\"completion_tokens\":0");
 }
 
 /* The same of an object that was let go before its end. */
@@ -360,7 +361,6 @@ static void test_usage_of_a_cut_object(void **state)
 {
     struct scene scene;
     struct buf piece;
-    char *log;
 
     (void)state;
     print_message("           large object\n");
@@ -376,14 +376,7 @@ static void test_usage_of_a_cut_object(void **state)
     wire_write(scene.road.loop, scene.upstream, piece.data, piece.len);
     buf_fini(&piece);
     wire_settle(scene.road.loop);
-    close(scene.client);
-    wire_settle(scene.road.loop);
-    log = road_log(&scene.road);
-    assert_non_null(strstr(log, "\"is_estimated\":true"));
-    assert_non_null(strstr(log, "\"completion_tokens\":7"));
-    mem_free(log);
-    close(scene.upstream);
-    road_end(&scene.road);
+    play_leaving(&scene, "\"is_estimated\":true", "\"completion_tokens\":7", NULL);
 }
 
 /* Only what was read of a body is counted. */

@@ -2,12 +2,9 @@
  * and of the requests that were written for them. */
 #include "scene.h"
 
-#include <errno.h>
-#include <sys/socket.h>
-
 #include "base/alloc.h"
 
-enum { LARGE_BYTES = 12 << 20, FLOOD_BYTES = 6 << 20, WINDOW_BYTES = 1 << 20, STALLED_ROUNDS = 20 };
+enum { LARGE_BYTES = 12 << 20, FLOOD_BYTES = 6 << 20, WINDOW_BYTES = 1 << 20 };
 
 static const char two[] =
     "providers:\n"
@@ -20,38 +17,27 @@ static const char two[] =
     "  o: {targets: [{to: other/gpt}]}\n"
     "clients: {open: true}\n";
 
-/* Writes as much as the socket takes while the gateway reads: how much it was. */
-static size_t flood(struct road *road, int fd, const char *data, size_t len)
-{
-    size_t at = 0;
-    int idle = 0;
-
-    while (at < len && idle < STALLED_ROUNDS) {
-        ssize_t n = send(fd, data + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        idle = n > 0 ? 0 : idle + 1;
-        at += n > 0 ? (size_t)n : 0;
-        assert_int_equal(loop_turn(road->loop, 0), 0);
-    }
-    return at;
-}
-
-static void hear_all(struct scene *scene, struct buf *heard)
-{
-    for (size_t len = SIZE_MAX; heard->len != len;) {
-        len = heard->len;
-        wire_settle(scene->road.loop);
-        wire_read(scene->client, heard);
-    }
-}
-
 static void ask(struct scene *scene, const char *path, const char *body, char name)
 {
-    char *request;
-
     road_post(&scene->road, scene->client, path, "", body);
-    scene->upstream = road_attempt(&scene->road, name, -1, &request);
-    mem_free(request);
+    scene_attempt_at(scene, name, NULL);
+}
+
+/* A stream that is told anew, from OpenAI's form in Anthropic's. */
+static void begin_told_anew(struct scene *scene)
+{
+    scene_begin(scene, two);
+    ask(scene, "/v1/messages",
+        "{\"model\":\"o\",\"max_tokens\":9,\"stream\":true,\"messages\":[{\"role\":\"user\","
+        "\"content\":\"Hi\"}]}",
+        'b');
+}
+
+static void expect_little_held(struct scene *scene)
+{
+    const struct exchange *x = container_of(scene->road.host.exchanges.next, struct exchange, link);
+
+    assert_in_range(x->relay.answer_arena->held, 1, WINDOW_BYTES / 4);
 }
 
 /* An image of many megabytes, in one object or one event, comes whole to a client that had not
@@ -59,7 +45,6 @@ static void ask(struct scene *scene, const char *path, const char *body, char na
 static void play_large(const char *path, bool is_stream)
 {
     struct scene scene;
-    struct road_answer answer;
     struct buf said, heard;
     char head[160];
 
@@ -79,14 +64,9 @@ static void play_large(const char *path, bool is_stream)
              "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
              is_stream ? "text/event-stream" : "application/json", said.len);
     wire_say(scene.road.loop, scene.upstream, head);
-    assert_int_equal(flood(&scene.road, scene.upstream, said.data, said.len), said.len);
-    hear_all(&scene, &heard);
-    road_read_answer(buf_span(&heard), &answer);
-    assert_int_equal(answer.status, 200);
-    assert_true(answer.is_whole);
-    assert_int_equal(answer.body.len, said.len);
-    assert_memory_equal(answer.body.data, said.data, said.len);
-    road_answer_free(&answer);
+    assert_int_equal(scene_flood(&scene, buf_span(&said)), said.len);
+    scene_hear_all(&scene, &heard);
+    scene_expect_heard(&heard, buf_span(&said));
     buf_fini(&said);
     buf_fini(&heard);
     scene_end(&scene);
@@ -113,11 +93,7 @@ static void test_flood_that_is_told_anew(void **state)
     unsigned count = 0;
 
     (void)state;
-    scene_begin(&scene, two);
-    ask(&scene, "/v1/messages",
-        "{\"model\":\"o\",\"max_tokens\":9,\"stream\":true,\"messages\":[{\"role\":\"user\","
-        "\"content\":\"Hi\"}]}",
-        'b');
+    begin_told_anew(&scene);
     buf_init(&said, FLOOD_BYTES + 65536);
     buf_init(&heard, 4 * FLOOD_BYTES);
     for (; said.len < FLOOD_BYTES; count++)
@@ -130,23 +106,13 @@ static void test_flood_that_is_told_anew(void **state)
     wire_say(scene.road.loop, scene.upstream,
              "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n");
     wire_say(scene.road.loop, scene.upstream, text);
-    at = flood(&scene.road, scene.upstream, said.data, said.len);
+    at = scene_flood(&scene, buf_span(&said));
     assert_in_range(at, 1, 2 * WINDOW_BYTES);
     x = container_of(scene.road.host.exchanges.next, struct exchange, link);
     assert_in_range(http_server_pending(x->conn) + x->relay.held.len, 1, WINDOW_BYTES / 4);
-    assert_in_range(x->relay.answer_arena->held, 1, WINDOW_BYTES / 4);
+    expect_little_held(&scene);
     road_pass_ms(&scene.road, 50000);
-    for (int stalled = 0; at < said.len;) {
-        size_t was_at = at, was_heard = heard.len;
-
-        wire_read(scene.client, &heard);
-        at += flood(&scene.road, scene.upstream, said.data + at, said.len - at);
-        if (scene.road.host.exchange_count)
-            assert_in_range(x->relay.answer_arena->held, 1, WINDOW_BYTES / 4);
-        stalled = at > was_at || heard.len > was_heard ? 0 : stalled + 1;
-        assert_true(stalled < STALLED_ROUNDS);
-    }
-    hear_all(&scene, &heard);
+    scene_flood_on(&scene, span_skip(buf_span(&said), at), expect_little_held, &heard);
     road_read_answer(buf_span(&heard), &answer);
     assert_true(answer.is_whole);
     rest = buf_span(&answer.body);
@@ -168,14 +134,10 @@ static void test_bodies_are_given_back(void **state)
     struct scene scene;
 
     (void)state;
-    scene_begin(&scene, two);
-    ask(&scene, "/v1/messages",
-        "{\"model\":\"o\",\"max_tokens\":9,\"stream\":true,\"messages\":[{\"role\":\"user\","
-        "\"content\":\"Hi\"}]}",
-        'b');
+    begin_told_anew(&scene);
     assert_true(scene.road.host.lease.used > 0);
-    road_stream_head(&scene.road, scene.upstream);
-    road_stream(&scene.road, scene.upstream, road_chunk);
+    scene_stream_head(&scene);
+    scene_stream(&scene, road_chunk);
     assert_int_equal(scene.road.host.exchange_count, 1);
     assert_int_equal(scene.road.host.lease.used, 0);
     scene_end(&scene);

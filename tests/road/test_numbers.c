@@ -207,12 +207,12 @@ static void test_usage_of_a_stream(void **state)
     scene_begin(&scene, named);
     ask(&scene.road, scene.client, streamed_m);
     scene_attempt(&scene, "key-one");
-    road_stream_head(&scene.road, scene.upstream);
-    road_stream(&scene.road, scene.upstream, road_chunk);
-    road_stream(&scene.road, scene.upstream, road_finish);
-    road_stream(&scene.road, scene.upstream, road_usage);
-    road_stream(&scene.road, scene.upstream, road_done);
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream_head(&scene);
+    scene_stream(&scene, road_chunk);
+    scene_stream(&scene, road_finish);
+    scene_stream(&scene, road_usage);
+    scene_stream(&scene, road_done);
+    scene_stream_end(&scene);
     snprintf(body, sizeof(body), "%s%s%s", road_chunk, road_finish, road_done);
     road_expect(&scene.road, scene.client, 200, body);
     assert_int_equal(tokens(&scene.road, "prompt"), 3);
@@ -232,11 +232,11 @@ static void test_usage_that_was_asked_for(void **state)
         "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":true},"
         "\"messages\":[]}");
     scene_attempt(&scene, "key-one");
-    road_stream_head(&scene.road, scene.upstream);
-    road_stream(&scene.road, scene.upstream, road_finish);
-    road_stream(&scene.road, scene.upstream, road_usage);
-    road_stream(&scene.road, scene.upstream, road_done);
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream_head(&scene);
+    scene_stream(&scene, road_finish);
+    scene_stream(&scene, road_usage);
+    scene_stream(&scene, road_done);
+    scene_stream_end(&scene);
     snprintf(body, sizeof(body), "%s%s%s", road_finish, road_usage, road_done);
     road_expect(&scene.road, scene.client, 200, body);
     assert_int_equal(tokens(&scene.road, "completion"), 5);
@@ -253,12 +253,12 @@ static void test_estimates(void **state)
     scene_begin(&scene, named);
     ask(&scene.road, scene.client, streamed_m);
     scene_attempt(&scene, "key-one");
-    road_stream_head(&scene.road, scene.upstream);
+    scene_stream_head(&scene);
     for (int i = 0; i < 8; i++)
-        road_stream(&scene.road, scene.upstream, road_chunk);
-    road_stream(&scene.road, scene.upstream, road_finish);
-    road_stream(&scene.road, scene.upstream, road_done);
-    road_stream_end(&scene.road, scene.upstream);
+        scene_stream(&scene, road_chunk);
+    scene_stream(&scene, road_finish);
+    scene_stream(&scene, road_done);
+    scene_stream_end(&scene);
     road_expect(&scene.road, scene.client, 200, NULL);
     assert_int_equal(estimated(&scene.road), 1);
     assert_in_range(tokens(&scene.road, "prompt"), 1, 6);
@@ -286,9 +286,9 @@ static void test_usage_of_the_last_attempt(void **state)
     scene_begin(&scene, named);
     ask(&scene.road, scene.client, streamed_m);
     scene_attempt(&scene, "key-one");
-    road_stream_head(&scene.road, scene.upstream);
-    road_stream(&scene.road, scene.upstream, ": nothing\n\n");
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream_head(&scene);
+    scene_stream(&scene, ": nothing\n\n");
+    scene_stream_end(&scene);
     road_pass_ms(&scene.road, 100);
     scene_attempt(&scene, "key-one");
     scene_reply(&scene, 400, "", "{}");

@@ -89,11 +89,11 @@ static void test_chunked_json_beyond_the_hold(void **state)
 
     (void)state;
     begin(&scene, "Transfer-Encoding: chunked\r\n");
-    road_stream(&scene.road, scene.upstream, "{\"id\":\"");
+    scene_stream(&scene, "{\"id\":\"");
     memset(piece, 'x', 8192);
     piece[8192] = '\0';
     for (int i = 0; i < 32; i++)
-        road_stream(&scene.road, scene.upstream, piece);
+        scene_stream(&scene, piece);
     scene_break(&scene);
     road_hear(&scene.road, scene.client, &answer);
     assert_true(answer.is_chunked);
@@ -157,7 +157,7 @@ static void test_json_pings(void **state)
 
     (void)state;
     begin(&scene, "Transfer-Encoding: chunked\r\n");
-    road_stream(&scene.road, scene.upstream, "\n\n");
+    scene_stream(&scene, "\n\n");
     road_pass_ms(&scene.road, 14999);
     road_expect_silence(&scene.road, scene.client);
     road_pass_ms(&scene.road, 2);
@@ -165,8 +165,8 @@ static void test_json_pings(void **state)
     assert_int_equal(answer.status, 200);
     assert_string_equal(road_body(&answer), "\n\n");
     road_answer_free(&answer);
-    road_stream(&scene.road, scene.upstream, "{\"id\":1}");
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream(&scene, "{\"id\":1}");
+    scene_stream_end(&scene);
     buf_init(&heard, 4096);
     assert_int_equal(wire_read(scene.client, &heard), WIRE_OPEN);
     assert_string_equal(buf_text(&heard), "8\r\n{\"id\":1}\r\n0\r\n\r\n");

@@ -1,8 +1,6 @@
 /* The time-outs of a provider, each to the millisecond, and what the client gets. */
 #include "scene.h"
 
-#include "base/alloc.h"
-
 /* A stream's first byte: 60 s, tried again once, then told. */
 static void test_first_byte_of_a_stream(void **state)
 {
@@ -35,9 +33,9 @@ static void test_first_byte_is_no_comment(void **state)
         "  timeouts: {first_byte: 10s}, keys: [{name: one, secret: key-one}]}}\n"
         "clients: {open: true}\nretry: {timeouts: 0}\n");
     road_pass_ms(&scene.road, 5000);
-    road_stream_head(&scene.road, scene.upstream);
+    scene_stream_head(&scene);
     road_pass_ms(&scene.road, 4000);
-    road_stream(&scene.road, scene.upstream, ": queueing\n\n");
+    scene_stream(&scene, ": queueing\n\n");
     road_pass_ms(&scene.road, 999);
     road_expect_silence(&scene.road, scene.client);
     road_pass_ms(&scene.road, 2);

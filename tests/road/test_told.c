@@ -79,30 +79,13 @@ static void messages(struct scene *scene, const char *model, bool is_stream)
               body);
 }
 
-/* The next attempt is at that upstream, and what it was told is `heard` (mem_free), or dropped. */
-static void attempt(struct scene *scene, char name, char **ret_heard)
-{
-    char *heard;
-
-    scene->upstream = road_attempt(&scene->road, name, scene->upstream, &heard);
-    if (ret_heard)
-        *ret_heard = heard;
-    else
-        mem_free(heard);
-}
-
-static void stream(struct scene *scene, const char *events)
-{
-    road_stream(&scene->road, scene->upstream, events);
-}
-
 /* A stream on its way from Anthropic's dialect; the answer's head was given. */
 static void begin(struct scene *scene, void (*ask)(struct scene *, const char *, bool))
 {
     scene_begin(scene, three);
     ask(scene, "c", true);
-    attempt(scene, 'a', NULL);
-    road_stream_head(&scene->road, scene->upstream);
+    scene_attempt_at(scene, 'a', NULL);
+    scene_stream_head(scene);
 }
 
 /* --- hearing --- */
@@ -143,6 +126,25 @@ static void forget(struct scene *scene)
     road_answer_free(&answer);
 }
 
+/* The same as begin, and the client has heard of it. */
+static void begin_committed(struct scene *scene, void (*ask)(struct scene *, const char *, bool))
+{
+    begin(scene, ask);
+    scene_stream(scene, start);
+    scene_stream(scene, text);
+    forget(scene);
+}
+
+/* All of a stream of Anthropic's dialect. */
+static void stream_whole(struct scene *scene)
+{
+    scene_stream(scene, start);
+    scene_stream(scene, text);
+    scene_stream(scene, finish);
+    scene_stream(scene, stop);
+    scene_stream_end(scene);
+}
+
 static uint64_t tokens(struct road *road, const char *provider, const char *model, const char *kind)
 {
     char line[192];
@@ -162,11 +164,7 @@ static void test_stream_told_anew(void **state)
 
     (void)state;
     begin(&scene, chat);
-    stream(&scene, start);
-    stream(&scene, text);
-    stream(&scene, finish);
-    stream(&scene, stop);
-    road_stream_end(&scene.road, scene.upstream);
+    stream_whole(&scene);
     hear_stream(&scene, &answer);
     assert_true(answer.is_whole);
     assert_string_equal(road_field(&answer, "content-type"), "text/event-stream; charset=utf-8");
@@ -186,12 +184,9 @@ static void test_no_end_behind_the_terminal_event(void **state)
     struct scene scene;
 
     (void)state;
-    begin(&scene, chat);
-    stream(&scene, start);
-    stream(&scene, text);
-    forget(&scene);
-    stream(&scene, finish);
-    stream(&scene, stop);
+    begin_committed(&scene, chat);
+    scene_stream(&scene, finish);
+    scene_stream(&scene, stop);
     road_pass_ms(&scene.road, 1001);
     expect_rest(&scene, "\"finish_reason\":\"stop\"", "[DONE]", "error");
     assert_int_equal(road_attempts(&scene.road, "success"), 1);
@@ -209,14 +204,14 @@ static void test_fallback_to_another_dialect(void **state)
     (void)state;
     scene_begin(&scene, three);
     messages(&scene, "co", false);
-    attempt(&scene, 'a', &heard);
+    scene_attempt_at(&scene, 'a', &heard);
     assert_non_null(strstr(heard, "POST /v1/messages HTTP/1.1\r\n"));
     assert_non_null(strstr(heard, "\r\nanthropic-version: 2023-06-01\r\n"));
     mem_free(heard);
     scene_reply(&scene, 401, "",
                 "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\","
                 "\"message\":\"invalid x-api-key\"}}");
-    attempt(&scene, 'b', &heard);
+    scene_attempt_at(&scene, 'b', &heard);
     assert_non_null(strstr(heard, "POST /v1/chat/completions HTTP/1.1\r\n"));
     assert_null(strstr(heard, "anthropic-version"));
     assert_non_null(strstr(heard, "\"model\":\"gpt\""));
@@ -245,11 +240,11 @@ static void test_fallback_to_the_own_dialect(void **state)
     (void)state;
     scene_begin(&scene, three);
     messages(&scene, "oc", false);
-    attempt(&scene, 'b', &heard);
+    scene_attempt_at(&scene, 'b', &heard);
     assert_non_null(strstr(heard, "POST /v1/chat/completions HTTP/1.1\r\n"));
     mem_free(heard);
     scene_reply(&scene, 500, "", "{}");
-    attempt(&scene, 'a', &heard);
+    scene_attempt_at(&scene, 'a', &heard);
     assert_non_null(strstr(heard, "{\"model\":\"claude\",\"max_tokens\":9,\"messages\":[{\"role\":"
                                   "\"user\",\"content\":\"Hi\"}]}"));
     mem_free(heard);
@@ -267,19 +262,19 @@ static void test_error_before_commit(void **state)
     (void)state;
     scene_begin(&scene, three);
     chat(&scene, "co", true);
-    attempt(&scene, 'a', NULL);
-    road_stream_head(&scene.road, scene.upstream);
-    stream(&scene, EVENT("ping", "{\"type\":\"ping\"}"));
-    stream(&scene, overloaded);
+    scene_attempt_at(&scene, 'a', NULL);
+    scene_stream_head(&scene);
+    scene_stream(&scene, EVENT("ping", "{\"type\":\"ping\"}"));
+    scene_stream(&scene, overloaded);
     road_expect_silence(&scene.road, scene.client);
     close(scene.upstream);
     scene.upstream = -1;
-    attempt(&scene, 'b', NULL);
-    road_stream_head(&scene.road, scene.upstream);
-    stream(&scene, road_chunk);
-    stream(&scene, road_finish);
-    stream(&scene, road_done);
-    road_stream_end(&scene.road, scene.upstream);
+    scene_attempt_at(&scene, 'b', NULL);
+    scene_stream_head(&scene);
+    scene_stream(&scene, road_chunk);
+    scene_stream(&scene, road_finish);
+    scene_stream(&scene, road_done);
+    scene_stream_end(&scene);
     hear_stream(&scene, &answer);
     assert_true(answer.is_whole);
     assert_null(strstr(road_body(&answer), "verloaded"));
@@ -297,14 +292,14 @@ static void test_cut_before_commit(void **state)
     (void)state;
     scene_begin(&scene, three);
     messages(&scene, "c", false);
-    attempt(&scene, 'a', NULL);
+    scene_attempt_at(&scene, 'a', NULL);
     wire_say(scene.road.loop, scene.upstream,
              "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n"
              "{\"id\":\"msg_1\",");
     road_expect_silence(&scene.road, scene.client);
     scene_break(&scene);
     road_pass_ms(&scene.road, BACKOFF_MS);
-    attempt(&scene, 'a', NULL);
+    scene_attempt_at(&scene, 'a', NULL);
     scene_reply(&scene, 200, "", message);
     road_expect(&scene.road, scene.client, 200, message);
     assert_int_equal(road_attempts(&scene.road, "cut"), 1);
@@ -319,11 +314,11 @@ static void test_identity(void **state)
     (void)state;
     scene_begin(&scene, three);
     messages(&scene, "c", false);
-    attempt(&scene, 'a', NULL);
+    scene_attempt_at(&scene, 'a', NULL);
     scene_reply(&scene, 200, "Content-Encoding: identity\r\n", message);
     road_expect(&scene.road, scene.client, 200, message);
     chat(&scene, "c", false);
-    attempt(&scene, 'a', NULL);
+    scene_attempt_at(&scene, 'a', NULL);
     scene_reply(&scene, 200, "Content-Encoding: identity\r\n", message);
     road_expect(&scene.road, scene.client, 200, NULL);
     scene_end(&scene);
@@ -337,16 +332,12 @@ static void test_events_where_an_object_was_asked(void **state)
     (void)state;
     scene_begin(&scene, three);
     chat(&scene, "c", false);
-    attempt(&scene, 'a', NULL);
-    road_stream_head(&scene.road, scene.upstream);
-    stream(&scene, start);
-    stream(&scene, text);
-    stream(&scene, finish);
-    stream(&scene, stop);
-    road_stream_end(&scene.road, scene.upstream);
+    scene_attempt_at(&scene, 'a', NULL);
+    scene_stream_head(&scene);
+    stream_whole(&scene);
     road_expect_silence(&scene.road, scene.client);
     road_pass_ms(&scene.road, BACKOFF_MS);
-    attempt(&scene, 'a', NULL);
+    scene_attempt_at(&scene, 'a', NULL);
     scene_reply(&scene, 200, "", message);
     road_expect(&scene.road, scene.client, 200, NULL);
     scene_end(&scene);
@@ -361,7 +352,7 @@ static void test_object_where_events_were_asked(void **state)
     (void)state;
     scene_begin(&scene, three);
     chat(&scene, "c", true);
-    attempt(&scene, 'a', NULL);
+    scene_attempt_at(&scene, 'a', NULL);
     scene_reply(&scene, 200, "", message);
     hear_stream(&scene, &answer);
     assert_true(answer.is_whole);
@@ -377,10 +368,7 @@ static void test_cut_after_commit(void **state)
     struct scene scene;
 
     (void)state;
-    begin(&scene, chat);
-    stream(&scene, start);
-    stream(&scene, text);
-    forget(&scene);
+    begin_committed(&scene, chat);
     scene_break(&scene);
     expect_rest(&scene, "data: {\"error\":{", "\"code\":\"upstream_failed\"", "[DONE]");
     assert_int_equal(road_attempts(&scene.road, "cut"), 1);
@@ -395,10 +383,10 @@ static void test_cut_in_mid_event(void **state)
 
     (void)state;
     begin(&scene, messages);
-    stream(&scene, start);
+    scene_stream(&scene, start);
     forget(&scene);
-    stream(&scene, "event: content_block_delta\ndata: {\"type\":\"content_bl");
-    road_stream_end(&scene.road, scene.upstream);
+    scene_stream(&scene, "event: content_block_delta\ndata: {\"type\":\"content_bl");
+    scene_stream_end(&scene);
     expect_rest(&scene, "event: error\ndata: {\"type\":\"error\"", NULL, "content_bl");
     assert_int_equal(road_attempts(&scene.road, "cut"), 1);
     scene_end(&scene);
@@ -410,9 +398,9 @@ static void test_error_after_commit(void **state)
 
     (void)state;
     begin(&scene, chat);
-    stream(&scene, start);
+    scene_stream(&scene, start);
     forget(&scene);
-    stream(&scene, overloaded);
+    scene_stream(&scene, overloaded);
     expect_rest(&scene, "data: {\"error\":{", "Overloaded", "[DONE]");
     road_expect_closed(&scene.road, scene.upstream);
     scene_end(&scene);
@@ -423,10 +411,10 @@ static void begin_finished(struct scene *scene)
 {
     scene_begin(scene, three);
     messages(scene, "o", true);
-    attempt(scene, 'b', NULL);
-    road_stream_head(&scene->road, scene->upstream);
-    stream(scene, road_chunk);
-    stream(scene, road_finish);
+    scene_attempt_at(scene, 'b', NULL);
+    scene_stream_head(scene);
+    scene_stream(scene, road_chunk);
+    scene_stream(scene, road_finish);
     forget(scene);
 }
 
@@ -437,7 +425,7 @@ static void test_error_behind_a_finish(void **state)
 
     (void)state;
     begin_finished(&scene);
-    stream(&scene, "data: {\"error\":{\"message\":\"Boom\",\"type\":\"server_error\"}}\n\n");
+    scene_stream(&scene, "data: {\"error\":{\"message\":\"Boom\",\"type\":\"server_error\"}}\n\n");
     expect_rest(&scene, "event: error\n", "Boom", "message_stop");
     scene_end(&scene);
 }
@@ -464,15 +452,15 @@ static void test_pings_held(void **state)
 
     (void)state;
     begin(&scene, chat);
-    stream(&scene, EVENT("ping", "{\"type\":\"ping\"}"));
+    scene_stream(&scene, EVENT("ping", "{\"type\":\"ping\"}"));
     road_pass_ms(&scene.road, 14000);
-    stream(&scene, EVENT("ping", "{\"type\":\"ping\"}"));
+    scene_stream(&scene, EVENT("ping", "{\"type\":\"ping\"}"));
     road_expect_silence(&scene.road, scene.client);
     road_pass_ms(&scene.road, 1001);
     hear_stream(&scene, &answer);
     assert_string_equal(road_body(&answer), ": ping\n\n");
     road_answer_free(&answer);
-    stream(&scene, overloaded);
+    scene_stream(&scene, overloaded);
     expect_rest(&scene, "Overloaded", NULL, "[DONE]");
     road_expect_no_attempt(&scene.road, 'a', -1);
     scene_end(&scene);
@@ -486,10 +474,7 @@ static void test_client_leaves(void **state)
     struct scene scene;
 
     (void)state;
-    begin(&scene, chat);
-    stream(&scene, start);
-    stream(&scene, text);
-    forget(&scene);
+    begin_committed(&scene, chat);
     scene_leave(&scene);
     road_expect_closed(&scene.road, scene.upstream);
     assert_int_equal(road_metric(&scene.road, "bellwether_requests_cancelled_total{by=\"client\"}"),
@@ -509,10 +494,10 @@ static void test_usage_of_a_cut_stream(void **state)
 
     (void)state;
     begin(&scene, messages);
-    stream(&scene, start);
-    stream(&scene, text);
+    scene_stream(&scene, start);
+    scene_stream(&scene, text);
     for (int i = 0; i < 100; i++)
-        stream(&scene, more);
+        scene_stream(&scene, more);
     forget(&scene);
     scene_leave(&scene);
     assert_int_equal(tokens(&scene.road, "up", "c", "prompt"), 7);
@@ -527,10 +512,7 @@ static void play_shutdown(void (*ask)(struct scene *, const char *, bool), const
 {
     struct scene scene;
 
-    begin(&scene, ask);
-    stream(&scene, start);
-    stream(&scene, text);
-    forget(&scene);
+    begin_committed(&scene, ask);
     exchange_host_cut(&scene.road.host);
     expect_rest(&scene, error, NULL, "stop");
     road_expect_closed(&scene.road, scene.upstream);

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#include "base/alloc.h"
-
 /* Refused with so many milliseconds to wait, and the same in whole seconds; what the pool adds to
  * be on the safe side is no further second. */
 static void expect_refusal(struct road *road, int client, int status, const char *code, uint64_t ms)
@@ -196,13 +194,7 @@ static void test_refused_then_back(void **state)
     road_reply(&road, upstreams[0], 500, "", "{}");
     road_pass_ms(&road, 200);
     upstreams[0] = road_attempt_with(&road, 'a', upstreams[0], "key-one");
-    for (int i = 0; i < 3; i++)
-        road_reply_ok(&road, upstreams[i]);
-    for (int i = 0; i < 3; i++) {
-        road_expect(&road, clients[i], 200, road_ok);
-        close(clients[i]);
-        close(upstreams[i]);
-    }
+    scene_serve_all(&road, clients, upstreams, 3);
     road_end(&road);
 }
 
@@ -216,10 +208,7 @@ static void test_back_for_all(void **state)
     (void)state;
     road_begin(&road, road_one_key);
     road_unlisten(&road, 'a');
-    for (int i = 0; i < 3; i++) {
-        clients[i] = road_connect(&road);
-        road_chat(&road, clients[i]);
-    }
+    scene_chat_all(&road, clients, 3, 0);
     road_pass_ms(&road, 1050);
     road_listen(&road, 'a');
     since_ms = road_now_ms(&road);
@@ -231,15 +220,9 @@ static void test_back_for_all(void **state)
     for (int i = 1; i < 3; i++)
         upstreams[i] = road_accept(&road, 'a');
     assert_int_equal(road_now_ms(&road), since_ms);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         road_take(&road, upstreams[i]);
-        road_reply_ok(&road, upstreams[i]);
-    }
-    for (int i = 0; i < 3; i++) {
-        road_expect(&road, clients[i], 200, road_ok);
-        close(clients[i]);
-        close(upstreams[i]);
-    }
+    scene_serve_all(&road, clients, upstreams, 3);
     road_end(&road);
 }
 

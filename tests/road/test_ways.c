@@ -27,26 +27,19 @@ static const char direct[] = "providers:\n"
                              "    keys: [{name: four, secret: key-four}]}\n"
                              "clients: {open: true}\n";
 
+/* Classic Azure, whose models are segments of the path, and the later one, which reads the body. */
+static const char azure[] =
+    "providers:\n"
+    "  az: {kind: azure, base_url: '@a', api_version: 2024-10-21, health: {validate_new: false},\n"
+    "    keys: [{name: one, secret: key-one}]}\n"
+    "  new: {kind: azure, base_url: '@b/openai/v1', health: {validate_new: false},\n"
+    "    keys: [{name: two, secret: key-two}]}\n"
+    "models: {up: {targets: [{to: az/..}]}}\n"
+    "clients: {open: true}\n";
+
 static const char refusal[] =
     "{\"error\":{\"message\":\"No.\",\"type\":\"invalid_request_error\",\"param\":null,"
     "\"code\":null}}";
-
-static void attempt(struct scene *scene, char name, char **ret_heard)
-{
-    scene->upstream = road_attempt(&scene->road, name, scene->upstream, ret_heard);
-}
-
-static void expect_attempt(struct scene *scene, char name, const char *line, const char *part)
-{
-    char *heard;
-
-    attempt(scene, name, &heard);
-    if (!strstr(heard, line) || !strstr(heard, part))
-        print_message("%s\n", heard);
-    assert_non_null(strstr(heard, line));
-    assert_non_null(strstr(heard, part));
-    mem_free(heard);
-}
 
 /* --- requests --- */
 
@@ -59,14 +52,14 @@ static void test_usage_is_asked_in_the_targets_form(void **state)
     scene_begin(&scene, four);
     road_post(&scene.road, scene.client, "/v1/responses", "",
               "{\"model\":\"o\",\"stream\":true,\"input\":\"Hi\"}");
-    expect_attempt(&scene, 'b', "POST /v1/chat/completions ",
-                   "\"stream_options\":{\"include_usage\":true}");
+    scene_expect_attempt(&scene, 'b', "POST /v1/chat/completions ",
+                         "\"stream_options\":{\"include_usage\":true}");
     scene_reply(&scene, 400, "", "{\"error\":{\"message\":\"Unknown field: stream_options\"}}");
     /* Where it is not known, it is left out from then on. */
     {
         char *heard;
 
-        attempt(&scene, 'b', &heard);
+        scene_attempt_at(&scene, 'b', &heard);
         assert_null(strstr(heard, "stream_options"));
         mem_free(heard);
     }
@@ -99,11 +92,11 @@ static void test_each_key_is_told_the_same(void **state)
     for (int last = 2; last <= 3; last++) {
         scene_begin(&scene, yaml);
         road_post(&scene.road, scene.client, "/v1/chat/completions", "", asked);
-        attempt(&scene, 'a', &first);
+        scene_attempt_at(&scene, 'a', &first);
         assert_non_null(strstr(first, "\r\n\r\n"));
         for (int key = 1; key < last; key++) {
             scene_reply(&scene, 401, "", refused);
-            attempt(&scene, 'a', &heard);
+            scene_attempt_at(&scene, 'a', &heard);
             assert_string_equal(strstr(heard, "\r\n\r\n"), strstr(first, "\r\n\r\n"));
             mem_free(heard);
         }
@@ -116,7 +109,7 @@ static void test_each_key_is_told_the_same(void **state)
                         "\"output_tokens\":1}}");
         } else {
             scene_reply(&scene, 401, "", refused);
-            expect_attempt(&scene, 'b', "POST /v1/chat/completions ", asked);
+            scene_expect_attempt(&scene, 'b', "POST /v1/chat/completions ", asked);
             scene_reply(&scene, 200, "",
                         "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"Ho\"},"
                         "\"finish_reason\":\"stop\"}]}");
@@ -143,7 +136,7 @@ static void test_unknown_parts_pass(void **state)
     road_post(&scene.road, scene.client, "/v1/chat/completions", "",
               "{\"model\":\"v\",\"messages\":[{\"role\":\"critic\",\"content\":[{\"type\":"
               "\"video_url\",\"video_url\":{\"url\":\"https://a/b.mp4\"}}]}]}");
-    expect_attempt(&scene, 'a', "POST /v1/chat/completions ", body);
+    scene_expect_attempt(&scene, 'a', "POST /v1/chat/completions ", body);
     scene_serve(&scene);
     scene_end(&scene);
 }
@@ -159,8 +152,8 @@ static void test_embeddings_by_another_name(void **state)
     road_post(
         &scene.road, scene.client, "/v1beta/models/e:batchEmbedContents", "",
         "{\"requests\":[{\"model\":\"models/e\",\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}");
-    expect_attempt(&scene, 'a', "POST /v1beta/models/embedder:batchEmbedContents ",
-                   "\"model\":\"models/embedder\"");
+    scene_expect_attempt(&scene, 'a', "POST /v1beta/models/embedder:batchEmbedContents ",
+                         "\"model\":\"models/embedder\"");
     scene_reply(&scene, 200, "", "{\"embeddings\":[{\"values\":[1,2]}]}");
     road_expect(&scene.road, scene.client, 200, NULL);
     scene_end(&scene);
@@ -178,7 +171,7 @@ static void test_refused_stream(void **state)
     scene_begin(&scene, four);
     road_post(&scene.road, scene.client, "/v1/responses", "",
               "{\"model\":\"o\",\"stream\":true,\"input\":\"Hi\"}");
-    expect_attempt(&scene, 'b', "POST /v1/chat/completions ", "\"stream\":true");
+    scene_expect_attempt(&scene, 'b', "POST /v1/chat/completions ", "\"stream\":true");
     scene_reply(&scene, 400, "", refusal);
     road_hear(&scene.road, scene.client, &answer);
     assert_int_equal(answer.status, 400);
@@ -199,7 +192,7 @@ static void test_overloaded(void **state)
     road_post(&scene.road, scene.client, "/v1/messages", "",
               "{\"model\":\"c\",\"max_tokens\":1,\"messages\":[{\"role\":\"user\",\"content\":"
               "\"Hi\"}]}");
-    expect_attempt(&scene, 'a', "POST /v1/messages ", "claude");
+    scene_expect_attempt(&scene, 'a', "POST /v1/messages ", "claude");
     scene_reply(&scene, 529, "Retry-After: 90\r\nx-should-retry: true\r\n",
                 "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":"
                 "\"Overloaded\"}}");
@@ -221,7 +214,7 @@ static void test_failure_before_a_refusal(void **state)
     scene_begin(&scene, four);
     road_post(&scene.road, scene.client, "/v1/chat/completions", "",
               "{\"model\":\"oc\",\"n\":2,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}");
-    expect_attempt(&scene, 'b', "POST /v1/chat/completions ", "\"n\":2");
+    scene_expect_attempt(&scene, 'b', "POST /v1/chat/completions ", "\"n\":2");
     scene_reply(&scene, 302, "Location: /\r\n", "");
     road_expect_error(&scene.road, scene.client, 502, "upstream_failed");
     scene_end(&scene);
@@ -263,7 +256,7 @@ static void test_line(void **state)
     {
         char *heard;
 
-        attempt(&scene, 'a', &heard);
+        scene_attempt_at(&scene, 'a', &heard);
         assert_non_null(strstr(heard, "POST /v1/messages HTTP/1.1\r\n"));
         assert_null(strstr(heard, "sk-bw-secret"));
         mem_free(heard);
@@ -306,13 +299,60 @@ static void test_names_that_break_lines(void **state)
     }
     road_post(&scene.road, scene.client, "/v1/chat/completions", "",
               "{\"model\":\"own/m\\r\\nX-Evil: 1\",\"messages\":[]}");
-    expect_attempt(&scene, 'a', "POST /v1/chat/completions ", "m\\r\\nX-Evil: 1");
+    scene_expect_attempt(&scene, 'a', "POST /v1/chat/completions ", "m\\r\\nX-Evil: 1");
     road_reply_ok(&scene.road, scene.upstream);
     road_hear(&scene.road, scene.client, &answer);
     assert_int_equal(answer.status, 200);
     assert_null(strstr(answer.head, "\nX-Evil"));
     road_answer_free(&answer);
     scene_end(&scene);
+}
+
+/* A deployment that is a dot segment would lead to another path of the provider, with our key. */
+static void test_deployments_that_lead_elsewhere(void **state)
+{
+    static const char *const models[] = {"az/.", "az/..", "up"};
+    struct scene scene;
+    char body[64];
+
+    (void)state;
+    scene_begin(&scene, azure);
+    for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
+        snprintf(body, sizeof(body), "{\"model\":\"%s\",\"messages\":[]}", models[i]);
+        road_post(&scene.road, scene.client, "/v1/chat/completions", "", body);
+        road_expect_no_attempt(&scene.road, 'a', -1);
+        road_expect_error(&scene.road, scene.client, 404, "model_not_found");
+    }
+    scene_end(&scene);
+}
+
+/* Dots alone are no harm, nor is any name that stands in the body. */
+static void test_deployments_with_dots(void **state)
+{
+    static const struct {
+        const char *body, *line, *part;
+        char upstream;
+    } rows[] = {
+        {"{\"model\":\"az/...\",\"messages\":[]}", "/deployments/.../chat/completions?", "", 'a'},
+        {"{\"model\":\"az/gpt-4.1\",\"messages\":[]}", "/deployments/gpt-4.1/chat/completions?", "",
+         'a'},
+        {"{\"model\":\"az/../..\",\"messages\":[]}", "/deployments/..%2F../chat/completions?", "",
+         'a'},
+        {"{\"model\":\"az/%2e%2e\",\"messages\":[]}", "/deployments/%252e%252e/chat/completions?",
+         "", 'a'},
+        {"{\"model\":\"new/..\",\"messages\":[]}", "/openai/v1/chat/completions ",
+         "\"model\":\"..\"", 'b'},
+    };
+    struct scene scene;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        scene_begin(&scene, azure);
+        road_post(&scene.road, scene.client, "/v1/chat/completions", "", rows[i].body);
+        scene_expect_attempt(&scene, rows[i].upstream, rows[i].line, rows[i].part);
+        scene_serve(&scene);
+        scene_end(&scene);
+    }
 }
 
 int main(void)
@@ -328,6 +368,8 @@ int main(void)
         cmocka_unit_test(test_refusal),
         cmocka_unit_test(test_line),
         cmocka_unit_test(test_names_that_break_lines),
+        cmocka_unit_test(test_deployments_that_lead_elsewhere),
+        cmocka_unit_test(test_deployments_with_dots),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

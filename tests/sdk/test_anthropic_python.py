@@ -1,5 +1,7 @@
 """Anthropic's own Python client against the gateway: what the matrix does not look at."""
 
+from contextlib import ExitStack, closing
+
 import anthropic
 import pytest
 from harness.fixtures import provider
@@ -16,34 +18,22 @@ WEATHER = {
 
 @pytest.fixture(scope="module")
 def gateway(shared_stage):
-    sim = shared_stage.simulator(providers.scenario())
-    config = providers.config(sim.base_url.removesuffix("/v1"))
-    config["clients"] = {
-        "keys": [
-            {"name": "web", "secret": "sk-client-web"},
-            {"name": "narrow", "secret": "sk-client-narrow", "models": ["small-*"]},
-            {"name": "limited", "secret": "sk-client-limited", "limits": {"rpm": 1}},
-        ]
-    }
-    config["names"] = {"direct": True}
-    config["models"] = {"claude-of-ours": "anthropic/claude-opus-4-6", "gpt-of-ours": "openai/gpt-5.2"}
-    return shared_stage.gateway(config).settle()
+    clients = providers.clients("web", "narrow", "limited")
+    models = {"claude-of-ours": "anthropic/claude-opus-4-6", "gpt-of-ours": "openai/gpt-5.2"}
+    sim = providers.simulator(shared_stage)
+    return providers.gateway(shared_stage, sim, clients=clients, names={"direct": True}, models=models)
 
 
 @pytest.fixture(scope="module")
 def connect(gateway):
-    made = []
+    root = gateway.base_url.removesuffix("/v1")
+    with ExitStack() as made:
 
-    def make(key="sk-client-web", retries=0):
-        client = anthropic.Anthropic(
-            base_url=gateway.base_url.removesuffix("/v1"), api_key=key, max_retries=retries, timeout=20
-        )
-        made.append(client)
-        return client
+        def make(key="sk-client-web", retries=0):
+            client = anthropic.Anthropic(base_url=root, api_key=key, max_retries=retries, timeout=20)
+            return made.enter_context(closing(client))
 
-    yield make
-    for client in made:
-        client.close()
+        yield make
 
 
 @pytest.fixture(params=["anthropic/claude-opus-4-6", "openai/gpt-5.2", "gemini/gemini-3-flash", "deepseek/deepseek-flash"])

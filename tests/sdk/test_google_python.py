@@ -1,6 +1,7 @@
 """Google's own Python client against the gateway: what the matrix does not look at."""
 
 import asyncio
+from contextlib import ExitStack, closing
 
 import pytest
 from google import genai
@@ -15,32 +16,21 @@ MODELS = ["gemini/gemini-3-flash", "openai/gpt-5.2", "anthropic/claude-opus-4-6"
 
 @pytest.fixture(scope="module")
 def gateway(shared_stage):
-    sim = shared_stage.simulator(providers.scenario())
-    config = providers.config(sim.base_url.removesuffix("/v1"))
-    config["clients"] = {
-        "keys": [
-            {"name": "web", "secret": "AIza-client-web"},
-            {"name": "narrow", "secret": "AIza-client-narrow", "models": ["small-*"]},
-            {"name": "limited", "secret": "AIza-client-limited", "limits": {"rpm": 1}},
-        ]
-    }
-    config["names"] = {"direct": True}
-    config["models"] = {"gemini-of-ours": "gemini/gemini-3-flash", "gpt-of-ours": "openai/gpt-5.2"}
-    return shared_stage.gateway(config).settle()
+    clients = providers.clients("web", "narrow", "limited", prefix="AIza-client-")
+    models = {"gemini-of-ours": "gemini/gemini-3-flash", "gpt-of-ours": "openai/gpt-5.2"}
+    sim = providers.simulator(shared_stage)
+    return providers.gateway(shared_stage, sim, clients=clients, names={"direct": True}, models=models)
 
 
 @pytest.fixture(scope="module")
 def connect(gateway):
-    made = []
+    options = types.HttpOptions(base_url=gateway.base_url.removesuffix("/v1"), timeout=20000)
+    with ExitStack() as made:
 
-    def make(key="AIza-client-web"):
-        options = types.HttpOptions(base_url=gateway.base_url.removesuffix("/v1"), timeout=20000)
-        made.append(genai.Client(api_key=key, http_options=options))
-        return made[-1]
+        def make(key="AIza-client-web"):
+            return made.enter_context(closing(genai.Client(api_key=key, http_options=options)))
 
-    yield make
-    for client in made:
-        client.close()
+        yield make
 
 
 @pytest.fixture(params=MODELS)

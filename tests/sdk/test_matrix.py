@@ -23,9 +23,8 @@ def feature(check):
 @pytest.fixture(scope="module")
 def stage_of_all(shared_stage):
     """The simulator, and a gateway with all providers."""
-    sim = shared_stage.simulator(providers.scenario())
-    gateway = shared_stage.gateway(providers.config(sim.base_url.removesuffix("/v1"))).settle()
-    return sim, gateway
+    sim = providers.simulator(shared_stage)
+    return sim, providers.gateway(shared_stage, sim)
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,7 @@ CLAUDE, GEMINI, DEEPSEEK = "anthropic/claude-opus-4-6", "gemini/gemini-3-flash",
 
 @pytest.fixture(scope="module")
 def client(shared_stage):
-    sim = shared_stage.simulator(providers.scenario())
-    gateway = shared_stage.gateway(providers.config(sim.base_url.removesuffix("/v1"))).settle()
+    gateway = providers.gateway(shared_stage, providers.simulator(shared_stage))
     with openai.OpenAI(base_url=gateway.base_url, api_key="any", max_retries=0, timeout=20) as made:
         yield made
 

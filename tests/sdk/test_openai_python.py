@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from contextlib import ExitStack, closing
 
 import openai
 import pytest
@@ -20,18 +21,15 @@ TOOLS = [
 @pytest.fixture
 def client(pool):
     """The client of a gateway over two keys; `.gateway` is that gateway."""
-    clients = []
+    with ExitStack() as clients:
 
-    def make(retries=0, api_key="any", **settings):
-        gateway = pool(**settings)
-        made = openai.OpenAI(base_url=gateway.base_url, api_key=api_key, max_retries=retries, timeout=20)
-        made.gateway = gateway
-        clients.append(made)
-        return made
+        def make(retries=0, api_key="any", **settings):
+            gateway = pool(**settings)
+            made = openai.OpenAI(base_url=gateway.base_url, api_key=api_key, max_retries=retries, timeout=20)
+            made.gateway = gateway
+            return clients.enter_context(closing(made))
 
-    yield make
-    for made in clients:
-        made.close()
+        yield make
 
 
 # -- answers ---------------------------------------------------------------------------------------

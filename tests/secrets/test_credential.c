@@ -1,14 +1,10 @@
 /* Who is who among credentials, and the files that prove it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "vault.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/err.h"
 #include "secrets/credential.h"
@@ -56,13 +52,12 @@ static void each_text_tells_them_apart(void **state)
 
 static void the_secret_counts_too(void **state)
 {
-    bool is_locked;
-    struct secret_arena *arena = secret_arena_new(1 << 16, &is_locked);
+    struct secret_arena *arena = vault_open();
     struct credential one = azure(), other = azure();
 
     (void)state;
-    assert_int_equal(secret_new(arena, SPAN("first"), &one.secret), 0);
-    assert_int_equal(secret_new(arena, SPAN("second"), &other.secret), 0);
+    one.secret = vault_keep(arena, SPAN("first"));
+    other.secret = vault_keep(arena, SPAN("second"));
     assert_false(is_same(&one, &other, SPAN("p")));
     secret_unref(&one.secret);
     secret_unref(&other.secret);

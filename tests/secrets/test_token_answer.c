@@ -1,38 +1,16 @@
 /* What token servers answer, and what they might. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
+#include "vault.h"
 
-#include <cmocka.h>
+#include <stdlib.h>
 
 #include "base/err.h"
 #include "secrets/token_answer.h"
-
-static struct secret_arena *arena;
-
-static int set_up(void **state)
-{
-    bool is_locked;
-
-    (void)state;
-    arena = secret_arena_new(1 << 20, &is_locked);
-    return arena ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    secret_arena_free(&arena);
-    return 0;
-}
 
 static void expect_token(const char *body, const char *token, uint64_t seconds)
 {
     struct token_answer answer;
 
-    assert_int_equal(token_answer_read(200, span_from_text(body), arena, &answer), 0);
+    assert_int_equal(token_answer_read(200, span_from_text(body), vault, &answer), 0);
     assert_true(secret_is_equal(answer.token, span_from_text(token)));
     assert_true(answer.life_us == seconds * 1000000);
     assert_string_equal(answer.words, "");
@@ -43,7 +21,7 @@ static void expect_refusal(int status, const char *body, const char *words)
 {
     struct token_answer answer;
 
-    assert_int_equal(token_answer_read(status, span_from_text(body), arena, &answer), ERR_SYNTAX);
+    assert_int_equal(token_answer_read(status, span_from_text(body), vault, &answer), ERR_SYNTAX);
     assert_null(answer.token);
     assert_string_equal(answer.words, words);
 }
@@ -128,10 +106,10 @@ static void a_token_that_is_too_long(void **state)
     memset(body + 17, 'x', TOKEN_MAX_BYTES);
     at = 17 + TOKEN_MAX_BYTES;
     memcpy(body + at, "\"}", 3);
-    assert_int_equal(token_answer_read(200, span_from_text(body), arena, &answer), 0);
+    assert_int_equal(token_answer_read(200, span_from_text(body), vault, &answer), 0);
     secret_unref(&answer.token);
     memcpy(body + at, "x\"}", 4);
-    assert_int_equal(token_answer_read(200, span_from_text(body), arena, &answer), ERR_SYNTAX);
+    assert_int_equal(token_answer_read(200, span_from_text(body), vault, &answer), ERR_SYNTAX);
 }
 
 /* A server that echoes what it was sent does not get it into the log. */
@@ -186,5 +164,5 @@ int main(void)
         cmocka_unit_test(words_are_cut),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, vault_set_up, vault_tear_down);
 }

@@ -1,29 +1,12 @@
 /* The exact bytes by which each kind of credential asks for a token. */
 #include "rsa.h"
+#include "vault.h"
 
 #include "base/err.h"
 #include "json/tree.h"
 #include "secrets/token_request.h"
 
 #define WALL_US UINT64_C(1795169700000000)
-
-static struct secret_arena *arena;
-
-static int set_up(void **state)
-{
-    bool is_locked;
-
-    (void)state;
-    arena = secret_arena_new(1 << 20, &is_locked);
-    return arena ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    secret_arena_free(&arena);
-    return 0;
-}
 
 static bool has_field(const struct token_request *request, const char *line)
 {
@@ -51,7 +34,7 @@ static void azure_with_a_secret(void **state)
     struct token_request request;
 
     (void)state;
-    assert_int_equal(secret_new(arena, SPAN("a~b&c=d%+ \xc3\xa9"), &credential.secret), 0);
+    credential.secret = vault_keep(vault, SPAN("a~b&c=d%+ \xc3\xa9"));
     assert_int_equal(token_request_write(&request, &credential, span_of(NULL, 0), WALL_US), 0);
     assert_string_equal(buf_text(&request.url),
                         "https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token");
@@ -127,7 +110,7 @@ static void google(void **state)
 
     (void)state;
     rsa_make(&rsa);
-    assert_int_equal(secret_new(arena, span_from_text(rsa.pem), &credential.secret), 0);
+    credential.secret = vault_keep(vault, span_from_text(rsa.pem));
     assert_int_equal(token_request_write(&request, &credential, span_of(NULL, 0), WALL_US), 0);
     assert_string_equal(buf_text(&request.url), "https://oauth2.googleapis.com/token");
     assert_true(span_has_prefix(buf_span(&request.body), SPAN(before)));
@@ -179,5 +162,5 @@ int main(void)
         cmocka_unit_test(what_proves_nothing_is_not_sent),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, vault_set_up, vault_tear_down);
 }

@@ -2,6 +2,7 @@
  * virtual: a day between two renewals costs nothing. It creeps while the server is asked, which
  * needs the world's time. */
 #include "issuer.h"
+#include "vault.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -65,13 +66,11 @@ static int start_source(struct stage *stage)
 
 static void open_stage(struct stage *stage, const char *const *script)
 {
-    bool is_locked;
-
     memset(stage, 0, sizeof(*stage));
     issuer_open(&stage->issuer, script);
     stage->loop = loop_new_virtual(START);
     assert_non_null(stage->loop);
-    stage->secrets = secret_arena_new(1 << 20, &is_locked);
+    stage->secrets = vault_open();
     stage->fetcher = fetcher_new(stage->loop);
     assert_non_null(stage->fetcher);
     snprintf(stage->url, sizeof(stage->url), "http://127.0.0.1:%u", stage->issuer.port);
@@ -82,7 +81,7 @@ static void open_stage(struct stage *stage, const char *const *script)
         .client_id = SPAN("c"),
         .scope = SPAN("s"),
     };
-    assert_int_equal(secret_new(stage->secrets, SPAN("the-secret"), &stage->credential.secret), 0);
+    stage->credential.secret = vault_keep(stage->secrets, SPAN("the-secret"));
 }
 
 static void close_stage(struct stage *stage)

@@ -1,6 +1,7 @@
 #include "house.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/alloc.h"
@@ -57,8 +58,8 @@ static void *serve_conn(void *arg)
         int len;
 
         note_begun(job.house);
-        if (job.house->delay_ms)
-            usleep(job.house->delay_ms * 1000);
+        /* Whoever has hung up meanwhile is not waited for. */
+        poll(&(struct pollfd){.fd = job.fd, .events = POLLIN}, 1, (int)job.house->delay_ms);
         atomic_fetch_sub(&job.house->at_once, 1);
         len = snprintf(body, sizeof(body),
                        "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"mark%lux\"},"
@@ -93,17 +94,23 @@ static void *accept_conns(void *arg)
     return NULL;
 }
 
-static void open_upstream(struct house *house)
+int house_listen(uint16_t *ret_port)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof(addr);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    house->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(house->listener >= 0);
-    assert_int_equal(bind(house->listener, (struct sockaddr *)&addr, len), 0);
-    assert_int_equal(listen(house->listener, 256), 0);
-    assert_int_equal(getsockname(house->listener, (struct sockaddr *)&addr, &len), 0);
-    house->port = ntohs(addr.sin_port);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, len), 0);
+    assert_int_equal(listen(fd, 256), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    *ret_port = ntohs(addr.sin_port);
+    return fd;
+}
+
+static void open_upstream(struct house *house)
+{
+    house->listener = house_listen(&house->port);
     assert_int_equal(pthread_create(&house->acceptor, NULL, accept_conns, house), 0);
 }
 

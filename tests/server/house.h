@@ -42,6 +42,9 @@ struct house {
     atomic_int requests, at_once, most_at_once;
 };
 
+/* A socket that listens somewhere on this machine. */
+int house_listen(uint16_t *ret_port);
+
 /* "%u" in the text stands for the upstream's port. */
 void house_begin(struct house *house, const char *yaml);
 void house_end(struct house *house);

@@ -234,9 +234,10 @@ static void test_shut_down_under_load(void **state)
     house.delay_ms = 20;
     assert_int_equal(house_open(&house), 0);
     send_visitors(&house, visitors, 6, 0);
-    usleep(200000);
+    while (atomic_load(&house.requests) < 24)
+        usleep(1000);
     house_shut_down(&house);
-    assert_true(await_visitors(visitors, 6) > 12);
+    assert_true(await_visitors(visitors, 6) >= 24);
     house_join(&house);
     assert_int_equal(house_connect(&house), -1);
     house_end(&house);

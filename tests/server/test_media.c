@@ -1,11 +1,8 @@
 /* Media that exchanges have fetched: the control thread's part, with a server on a thread of its
  * own and nobody who waits. */
-#include "../conf/fake.h"
+#include "house.h"
 
-#include <arpa/inet.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -42,19 +39,6 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void listen_somewhere(struct stage *stage)
-{
-    struct sockaddr_in place = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(place);
-
-    stage->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(stage->listener, (struct sockaddr *)&place, len), 0);
-    assert_int_equal(listen(stage->listener, 64), 0);
-    assert_int_equal(getsockname(stage->listener, (struct sockaddr *)&place, &len), 0);
-    stage->port = ntohs(place.sin_port);
-    assert_int_equal(pthread_create(&stage->server, NULL, serve, stage), 0);
-}
-
 static void begin(struct stage *stage)
 {
     struct gateway *gateway = &stage->gateway;
@@ -68,7 +52,8 @@ static void begin(struct stage *stage)
     gateway->media_fetches = metrics_series(gateway->registry.metrics, METRIC_MEDIA_FETCHES, NULL);
     stage->host.loop = gateway->loop;
     parking_init(&stage->host.parking, 0);
-    listen_somewhere(stage);
+    stage->listener = house_listen(&stage->port);
+    assert_int_equal(pthread_create(&stage->server, NULL, serve, stage), 0);
 }
 
 static void end(struct stage *stage)

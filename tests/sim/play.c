@@ -35,6 +35,16 @@ void play_begin(struct play *play, const char *scenario)
     buf_fini(&complaints);
 }
 
+void play_begin_faulty(struct play *play, const char *settings, const char *faults)
+{
+    struct buf scenario;
+
+    buf_init(&scenario, 65536);
+    buf_printf(&scenario, "defaults: {%sfaults: [%s]}", settings, faults);
+    play_begin(play, buf_text(&scenario));
+    buf_fini(&scenario);
+}
+
 void play_end(struct play *play)
 {
     sim_free(&play->sim);

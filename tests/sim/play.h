@@ -49,6 +49,10 @@ struct reply {
 void play_begin(struct play *play, const char *scenario);
 void play_end(struct play *play);
 
+/* The same where every key has these faults, the inside of a list, and settings: "" or further ones
+ * of a key, each with a comma behind it. */
+void play_begin_faulty(struct play *play, const char *settings, const char *faults);
+
 /* Lets time pass. */
 void play_wait(struct play *play, uint64_t us);
 

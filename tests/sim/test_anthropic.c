@@ -93,14 +93,12 @@ static void thinking_comes_first_and_is_signed(void **state)
         "content_block_stop",  "message_delta",       "message_stop",
     };
     struct frames frames;
-    struct reply reply;
     yyjson_doc *doc;
 
-    ask_raw(*state, path, HEAD,
-            "{\"model\":\"claude-sonnet-4-5\",\"max_tokens\":2000,\"thinking\":{\"type\":"
-            "\"enabled\",\"budget_tokens\":1024},\"stream\":true," HI "}",
-            &reply);
-    read_frames(&reply, "\n\n", &frames);
+    ask_frames(*state, path, HEAD,
+               "{\"model\":\"claude-sonnet-4-5\",\"max_tokens\":2000,\"thinking\":{\"type\":"
+               "\"enabled\",\"budget_tokens\":1024},\"stream\":true," HI "}",
+               "\n\n", &frames);
     assert_names(&frames, names, 15);
     assert_at(frames.at[1].doc, "/content_block/type", "thinking");
     assert_at(frames.at[3].doc, "/delta/thinking", "thinking");
@@ -110,7 +108,6 @@ static void thinking_comes_first_and_is_signed(void **state)
     assert_int_equal(number_at(frames.at[13].doc, "/usage/output_tokens_details/thinking_tokens"),
                      3);
     frames_free(&frames);
-    reply_free(&reply);
 
     doc = ask_for(*state, path, HEAD,
                   "{\"model\":\"claude-opus-4-6\",\"max_tokens\":200,\"thinking\":{\"type\":"
@@ -136,15 +133,13 @@ static void tools_are_called_in_pieces(void **state)
         "message_delta",       "message_stop",
     };
     struct frames frames;
-    struct reply reply;
     yyjson_doc *doc;
 
     play_set(*state, "sk-1", "tool_calls: 2");
-    ask_raw(*state, path, HEAD,
-            ASK "\"stream\":true,\"tools\":[" TOOL
-                ",{\"name\":\"g\",\"input_schema\":{\"type\":\"object\"}}]," HI "}",
-            &reply);
-    read_frames(&reply, "\n\n", &frames);
+    ask_frames(*state, path, HEAD,
+               ASK "\"stream\":true,\"tools\":[" TOOL
+                   ",{\"name\":\"g\",\"input_schema\":{\"type\":\"object\"}}]," HI "}",
+               "\n\n", &frames);
     assert_names(&frames, names, 18);
     assert_at(frames.at[2].doc, "/content_block/name", "f");
     assert_int_equal(yyjson_obj_size(yyjson_doc_ptr_get(frames.at[2].doc, "/content_block/input")),
@@ -154,7 +149,6 @@ static void tools_are_called_in_pieces(void **state)
     assert_int_equal(number_at(frames.at[9].doc, "/index"), 1);
     assert_at(frames.at[16].doc, "/delta/stop_reason", "tool_use");
     frames_free(&frames);
-    reply_free(&reply);
 
     doc = ask_for(*state, path, HEAD,
                   ASK "\"tools\":[" TOOL "],\"tool_choice\":{\"type\":\"any\"}," HI "}", 200);
@@ -376,11 +370,7 @@ static void the_head_is_checked(void **state)
 
 static void failures_have_their_own_words(void **state)
 {
-    static const struct {
-        const char *fault;
-        int status;
-        const char *wanted;
-    } rows[] = {
+    static const struct fault_row rows[] = {
         {"overloaded", 529, "\"type\":\"overloaded_error\",\"message\":\"Overloaded\""},
         {"server_error", 500, "\"type\":\"api_error\""},
         {"payment_required", 402, "\"type\":\"billing_error\""},
@@ -395,23 +385,16 @@ static void failures_have_their_own_words(void **state)
         {"blocked", 200, "\"content\":[],\"stop_reason\":\"refusal\""},
         {"{fault: finish, reason: pause_turn}", 200, "\"stop_reason\":\"pause_turn\""},
     };
-    struct play play;
     struct reply reply;
-    char scenario[128];
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        snprintf(scenario, sizeof(scenario), "defaults: {faults: [%s]}", rows[i].fault);
-        play_begin(&play, scenario);
-        ask_raw(&play, path, HEAD, ASK HI "}", &reply);
-        if (reply.status != rows[i].status || !reply_has(&reply, rows[i].wanted))
-            fail_msg("%s: %d %s", rows[i].fault, reply.status, buf_text(&reply.body));
+        ask_faulty(&rows[i], "", path, HEAD, ASK HI "}", &reply);
         if (rows[i].status != 200)
             assert_true(reply_has(&reply, reply_header(&reply, "request-id")));
         assert_string_equal(reply_header(&reply, "x-should-retry"),
                             rows[i].status == 529 ? "true" : "");
         reply_free(&reply);
-        play_end(&play);
     }
 }
 
@@ -423,27 +406,23 @@ static void faults_strike_streams_too(void **state)
     struct reply reply;
 
     (void)state;
-    play_begin(&play, "defaults: {faults: [{fault: error_event, after: 2, error: overloaded}]}");
-    ask_raw(&play, path, HEAD, STREAM, &reply);
-    read_frames(&reply, "\n\n", &frames);
+    play_begin_faulty(&play, "", "{fault: error_event, after: 2, error: overloaded}");
+    ask_frames(&play, path, HEAD, STREAM, "\n\n", &frames);
     assert_int_equal(frames.count, 5);
     assert_string_equal(frames.at[4].name, "error");
     assert_at(frames.at[4].doc, "/error/type", "overloaded_error");
     frames_free(&frames);
-    reply_free(&reply);
     play_end(&play);
 
-    play_begin(&play, "defaults: {faults: [blocked, {fault: queue, for: 2s}]}");
-    ask_raw(&play, path, HEAD, STREAM, &reply);
-    read_frames(&reply, "\n\n", &frames);
+    play_begin_faulty(&play, "", "blocked, {fault: queue, for: 2s}");
+    ask_frames(&play, path, HEAD, STREAM, "\n\n", &frames);
     assert_int_equal(frames.count, 2 + 4); /* two pings; start, ping, delta, stop */
     assert_string_equal(frames.at[0].name, "ping");
     assert_at(frames.at[4].doc, "/delta/stop_reason", "refusal");
     frames_free(&frames);
-    reply_free(&reply);
     play_end(&play);
 
-    play_begin(&play, "defaults: {faults: [no_done, no_usage, crlf]}");
+    play_begin_faulty(&play, "", "no_done, no_usage, crlf");
     ask_raw(&play, path, HEAD, STREAM, &reply);
     assert_false(reply_has(&reply, "message_stop") || reply_has(&reply, "usage"));
     read_frames(&reply, "\r\n\r\n", &frames);
@@ -480,22 +459,19 @@ static void limits_are_told_with_timestamps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_message_is_answered, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(a_stream_has_the_exact_order, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(thinking_comes_first_and_is_signed, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(tools_are_called_in_pieces, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(results_are_answered_in_words, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(a_schema_is_answered_with_json, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(tokens_are_counted, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(models_are_told_apart_by_the_head, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(mistakes_are_refused, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(calls_and_results_must_pair, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(a_thought_may_be_sent_back, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(newer_models_refuse_more, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(the_head_is_checked, set_up_play, tear_down_play),
+        PLAY_TEST(a_message_is_answered),
+        PLAY_TEST(a_stream_has_the_exact_order),
+        PLAY_TEST(thinking_comes_first_and_is_signed),
+        PLAY_TEST(tools_are_called_in_pieces),
+        PLAY_TEST(results_are_answered_in_words),
+        PLAY_TEST(a_schema_is_answered_with_json),
+        PLAY_TEST(tokens_are_counted),
+        PLAY_TEST(models_are_told_apart_by_the_head),
+        PLAY_TEST(mistakes_are_refused),
+        PLAY_TEST(calls_and_results_must_pair),
+        PLAY_TEST(a_thought_may_be_sent_back),
+        PLAY_TEST(newer_models_refuse_more),
+        PLAY_TEST(the_head_is_checked),
         cmocka_unit_test(failures_have_their_own_words),
         cmocka_unit_test(faults_strike_streams_too),
         cmocka_unit_test(limits_are_told_with_timestamps),

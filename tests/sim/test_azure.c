@@ -57,11 +57,10 @@ static void deployments_answer(void **state)
 static void a_stream_begins_with_an_odd_chunk(void **state)
 {
     struct frames frames;
-    struct reply reply;
 
-    ask_raw(*state, classic, HEAD,
-            "{\"stream\":true,\"stream_options\":{\"include_usage\":true}," HI "}", &reply);
-    read_frames(&reply, "\n\n", &frames);
+    ask_frames(*state, classic, HEAD,
+               "{\"stream\":true,\"stream_options\":{\"include_usage\":true}," HI "}", "\n\n",
+               &frames);
     assert_int_equal(frames.count, 1 + 1 + 3 + 1 + 1 + 1);
     assert_int_equal(yyjson_arr_size(yyjson_doc_ptr_get(frames.at[0].doc, "/choices")), 0);
     assert_at(frames.at[0].doc, "/id", "");
@@ -75,7 +74,6 @@ static void a_stream_begins_with_an_odd_chunk(void **state)
     assert_int_equal(number_at(frames.at[6].doc, "/usage/completion_tokens"), 3);
     assert_null(frames.at[7].doc);
     frames_free(&frames);
-    reply_free(&reply);
 }
 
 static void what_is_not_there_is_404(void **state)
@@ -105,11 +103,7 @@ static void what_is_not_there_is_404(void **state)
 
 static void failures_have_their_own_words(void **state)
 {
-    static const struct {
-        const char *fault;
-        int status;
-        const char *wanted;
-    } rows[] = {
+    static const struct fault_row rows[] = {
         {"invalid_api_key", 401, "{\"error\":{\"code\":\"401\",\"message\":\"Access denied"},
         {"{fault: rate_limit, retry_after: 45s}", 429, "Please retry after 45 seconds."},
         {"token_limit", 429, "{\"error\":{\"code\":\"429\""},
@@ -118,24 +112,17 @@ static void failures_have_their_own_words(void **state)
         {"context_length", 400, "\"code\":\"context_length_exceeded\""},
         {"blocked", 200, "\"finish_reason\":\"content_filter\""},
     };
-    struct play play;
     struct reply reply;
-    char scenario[128];
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        snprintf(scenario, sizeof(scenario), "defaults: {faults: [%s]}", rows[i].fault);
-        play_begin(&play, scenario);
-        ask_raw(&play, classic, HEAD, "{" HI "}", &reply);
-        if (reply.status != rows[i].status || !reply_has(&reply, rows[i].wanted))
-            fail_msg("%s: %d %s", rows[i].fault, reply.status, buf_text(&reply.body));
+        ask_faulty(&rows[i], "", classic, HEAD, "{" HI "}", &reply);
         if (i == 1) {
             assert_string_equal(reply_header(&reply, "retry-after"), "45");
             assert_string_equal(reply_header(&reply, "retry-after-ms"), "45000");
         }
         yyjson_doc_free(parse_json(buf_span(&reply.body)));
         reply_free(&reply);
-        play_end(&play);
     }
 }
 
@@ -157,10 +144,9 @@ static void limits_are_whole_seconds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(deployments_answer, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(a_stream_begins_with_an_odd_chunk, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(what_is_not_there_is_404, set_up_play, tear_down_play),
+        PLAY_TEST(deployments_answer),
+        PLAY_TEST(a_stream_begins_with_an_odd_chunk),
+        PLAY_TEST(what_is_not_there_is_404),
         cmocka_unit_test(failures_have_their_own_words),
         cmocka_unit_test(limits_are_whole_seconds),
     };

@@ -40,11 +40,10 @@ static void thoughts_come_unasked(void **state)
 static void a_stream_ends_with_its_usage(void **state)
 {
     struct frames frames;
-    struct reply reply;
 
-    ask_raw(*state, path, HEAD,
-            ASK "\"stream\":true,\"stream_options\":{\"include_usage\":true}," HI "}", &reply);
-    read_frames(&reply, "\n\n", &frames);
+    ask_frames(*state, path, HEAD,
+               ASK "\"stream\":true,\"stream_options\":{\"include_usage\":true}," HI "}", "\n\n",
+               &frames);
     assert_int_equal(frames.count, 1 + 3 + 3 + 1 + 1);
     assert_true(yyjson_is_null(yyjson_doc_ptr_get(frames.at[0].doc, "/choices/0/delta/content")));
     assert_at(frames.at[1].doc, "/choices/0/delta/reasoning_content", "thinking");
@@ -55,27 +54,23 @@ static void a_stream_ends_with_its_usage(void **state)
     assert_int_equal(number_at(frames.at[7].doc, "/usage/total_tokens"), 14);
     assert_null(frames.at[8].doc);
     frames_free(&frames);
-    reply_free(&reply);
 }
 
 static void tools_are_called_after_a_thought(void **state)
 {
     struct frames frames;
-    struct reply reply;
     yyjson_doc *doc = ask_for(*state, path, HEAD, ASK TOOLS "," HI "}", 200);
 
     assert_int_equal(number_at(doc, "/choices/0/message/tool_calls/0/index"), 0);
     assert_at(doc, "/choices/0/finish_reason", "tool_calls");
     yyjson_doc_free(doc);
 
-    ask_raw(*state, path, HEAD, ASK "\"stream\":true," TOOLS "," HI "}", &reply);
-    read_frames(&reply, "\n\n", &frames);
+    ask_frames(*state, path, HEAD, ASK "\"stream\":true," TOOLS "," HI "}", "\n\n", &frames);
     assert_int_equal(frames.count, 1 + 3 + 1 + 4 + 1 + 1);
     assert_at(frames.at[0].doc, "/choices/0/delta/role", "assistant");
     assert_at(frames.at[4].doc, "/choices/0/delta/tool_calls/0/function/name", "f");
     assert_false(has_at(frames.at[4].doc, "/choices/0/delta/role"));
     frames_free(&frames);
-    reply_free(&reply);
 }
 
 #define LOOP(more)                                                                                 \
@@ -148,11 +143,7 @@ static void the_balance_is_told(void **state)
 
 static void failures_have_their_own_words(void **state)
 {
-    static const struct {
-        const char *fault;
-        int status;
-        const char *wanted;
-    } rows[] = {
+    static const struct fault_row rows[] = {
         {"invalid_api_key", 401, "Your api key: ****0001 is invalid"},
         {"insufficient_quota", 402, "Insufficient Balance"},
         {"rate_limit", 429, "Rate limit reached"},
@@ -161,35 +152,26 @@ static void failures_have_their_own_words(void **state)
          "\"finish_reason\":\"insufficient_system_resource\""},
         {"{fault: queue, for: 2s}", 200, "\n\n{\"id\""},
     };
-    struct play play;
     struct reply reply;
-    char scenario[128];
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        snprintf(scenario, sizeof(scenario), "defaults: {limits: {rpm: 9}, faults: [%s]}",
-                 rows[i].fault);
-        play_begin(&play, scenario);
-        ask_raw(&play, path, HEAD, ASK HI "}", &reply);
-        if (reply.status != rows[i].status || !reply_has(&reply, rows[i].wanted))
-            fail_msg("%s: %d %s", rows[i].fault, reply.status, buf_text(&reply.body));
+        ask_faulty(&rows[i], "limits: {rpm: 9}, ", path, HEAD, ASK HI "}", &reply);
         assert_string_equal(reply_header(&reply, "x-ratelimit-remaining-requests"), "");
         assert_string_equal(reply_header(&reply, "retry-after"), "");
         reply_free(&reply);
-        play_end(&play);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(thoughts_come_unasked, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(a_stream_ends_with_its_usage, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(tools_are_called_after_a_thought, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(mistakes_are_refused, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(a_schema_may_be_told_in_words, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(the_balance_is_told, set_up_play, tear_down_play),
+        PLAY_TEST(thoughts_come_unasked),
+        PLAY_TEST(a_stream_ends_with_its_usage),
+        PLAY_TEST(tools_are_called_after_a_thought),
+        PLAY_TEST(mistakes_are_refused),
+        PLAY_TEST(a_schema_may_be_told_in_words),
+        PLAY_TEST(the_balance_is_told),
         cmocka_unit_test(failures_have_their_own_words),
     };
 

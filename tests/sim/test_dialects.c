@@ -170,13 +170,12 @@ static void every_failure_is_json_in_every_dialect(void **state)
     };
     struct play play;
     struct reply reply;
-    char scenario[128];
+    char fault[128];
 
     (void)state;
     for (size_t f = 0; f < sizeof(faults) / sizeof(faults[0]); f++) {
-        snprintf(scenario, sizeof(scenario), "defaults: {faults: [{fault: %s, retry_after: 2s}]}",
-                 faults[f]);
-        play_begin(&play, scenario);
+        snprintf(fault, sizeof(fault), "{fault: %s, retry_after: 2s}", faults[f]);
+        play_begin_faulty(&play, "", fault);
         for (size_t i = 0; i < WAYS; i++) {
             yyjson_doc *doc;
 
@@ -211,12 +210,10 @@ static void streams_break_in_every_dialect(void **state)
     };
     struct play play;
     struct reply reply;
-    char scenario[128];
 
     (void)state;
     for (size_t f = 0; f < sizeof(rows) / sizeof(rows[0]); f++) {
-        snprintf(scenario, sizeof(scenario), "defaults: {faults: [%s]}", rows[f].fault);
-        play_begin(&play, scenario);
+        play_begin_faulty(&play, "", rows[f].fault);
         for (size_t i = 0; i < WAYS; i++) {
             stream_way(&play, &ways[i], &reply);
             if (reply.status != 200 || reply.is_whole != rows[f].is_whole ||
@@ -264,14 +261,13 @@ static void calls_may_have_no_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_answer_and_its_cost_are_the_same, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(the_call_is_the_same, set_up_play, tear_down_play),
+        PLAY_TEST(the_answer_and_its_cost_are_the_same),
+        PLAY_TEST(the_call_is_the_same),
         cmocka_unit_test(limits_hold_across_dialects),
         cmocka_unit_test(every_failure_is_json_in_every_dialect),
         cmocka_unit_test(streams_break_in_every_dialect),
-        cmocka_unit_test_setup_teardown(words_end_before_a_stop, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(calls_may_have_no_arguments, set_up_play, tear_down_play),
+        PLAY_TEST(words_end_before_a_stop),
+        PLAY_TEST(calls_may_have_no_arguments),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

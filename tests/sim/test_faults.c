@@ -17,10 +17,8 @@ static const char STREAM[] = "{\"model\": \"gpt-4.1\", \"stream\": true, \"messa
 static void meet(const char *faults, const char *body, struct reply *reply)
 {
     struct play play;
-    char scenario[1024];
 
-    snprintf(scenario, sizeof(scenario), "defaults: {faults: [%s]}", faults);
-    play_begin(&play, scenario);
+    play_begin_faulty(&play, "", faults);
     play_post(&play, play_chat, "sk-1", body, reply);
     play_end(&play);
 }
@@ -323,7 +321,7 @@ static void early_answers_do_not_wait_for_the_body(void **state)
     struct reply reply;
 
     (void)state;
-    play_begin(&play, "defaults: {faults: [{fault: early, error: 413}]}");
+    play_begin_faulty(&play, "", "{fault: early, error: 413}");
     caller_open(&caller, &play);
     caller_send(&caller, "POST /v1/chat/completions HTTP/1.1\r\nHost: sim\r\n"
                          "Authorization: Bearer sk-1\r\nContent-Length: 1000000\r\n\r\n{\"model\"");
@@ -366,7 +364,7 @@ static void failures_take_the_latency_too(void **state)
     struct reply reply;
 
     (void)state;
-    play_begin(&play, "defaults: {latency: 3s, faults: [500]}");
+    play_begin_faulty(&play, "latency: 3s, ", "500");
     play_post(&play, play_chat, "sk-1", play_plain, &reply);
     assert_int_equal(reply.status, 500);
     assert_int_equal(reply.first_byte_us, 3 * SECOND);

@@ -101,13 +101,11 @@ static void without_events_a_stream_is_an_array(void **state)
 static void thoughts_are_parts_of_their_own(void **state)
 {
     struct frames frames;
-    struct reply reply;
     yyjson_doc *doc;
 
-    ask_raw(*state, stream, HEAD,
-            "{" HI ",\"generationConfig\":{\"thinkingConfig\":{\"includeThoughts\":true}}}",
-            &reply);
-    read_frames(&reply, "\r\n\r\n", &frames);
+    ask_frames(*state, stream, HEAD,
+               "{" HI ",\"generationConfig\":{\"thinkingConfig\":{\"includeThoughts\":true}}}",
+               "\r\n\r\n", &frames);
     assert_int_equal(frames.count, 7);
     assert_true(yyjson_get_bool(
         yyjson_doc_ptr_get(frames.at[0].doc, "/candidates/0/content/parts/0/thought")));
@@ -115,7 +113,6 @@ static void thoughts_are_parts_of_their_own(void **state)
     assert_int_equal(number_at(frames.at[0].doc, "/usageMetadata/thoughtsTokenCount"), 1);
     assert_false(has_at(frames.at[3].doc, "/candidates/0/content/parts/0/thought"));
     frames_free(&frames);
-    reply_free(&reply);
 
     /* Unseen ones count all the same, and may leave nothing for the answer. */
     doc = ask_for(*state, generate, HEAD,
@@ -132,12 +129,10 @@ static void thoughts_are_parts_of_their_own(void **state)
 static void functions_are_called_whole(void **state)
 {
     struct frames frames;
-    struct reply reply;
     yyjson_doc *doc;
 
     play_set(*state, "sk-1", "tool_calls: 2");
-    ask_raw(*state, stream, HEAD, "{" HI "," TOOLS "}", &reply);
-    read_frames(&reply, "\r\n\r\n", &frames);
+    ask_frames(*state, stream, HEAD, "{" HI "," TOOLS "}", "\r\n\r\n", &frames);
     assert_int_equal(frames.count, 3);
     assert_at(frames.at[0].doc, "/candidates/0/content/parts/0/functionCall/name", "f");
     assert_at(frames.at[0].doc, "/candidates/0/content/parts/0/functionCall/args/text", "hi");
@@ -145,7 +140,6 @@ static void functions_are_called_whole(void **state)
     assert_at(frames.at[1].doc, "/candidates/0/content/parts/0/functionCall/name", "g");
     assert_at(frames.at[2].doc, "/candidates/0/finishReason", "STOP");
     frames_free(&frames);
-    reply_free(&reply);
 
     play_set(*state, "sk-1", "bare_calls: true");
     doc = ask_for(*state, generate, HEAD,
@@ -388,11 +382,7 @@ static void models_are_listed_and_looked_up(void **state)
 
 static void failures_have_their_own_words(void **state)
 {
-    static const struct {
-        const char *fault;
-        int status;
-        const char *wanted;
-    } rows[] = {
+    static const struct fault_row rows[] = {
         {"invalid_api_key", 400, "\"reason\":\"API_KEY_INVALID\""},
         {"forbidden", 403, "\"status\":\"PERMISSION_DENIED\""},
         {"low_credit", 400, "\"status\":\"FAILED_PRECONDITION\""},
@@ -407,21 +397,14 @@ static void failures_have_their_own_words(void **state)
         {"blocked", 200, "{\"promptFeedback\":{\"blockReason\":\"SAFETY\""},
         {"{fault: finish, reason: MALFORMED_FUNCTION_CALL}", 200, "MALFORMED_FUNCTION_CALL"},
     };
-    struct play play;
     struct reply reply;
-    char scenario[128];
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        snprintf(scenario, sizeof(scenario), "defaults: {faults: [%s]}", rows[i].fault);
-        play_begin(&play, scenario);
-        ask_raw(&play, generate, HEAD, "{" HI "}", &reply);
-        if (reply.status != rows[i].status || !reply_has(&reply, rows[i].wanted))
-            fail_msg("%s: %d %s", rows[i].fault, reply.status, buf_text(&reply.body));
+        ask_faulty(&rows[i], "", generate, HEAD, "{" HI "}", &reply);
         assert_string_equal(reply_header(&reply, "retry-after"), "");
         yyjson_doc_free(parse_json(buf_span(&reply.body)));
         reply_free(&reply);
-        play_end(&play);
     }
 }
 
@@ -433,19 +416,17 @@ static void faults_strike_streams_too(void **state)
     yyjson_doc *doc;
 
     (void)state;
-    play_begin(&play, "defaults: {faults: [{fault: error_event, after: 1, error: overloaded}]}");
-    ask_raw(&play, stream, HEAD, "{" HI "}", &reply);
-    read_frames(&reply, "\r\n\r\n", &frames);
+    play_begin_faulty(&play, "", "{fault: error_event, after: 1, error: overloaded}");
+    ask_frames(&play, stream, HEAD, "{" HI "}", "\r\n\r\n", &frames);
     assert_int_equal(frames.count, 2);
     assert_int_equal(number_at(frames.at[1].doc, "/error/code"), 503);
     frames_free(&frames);
-    reply_free(&reply);
     doc = ask_for(&play, BASE "streamGenerateContent", HEAD, "{" HI "}", 200);
     assert_int_equal(number_at(doc, "/1/error/code"), 503);
     yyjson_doc_free(doc);
     play_end(&play);
 
-    play_begin(&play, "defaults: {faults: [blocked, {fault: queue, for: 2s}]}");
+    play_begin_faulty(&play, "", "blocked, {fault: queue, for: 2s}");
     ask_raw(&play, stream, HEAD, "{" HI "}", &reply);
     assert_memory_equal(reply.body.data, "\r\n\r\ndata: ", 10);
     assert_true(reply_has(&reply, "promptFeedback"));
@@ -457,27 +438,21 @@ static void faults_strike_streams_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(contents_are_answered, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(keys_come_in_three_places, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(a_stream_of_events_counts_on, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(without_events_a_stream_is_an_array, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(thoughts_are_parts_of_their_own, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(functions_are_called_whole, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(responses_are_answered_in_words, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(calls_and_responses_must_pair, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(newer_models_want_their_signature_back, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(mistakes_are_refused, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(deep_schemas_are_refused, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(a_schema_is_answered_with_json, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(tokens_are_counted, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(texts_are_embedded, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(models_are_listed_and_looked_up, set_up_play,
-                                        tear_down_play),
+        PLAY_TEST(contents_are_answered),
+        PLAY_TEST(keys_come_in_three_places),
+        PLAY_TEST(a_stream_of_events_counts_on),
+        PLAY_TEST(without_events_a_stream_is_an_array),
+        PLAY_TEST(thoughts_are_parts_of_their_own),
+        PLAY_TEST(functions_are_called_whole),
+        PLAY_TEST(responses_are_answered_in_words),
+        PLAY_TEST(calls_and_responses_must_pair),
+        PLAY_TEST(newer_models_want_their_signature_back),
+        PLAY_TEST(mistakes_are_refused),
+        PLAY_TEST(deep_schemas_are_refused),
+        PLAY_TEST(a_schema_is_answered_with_json),
+        PLAY_TEST(tokens_are_counted),
+        PLAY_TEST(texts_are_embedded),
+        PLAY_TEST(models_are_listed_and_looked_up),
         cmocka_unit_test(failures_have_their_own_words),
         cmocka_unit_test(faults_strike_streams_too),
     };

@@ -94,18 +94,16 @@ static void reasoning_is_an_item(void **state)
     };
 #undef SUMMARY
     struct frames frames;
-    struct reply reply;
     yyjson_doc *doc;
 
-    ask_raw(*state, path, HEAD,
-            ASK "\"stream\":true,\"reasoning\":{\"effort\":\"low\",\"summary\":\"auto\"}," HI "}",
-            &reply);
-    read_frames(&reply, "\n\n", &frames);
+    ask_frames(*state, path, HEAD,
+               ASK "\"stream\":true,\"reasoning\":{\"effort\":\"low\",\"summary\":\"auto\"}," HI
+                   "}",
+               "\n\n", &frames);
     assert_names(&frames, names, 19);
     assert_at(frames.at[2].doc, "/item/type", "reasoning");
     assert_int_equal(number_at(frames.at[10].doc, "/output_index"), 1);
     frames_free(&frames);
-    reply_free(&reply);
 
     doc = ask_for(*state, path, HEAD, ASK "\"reasoning\":{\"effort\":\"high\"}," HI "}", 200);
     assert_at(doc, "/output/0/type", "reasoning");
@@ -125,16 +123,13 @@ static void functions_are_called_in_pieces(void **state)
     };
 #undef ARGUMENTS
     struct frames frames;
-    struct reply reply;
     yyjson_doc *doc;
 
-    ask_raw(*state, path, HEAD, ASK "\"stream\":true," TOOL "," HI "}", &reply);
-    read_frames(&reply, "\n\n", &frames);
+    ask_frames(*state, path, HEAD, ASK "\"stream\":true," TOOL "," HI "}", "\n\n", &frames);
     assert_names(&frames, names, 10);
     assert_at(frames.at[2].doc, "/item/arguments", "");
     assert_at(frames.at[7].doc, "/arguments", "{\"text\": \"hi\", \"hash\": \"08ba5f07b55ec3da\"}");
     frames_free(&frames);
-    reply_free(&reply);
 
     play_set(*state, "sk-1", "tool_calls: 2");
     doc =
@@ -203,7 +198,6 @@ static void what_is_cut_is_incomplete(void **state)
 {
     struct play play;
     struct frames frames;
-    struct reply reply;
     yyjson_doc *doc = ask_for(*state, path, HEAD, ASK "\"max_output_tokens\":2," HI "}", 200);
 
     assert_at(doc, "/status", "incomplete");
@@ -211,14 +205,12 @@ static void what_is_cut_is_incomplete(void **state)
     assert_at(doc, "/output/0/content/0/text", "echo: hi");
     yyjson_doc_free(doc);
 
-    play_begin(&play, "defaults: {faults: [blocked]}");
-    ask_raw(&play, path, HEAD, ASK "\"stream\":true," HI "}", &reply);
-    read_frames(&reply, "\n\n", &frames);
+    play_begin_faulty(&play, "", "blocked");
+    ask_frames(&play, path, HEAD, ASK "\"stream\":true," HI "}", "\n\n", &frames);
     assert_int_equal(frames.count, 3);
     assert_string_equal(frames.at[2].name, "response.incomplete");
     assert_at(frames.at[2].doc, "/response/incomplete_details/reason", "content_filter");
     frames_free(&frames);
-    reply_free(&reply);
     play_end(&play);
 }
 
@@ -226,12 +218,10 @@ static void a_stream_may_fail(void **state)
 {
     struct play play;
     struct frames frames;
-    struct reply reply;
 
     (void)state;
-    play_begin(&play, "defaults: {faults: [{fault: error_event, after: 1, error: rate_limit}]}");
-    ask_raw(&play, path, HEAD, ASK "\"stream\":true," HI "}", &reply);
-    read_frames(&reply, "\n\n", &frames);
+    play_begin_faulty(&play, "", "{fault: error_event, after: 1, error: rate_limit}");
+    ask_frames(&play, path, HEAD, ASK "\"stream\":true," HI "}", "\n\n", &frames);
     assert_int_equal(frames.count, 6);
     assert_string_equal(frames.at[4].name, "error");
     assert_at(frames.at[4].doc, "/error/code", "rate_limit_exceeded");
@@ -239,23 +229,16 @@ static void a_stream_may_fail(void **state)
     assert_at(frames.at[5].doc, "/response/status", "failed");
     assert_int_equal(number_at(frames.at[5].doc, "/sequence_number"), 5);
     frames_free(&frames);
-    reply_free(&reply);
     play_end(&play);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(inputs_are_answered, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(a_stream_has_the_exact_order, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(reasoning_is_an_item, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(functions_are_called_in_pieces, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(outputs_are_answered_in_words, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(a_schema_is_answered_with_json, set_up_play,
-                                        tear_down_play),
-        cmocka_unit_test_setup_teardown(mistakes_are_refused, set_up_play, tear_down_play),
-        cmocka_unit_test_setup_teardown(what_is_cut_is_incomplete, set_up_play, tear_down_play),
+        PLAY_TEST(inputs_are_answered),           PLAY_TEST(a_stream_has_the_exact_order),
+        PLAY_TEST(reasoning_is_an_item),          PLAY_TEST(functions_are_called_in_pieces),
+        PLAY_TEST(outputs_are_answered_in_words), PLAY_TEST(a_schema_is_answered_with_json),
+        PLAY_TEST(mistakes_are_refused),          PLAY_TEST(what_is_cut_is_incomplete),
         cmocka_unit_test(a_stream_may_fail),
     };
 

@@ -61,7 +61,7 @@ static void lookups_do_not_shift_the_fate_of_others(void **state)
         struct play play;
         struct reply reply;
 
-        play_begin(&play, "defaults: {faults: [{fault: 500, share: 30%}]}");
+        play_begin_faulty(&play, "", "{fault: 500, share: 30%}");
         for (int i = 0; i < 100; i++) {
             if (run) {
                 play_get(&play, "/v1/models", "sk-1", &reply);

@@ -112,6 +112,28 @@ void ask_raw(struct play *play, const char *path, const char *headers, const cha
     caller_finish(&caller, HOUR_US, reply);
 }
 
+void ask_frames(struct play *play, const char *path, const char *headers, const char *body,
+                const char *end, struct frames *frames)
+{
+    struct reply reply;
+
+    ask_raw(play, path, headers, body, &reply);
+    read_frames(&reply, end, frames);
+    reply_free(&reply);
+}
+
+void ask_faulty(const struct fault_row *row, const char *settings, const char *path,
+                const char *headers, const char *body, struct reply *reply)
+{
+    struct play play;
+
+    play_begin_faulty(&play, settings, row->fault);
+    ask_raw(&play, path, headers, body, reply);
+    if (reply->status != row->status || !reply_has(reply, row->wanted))
+        fail_msg("%s: %d %s", row->fault, reply->status, buf_text(&reply->body));
+    play_end(&play);
+}
+
 yyjson_doc *ask_for(struct play *play, const char *path, const char *headers, const char *body,
                     int wanted_status)
 {

@@ -9,9 +9,11 @@
 
 #include "play.h"
 
-/* A play with the default scenario, as cmocka sets it up and tears it down. */
+/* A play with the default scenario, as cmocka sets it up and tears it down; a test that gets it. */
 int set_up_play(void **state);
 int tear_down_play(void **state);
+
+#define PLAY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_play, tear_down_play)
 
 /* Fails where the text is no JSON. */
 yyjson_doc *parse_json(struct span text);
@@ -45,6 +47,22 @@ yyjson_doc *ask_for(struct play *play, const char *path, const char *headers, co
 /* The same for one answer that is looked at as it is. */
 void ask_raw(struct play *play, const char *path, const char *headers, const char *body,
              struct reply *reply);
+
+/* The same for a stream. frames_free afterwards. */
+void ask_frames(struct play *play, const char *path, const char *headers, const char *body,
+                const char *end, struct frames *frames);
+
+/* What a request gets where this fault strikes it: a status, and a text in the body. */
+struct fault_row {
+    const char *fault;
+    int status;
+    const char *wanted;
+};
+
+/* ask_raw in a play of its own with that fault, settings as of play_begin_faulty. Fails where the
+ * answer is another one. */
+void ask_faulty(const struct fault_row *row, const char *settings, const char *path,
+                const char *headers, const char *body, struct reply *reply);
 
 /* One request that is refused with that status, and a text in the body that says why. */
 struct refusal {

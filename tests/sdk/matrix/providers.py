@@ -118,3 +118,27 @@ def config(root):
                 **dict(provider.settings),
             }
     return {"providers": providers, "retry": {"base_delay": "1ms", "budget": "100%"}}
+
+
+def simulator(stage):
+    """One that plays them all."""
+    return stage.simulator(scenario())
+
+
+def gateway(stage, sim, **settings):
+    """One that has them all, and these settings besides."""
+    return stage.gateway(config(sim.base_url.removesuffix("/v1")) | settings).settle()
+
+
+# Who may ask the gateway: for anything, for few models, seldom, and often but one at a time.
+CLIENTS = {
+    "web": {},
+    "narrow": {"models": ["small-*"]},
+    "limited": {"limits": {"rpm": 1}},
+    "bursting": {"limits": {"rpm": 100, "burst": 1}},
+}
+
+
+def clients(*names, prefix="sk-client-"):
+    """The gateway's `clients`; each one's secret is its name behind the prefix."""
+    return {"keys": [{"name": name, "secret": prefix + name, **CLIENTS[name]} for name in names]}
