@@ -48,6 +48,16 @@ enum life_standing life_standing(const struct life_key *key)
     return rows[key->step].standing;
 }
 
+bool life_is_urgent(const struct life_key *key)
+{
+    return key->step == LIFE_ROLLED_BACK || key->is_leaked || key->live.is_back;
+}
+
+bool life_is_recorded(const struct life *life)
+{
+    return !life->live.is_dirty && !life->live.is_recording;
+}
+
 void life_touch(struct life *life)
 {
     life->live.is_dirty = true;
@@ -57,6 +67,7 @@ void life_move(struct life *life, struct life_key *key, enum life_step to, const
                const struct life_now *now)
 {
     bug_fatal_unless((rows[key->step].may_go_to & (1u << to)) != 0);
+    key->live.is_back = false;
     key->live.has_traffic = key->step == LIFE_CANARY || key->step == LIFE_ACTIVE;
     key->step = to;
     key->since_wall_us = now->wall_us;
@@ -233,7 +244,8 @@ static struct life_key *issue(struct life *life, const struct life_order *order,
 
     key->trigger = order->trigger;
     key->is_ours = true;
-    memcpy(key->replaces, order->replaces.ptr, order->replaces.len);
+    if (order->replaces.len)
+        memcpy(key->replaces, order->replaces.ptr, order->replaces.len);
     life->note[0] = '\0';
     return key;
 }
@@ -351,15 +363,15 @@ bool life_roll_back(struct life *life, struct life_key *key, const char *reason,
 {
     const struct life_now now = {now_us, wall_us};
     struct life_key *old = predecessor_of(life, key);
-    /* One that is being revoked may be gone already. */
-    bool is_there =
-        old && !old->is_leaked && !old->is_gone &&
-        (old->step == LIFE_DRAINING || (old->step == LIFE_RETIRED && !old->live.is_busy));
+    bool is_there = old && !old->is_leaked && !old->is_ending &&
+                    (old->step == LIFE_DRAINING || old->step == LIFE_RETIRED);
 
     if (key->step > LIFE_ACTIVE || (key->step == LIFE_ACTIVE && !is_there))
         return false;
-    if (key->step == LIFE_ACTIVE)
+    if (key->step == LIFE_ACTIVE) {
         life_move(life, old, LIFE_ACTIVE, "its successor was rolled back", &now);
+        old->live.is_back = true;
+    }
     life_move(life, key, LIFE_ROLLED_BACK, reason, &now);
     end_rotation(life, &now);
     return true;

@@ -77,8 +77,9 @@ struct life_key {
     bool is_ours;                          /* made by the issuer: it can be revoked there */
     bool is_asked;                         /* ISSUING: from here on it may exist */
     bool is_leaked;
-    bool is_kept; /* its secret stands in the store, or may */
-    bool is_gone; /* revoked at its issuer, or nothing is known there, or nobody can */
+    bool is_kept;   /* its secret stands in the store, or may */
+    bool is_ending; /* RETIRED: from here on it may be revoked, and there is no way back */
+    bool is_gone;   /* revoked at its issuer, or nothing is known there, or nobody can */
 
     /* What is not written down. */
     struct {
@@ -91,6 +92,7 @@ struct life_key {
         bool has_secret;        /* ISSUED: it is in memory */
         bool is_asked_here;     /* by this process */
         bool has_traffic;       /* ROLLED_BACK: it had some, which may not have ended */
+        bool is_back;           /* ACTIVE: again */
     } live;
 };
 
@@ -208,9 +210,15 @@ struct life_key *life_find(struct life *life, struct span name);
 /* The successor that is under way; NULL: none. */
 struct life_key *life_successor(struct life *life);
 
-/* What the pool is to make of the key. It may be followed at once where the life is not dirty, or
- * where it is OFF. */
+/* What the pool is to make of the key, once that was written down (life_is_recorded). */
 enum life_standing life_standing(const struct life_key *key);
+
+/* Whether that is to be followed at once, written down or not: it leads back, and to nothing that
+ * could not be undone. Keys that are to serve again come first, then those that are off. */
+bool life_is_urgent(const struct life_key *key);
+
+/* All that has changed was written down. */
+bool life_is_recorded(const struct life *life);
 
 /* "issuing", ...; "operator", ... */
 const char *life_step_text(enum life_step step);

@@ -85,6 +85,8 @@ static void settle(struct life *life, const struct life_rules *rules, struct lif
     case LIFE_RETIRED:
         if (key->is_gone && !key->is_kept)
             life_move(life, key, LIFE_REVOKED, NULL, now);
+        else if (key->is_ours && !key->is_ending && is_overlap_over(key, rules, now))
+            key->is_ending = life->live.is_dirty = true;
         break;
     case LIFE_VALIDATING:
     case LIFE_CANARY:
@@ -130,7 +132,7 @@ static bool find_task(const struct life_key *key, const struct life_rules *rules
         *ret_act = LIFE_DRAIN;
         return true;
     case LIFE_RETIRED:
-        return key->is_ours && is_overlap_over(key, rules, now) && find_end(key, ret_act);
+        return key->is_ending && find_end(key, ret_act);
     case LIFE_ROLLED_BACK:
         return find_end(key, ret_act);
     case LIFE_STORED:
@@ -150,7 +152,7 @@ static uint64_t next_time(const struct life_key *key, const struct life_rules *r
         return UINT64_MAX;
     if (key->live.not_before_us > now->us)
         return key->live.not_before_us;
-    if (key->step != LIFE_RETIRED || !key->is_ours || is_overlap_over(key, rules, now))
+    if (key->step != LIFE_RETIRED || !key->is_ours || key->is_ending)
         return UINT64_MAX;
     if (key->live.since_us)
         return key->live.since_us + rules->overlap_us;

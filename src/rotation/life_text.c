@@ -26,6 +26,7 @@ enum { HEX_BYTES = 2 * LIFE_IDENTITY_BYTES, TREE_MAX_BYTES = 2 << 20 };
     X("asked", is_asked)                                                                           \
     X("leaked", is_leaked)                                                                         \
     X("kept", is_kept)                                                                             \
+    X("ending", is_ending)                                                                         \
     X("gone", is_gone)
 
 /* ---- writing ---- */
