@@ -1,7 +1,6 @@
 #include "io/resolve.h"
 
 #include <netdb.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,27 +12,16 @@
 enum { THREADS = 4 };
 
 struct resolver {
-    pthread_t threads[THREADS];
-    size_t thread_count;
-    pthread_mutex_t lock; /* guards what follows; taken alone */
-    pthread_cond_t news;
-    struct resolve_query *first, **last;
-    size_t queued, max_queued;
-    bool is_ending;
+    struct helpers *helpers;
 };
 
-static void on_arrival(struct loop_mail *mail)
+static void on_done(struct helper_job *job, int err)
 {
-    struct resolve_query *query = container_of(mail, struct resolve_query, mail);
+    struct resolve_query *query = container_of(job, struct resolve_query, job);
 
+    if (err)
+        query->err = err;
     query->on_done(query);
-}
-
-static void answer(struct resolve_query *query, int err)
-{
-    query->err = err;
-    query->mail.on_arrival = on_arrival;
-    loop_post(query->loop, &query->mail);
 }
 
 /* Takes the next address of the family from *list. */
@@ -66,48 +54,20 @@ static void interleave(struct resolve_query *query, const struct addrinfo *found
     }
 }
 
-static void look_up(struct resolve_query *query)
+static void look_up(struct helper_job *job)
 {
+    struct resolve_query *query = container_of(job, struct resolve_query, job);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
     char port[8];
 
-    query->count = 0;
     snprintf(port, sizeof(port), "%u", query->port);
     if (getaddrinfo(query->host, port, &hints, &found) == 0 && found)
         interleave(query, found);
     if (found)
         freeaddrinfo(found);
-    answer(query, query->count ? 0 : ERR_RESOLVE);
-}
-
-static struct resolve_query *next_query(struct resolver *resolver)
-{
-    struct resolve_query *query = NULL;
-
-    pthread_mutex_lock(&resolver->lock);
-    while (!resolver->first && !resolver->is_ending)
-        pthread_cond_wait(&resolver->news, &resolver->lock);
-    if (!resolver->is_ending) {
-        query = resolver->first;
-        resolver->first = query->next;
-        if (!resolver->first)
-            resolver->last = &resolver->first;
-        resolver->queued--;
-    }
-    pthread_mutex_unlock(&resolver->lock);
-    return query;
-}
-
-static void *run(void *arg)
-{
-    struct resolver *resolver = arg;
-    struct resolve_query *query;
-
-    while ((query = next_query(resolver)))
-        look_up(query);
-    return NULL;
+    query->err = query->count ? 0 : ERR_RESOLVE;
 }
 
 struct resolver *resolver_new(size_t max_queued)
@@ -116,15 +76,8 @@ struct resolver *resolver_new(size_t max_queued)
 
     if (!resolver)
         return NULL;
-    pthread_mutex_init(&resolver->lock, NULL);
-    pthread_cond_init(&resolver->news, NULL);
-    resolver->last = &resolver->first;
-    resolver->max_queued = max_queued;
-    while (resolver->thread_count < THREADS &&
-           pthread_create(&resolver->threads[resolver->thread_count], NULL, run, resolver) == 0)
-        resolver->thread_count++;
-    /* Fewer than wished for do as well. */
-    if (resolver->thread_count == 0)
+    resolver->helpers = helpers_new(THREADS, max_queued);
+    if (!resolver->helpers)
         resolver_free(&resolver);
     return resolver;
 }
@@ -135,44 +88,21 @@ void resolver_free(struct resolver **resolver)
 
     if (!r)
         return;
-    pthread_mutex_lock(&r->lock);
-    r->is_ending = true;
-    pthread_cond_broadcast(&r->news);
-    pthread_mutex_unlock(&r->lock);
-    for (size_t i = 0; i < r->thread_count; i++)
-        pthread_join(r->threads[i], NULL);
-    while (r->first) {
-        struct resolve_query *query = r->first;
-
-        r->first = query->next;
-        answer(query, ERR_CANCELLED);
-    }
-    pthread_mutex_destroy(&r->lock);
-    pthread_cond_destroy(&r->news);
+    helpers_free(&r->helpers);
     mem_free(r);
     *resolver = NULL;
 }
 
 void resolver_ask(struct resolver *resolver, struct resolve_query *query)
 {
-    bool is_full;
-
-    query->next = NULL;
+    query->job.work = look_up;
+    query->job.on_done = on_done;
+    query->err = 0;
     query->count = 0;
     if (addr_from_ip(span_from_text(query->host), query->port, &query->addrs[0]) == 0) {
         query->count = 1;
-        answer(query, 0);
+        helper_job_return(&query->job, 0);
         return;
     }
-    pthread_mutex_lock(&resolver->lock);
-    is_full = resolver->queued >= resolver->max_queued || resolver->is_ending;
-    if (!is_full) {
-        *resolver->last = query;
-        resolver->last = &query->next;
-        resolver->queued++;
-        pthread_cond_signal(&resolver->news);
-    }
-    pthread_mutex_unlock(&resolver->lock);
-    if (is_full)
-        answer(query, ERR_FULL);
+    helpers_ask(resolver->helpers, &query->job);
 }

@@ -1,6 +1,6 @@
 /*
- * Names to addresses by getaddrinfo on a few helper threads behind a bounded queue, so that no loop
- * ever waits for DNS. Literal addresses are answered at once. One resolver serves all loops of the
+ * Names to addresses by getaddrinfo on helper threads of its own (io/helpers), so that no loop ever
+ * waits for DNS. Literal addresses are answered at once. One resolver serves all loops of the
  * process.
  */
 #ifndef IO_RESOLVE_H
@@ -10,17 +10,15 @@
 #include <stdint.h>
 
 #include "io/addr.h"
-#include "io/loop.h"
+#include "io/helpers.h"
 
 struct resolver;
 
 enum { RESOLVE_MAX_ADDRS = 16 };
 
-/* Made by the asker, answered in its own loop; must live until on_done. */
+/* Made by the asker, answered in its own loop (job.loop); must live until on_done. */
 struct resolve_query {
-    struct loop_mail mail;
-    struct loop *loop;
-    struct resolve_query *next;
+    struct helper_job job;
     char host[256];
     uint16_t port;
     void (*on_done)(struct resolve_query *query);
@@ -35,7 +33,7 @@ struct resolver *resolver_new(size_t max_queued);
 /* Waits for the queries under way; the others are answered with ERR_CANCELLED. Accepts NULL. */
 void resolver_free(struct resolver **resolver);
 
-/* host: name or literal. on_done is always called, by mail in query->loop, never before this
+/* host: name or literal. on_done is always called, by mail in job.loop, never before this
  * returns. */
 void resolver_ask(struct resolver *resolver, struct resolve_query *query);
 

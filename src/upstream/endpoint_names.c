@@ -37,7 +37,7 @@ static void resolve(struct endpoint_pool *pool)
 
     if (!query)
         return;
-    query->loop = pool->loop;
+    query->job.loop = pool->loop;
     query->on_done = on_resolved;
     query->port = endpoint_port(pool->endpoint);
     memcpy(query->host, host.ptr,

@@ -24,13 +24,13 @@ static void on_done(struct resolve_query *query)
     struct question *question = container_of(query, struct question, query);
 
     question->answers++;
-    loop_stop(query->loop);
+    loop_stop(query->job.loop);
 }
 
 static void ask(struct resolver *resolver, struct loop *loop, struct question *question,
                 const char *host)
 {
-    *question = (struct question){.query = {.loop = loop, .port = 8443, .on_done = on_done}};
+    *question = (struct question){.query = {.job.loop = loop, .port = 8443, .on_done = on_done}};
     snprintf(question->query.host, sizeof(question->query.host), "%s", host);
     resolver_ask(resolver, &question->query);
     assert_int_equal(question->answers, 0); /* never before the call returns */
@@ -163,8 +163,10 @@ static void test_without_memory(void **state)
 {
     if (!wire_can_fail())
         skip();
-    mem_fail_after(0);
-    assert_null(resolver_new(4));
+    for (long after = 0; after < 2; after++) {
+        mem_fail_after(after);
+        assert_null(resolver_new(4));
+    }
 }
 
 int main(void)
