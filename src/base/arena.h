@@ -15,7 +15,8 @@ enum { ARENA_BLOCK_BYTES = 4096 };
 
 struct arena_block;
 
-/* Free blocks of one thread, kept for reuse up to max_free. Embedded in its owner. */
+/* Free blocks of one thread, kept for reuse up to max_free. Embedded in its owner. One that keeps
+ * none (0) never changes: arenas of any thread may take from it and give back to it. */
 struct arena_pool {
     struct arena_block *free;
     size_t free_count;

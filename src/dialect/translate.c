@@ -62,6 +62,15 @@ static int read_chat(struct translation *translation, const yyjson_val *root,
     return ops->read_request ? ops->read_request(&reading, root) : ERR_UNSUPPORTED;
 }
 
+/* That of the path. */
+static int keep_model(struct translation *translation, struct span model)
+{
+    if (!model.len)
+        return 0;
+    translation->chat.model = arena_copy(&translation->arena, model);
+    return translation->chat.model.ptr ? 0 : ERR_NOMEM;
+}
+
 int translate_open(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
                    struct translation **ret_translation, struct chat_refusal *ret_refusal)
 {
@@ -76,15 +85,20 @@ int translate_open(const struct translate_facts *facts, struct span body, struct
     translation->is_understood = false;
     translation->is_embed = form_row(facts->form)->purpose == PURPOSE_EMBED;
     arena_init(&translation->arena, pool, max);
-    translation->chat = (struct chat){.form = facts->form,
-                                      .model = facts->model,
-                                      .is_streaming = facts->is_streaming,
-                                      .is_array = facts->is_array};
+    translation->chat = (struct chat){
+        .form = facts->form, .is_streaming = facts->is_streaming, .is_array = facts->is_array};
     err = read_tree(translation, body, max, ret_refusal);
+    if (!err)
+        err = keep_model(translation, facts->model);
     if (err)
         translate_free(&translation);
     *ret_translation = translation;
     return err;
+}
+
+void translation_use_pool(struct translation *translation, struct arena_pool *pool)
+{
+    translation->arena.pool = pool;
 }
 
 const yyjson_val *translation_root(const struct translation *translation)

@@ -31,8 +31,8 @@ struct translate_facts {
 };
 
 /* Reads a body as a tree: 0 and *ret_translation; ERR_SYNTAX with *ret_refusal, also where what it
- * comes to goes beyond the bound (FAILURE_BODY_TOO_LARGE); ERR_NOMEM. The body need not outlive the
- * call; the model of the facts must outlive the translation, the pool too. */
+ * comes to goes beyond the bound (FAILURE_BODY_TOO_LARGE); ERR_NOMEM. Neither the body nor the model
+ * of the facts need outlive the call; the pool must outlive the translation. */
 int translate_open(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
                    struct translation **ret_translation, struct chat_refusal *ret_refusal);
 
@@ -46,6 +46,10 @@ int translate_understand(struct translation *translation, struct chat_refusal *r
 /* Both. Errors as above. */
 int translate_read(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
                    struct translation **ret_translation, struct chat_refusal *ret_refusal);
+
+/* Takes memory from that pool from now on, and gives all of it back there, what it has already,
+ * too: before another thread gets it. */
+void translation_use_pool(struct translation *translation, struct arena_pool *pool);
 
 /* Accepts a pointer to NULL. */
 void translate_free(struct translation **place);

@@ -67,6 +67,14 @@ void body_lease_give(struct body_lease *lease, uint64_t bytes)
                              BODY_LEASE_BYTES);
 }
 
+void body_lease_move(struct body_lease *from, struct body_lease *to, uint64_t bytes)
+{
+    from->used -= bytes;
+    from->leased -= bytes;
+    to->used += bytes;
+    to->leased += bytes;
+}
+
 static struct body_block *block_new(struct body *body, size_t cap)
 {
     struct body_block *block;
@@ -197,6 +205,12 @@ void body_unref(struct body **body)
         small_free(b);
     else
         mem_free(b);
+}
+
+void body_move(struct body *body, struct body_lease *lease)
+{
+    body_lease_move(body->lease, lease, body->held);
+    body->lease = lease;
 }
 
 int body_append(struct body *body, struct span data)

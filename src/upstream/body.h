@@ -2,7 +2,7 @@
  * A request's body, whole and in memory, in blocks; and readers that walk over it with edits
  * applied, as an attempt sends it. The body is counted, so that attempts, hedges and shadows share
  * it. What all bodies of the process may hold is one budget, of which each worker leases a part.
- * One thread (its worker's), but for the budget.
+ * One thread (its worker's, or whose it is with a lease of its own meanwhile), but for the budget.
  */
 #ifndef UPSTREAM_BODY_H
 #define UPSTREAM_BODY_H
@@ -69,10 +69,17 @@ void body_lease_fini(struct body_lease *lease);
 int body_lease_take(struct body_lease *lease, uint64_t bytes);
 void body_lease_give(struct body_lease *lease, uint64_t bytes);
 
+/* So many of the bytes that `from` holds count against `to`, of the same budget, from now on. */
+void body_lease_move(struct body_lease *from, struct body_lease *to, uint64_t bytes);
+
 /* An empty body; NULL without memory. expected: its length if known, else 0. */
 struct body *body_new(struct body_lease *lease, uint64_t expected);
 struct body *body_ref(struct body *body);
 void body_unref(struct body **body);
+
+/* The body counts against this lease, of the same budget, from now on, and is freed by who has
+ * that; its spare memory too. */
+void body_move(struct body *body, struct body_lease *lease);
 
 /* 0, or ERR_FULL where the budget or the memory is used up. */
 int body_append(struct body *body, struct span data);
