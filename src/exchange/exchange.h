@@ -24,6 +24,7 @@
 #include "exchange/host.h"
 #include "exchange/inbound.h"
 #include "exchange/media_errand.h"
+#include "exchange/rewrite_errand.h"
 #include "http/server.h"
 #include "keypool/keypool.h"
 #include "route/plan.h"
@@ -106,11 +107,7 @@ struct part_body {
     bool wants_usage; /* the client asked for the usage chunk itself */
     unsigned choices;
     uint64_t prompt_tokens; /* estimated */
-    enum {
-        THOUGHTS_UNKNOWN,
-        THOUGHTS_OWN,
-        THOUGHTS_FOREIGN, /* some were signed for another provider's */
-    } thoughts;
+    enum thoughts thoughts;
     struct translation *translation; /* its tree, once a target needed that; NULL: none did */
     uint64_t media_bytes; /* that were fetched for it, counted against the host's lease */
 };
@@ -156,16 +153,17 @@ struct part_send {
     struct attempt attempt;
     struct body *body; /* written for settled_target; NULL: the client's own bytes go */
     uint32_t settled_target;
-    struct chat_drops *drops;     /* what the target was not told; in the arena, or NULL */
-    struct request_edits *edits;  /* in the attempt's arena */
-    struct media_errand *errand;  /* what is being fetched for it; NULL: nothing */
-    struct waiting_ticket ticket; /* with an errand: under which it is told */
-    int media_err;                /* 0, or ERR_FULL or ERR_NOMEM: no room for what was fetched */
-    enum form form;               /* in which the target is asked */
-    bool is_told;                 /* the answer is told anew: it does not pass as it comes */
-    bool is_begun;                /* the attempt at hand was begun */
-    bool is_usage_asked;          /* by us, not by the client */
-    bool is_settled_asking;       /* it was when `body` was written */
+    struct chat_drops *drops;       /* what the target was not told; in the arena, or NULL */
+    struct request_edits *edits;    /* in the attempt's arena */
+    struct media_errand *errand;    /* what is being fetched for it; NULL: nothing */
+    struct rewrite_errand *rewrite; /* a large body that is being told anew; NULL: none */
+    struct waiting_ticket ticket;   /* with an errand: under which it is told */
+    int media_err;                  /* 0, or ERR_FULL or ERR_NOMEM: no room for what was fetched */
+    enum form form;                 /* in which the target is asked */
+    bool is_told;                   /* the answer is told anew: it does not pass as it comes */
+    bool is_begun;                  /* the attempt at hand was begun */
+    bool is_usage_asked;            /* by us, not by the client */
+    bool is_settled_asking;         /* it was when `body` was written */
 };
 
 enum relay_mode {
@@ -422,9 +420,13 @@ enum form way_form(const struct exchange *x, const struct snapshot_provider *row
 
 /* Writes the body for the target at hand, in send.form, where the client's own bytes will not do:
  * 0; ERR_SYNTAX with *ret_refusal where that target cannot be told this request; ERR_AGAIN where
- * media must be fetched first (media_fetch); ERR_FULL or ERR_NOMEM. */
+ * media must be fetched first (media_fetch), or, with x->send.rewrite, where a large body is away
+ * for it; ERR_FULL or ERR_NOMEM. */
 int way_settle(struct exchange *x, const struct snapshot_provider *row,
                struct chat_refusal *ret_refusal);
+
+/* Takes what came of it. */
+void way_take(struct exchange *x, const struct rewrite *rewrite);
 
 /* Appends the path of the request: the endpoint's own, and what the form asks for behind it. */
 void way_write_path(struct exchange *x, const struct snapshot_provider *row, struct buf *out);
@@ -438,11 +440,21 @@ bool way_is_same_form(const struct exchange *x);
  * back meanwhile. */
 struct move media_fetch(struct exchange *x);
 
-/* What step send does while that goes on. */
-struct move media_wait(struct exchange *x);
-
 /* What is still being fetched is of no use any more. Harmless where nothing is. */
 void media_leave(struct exchange *x);
+
+/* --- a large body (rewrite_errand.c) --- */
+
+/* Sends it to a helper thread, with all that the rewrite takes of the exchange, which keeps its key
+ * and waits in step send: ERR_AGAIN with x->send.rewrite, or ERR_NOMEM with all as it was. */
+int rewrite_send(struct exchange *x, const struct rewrite *rewrite);
+
+/* Takes what came of it once it is back: as rewrite_run. */
+int rewrite_take(struct exchange *x, struct chat_refusal *ret_refusal);
+
+/* It is of no use any more: frees what is back, and gives the key back that it would have gone to.
+ * Harmless where there is nothing. */
+void rewrite_leave(struct exchange *x);
 
 /* --- what there is to ask for (models.c) --- */
 

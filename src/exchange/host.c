@@ -22,6 +22,8 @@ static void name_series(struct exchange_host *host)
         .writes = metrics_series(schema, METRIC_OTHER_SHARED_WRITES, NULL),
         .connections = metrics_series(schema, METRIC_CLIENT_CONNECTIONS, NULL),
         .connections_total = metrics_series(schema, METRIC_CLIENT_CONNECTIONS_TOTAL, NULL),
+        .large_bodies = metrics_series(schema, METRIC_LARGE_BODIES, NULL),
+        .large_bodies_total = metrics_series(schema, METRIC_LARGE_BODIES_TOTAL, NULL),
     };
 }
 
@@ -60,6 +62,7 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
     loop_task_init(&host->waking, on_waking);
     arena_pool_init(&host->arenas, SPARE_BLOCKS);
     arena_pool_init(&host->scanners, SPARE_SCANNERS);
+    arena_pool_init(&host->loose, 0);
     parking_init(&host->parking, worker);
     body_lease_init(&host->lease, &registry->bodies);
     rand_init_from_system(&host->rand);

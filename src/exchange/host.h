@@ -24,6 +24,7 @@
 
 struct exchange;
 struct exchange_host;
+struct helper_job;
 struct media_errand;
 
 /* A hundred thousand that wait for one key must not stand in the way of all others. */
@@ -38,6 +39,8 @@ struct exchange_host_ops {
     void (*want_probe)(void *owner, struct provider *provider);
     /* Media are to be fetched; the errand is the callee's until media_errand_return. */
     void (*fetch_media)(void *owner, struct media_errand *errand);
+    /* Work for a helper thread, which comes back to the host's loop: as helpers_ask. */
+    void (*help)(void *owner, struct helper_job *job);
     /* A client's connection is gone. */
     void (*conn_closed)(void *owner);
 };
@@ -45,6 +48,7 @@ struct exchange_host_ops {
 /* Indexes of the series that have no labels. */
 struct exchange_series {
     uint32_t active, waiting, overhead, cancelled, bytes, writes, connections, connections_total;
+    uint32_t large_bodies, large_bodies_total;
 };
 
 struct exchange_host {
@@ -59,6 +63,7 @@ struct exchange_host {
     struct binding *prepared; /* for exchange_host_commit */
     struct arena_pool arenas;
     struct arena_pool scanners; /* apart, so that the block used last is the next one used */
+    struct arena_pool loose;    /* keeps no block: for arenas that helper threads fill */
     struct body_lease lease;
     struct rand rand;
     struct clients_memo memo; /* of the binding in force */

@@ -118,23 +118,7 @@ struct move media_fetch(struct exchange *x)
     x->send.errand = errand;
     x->send.ticket = errand->ticket;
     x->host->ops->fetch_media(x->host->owner, errand);
-    return media_wait(x);
-}
-
-struct move media_wait(struct exchange *x)
-{
-    uint64_t deadline_us = exchange_deadline_us(x);
-
-    if (loop_now_us(exchange_loop(x)) >= deadline_us) {
-        media_leave(x);
-        x->account.cut_by = INTERRUPT_DEADLINE;
-        return exchange_refuse(x, FAILURE_TIMEOUT, span_of(NULL, 0), span_of(NULL, 0));
-    }
-    if (loop_timer_set(&x->select.timer, deadline_us)) {
-        media_leave(x);
-        return exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
-    }
-    return move_park();
+    return move_more();
 }
 
 void media_leave(struct exchange *x)

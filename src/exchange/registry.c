@@ -3,9 +3,15 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "exchange/learned.h"
+#include "io/helpers.h"
 #include "io/resolve.h"
 
-enum { MAX_PROVIDERS = 1024, MAX_RESOLVES = 4096 };
+enum {
+    MAX_PROVIDERS = 1024,
+    MAX_RESOLVES = 4096,
+    /* Each tells some hundred megabytes a second anew; a few keep the others out of its line. */
+    MAX_HELPERS = 4,
+};
 
 int registry_init(struct registry *registry, uint32_t workers, struct secret_arena *secrets,
                   struct log *log)
@@ -17,7 +23,10 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     registry->retry_budget = retry_budget_new(workers);
     registry->metrics = metrics_schema_new();
     registry->resolver = resolver_new(MAX_RESOLVES);
-    if (registry->limiters && registry->retry_budget && registry->metrics && registry->resolver)
+    /* Whatever stands in line holds a body: server.body_memory bounds it. */
+    registry->helpers = helpers_new(workers < MAX_HELPERS ? workers : MAX_HELPERS, SIZE_MAX);
+    if (registry->limiters && registry->retry_budget && registry->metrics && registry->resolver &&
+        registry->helpers)
         return 0;
     registry_fini(registry);
     return ERR_NOMEM;
@@ -39,6 +48,7 @@ void registry_fini(struct registry *registry)
     while ((entry = map_next(&registry->providers, &at, NULL)))
         entry_free(entry);
     map_fini(&registry->providers);
+    helpers_free(&registry->helpers);
     resolver_free(&registry->resolver);
     limiter_book_free(&registry->limiters);
     retry_budget_free(&registry->retry_budget);

@@ -18,6 +18,7 @@
 #include "upstream/endpoint.h"
 #include "upstream/provider.h"
 
+struct helpers;
 struct learned;
 
 struct registry {
@@ -28,6 +29,7 @@ struct registry {
     struct metrics_schema *metrics;
     struct log *log;
     struct resolver *resolver;
+    struct helpers *helpers; /* for large bodies, of all workers */
     struct body_budget bodies;
     struct map providers; /* struct registry_entry by provider name */
 };

@@ -169,6 +169,7 @@ struct move step_account(struct exchange *x)
 
     select_leave_room(x, false);
     media_leave(x);
+    rewrite_leave(x);
     note_cut_usage(x);
     relay_book(x, outcome_of(x), 0);
     attempt_end(exchange_attempt(x));

@@ -41,18 +41,6 @@ static int edit_body(struct exchange *x)
     return request_scan_edit(x->body.request, model, x->send.is_usage_asked, x->send.edits);
 }
 
-/* The body for the target: 0, ERR_SYNTAX with *ret_refusal, or another error. */
-static int make_body(struct exchange *x, const struct snapshot_provider *row,
-                     struct chat_refusal *ret_refusal)
-{
-    int err;
-
-    x->send.form = way_form(x, row);
-    x->send.is_usage_asked = is_usage_to_ask(x, row);
-    err = way_settle(x, row, ret_refusal);
-    return err ? err : edit_body(x);
-}
-
 static void put_extras(struct exchange *x, const struct conf_provider *conf, struct buf *head)
 {
     for (size_t i = 0; i < x->head.extra_count; i++) {
@@ -154,20 +142,18 @@ static struct move refuse_target(struct exchange *x, const struct chat_refusal *
     return move_done(STEP_SELECT);
 }
 
-static struct move begin(struct exchange *x)
+/* The body for the target is settled: err as way_settle says. */
+static struct move begin_attempt(struct exchange *x, int err, const struct chat_refusal *refusal)
 {
     struct outlet *outlet = exchange_outlet(x);
     const struct snapshot_provider *row = outlet->row;
     const struct body *body;
     struct attempt_request request;
-    struct chat_refusal refusal;
-    int err;
 
-    relay_reset(x);
-    arena_fini(&x->attempt_arena);
-    err = make_body(x, row, &refusal);
+    if (!err)
+        err = edit_body(x);
     if (err == ERR_SYNTAX)
-        return refuse_target(x, &refusal);
+        return refuse_target(x, refusal);
     if (err == ERR_AGAIN)
         return media_fetch(x);
     if (err)
@@ -193,10 +179,52 @@ static struct move begin(struct exchange *x)
     return move_park();
 }
 
+static struct move begin(struct exchange *x)
+{
+    const struct snapshot_provider *row = exchange_outlet(x)->row;
+    struct chat_refusal refusal;
+    int err;
+
+    relay_reset(x);
+    arena_fini(&x->attempt_arena);
+    x->send.form = way_form(x, row);
+    x->send.is_usage_asked = is_usage_to_ask(x, row);
+    err = way_settle(x, row, &refusal);
+    return x->send.rewrite ? move_more() : begin_attempt(x, err, &refusal);
+}
+
+/* A large body is back. */
+static struct move begin_rewritten(struct exchange *x)
+{
+    struct chat_refusal refusal;
+    int err = rewrite_take(x, &refusal);
+
+    return begin_attempt(x, err, &refusal);
+}
+
+/* Waits for what is away for it, media or a large body, until the deadline. */
+static struct move await(struct exchange *x)
+{
+    uint64_t deadline_us = exchange_deadline_us(x);
+    enum failure failure = FAILURE_OVERLOADED;
+
+    if (loop_now_us(exchange_loop(x)) >= deadline_us) {
+        x->account.cut_by = INTERRUPT_DEADLINE;
+        failure = FAILURE_TIMEOUT;
+    } else if (loop_timer_set(&x->select.timer, deadline_us) == 0) {
+        return move_park();
+    }
+    media_leave(x);
+    rewrite_leave(x);
+    return exchange_refuse(x, failure, span_of(NULL, 0), span_of(NULL, 0));
+}
+
 struct move step_send(struct exchange *x)
 {
-    if (x->send.errand)
-        return media_wait(x);
+    if (x->send.errand || (x->send.rewrite && !x->send.rewrite->is_back))
+        return await(x);
+    if (x->send.rewrite)
+        return begin_rewritten(x);
     if (x->send.media_err)
         return relay_give_up(x, FAILURE_OVERLOADED);
     /* It was given back while media were fetched. */

@@ -233,9 +233,12 @@ void gateway_free(struct gateway **gateway)
     gateway_discard_tokens(&g->tokens);
     fetcher_free(&g->fetcher);
     prober_free(&g->prober);
-    /* Names that are still being looked up are answered to the loops that asked. */
-    if (g->has_registry)
+    /* Bodies that are still being told anew, and names that are being looked up, go back to the
+     * loops that asked. */
+    if (g->has_registry) {
+        helpers_free(&g->registry.helpers);
         resolver_free(&g->registry.resolver);
+    }
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_free(&g->workers[i]);
     mem_free(g->workers);

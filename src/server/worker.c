@@ -8,6 +8,7 @@
 #include "base/bug.h"
 #include "base/err.h"
 #include "exchange/host.h"
+#include "io/helpers.h"
 #include "io/listener.h"
 
 enum {
@@ -104,6 +105,13 @@ static void host_fetch_media(void *owner, struct media_errand *errand)
     worker->ops->fetch_media(worker->owner, errand);
 }
 
+static void host_help(void *owner, struct helper_job *job)
+{
+    struct worker *worker = owner;
+
+    helpers_ask(worker->host.registry->helpers, job);
+}
+
 static void host_conn_closed(void *owner)
 {
     struct worker *worker = owner;
@@ -117,6 +125,7 @@ static const struct exchange_host_ops host_ops = {
     .call = host_call,
     .want_probe = host_want_probe,
     .fetch_media = host_fetch_media,
+    .help = host_help,
     .conn_closed = host_conn_closed,
 };
 

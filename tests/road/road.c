@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -135,9 +136,18 @@ static void on_conn_closed(void *owner)
     ((struct road *)owner)->conns_closed++;
 }
 
+static void on_help(void *owner, struct helper_job *job)
+{
+    struct road *road = owner;
+
+    job->next = road->jobs;
+    road->jobs = job;
+}
+
 static const struct exchange_host_ops host_ops = {
     .call = on_call,
     .want_probe = on_want_probe,
+    .help = on_help,
     .conn_closed = on_conn_closed,
 };
 
@@ -278,11 +288,13 @@ void road_reload(struct road *road, const char *yaml)
 
 static void check_settled(struct road *road)
 {
+    assert_null(road->jobs);
     assert_int_equal(road->host.exchange_count, 0);
     assert_int_equal(road->host.lease.used, 0);
     assert_true(list_is_empty(&road->host.exchanges));
     assert_int_equal(road_metric(road, "bellwether_active_requests"), 0);
     assert_int_equal(road_metric(road, "bellwether_waiting_requests"), 0);
+    assert_int_equal(road_metric(road, "bellwether_large_bodies"), 0);
     for (size_t i = 0; i < road->snapshot->provider_count; i++)
         assert_int_equal(waiting_count(provider_waiting(road->snapshot->providers[i].provider)), 0);
 }
@@ -325,6 +337,55 @@ void road_unlisten(struct road *road, char name)
     close(road->upstreams[number].listener);
     unlink(road->upstreams[number].path);
     road->upstreams[number].listener = -1;
+}
+
+/* --- the helpers --- */
+
+size_t road_jobs(const struct road *road)
+{
+    size_t count = 0;
+
+    for (const struct helper_job *job = road->jobs; job; job = job->next)
+        count++;
+    return count;
+}
+
+static struct helper_job *take_job(struct road *road)
+{
+    struct helper_job *job = road->jobs;
+
+    if (job)
+        road->jobs = job->next;
+    return job;
+}
+
+static void *do_jobs(void *arg)
+{
+    struct helper_job *job;
+
+    while ((job = take_job(arg))) {
+        job->work(job);
+        helper_job_return(job, 0);
+    }
+    return NULL;
+}
+
+void road_help(struct road *road)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, do_jobs, road), 0);
+    pthread_join(thread, NULL);
+    wire_settle(road->loop);
+}
+
+void road_refuse_help(struct road *road)
+{
+    struct helper_job *job;
+
+    while ((job = take_job(road)))
+        helper_job_return(job, ERR_FULL);
+    wire_settle(road->loop);
 }
 
 /* --- time and numbers --- */

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "exchange/exchange.h"
 #include "exchange/host.h"
+#include "io/helpers.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 
@@ -46,6 +47,7 @@ struct road {
         int listener; /* -1: nobody listens */
         char path[96];
     } upstreams[ROAD_UPSTREAMS];
+    struct helper_job *jobs; /* that stand in line; each is put in front */
     size_t probes_wanted;
     size_t conns_closed;
 };
@@ -154,6 +156,17 @@ extern const char road_ok[], road_chunk[], road_finish[], road_usage[], road_don
 
 /* The connection of the upstream was closed by the gateway. */
 void road_expect_closed(struct road *road, int upstream);
+
+/* --- the helpers --- */
+
+/* How many jobs stand in line for the helper threads. */
+size_t road_jobs(const struct road *road);
+
+/* A helper thread does them all, the last first, and they come back. */
+void road_help(struct road *road);
+
+/* They come back undone, as without room, or at the helpers' end. */
+void road_refuse_help(struct road *road);
 
 /* --- time and numbers --- */
 

@@ -50,10 +50,12 @@ struct conn_job {
 static void *serve_conn(void *arg)
 {
     struct conn_job job = *(struct conn_job *)arg;
-    char text[65536], answer[1024], body[512];
+    char *text = malloc(HOUSE_REQUEST_BYTES), answer[1024], body[512];
 
     free(arg);
-    while (read_request(job.fd, text, sizeof(text))) {
+    if (!text)
+        abort();
+    while (read_request(job.fd, text, HOUSE_REQUEST_BYTES)) {
         char *mark = strstr(text, "mark");
         int len;
 
@@ -73,6 +75,7 @@ static void *serve_conn(void *arg)
             break;
     }
     shutdown(job.fd, SHUT_RDWR);
+    free(text);
     return NULL;
 }
 

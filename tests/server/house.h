@@ -17,7 +17,7 @@
 #include "io/addr.h"
 #include "server/gateway.h"
 
-enum { HOUSE_YAML = 4096, HOUSE_CONNS = 512 };
+enum { HOUSE_YAML = 4096, HOUSE_CONNS = 512, HOUSE_REQUEST_BYTES = 2 << 20 };
 
 struct house {
     struct fake fake;
