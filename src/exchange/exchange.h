@@ -20,6 +20,7 @@
 #include "dialect/request_scan.h"
 #include "dialect/translate.h"
 #include "dialect/translator.h"
+#include "exchange/answer_errand.h"
 #include "exchange/binding.h"
 #include "exchange/host.h"
 #include "exchange/inbound.h"
@@ -189,6 +190,7 @@ struct part_relay {
         struct openai_stream *stream; /* in the attempt's arena */
     } reader;
     struct translator *translator; /* of RELAY_WHOLE and RELAY_EVENTS; in answer_arena */
+    struct answer_errand *answer;  /* a large one that is read away from here; NULL: none */
     struct arena *answer_arena;    /* of an answer that is read and told anew; in the attempt's */
     struct sse *sse;
     struct buf held; /* bytes that may not go yet: pings first, then the beginning of an event */
@@ -368,6 +370,9 @@ struct move relay_events_end(struct exchange *x);
 struct move relay_events_release(struct exchange *x);
 struct move relay_whole_release(struct exchange *x);
 
+/* A large one was read away from here, and is back. */
+struct move relay_whole_answered(struct exchange *x);
+
 /* After commit, a stream that failed: its error event, in the client's form. */
 void relay_events_fail(struct exchange *x, const struct dialect_error *error);
 
@@ -443,7 +448,16 @@ struct move media_fetch(struct exchange *x);
 /* What is still being fetched is of no use any more. Harmless where nothing is. */
 void media_leave(struct exchange *x);
 
-/* --- a large body (rewrite_errand.c) --- */
+/* --- what is away for an exchange (away.c) --- */
+
+/* Parks until what is away is back, media or large bodies; past the deadline it leaves that, and is
+ * refused. */
+struct move exchange_await(struct exchange *x);
+
+/* Nothing that is away is waited for any more. Harmless where nothing is. */
+void exchange_leave(struct exchange *x);
+
+/* --- a request's large body (rewrite_errand.c) --- */
 
 /* Sends it to a helper thread, with all that the rewrite takes of the exchange, which keeps its key
  * and waits in step send: ERR_AGAIN with x->send.rewrite, or ERR_NOMEM with all as it was. */
@@ -455,6 +469,23 @@ int rewrite_take(struct exchange *x, struct chat_refusal *ret_refusal);
 /* It is of no use any more: frees what is back, and gives the key back that it would have gone to.
  * Harmless where there is nothing. */
 void rewrite_leave(struct exchange *x);
+
+/* --- an answer's large body (answer_errand.c) --- */
+
+/* Sends the answer in relay.held to a helper thread, which reads `body` of it within max_bytes of
+ * memory and tells it by this plan, whose texts are copied; the attempt ends. 0 with
+ * x->relay.answer, which is then waited for in step relay, or ERR_NOMEM with all as it was. */
+int answer_send(struct exchange *x, const struct translator_plan *plan, struct span body,
+                size_t max_bytes);
+
+/* It is back: what the request said is the exchange's again. It is freed with answer_free. */
+struct answer_errand *answer_take(struct exchange *x);
+
+/* Accepts a pointer to NULL. */
+void answer_free(struct answer_errand **errand);
+
+/* It is of no use any more. Harmless where there is nothing. */
+void answer_leave(struct exchange *x);
 
 /* --- what there is to ask for (models.c) --- */
 

@@ -22,10 +22,9 @@ static enum form told_form(const struct exchange *x)
     return x->send.is_told ? x->head.facts.form : FORM_COUNT;
 }
 
-void relay_make_translator(struct exchange *x)
+static struct translator_plan plan_of(struct exchange *x)
 {
-    struct part_relay *relay = &x->relay;
-    struct translator_plan plan = {
+    return (struct translator_plan){
         .from = x->send.form,
         .to = told_form(x),
         .out = &x->host->told,
@@ -39,6 +38,12 @@ void relay_make_translator(struct exchange *x)
                   .created_s = loop_wall_us(exchange_loop(x)) / UINT64_C(1000000),
                   .prompt_tokens = x->body.prompt_tokens},
     };
+}
+
+void relay_make_translator(struct exchange *x)
+{
+    struct part_relay *relay = &x->relay;
+    struct translator_plan plan = plan_of(x);
 
     relay->held.max = WHOLE_MAX_BYTES + 2 * LOOP_SCRATCH_BYTES;
     relay->answer_arena = arena_alloc(&x->attempt_arena, sizeof(*relay->answer_arena));
@@ -72,26 +77,60 @@ static struct move commit(struct exchange *x, struct span whole)
     return relay_finish(x);
 }
 
-static struct move finish(struct exchange *x)
+/* It was read, and told where it is to be: err as translator_answer says. */
+static struct move conclude(struct exchange *x, const struct translator *translator, int err,
+                            struct span whole)
 {
-    struct span body = without_blanks(buf_span(&x->relay.held));
     const struct dialect_error *error;
-    int err;
 
-    /* Mostly it does not grow by more in the other dialect. */
-    if (x->send.is_told)
-        (void)buf_reserve(&x->host->told, body.len + TOLD_SPARE_BYTES);
-    err =
-        translator_answer(x->relay.translator, body, body.len * MEMORY_RATIO + LOOP_SCRATCH_BYTES);
-    error = translator_error(x->relay.translator);
-    if (err || x->host->told.err)
+    if (err)
         return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
+    error = translator_error(translator);
     if (error) {
         relay_keep_error(x, error);
         return relay_error_in_success(x);
     }
-    relay_translator_usage(x);
-    return commit(x, x->send.is_told ? buf_span(&x->host->told) : buf_span(&x->relay.held));
+    translator_usage(translator, x->body.prompt_tokens, &x->account.usage);
+    return commit(x, whole);
+}
+
+/* Reading it takes too long to be done here. */
+static struct move send_away(struct exchange *x, struct span body, size_t max_bytes)
+{
+    const struct translator_plan plan = plan_of(x);
+
+    if (answer_send(x, &plan, body, max_bytes))
+        return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
+    return move_more();
+}
+
+struct move relay_whole_answered(struct exchange *x)
+{
+    struct answer_errand *errand = answer_take(x);
+    struct buf *whole = x->send.is_told ? &errand->told : &errand->whole;
+    struct move move = conclude(x, errand->translator, errand->err, buf_span(whole));
+
+    answer_free(&errand);
+    return move;
+}
+
+static struct move finish(struct exchange *x)
+{
+    struct span body = without_blanks(buf_span(&x->relay.held));
+    struct buf *whole = x->send.is_told ? &x->host->told : &x->relay.held;
+    size_t max_bytes = body.len * MEMORY_RATIO + LOOP_SCRATCH_BYTES;
+    struct move move;
+    int err;
+
+    if (body.len >= AWAY_LARGE_BYTES)
+        return send_away(x, body, max_bytes);
+    /* Mostly it does not grow by more in the other dialect. */
+    if (x->send.is_told)
+        (void)buf_reserve(&x->host->told, body.len + TOLD_SPARE_BYTES);
+    err = translator_answer(x->relay.translator, body, max_bytes);
+    move = conclude(x, x->relay.translator, err ? err : x->host->told.err, buf_span(whole));
+    exchange_host_clear_told(x->host);
+    return move;
 }
 
 /* Too large to be held. */
@@ -115,8 +154,6 @@ struct move relay_whole_release(struct exchange *x)
 
 struct move relay_whole(struct exchange *x, char *data, size_t len, bool is_last)
 {
-    struct move move;
-
     if (!x->relay.translator || x->relay.content_encoding.len || !relay_hold(x, data, len))
         return relay_failed(x, outcome_row(OUTCOME_GARBAGE));
     if (without_blanks(buf_span(&x->relay.held)).len)
@@ -125,7 +162,5 @@ struct move relay_whole(struct exchange *x, char *data, size_t len, bool is_last
         relay_hold_pings(x);
     if (!is_last)
         return x->relay.held.len > WHOLE_MAX_BYTES ? overflow(x) : move_park();
-    move = finish(x);
-    exchange_host_clear_told(x->host);
-    return move;
+    return finish(x);
 }

@@ -36,6 +36,7 @@ static struct rewrite_errand *new_errand(struct exchange *x, const struct rewrit
     errand->rewrite.drops = &errand->drops;
     errand->rewrite.arena = NULL;
     buf_init(&errand->told, HOST_TOLD_MAX_BYTES);
+    body_lease_init(&errand->lease, x->host->lease.budget);
     return errand;
 }
 
@@ -94,37 +95,20 @@ static void hand_back(struct exchange *x, struct rewrite_errand *errand)
 
 /* ---- the way ---- */
 
-static void work(struct helper_job *job)
+static void work(struct away *away)
 {
-    struct rewrite_errand *errand = container_of(job, struct rewrite_errand, job);
+    struct rewrite_errand *errand = container_of(away, struct rewrite_errand, away);
 
-    if (atomic_load_explicit(&errand->shared.is_unwanted, memory_order_relaxed))
-        return;
     chat_refusal_init(&errand->refusal, FAILURE_UNSUPPORTED);
     errand->err = rewrite_run(&errand->rewrite, &errand->refusal);
     buf_fini(&errand->told);
 }
 
-static void on_done(struct helper_job *job, int err)
+static void forget(struct away *away)
 {
-    struct rewrite_errand *errand = container_of(job, struct rewrite_errand, job);
-    /* Of a host that has ended nobody is found either. */
-    struct exchange *x = parking_find(&errand->host->parking, errand->ticket);
+    struct rewrite_errand *errand = container_of(away, struct rewrite_errand, away);
 
-    if (!x) {
-        free_errand(&errand);
-        return;
-    }
-    /* The helpers have no room, or end. */
-    if (err)
-        errand->err = ERR_NOMEM;
-    errand->is_back = true;
-    parking_leave(&x->host->parking, errand->ticket);
-    loop_timer_clear(&x->select.timer);
-    metrics_add(x->host->metrics, x->host->series.large_bodies, (uint64_t)-1);
-    /* It may be on its way to the end already. */
-    if (x->step == STEP_SEND)
-        exchange_run(x);
+    free_errand(&errand);
 }
 
 int rewrite_send(struct exchange *x, const struct rewrite *rewrite)
@@ -133,27 +117,23 @@ int rewrite_send(struct exchange *x, const struct rewrite *rewrite)
 
     if (!errand)
         return ERR_NOMEM;
-    body_lease_init(&errand->lease, x->host->lease.budget);
-    if (parking_enter(&x->host->parking, x, &errand->ticket)) {
+    if (away_enter(&errand->away, x)) {
         free_errand(&errand);
         return ERR_NOMEM;
     }
     hand_over(x, errand);
-    errand->host = x->host;
-    errand->job.loop = exchange_loop(x);
-    errand->job.work = work;
-    errand->job.on_done = on_done;
+    errand->away.work = work;
+    errand->away.forget = forget;
     x->send.rewrite = errand;
-    metrics_add(x->host->metrics, x->host->series.large_bodies, 1);
-    metrics_add(x->host->metrics, x->host->series.large_bodies_total, 1);
-    x->host->ops->help(x->host->owner, &errand->job);
+    away_send(&errand->away, x);
     return ERR_AGAIN;
 }
 
 int rewrite_take(struct exchange *x, struct chat_refusal *ret_refusal)
 {
     struct rewrite_errand *errand = x->send.rewrite;
-    int err = errand->err;
+    /* The helpers have no room, or end. */
+    int err = errand->away.is_done ? errand->err : ERR_NOMEM;
 
     x->send.rewrite = NULL;
     *ret_refusal = errand->refusal;
@@ -177,12 +157,5 @@ void rewrite_leave(struct exchange *x)
     x->send.rewrite = NULL;
     if (x->select.grant.key)
         select_give_back(x);
-    if (errand->is_back) {
-        free_errand(&errand);
-        return;
-    }
-    atomic_store_explicit(&errand->shared.is_unwanted, true, memory_order_relaxed);
-    parking_leave(&x->host->parking, errand->ticket);
-    loop_timer_clear(&x->select.timer);
-    metrics_add(x->host->metrics, x->host->series.large_bodies, (uint64_t)-1);
+    away_leave(&errand->away, x);
 }

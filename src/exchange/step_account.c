@@ -168,8 +168,7 @@ struct move step_account(struct exchange *x)
     uint64_t duration_us = now_us > x->head.start_us ? now_us - x->head.start_us : 0;
 
     select_leave_room(x, false);
-    media_leave(x);
-    rewrite_leave(x);
+    exchange_leave(x);
     note_cut_usage(x);
     relay_book(x, outcome_of(x), 0);
     attempt_end(exchange_attempt(x));

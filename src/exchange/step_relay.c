@@ -402,6 +402,8 @@ struct move relay_end(struct exchange *x)
 
 struct move step_relay(struct exchange *x)
 {
+    if (x->relay.answer)
+        return x->relay.answer->away.is_back ? relay_whole_answered(x) : exchange_await(x);
     if (x->relay.in.failed)
         return relay_is_over(x) ? relay_end(x) : relay_failed(x, outcome_row(x->relay.in.failed));
     if (x->relay.in.is_there)

@@ -202,27 +202,10 @@ static struct move begin_rewritten(struct exchange *x)
     return begin_attempt(x, err, &refusal);
 }
 
-/* Waits for what is away for it, media or a large body, until the deadline. */
-static struct move await(struct exchange *x)
-{
-    uint64_t deadline_us = exchange_deadline_us(x);
-    enum failure failure = FAILURE_OVERLOADED;
-
-    if (loop_now_us(exchange_loop(x)) >= deadline_us) {
-        x->account.cut_by = INTERRUPT_DEADLINE;
-        failure = FAILURE_TIMEOUT;
-    } else if (loop_timer_set(&x->select.timer, deadline_us) == 0) {
-        return move_park();
-    }
-    media_leave(x);
-    rewrite_leave(x);
-    return exchange_refuse(x, failure, span_of(NULL, 0), span_of(NULL, 0));
-}
-
 struct move step_send(struct exchange *x)
 {
-    if (x->send.errand || (x->send.rewrite && !x->send.rewrite->is_back))
-        return await(x);
+    if (x->send.errand || (x->send.rewrite && !x->send.rewrite->away.is_back))
+        return exchange_await(x);
     if (x->send.rewrite)
         return begin_rewritten(x);
     if (x->send.media_err)

@@ -100,7 +100,7 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
         !rewrite_is_thinkable(x->send.form, row->traits.quirks, x->body.thoughts))
         return 0;
     rewrite = rewrite_for(x, row);
-    if (x->body.bytes + x->body.media_bytes >= REWRITE_LARGE_BYTES)
+    if (x->body.bytes + x->body.media_bytes >= AWAY_LARGE_BYTES)
         return rewrite_send(x, &rewrite);
     err = rewrite_run(&rewrite, ret_refusal);
     exchange_host_clear_told(x->host);

@@ -65,6 +65,9 @@ static void play_large(const char *path, bool is_stream)
              is_stream ? "text/event-stream" : "application/json", said.len);
     wire_say(scene.road.loop, scene.upstream, head);
     assert_int_equal(scene_flood(&scene, buf_span(&said)), said.len);
+    /* One object is looked at by a helper, events as they come. */
+    assert_int_equal(road_jobs(&scene.road), !is_stream);
+    road_help(&scene.road);
     scene_hear_all(&scene, &heard);
     scene_expect_heard(&heard, buf_span(&said));
     buf_fini(&said);

@@ -139,9 +139,9 @@ static void test_told_at_once(void **state)
 
     (void)state;
     scene_begin(&scene, two);
-    ask_for(&scene, "o", REWRITE_LARGE_BYTES - 1000);
+    ask_for(&scene, "o", AWAY_LARGE_BYTES - 1000);
     assert_int_equal(road_jobs(&scene.road), 0);
-    expect_attempt(&scene, 'a', "POST /v1/chat/completions ", REWRITE_LARGE_BYTES - 1000);
+    expect_attempt(&scene, 'a', "POST /v1/chat/completions ", AWAY_LARGE_BYTES - 1000);
     serve(&scene);
     scene_end(&scene);
 }

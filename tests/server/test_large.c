@@ -3,9 +3,9 @@
 #include "house.h"
 
 #include "base/alloc.h"
-#include "exchange/rewrite_errand.h"
+#include "exchange/away.h"
 
-enum { TEXT_BYTES = REWRITE_LARGE_BYTES + 50000, CLIENTS = 6 };
+enum { TEXT_BYTES = AWAY_LARGE_BYTES + 50000, CLIENTS = 6 };
 
 static const char two_workers[] =
     "server: {listen: '127.0.0.1:0', workers: 2, shutdown_grace: 20s}\n"
