@@ -23,7 +23,8 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     registry->retry_budget = retry_budget_new(workers);
     registry->metrics = metrics_schema_new();
     registry->resolver = resolver_new(MAX_RESOLVES);
-    /* Whatever stands in line holds a body: server.body_memory bounds it. */
+    /* Whatever stands in line is bounded already: requests by server.body_memory, answers by what
+     * their exchanges may hold of one. */
     registry->helpers = helpers_new(workers < MAX_HELPERS ? workers : MAX_HELPERS, SIZE_MAX);
     if (registry->limiters && registry->retry_budget && registry->metrics && registry->resolver &&
         registry->helpers)

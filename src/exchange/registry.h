@@ -29,7 +29,7 @@ struct registry {
     struct metrics_schema *metrics;
     struct log *log;
     struct resolver *resolver;
-    struct helpers *helpers; /* for large bodies, of all workers */
+    struct helpers *helpers; /* of all workers, for large bodies */
     struct body_budget bodies;
     struct map providers; /* struct registry_entry by provider name */
 };
