@@ -50,10 +50,11 @@ struct conn_job {
 static void *serve_conn(void *arg)
 {
     struct conn_job job = *(struct conn_job *)arg;
-    char *text = malloc(HOUSE_REQUEST_BYTES), answer[1024], body[512];
+    size_t most = job.house->blanks + 1024;
+    char *text = malloc(HOUSE_REQUEST_BYTES), *answer = malloc(most), *body = malloc(most);
 
     free(arg);
-    if (!text)
+    if (!text || !answer || !body)
         abort();
     while (read_request(job.fd, text, HOUSE_REQUEST_BYTES)) {
         char *mark = strstr(text, "mark");
@@ -63,11 +64,11 @@ static void *serve_conn(void *arg)
         /* Whoever has hung up meanwhile is not waited for. */
         poll(&(struct pollfd){.fd = job.fd, .events = POLLIN}, 1, (int)job.house->delay_ms);
         atomic_fetch_sub(&job.house->at_once, 1);
-        len = snprintf(body, sizeof(body),
-                       "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"mark%lux\"},"
+        len = snprintf(body, most,
+                       "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"mark%lux%*s\"},"
                        "\"finish_reason\":\"stop\"}]}",
-                       mark ? strtoul(mark + 4, NULL, 10) : 0);
-        len = snprintf(answer, sizeof(answer),
+                       mark ? strtoul(mark + 4, NULL, 10) : 0, (int)job.house->blanks, "");
+        len = snprintf(answer, most,
                        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                        "Content-Length: %d\r\n\r\n%s",
                        len, body);
@@ -76,6 +77,8 @@ static void *serve_conn(void *arg)
     }
     shutdown(job.fd, SHUT_RDWR);
     free(text);
+    free(answer);
+    free(body);
     return NULL;
 }
 

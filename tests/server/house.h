@@ -39,6 +39,7 @@ struct house {
     int conn_fds[HOUSE_CONNS];
     int conn_count;
     unsigned delay_ms; /* before each answer */
+    size_t blanks;     /* in the text of each, up to HOUSE_REQUEST_BYTES */
     atomic_int requests, at_once, most_at_once;
 };
 
