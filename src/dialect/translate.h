@@ -31,8 +31,8 @@ struct translate_facts {
 };
 
 /* Reads a body as a tree: 0 and *ret_translation; ERR_SYNTAX with *ret_refusal, also where what it
- * comes to goes beyond the bound (FAILURE_BODY_TOO_LARGE); ERR_NOMEM. Neither the body nor the model
- * of the facts need outlive the call; the pool must outlive the translation. */
+ * comes to goes beyond the bound (FAILURE_BODY_TOO_LARGE); ERR_NOMEM. Neither the body nor the
+ * model of the facts need outlive the call; the pool must outlive the translation. */
 int translate_open(const struct translate_facts *facts, struct span body, struct arena_pool *pool,
                    struct translation **ret_translation, struct chat_refusal *ret_refusal);
 
