@@ -6,23 +6,35 @@
 #include "canary/ramp.h"
 
 /* Fortunes that decide. The false alarms and misses that follow stand in docs/canary.md. */
-#define EXCESS_DECIDES   100.0
-#define AGAINST_DECIDES  10.0
-#define ALONE_DECIDES    1000.0 /* excess, where there is nobody to compare with */
+#define EXCESS_DECIDES   80.0
+#define ALONE_DECIDES    1000.0
 #define SLOW_DECIDES     200.0
 #define DIVERGED_DECIDES 200.0
+
+/* The old keys' failures tell how much a comparison with them must say: little where hardly any of
+ * their requests fail, since then the limit's own test is as good as sure. */
+#define AGAINST_LEAST 33.0
+#define AGAINST_MOST  300.0
+#define AGAINST_POWER 1.5
 
 /* Refused: as likely as not for a key that is refused, one of 200 for any other. */
 #define REFUSED_USUAL   0.005
 #define REFUSED_BAD     0.5
 #define REFUSED_DECIDES 200.0
 
+/* Of the old keys' requests: how many are remembered, and what is taken for known beforehand. */
+#define USUAL_REQUESTS  2000.0
+#define LATELY_REQUESTS 300.0
+#define KNOWN_REQUESTS  200.0 /* at the rate that is usual by the limit */
+
 enum {
-    ALONE_LEAST = 30,      /* requests before anything but a refusal is judged alone */
-    UNWITNESSED = 10,      /* refusals that decide although no old key was asked meanwhile */
-    USUAL_REQUESTS = 2000, /* of the old keys that are remembered for their usual rate */
-    STEP_TIMED = 8,        /* first bytes that a step is judged by */
+    ALONE_LEAST = 30, /* requests before failures are judged alone */
+    UNWITNESSED = 10, /* refusals that decide although no old key was asked meanwhile */
+    STEP_TIMED = 8,   /* first bytes that a step is judged by */
 };
+
+static const struct wager_plan excess_plan = {1, {1}};
+static const struct wager_plan diverged_plan = {3, {0.4, 0.3, 0.3}};
 
 /* ---- too many failures ---- */
 
@@ -31,14 +43,29 @@ struct gains {
     double failure, success;
 };
 
-/* A key's usual rate: of the old keys what they surely have, and never less than a fifth of the
- * limit. */
-static double usual_rate(const struct evidence *evidence, double limit)
+static double limit_of(uint32_t limit_ppm)
 {
-    double failures = evidence->usual_failures - sqrt(evidence->usual_failures);
-    double rate = failures > 0 ? failures / evidence->usual_requests : 0;
+    double limit = (double)limit_ppm / RAMP_WHOLE_PPM;
 
-    rate = rate > limit / 5 ? rate : limit / 5;
+    return limit > 1e-4 ? limit : 1e-4;
+}
+
+/* What is usual by the limit: a fifth of it. */
+static double floor_of(const struct evidence_settings *settings)
+{
+    return limit_of(settings->max_error_ppm) / 5;
+}
+
+static double rate_of(const struct evidence_memory *memory, double floor)
+{
+    return (memory->failures + KNOWN_REQUESTS * floor) / (memory->requests + KNOWN_REQUESTS);
+}
+
+static double usual_rate(const struct evidence *evidence, const struct evidence_settings *settings)
+{
+    double floor = floor_of(settings), rate = rate_of(&evidence->usual, floor);
+
+    rate = rate > floor ? rate : floor;
     return rate < 0.45 ? rate : 0.45;
 }
 
@@ -64,44 +91,47 @@ static double bad_rate(double usual, double still)
     return low;
 }
 
-static double limit_of(uint32_t limit_ppm)
-{
-    double limit = (double)limit_ppm / RAMP_WHOLE_PPM;
-
-    return limit > 1e-4 ? limit : 1e-4;
-}
-
 static struct gains gains_of(const struct evidence *evidence,
                              const struct evidence_settings *settings)
 {
     double limit = limit_of(settings->max_error_ppm);
-    double usual = usual_rate(evidence, limit);
+    double usual = usual_rate(evidence, settings);
     double still = limit > 2 * usual ? limit : 2 * usual;
     double bad = bad_rate(usual, still < 0.95 ? still : 0.95);
 
     return (struct gains){log(bad / usual), log((1 - bad) / (1 - usual))};
 }
 
+static bool is_alone(const struct evidence *evidence, const struct evidence_settings *settings)
+{
+    return !settings->has_control || evidence->is_alone;
+}
+
 static void judge_excess(struct evidence *evidence, const struct evidence_settings *settings,
                          const struct evidence_arm *canary)
 {
     struct gains gains;
+    double gain;
 
     if (settings->max_error_ppm >= RAMP_WHOLE_PPM || canary->requests == 0)
         return;
     gains = gains_of(evidence, settings);
-    wager_stake(&evidence->excess, EXCESS_BETS, canary->requests);
-    wager_settle(&evidence->excess, 0,
-                 canary->failures * gains.failure +
-                     (double)(canary->requests - canary->failures) * gains.success);
+    gain = canary->failures * gains.failure +
+           (double)(canary->requests - canary->failures) * gains.success;
+    wager_stake(&evidence->excess, &excess_plan, canary->requests);
+    wager_settle(&evidence->excess, 0, gain);
+    if (!is_alone(evidence, settings))
+        return;
+    wager_stake(&evidence->alone, &excess_plan, canary->requests);
+    wager_settle(&evidence->alone, 0, gain);
 }
 
-static void learn_usual(struct evidence *evidence, const struct evidence_arm *control)
+static void remember(struct evidence_memory *memory, const struct evidence_arm *arm, double span)
 {
-    double keep = exp(-(double)control->requests / USUAL_REQUESTS);
+    double keep = exp(-arm->requests / span);
 
-    evidence->usual_requests = evidence->usual_requests * keep + control->requests;
-    evidence->usual_failures = evidence->usual_failures * keep + control->failures;
+    memory->requests = memory->requests * keep + arm->requests;
+    memory->failures = memory->failures * keep + arm->failures;
 }
 
 /* ---- refused ---- */
@@ -136,7 +166,7 @@ static bool is_refused(const struct evidence *evidence, const struct evidence_se
 
 /* ---- divergence ---- */
 
-static const double divergences[DIVERGED_BETS] = {1.5, 2.5, 6};
+static const double divergences[WAGER_BETS] = {1.5, 2.5, 6};
 
 static void judge_divergence(struct evidence *evidence, const struct evidence_settings *settings,
                              const struct evidence_tick *tick)
@@ -145,8 +175,8 @@ static void judge_divergence(struct evidence *evidence, const struct evidence_se
 
     if (settings->max_divergence_ppm >= RAMP_WHOLE_PPM || tick->compared == 0)
         return;
-    wager_stake(&evidence->diverged, DIVERGED_BETS, tick->compared);
-    for (int i = 0; i < DIVERGED_BETS; i++) {
+    wager_stake(&evidence->diverged, &diverged_plan, tick->compared);
+    for (int i = 0; i < diverged_plan.bets; i++) {
         double share = limit * divergences[i];
 
         /* Where there is little room above the limit, within it. */
@@ -184,10 +214,11 @@ static void total(struct evidence_totals *totals, const struct evidence_arm *arm
 void evidence_init(struct evidence *evidence)
 {
     *evidence = (struct evidence){.is_alone = false};
-    wager_init(&evidence->excess, EXCESS_BETS);
-    wager_init(&evidence->against, AGAINST_BETS);
-    wager_init(&evidence->slow, SLOW_BETS);
-    wager_init(&evidence->diverged, DIVERGED_BETS);
+    wager_init(&evidence->excess, &excess_plan);
+    wager_init(&evidence->alone, &excess_plan);
+    wager_init(&evidence->against, &against_plan);
+    wager_init(&evidence->slow, &slow_plan);
+    wager_init(&evidence->diverged, &diverged_plan);
 }
 
 void evidence_add(struct evidence *evidence, const struct evidence_settings *settings,
@@ -206,7 +237,8 @@ void evidence_add(struct evidence *evidence, const struct evidence_settings *set
     evidence->step.failures += tick.canary.failures;
     evidence->step.compared += tick.compared;
     evidence->step.differing += tick.differing;
-    learn_usual(evidence, &tick.control);
+    remember(&evidence->usual, &tick.control, USUAL_REQUESTS);
+    remember(&evidence->lately, &tick.control, LATELY_REQUESTS);
     judge_refused(evidence, &tick);
     judge_excess(evidence, settings, &tick.canary);
     judge_divergence(evidence, settings, &tick);
@@ -220,14 +252,24 @@ void evidence_begin_step(struct evidence *evidence)
 
 /* ---- verdicts ---- */
 
+static double against_decides(const struct evidence *evidence,
+                              const struct evidence_settings *settings)
+{
+    double floor = floor_of(settings);
+    double usual = rate_of(&evidence->usual, floor), lately = rate_of(&evidence->lately, floor);
+    double times = (usual > lately ? usual : lately) / floor;
+    double decides = AGAINST_LEAST * (times > 1 ? pow(times, AGAINST_POWER) : 1);
+
+    return decides < AGAINST_MOST ? decides : AGAINST_MOST;
+}
+
 static bool has_failed(const struct evidence *evidence, const struct evidence_settings *settings)
 {
-    double excess = wager_ln(&evidence->excess, EXCESS_BETS);
-
-    if (!settings->has_control || evidence->is_alone)
-        return excess >= log(ALONE_DECIDES) && evidence->canary.requests >= ALONE_LEAST;
-    return excess >= log(EXCESS_DECIDES) &&
-           wager_ln(&evidence->against, AGAINST_BETS) >= log(AGAINST_DECIDES);
+    if (is_alone(evidence, settings))
+        return wager_ln(&evidence->alone, &excess_plan) >= log(ALONE_DECIDES) &&
+               evidence->canary.requests >= ALONE_LEAST;
+    return wager_ln(&evidence->excess, &excess_plan) >= log(EXCESS_DECIDES) &&
+           wager_ln(&evidence->against, &against_plan) >= log(against_decides(evidence, settings));
 }
 
 enum evidence_cause evidence_loss(const struct evidence *evidence,
@@ -237,9 +279,9 @@ enum evidence_cause evidence_loss(const struct evidence *evidence,
         return EVIDENCE_REFUSED;
     if (has_failed(evidence, settings))
         return EVIDENCE_ERRORS;
-    if (wager_ln(&evidence->slow, SLOW_BETS) >= log(SLOW_DECIDES))
+    if (wager_ln(&evidence->slow, &slow_plan) >= log(SLOW_DECIDES))
         return EVIDENCE_LATENCY;
-    if (wager_ln(&evidence->diverged, DIVERGED_BETS) >= log(DIVERGED_DECIDES))
+    if (wager_ln(&evidence->diverged, &diverged_plan) >= log(DIVERGED_DECIDES))
         return EVIDENCE_DIVERGENCE;
     return EVIDENCE_NOTHING;
 }

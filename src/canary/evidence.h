@@ -84,15 +84,21 @@ struct evidence_step {
     double timed, slow; /* of the sign test, weighed */
 };
 
+/* Requests that fade as others come. */
+struct evidence_memory {
+    double requests, failures;
+};
+
 /* To be stored and loaded by canary/state.c, but for the group that is being filled. */
 struct evidence {
     struct evidence_totals canary, control;
     uint64_t compared, differing;
     struct evidence_step step;
 
-    double usual_requests, usual_failures; /* of the old keys, forgetting */
-    struct wager excess;                   /* too many failures */
-    struct wager against;                  /* more than the old keys */
+    struct evidence_memory usual, lately; /* of the old keys */
+    struct wager excess;                  /* too many failures */
+    struct wager alone;                   /* the same, while there is nobody to compare with */
+    struct wager against;                 /* more failures than the old keys */
     struct wager slow;
     struct wager diverged;
 

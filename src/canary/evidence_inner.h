@@ -8,15 +8,12 @@
 #include "canary/evidence.h"
 
 enum {
-    EXCESS_BETS = 1,
-    AGAINST_BETS = 2,
-    SLOW_BETS = 4,
-    DIVERGED_BETS = 3,
-
     GROUP_LEAST = 16,   /* requests of both arms that are compared with each other */
     GROUP_ALONE = 256,  /* of the canary, without one of the old keys: nobody to compare with */
     GROUP_UNSEEN = 256, /* of the old keys, without one of the canary: too far away to compare */
 };
+
+extern const struct wager_plan against_plan, slow_plan;
 
 /* Puts the tick's requests into the group at hand, and judges the group once it is large enough. */
 void pairs_add(struct evidence *evidence, const struct evidence_settings *settings,

@@ -3,11 +3,14 @@
 
 #include "canary/evidence_inner.h"
 
+const struct wager_plan against_plan = {2, {0.2, 0.8}};
+const struct wager_plan slow_plan = {4, {0.25, 0.25, 0.25, 0.25}};
+
 /* Odds ratios that are betted on. */
-static const double odds_ratios[AGAINST_BETS] = {4, 16};
+static const double odds_ratios[WAGER_BETS] = {3, 10};
 
 /* What share of a slow canary's first bytes may come too late. */
-static const double late_shares[SLOW_BETS] = {0.55, 0.62, 0.72, 0.86};
+static const double late_shares[WAGER_BETS] = {0.55, 0.62, 0.72, 0.86};
 
 static uint32_t sum_of(uint32_t a, uint32_t b)
 {
@@ -38,8 +41,8 @@ static double gain_of(const struct evidence *evidence, double ratio)
 
 static void judge_failures(struct evidence *evidence)
 {
-    wager_stake(&evidence->against, AGAINST_BETS, evidence->group_canary.requests);
-    for (int i = 0; i < AGAINST_BETS; i++)
+    wager_stake(&evidence->against, &against_plan, evidence->group_canary.requests);
+    for (int i = 0; i < against_plan.bets; i++)
         wager_settle(&evidence->against, i, gain_of(evidence, odds_ratios[i]));
 }
 
@@ -74,8 +77,8 @@ static void judge_latencies(struct evidence *evidence, const struct evidence_set
         return;
     late = (double)latency_above(evidence->group_canary.latencies, bound_us);
     weight = control / (canary + control);
-    wager_stake(&evidence->slow, SLOW_BETS, (uint64_t)canary);
-    for (int i = 0; i < SLOW_BETS; i++) {
+    wager_stake(&evidence->slow, &slow_plan, (uint64_t)canary);
+    for (int i = 0; i < slow_plan.bets; i++) {
         double share = late_shares[i];
 
         wager_settle(&evidence->slow, i,

@@ -58,10 +58,14 @@ static const struct field fields[] = {
     FIELD(KIND_COUNT, "step_differing", evidence.step.differing),
     FIELD(KIND_SUM, "step_timed", evidence.step.timed),
     FIELD(KIND_SUM, "step_slow", evidence.step.slow),
-    FIELD(KIND_SUM, "usual_requests", evidence.usual_requests),
-    FIELD(KIND_SUM, "usual_failures", evidence.usual_failures),
+    FIELD(KIND_SUM, "usual_requests", evidence.usual.requests),
+    FIELD(KIND_SUM, "usual_failures", evidence.usual.failures),
+    FIELD(KIND_SUM, "lately_requests", evidence.lately.requests),
+    FIELD(KIND_SUM, "lately_failures", evidence.lately.failures),
     FIELD(KIND_COUNT, "excess_staked", evidence.excess.requests),
     FIELD(KIND_LN, "excess", evidence.excess.ln[0]),
+    FIELD(KIND_COUNT, "alone_staked", evidence.alone.requests),
+    FIELD(KIND_LN, "alone_excess", evidence.alone.ln[0]),
     FIELD(KIND_COUNT, "against_staked", evidence.against.requests),
     FIELD(KIND_LN, "against", evidence.against.ln[0]),
     FIELD(KIND_LN, "against2", evidence.against.ln[1]),
@@ -228,7 +232,8 @@ static bool is_sound(const struct canary *canary)
            evidence->differing <= evidence->compared && step->failures <= step->requests &&
            step->differing <= step->compared && step->slow <= step->timed &&
            step->requests <= evidence->canary.requests &&
-           evidence->usual_failures <= evidence->usual_requests &&
+           evidence->usual.failures <= evidence->usual.requests &&
+           evidence->lately.failures <= evidence->lately.requests &&
            (canary->state == CANARY_ROLLED_BACK || canary->cause == EVIDENCE_NOTHING);
 }
 
