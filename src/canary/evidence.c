@@ -6,16 +6,16 @@
 #include "canary/ramp.h"
 
 /* Fortunes that decide. The false alarms and misses that follow stand in docs/canary.md. */
-#define EXCESS_DECIDES   80.0
-#define ALONE_DECIDES    1000.0
+#define EXCESS_DECIDES   100.0
+#define ALONE_DECIDES    10000.0
 #define SLOW_DECIDES     200.0
 #define DIVERGED_DECIDES 200.0
 
 /* The old keys' failures tell how much a comparison with them must say: little where hardly any of
  * their requests fail, since then the limit's own test is as good as sure. */
-#define AGAINST_LEAST 33.0
+#define AGAINST_LEAST 25.0
 #define AGAINST_MOST  300.0
-#define AGAINST_POWER 1.5
+#define AGAINST_POWER 2.0
 
 /* Refused: as likely as not for a key that is refused, one of 200 for any other. */
 #define REFUSED_USUAL   0.005
@@ -80,7 +80,7 @@ static double bad_rate(double usual, double still)
 {
     double low = still, high = 1 - 1e-9;
 
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 36; i++) {
         double middle = (low + high) / 2;
 
         if (drift(usual, middle, still) > 0)
@@ -91,11 +91,8 @@ static double bad_rate(double usual, double still)
     return low;
 }
 
-static struct gains gains_of(const struct evidence *evidence,
-                             const struct evidence_settings *settings)
+static struct gains gains_of(double usual, double limit)
 {
-    double limit = limit_of(settings->max_error_ppm);
-    double usual = usual_rate(evidence, settings);
     double still = limit > 2 * usual ? limit : 2 * usual;
     double bad = bad_rate(usual, still < 0.95 ? still : 0.95);
 
@@ -107,28 +104,31 @@ static bool is_alone(const struct evidence *evidence, const struct evidence_sett
     return !settings->has_control || evidence->is_alone;
 }
 
+static void bet_on_excess(struct wager *wager, const struct evidence_arm *arm, struct gains gains)
+{
+    wager_stake(wager, &excess_plan, arm->requests);
+    wager_settle(wager, 0,
+                 arm->failures * gains.failure +
+                     (double)(arm->requests - arm->failures) * gains.success);
+}
+
+/* Alone, the limit is the limit: a bad time that all shared before does not raise it. */
 static void judge_excess(struct evidence *evidence, const struct evidence_settings *settings,
                          const struct evidence_arm *canary)
 {
-    struct gains gains;
-    double gain;
+    double limit = limit_of(settings->max_error_ppm), usual = usual_rate(evidence, settings);
 
     if (settings->max_error_ppm >= RAMP_WHOLE_PPM || canary->requests == 0)
         return;
-    gains = gains_of(evidence, settings);
-    gain = canary->failures * gains.failure +
-           (double)(canary->requests - canary->failures) * gains.success;
-    wager_stake(&evidence->excess, &excess_plan, canary->requests);
-    wager_settle(&evidence->excess, 0, gain);
-    if (!is_alone(evidence, settings))
-        return;
-    wager_stake(&evidence->alone, &excess_plan, canary->requests);
-    wager_settle(&evidence->alone, 0, gain);
+    bet_on_excess(&evidence->excess, canary, gains_of(usual, limit));
+    if (is_alone(evidence, settings))
+        bet_on_excess(&evidence->alone, canary,
+                      gains_of(usual < limit / 2 ? usual : limit / 2, limit));
 }
 
 static void remember(struct evidence_memory *memory, const struct evidence_arm *arm, double span)
 {
-    double keep = exp(-arm->requests / span);
+    double keep = exp(-(double)arm->requests / span);
 
     memory->requests = memory->requests * keep + arm->requests;
     memory->failures = memory->failures * keep + arm->failures;
@@ -204,6 +204,8 @@ static void cut_arm(struct evidence_arm *arm)
 
 static void total(struct evidence_totals *totals, const struct evidence_arm *arm)
 {
+    if (arm->requests == 0)
+        return;
     totals->requests += arm->requests;
     totals->failures += arm->failures;
     totals->refused += arm->refused;

@@ -9,6 +9,7 @@
 
 enum {
     GROUP_LEAST = 16,   /* requests of both arms that are compared with each other */
+    GROUP_SCARCE = 128, /* the same where hardly any are the old keys' */
     GROUP_ALONE = 256,  /* of the canary, without one of the old keys: nobody to compare with */
     GROUP_UNSEEN = 256, /* of the old keys, without one of the canary: too far away to compare */
 };

@@ -19,6 +19,8 @@ static uint32_t sum_of(uint32_t a, uint32_t b)
 
 static void merge(struct evidence_arm *arm, const struct evidence_arm *more)
 {
+    if (more->requests == 0)
+        return;
     arm->requests = sum_of(arm->requests, more->requests);
     arm->failures = sum_of(arm->failures, more->failures);
     for (uint32_t i = 0; i < LATENCY_BUCKETS; i++)
@@ -94,6 +96,13 @@ static void clear_group(struct evidence *evidence)
     memset(&evidence->group_control, 0, sizeof(evidence->group_control));
 }
 
+/* At the end of a ramp many of the old keys' requests are those that the canary failed before: they
+ * come as often as it fails, and in small groups that looks like a difference. */
+static uint32_t least_of(const struct evidence_arm *canary, const struct evidence_arm *control)
+{
+    return control->requests >= canary->requests / 4 ? GROUP_LEAST : GROUP_SCARCE;
+}
+
 /* When a group ends depends on how many requests it has, never on how they went. */
 void pairs_add(struct evidence *evidence, const struct evidence_settings *settings,
                const struct evidence_tick *tick)
@@ -103,12 +112,13 @@ void pairs_add(struct evidence *evidence, const struct evidence_settings *settin
 
     merge(&evidence->group_canary, &tick->canary);
     merge(&evidence->group_control, &tick->control);
+    if (control->requests > 0)
+        evidence->is_alone = false;
     if (canary->requests > 0 && control->requests > 0) {
-        if (sum_of(canary->requests, control->requests) < GROUP_LEAST)
+        if (sum_of(canary->requests, control->requests) < least_of(canary, control))
             return;
         judge_failures(evidence);
         judge_latencies(evidence, settings);
-        evidence->is_alone = false;
     } else if (canary->requests >= GROUP_ALONE) {
         evidence->is_alone = true;
     } else if (control->requests < GROUP_UNSEEN) {

@@ -106,6 +106,9 @@ static void check_numbers(const struct evidence *evidence)
         for (int k = 0; k < WAGER_BETS; k++)
             assert_true(isfinite(wagers[i]->ln[k]));
     }
+    assert_true(isfinite(evidence->usual.requests) && isfinite(evidence->lately.requests));
+    assert_true(evidence->usual.failures <= evidence->usual.requests);
+    assert_true(evidence->lately.failures <= evidence->lately.requests);
     assert_true(isfinite(evidence->refused_score) && evidence->refused_score >= 0);
     assert_true(evidence->canary.failures <= evidence->canary.requests);
     assert_true(evidence->canary.refused <= evidence->canary.failures);
@@ -198,6 +201,7 @@ static void one_tick(struct history *history)
     char text[CANARY_EXPLAIN_BYTES];
     uint64_t was_us = history->canary.ramp.last_us;
     enum canary_verdict verdict;
+    size_t len;
 
     any_arm(history, &tick.canary);
     any_arm(history, &tick.control);
@@ -209,7 +213,8 @@ static void one_tick(struct history *history)
     check_time(history, &before, was_us, verdict);
     check_numbers(&history->canary.evidence);
     check_weights(history);
-    assert_int_equal(canary_explain(&history->canary, &history->settings, text), strlen(text));
+    len = canary_explain(&history->canary, &history->settings, text);
+    assert_int_equal(len, strlen(text));
     if (one_in(history, 40))
         store_and_load(history);
 }

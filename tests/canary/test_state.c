@@ -152,7 +152,7 @@ static void test_what_no_canary_wrote_is_refused(void **state)
         {" refused=0", " refused=3", ERR_RANGE},
         {" old_failures=1", " old_failures=901", ERR_RANGE},
         {" step_slow=0", " step_slow=1", ERR_RANGE},
-        {" usual_failures=", " usual_failures=9", ERR_RANGE},
+        {" usual_failures=", " usual_failures=9999", ERR_RANGE},
         {" alone=0", " alone=0 more=1", ERR_SYNTAX},
         {" alone=0", "", ERR_SYNTAX},
     };
