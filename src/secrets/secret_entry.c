@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/map.h"
-#include "json/tree.h"
 #include "json/write.h"
 #include "secrets/secret_store_kind.h"
 
@@ -81,8 +80,11 @@ static const char *find_fault(yyjson_val *root)
     return NULL;
 }
 
-static void fini_tree(struct json_tree *tree)
+void secret_tree_fini(struct json_tree *tree)
 {
+    /* yyjson's own copy of the text, where its strings stand. */
+    if (tree->doc && tree->doc->str_pool)
+        secret_wipe(tree->doc->str_pool, tree->doc->dat_read);
     json_tree_fini(tree);
     secret_wipe(tree->own, sizeof(tree->own));
 }
@@ -102,7 +104,7 @@ int secret_entry_check(struct span text, const char **ret_why)
         why = err_text(err);
     else
         why = err ? "is no JSON" : find_fault(yyjson_doc_get_root(tree.doc));
-    fini_tree(&tree);
+    secret_tree_fini(&tree);
     if (why)
         *ret_why = why;
     return !why ? 0 : err == ERR_NOMEM ? err : ERR_SYNTAX;
@@ -121,7 +123,7 @@ int secret_entry_member(struct span text, const char *name, struct secret_arena 
     } else if (err == ERR_FULL) {
         err = ERR_SYNTAX;
     }
-    fini_tree(&tree);
+    secret_tree_fini(&tree);
     return err;
 }
 

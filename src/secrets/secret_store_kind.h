@@ -6,6 +6,7 @@
 #define SECRETS_SECRET_STORE_KIND_H
 
 #include "base/buf.h"
+#include "json/tree.h"
 #include "secrets/secret_store.h"
 
 enum secret_act { SECRET_READ, SECRET_WRITE, SECRET_REMOVE, SECRET_LIST };
@@ -63,6 +64,9 @@ uint64_t secret_version_of(struct span text);
 /* {"api_key":"<key>"} appended: 0, ERR_SYNTAX where a header line could not carry the key, ERR_FULL
  * or ERR_NOMEM. */
 int secret_entry_from_key(struct span key, struct buf *out);
+
+/* json_tree_fini for a text that holds secrets: no copy of it is left behind. */
+void secret_tree_fini(struct json_tree *tree);
 
 /* Names gathered for the answer of a list: each once, sorted, in one text. */
 struct secret_names {
