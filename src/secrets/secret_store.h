@@ -104,7 +104,8 @@ struct secret_watch {
     bool is_due;
 };
 
-/* From the next change after this on: read first, or right after. 0, ERR_NOMEM or ERR_SYNTAX. */
+/* From the next change after this on, and perhaps once at first for nothing. 0, ERR_NOMEM or
+ * ERR_SYNTAX. */
 int secret_store_watch(struct secret_store *store, struct secret_watch *watch, struct span path);
 
 /* Harmless where it is not watching. */
