@@ -57,11 +57,16 @@ static size_t on_field(char *data, size_t size, size_t count, void *user)
     return fetch->is_too_large ? 0 : size * count;
 }
 
-/* The certificates that the endpoints' TLS trusts too, and SSL_CERT_FILE where that is set. */
+/* The certificates that the endpoints' TLS trusts too, and SSL_CERT_FILE where that is set; or
+ * those that were asked for. */
 static CURLcode on_tls_context(CURL *easy, void *context, void *user)
 {
-    (void)easy, (void)user;
-    return SSL_CTX_set_default_verify_paths(context) == 1 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
+    const struct fetch *fetch = user;
+    int is_set = fetch->ca_file ? SSL_CTX_load_verify_file(context, fetch->ca_file)
+                                : SSL_CTX_set_default_verify_paths(context);
+
+    (void)easy;
+    return is_set == 1 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
 }
 
 /* Where a connection would go, after names and redirects have been followed. */
@@ -93,8 +98,9 @@ static int put_fields(struct fetch *fetch, const char *const *fields)
 }
 
 /* What is not set stays as libcurl has it: peers and names verified. */
-static CURLcode set_safety(CURL *easy)
+static CURLcode set_safety(struct fetch *fetch)
 {
+    CURL *easy = fetch->easy;
     CURLcode code = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 
     if (!code)
@@ -109,7 +115,9 @@ static CURLcode set_safety(CURL *easy)
     if (!code)
         code = curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     if (!code && !curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context)) {
-        code = curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+        code = curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, fetch);
+        if (!code)
+            code = curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
         if (!code)
             code = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
@@ -254,14 +262,18 @@ static void finish(struct fetch *fetch, CURLcode code)
 {
     struct fetch_answer answer = {.err = code ? err_of(fetch, code) : 0};
     curl_off_t retry_after = 0;
-    const char *type = NULL;
+    const char *type = NULL, *redirect = NULL;
     struct buf body;
+    char *copy = NULL;
     long status = 0;
 
     if (!code) {
         curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
         curl_easy_getinfo(fetch->easy, CURLINFO_RETRY_AFTER, &retry_after);
         curl_easy_getinfo(fetch->easy, CURLINFO_CONTENT_TYPE, &type);
+        curl_easy_getinfo(fetch->easy, CURLINFO_REDIRECT_URL, &redirect);
+        /* Without memory it leads nowhere. */
+        copy = redirect ? mem_strdup(redirect, strlen(redirect)) : NULL;
     } else if (fetch->is_too_large) {
         snprintf(fetch->why, sizeof(fetch->why), "the answer is too large");
     } else if (!fetch->why[0]) {
@@ -280,10 +292,12 @@ static void finish(struct fetch *fetch, CURLcode code)
     answer.status = (int)status;
     answer.type = span_from_text(fetch->type);
     answer.body = buf_span(&body);
+    answer.redirect = copy;
     if (retry_after > 0 && retry_after < UINT32_MAX)
         answer.retry_after_us = (uint64_t)retry_after * US_PER_SEC;
     fetch->on_done(fetch, &answer);
     buf_fini(&body);
+    mem_free(copy);
 }
 
 /* ---- libcurl and the loop ---- */
@@ -486,6 +500,7 @@ int fetch_begin(struct fetch *fetch, struct fetcher *fetcher, const struct fetch
     if (err)
         return err;
     fetch->fetcher = fetcher;
+    fetch->ca_file = ask->ca_file;
     fetch->head_bytes = 0;
     fetch->is_too_large = false;
     fetch->is_denied = false;
@@ -495,7 +510,7 @@ int fetch_begin(struct fetch *fetch, struct fetcher *fetcher, const struct fetch
     list_push_back(&fetcher->fetches, &fetch->link);
     fetch->easy = curl_easy_init();
     err = fetch->easy ? put_fields(fetch, ask->fields) : ERR_NOMEM;
-    if (!err && (set_safety(fetch->easy) || set_bounds(fetch, ask) || set_request(fetch, ask) ||
+    if (!err && (set_safety(fetch) || set_bounds(fetch, ask) || set_request(fetch, ask) ||
                  set_callbacks(fetch) || curl_multi_add_handle(fetcher->multi, fetch->easy)))
         err = ERR_NOMEM;
     if (err)

@@ -38,6 +38,8 @@ struct fetch_ask {
      * name and no redirect leads elsewhere. */
     bool is_public;
     unsigned redirects;  /* that are followed, over http and https; 0: none */
+    const char *ca_file; /* trusted in place of the system's certificates; borrowed until the end;
+                            NULL: the system's */
     uint64_t max_bytes;  /* of the answer; 0: FETCH_ANSWER_MAX_BYTES */
     uint64_t connect_us; /* name, TCP, TLS */
     uint64_t total_us;
@@ -50,8 +52,9 @@ struct fetch_answer {
     int err;
     const char *why; /* with err, libcurl's words, which may name addresses; no durations */
     int status;
-    struct span type;        /* its Content-Type; empty: none, or a very long one */
-    struct span body;        /* empty where on_bytes took it */
+    struct span type;     /* its Content-Type; empty: none, or a very long one */
+    struct span body;     /* empty where on_bytes took it */
+    const char *redirect; /* the whole URL that it leads to, where it was not followed; or NULL */
     uint64_t retry_after_us; /* as the server said; 0: it did not */
 };
 
@@ -67,6 +70,7 @@ struct fetch {
     void *easy;   /* CURL */
     void *fields; /* struct curl_slist */
     struct buf answer;
+    const char *ca_file;
     size_t head_bytes;
     bool is_too_large;
     bool is_denied; /* an address was, that is not public */

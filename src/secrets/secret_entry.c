@@ -1,0 +1,225 @@
+/* What stands in a store, and under which names: the same for every kind. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "json/write.h"
+#include "secrets/secret_store_kind.h"
+
+enum {
+    ENTRY_TREE_MAX_BYTES = 1 << 20,
+    NAMES_FIRST = 64,
+};
+
+/* ---- paths ---- */
+
+static bool is_path_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+}
+
+static bool is_segment(struct span segment)
+{
+    for (size_t i = 0; i < segment.len; i++) {
+        if (!is_path_byte(segment.ptr[i]))
+            return false;
+    }
+    return segment.len > 0 && segment.ptr[0] != '.' && segment.ptr[segment.len - 1] != '.';
+}
+
+bool secret_path_is_good(struct span path)
+{
+    size_t at = 0;
+
+    if (path.len == 0 || path.len > SECRET_PATH_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i <= path.len; i++) {
+        if (i < path.len && path.ptr[i] != '/')
+            continue;
+        if (!is_segment(span_of(path.ptr + at, i - at)))
+            return false;
+        at = i + 1;
+    }
+    return true;
+}
+
+/* ---- entries ---- */
+
+/* A header line can carry it. */
+static bool is_key(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+
+        if (c < ' ' || c == 0x7f)
+            return false;
+    }
+    return text.len > 0;
+}
+
+static const char *find_fault(yyjson_val *root)
+{
+    yyjson_obj_iter iter = yyjson_obj_iter_with(root);
+    yyjson_val *name;
+
+    if (!yyjson_is_obj(root))
+        return "is no JSON object";
+    while ((name = yyjson_obj_iter_next(&iter))) {
+        yyjson_val *value = yyjson_obj_iter_get_val(name);
+        size_t len = yyjson_get_len(name);
+
+        if (!yyjson_is_str(value))
+            return "holds a member that is no string";
+        if (yyjson_obj_getn(root, yyjson_get_str(name), len) != value)
+            return "holds a member twice";
+        if (yyjson_equals_str(name, "api_key") && !is_key(json_tree_text(value)))
+            return "holds an api_key that is empty or has control characters";
+    }
+    return NULL;
+}
+
+void secret_tree_fini(struct json_tree *tree)
+{
+    /* yyjson's own copy of the text, where its strings stand. */
+    if (tree->doc && tree->doc->str_pool)
+        secret_wipe(tree->doc->str_pool, tree->doc->dat_read);
+    json_tree_fini(tree);
+    secret_wipe(tree->own, sizeof(tree->own));
+}
+
+int secret_entry_check(struct span text, const char **ret_why)
+{
+    struct json_tree tree;
+    const char *why = NULL;
+    int err;
+
+    if (text.len > SECRET_ENTRY_MAX_BYTES) {
+        *ret_why = "is larger than 16 KiB";
+        return ERR_SYNTAX;
+    }
+    err = json_tree_read(&tree, text, ENTRY_TREE_MAX_BYTES);
+    if (err == ERR_NOMEM)
+        why = err_text(err);
+    else
+        why = err ? "is no JSON" : find_fault(yyjson_doc_get_root(tree.doc));
+    secret_tree_fini(&tree);
+    if (why)
+        *ret_why = why;
+    return !why ? 0 : err == ERR_NOMEM ? err : ERR_SYNTAX;
+}
+
+int secret_entry_member(struct span text, const char *name, struct secret_arena *arena,
+                        struct secret **ret_secret)
+{
+    struct json_tree tree;
+    int err = json_tree_read(&tree, text, ENTRY_TREE_MAX_BYTES);
+
+    if (!err) {
+        struct span value = json_tree_string(yyjson_doc_get_root(tree.doc), name);
+
+        err = value.ptr ? secret_new(arena, value, ret_secret) : ERR_NOTFOUND;
+    } else if (err == ERR_FULL) {
+        err = ERR_SYNTAX;
+    }
+    secret_tree_fini(&tree);
+    return err;
+}
+
+int secret_entry_from_key(struct span key, struct buf *out)
+{
+    struct json_writer writer;
+
+    if (!is_key(key))
+        return ERR_SYNTAX;
+    json_writer_init(&writer, out);
+    json_begin_object(&writer);
+    json_member_string(&writer, "api_key", key);
+    json_end_object(&writer);
+    return out->err;
+}
+
+uint64_t secret_version_of(struct span text)
+{
+    uint64_t version = map_hash(text);
+
+    return version == 0 || version == SECRET_ANY ? 1 : version;
+}
+
+/* ---- names ---- */
+
+static int make_room(struct secret_names *names)
+{
+    size_t cap = names->cap ? names->cap * 2 : NAMES_FIRST;
+    char **longer;
+
+    if (names->count < names->cap)
+        return 0;
+    longer = mem_realloc(names->names, cap * sizeof(*longer));
+    if (!longer)
+        return ERR_NOMEM;
+    names->names = longer;
+    names->cap = cap;
+    return 0;
+}
+
+int secret_names_add(struct secret_names *names, struct span name)
+{
+    int err = make_room(names);
+    char *copy;
+
+    if (err)
+        return err;
+    /* Those of one folder tend to come one after another. */
+    if (names->count && span_is_equal(span_from_text(names->names[names->count - 1]), name))
+        return 0;
+    if (name.len + 1 > SECRET_LIST_MAX_BYTES - names->bytes)
+        return ERR_FULL;
+    copy = mem_strdup(name.ptr, name.len);
+    if (!copy)
+        return ERR_NOMEM;
+    names->names[names->count++] = copy;
+    names->bytes += name.len + 1;
+    return 0;
+}
+
+int secret_names_add_below(struct secret_names *names, struct span folder, struct span path)
+{
+    size_t slash;
+
+    if (folder.len) {
+        if (!span_has_prefix(path, folder) || path.len <= folder.len + 1 ||
+            path.ptr[folder.len] != '/')
+            return 0;
+        path = span_skip(path, folder.len + 1);
+    }
+    slash = span_find_byte(path, '/');
+    return secret_names_add(names, slash == SIZE_MAX ? path : span_of(path.ptr, slash + 1));
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int secret_names_write(struct secret_names *names, struct buf *out)
+{
+    if (names->count)
+        qsort(names->names, names->count, sizeof(*names->names), compare);
+    for (size_t i = 0; i < names->count; i++) {
+        if (i && !strcmp(names->names[i - 1], names->names[i]))
+            continue;
+        buf_append_span(out, span_from_text(names->names[i]));
+        buf_append_byte(out, '\n');
+    }
+    return out->err;
+}
+
+void secret_names_fini(struct secret_names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        mem_free(names->names[i]);
+    mem_free(names->names);
+    *names = (struct secret_names){0};
+}
