@@ -50,9 +50,9 @@ struct issuer_traits {
 /* Which key a call is about; borrowed for the call that begins it. Printable ASCII; a name without
  * spaces is the safest. */
 struct issuer_subject {
-    struct span name;                 /* of 1 to ISSUER_NAME_MAX_BYTES */
-    struct span id;                   /* issuer_revoke only: as issuer_answer told it */
-    const struct secret *current_key; /* one that works now; NULL: there is none */
+    struct span name;           /* of 1 to ISSUER_NAME_MAX_BYTES */
+    struct span id;             /* issuer_revoke only: as issuer_answer told it */
+    struct secret *current_key; /* one that works now; NULL: there is none */
 };
 
 /* A key as its issuer told it. */

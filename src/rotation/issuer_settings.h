@@ -2,12 +2,12 @@
  * What the configuration says of an issuer: plain values, borrowed from it. issuer_new copies what
  * it needs. Never changed once made; any thread.
  *
- * Values of header fields and environments, and bodies, are secrets: an administrator's key stands
- * in them. Where a text may hold placeholders, {name} is the key's name, {time} the time
- * (issuer_write_time), {id} the issuer's name for the key (revoke), {current_key} a key that works
- * now. Each is escaped for where it stands: percent-coded in a URL, as JSON in a body's strings.
- * {current_key} is a secret and stands in header fields and bodies alone. Other words in braces are
- * refused; braces around anything else are themselves.
+ * Values of header fields and environments, and bodies, are secrets, as an administrator's key
+ * stands in them: issuer_new takes a reference. Where a text may hold placeholders, {name} is the
+ * key's name, {time} the time (issuer_write_time), {id} the issuer's name for the key (revoke),
+ * {current_key} a key that works now. Each is escaped for where it stands: percent-coded in a URL,
+ * as JSON in a body's strings. {current_key} is a secret and stands in header fields and bodies
+ * alone. Other words in braces are refused; braces around anything else are themselves.
  */
 #ifndef ROTATION_ISSUER_SETTINGS_H
 #define ROTATION_ISSUER_SETTINGS_H
@@ -35,7 +35,7 @@ enum issuer_kind {
 /* A header field, or a variable of an environment. */
 struct issuer_field {
     struct span name;
-    const struct secret *value; /* NULL: empty */
+    struct secret *value; /* NULL: empty */
 };
 
 /* One declared request; url empty: there is none. */
@@ -44,7 +44,7 @@ struct issuer_request {
     struct span url;    /* http or https */
     const struct issuer_field *fields;
     size_t field_count;
-    const struct secret *body; /* JSON; NULL: none */
+    struct secret *body; /* JSON; NULL: none */
 };
 
 /* How a list goes on. cursor: where in an answer the next page is named, which then stands in the
@@ -68,9 +68,11 @@ struct issuer_http_settings {
 };
 
 /* The program reads one JSON object on its standard input: {"action": "create" | "revoke" | "find",
- * "name": .., "id": .. (revoke)}, writes one on its standard output, {"key": .., "id": ..,
- * "expires": ..}, and ends with 0. Ended otherwise, the first line of its standard error says why.
- * docs: exit code 2 is a clear no; any other failure leaves open whether a key was made. */
+ * "name": .., "id": .. (revoke)}, writes one on its standard output (create: {"key", "id",
+ * "expires"}; find: {"id", "expires"}, or {} where there is none), and ends with 0. Ended
+ * otherwise, the first line of its standard error says why: with 2 it is a clear no, with 75
+ * (EX_TEMPFAIL) nothing was made and a later try may go well; any other end leaves open whether a
+ * key was made. It runs in "/" in a process group of its own, which is killed at the time-out. */
 struct issuer_command_settings {
     const char *const *argv;                /* of a whole path first; ends with NULL */
     const struct issuer_field *environment; /* besides PATH; all that the program gets */
@@ -81,12 +83,12 @@ struct issuer_command_settings {
 struct issuer_openai_settings {
     struct span url; /* empty: https://api.openai.com */
     struct span project;
-    const struct secret *admin_key;
+    struct secret *admin_key;
 };
 
 struct issuer_openrouter_settings {
     struct span url; /* empty: https://openrouter.ai */
-    const struct secret *provisioning_key;
+    struct secret *provisioning_key;
     struct span limit_usd; /* a decimal number: what the key may spend; empty: no limit */
 };
 
@@ -94,7 +96,7 @@ struct issuer_gcp_settings {
     struct span url; /* empty: https://apikeys.googleapis.com */
     struct span project;
     const struct credential *credential; /* a service account's */
-    const struct secret *restrictions;   /* a JSON object, as the API has it; NULL: none */
+    struct secret *restrictions;         /* a JSON object, as the API has it; NULL: none */
 };
 
 struct issuer_store_settings {
