@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/datetime.h"
 #include "base/err.h"
 #include "json/tree.h"
 #include "rotation/issuer_answer.h"
@@ -16,6 +17,7 @@
 enum {
     PAGES_MAX = 1000,
     CURSOR_MAX_BYTES = 1024,
+    EXPIRES_BYTES = 20,                    /* 2026-12-20T10:15:00Z */
     LIST_MAX_BYTES = ISSUER_DOC_MAX_BYTES, /* a hundred keys with all that is said of them */
 };
 
@@ -33,6 +35,7 @@ struct http_issuer {
     char *items, *item_name;
     char *parameter, *cursor, *more;
     bool is_count;
+    uint64_t life_us;
 };
 
 struct http_work {
@@ -43,6 +46,7 @@ struct http_work {
     char *name, *id;
     struct secret *current_key;
     char time[ISSUER_TIME_BYTES];
+    char expires[EXPIRES_BYTES];
     struct buf cursor; /* of the page under way; empty: the first */
     uint64_t seen;     /* items of the pages before */
     unsigned pages;
@@ -67,6 +71,7 @@ static struct issuer_words words_of(const struct http_work *work)
     return (struct issuer_words){
         .of = {[ISSUER_PUT_NAME] = span_from_text(work->name),
                [ISSUER_PUT_TIME] = span_of(work->time, sizeof(work->time)),
+               [ISSUER_PUT_EXPIRES] = span_of(work->expires, sizeof(work->expires)),
                [ISSUER_PUT_ID] = span_from_text(work->id),
                [ISSUER_PUT_CURRENT_KEY] =
                    work->current_key ? secret_reveal(work->current_key) : span_of(NULL, 0)},
@@ -283,6 +288,17 @@ static void work_free(struct issuer_work *base)
     mem_free(work);
 }
 
+static void write_times(struct http_work *work)
+{
+    uint64_t wall_us = loop_wall_us(work->base.issuer->options.loop);
+    char text[RFC3339_BYTES];
+
+    issuer_write_time(wall_us, work->time);
+    datetime_write_rfc3339(wall_us + issuer_of(work)->life_us, text);
+    memcpy(work->expires, text, sizeof(work->expires) - 1);
+    work->expires[sizeof(work->expires) - 1] = 'Z';
+}
+
 static int begin(struct issuer_work *base, const struct issuer_subject *subject,
                  const char **ret_why)
 {
@@ -302,7 +318,7 @@ static int begin(struct issuer_work *base, const struct issuer_subject *subject,
     }
     if (subject->current_key)
         work->current_key = secret_ref(subject->current_key);
-    issuer_write_time(loop_wall_us(base->issuer->options.loop), work->time);
+    write_times(work);
     return send(work, ret_why);
 }
 
@@ -390,6 +406,8 @@ static int check(const struct http_issuer *issuer, char *why)
         return issuer_complain(why, ERR_SYNTAX, "create: its url is missing");
     if ((issuer->create.used | issuer->list.used) & id)
         return issuer_complain(why, ERR_SYNTAX, "{id} is known when a key is revoked, not before");
+    if (issuer->create.used & 1u << ISSUER_PUT_EXPIRES && !issuer->life_us)
+        return issuer_complain(why, ERR_SYNTAX, "{expires} needs a life that is asked for");
     if (issuer->revoke.used & id && !issuer->created.id)
         return issuer_complain(why, ERR_SYNTAX,
                                "revoke needs {id}, and create does not say where the id stands");
@@ -410,6 +428,7 @@ int issuer_http_new(const struct issuer_options *options, const struct issuer_se
     if (!issuer)
         return ERR_NOMEM;
     issuer_init(&issuer->base, &ops, options, settings);
+    issuer->life_us = settings->life_us;
     err = keep_requests(issuer, &settings->http, why);
     if (!err)
         err = keep_pointers(issuer, &settings->http, why);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/datetime.h"
 #include "base/err.h"
 #include "json/write.h"
 #include "rotation/issuer_inner.h"
@@ -26,7 +25,9 @@ struct known {
 
 static void known_init(struct known *known, const struct issuer_settings *settings)
 {
-    *known = (struct known){.settings = {.kind = ISSUER_HTTP, .timeout_us = settings->timeout_us}};
+    *known = (struct known){.settings = {.kind = ISSUER_HTTP,
+                                         .timeout_us = settings->timeout_us,
+                                         .life_us = settings->life_us}};
     buf_init(&known->all, URL_MAX_BYTES);
     buf_init(&known->one, URL_MAX_BYTES);
 }
@@ -48,7 +49,6 @@ static int put_bearer(struct known *known, struct secret_arena *secrets,
     return secret_join(secrets, pieces, 2, &known->authorization.value);
 }
 
-/* Braces in a key of the operator's would be taken for a placeholder; no such key is known. */
 static int check_key(const struct secret *key, const char *what, char *why)
 {
     if (!key || !secret_reveal(key).len)
@@ -162,6 +162,8 @@ static int write_openrouter_body(struct known *known, struct secret_arena *secre
         json_name(&writer, "limit");
         json_raw(&writer, settings->openrouter.limit_usd);
     }
+    if (settings->life_us)
+        json_member_text(&writer, "expires_at", "{expires}");
     json_end_object(&writer);
     err = body.err ? body.err : secret_new(secrets, buf_span(&body), &known->body);
     buf_fini(&body);

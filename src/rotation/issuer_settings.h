@@ -4,10 +4,11 @@
  *
  * Values of header fields and environments, and bodies, are secrets, as an administrator's key
  * stands in them: issuer_new takes a reference. Where a text may hold placeholders, {name} is the
- * key's name, {time} the time (issuer_write_time), {id} the issuer's name for the key (revoke),
- * {current_key} a key that works now. Each is escaped for where it stands: percent-coded in a URL,
- * as JSON in a body's strings. {current_key} is a secret and stands in header fields and bodies
- * alone. Other words in braces are refused; braces around anything else are themselves.
+ * key's name, {time} the time (issuer_write_time), {expires} the end of life_us from now (RFC 3339,
+ * UTC), {id} the issuer's name for the key (revoke), {current_key} a key that works now. Each is
+ * escaped for where it stands: percent-coded in a URL, as JSON in a body's strings. {current_key}
+ * is a secret and stands in header fields and bodies alone. Other words in braces are refused;
+ * braces around anything else are themselves.
  */
 #ifndef ROTATION_ISSUER_SETTINGS_H
 #define ROTATION_ISSUER_SETTINGS_H

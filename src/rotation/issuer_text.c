@@ -20,6 +20,7 @@ static const struct span placeholders[ISSUER_PLACEHOLDERS] = {
     [ISSUER_PUT_TIME] = SPAN_INIT("time"),
     [ISSUER_PUT_ID] = SPAN_INIT("id"),
     [ISSUER_PUT_CURRENT_KEY] = SPAN_INIT("current_key"),
+    [ISSUER_PUT_EXPIRES] = SPAN_INIT("expires"),
 };
 
 /* ---- one text ---- */

@@ -13,6 +13,7 @@ enum issuer_placeholder {
     ISSUER_PUT_TIME,
     ISSUER_PUT_ID,
     ISSUER_PUT_CURRENT_KEY,
+    ISSUER_PUT_EXPIRES,
     ISSUER_PLACEHOLDERS,
 };
 
