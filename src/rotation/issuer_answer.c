@@ -177,7 +177,7 @@ int issuer_read_time(const yyjson_val *value, uint64_t *ret_wall_us)
 
 /* ---- refusals ---- */
 
-static void add_words(char *words, struct span text)
+void issuer_add_words(char *words, struct span text)
 {
     char clean[TOKEN_WORDS_BYTES];
     size_t at = strlen(words);
@@ -212,8 +212,8 @@ static void tell_refusal(int status, const yyjson_val *root, char *words)
     if (!code.len)
         code = first_text(error, codes);
     snprintf(words, ISSUER_WHY_BYTES, "HTTP %d", status);
-    add_words(words, code);
-    add_words(words, first_text(error, texts));
+    issuer_add_words(words, code);
+    issuer_add_words(words, first_text(error, texts));
 }
 
 bool issuer_status_is_done(int status, const yyjson_val *root, enum issuer_call call,

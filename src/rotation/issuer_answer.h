@@ -56,6 +56,9 @@ int issuer_read_listed(const yyjson_val *item, const struct issuer_shape *shape,
 /* RFC 3339, or seconds of Unix, as a number or in digits: 0 or ERR_SYNTAX. */
 int issuer_read_time(const yyjson_val *value, uint64_t *ret_wall_us);
 
+/* ": " and the text, cleaned, behind words of ISSUER_WHY_BYTES; nothing where nothing is left. */
+void issuer_add_words(char *words, struct span text);
+
 /* Whether an HTTP status says that it was done. Where not, the result's error is set: the words are
  * the server's, from the forms of error in use, or its text where the type is plain. */
 bool issuer_status_is_done(int status, const yyjson_val *root, enum issuer_call call,

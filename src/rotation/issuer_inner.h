@@ -52,6 +52,8 @@ struct issuer {
 /* Each makes its kind: as issuer_new. */
 int issuer_http_new(const struct issuer_options *options, const struct issuer_settings *settings,
                     char *why, struct issuer **ret_issuer);
+int issuer_command_new(const struct issuer_options *options, const struct issuer_settings *settings,
+                       char *why, struct issuer **ret_issuer);
 int issuer_openai_new(const struct issuer_options *options, const struct issuer_settings *settings,
                       char *why, struct issuer **ret_issuer);
 int issuer_openrouter_new(const struct issuer_options *options,

@@ -51,14 +51,15 @@ static inline struct secret *stage_secret(struct stage *stage, const char *text)
     return secret;
 }
 
-static inline void stage_open(struct stage *stage, const struct double_step *script)
+static inline void stage_open_on(struct stage *stage, const struct double_step *script,
+                                 struct loop *loop)
 {
     bool is_locked;
 
     memset(stage, 0, sizeof(*stage));
     double_open(&stage->server, script);
     snprintf(stage->url, sizeof(stage->url), "http://127.0.0.1:%u", stage->server.port);
-    stage->loop = loop_new_virtual(STAGE_START);
+    stage->loop = loop;
     assert_non_null(stage->loop);
     stage->fetcher = fetcher_new(stage->loop);
     assert_non_null(stage->fetcher);
@@ -67,6 +68,11 @@ static inline void stage_open(struct stage *stage, const struct double_step *scr
     stage->current_key = stage_secret(stage, "sk-current-0123456789");
     stage->admin = stage_secret(stage, "sk-admin-0123456789");
     stage->ask.on_done = stage_on_done;
+}
+
+static inline void stage_open(struct stage *stage, const struct double_step *script)
+{
+    stage_open_on(stage, script, loop_new_virtual(STAGE_START));
 }
 
 static inline void stage_close(struct stage *stage)
