@@ -122,21 +122,22 @@ static bool is_over(const struct life_key *key)
            !key->is_kept && !key->live.is_busy && !key->live.has_traffic;
 }
 
-/* A place for a key; that of one that is over where there is no other, for what it was is history,
- * which is kept elsewhere. NULL: none. */
+/* A place for a key; that of the oldest that is over where there are enough of them, for what it
+ * was is history, which is kept elsewhere. NULL: none. */
 static struct life_key *find_place(struct life *life)
 {
     struct life_key *oldest = NULL;
+    uint32_t over = 0;
 
-    if (life->count < LIFE_KEYS_MAX)
-        return &life->keys[life->count];
     for (uint32_t i = 0; i < life->count; i++) {
         struct life_key *key = &life->keys[i];
 
+        over += is_over(key);
         if (is_over(key) && (!oldest || key->since_wall_us < oldest->since_wall_us))
             oldest = key;
     }
-    return oldest;
+    return life->count == LIFE_KEYS_MAX || over >= LIFE_OVER_MAX ? oldest
+                                                                 : &life->keys[life->count];
 }
 
 static bool has_room(struct life *life, uint32_t count)

@@ -53,12 +53,13 @@ enum life_trigger {
 };
 
 enum {
-    LIFE_KEYS_MAX = 48, /* of one provider that have to do with rotation */
+    LIFE_KEYS_MAX = 24, /* of one provider that have to do with rotation */
+    LIFE_OVER_MAX = 4,  /* of them, those about which nothing is to be done any more */
     LIFE_NAME_BYTES = 128,
-    LIFE_ID_BYTES = 256,
-    LIFE_REASON_BYTES = 256,
+    LIFE_ID_BYTES = 520, /* an issuer's longest, and a NUL */
+    LIFE_REASON_BYTES = 200,
     LIFE_IDENTITY_BYTES = 32,
-    LIFE_NOTE_BYTES = 4096, /* of a canary's state */
+    LIFE_NOTE_BYTES = 2048, /* of a canary's state */
 };
 
 struct life_key {

@@ -268,6 +268,7 @@ static void end_create(struct life *life, const struct life_rules *rules, struct
         return;
     }
     if (result->may_exist) {
+        (void)keep_id(life, key, result->id);
         give_up(life, rules, key, result->why, now);
         return;
     }

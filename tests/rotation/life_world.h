@@ -51,7 +51,7 @@ struct world {
     char recorded[LIFE_TEXT_MAX_BYTES / 4];
     struct world_key keys[WORLD_KEYS];
     uint32_t key_count;
-    struct world_pool_key pool[LIFE_KEYS_MAX + 1];
+    struct world_pool_key pool[WORLD_KEYS];
     uint32_t pool_count;
     struct world_task *tasks[WORLD_TASKS];
     uint32_t task_count;

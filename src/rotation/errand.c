@@ -1,0 +1,467 @@
+/*
+ * The tasks of a rotation on their way: each has an errand, which asks the issuer, the store or the
+ * surroundings, and tells the life what came of it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/datetime.h"
+#include "base/err.h"
+#include "json/write.h"
+#include "rotation/life_text.h"
+#include "rotation/rotation_inner.h"
+
+enum { PATH_BYTES = SECRET_PATH_MAX_BYTES + 1 };
+
+#define UNREAD_AGAIN_US (5 * US_PER_SEC)
+
+struct errand {
+    struct rotation *rotation;
+    struct list link; /* in rotation->errands */
+    struct life_task task;
+    struct issuer_ask issuer;
+    struct secret_ask store;
+    bool is_reading; /* the secret of its key, which the state told of: no task */
+};
+
+/* ---- the end of one ---- */
+
+static void free_errand(struct errand *errand)
+{
+    issuer_cancel(&errand->issuer);
+    secret_ask_cancel(&errand->store);
+    errand->rotation->drains -= errand->task.act == LIFE_DRAIN && !errand->is_reading;
+    list_remove(&errand->link);
+    mem_free(errand);
+}
+
+static void end(struct errand *errand, const struct life_result *result)
+{
+    struct rotation *rotation = errand->rotation;
+    struct life_task task = errand->task;
+
+    free_errand(errand);
+    life_end(&rotation->life, &rotation->settings.rules, &task, result, rotation_now_us(rotation),
+             rotation_wall_us(rotation));
+    rotation_go_on(rotation);
+}
+
+static void fail(struct errand *errand, int err)
+{
+    const struct life_result result = {.err = err, .why = err_text(err)};
+
+    end(errand, &result);
+}
+
+void rotation_drop_errands(struct rotation *rotation)
+{
+    secret_ask_cancel(&rotation->load);
+    while (!list_is_empty(&rotation->errands))
+        free_errand(container_of(rotation->errands.next, struct errand, link));
+}
+
+/* ---- the issuer ---- */
+
+static uint32_t place_of(const struct rotation *rotation, const struct life_key *key)
+{
+    return (uint32_t)(key - rotation->life.keys);
+}
+
+/* A key without a secret that can be used is looked for as one that may exist. */
+static void keep_issued(struct errand *errand, const struct issuer_answer *answer,
+                        struct life_result *result, uint8_t *identity)
+{
+    struct rotation *rotation = errand->rotation;
+    uint32_t place = place_of(rotation, errand->task.key);
+
+    result->id = answer->issued.id;
+    result->expires_wall_us = answer->issued.expires_wall_us;
+    if (errand->task.act != LIFE_CREATE || answer->err)
+        return;
+    secret_unref(&rotation->secrets_of[place]);
+    rotation->secrets_of[place] = secret_ref((struct secret *)(uintptr_t)answer->issued.key);
+    rotation->ops->identify(rotation->owner, answer->issued.key, identity);
+    result->identity = identity;
+}
+
+static void on_issuer(struct issuer_ask *ask, const struct issuer_answer *answer)
+{
+    struct errand *errand = container_of(ask, struct errand, issuer);
+    uint8_t identity[LIFE_IDENTITY_BYTES] = {0};
+    struct life_result result = {.err = answer->err,
+                                 .why = answer->why,
+                                 .may_exist = answer->may_exist,
+                                 .retry_after_us = answer->retry_after_us};
+
+    keep_issued(errand, answer, &result, identity);
+    rotation_trouble(errand->rotation,
+                     answer->err && answer->err != ERR_NOTFOUND ? answer->why : NULL);
+    end(errand, &result);
+}
+
+/* The secret of a key that serves, for issuers whose requests hold one. */
+static struct secret *current_secret(const struct rotation *rotation)
+{
+    for (uint32_t i = 0; i < rotation->life.count; i++) {
+        if (rotation->life.keys[i].step == LIFE_ACTIVE && rotation->secrets_of[i])
+            return rotation->secrets_of[i];
+    }
+    return NULL;
+}
+
+static void ask_issuer(struct errand *errand)
+{
+    struct rotation *rotation = errand->rotation;
+    struct issuer_subject subject = {.name = span_from_text(errand->task.key->name),
+                                     .id = span_from_text(errand->task.key->id),
+                                     .current_key = current_secret(rotation)};
+    int err;
+
+    errand->issuer.on_done = on_issuer;
+    if (errand->task.act == LIFE_CREATE)
+        err = issuer_create(rotation->issuer, &errand->issuer, &subject);
+    else if (errand->task.act == LIFE_FIND)
+        err = issuer_find(rotation->issuer, &errand->issuer, &subject);
+    else
+        err = issuer_revoke(rotation->issuer, &errand->issuer, &subject);
+    if (err)
+        fail(errand, err);
+}
+
+/* ---- the store ---- */
+
+static struct span path_of(const struct rotation *rotation, const char *name, char *to)
+{
+    int len = snprintf(to, PATH_BYTES, "%s/%s", rotation->folder, name);
+
+    return len > 0 && len < PATH_BYTES ? span_of(to, (size_t)len) : span_of(NULL, 0);
+}
+
+/* Somebody else has written the state: theirs is gone on from. */
+static void lose_race(struct errand *errand)
+{
+    struct rotation *rotation = errand->rotation;
+
+    rotation_drop_errands(rotation);
+    rotation->is_loaded = false;
+    rotation_load(rotation);
+}
+
+static void on_stored(struct secret_ask *ask, const struct secret_answer *answer)
+{
+    struct errand *errand = container_of(ask, struct errand, store);
+    struct rotation *rotation = errand->rotation;
+    const struct life_result result = {.err = answer->err, .why = answer->why};
+
+    rotation_trouble(rotation, answer->err ? answer->why : NULL);
+    if (errand->task.act == LIFE_RECORD && answer->err == ERR_EXISTS) {
+        lose_race(errand);
+        return;
+    }
+    if (errand->task.act == LIFE_RECORD && !answer->err)
+        rotation->version = answer->entry.version;
+    end(errand, &result);
+}
+
+/* The state is one string in its entry: an entry's members are strings. */
+static int write_state(const struct rotation *rotation, struct buf *out)
+{
+    struct json_writer json;
+    struct buf text;
+
+    buf_init(&text, LIFE_TEXT_MAX_BYTES);
+    life_write(&rotation->life, &text);
+    json_writer_init(&json, out);
+    json_begin_object(&json);
+    json_member_string(&json, "life", buf_span(&text));
+    json_end_object(&json);
+    if (text.err && !out->err)
+        out->err = text.err;
+    buf_fini(&text);
+    return out->err;
+}
+
+static void put_time(struct json_writer *json, const char *name, uint64_t wall_us)
+{
+    char text[RFC3339_BYTES];
+
+    if (!wall_us)
+        return;
+    datetime_write_rfc3339(wall_us, text);
+    json_member_string(json, name, span_of(text, sizeof(text)));
+}
+
+static int write_entry(const struct rotation *rotation, const struct life_key *key, struct buf *out)
+{
+    const struct secret *secret = rotation->secrets_of[place_of(rotation, key)];
+    struct json_writer json;
+
+    if (!secret)
+        return ERR_NOTFOUND;
+    json_writer_init(&json, out);
+    json_begin_object(&json);
+    json_member_string(&json, "api_key", secret_reveal(secret));
+    json_member_text(&json, "key_id", key->id);
+    json_member_string(&json, "created_by", rotation->settings.created_by);
+    put_time(&json, "created_at", key->created_wall_us);
+    put_time(&json, "expires_at", key->expires_wall_us);
+    json_end_object(&json);
+    return out->err;
+}
+
+static void ask_store(struct errand *errand)
+{
+    struct rotation *rotation = errand->rotation;
+    bool is_state = errand->task.act == LIFE_RECORD;
+    char path_text[PATH_BYTES];
+    struct span path = path_of(rotation, is_state ? "state" : errand->task.key->name, path_text);
+    struct buf text;
+    int err = 0;
+
+    errand->store.on_done = on_stored;
+    buf_init(&text, SECRET_ENTRY_MAX_BYTES);
+    text.is_secret = true;
+    if (errand->task.act != LIFE_FORGET)
+        err = is_state ? write_state(rotation, &text)
+                       : write_entry(rotation, errand->task.key, &text);
+    if (!err && errand->task.act == LIFE_FORGET)
+        err = secret_store_remove(rotation->store, &errand->store, path, SECRET_ANY);
+    else if (!err)
+        err = secret_store_write(rotation->store, &errand->store, path, buf_span(&text),
+                                 is_state ? rotation->version : SECRET_ANY);
+    buf_fini(&text);
+    if (err)
+        fail(errand, err);
+}
+
+/* ---- the surroundings ---- */
+
+static struct errand *find_errand(struct rotation *rotation, enum life_act act, struct span name)
+{
+    for (struct list *at = rotation->errands.next; at != &rotation->errands; at = at->next) {
+        struct errand *errand = container_of(at, struct errand, link);
+
+        if (!errand->is_reading && errand->task.act == act && errand->task.key &&
+            span_is_equal(span_from_text(errand->task.key->name), name))
+            return errand;
+    }
+    return NULL;
+}
+
+void rotation_validated(struct rotation *rotation, struct span name, int err, const char *why)
+{
+    struct errand *errand = find_errand(rotation, LIFE_VALIDATE, name);
+    const struct life_result result = {.err = err, .why = why};
+
+    if (errand)
+        end(errand, &result);
+}
+
+void rotation_look_at_drains(struct rotation *rotation)
+{
+    struct list *at = rotation->errands.next;
+
+    while (rotation->drains && at != &rotation->errands) {
+        struct errand *errand = container_of(at, struct errand, link);
+        struct life_task task = errand->task;
+        const struct life_result result = {.err = 0};
+
+        at = at->next;
+        if (errand->is_reading || task.act != LIFE_DRAIN ||
+            !rotation->ops->is_drained(rotation->owner, span_from_text(task.key->name)))
+            continue;
+        free_errand(errand);
+        life_end(&rotation->life, &rotation->settings.rules, &task, &result,
+                 rotation_now_us(rotation), rotation_wall_us(rotation));
+    }
+}
+
+/* Without its secret it waits for that. */
+static void validate(struct rotation *rotation, const struct life_key *key)
+{
+    if (rotation->secrets_of[place_of(rotation, key)])
+        rotation->ops->validate(rotation->owner, span_from_text(key->name));
+}
+
+/* ---- the beginning ---- */
+
+void rotation_do(struct rotation *rotation, const struct life_task *task)
+{
+    struct errand *errand = mem_zalloc(1, sizeof(*errand));
+
+    if (!errand) {
+        const struct life_result result = {.err = ERR_NOMEM, .why = err_text(ERR_NOMEM)};
+
+        life_end(&rotation->life, &rotation->settings.rules, task, &result,
+                 rotation_now_us(rotation), rotation_wall_us(rotation));
+        return;
+    }
+    errand->rotation = rotation;
+    errand->task = *task;
+    list_push_back(&rotation->errands, &errand->link);
+    switch (task->act) {
+    case LIFE_RECORD:
+    case LIFE_KEEP:
+    case LIFE_FORGET:
+        ask_store(errand);
+        break;
+    case LIFE_CREATE:
+    case LIFE_FIND:
+    case LIFE_REVOKE:
+        ask_issuer(errand);
+        break;
+    case LIFE_VALIDATE:
+        validate(rotation, task->key);
+        break;
+    case LIFE_DRAIN:
+        rotation->drains++;
+        break;
+    }
+}
+
+/* ---- the state ---- */
+
+/* Of which keys the secret is needed: those that have traffic, or will. */
+static bool is_wanted(const struct life_key *key)
+{
+    return key->is_ours && key->step >= LIFE_STORED && key->step <= LIFE_RETIRED;
+}
+
+/* A secret that cannot be read now is asked for again: its key serves from then on. */
+static void on_secret(struct secret_ask *ask, const struct secret_answer *answer)
+{
+    struct errand *errand = container_of(ask, struct errand, store);
+    struct rotation *rotation = errand->rotation;
+    const struct life_key *key = errand->task.key;
+    struct secret *secret = NULL;
+    bool is_awaited = false;
+    int err = answer->err;
+
+    if (!err && answer->entry.version)
+        err = secret_entry_member(answer->entry.text, "api_key", rotation->secrets, &secret);
+    if (secret) {
+        secret_unref(&rotation->secrets_of[place_of(rotation, key)]);
+        rotation->secrets_of[place_of(rotation, key)] = secret;
+        rotation->is_stand_due = true;
+        rotation_trouble(rotation, NULL);
+        is_awaited = find_errand(rotation, LIFE_VALIDATE, span_from_text(key->name)) != NULL;
+    } else {
+        char why[ROTATION_WORDS_BYTES];
+
+        snprintf(why, sizeof(why), "the key '%s' cannot be read from the store: %s", key->name,
+                 !err          ? "it is not there"
+                 : answer->err ? answer->why
+                               : err_text(err));
+        rotation_trouble(rotation, why);
+        rotation->unread_us = rotation_now_us(rotation) + UNREAD_AGAIN_US;
+    }
+    free_errand(errand);
+    rotation_go_on(rotation);
+    if (is_awaited)
+        rotation->ops->validate(rotation->owner, span_from_text(key->name));
+}
+
+static void read_secret(struct rotation *rotation, struct life_key *key)
+{
+    struct errand *errand = mem_zalloc(1, sizeof(*errand));
+    char path[PATH_BYTES];
+
+    rotation->unread_us = rotation_now_us(rotation) + UNREAD_AGAIN_US;
+    if (!errand)
+        return;
+    errand->rotation = rotation;
+    errand->task.key = key;
+    errand->is_reading = true;
+    errand->store.on_done = on_secret;
+    list_push_back(&rotation->errands, &errand->link);
+    if (secret_store_read(rotation->store, &errand->store, path_of(rotation, key->name, path)))
+        free_errand(errand);
+}
+
+static bool is_being_read(const struct rotation *rotation, const struct life_key *key)
+{
+    for (struct list *at = rotation->errands.next; at != &rotation->errands; at = at->next) {
+        const struct errand *errand = container_of(at, struct errand, link);
+
+        if (errand->is_reading && errand->task.key == key)
+            return true;
+    }
+    return false;
+}
+
+void rotation_read_secrets(struct rotation *rotation)
+{
+    if (rotation->unread_us > rotation_now_us(rotation))
+        return;
+    rotation->unread_us = UINT64_MAX;
+    for (uint32_t i = 0; i < rotation->life.count; i++) {
+        struct life_key *key = &rotation->life.keys[i];
+
+        if (is_wanted(key) && !rotation->secrets_of[i] && !is_being_read(rotation, key))
+            read_secret(rotation, key);
+    }
+}
+
+static int read_state(struct rotation *rotation, const struct secret_entry *entry)
+{
+    struct secret *text = NULL;
+    int err = 0;
+
+    if (entry->version)
+        err = secret_entry_member(entry->text, "life", rotation->secrets, &text);
+    if (text)
+        err = life_read(secret_reveal(text), &rotation->life);
+    else if (!err)
+        life_init(&rotation->life);
+    secret_unref(&text);
+    return err;
+}
+
+/* Other keys may stand there now. */
+static void forget_places(struct rotation *rotation)
+{
+    for (uint32_t i = 0; i < LIFE_KEYS_MAX; i++)
+        secret_unref(&rotation->secrets_of[i]);
+    memset(rotation->stands, 0, sizeof(rotation->stands));
+    memset(rotation->seen, 0, sizeof(rotation->seen));
+    rotation->is_stand_due = true;
+}
+
+/* What is there and cannot be understood is never written over: it is read again later, when it may
+ * have been put right. */
+static void on_loaded(struct secret_ask *ask, const struct secret_answer *answer)
+{
+    struct rotation *rotation = container_of(ask, struct rotation, load);
+    char why[ROTATION_WORDS_BYTES];
+    int err = answer->err ? answer->err : read_state(rotation, &answer->entry);
+
+    if (err) {
+        life_init(&rotation->life);
+        snprintf(why, sizeof(why), "the state of the keys cannot be read: %s",
+                 answer->err ? answer->why : err_text(err));
+        rotation_load_again(rotation, why);
+        return;
+    }
+    rotation_trouble(rotation, NULL);
+    forget_places(rotation);
+    rotation->version = answer->entry.version;
+    rotation->is_loaded = true;
+    rotation->loads = 0;
+    rotation->has_canary = false;
+    rotation->unread_us = 0;
+    rotation_go_on(rotation);
+}
+
+void rotation_load(struct rotation *rotation)
+{
+    char path[PATH_BYTES];
+    int err;
+
+    rotation->load.on_done = on_loaded;
+    rotation->load_us = UINT64_MAX;
+    err = secret_store_read(rotation->store, &rotation->load, path_of(rotation, "state", path));
+    if (err)
+        rotation_load_again(rotation, err_text(err));
+}

@@ -1,0 +1,127 @@
+/*
+ * The rotation of one provider's keys: lives what rotation/life.h decides, through an issuer, a
+ * secret store and the pool. In the store it has one folder: an entry for each key that it had
+ * made, and the entry `state`, from which alone a gateway with an empty disk goes on. Where the
+ * store is out of reach nothing is taken away from the pool, and nothing new begins; it is asked
+ * again, ever more seldom. Where somebody else has written the state meanwhile, theirs is read and
+ * gone on from.
+ *
+ * The control thread, on whose loop it lives; never blocks.
+ */
+#ifndef ROTATION_ROTATION_H
+#define ROTATION_ROTATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/secret.h"
+#include "base/span.h"
+#include "canary/canary.h"
+#include "io/loop.h"
+#include "rotation/issuer.h"
+#include "rotation/life.h"
+#include "secrets/secret_store.h"
+
+struct rotation;
+
+/* How a key of which rotation speaks is to stand in the pool; borrowed for the call. */
+struct rotation_stand {
+    struct span name;
+    struct secret *secret;    /* NULL: a key that rotation did not make, or whose secret could not
+                                 be read yet; such a one is known to the pool by its identity */
+    const uint8_t *identity;  /* LIFE_IDENTITY_BYTES; zeroes: not known */
+    struct span replaces;     /* whose place it takes, and whose settings it has; empty: nobody's */
+    uint64_t expires_wall_us; /* 0: never */
+    enum life_standing standing;
+    uint32_t share_ppm; /* of LIFE_STANDS_SHARE */
+};
+
+/* A key has taken a step; borrowed for the call. */
+struct rotation_news {
+    const struct life_key *key;
+    enum life_step from; /* LIFE_STEPS: it has just come to be known */
+};
+
+/* What rotation asks of its surroundings. None of them may free the rotation. */
+struct rotation_ops {
+    /* Brings the pool to what stands here: the keys that are to serve before those that are to end.
+     * Whatever stood there and is not named any more is as the file says. 0, or an error, in which
+     * the pool is as it was: it is asked again soon. */
+    int (*stand)(void *owner, const struct rotation_stand *stands, size_t count);
+    /* Asks the provider whether it knows the key: rotation_validated follows, not before this
+     * returns. */
+    void (*validate)(void *owner, struct span name);
+    /* Nothing is under way on the key any more, which stands LIFE_STANDS_OFF. */
+    bool (*is_drained)(void *owner, struct span name);
+    /* What has become known of canary and old keys since the last call. */
+    void (*take)(void *owner, struct evidence_tick *ret_tick);
+    /* The identity (struct conf_key) of a secret of this provider. */
+    void (*identify)(void *owner, const struct secret *secret,
+                     uint8_t ret_identity[LIFE_IDENTITY_BYTES]);
+    void (*on_news)(void *owner, const struct rotation_news *news);
+    /* Store or issuer fail with words that are new; NULL: they do not any more. */
+    void (*on_trouble)(void *owner, const char *why);
+};
+
+struct rotation_settings {
+    struct span folder;     /* in the store: "PROVIDER" */
+    struct span name;       /* of new keys, with {time}: "auto-rotate-{time}" */
+    struct span created_by; /* as entries say it */
+    struct life_rules rules;
+    struct canary_settings canary;
+};
+
+struct rotation_options {
+    struct loop *loop;
+    struct secret_arena *secrets;
+    struct secret_store *store; /* all of these outlive it */
+    struct issuer *issuer;
+    const struct rotation_settings *settings; /* copied */
+    const struct rotation_ops *ops;
+    void *owner;
+};
+
+/* Reads its state from the store, and goes on from there. NULL without memory. */
+struct rotation *rotation_new(const struct rotation_options *options);
+
+/* What is under way ends untold; it is found again by whoever reads the state. Accepts a pointer to
+ * NULL. */
+void rotation_free(struct rotation **place);
+
+/* ---- orders ---- */
+
+enum rotation_begun {
+    ROTATION_BEGUN,
+    ROTATION_BUSY,    /* one is under way: *ret_id is that one's */
+    ROTATION_CROWDED, /* rotation.max_keys */
+    ROTATION_AWAY,    /* the state could not be read yet */
+};
+
+/* Replaces a key, by name; empty: there is to be one more. *ret_id: the rotation's, from 1. */
+enum rotation_begun rotation_begin(struct rotation *rotation, struct span replaces,
+                                   const uint8_t *identity, enum life_trigger trigger,
+                                   uint64_t *ret_id);
+
+/* The operator's: false where the key is not known here, or its step does not allow it. */
+bool rotation_roll_back(struct rotation *rotation, struct span name, const char *reason);
+bool rotation_hold(struct rotation *rotation, bool is_held); /* the canary's ramp */
+bool rotation_advance(struct rotation *rotation);
+
+/* ---- what the surroundings tell ---- */
+
+/* What came of validate: err 0: the provider knows the key. */
+void rotation_validated(struct rotation *rotation, struct span name, int err, const char *why);
+
+/* The canary has failed: its evidence is looked at now. */
+void rotation_hurry(struct rotation *rotation);
+
+/* ---- what there is ---- */
+
+/* Valid until control returns to the loop. */
+const struct life *rotation_life(const struct rotation *rotation);
+
+/* The canary; NULL: none. */
+const struct canary *rotation_canary(const struct rotation *rotation);
+
+#endif

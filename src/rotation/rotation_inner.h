@@ -1,0 +1,100 @@
+/*
+ * What the parts of a rotation share: rotation.c goes on from where it stands, errand.c does the
+ * tasks and reads the state. Private to rotation/.
+ */
+#ifndef ROTATION_ROTATION_INNER_H
+#define ROTATION_ROTATION_INNER_H
+
+#include "rotation/rotation.h"
+
+enum {
+    ROTATION_FOLDER_BYTES = 128,
+    ROTATION_NAME_BYTES = 96,
+    ROTATION_BY_BYTES = 96,
+    ROTATION_WORDS_BYTES = SECRET_WORDS_BYTES,
+};
+
+/* How a key stands in the pool, as far as that was followed. */
+struct rotation_standing {
+    enum life_standing standing;
+    uint32_t share_ppm;
+};
+
+/* What the news have told of a place. */
+struct rotation_seen {
+    char name[LIFE_NAME_BYTES];
+    enum life_step step;
+};
+
+struct rotation {
+    struct loop *loop;
+    struct secret_arena *secrets;
+    struct secret_store *store;
+    struct issuer *issuer;
+    const struct rotation_ops *ops;
+    void *owner;
+    struct rotation_settings settings; /* its texts stand in the three arrays */
+    char folder[ROTATION_FOLDER_BYTES], name[ROTATION_NAME_BYTES], created_by[ROTATION_BY_BYTES];
+
+    struct life life;
+    /* Beside life.keys, by place. */
+    struct secret *secrets_of[LIFE_KEYS_MAX];
+    struct rotation_standing stands[LIFE_KEYS_MAX];
+    struct rotation_seen seen[LIFE_KEYS_MAX];
+    bool is_stand_due; /* the pool has not followed yet */
+
+    struct canary canary;
+    bool has_canary;
+    uint64_t noted_us; /* when its state was last written down */
+
+    struct list errands; /* tasks under way */
+    bool is_going;       /* rotation_go_on is on the stack */
+    uint32_t drains;     /* how many of them wait for exchanges to end */
+    struct loop_timer timer;
+
+    /* The state in the store. */
+    struct secret_ask load;
+    uint64_t version; /* of the entry `state`; 0: there is none */
+    bool is_loaded;
+    uint32_t loads; /* that failed in a row */
+    uint64_t load_us;
+    uint64_t
+        unread_us; /* when secrets are asked for again that could not be read; UINT64_MAX: none */
+    char trouble[ROTATION_WORDS_BYTES]; /* as told last; empty: none */
+};
+
+static inline uint64_t rotation_now_us(const struct rotation *rotation)
+{
+    return loop_now_us(rotation->loop);
+}
+
+static inline uint64_t rotation_wall_us(const struct rotation *rotation)
+{
+    return loop_wall_us(rotation->loop);
+}
+
+/* Goes on: what can be done now is begun, and the timer is set. */
+void rotation_go_on(struct rotation *rotation);
+
+/* Tells the owner of trouble whose words are new; NULL: it is over. */
+void rotation_trouble(struct rotation *rotation, const char *why);
+
+/* Reads the state, and the secrets of the keys that are to serve; then goes on. */
+void rotation_load(struct rotation *rotation);
+
+/* Asks for the secrets of keys that are to serve and whose time has come. */
+void rotation_read_secrets(struct rotation *rotation);
+
+/* It could not be read: again later. */
+void rotation_load_again(struct rotation *rotation, const char *why);
+
+/* Begins a task; life_end follows, now or later. */
+void rotation_do(struct rotation *rotation, const struct life_task *task);
+
+/* Ends the tasks of keys on which nothing is under way any more. */
+void rotation_look_at_drains(struct rotation *rotation);
+
+/* Ends all of them untold. */
+void rotation_drop_errands(struct rotation *rotation);
+
+#endif
