@@ -1,6 +1,7 @@
 /*
- * Exchanges of one worker that wait for a key, or for what is fetched for them, each under a number
- * and a generation, so that what comes late finds nothing. Embedded in the host; one thread.
+ * Exchanges of one worker that wait for a key, for what is fetched for them, or for a large body
+ * that is told anew, each under a number and a generation, so that what comes late finds nothing.
+ * Embedded in the host; one thread.
  */
 #ifndef EXCHANGE_PARKING_H
 #define EXCHANGE_PARKING_H

@@ -1,7 +1,8 @@
 /*
  * An answer that is one object and must be read as one: told anew in the client's form, or, where
  * client and provider speak the same, passed as it came once it was looked at. It is held to its
- * end, so that an error inside a success or a cut answer can still be tried elsewhere.
+ * end, so that an error inside a success or a cut answer can still be tried elsewhere. A large one
+ * is read and told by a helper thread (exchange/answer_errand).
  */
 #include "base/rand.h"
 #include "exchange/exchange.h"
