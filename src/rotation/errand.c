@@ -6,29 +6,26 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/datetime.h"
 #include "base/err.h"
 #include "json/write.h"
 #include "rotation/life_text.h"
 #include "rotation/rotation_inner.h"
 
-enum { PATH_BYTES = SECRET_PATH_MAX_BYTES + 1 };
+/* ---- one of them ---- */
 
-#define UNREAD_AGAIN_US (5 * US_PER_SEC)
+struct errand *errand_new(struct rotation *rotation)
+{
+    struct errand *errand = mem_zalloc(1, sizeof(*errand));
 
-struct errand {
-    struct rotation *rotation;
-    struct list link; /* in rotation->errands */
-    struct life_task task;
-    struct issuer_ask issuer;
-    struct secret_ask store;
-    bool is_reading; /* the secret of its key, which the state told of: no task */
-};
+    if (!errand)
+        return NULL;
+    errand->rotation = rotation;
+    list_push_back(&rotation->errands, &errand->link);
+    return errand;
+}
 
-/* ---- the end of one ---- */
-
-static void free_errand(struct errand *errand)
+void errand_free(struct errand *errand)
 {
     issuer_cancel(&errand->issuer);
     secret_ask_cancel(&errand->store);
@@ -42,7 +39,7 @@ static void end(struct errand *errand, const struct life_result *result)
     struct rotation *rotation = errand->rotation;
     struct life_task task = errand->task;
 
-    free_errand(errand);
+    errand_free(errand);
     life_end(&rotation->life, &rotation->settings.rules, &task, result, rotation_now_us(rotation),
              rotation_wall_us(rotation));
     rotation_go_on(rotation);
@@ -59,22 +56,17 @@ void rotation_drop_errands(struct rotation *rotation)
 {
     secret_ask_cancel(&rotation->load);
     while (!list_is_empty(&rotation->errands))
-        free_errand(container_of(rotation->errands.next, struct errand, link));
+        errand_free(container_of(rotation->errands.next, struct errand, link));
 }
 
 /* ---- the issuer ---- */
-
-static uint32_t place_of(const struct rotation *rotation, const struct life_key *key)
-{
-    return (uint32_t)(key - rotation->life.keys);
-}
 
 /* A key without a secret that can be used is looked for as one that may exist. */
 static void keep_issued(struct errand *errand, const struct issuer_answer *answer,
                         struct life_result *result, uint8_t *identity)
 {
     struct rotation *rotation = errand->rotation;
-    uint32_t place = place_of(rotation, errand->task.key);
+    uint32_t place = rotation_place(rotation, errand->task.key);
 
     result->id = answer->issued.id;
     result->expires_wall_us = answer->issued.expires_wall_us;
@@ -132,11 +124,12 @@ static void ask_issuer(struct errand *errand)
 
 /* ---- the store ---- */
 
-static struct span path_of(const struct rotation *rotation, const char *name, char *to)
+struct span rotation_path(const struct rotation *rotation, const char *name,
+                          char to[ROTATION_PATH_BYTES])
 {
-    int len = snprintf(to, PATH_BYTES, "%s/%s", rotation->folder, name);
+    int len = snprintf(to, ROTATION_PATH_BYTES, "%s/%s", rotation->folder, name);
 
-    return len > 0 && len < PATH_BYTES ? span_of(to, (size_t)len) : span_of(NULL, 0);
+    return len > 0 && len < ROTATION_PATH_BYTES ? span_of(to, (size_t)len) : span_of(NULL, 0);
 }
 
 /* Somebody else has written the state: theirs is gone on from. */
@@ -195,7 +188,7 @@ static void put_time(struct json_writer *json, const char *name, uint64_t wall_u
 
 static int write_entry(const struct rotation *rotation, const struct life_key *key, struct buf *out)
 {
-    const struct secret *secret = rotation->secrets_of[place_of(rotation, key)];
+    const struct secret *secret = rotation->secrets_of[rotation_place(rotation, key)];
     struct json_writer json;
 
     if (!secret)
@@ -215,8 +208,9 @@ static void ask_store(struct errand *errand)
 {
     struct rotation *rotation = errand->rotation;
     bool is_state = errand->task.act == LIFE_RECORD;
-    char path_text[PATH_BYTES];
-    struct span path = path_of(rotation, is_state ? "state" : errand->task.key->name, path_text);
+    char path_text[ROTATION_PATH_BYTES];
+    struct span path =
+        rotation_path(rotation, is_state ? "state" : errand->task.key->name, path_text);
     struct buf text;
     int err = 0;
 
@@ -238,7 +232,7 @@ static void ask_store(struct errand *errand)
 
 /* ---- the surroundings ---- */
 
-static struct errand *find_errand(struct rotation *rotation, enum life_act act, struct span name)
+struct errand *errand_find(struct rotation *rotation, enum life_act act, struct span name)
 {
     for (struct list *at = rotation->errands.next; at != &rotation->errands; at = at->next) {
         struct errand *errand = container_of(at, struct errand, link);
@@ -252,7 +246,7 @@ static struct errand *find_errand(struct rotation *rotation, enum life_act act, 
 
 void rotation_validated(struct rotation *rotation, struct span name, int err, const char *why)
 {
-    struct errand *errand = find_errand(rotation, LIFE_VALIDATE, name);
+    struct errand *errand = errand_find(rotation, LIFE_VALIDATE, name);
     const struct life_result result = {.err = err, .why = why};
 
     if (errand)
@@ -272,7 +266,7 @@ void rotation_look_at_drains(struct rotation *rotation)
         if (errand->is_reading || task.act != LIFE_DRAIN ||
             !rotation->ops->is_drained(rotation->owner, span_from_text(task.key->name)))
             continue;
-        free_errand(errand);
+        errand_free(errand);
         life_end(&rotation->life, &rotation->settings.rules, &task, &result,
                  rotation_now_us(rotation), rotation_wall_us(rotation));
     }
@@ -281,7 +275,7 @@ void rotation_look_at_drains(struct rotation *rotation)
 /* Without its secret it waits for that. */
 static void validate(struct rotation *rotation, const struct life_key *key)
 {
-    if (rotation->secrets_of[place_of(rotation, key)])
+    if (rotation->secrets_of[rotation_place(rotation, key)])
         rotation->ops->validate(rotation->owner, span_from_text(key->name));
 }
 
@@ -289,7 +283,7 @@ static void validate(struct rotation *rotation, const struct life_key *key)
 
 void rotation_do(struct rotation *rotation, const struct life_task *task)
 {
-    struct errand *errand = mem_zalloc(1, sizeof(*errand));
+    struct errand *errand = errand_new(rotation);
 
     if (!errand) {
         const struct life_result result = {.err = ERR_NOMEM, .why = err_text(ERR_NOMEM)};
@@ -298,9 +292,7 @@ void rotation_do(struct rotation *rotation, const struct life_task *task)
                  rotation_now_us(rotation), rotation_wall_us(rotation));
         return;
     }
-    errand->rotation = rotation;
     errand->task = *task;
-    list_push_back(&rotation->errands, &errand->link);
     switch (task->act) {
     case LIFE_RECORD:
     case LIFE_KEEP:
@@ -319,149 +311,4 @@ void rotation_do(struct rotation *rotation, const struct life_task *task)
         rotation->drains++;
         break;
     }
-}
-
-/* ---- the state ---- */
-
-/* Of which keys the secret is needed: those that have traffic, or will. */
-static bool is_wanted(const struct life_key *key)
-{
-    return key->is_ours && key->step >= LIFE_STORED && key->step <= LIFE_RETIRED;
-}
-
-/* A secret that cannot be read now is asked for again: its key serves from then on. */
-static void on_secret(struct secret_ask *ask, const struct secret_answer *answer)
-{
-    struct errand *errand = container_of(ask, struct errand, store);
-    struct rotation *rotation = errand->rotation;
-    const struct life_key *key = errand->task.key;
-    struct secret *secret = NULL;
-    bool is_awaited = false;
-    int err = answer->err;
-
-    if (!err && answer->entry.version)
-        err = secret_entry_member(answer->entry.text, "api_key", rotation->secrets, &secret);
-    if (secret) {
-        secret_unref(&rotation->secrets_of[place_of(rotation, key)]);
-        rotation->secrets_of[place_of(rotation, key)] = secret;
-        rotation->is_stand_due = true;
-        rotation_trouble(rotation, NULL);
-        is_awaited = find_errand(rotation, LIFE_VALIDATE, span_from_text(key->name)) != NULL;
-    } else {
-        char why[ROTATION_WORDS_BYTES];
-
-        snprintf(why, sizeof(why), "the key '%s' cannot be read from the store: %s", key->name,
-                 !err          ? "it is not there"
-                 : answer->err ? answer->why
-                               : err_text(err));
-        rotation_trouble(rotation, why);
-        rotation->unread_us = rotation_now_us(rotation) + UNREAD_AGAIN_US;
-    }
-    free_errand(errand);
-    rotation_go_on(rotation);
-    if (is_awaited)
-        rotation->ops->validate(rotation->owner, span_from_text(key->name));
-}
-
-static void read_secret(struct rotation *rotation, struct life_key *key)
-{
-    struct errand *errand = mem_zalloc(1, sizeof(*errand));
-    char path[PATH_BYTES];
-
-    rotation->unread_us = rotation_now_us(rotation) + UNREAD_AGAIN_US;
-    if (!errand)
-        return;
-    errand->rotation = rotation;
-    errand->task.key = key;
-    errand->is_reading = true;
-    errand->store.on_done = on_secret;
-    list_push_back(&rotation->errands, &errand->link);
-    if (secret_store_read(rotation->store, &errand->store, path_of(rotation, key->name, path)))
-        free_errand(errand);
-}
-
-static bool is_being_read(const struct rotation *rotation, const struct life_key *key)
-{
-    for (struct list *at = rotation->errands.next; at != &rotation->errands; at = at->next) {
-        const struct errand *errand = container_of(at, struct errand, link);
-
-        if (errand->is_reading && errand->task.key == key)
-            return true;
-    }
-    return false;
-}
-
-void rotation_read_secrets(struct rotation *rotation)
-{
-    if (rotation->unread_us > rotation_now_us(rotation))
-        return;
-    rotation->unread_us = UINT64_MAX;
-    for (uint32_t i = 0; i < rotation->life.count; i++) {
-        struct life_key *key = &rotation->life.keys[i];
-
-        if (is_wanted(key) && !rotation->secrets_of[i] && !is_being_read(rotation, key))
-            read_secret(rotation, key);
-    }
-}
-
-static int read_state(struct rotation *rotation, const struct secret_entry *entry)
-{
-    struct secret *text = NULL;
-    int err = 0;
-
-    if (entry->version)
-        err = secret_entry_member(entry->text, "life", rotation->secrets, &text);
-    if (text)
-        err = life_read(secret_reveal(text), &rotation->life);
-    else if (!err)
-        life_init(&rotation->life);
-    secret_unref(&text);
-    return err;
-}
-
-/* Other keys may stand there now. */
-static void forget_places(struct rotation *rotation)
-{
-    for (uint32_t i = 0; i < LIFE_KEYS_MAX; i++)
-        secret_unref(&rotation->secrets_of[i]);
-    memset(rotation->stands, 0, sizeof(rotation->stands));
-    memset(rotation->seen, 0, sizeof(rotation->seen));
-    rotation->is_stand_due = true;
-}
-
-/* What is there and cannot be understood is never written over: it is read again later, when it may
- * have been put right. */
-static void on_loaded(struct secret_ask *ask, const struct secret_answer *answer)
-{
-    struct rotation *rotation = container_of(ask, struct rotation, load);
-    char why[ROTATION_WORDS_BYTES];
-    int err = answer->err ? answer->err : read_state(rotation, &answer->entry);
-
-    if (err) {
-        life_init(&rotation->life);
-        snprintf(why, sizeof(why), "the state of the keys cannot be read: %s",
-                 answer->err ? answer->why : err_text(err));
-        rotation_load_again(rotation, why);
-        return;
-    }
-    rotation_trouble(rotation, NULL);
-    forget_places(rotation);
-    rotation->version = answer->entry.version;
-    rotation->is_loaded = true;
-    rotation->loads = 0;
-    rotation->has_canary = false;
-    rotation->unread_us = 0;
-    rotation_go_on(rotation);
-}
-
-void rotation_load(struct rotation *rotation)
-{
-    char path[PATH_BYTES];
-    int err;
-
-    rotation->load.on_done = on_loaded;
-    rotation->load_us = UINT64_MAX;
-    err = secret_store_read(rotation->store, &rotation->load, path_of(rotation, "state", path));
-    if (err)
-        rotation_load_again(rotation, err_text(err));
 }

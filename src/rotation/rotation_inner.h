@@ -1,6 +1,6 @@
 /*
  * What the parts of a rotation share: rotation.c goes on from where it stands, errand.c does the
- * tasks and reads the state. Private to rotation/.
+ * tasks, recall.c reads what was written down. Private to rotation/.
  */
 #ifndef ROTATION_ROTATION_INNER_H
 #define ROTATION_ROTATION_INNER_H
@@ -8,6 +8,7 @@
 #include "rotation/rotation.h"
 
 enum {
+    ROTATION_PATH_BYTES = SECRET_PATH_MAX_BYTES + 1,
     ROTATION_FOLDER_BYTES = 128,
     ROTATION_NAME_BYTES = 96,
     ROTATION_BY_BYTES = 96,
@@ -63,6 +64,16 @@ struct rotation {
     char trouble[ROTATION_WORDS_BYTES]; /* as told last; empty: none */
 };
 
+/* A task on its way, or the reading of a secret. */
+struct errand {
+    struct rotation *rotation;
+    struct list link; /* in rotation->errands */
+    struct life_task task;
+    struct issuer_ask issuer;
+    struct secret_ask store;
+    bool is_reading; /* the secret of its key, which the state told of: no task */
+};
+
 static inline uint64_t rotation_now_us(const struct rotation *rotation)
 {
     return loop_now_us(rotation->loop);
@@ -78,6 +89,23 @@ void rotation_go_on(struct rotation *rotation);
 
 /* Tells the owner of trouble whose words are new; NULL: it is over. */
 void rotation_trouble(struct rotation *rotation, const char *why);
+
+/* An errand of the rotation's, with its task zeroed; NULL without memory. It ends and frees itself,
+ * or by errand_free. */
+struct errand *errand_new(struct rotation *rotation);
+void errand_free(struct errand *errand);
+
+/* The one that does that act for the key of that name; NULL. */
+struct errand *errand_find(struct rotation *rotation, enum life_act act, struct span name);
+
+/* Where the entry of that name stands in the store; empty where it does not fit. */
+struct span rotation_path(const struct rotation *rotation, const char *name,
+                          char ret_path[ROTATION_PATH_BYTES]);
+
+static inline uint32_t rotation_place(const struct rotation *rotation, const struct life_key *key)
+{
+    return (uint32_t)(key - rotation->life.keys);
+}
 
 /* Reads the state, and the secrets of the keys that are to serve; then goes on. */
 void rotation_load(struct rotation *rotation);

@@ -86,10 +86,10 @@ static void its_surroundings_are_its_own(void **state)
 
     (void)state;
     open_script(&stage, script, LONG);
-    signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     stage_create(&stage, "n");
     assert_string_equal(stage.told_why, "");
-    signal(SIGPIPE, SIG_DFL);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
     stage_close(&stage);
 }
 

@@ -368,7 +368,7 @@ static void a_full_disk(void **state)
 
     (void)state;
     open_stage(&stage);
-    signal(SIGXFSZ, SIG_IGN);
+    sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     assert_int_equal(play_write(&stage.play, "a", PLAY_ONE, 0), 0);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
     small = limit;
