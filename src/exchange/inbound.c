@@ -1,6 +1,7 @@
 #include "exchange/inbound.h"
 
 #include "access/clients.h"
+#include "base/percent.h"
 #include "json/skip.h"
 
 /* A literal path of the table, its '*' taken off. */
@@ -46,34 +47,17 @@ enum inbound_verdict inbound_find(enum http_method method, struct span path,
 
 /* --- what a path says --- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Clients escape a '/' in a model's name. What is no escape stands for itself. */
 static struct span unescape(struct span from, struct arena *arena)
 {
     char *to;
-    size_t len = 0;
 
     if (span_find_byte(from, '%') == SIZE_MAX)
         return from;
     to = arena_alloc(arena, from.len);
     if (!to)
         return from;
-    for (size_t i = 0; i < from.len; i++) {
-        bool is_escape = from.ptr[i] == '%' && from.len - i > 2 &&
-                         hex_digit(from.ptr[i + 1]) >= 0 && hex_digit(from.ptr[i + 2]) >= 0;
-
-        to[len++] = is_escape ? (char)(hex_digit(from.ptr[i + 1]) * 16 + hex_digit(from.ptr[i + 2]))
-                              : from.ptr[i];
-        i += is_escape ? 2 : 0;
-    }
-    return span_of(to, len);
+    return span_of(to, percent_read(from, to));
 }
 
 /* Text that may stand in a header field, a log and JSON: UTF-8 without control characters. */
@@ -171,7 +155,8 @@ enum dialect_id inbound_dialect(const struct http_head *head, struct span path)
 
 /* --- who asks --- */
 
-struct span inbound_key(const struct http_head *head, enum dialect_id dialect, struct span query)
+struct span inbound_key(const struct http_head *head, enum dialect_id dialect, struct span query,
+                        char room[INBOUND_KEY_BYTES])
 {
     static const enum field_id own[DIALECT_COUNT] = {
         [DIALECT_OPENAI] = FIELD_AUTHORIZATION,
@@ -181,13 +166,17 @@ struct span inbound_key(const struct http_head *head, enum dialect_id dialect, s
     const enum field_id order[] = {own[dialect], FIELD_AUTHORIZATION, FIELD_X_API_KEY,
                                    FIELD_API_KEY, FIELD_X_GOOG_API_KEY};
 
-    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-        struct span value = http_head_get(head, order[i]);
+    struct span value;
 
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        value = http_head_get(head, order[i]);
         if (order[i] == FIELD_AUTHORIZATION)
             value = clients_bearer(value);
         if (value.len)
             return value;
     }
-    return parameter(query, SPAN("key"));
+    value = parameter(query, SPAN("key"));
+    if (value.len > INBOUND_KEY_BYTES || span_find_byte(value, '%') == SIZE_MAX)
+        return value;
+    return span_of(room, percent_read(value, room));
 }

@@ -27,6 +27,9 @@ struct inbound_row {
     enum form form; /* FORM_COUNT: none */
 };
 
+/* A longer key in a query is not decoded. */
+enum { INBOUND_KEY_BYTES = 512 };
+
 enum inbound_verdict { INBOUND_FOUND, INBOUND_NO_PATH, INBOUND_NO_METHOD };
 
 /* The row for a method (HEAD is taken as GET) and a path; *ret_row also with INBOUND_NO_METHOD, for
@@ -51,7 +54,9 @@ bool inbound_read(const struct inbound_row *row, struct span path, struct span q
 enum dialect_id inbound_dialect(const struct http_head *head, struct span path);
 
 /* The key that the request shows, wherever its dialect puts it (Authorization, x-api-key, api-key,
- * x-goog-api-key, ?key=): its dialect's own place first. Empty where there is none. */
-struct span inbound_key(const struct http_head *head, enum dialect_id dialect, struct span query);
+ * x-goog-api-key, ?key=): its dialect's own place first. Empty where there is none. `room` holds
+ * one that had to be decoded: whoever looked at it wipes that. */
+struct span inbound_key(const struct http_head *head, enum dialect_id dialect, struct span query,
+                        char room[INBOUND_KEY_BYTES]);
 
 #endif

@@ -8,13 +8,16 @@ static struct move refuse(struct exchange *x, enum failure failure)
 
 struct move step_auth(struct exchange *x)
 {
+    char room[INBOUND_KEY_BYTES];
     enum clients_verdict verdict;
     struct span key, query;
 
     (void)http_head_path(x->head.head, &query);
-    key = inbound_key(x->head.head, x->head.dialect, query);
+    key = inbound_key(x->head.head, x->head.dialect, query, room);
     verdict = clients_find(x->binding->snapshot->clients, &x->host->memo, key,
                            x->head.start_wall_us, &x->auth.client);
+    if (key.ptr == room)
+        explicit_bzero(room, sizeof(room));
     switch (verdict) {
     case CLIENTS_OK:
         return move_done(x->head.row->access == ACCESS_LIST ? STEP_RESPOND : STEP_BODY);

@@ -4,6 +4,7 @@
  * neutral form says in the target's.
  */
 #include "base/err.h"
+#include "base/percent.h"
 #include "exchange/exchange.h"
 
 /* --- the form --- */
@@ -110,28 +111,10 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
 
 /* --- the path --- */
 
-static bool is_plain(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~' || c == '@';
-}
-
 /* One segment of a path (RFC 3986 3.3), so that no name of a model leads elsewhere. */
 static void put_segment(struct span text, struct buf *out)
 {
-    static const char digits[] = "0123456789ABCDEF";
-
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-
-        if (is_plain((char)c)) {
-            buf_append_byte(out, (char)c);
-        } else {
-            char escaped[3] = {'%', digits[c >> 4], digits[c & 15]};
-
-            buf_append(out, escaped, sizeof(escaped));
-        }
-    }
+    percent_write(out, text, "@");
 }
 
 /* Azure's deployments stand in the path, but for its newer v1 API and for Responses, which has no

@@ -142,19 +142,24 @@ static void test_keys(void **state)
 {
     static struct http_head head;
     const struct span query = SPAN("alt=sse&key=q");
+    char room[INBOUND_KEY_BYTES];
 
     (void)state;
-    assert_null(inbound_key(&head, DIALECT_OPENAI, SPAN("alt=sse")).ptr);
-    assert_true(span_is_equal(inbound_key(&head, DIALECT_GEMINI, query), SPAN("q")));
+    assert_null(inbound_key(&head, DIALECT_OPENAI, SPAN("alt=sse"), room).ptr);
+    assert_true(span_is_equal(inbound_key(&head, DIALECT_GEMINI, query, room), SPAN("q")));
+    assert_true(
+        span_is_equal(inbound_key(&head, DIALECT_GEMINI, SPAN("key=sk%2Da%2b%zz&alt=sse"), room),
+                      SPAN("sk-a+%zz")));
     put_field(&head, FIELD_API_KEY, "azure");
-    assert_true(span_is_equal(inbound_key(&head, DIALECT_OPENAI, query), SPAN("azure")));
+    assert_true(span_is_equal(inbound_key(&head, DIALECT_OPENAI, query, room), SPAN("azure")));
     put_field(&head, FIELD_AUTHORIZATION, "Bearer token");
-    assert_true(span_is_equal(inbound_key(&head, DIALECT_ANTHROPIC, query), SPAN("token")));
+    assert_true(span_is_equal(inbound_key(&head, DIALECT_ANTHROPIC, query, room), SPAN("token")));
     put_field(&head, FIELD_X_API_KEY, "anthropic");
-    assert_true(span_is_equal(inbound_key(&head, DIALECT_ANTHROPIC, query), SPAN("anthropic")));
-    assert_true(span_is_equal(inbound_key(&head, DIALECT_OPENAI, query), SPAN("token")));
+    assert_true(
+        span_is_equal(inbound_key(&head, DIALECT_ANTHROPIC, query, room), SPAN("anthropic")));
+    assert_true(span_is_equal(inbound_key(&head, DIALECT_OPENAI, query, room), SPAN("token")));
     put_field(&head, FIELD_X_GOOG_API_KEY, "google");
-    assert_true(span_is_equal(inbound_key(&head, DIALECT_GEMINI, query), SPAN("google")));
+    assert_true(span_is_equal(inbound_key(&head, DIALECT_GEMINI, query, room), SPAN("google")));
 }
 
 int main(void)
