@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "admin/guard.h"
+#include "admin/order.h"
 #include "admin/page.h"
+#include "admin/refusal.h"
 #include "admin/reply.h"
 #include "admin/route.h"
 #include "base/alloc.h"
@@ -15,7 +17,8 @@
 
 /* A scraper, a dashboard and a few shells need no more; a connection that does nothing makes room
  * soon. */
-enum { MAX_CONNECTIONS = 64, FIELDS_BYTES = 1024, MESSAGE_BYTES = 256 };
+enum { MAX_CONNECTIONS = 64, FIELDS_BYTES = 1024, MESSAGE_BYTES = 256, ORDER_BYTES = 4096 };
+enum { TREE_MAX_BYTES = 256 << 10 };
 enum { HEADER_US = 10000000, BODY_US = 10000000, WRITE_US = 30000000, IDLE_US = 60000000 };
 
 struct admin {
@@ -24,6 +27,17 @@ struct admin {
     struct http_server server;
     struct listener *listener; /* NULL while it ends */
     bool is_full;              /* the listener is paused */
+    struct list orders;        /* that are being read */
+};
+
+/* An order whose body is on its way. */
+struct reading {
+    struct list link; /* in admin->orders */
+    struct http_server_conn *conn;
+    const struct admin_route *route;
+    struct buf path; /* which the subject is borrowed from */
+    struct admin_subject subject;
+    struct buf body;
 };
 
 /* --- answers --- */
@@ -76,32 +90,129 @@ static void refuse_path(struct http_server_conn *conn, enum http_method method, 
     refuse(conn, failure_row(FAILURE_UNKNOWN_PATH), span_from_text(text), path, false);
 }
 
-static void show(struct admin *admin, struct http_server_conn *conn,
-                 const struct admin_route *route)
+static struct page_view view_of(const struct admin *admin)
 {
-    struct page_view view = {
+    return (struct page_view){
         .registry = admin->options.registry,
         .snapshot = admin->snapshot,
         .state = admin->options.state(admin->options.owner),
         .now_us = loop_now_us(admin->options.loop),
         .wall_us = loop_wall_us(admin->options.loop),
     };
-    struct page page = {.status = 200, .type = "application/json"};
+}
+
+/* The page as it was written; its buffer goes. */
+static void show(struct http_server_conn *conn, struct page *page, struct span path)
+{
     struct buf fields;
 
-    buf_init(&page.body, PAGE_MAX_BYTES);
-    route->write(&view, &page);
-    if (page.body.err) {
-        buf_fini(&page.body);
-        refuse_as(conn, FAILURE_OVERLOADED, route->path);
+    if (page->body.err) {
+        buf_fini(&page->body);
+        refuse_as(conn, FAILURE_OVERLOADED, path);
         return;
     }
     buf_init(&fields, FIELDS_BYTES);
-    if (page.status == 503)
+    if (page->status == 503)
         buf_append_span(&fields, SPAN("Retry-After: 1\r\n"));
-    answer(conn, page.status, page.type, &fields, &page.body, false);
+    answer(conn, page->status, page->type, &fields, &page->body, false);
     buf_fini(&fields);
-    buf_fini(&page.body);
+    buf_fini(&page->body);
+}
+
+static void show_page(struct admin *admin, struct http_server_conn *conn,
+                      const struct admin_route *route)
+{
+    const struct page_view view = view_of(admin);
+    struct page page = {.status = 200, .type = "application/json"};
+
+    buf_init(&page.body, PAGE_MAX_BYTES);
+    route->write(&view, &page);
+    show(conn, &page, route->path);
+}
+
+/* --- orders --- */
+
+static void reading_free(struct reading *reading)
+{
+    list_remove(&reading->link);
+    buf_fini(&reading->path);
+    buf_fini(&reading->body);
+    mem_free(reading);
+}
+
+static struct reading *find_reading(const struct admin *admin, const struct http_server_conn *conn)
+{
+    for (struct list *at = admin->orders.next; at != &admin->orders; at = at->next) {
+        struct reading *reading = container_of(at, struct reading, link);
+
+        if (reading->conn == conn)
+            return reading;
+    }
+    return NULL;
+}
+
+/* It is carried out once its body has come. */
+static void read_order(struct admin *admin, struct http_server_conn *conn,
+                       const struct admin_route *route, struct span path)
+{
+    struct reading *reading = mem_zalloc(1, sizeof(*reading));
+
+    if (!reading) {
+        refuse_as(conn, FAILURE_OVERLOADED, path);
+        return;
+    }
+    reading->conn = conn;
+    list_push_back(&admin->orders, &reading->link);
+    buf_init(&reading->path, path.len);
+    buf_init(&reading->body, ORDER_BYTES);
+    if (buf_append_span(&reading->path, path)) {
+        reading_free(reading);
+        refuse_as(conn, FAILURE_OVERLOADED, path);
+        return;
+    }
+    reading->route = admin_route_find(route->method, buf_span(&reading->path), &reading->subject);
+}
+
+static const struct failure_row *carry_out(struct admin *admin, const struct reading *reading,
+                                           struct page *page)
+{
+    const struct page_view view = view_of(admin);
+    struct order order = {
+        .view = &view,
+        .provider = reading->subject.provider,
+        .name = reading->subject.name,
+        .peer = http_server_peer(reading->conn),
+        .on_effect = admin->options.on_effect,
+        .owner = admin->options.owner,
+    };
+    const struct failure_row *refusal;
+    struct json_tree tree;
+
+    if (json_tree_read(&tree, reading->body.len ? buf_span(&reading->body) : SPAN("{}"),
+                       TREE_MAX_BYTES) == 0)
+        order.body = yyjson_doc_get_root(tree.doc);
+    refusal = yyjson_is_obj(json_tree_plain(order.body)) ? reading->route->order(&order, page)
+                                                         : refusal_row(REFUSAL_BAD_ORDER);
+    json_tree_fini(&tree);
+    return refusal;
+}
+
+static void end_order(struct admin *admin, struct reading *reading)
+{
+    struct page page = {.status = 202, .type = "application/json"};
+    struct http_server_conn *conn = reading->conn;
+    const struct admin_route *route = reading->route;
+    const struct failure_row *refusal;
+
+    buf_init(&page.body, PAGE_MAX_BYTES);
+    refusal = carry_out(admin, reading, &page);
+    reading_free(reading);
+    if (refusal) {
+        buf_fini(&page.body);
+        refuse(conn, refusal, span_of(NULL, 0), route->path, false);
+        return;
+    }
+    show(conn, &page, route->path);
 }
 
 /* --- requests --- */
@@ -115,7 +226,8 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
 {
     struct admin *admin = of(conn);
     struct span query, path = http_head_path(head, &query);
-    const struct admin_route *route = admin_route_find(head->method, path);
+    struct admin_subject subject;
+    const struct admin_route *route = admin_route_find(head->method, path, &subject);
     const struct failure_row *refusal;
 
     if (!admin->snapshot) {
@@ -131,26 +243,44 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
         refuse_path(conn, head->method, path);
     else if (!admin_route_takes(route, head->method))
         refuse_as(conn, FAILURE_METHOD, path);
+    else if (route->order)
+        read_order(admin, conn, route, path);
     else
-        show(admin, conn, route);
+        show_page(admin, conn, route);
 }
 
-/* Every request is answered with its head: what a body says is not asked for. */
+/* A page is answered with its head: what a body says is not asked for. */
 static void on_body(struct http_server_conn *conn, struct span data)
 {
-    (void)conn;
-    (void)data;
+    struct reading *reading = find_reading(of(conn), conn);
+
+    if (!reading || buf_append_span(&reading->body, data) == 0)
+        return;
+    reading_free(reading);
+    refuse(conn, refusal_row(REFUSAL_LARGE_ORDER), span_of(NULL, 0), span_of(NULL, 0), true);
 }
 
 static void on_end(struct http_server_conn *conn)
 {
-    (void)conn;
+    struct reading *reading = find_reading(of(conn), conn);
+
+    if (reading)
+        end_order(of(conn), reading);
+}
+
+static void drop_reading(struct http_server_conn *conn)
+{
+    struct reading *reading = find_reading(of(conn), conn);
+
+    if (reading)
+        reading_free(reading);
 }
 
 static void on_bad(struct http_server_conn *conn, enum http_bad bad, enum http_problem problem)
 {
     const char *message = bad == HTTP_BAD_REQUEST ? http_problem_text(problem) : NULL;
 
+    drop_reading(conn);
     refuse(conn, failure_row(exchange_failure_of_bad(bad, problem)), span_from_text(message),
            span_of(NULL, 0), true);
 }
@@ -158,6 +288,7 @@ static void on_bad(struct http_server_conn *conn, enum http_bad bad, enum http_p
 static void on_gone(struct http_server_conn *conn, int err)
 {
     (void)err;
+    drop_reading(conn);
     reply_drop(conn);
 }
 
@@ -203,6 +334,7 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
     if (!admin)
         return ERR_NOMEM;
     admin->options = *options;
+    list_init(&admin->orders);
     err = http_server_init(&admin->server, options->loop, &ops, admin);
     if (err) {
         mem_free(admin);

@@ -27,6 +27,8 @@ struct admin_options {
     int fd; /* a listening socket, taken over */
     /* The state now; called on the loop's thread. */
     struct admin_state (*state)(void *owner);
+    /* An order changed a key: who waits for one may go on. The same thread. */
+    void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
     void *owner;
 };
 

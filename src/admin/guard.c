@@ -1,18 +1,6 @@
 #include "admin/guard.h"
 
-enum refusal {
-#define ADMIN_REFUSAL(symbol, status, code, message) REFUSAL_##symbol,
-#include "tables/admin.def"
-#undef ADMIN_REFUSAL
-};
-
-static const struct failure_row rows[] = {
-#define ADMIN_REFUSAL(symbol, status, code, message)                                               \
-    [REFUSAL_##                                                                                    \
-        symbol] = {code, status, code, "invalid_request_error", false, BLAME_CLIENT, message},
-#include "tables/admin.def"
-#undef ADMIN_REFUSAL
-};
+#include "admin/refusal.h"
 
 /* The bearer token (RFC 6750 2.1), or an empty span. */
 static struct span bearer(const struct http_head *head)
@@ -30,8 +18,8 @@ static const struct failure_row *check_token(const struct http_head *head,
     struct span given = bearer(head);
 
     if (!given.len)
-        return &rows[REFUSAL_NO_TOKEN];
-    return secret_is_equal(token, given) ? NULL : &rows[REFUSAL_WRONG_TOKEN];
+        return refusal_row(REFUSAL_NO_TOKEN);
+    return secret_is_equal(token, given) ? NULL : refusal_row(REFUSAL_WRONG_TOKEN);
 }
 
 /* The authority that the request is for: that of an absolute target counts before Host (RFC 9112
@@ -80,8 +68,8 @@ const struct failure_row *guard_refuse(const struct http_head *head, const struc
     if (token)
         return is_token_asked ? check_token(head, token) : NULL;
     if (http_head_find(head, SPAN("origin")).ptr)
-        return &rows[REFUSAL_FOREIGN_ORIGIN];
+        return refusal_row(REFUSAL_FOREIGN_ORIGIN);
     if (!addr_is_unix(peer) && !is_loopback(host_of(authority_of(head))))
-        return &rows[REFUSAL_FOREIGN_HOST];
+        return refusal_row(REFUSAL_FOREIGN_HOST);
     return NULL;
 }

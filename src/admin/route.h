@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "admin/order.h"
 #include "admin/page.h"
 #include "base/buf.h"
 #include "http/head.h"
@@ -16,12 +17,19 @@ struct admin_route {
     enum http_method method;
     struct span path;
     enum admin_access access;
-    page_write_fn *write;
+    page_write_fn *write; /* of a page */
+    order_fn *order;      /* of an order; NULL: it is a page */
+};
+
+/* What a path names; borrowed from it. */
+struct admin_subject {
+    struct span provider, name;
 };
 
 /* The row of that path: that of `method`, if it is among them, else any; NULL where there is
  * nothing at that path. */
-const struct admin_route *admin_route_find(enum http_method method, struct span path);
+const struct admin_route *admin_route_find(enum http_method method, struct span path,
+                                           struct admin_subject *ret_subject);
 
 /* HEAD goes where GET goes (RFC 9110 9.3.2). */
 bool admin_route_takes(const struct admin_route *route, enum http_method method);

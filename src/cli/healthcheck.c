@@ -1,20 +1,18 @@
 /* bellwether healthcheck: one GET /ready, for containers without curl. It may block: it does
  * nothing else. */
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
+#include "cli/call.h"
 #include "cli/commands.h"
 #include "cli/setup.h"
 #include "conf/address.h"
-#include "io/addr.h"
 
-enum { TIMEOUT_S = 3, ANSWER_BYTES = 256, TARGET_BYTES = 320 };
+enum { ANSWER_BYTES = 256, TARGET_BYTES = 320 };
 
 static int fail(const char *target, const char *why)
 {
@@ -62,53 +60,6 @@ static int find_target(int argc, char **argv, char *ret_target)
 
 /* --- asking --- */
 
-static int connect_to(const struct sockaddr *address, socklen_t len)
-{
-    struct timeval timeout = {.tv_sec = TIMEOUT_S};
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
-
-    if (fd < 0)
-        return -1;
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-    if (connect(fd, address, len) == 0)
-        return fd;
-    error = errno;
-    close(fd);
-    errno = error;
-    return -1;
-}
-
-/* Each address of the name in turn. */
-static int connect_by_name(const struct conf_address *target)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-    char host[TARGET_BYTES], port[8];
-    int fd = -1;
-
-    snprintf(host, sizeof(host), "%.*s", SPAN_ARG(target->host));
-    snprintf(port, sizeof(port), "%u", target->port);
-    errno = EADDRNOTAVAIL;
-    if (getaddrinfo(host, port, &hints, &found))
-        return -1;
-    for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next)
-        fd = connect_to(at->ai_addr, at->ai_addrlen);
-    freeaddrinfo(found);
-    return fd;
-}
-
-static int open_connection(const struct conf_address *target)
-{
-    struct addr addr;
-
-    if (!target->is_unix)
-        return connect_by_name(target);
-    errno = ENAMETOOLONG;
-    if (addr_parse(target->text, &addr))
-        return -1;
-    return connect_to((const struct sockaddr *)&addr.storage, addr.len);
-}
-
 static bool ask(int fd, char *answer)
 {
     static const char request[] =
@@ -135,7 +86,7 @@ int command_healthcheck(int argc, char **argv)
         return status;
     if (conf_address_parse(span_from_text(target), &address))
         return command_bad_usage("healthcheck", "the address must be HOST:PORT or unix:/path");
-    fd = open_connection(&address);
+    fd = call_open(&address);
     if (fd < 0)
         return fail(target, strerror(errno));
     if (!ask(fd, answer))

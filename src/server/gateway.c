@@ -76,6 +76,7 @@ static int make_admin(struct gateway *gateway)
         .registry = &gateway->registry,
         .fd = gateway->sockets.admin_fd,
         .state = gateway_state,
+        .on_effect = gateway_follow,
         .owner = gateway,
     };
     int err = admin_new(&options, &gateway->admin);

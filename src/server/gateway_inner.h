@@ -76,6 +76,10 @@ extern const struct worker_ops gateway_worker_ops;
 /* The messages that workers send: 0 or ERR_NOMEM. */
 int gateway_make_news(struct gateway *gateway);
 
+/* A key has changed on this thread: who waits for one goes on, and it is probed where it should be.
+ */
+void gateway_follow(void *owner, struct provider *provider, const struct keypool_effect *effect);
+
 /* How probes end. */
 extern const struct prober_ops gateway_prober_ops;
 

@@ -147,6 +147,15 @@ static void notice_probe(struct gateway *gateway, const struct probe_report *rep
         notice_endpoint(&notice, report->endpoint);
 }
 
+void gateway_follow(void *owner, struct provider *provider, const struct keypool_effect *effect)
+{
+    struct gateway *gateway = owner;
+
+    waiting_grant(provider_waiting(provider), effect->wakes, worker_calls, gateway);
+    if (effect->wants_probe)
+        prober_kick(gateway->prober, provider);
+}
+
 static void on_probe_effect(void *owner, const struct probe_report *report)
 {
     struct gateway *gateway = owner;

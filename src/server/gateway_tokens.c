@@ -56,16 +56,6 @@ static void tell_failure(const struct token_user *user, const char *why)
               LOG_SPAN("key", key_name(user->key)), LOG_TEXT("reason", why));
 }
 
-static void follow(const struct token_user *user, const struct keypool_effect *effect)
-{
-    struct gateway *gateway = user->gateway;
-
-    waiting_grant(provider_waiting(user->provider), effect->wakes, gateway_worker_ops.call,
-                  gateway);
-    if (effect->wants_probe)
-        prober_kick(gateway->prober, user->provider);
-}
-
 static void on_failure(void *owner, const char *why, bool is_news)
 {
     struct token_user *user = owner;
@@ -99,7 +89,7 @@ static void on_token(void *owner, const struct secret *token, uint64_t until_us,
     count(user, METRIC_RENEWAL_OBTAINED);
     tell_token(user, until_us, is_news || user->is_missing_told);
     user->is_missing_told = false;
-    follow(user, &effect);
+    gateway_follow(user->gateway, user->provider, &effect);
 }
 
 static const struct token_source_ops ops = {.on_token = on_token, .on_failure = on_failure};

@@ -30,11 +30,25 @@ void play_pass(struct play *play, uint64_t us)
     play_settle(play);
 }
 
+static void note_effect(void *owner, struct provider *provider, const struct keypool_effect *effect)
+{
+    struct play *play = owner;
+
+    assert_non_null(provider);
+    play->effects++;
+    play->wakes += effect->wakes;
+}
+
 /* An abstract unix address takes as much as it is asked for and no more; TCP shows its Host. */
 static void open_address(struct play *play, bool is_tcp)
 {
     struct admin_options options = {
-        .loop = play->loop, .registry = &play->stage.registry, .state = tell_state, .owner = play};
+        .loop = play->loop,
+        .registry = &play->stage.registry,
+        .state = tell_state,
+        .on_effect = note_effect,
+        .owner = play,
+    };
     struct addr addr = {.len = sizeof(sa_family_t)};
 
     addr.storage.ss_family = AF_UNIX;

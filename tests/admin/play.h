@@ -14,6 +14,8 @@ struct play {
     struct admin *admin;
     struct addr addr;
     struct buf heard;
+    int effects; /* of orders */
+    uint64_t wakes;
 };
 
 /* Of that configuration, at a port of TCP, where Host counts, or (not is_tcp) an abstract unix

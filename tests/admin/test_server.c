@@ -100,7 +100,7 @@ static void refuses_what_it_does_not_have(void **state)
     stage_expect_part(answer, "\r\nAllow: GET, HEAD\r\n");
     stage_expect_part(answer, "\"code\":\"method_not_allowed\"");
     play_say(&play, fd,
-             "PATCH /v1/admin/keys/sim/sim-1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
+             "PATCH /v1/admin/keys/sim HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
     play_expect_status(play_hear(&play, fd), 404);
     play_say(&play, fd, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
     play_expect_status(play_hear(&play, fd), 200);

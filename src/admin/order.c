@@ -1,0 +1,143 @@
+#include "admin/order.h"
+
+#include <math.h>
+
+#include "json/write.h"
+#include "obs/log.h"
+
+/* As heavy as a key of the file can be (conf: weight). */
+enum { WEIGHT_MAX = 1000000 };
+
+/* ---- whom it is about ---- */
+
+static struct provider *find_provider(const struct order *order)
+{
+    const struct snapshot *snapshot = order->view->snapshot;
+
+    for (size_t i = 0; i < snapshot->provider_count; i++) {
+        struct provider *provider = snapshot->providers[i].provider;
+
+        if (span_is_equal(provider_name(provider), order->provider))
+            return provider;
+    }
+    return NULL;
+}
+
+/* With a reference. */
+static struct key *find_key(const struct order *order, struct provider **ret_provider)
+{
+    *ret_provider = find_provider(order);
+    return *ret_provider && order->name.len
+               ? keypool_find_key(provider_keys(*ret_provider), order->name)
+               : NULL;
+}
+
+/* ---- what came of it ---- */
+
+static void tell(const struct order *order, const char *what, uint32_t weight_milli)
+{
+    char from[ADDR_TEXT_BYTES];
+
+    addr_write(order->peer, from);
+    log_write(order->view->registry->log, LOG_LEVEL_INFO, "operator's order",
+              LOG_TEXT("order", what), LOG_SPAN("provider", order->provider),
+              LOG_SPAN("key", order->name), LOG_UINT("weight_milli", weight_milli),
+              LOG_TEXT("from", from));
+}
+
+static uint32_t weight_of(struct provider *provider, const struct key *key, uint64_t now_us)
+{
+    struct keypool_row row;
+    uint32_t weight_milli = 0;
+    size_t at = 0;
+
+    while (keypool_describe(provider_keys(provider), &at, now_us, &row)) {
+        if (row.key == key)
+            weight_milli = row.weight_milli;
+        key_unref(&row.key);
+    }
+    return weight_milli;
+}
+
+static void end(const struct order *order, const char *what, struct provider *provider,
+                const struct key *key, const struct keypool_effect *effect, struct page *page)
+{
+    uint32_t weight_milli = weight_of(provider, key, order->view->now_us);
+    struct json_writer writer;
+
+    order->on_effect(order->owner, provider, effect);
+    tell(order, what, weight_milli);
+    page->status = 202;
+    json_writer_init(&writer, &page->body);
+    json_begin_object(&writer);
+    json_member_string(&writer, "provider", order->provider);
+    json_member_string(&writer, "name", order->name);
+    json_member_text(&writer, "wish", key_wish_text(key_wish(key)));
+    json_member_double(&writer, "weight", weight_milli / 1000.0);
+    json_end_object(&writer);
+    buf_append_byte(&page->body, '\n');
+}
+
+/* ---- wishes ---- */
+
+static const struct failure_row *wish(const struct order *order, enum key_wish wish,
+                                      const char *what, struct page *page)
+{
+    struct provider *provider;
+    struct key *key = find_key(order, &provider);
+    struct keypool_effect effect;
+
+    if (!key)
+        return refusal_row(REFUSAL_NO_KEY);
+    effect = keypool_wish(provider_keys(provider), key, wish, order->view->now_us);
+    end(order, what, provider, key, &effect, page);
+    key_unref(&key);
+    return NULL;
+}
+
+const struct failure_row *order_drain(const struct order *order, struct page *page)
+{
+    return wish(order, KEY_DRAINED, "drain", page);
+}
+
+const struct failure_row *order_disable(const struct order *order, struct page *page)
+{
+    return wish(order, KEY_DISABLED, "disable", page);
+}
+
+const struct failure_row *order_enable(const struct order *order, struct page *page)
+{
+    return wish(order, KEY_ENABLED, "enable", page);
+}
+
+/* ---- weight ---- */
+
+static bool read_weight(const struct order *order, uint32_t *ret_milli)
+{
+    double weight;
+
+    if (!json_tree_double(json_tree_member(order->body, "weight"), &weight) || !(weight >= 0) ||
+        weight > WEIGHT_MAX)
+        return false;
+    *ret_milli = (uint32_t)llround(weight * 1000);
+    /* 0 is a standby, which nobody may become by rounding. */
+    return *ret_milli > 0 || weight <= 0;
+}
+
+const struct failure_row *order_weigh(const struct order *order, struct page *page)
+{
+    struct keypool_effect effect;
+    struct provider *provider;
+    uint32_t weight_milli;
+    struct key *key;
+
+    if (!read_weight(order, &weight_milli))
+        return refusal_row(REFUSAL_BAD_ORDER);
+    key = find_key(order, &provider);
+    if (!key)
+        return refusal_row(REFUSAL_NO_KEY);
+    effect = keypool_weigh(provider_keys(provider), key, weight_milli);
+    end(order, "weight", provider, key, &effect, page);
+    key_unref(&key);
+    return NULL;
+}

@@ -1,0 +1,32 @@
+/*
+ * What an operator may want of a key: each order changes what is wished of it (keypool_wish,
+ * keypool_weigh), at once for all workers, and says how it stands then. What is wished lasts as
+ * long as the process, through reloads. Every order is written to the log: who gave it, and what it
+ * was. The control thread's.
+ */
+#ifndef ADMIN_ORDER_H
+#define ADMIN_ORDER_H
+
+#include "admin/page.h"
+#include "admin/refusal.h"
+#include "io/addr.h"
+#include "json/tree.h"
+
+/* An order that has come whole; borrowed for the call. */
+struct order {
+    const struct page_view *view;
+    struct span provider, name; /* of the key */
+    const yyjson_val *body;     /* NULL: there is none */
+    const struct addr *peer;
+    /* Who waits for a key may go on. */
+    void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
+    void *owner;
+};
+
+/* Carries it out: NULL, with the answer in *page (202, JSON); or why not. */
+typedef const struct failure_row *order_fn(const struct order *order, struct page *page);
+
+/* The rows of tables/admin.def. */
+order_fn order_weigh, order_drain, order_disable, order_enable;
+
+#endif
