@@ -202,14 +202,20 @@ static struct rates play_timed(enum traffic_shape shape, double ratio, double pe
     return play(&scene, rotations);
 }
 
+static void expect_promoted(enum traffic_shape shape, double ratio)
+{
+    struct rates quiet = play_timed(shape, ratio, 1.67, 150);
+    struct rates busy = play_timed(shape, ratio, 50, 8);
+
+    assert_true(quiet.rolled_back < 1 && busy.rolled_back == 0);
+    assert_true(quiet.promoted > 98 && busy.promoted == 100);
+}
+
 static void test_equal_latencies_of_any_form_are_no_loss(void **state)
 {
-    for (int shape = TRAFFIC_LOG_NORMAL; shape < TRAFFIC_SHAPES; shape++) {
-        assert_true(play_timed((enum traffic_shape)shape, 1, 1.67, 150).rolled_back < 1);
-        assert_true(play_timed((enum traffic_shape)shape, 1, 50, 8).rolled_back == 0);
-    }
-    assert_true(play_timed(TRAFFIC_LOG_NORMAL, 1.2, 1.67, 150).rolled_back < 1);
-    assert_true(play_timed(TRAFFIC_LOG_NORMAL, 1.2, 50, 8).rolled_back == 0);
+    for (int shape = TRAFFIC_LOG_NORMAL; shape < TRAFFIC_SHAPES; shape++)
+        expect_promoted((enum traffic_shape)shape, 1);
+    expect_promoted(TRAFFIC_LOG_NORMAL, 1.2);
 }
 
 static void test_twice_as_slow_is_found(void **state)
@@ -219,6 +225,7 @@ static void test_twice_as_slow_is_found(void **state)
     assert_true(rates.rolled_back > 99);
     assert_int_equal(rates.cause, EVIDENCE_LATENCY);
     assert_true(play_timed(TRAFFIC_PARETO, 2, 50, 50).rolled_back > 99);
+    assert_true(play_timed(TRAFFIC_LOG_NORMAL, 2, 1.67, 150).promoted < 5);
 }
 
 static void test_a_slow_minute_of_all_is_not_the_keys(void **state)
