@@ -225,27 +225,27 @@ void evidence_init(struct evidence *evidence)
 }
 
 void evidence_add(struct evidence *evidence, const struct evidence_settings *settings,
-                  const struct evidence_tick *given)
+                  const struct evidence_tick *tick)
 {
-    struct evidence_tick tick = *given;
+    struct evidence_tick known = *tick;
 
-    cut_arm(&tick.canary);
-    cut_arm(&tick.control);
-    tick.differing = least_of(tick.differing, tick.compared);
-    total(&evidence->canary, &tick.canary);
-    total(&evidence->control, &tick.control);
-    evidence->compared += tick.compared;
-    evidence->differing += tick.differing;
-    evidence->step.requests += tick.canary.requests;
-    evidence->step.failures += tick.canary.failures;
-    evidence->step.compared += tick.compared;
-    evidence->step.differing += tick.differing;
-    remember(&evidence->usual, &tick.control, USUAL_REQUESTS);
-    remember(&evidence->lately, &tick.control, LATELY_REQUESTS);
-    judge_refused(evidence, &tick);
-    judge_excess(evidence, settings, &tick.canary);
-    judge_divergence(evidence, settings, &tick);
-    pairs_add(evidence, settings, &tick);
+    cut_arm(&known.canary);
+    cut_arm(&known.control);
+    known.differing = least_of(known.differing, known.compared);
+    total(&evidence->canary, &known.canary);
+    total(&evidence->control, &known.control);
+    evidence->compared += known.compared;
+    evidence->differing += known.differing;
+    evidence->step.requests += known.canary.requests;
+    evidence->step.failures += known.canary.failures;
+    evidence->step.compared += known.compared;
+    evidence->step.differing += known.differing;
+    remember(&evidence->usual, &known.control, USUAL_REQUESTS);
+    remember(&evidence->lately, &known.control, LATELY_REQUESTS);
+    judge_refused(evidence, &known);
+    judge_excess(evidence, settings, &known.canary);
+    judge_divergence(evidence, settings, &known);
+    pairs_add(evidence, settings, &known);
 }
 
 void evidence_begin_step(struct evidence *evidence)
