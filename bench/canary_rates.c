@@ -3,7 +3,9 @@
  * virtual time for each row, with the defaults of `canary:` where the row says nothing else. Prints
  * the tables of docs/canary.md.
  *
- *     canary_rates [TABLE] [ROTATIONS]      TABLE: good, bad, latency, other, or all
+ *     canary_rates [TABLE] [ROTATIONS] [TEXT]      TABLE: good, bad, latency, other, or all
+ *
+ * TEXT: only rows whose name holds it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -283,6 +285,7 @@ int main(int argc, char **argv)
 {
     const char *wanted = argc > 1 ? argv[1] : "all";
     unsigned long rotations = argc > 2 ? strtoul(argv[2], NULL, 10) : ROTATIONS;
+    const char *text = argc > 3 ? argv[3] : "";
     struct traffic *traffic = malloc(sizeof(*traffic));
     struct tally *tally = malloc(sizeof(*tally));
     int rc = 1;
@@ -297,7 +300,11 @@ int main(int argc, char **argv)
                tables[i].title);
         for (size_t k = 0; k < tables[i].count; k++) {
             const struct row *row = &tables[i].rows[k];
-            uint32_t count = (uint32_t)rotations / (row->divisor ? row->divisor : 1);
+            uint32_t count;
+
+            if (!strstr(row->name, text))
+                continue;
+            count = (uint32_t)rotations / (row->divisor ? row->divisor : 1);
 
             play(row, count ? count : 1, traffic, tally);
             print_row(row, tally);

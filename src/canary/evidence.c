@@ -30,7 +30,8 @@
 enum {
     ALONE_LEAST = 30, /* requests before failures are judged alone */
     UNWITNESSED = 10, /* refusals that decide although no old key was asked meanwhile */
-    STEP_TIMED = 8,   /* first bytes that a step is judged by */
+    STEP_TIMED = 30,  /* first bytes that hold a step */
+    RAMP_TIMED = 8,   /* first bytes that hold promotion */
 };
 
 static const struct wager_plan excess_plan = {1, {1}};
@@ -224,27 +225,27 @@ void evidence_init(struct evidence *evidence)
 }
 
 void evidence_add(struct evidence *evidence, const struct evidence_settings *settings,
-                  const struct evidence_tick *given)
+                  const struct evidence_tick *tick)
 {
-    struct evidence_tick tick = *given;
+    struct evidence_tick known = *tick;
 
-    cut_arm(&tick.canary);
-    cut_arm(&tick.control);
-    tick.differing = least_of(tick.differing, tick.compared);
-    total(&evidence->canary, &tick.canary);
-    total(&evidence->control, &tick.control);
-    evidence->compared += tick.compared;
-    evidence->differing += tick.differing;
-    evidence->step.requests += tick.canary.requests;
-    evidence->step.failures += tick.canary.failures;
-    evidence->step.compared += tick.compared;
-    evidence->step.differing += tick.differing;
-    remember(&evidence->usual, &tick.control, USUAL_REQUESTS);
-    remember(&evidence->lately, &tick.control, LATELY_REQUESTS);
-    judge_refused(evidence, &tick);
-    judge_excess(evidence, settings, &tick.canary);
-    judge_divergence(evidence, settings, &tick);
-    pairs_add(evidence, settings, &tick);
+    cut_arm(&known.canary);
+    cut_arm(&known.control);
+    known.differing = least_of(known.differing, known.compared);
+    total(&evidence->canary, &known.canary);
+    total(&evidence->control, &known.control);
+    evidence->compared += known.compared;
+    evidence->differing += known.differing;
+    evidence->step.requests += known.canary.requests;
+    evidence->step.failures += known.canary.failures;
+    evidence->step.compared += known.compared;
+    evidence->step.differing += known.differing;
+    remember(&evidence->usual, &known.control, USUAL_REQUESTS);
+    remember(&evidence->lately, &known.control, LATELY_REQUESTS);
+    judge_refused(evidence, &known);
+    judge_excess(evidence, settings, &known.canary);
+    judge_divergence(evidence, settings, &known);
+    pairs_add(evidence, settings, &known);
 }
 
 void evidence_begin_step(struct evidence *evidence)
@@ -265,11 +266,31 @@ static double against_decides(const struct evidence *evidence,
     return decides < AGAINST_MOST ? decides : AGAINST_MOST;
 }
 
+static bool is_over(uint64_t part, uint64_t whole, uint32_t limit_ppm)
+{
+    return limit_ppm < RAMP_WHOLE_PPM && (double)part > (double)whole * limit_ppm / RAMP_WHOLE_PPM;
+}
+
+/* More than half, by that many times the square root of the number: at the last step there may be
+ * nobody left to compare with, and what a few requests said at its beginning would stand. */
+static bool is_slow(const struct evidence_times *times, double least, double margin)
+{
+    return times->timed >= least && times->slow > times->timed / 2 + margin * sqrt(times->timed);
+}
+
+static bool is_step_over(const struct evidence *evidence, const struct evidence_settings *settings)
+{
+    const struct evidence_step *step = &evidence->step;
+
+    return step->failures > 1 && is_over(step->failures, step->requests, settings->max_error_ppm);
+}
+
+/* Alone a run of bad luck is not enough: the whole step must be over the limit. */
 static bool has_failed(const struct evidence *evidence, const struct evidence_settings *settings)
 {
     if (is_alone(evidence, settings))
         return wager_ln(&evidence->alone, &excess_plan) >= log(ALONE_DECIDES) &&
-               evidence->canary.requests >= ALONE_LEAST;
+               evidence->canary.requests >= ALONE_LEAST && is_step_over(evidence, settings);
     return wager_ln(&evidence->excess, &excess_plan) >= log(EXCESS_DECIDES) &&
            wager_ln(&evidence->against, &against_plan) >= log(against_decides(evidence, settings));
 }
@@ -288,19 +309,14 @@ enum evidence_cause evidence_loss(const struct evidence *evidence,
     return EVIDENCE_NOTHING;
 }
 
-static bool is_over(uint64_t part, uint64_t whole, uint32_t limit_ppm)
-{
-    return limit_ppm < RAMP_WHOLE_PPM && (double)part > (double)whole * limit_ppm / RAMP_WHOLE_PPM;
-}
-
 enum evidence_cause evidence_gate(const struct evidence *evidence,
                                   const struct evidence_settings *settings)
 {
     const struct evidence_step *step = &evidence->step;
 
-    if (step->failures > 1 && is_over(step->failures, step->requests, settings->max_error_ppm))
+    if (is_step_over(evidence, settings))
         return EVIDENCE_ERRORS;
-    if (step->timed >= STEP_TIMED && step->slow > step->timed / 2)
+    if (is_slow(&step->times, STEP_TIMED, 0.8))
         return EVIDENCE_LATENCY;
     if (step->differing > 1 &&
         is_over(step->differing, step->compared, settings->max_divergence_ppm))
@@ -313,6 +329,8 @@ enum evidence_cause evidence_doubt(const struct evidence *evidence,
 {
     if (is_over(evidence->canary.failures, evidence->canary.requests, settings->max_error_ppm))
         return EVIDENCE_ERRORS;
+    if (is_slow(&evidence->times, RAMP_TIMED, 0))
+        return EVIDENCE_LATENCY;
     if (is_over(evidence->differing, evidence->compared, settings->max_divergence_ppm))
         return EVIDENCE_DIVERGENCE;
     return EVIDENCE_NOTHING;

@@ -77,11 +77,16 @@ struct evidence_totals {
     double latency_ln_sum; /* the sum of their logarithms */
 };
 
+/* What the sign test has seen, weighed: first bytes, and of those how many came too late. */
+struct evidence_times {
+    double timed, slow;
+};
+
 /* Since the step began. */
 struct evidence_step {
     uint64_t requests, failures;
     uint64_t compared, differing;
-    double timed, slow; /* of the sign test, weighed */
+    struct evidence_times times;
 };
 
 /* Requests that fade as others come. */
@@ -93,6 +98,7 @@ struct evidence_memory {
 struct evidence {
     struct evidence_totals canary, control;
     uint64_t compared, differing;
+    struct evidence_times times;
     struct evidence_step step;
 
     struct evidence_memory usual, lately; /* of the old keys */
@@ -125,8 +131,8 @@ enum evidence_cause evidence_loss(const struct evidence *evidence,
                                   const struct evidence_settings *settings);
 
 /* What keeps this step from being followed by the next: more of its requests failed than
- * max_error_rate (a single one never does), more than half were too slow, more answers differ.
- * EVIDENCE_NOTHING where the gate is open. */
+ * max_error_rate (a single one never does), clearly more than half were too slow, more answers
+ * differ. EVIDENCE_NOTHING where the gate is open. */
 enum evidence_cause evidence_gate(const struct evidence *evidence,
                                   const struct evidence_settings *settings);
 

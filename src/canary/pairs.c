@@ -63,6 +63,12 @@ static uint64_t bound_of(const struct evidence_settings *settings, uint64_t medi
     return bound_us;
 }
 
+static void count_times(struct evidence_times *times, double timed, double slow)
+{
+    times->timed += timed;
+    times->slow += slow;
+}
+
 /* All of a group are held against one median, which a few of the old keys' requests make: their
  * results hang together, and count as many as a comparison of two samples is worth. */
 static void judge_latencies(struct evidence *evidence, const struct evidence_settings *settings)
@@ -86,8 +92,8 @@ static void judge_latencies(struct evidence *evidence, const struct evidence_set
         wager_settle(&evidence->slow, i,
                      weight * (late * log(2 * share) + (canary - late) * log(2 * (1 - share))));
     }
-    evidence->step.timed += weight * canary;
-    evidence->step.slow += weight * late;
+    count_times(&evidence->times, weight * canary, weight * late);
+    count_times(&evidence->step.times, weight * canary, weight * late);
 }
 
 static void clear_group(struct evidence *evidence)

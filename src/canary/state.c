@@ -7,7 +7,9 @@
 
 /* Counts beyond this lose single ones as a double, and no canary lives that long. */
 #define COUNT_MAX (INT64_C(1) << 53)
-#define MICRO_MAX (INT64_C(1) << 53)
+
+/* Fractions beyond this would not be written as they were read. */
+#define SCALED_MAX (INT64_C(1) << 50)
 
 #define VERSION "canary/1"
 
@@ -19,6 +21,7 @@ enum kind {
     KIND_COUNT, /* uint64_t */
     KIND_LN,    /* a double of any sign, in millionths */
     KIND_SUM,   /* a double of at least 0, in millionths */
+    KIND_LARGE, /* the same in thousandths */
     KINDS,
 };
 
@@ -44,20 +47,22 @@ static const struct field fields[] = {
     FIELD(KIND_COUNT, "failures", evidence.canary.failures),
     FIELD(KIND_COUNT, "refused", evidence.canary.refused),
     FIELD(KIND_COUNT, "timed", evidence.canary.timed),
-    FIELD(KIND_SUM, "latency", evidence.canary.latency_ln_sum),
+    FIELD(KIND_LARGE, "latency", evidence.canary.latency_ln_sum),
     FIELD(KIND_COUNT, "old_requests", evidence.control.requests),
     FIELD(KIND_COUNT, "old_failures", evidence.control.failures),
     FIELD(KIND_COUNT, "old_refused", evidence.control.refused),
     FIELD(KIND_COUNT, "old_timed", evidence.control.timed),
-    FIELD(KIND_SUM, "old_latency", evidence.control.latency_ln_sum),
+    FIELD(KIND_LARGE, "old_latency", evidence.control.latency_ln_sum),
     FIELD(KIND_COUNT, "compared", evidence.compared),
     FIELD(KIND_COUNT, "differing", evidence.differing),
+    FIELD(KIND_SUM, "all_timed", evidence.times.timed),
+    FIELD(KIND_SUM, "all_slow", evidence.times.slow),
     FIELD(KIND_COUNT, "step_requests", evidence.step.requests),
     FIELD(KIND_COUNT, "step_failures", evidence.step.failures),
     FIELD(KIND_COUNT, "step_compared", evidence.step.compared),
     FIELD(KIND_COUNT, "step_differing", evidence.step.differing),
-    FIELD(KIND_SUM, "step_timed", evidence.step.timed),
-    FIELD(KIND_SUM, "step_slow", evidence.step.slow),
+    FIELD(KIND_SUM, "step_timed", evidence.step.times.timed),
+    FIELD(KIND_SUM, "step_slow", evidence.step.times.slow),
     FIELD(KIND_SUM, "usual_requests", evidence.usual.requests),
     FIELD(KIND_SUM, "usual_failures", evidence.usual.failures),
     FIELD(KIND_SUM, "lately_requests", evidence.lately.requests),
@@ -96,17 +101,23 @@ static const struct {
     [KIND_FLAG] = {0, 1},
     [KIND_STEP] = {0, RAMP_MAX_STEPS - 1},
     [KIND_COUNT] = {0, COUNT_MAX},
-    [KIND_LN] = {-MICRO_MAX, MICRO_MAX},
-    [KIND_SUM] = {0, MICRO_MAX},
+    [KIND_LN] = {-SCALED_MAX, SCALED_MAX},
+    [KIND_SUM] = {0, SCALED_MAX},
+    [KIND_LARGE] = {0, SCALED_MAX},
 };
 
-static int64_t micro(double value)
+static double scale_of(enum kind kind)
 {
-    double scaled = value * 1e6;
+    return kind == KIND_LARGE ? 1e3 : 1e6;
+}
 
-    if (!(scaled > (double)-MICRO_MAX)) /* also what is no number: nothing speaks for it */
-        return -MICRO_MAX;
-    return scaled < (double)MICRO_MAX ? (int64_t)llround(scaled) : MICRO_MAX;
+static int64_t scaled(double value, enum kind kind)
+{
+    double number = value * scale_of(kind);
+
+    if (!(number > (double)-SCALED_MAX)) /* also what is no number: nothing speaks for it */
+        return -SCALED_MAX;
+    return number < (double)SCALED_MAX ? (int64_t)llround(number) : SCALED_MAX;
 }
 
 static int64_t get(const struct canary *canary, const struct field *field)
@@ -135,7 +146,8 @@ static int64_t get(const struct canary *canary, const struct field *field)
     }
     case KIND_LN:
     case KIND_SUM:
-        number = micro(*(const double *)place);
+    case KIND_LARGE:
+        number = scaled(*(const double *)place, field->kind);
         break;
     case KINDS:
         break;
@@ -165,7 +177,8 @@ static void set(struct canary *canary, const struct field *field, int64_t number
         break;
     case KIND_LN:
     case KIND_SUM:
-        *(double *)place = (double)number / 1e6;
+    case KIND_LARGE:
+        *(double *)place = (double)number / scale_of(field->kind);
         break;
     case KINDS:
         break;
@@ -193,7 +206,7 @@ static int read_number(struct span text, enum kind kind, int64_t *ret_number)
 
     if (err)
         return err;
-    if (size > (uint64_t)MICRO_MAX)
+    if (size > (uint64_t)COUNT_MAX)
         return ERR_RANGE;
     number = is_negative ? -(int64_t)size : (int64_t)size;
     if (number < bounds[kind].least || number > bounds[kind].most)
@@ -230,7 +243,8 @@ static bool is_sound(const struct canary *canary)
            evidence->control.failures <= evidence->control.requests &&
            evidence->control.refused <= evidence->control.failures &&
            evidence->differing <= evidence->compared && step->failures <= step->requests &&
-           step->differing <= step->compared && step->slow <= step->timed &&
+           step->differing <= step->compared && step->times.slow <= step->times.timed &&
+           evidence->times.slow <= evidence->times.timed &&
            step->requests <= evidence->canary.requests &&
            evidence->usual.failures <= evidence->usual.requests &&
            evidence->lately.failures <= evidence->lately.requests &&

@@ -1,8 +1,9 @@
 /*
  * A canary as text, for the store: one line of "name=number" behind a version, a few hundred bytes.
- * Whole numbers only (logarithms in millionths), so that it reads the same everywhere. What stands
- * in a store may have been changed by anybody: what is read is checked in full. Of the evidence
- * only the few requests that are just being compared are left out. Pure; any thread.
+ * Whole numbers only (fractions in thousandths or millionths), so that it reads the same
+ * everywhere. What stands in a store may have been changed by anybody: what is read is checked in
+ * full. Of the evidence only the few requests that are just being compared are left out. Pure; any
+ * thread.
  */
 #ifndef CANARY_STATE_H
 #define CANARY_STATE_H

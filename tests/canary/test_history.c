@@ -113,7 +113,7 @@ static void check_numbers(const struct evidence *evidence)
     assert_true(evidence->canary.failures <= evidence->canary.requests);
     assert_true(evidence->canary.refused <= evidence->canary.failures);
     assert_true(evidence->step.requests <= evidence->canary.requests);
-    assert_true(evidence->step.slow <= evidence->step.timed + 1e-6);
+    assert_true(evidence->step.times.slow <= evidence->step.times.timed + 1e-6);
 }
 
 /* The share moves up one step at a time, and down only to nothing. */

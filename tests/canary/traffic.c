@@ -154,6 +154,7 @@ static void tell(struct traffic *traffic)
 
 static uint64_t poisson(struct rand *rand, double mean)
 {
+    double least = exp(-mean), left = rand_unit(rand);
     uint64_t count = 0;
 
     if (mean > 50) {
@@ -161,8 +162,10 @@ static uint64_t poisson(struct rand *rand, double mean)
 
         return near > 0 ? (uint64_t)near : 0;
     }
-    for (double left = exp(-mean), lot = rand_unit(rand); lot > left; lot *= rand_unit(rand))
+    while (left > least) {
+        left *= rand_unit(rand);
         count++;
+    }
     return count;
 }
 
