@@ -377,7 +377,7 @@ static void without_memory_an_ask_fails_alone(void **state)
     }
 #ifdef BW_FAULTS
     assert_true(refused > 20);
-    assert_true(failed > 5);
+    assert_true(failed >= 4); /* reads that have no block of memory yet */
 #endif
     assert_int_equal(store_health(stage.store)->queued, 0);
     assert_int_equal(store_health(stage.store)->held_bytes, 0);
