@@ -380,7 +380,7 @@ int store_flush(struct store *store)
         settle(store, batch);
         pump(store);
     }
-    return list_is_empty(&store->queue) ? 0 : store->health.err;
+    return store->health.err;
 }
 
 static void forget_all(struct store *store, struct list *ops)

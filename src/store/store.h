@@ -93,8 +93,8 @@ struct store *store_new(const struct store_options *options);
 void store_free(struct store **place);
 
 /* Waits, for the end of the process alone, until all that is queued has been tried once: 0, or the
- * error of the health, with writes that could not be written still queued. Asks that are done by
- * then are told by a later turn of the loop. */
+ * error that stands in the health then; what is kept for better times is still queued. Asks that
+ * are done by then are told by a later turn of the loop. */
 int store_flush(struct store *store);
 
 /* Nothing is queued or under way that time alone would not bring on: with a virtual clock, the next

@@ -53,6 +53,10 @@ static void expect_refusal(struct stage *stage, int err, const char *words)
     assert_false(stage->told.is_keeping);
     assert_false(store_health(stage->store)->is_open);
     assert_int_equal(store_health(stage->store)->refused, 4);
+    assert_int_equal(meta_set(stage->store, NULL, SPAN("a"), SPAN("b")), 0);
+    assert_int_equal(store_flush(stage->store), err);
+    assert_int_equal(store_health(stage->store)->queued, 1); /* to be told by the next turn */
+    stage_settle(stage);
     assert_int_equal(store_health(stage->store)->queued, 0);
     stage_end(stage);
     after = stage_read(stage->path, &len_after);

@@ -10,6 +10,7 @@
 #include "store/audit.h"
 #include "store/key_states.h"
 #include "store/meta.h"
+#include "store/op.h"
 #include "store/rotations.h"
 
 static const struct audit_line some_line = {.at_wall_us = 1,
@@ -175,6 +176,38 @@ static void one_failure_takes_nothing_else_back(void **state)
     assert_int_equal(replies[1].err, ERR_EXISTS);
     assert_non_null(strstr(replies[1].why, "UNIQUE"));
     assert_int_equal(count_lines(&stage), 1);
+    stage_close(&stage);
+}
+
+/* A matter whose second statement fails. */
+static int write_and_fail(struct sql *sql, struct store_op *op)
+{
+    int err = sql_do(sql, "INSERT INTO meta VALUES ('half', '', 0)");
+
+    (void)op;
+    return err ? err : sql_do(sql, "INSERT INTO meta VALUES ('NO WORD', '', 0)");
+}
+
+static const struct store_op_kind failing = {.is_write = true, .run = write_and_fail};
+
+static void a_failure_takes_all_of_its_own_back(void **state)
+{
+    struct reply before = {0}, reply = {0}, after = {0}, read = {0};
+    struct stage stage;
+
+    stage_open(&stage);
+    stage_begin(&stage, NULL);
+    assert_int_equal(audit_add(stage.store, reply_for(&before), &some_line), 0);
+    assert_int_equal(store_submit(stage.store, reply_for(&reply),
+                                  store_op_new(sizeof(struct store_op), &failing), true),
+                     0);
+    assert_int_equal(audit_add(stage.store, reply_for(&after), &some_line), 0);
+    assert_int_equal(meta_get(stage.store, reply_for(&read), SPAN("half")), 0);
+    assert_int_equal(stage_await(&stage, &read), ERR_NOTFOUND);
+    assert_int_equal(reply.err, ERR_RANGE);
+    assert_int_equal(before.err + after.err, 0);
+    assert_int_equal(count_lines(&stage), 2);
+    assert_int_equal(stage.tellings, 0);
     stage_close(&stage);
 }
 
@@ -398,6 +431,7 @@ int main(void)
         cmocka_unit_test(asks_are_done_and_told_in_order),
         cmocka_unit_test(asks_of_one_turn_share_a_transaction),
         cmocka_unit_test(one_failure_takes_nothing_else_back),
+        cmocka_unit_test(a_failure_takes_all_of_its_own_back),
         cmocka_unit_test(what_is_cancelled_is_written_untold),
         cmocka_unit_test(an_ask_may_begin_anew_when_it_is_told),
         cmocka_unit_test(the_end_writes_what_is_queued),

@@ -59,11 +59,12 @@ static void open_with_a_line(struct stage *stage)
  * over. */
 static void play_trouble(enum disk_mood mood, int err)
 {
-    struct reply replies[20] = {0};
+    struct reply replies[20] = {0}, read = {0};
     struct stage stage;
 
     open_with_a_line(&stage);
     disk_set(mood);
+    assert_int_equal(meta_get(stage.store, reply_for(&read), SPAN("a")), 0);
     for (unsigned i = 0; i < 20; i++) {
         assert_int_equal(add(&stage, &replies[i], 2 + i), 0);
         stage_pass(&stage, 600 * US_PER_MS);
@@ -75,7 +76,9 @@ static void play_trouble(enum disk_mood mood, int err)
     assert_true(stage.told.since_wall_us > 0);
     assert_true(strlen(stage.told.why) > 0);
     assert_int_equal(store_health(stage.store)->queued, 20);
-    assert_int_equal(get(&stage, SPAN("a")), ERR_NOTFOUND); /* reads go on */
+    assert_int_equal(read.calls, 1); /* though it shared a transaction with the first write */
+    assert_int_equal(read.err, ERR_NOTFOUND);
+    assert_int_equal(get(&stage, SPAN("a")), ERR_NOTFOUND);
     for (int i = 0; i < 20; i++)
         assert_int_equal(replies[i].calls, 0);
 
