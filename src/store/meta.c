@@ -44,7 +44,7 @@ static int run_get(struct sql *sql, struct store_op *op)
     if (!told && !query.err)
         query.err = ERR_NOMEM;
     op->rows = told;
-    if (sql_next(&query)) {
+    if (told && sql_next(&query)) {
         told->name = store_op_column(op, &query, 0);
         told->value = store_op_column(op, &query, 1);
         told->changed_wall_us = sql_u64(&query, 2);
