@@ -45,9 +45,7 @@ static const struct store_op_kind add_kind = {.is_write = true, .run = run_add};
 
 static bool is_sound(const struct audit_line *line)
 {
-    return text_is_name(line->actor) && text_is_name_or_none(line->origin) &&
-           text_is_word(line->action) && text_is_name_or_none(line->provider) &&
-           text_is_name_or_none(line->key) && text_is_word(line->result) &&
+    return line->actor.len && text_is_word(line->action) && text_is_word(line->result) &&
            (line->provider.len || !line->key.len);
 }
 
@@ -59,11 +57,11 @@ int audit_add(struct store *store, struct store_ask *ask, const struct audit_lin
 
     if (add && is_good) {
         add->line = *line;
-        add->line.actor = store_op_keep(op, line->actor);
-        add->line.origin = store_op_keep(op, line->origin);
+        add->line.actor = store_op_keep_foreign(op, line->actor);
+        add->line.origin = store_op_keep_foreign(op, line->origin);
         add->line.action = store_op_keep(op, line->action);
-        add->line.provider = store_op_keep(op, line->provider);
-        add->line.key = store_op_keep(op, line->key);
+        add->line.provider = store_op_keep_foreign(op, line->provider);
+        add->line.key = store_op_keep_foreign(op, line->key);
         add->line.result = store_op_keep(op, line->result);
         add->line.detail = store_op_keep_reason(op, line->detail);
     }
@@ -132,8 +130,8 @@ int audit_list(struct store *store, struct store_ask *ask, const struct audit_pa
 
     if (list) {
         list->page = *page;
-        list->page.provider = store_op_keep(op, page->provider);
-        list->page.key = store_op_keep(op, page->key);
+        list->page.provider = store_op_keep_foreign(op, page->provider);
+        list->page.key = store_op_keep_foreign(op, page->key);
     }
     return store_submit(store, ask, op, is_good);
 }

@@ -10,14 +10,17 @@
 
 #include "store/store.h"
 
-/* Names have up to 256 bytes, words up to 32 (small letters and "_"); detail is cut at 512. */
+/* Whoever asked may have made names up, and that is worth a line too: they are cut at 256 bytes,
+ * the detail at 512, and control characters become spaces. Words are ours: up to 32 small letters
+ * and
+ * "_". */
 struct audit_line {
     uint64_t at_wall_us;
-    struct span actor;    /* a name: of who asked for it, or of the part that did it */
+    struct span actor;    /* who asked for it, or the part that did it; not empty */
     struct span origin;   /* the address it came from; empty: from within */
     struct span action;   /* a word: "rotate", "drain", ... */
-    struct span provider; /* a name; empty: it was about none */
-    struct span key;      /* a name; empty: it was about none; never without provider */
+    struct span provider; /* empty: it was about none */
+    struct span key;      /* empty: it was about none; never without provider */
     struct span result;   /* a word: "done", "refused", ... */
     struct span detail;   /* in plain words; may be empty */
     uint64_t seq;         /* told only: their order */

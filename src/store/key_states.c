@@ -60,16 +60,17 @@ static int put_row(struct sql *sql, const struct key_state *state, uint64_t wall
     return sql_end(&query);
 }
 
-static const struct key_state_aside *find_aside(const struct key_state *state, struct span model)
+/* The place of that model among those of the key; their number where it is none of them. */
+static size_t find_aside(const struct key_state *state, struct span model)
 {
-    for (size_t i = 0; i < state->aside_count; i++)
-        if (span_is_equal(state->asides[i].model, model))
-            return &state->asides[i];
-    return NULL;
+    size_t place = 0;
+
+    while (place < state->aside_count && !span_is_equal(state->asides[place].model, model))
+        place++;
+    return place;
 }
 
-/* Whether what is kept of the key's models is what its state says. A model that is named twice is
- * kept once. */
+/* Whether what is kept of the key's models is what its state says. */
 static int compare_asides(struct sql *sql, const struct key_state *state, bool *ret_is_same)
 {
     struct sql_query query =
@@ -78,11 +79,12 @@ static int compare_asides(struct sql *sql, const struct key_state *state, bool *
 
     sql_bind_bytes(&query, identity_of(state));
     while (sql_next(&query)) {
-        const struct key_state_aside *aside = find_aside(state, sql_text(&query, 0));
+        size_t place = find_aside(state, sql_text(&query, 0));
 
         kept++;
-        same += aside && span_is_equal(sql_text(&query, 1), aside->state) &&
-                sql_u64(&query, 2) == aside->until_wall_us;
+        same += place < state->aside_count &&
+                span_is_equal(sql_text(&query, 1), state->asides[place].state) &&
+                sql_u64(&query, 2) == state->asides[place].until_wall_us;
     }
     *ret_is_same = same == kept && same == state->aside_count;
     return sql_end(&query);
@@ -100,7 +102,7 @@ static int drop_asides(struct sql *sql, const struct key_state *state)
 static int add_aside(struct sql *sql, const struct key_state *state,
                      const struct key_state_aside *aside)
 {
-    struct sql_query query = sql_ask(sql, "INSERT OR REPLACE INTO key_asides (identity, model, "
+    struct sql_query query = sql_ask(sql, "INSERT INTO key_asides (identity, model, "
                                           "state, until_us) VALUES (?, ?, ?, ?)");
 
     sql_bind_bytes(&query, identity_of(state));
@@ -158,26 +160,41 @@ static bool is_sound(const struct key_state *state)
         !text_is_word(state->breaker) || state->aside_count > KEY_STATE_MAX_ASIDES)
         return false;
     for (size_t i = 0; i < state->aside_count; i++)
-        if (!text_is_name(state->asides[i].model) || !text_is_word(state->asides[i].state))
+        if (!text_is_word(state->asides[i].state))
             return false;
     return true;
 }
 
-static void keep_state(struct store_op *op, const struct key_state *from, struct key_state *to)
+/* One that is named twice, once its name was made fit, is kept once: as it stands last. */
+static void keep_asides(struct store_op *op, const struct key_state *from, struct key_state *to)
 {
     struct key_state_aside *asides = store_op_alloc(op, from->aside_count, sizeof(*asides));
 
+    to->asides = asides;
+    to->aside_count = 0;
+    for (size_t i = 0; asides && i < from->aside_count; i++) {
+        struct span model = store_op_keep_foreign(op, from->asides[i].model);
+        size_t place = find_aside(to, model);
+
+        if (!model.len)
+            continue;
+        asides[place] =
+            (struct key_state_aside){.model = model,
+                                     .state = store_op_keep(op, from->asides[i].state),
+                                     .until_wall_us = sql_kept(from->asides[i].until_wall_us)};
+        to->aside_count += place == to->aside_count;
+    }
+}
+
+static void keep_state(struct store_op *op, const struct key_state *from, struct key_state *to)
+{
     *to = *from;
     to->provider = store_op_keep(op, from->provider);
     to->name = store_op_keep(op, from->name);
     to->wish = store_op_keep(op, from->wish);
     to->health = store_op_keep(op, from->health);
     to->breaker = store_op_keep(op, from->breaker);
-    to->asides = asides;
-    for (size_t i = 0; asides && i < from->aside_count; i++)
-        asides[i] = (struct key_state_aside){.model = store_op_keep(op, from->asides[i].model),
-                                             .state = store_op_keep(op, from->asides[i].state),
-                                             .until_wall_us = from->asides[i].until_wall_us};
+    keep_asides(op, from, to);
 }
 
 int key_states_put(struct store *store, struct store_ask *ask, const struct key_state *states,

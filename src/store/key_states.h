@@ -19,9 +19,11 @@ enum {
     KEY_STATE_MAX_ASIDES = 64, /* of one key */
 };
 
-/* A model that a key is set aside for. */
+/* A model that a key is set aside for. Clients may have named it, so it is no reason to refuse
+ * anything: one of no bytes is not kept, one of more than 256 is cut, and control characters become
+ * spaces. */
 struct key_state_aside {
-    struct span model; /* 1 to 256 bytes */
+    struct span model;
     struct span state; /* a word */
     uint64_t until_wall_us;
 };

@@ -45,15 +45,25 @@ struct span store_op_keep(struct store_op *op, struct span text)
     return copy.ptr ? copy : SPAN("");
 }
 
-struct span store_op_keep_reason(struct store_op *op, struct span text)
+static struct span keep_cut(struct store_op *op, struct span text, size_t max)
 {
     char cleaned[TEXT_REASON_BYTES];
-    size_t len = text_reason_bytes(text);
+    size_t len = text_cut_bytes(text, max);
 
     if (len)
         memcpy(cleaned, text.ptr, len);
     text_clean(cleaned, len);
     return store_op_keep(op, span_of(cleaned, len));
+}
+
+struct span store_op_keep_reason(struct store_op *op, struct span text)
+{
+    return keep_cut(op, text, TEXT_REASON_BYTES);
+}
+
+struct span store_op_keep_foreign(struct store_op *op, struct span name)
+{
+    return keep_cut(op, name, TEXT_NAME_BYTES);
 }
 
 void *store_op_alloc(struct store_op *op, size_t count, size_t size)

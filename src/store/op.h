@@ -40,8 +40,9 @@ void store_op_free(struct store_op **place);
 /* Copies of arguments; an empty text stays empty. Without memory they set op->err, and what they
  * return is of no use. */
 struct span store_op_keep(struct store_op *op, struct span text);
-struct span store_op_keep_reason(struct store_op *op, struct span text); /* cut and cleaned */
-void *store_op_alloc(struct store_op *op, size_t count, size_t size);    /* zeroed; NULL */
+struct span store_op_keep_reason(struct store_op *op, struct span text);  /* cut and cleaned */
+struct span store_op_keep_foreign(struct store_op *op, struct span name); /* a name, likewise */
+void *store_op_alloc(struct store_op *op, size_t count, size_t size);     /* zeroed; NULL */
 
 /* A copy of a column's text. Without memory the query fails. */
 struct span store_op_column(struct store_op *op, struct sql_query *query, int column);

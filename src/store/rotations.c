@@ -120,7 +120,7 @@ static bool is_sound(const struct rotation_row *row)
 {
     return text_is_name(row->id) && text_is_name(row->provider) &&
            text_is_name_or_none(row->predecessor) && text_is_name_or_none(row->successor) &&
-           text_is_name_or_none(row->predecessor_id) && text_is_name_or_none(row->successor_id) &&
+           text_is_id_or_none(row->predecessor_id) && text_is_id_or_none(row->successor_id) &&
            text_is_word(row->cause) && text_is_word(row->state) && row->started_wall_us > 0;
 }
 

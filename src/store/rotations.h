@@ -15,8 +15,8 @@
 
 enum { ROTATIONS_KEPT = 100 }; /* of each provider, however old */
 
-/* One rotation. Names have up to 256 bytes, words up to 32 (small letters and "_"); a reason is cut
- * at 512. */
+/* One rotation. Names have up to 256 bytes, an issuer's ids 520, words 32 (small letters and "_");
+ * a reason is cut at 512. */
 struct rotation_row {
     struct span id;       /* a name; unique */
     struct span provider; /* a name */

@@ -22,6 +22,8 @@
     column " TEXT NOT NULL CHECK (length(CAST(" column " AS BLOB)) BETWEEN 1 AND 256),\n"
 #define NAME_OR_NONE(column)                                                                       \
     column " TEXT NOT NULL CHECK (length(CAST(" column " AS BLOB)) <= 256),\n"
+#define ID_OR_NONE(column)                                                                         \
+    column " TEXT NOT NULL CHECK (length(CAST(" column " AS BLOB)) <= 520),\n"
 #define REASON(column)                                                                             \
     column " TEXT NOT NULL CHECK (length(CAST(" column " AS BLOB)) <= 512),\n"
 #define NUMBER(column) column " INTEGER NOT NULL CHECK (" column " >= 0),\n"
@@ -58,8 +60,8 @@ static const char version_1[] =
     NAME("provider")
     NAME_OR_NONE("predecessor")
     NAME_OR_NONE("successor")
-    NAME_OR_NONE("predecessor_id")
-    NAME_OR_NONE("successor_id")
+    ID_OR_NONE("predecessor_id")
+    ID_OR_NONE("successor_id")
     WORD("cause")
     WORD("state")
     NUMBER("step")

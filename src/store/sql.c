@@ -114,10 +114,9 @@ static void note_bound(struct sql_query *query, int code)
 
 void sql_bind_u64(struct sql_query *query, uint64_t value)
 {
-    sqlite3_int64 kept = value > INT64_MAX ? INT64_MAX : (sqlite3_int64)value;
-
     if (!query->err)
-        note_bound(query, sqlite3_bind_int64(query->stmt, ++query->place, kept));
+        note_bound(query,
+                   sqlite3_bind_int64(query->stmt, ++query->place, (sqlite3_int64)sql_kept(value)));
 }
 
 void sql_bind_text(struct sql_query *query, struct span text)

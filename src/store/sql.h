@@ -63,8 +63,14 @@ void sql_forget(struct sql *sql);
 /* Begins a statement; `text` is constant and known by its address. End it with sql_end. */
 struct sql_query sql_ask(struct sql *sql, const char *text);
 
-/* The values of its parameters, in their order. Texts are borrowed until sql_end. Numbers above
- * INT64_MAX are kept as that. */
+/* What a number is read as once it was written: SQLite's end at INT64_MAX. */
+static inline uint64_t sql_kept(uint64_t number)
+{
+    return number < INT64_MAX ? number : INT64_MAX;
+}
+
+/* The values of its parameters, in their order. Texts are borrowed until sql_end. Numbers are kept
+ * as sql_kept says. */
 void sql_bind_u64(struct sql_query *query, uint64_t value);
 void sql_bind_text(struct sql_query *query, struct span text);
 void sql_bind_bytes(struct sql_query *query, struct span bytes);

@@ -4,7 +4,7 @@
  * each matter: key_states.h, rotations.h, audit.h, meta.h. No SQL stands outside this folder.
  *
  * NO SECRET IS EVER WRITTEN TO IT. Keys are known by name and by the digest of their identity. No
- * function here takes a struct secret, and no column could hold one: there are numbers, digests of
+ * function here takes a struct secret, and no column is made for one: there are numbers, digests of
  * 32 bytes, words of small letters, and short names and reasons. Who writes a reason sees to it
  * that it quotes none (secrets/token_answer.h has the guard).
  *

@@ -34,6 +34,11 @@ bool text_is_name_or_none(struct span text)
     return is_plain(text, TEXT_NAME_BYTES);
 }
 
+bool text_is_id_or_none(struct span text)
+{
+    return is_plain(text, TEXT_ID_BYTES);
+}
+
 bool text_is_name(struct span text)
 {
     return text.len > 0 && text_is_name_or_none(text);
@@ -50,15 +55,15 @@ static bool goes_on(char c)
     return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-size_t text_reason_bytes(struct span text)
+size_t text_cut_bytes(struct span text, size_t max)
 {
-    size_t len = TEXT_REASON_BYTES;
+    size_t len = max;
 
     if (text.len <= len)
         return text.len;
     while (len > 0 && goes_on(text.ptr[len]))
         len--;
-    return len ? len : TEXT_REASON_BYTES;
+    return len ? len : max;
 }
 
 void text_clean(char *text, size_t len)

@@ -109,6 +109,32 @@ static void lists_are_paged_and_told_apart_by_key(void **state)
     stage_close(&stage);
 }
 
+/* What somebody made up is written all the same, and found again under the name he used. */
+static void odd_names_are_made_fit(void **state)
+{
+    static char much[400];
+    struct audit_line line = line_of(1, "no\nsuch", "x");
+    static struct page page;
+    struct stage stage;
+
+    memset(much, 'm', sizeof(much));
+    stage_open(&stage);
+    stage_begin(&stage, NULL);
+    line.key = span_of(much, sizeof(much));
+    line.result = SPAN("refused");
+    assert_int_equal(audit_add(stage.store, NULL, &line), 0);
+    assert_int_equal(list(&stage,
+                          &(struct audit_page){.provider = SPAN("no\nsuch"),
+                                               .key = span_of(much, sizeof(much)),
+                                               .limit = 1},
+                          &page),
+                     0);
+    assert_int_equal(page.count, 1);
+    assert_non_null(strstr(page.text, "rotate no such/mmm"));
+    assert_int_equal(strspn(strchr(page.text, '/') + 1, "m"), 256);
+    stage_close(&stage);
+}
+
 static void old_lines_are_pruned(void **state)
 {
     struct reply reply = {0};
@@ -217,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_did_what_is_read_again),
         cmocka_unit_test(lists_are_paged_and_told_apart_by_key),
+        cmocka_unit_test(odd_names_are_made_fit),
         cmocka_unit_test(old_lines_are_pruned),
         cmocka_unit_test(a_line_says_who_what_and_how_it_ended),
         cmocka_unit_test(values_are_kept_by_name),

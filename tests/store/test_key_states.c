@@ -132,6 +132,31 @@ static void only_what_differs_is_written(void **state)
     stage_close(&stage);
 }
 
+/* Clients may have named the models: one that is odd keeps no other from being written. */
+static void odd_models_are_made_fit(void **state)
+{
+    static char much[300];
+    const struct key_state_aside asides[] = {{SPAN("a\nb"), SPAN("limited"), 1},
+                                             {SPAN(""), SPAN("limited"), 2},
+                                             {SPAN("a b"), SPAN("missing"), 3},
+                                             {span_of(much, 300), SPAN("limited"), UINT64_MAX}};
+    struct key_state one = key(1, "a");
+    struct loaded loaded;
+    struct stage stage;
+
+    memset(much, 'm', sizeof(much));
+    stage_open(&stage);
+    stage_begin(&stage, NULL);
+    one.asides = asides;
+    one.aside_count = 4;
+    assert_int_equal(put(&stage, &one, 1), 1);
+    assert_int_equal(put(&stage, &one, 1), 0);
+    load(&stage, &loaded);
+    assert_non_null(strstr(loaded.keys[0].text, "; a b missing 3; mmm"));
+    assert_int_equal(strspn(strstr(loaded.keys[0].text, "mmm"), "m"), 256);
+    stage_close(&stage);
+}
+
 static void forgotten_keys_are_gone_with_their_models(void **state)
 {
     const struct key_state_aside aside = {SPAN("o3"), SPAN("forbidden"), 77};
@@ -227,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(states_come_back_after_a_restart),
         cmocka_unit_test(only_what_differs_is_written),
+        cmocka_unit_test(odd_models_are_made_fit),
         cmocka_unit_test(forgotten_keys_are_gone_with_their_models),
         cmocka_unit_test(nothing_is_kept_at_first),
         cmocka_unit_test(what_is_no_state_is_refused),

@@ -258,6 +258,12 @@ static void reasons_are_cut_and_cleaned_names_are_refused(void **state)
 
     row.successor = span_of(much, 257);
     assert_int_equal(rotations_update(stage.store, reply_for(&reply), &row, 1), ERR_RANGE);
+    row.successor = SPAN("new");
+    row.successor_id = span_of(much + 60, 520); /* issuers have long ones */
+    memset(much + 60, 'x', 520);
+    assert_int_equal(update(&stage, &row, 1), 0);
+    row.successor_id.len++;
+    assert_int_equal(rotations_update(stage.store, reply_for(&reply), &row, 1), ERR_RANGE);
     row = rotation("", "openai");
     assert_int_equal(rotations_add(stage.store, reply_for(&reply), &row), ERR_RANGE);
     row = rotation("r2", "openai");
