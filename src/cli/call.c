@@ -107,15 +107,16 @@ static int read_answer(int fd, struct buf *body)
     const char *end, *length;
     ssize_t n;
     size_t head;
-    int status = -1;
+    int status;
 
     while ((n = recv(fd, piece, sizeof(piece), 0)) > 0)
         buf_append(body, piece, (size_t)n);
     if (n < 0)
         return -1;
     errno = EPROTO;
-    if (body->err || sscanf(buf_text(body), "HTTP/1.1 %3d", &status) != 1)
+    if (body->err || !span_has_prefix(buf_span(body), SPAN("HTTP/1.1 ")))
         return -1;
+    status = (int)strtol(buf_text(body) + strlen("HTTP/1.1 "), NULL, 10);
     end = strstr(buf_text(body), "\r\n\r\n");
     length = strstr(buf_text(body), "Content-Length: ");
     if (!end || !length)
