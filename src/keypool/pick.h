@@ -29,6 +29,15 @@ struct pick {
     } skips[SKIP_MAX];
 };
 
+/* Picks a key in the lineup's order, and counts the pick. */
+struct keypool_choice pick_key(struct pick *pick);
+
+/* The same, of that place of the lineup alone; false where it may not be picked now. */
+bool pick_that(struct pick *pick, uint32_t place);
+
+/* The same as pick_key while the pool has a trial: the canary has its turns. */
+struct keypool_choice pick_on_trial(struct pick *pick);
+
 enum taking {
     TAKEN,
     LOST, /* another worker was faster: look again */

@@ -10,6 +10,7 @@ struct report {
     const struct outcome_row *row;
     uint64_t until_us; /* where something is benched without another time */
     uint64_t now_us;
+    bool says_nothing; /* of the key: its token is replaced first */
     struct keypool_effect effect;
 };
 
@@ -235,6 +236,7 @@ static bool doubt_token(struct report *report)
     if (!key->has_tokens || !key_doubt_token(key, report->grant->line, &is_wanted))
         return false;
     report->view->shared_writes += 2;
+    report->says_nothing = true;
     report->effect.wants_probe |= is_wanted;
     return true;
 }
@@ -414,6 +416,7 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
                                   const struct keypool_end *end, uint64_t now_us)
 {
     struct report report = start(view, grant, now_us);
+    bool is_good = grant->is_good;
 
     report.row = end->outcome;
     if (report.row)
@@ -424,6 +427,8 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
         tell_key(&report);
         tell_pool(&report);
         count_error(&report);
+        if (grant->trial && !is_good && !report.says_nothing)
+            report.effect.canary_failed = trial_note_end(view, grant, report.row->trial, now_us);
     }
     if (grant->quota &&
         quota_settle(grant->quota, &grant->hold, end->tokens, now_us, &view->shared_writes))
@@ -443,6 +448,8 @@ struct keypool_effect keypool_cancel(struct keypool_view *view, struct keypool_g
     tell_breaker(&report);
     if (grant->is_counted)
         atomic_store_explicit(&local->requests, requests - 1, memory_order_relaxed);
+    if (view->trial)
+        trial_note_cancel(view, grant);
     if (grant->quota && quota_give_back(grant->quota, &grant->hold, now_us, &view->shared_writes))
         wake(&report, 1);
     finish(&report);
@@ -451,6 +458,8 @@ struct keypool_effect keypool_cancel(struct keypool_view *view, struct keypool_g
 
 void keypool_sent(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us)
 {
+    if (grant->trial)
+        grant->sent_us = now_us;
     if (grant->quota)
         quota_move(grant->quota, &grant->hold, now_us, &view->shared_writes);
 }
@@ -460,7 +469,10 @@ struct keypool_effect keypool_good(struct keypool_view *view, struct keypool_gra
 {
     struct report report = start(view, grant, now_us);
 
-    if (!grant->is_good)
-        note_good(&report);
+    if (grant->is_good)
+        return report.effect;
+    note_good(&report);
+    if (grant->trial)
+        report.effect.canary_failed = trial_note_good(view, grant, true, now_us);
     return report.effect;
 }
