@@ -39,4 +39,6 @@ void trial_turns_give_back(struct trial_turns *turns)
 {
     if (turns->passed < WHOLE)
         turns->passed += WHOLE;
+    turns->mark = turns->passed; /* its turn is now, as it was then */
+    turns->is_due = true;
 }
