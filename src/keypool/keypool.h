@@ -159,14 +159,13 @@ struct keypool_grant {
     struct quota_hold hold;
     struct span model; /* borrowed from the question: must live until keypool_end */
     uint64_t model_hash;
-    uint64_t since_us;
-    uint64_t sent_us;              /* with trial: when its first byte left */
+    uint64_t sent_us;              /* when its first byte left; with trial only */
     uint32_t trial;                /* the number of the trial that it counts in; 0: none */
-    bool stands_in;                /* the canary lacks what this key has (keypool/trial.h) */
     bool tests_key, tests_account; /* it is the one request that finds out */
     bool tests_model, tests_account_model;
     bool is_good;    /* keypool_good has been called */
     bool is_counted; /* among the key's requests */
+    bool stands_in;  /* the canary lacks what this key has (keypool/trial.h) */
 };
 
 enum keypool_verdict {

@@ -266,28 +266,11 @@ static void start_pass(struct pick *pick, struct lineup *lineup)
     pick->for_model = pick->for_tokens = 0;
 }
 
-static void finish_pick(struct pick *pick, uint32_t place)
-{
-    put_skips_back(pick);
-    view_place(pick->view, pick->lineup, place, pick->now_us);
-    view_count_pick(pick->view, pick->lineup, place);
-}
-
-bool pick_that(struct pick *pick, uint32_t place)
-{
-    bool is_full = false;
-
-    if (!try_ready(pick, place, &is_full))
-        return false;
-    finish_pick(pick, place);
-    return true;
-}
-
-struct keypool_choice pick_key(struct pick *pick)
+static struct keypool_choice pick_key(struct pick *pick)
 {
     struct keypool_choice choice = {.verdict = KEYPOOL_CHOSEN};
     uint32_t place = 0;
-    bool is_taken = pick_one(pick, &place);
+    bool is_taken = (pick->view->trial && pick_turn(pick, &place)) || pick_one(pick, &place);
 
     if (!is_taken && pick->for_model > SKIP_MODELS) {
         struct lineup *own;
@@ -303,11 +286,12 @@ struct keypool_choice pick_key(struct pick *pick)
         refresh(pick);
         is_taken = order_top(&pick->lineup->heaps[LINEUP_READY]) && pick_one(pick, &place);
     }
-    if (is_taken) {
-        finish_pick(pick, place);
-    } else {
+    if (!is_taken)
         choice = explain(pick);
-        put_skips_back(pick);
+    put_skips_back(pick);
+    if (is_taken) {
+        view_place(pick->view, pick->lineup, place, pick->now_us);
+        view_count_pick(pick->view, pick->lineup, place);
     }
     return choice;
 }
@@ -394,9 +378,12 @@ struct keypool_choice keypool_select(struct keypool_view *view, const struct key
         return err ? later(&pick, KEYPOOL_FULL, now_us + VIEW_GUESS_US)
                    : never(view->roster->count ? KEYPOOL_NO_MODEL : KEYPOOL_DISABLED);
     start_pass(&pick, lineup);
-    choice = view->trial ? pick_on_trial(&pick) : pick_key(&pick);
-    if (choice.verdict == KEYPOOL_CHOSEN)
-        enter_endpoint(&pick, &choice);
+    choice = pick_key(&pick);
+    if (choice.verdict != KEYPOOL_CHOSEN)
+        return choice;
+    if (view->trial)
+        pick_note_turn(&pick);
+    enter_endpoint(&pick, &choice);
     if (choice.verdict == KEYPOOL_CHOSEN)
         count_request(view, ret_grant, now_us);
     return choice;

@@ -75,28 +75,47 @@ static bool is_first_try(const struct keypool_view *view, const struct keypool_t
     return true;
 }
 
-struct keypool_choice pick_on_trial(struct pick *pick)
+/* Takes all that the request needs of it, if it may be picked at all. */
+static bool take_canary(struct pick *pick, const struct slot *slot)
+{
+    uint64_t model_hash = pick->lineup->model_hash, wait_us = 0;
+
+    if (view_examine(pick->view, slot, model_hash, pick->now_us).where != LINEUP_READY ||
+        keypool_tried_find(pick->ask->tried, slot->key) != NOT_TRIED)
+        return false;
+    if (!model_hash &&
+        view_examine_model(slot->key, pick->model_hash, pick->now_us).where != LINEUP_READY)
+        return false;
+    return pick_take(pick, slot->key->place, false, &wait_us) == TAKEN;
+}
+
+bool pick_turn(struct pick *pick, uint32_t *ret_place)
 {
     struct keypool_view *view = pick->view;
     const struct slot *slot = canary_slot(view);
     uint32_t share_ppm = atomic_load_explicit(&view->trial->share_ppm, memory_order_relaxed);
-    struct keypool_choice choice = {.verdict = KEYPOOL_CHOSEN};
-    bool is_first = is_first_try(view, pick->ask->tried);
-    bool is_due = is_concerned(pick, slot) && trial_turns_step(&view->turns, share_ppm);
-    bool is_stood_in = is_due && is_first && is_lacking(pick, slot->key);
 
-    if (!is_due || !pick_that(pick, slot->key->place))
-        choice = pick_key(pick);
-    if (choice.verdict != KEYPOOL_CHOSEN)
-        return choice;
-    is_stood_in = is_stood_in && pick->grant->key != view->trial->key;
-    if (is_stood_in || pick->grant->key == view->trial->key)
+    pick->is_stood_in = false;
+    if (!is_concerned(pick, slot) || !trial_turns_step(&view->turns, share_ppm))
+        return false;
+    *ret_place = slot->key->place;
+    if (take_canary(pick, slot))
+        return true;
+    pick->is_stood_in = is_lacking(pick, slot->key);
+    return false;
+}
+
+void pick_note_turn(struct pick *pick)
+{
+    struct keypool_view *view = pick->view;
+    bool is_canary = pick->grant->key == view->trial->key;
+    bool is_first = is_first_try(view, pick->ask->tried);
+
+    pick->grant->stands_in = pick->is_stood_in && is_first && !is_canary;
+    if (is_canary || pick->grant->stands_in)
         trial_turns_take(&view->turns);
-    if (is_first) {
+    if (is_first)
         pick->grant->trial = view->trial_number;
-        pick->grant->stands_in = is_stood_in;
-    }
-    return choice;
 }
 
 /* ---- counting ---- */
