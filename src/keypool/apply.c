@@ -158,7 +158,7 @@ static int prepare(struct keypool_change *change)
     /* Room first, so that nothing can fail once the change has begun to show. */
     pthread_mutex_lock(&change->pool->probe_lock);
     if (!err)
-        err = heap_reserve(&change->pool->probes, count);
+        err = heap_reserve(&change->pool->probes, change->roster->count);
     pthread_mutex_unlock(&change->pool->probe_lock);
     return err;
 }
