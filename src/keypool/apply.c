@@ -136,7 +136,7 @@ static int collect_keys(struct keypool_change *change)
         err = find_or_make_key(change, &keys->items[i]);
     for (size_t i = 0; i < change->extras.count && !err; i++)
         err = find_or_make_key(change, &change->extras.items[i].key);
-    if (!err && keys->count == 0 && change->roster->count == 0)
+    if (!err && keys->count == 0 && change->extras.count == 0)
         err = find_or_make_key(change, &nameless);
     return err;
 }

@@ -82,9 +82,10 @@ struct keypool_extras {
  * nothing of it is borrowed afterwards. This is the way for a new configuration as well as for a
  * key that comes or goes at run time. Keys are matched by identity; one that the pool has keeps
  * health, windows, counters, the operator's wish, and (where what is said of its weight is the same
- * as before) weight. Of two extras alike the first counts. A provider without keys gets one
- * nameless key; one whose keys are all gone has none, and keypool_select says KEYPOOL_DISABLED. 0;
- * ERR_NOMEM or ERR_FULL (more than KEYPOOL_MAX_KEYS, or secrets), in which the pool stays as it
+ * as before) weight. Of two extras alike the first counts. Where there are neither keys of
+ * the file nor extras, the pool gets one nameless key; where all are gone it has none, and
+ * keypool_select says KEYPOOL_DISABLED. 0; ERR_NOMEM or ERR_FULL (more than KEYPOOL_MAX_KEYS, or
+ * secrets), in which the pool stays as it
  * was. */
 int keypool_apply(struct keypool *pool, const struct conf_provider *provider,
                   const struct keypool_extras *extras, uint64_t now_us, uint64_t wall_us);

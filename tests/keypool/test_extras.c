@@ -335,6 +335,9 @@ static void test_a_file_without_keys(void **state)
     play_finish(&beside.play, &grant, OUTCOME_SUCCESS, 0);
     for (int i = 0; i < 5; i++)
         assert_int_equal(play_request(&beside.play, "m", OUTCOME_SUCCESS, 0), 1);
+    beside.items[0].is_gone = true;
+    apply(&beside);
+    assert_int_equal(play_refused(&beside.play, "m").reason, KEYPOOL_DISABLED);
     play_end(&beside.play);
 }
 
