@@ -15,6 +15,8 @@
  * fewest served; round_robin takes turns; weighted takes turns in shares of the weights; priority
  * takes the first in the file.
  *
+ * A new key can be put on trial (keypool/trial.h): then it has its turns by a share of its own.
+ *
  * Threads: keypool_apply and the probe and operator functions belong to the control thread; a view
  * to its worker; keypool_describe may be called by any.
  */
@@ -228,7 +230,7 @@ struct keypool_effect {
     bool wants_probe;   /* the control thread should look at keypool_probe_take, and at key_token of
                            its keys, now */
     bool canary_failed; /* of the key on trial: the control thread should take what was counted
-                           (keypool_trial_take) now */
+                           (keypool_trial_take) now, if its trial is not over */
     bool key_moved;     /* the key's health changed */
     bool breaker_moved, endpoint_moved;
     bool account_moved; /* the health of the key's account changed */
