@@ -134,8 +134,12 @@ static int collect_keys(struct keypool_change *change)
 
     for (size_t i = 0; i < keys->count && !err; i++)
         err = find_or_make_key(change, &keys->items[i]);
-    for (size_t i = 0; i < change->extras.count && !err; i++)
-        err = find_or_make_key(change, &change->extras.items[i].key);
+    for (size_t i = 0; i < change->extras.count && !err; i++) {
+        const struct conf_key *key = &change->extras.items[i].key;
+
+        if (key->secret || key->credential)
+            err = find_or_make_key(change, key);
+    }
     if (!err && keys->count == 0 && change->extras.count == 0)
         err = find_or_make_key(change, &nameless);
     return err;

@@ -66,8 +66,9 @@ void keypool_free(struct keypool **place);
  * that is on its way out. */
 struct keypool_extra {
     struct conf_key key; /* as the file would say it, but for `weight`. Where the file has a key of
-                            that identity they are one, and the file's words hold: of `key` only
-                            the identity is looked at */
+                            that identity they are one, and the file's words hold: only the identity
+                            is looked at then. Without secret and credential it is only spoken of,
+                            in case that the file has it */
     uint32_t weight_milli; /* in thousandths (1000: a weight of 1; 0: standby), in place of the
                               file's */
     enum key_wish wish;    /* of a key that the pool has not had: it begins so */

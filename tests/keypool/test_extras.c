@@ -207,6 +207,45 @@ static void test_of_two_alike_the_first_counts(void **state)
     play_end(&beside.play);
 }
 
+/* One whose secret is not known (yet) may be spoken of all the same; nothing is sent without. */
+static void test_without_a_secret(void **state)
+{
+    struct beside beside;
+
+    start(&beside, 1);
+    add(&beside, 0)->weight_milli = 300;
+    add(&beside, 1);
+    beside.items[0].key.secret = beside.items[1].key.secret = NULL;
+    apply(&beside);
+    assert_int_equal(play_row(&beside.play, 0).weight_milli, 300);
+    assert_false(is_there(&beside, 1));
+    play_end(&beside.play);
+}
+
+/* It is drained until it has been validated: asked by a probe, and by nobody else. */
+static void test_a_drained_key_is_validated(void **state)
+{
+    struct beside beside;
+    struct key *key;
+    uint64_t next;
+
+    start(&beside, 1);
+    while ((key = keypool_probe_take(beside.play.pool, beside.play.now, &next)) != NULL)
+        keypool_probe_end(beside.play.pool, &key, PROBE_KNOWN, beside.play.now);
+    beside.play.conf.health.validate_new = true;
+    add(&beside, 1)->wish = KEY_DRAINED;
+    apply(&beside);
+    assert_int_equal(play_health(&beside.play, 1), KEY_NEW);
+    key = keypool_probe_take(beside.play.pool, beside.play.now, &next);
+    assert_non_null(key);
+    assert_int_equal(play_number(key_name(key)), 1);
+    keypool_probe_end(beside.play.pool, &key, PROBE_KNOWN, beside.play.now);
+    assert_int_equal(play_health(&beside.play, 1), KEY_HEALTHY);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(play_request(&beside.play, "m", OUTCOME_SUCCESS, 0), 0);
+    play_end(&beside.play);
+}
+
 /* ---- going ---- */
 
 static bool is_drained(struct beside *beside, struct key *key)
@@ -389,6 +428,8 @@ int main(void)
         cmocka_unit_test(test_in_the_file_too),
         cmocka_unit_test(test_into_the_file_and_out_of_it),
         cmocka_unit_test(test_of_two_alike_the_first_counts),
+        cmocka_unit_test(test_without_a_secret),
+        cmocka_unit_test(test_a_drained_key_is_validated),
         cmocka_unit_test(test_drained_then_gone),
         cmocka_unit_test(test_views_that_have_not_heard_of_it),
         cmocka_unit_test(test_taken_out_with_requests_under_way),
