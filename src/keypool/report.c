@@ -7,8 +7,8 @@ struct report {
     struct keypool_view *view;
     struct keypool_grant *grant;
     struct key *key;
-    const struct outcome_row *row;
-    uint64_t until_us; /* where something is benched without another time */
+    const struct outcome_row *row; /* NULL: it goes on, or nothing is known */
+    uint64_t until_us;             /* where something is benched without another time */
     uint64_t now_us;
     bool says_nothing; /* of the key: its token is replaced first */
     struct keypool_effect effect;
@@ -133,6 +133,9 @@ static void note_good(struct report *report)
     struct key_local *local = local_of(report);
 
     report->grant->is_good = true;
+    if (report->grant->trial)
+        report->effect.canary_failed =
+            trial_note_good(report->view, report->grant, !report->row, report->now_us);
     pass_key(report);
     pass_account(report);
     pass_models(report);
@@ -416,7 +419,6 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
                                   const struct keypool_end *end, uint64_t now_us)
 {
     struct report report = start(view, grant, now_us);
-    bool is_good = grant->is_good;
 
     report.row = end->outcome;
     if (report.row)
@@ -427,8 +429,8 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
         tell_key(&report);
         tell_pool(&report);
         count_error(&report);
-        if (grant->trial && !is_good && !report.says_nothing)
-            report.effect.canary_failed = trial_note_end(view, grant, report.row->trial, now_us);
+        if (grant->trial && !grant->is_good && !report.says_nothing)
+            report.effect.canary_failed = trial_note_end(view, grant, report.row->trial);
     }
     if (grant->quota &&
         quota_settle(grant->quota, &grant->hold, end->tokens, now_us, &view->shared_writes))
@@ -469,10 +471,7 @@ struct keypool_effect keypool_good(struct keypool_view *view, struct keypool_gra
 {
     struct report report = start(view, grant, now_us);
 
-    if (grant->is_good)
-        return report.effect;
-    note_good(&report);
-    if (grant->trial)
-        report.effect.canary_failed = trial_note_good(view, grant, true, now_us);
+    if (!grant->is_good)
+        note_good(&report);
     return report.effect;
 }

@@ -161,7 +161,7 @@ void trial_note_cancel(struct keypool_view *view, const struct keypool_grant *gr
 }
 
 bool trial_note_end(const struct keypool_view *view, const struct keypool_grant *grant,
-                    enum outcome_trial meaning, uint64_t now_us)
+                    enum outcome_trial meaning)
 {
     enum trial_arm arm;
     struct trial_counts *arms = counts_of(view, grant, &arm);
@@ -170,9 +170,8 @@ bool trial_note_end(const struct keypool_view *view, const struct keypool_grant 
         return false;
     switch (meaning) {
     case TRIAL_SILENT:
+    case TRIAL_GOOD: /* it has begun well, and is counted */
         return false;
-    case TRIAL_GOOD:
-        return trial_note_good(view, grant, false, now_us);
     case TRIAL_FAILED:
         bump(&arms[arm].failed);
         break;

@@ -106,7 +106,7 @@ bool trial_note_good(const struct keypool_view *view, const struct keypool_grant
 
 /* It ended without having begun well. True where that is a failure of the canary. */
 bool trial_note_end(const struct keypool_view *view, const struct keypool_grant *grant,
-                    enum outcome_trial meaning, uint64_t now_us);
+                    enum outcome_trial meaning);
 
 /* It was never sent: a turn of the canary's is given back. */
 void trial_note_cancel(struct keypool_view *view, const struct keypool_grant *grant);
