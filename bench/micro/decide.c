@@ -74,7 +74,7 @@ static void open_pool(struct scene *scene, size_t count, enum conf_selection sel
     declare_keys(scene, count, limits);
     scene->provider.selection = selection;
     scene->now_us = 1000 * US_PER_SEC;
-    must(keypool_apply(scene->pool, &scene->provider, scene->now_us, 0) == 0);
+    must(keypool_apply(scene->pool, &scene->provider, NULL, scene->now_us, 0) == 0);
     scene->view = keypool_view_new(scene->pool, 0, 0);
     must(scene->view);
     scene->count = count;

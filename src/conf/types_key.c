@@ -27,16 +27,16 @@ static struct span next_short_name(struct loading *loading)
     return name.ptr ? name : (struct span){0};
 }
 
-/* Equal exactly where provider and secret are, and telling nothing of the secret. SHA-256, because
- * libsodium's wipes what it works with; its BLAKE2b leaves the message on the stack. */
-static void set_identity(struct loading *loading, struct conf_key *key)
+/* SHA-256, because libsodium's wipes what it works with; its BLAKE2b leaves the message on the
+ * stack. */
+void conf_key_identify(struct conf_key *key, struct span provider)
 {
     static const unsigned char between = 0;
-    struct span name = loading->provider->name, secret = secret_reveal(key->secret);
+    struct span secret = secret_reveal(key->secret);
     crypto_hash_sha256_state state;
 
     crypto_hash_sha256_init(&state);
-    crypto_hash_sha256_update(&state, (const unsigned char *)name.ptr, name.len);
+    crypto_hash_sha256_update(&state, (const unsigned char *)provider.ptr, provider.len);
     crypto_hash_sha256_update(&state, &between, 1);
     crypto_hash_sha256_update(&state, (const unsigned char *)secret.ptr, secret.len);
     crypto_hash_sha256_final(&state, key->identity);
@@ -99,7 +99,7 @@ void hook_key_finish(struct loading *loading, const struct yaml_node *node, stru
     if (!key->name.len && (loading->is_sound || !yaml_find(node, SPAN("name"))))
         key->name = next_short_name(loading);
     if (key->secret)
-        set_identity(loading, key);
+        conf_key_identify(key, loading->provider->name);
     else if (key->credential)
         credential_digest(key->credential, loading->provider->name, key->identity);
 }
@@ -151,7 +151,7 @@ static void add_key(struct loading *loading, struct conf_key_list *keys, struct 
     if (!key.secret)
         return;
     key.name = name.len ? loading_keep(loading, name) : next_short_name(loading);
-    set_identity(loading, &key);
+    conf_key_identify(&key, loading->provider->name);
     keys->items[keys->count++] = key;
 }
 

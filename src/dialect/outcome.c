@@ -11,7 +11,7 @@ enum blames {
 };
 
 static const struct outcome_row outcomes[OUTCOME_COUNT] = {
-#define OUTCOME(name, label, scope, per_model, remedy, class, health, blames, cooldown_ms,         \
+#define OUTCOME(name, label, scope, per_model, remedy, class, health, blames, trial, cooldown_ms,  \
                 failure, meaning)                                                                  \
     [OUTCOME_##name] = {OUTCOME_##name,                                                            \
                         label,                                                                     \
@@ -22,6 +22,7 @@ static const struct outcome_row outcomes[OUTCOME_COUNT] = {
                         health,                                                                    \
                         ((blames)&BLAMES_KEY) != 0,                                                \
                         ((blames)&BLAMES_ENDPOINT) != 0,                                           \
+                        trial,                                                                     \
                         cooldown_ms,                                                               \
                         failure,                                                                   \
                         meaning},

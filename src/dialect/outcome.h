@@ -58,8 +58,16 @@ enum outcome_health {
     HEALTH_INVALID,
 };
 
+/* What it says of the key in a trial of keys (keypool/trial.h). */
+enum outcome_trial {
+    TRIAL_SILENT, /* nothing: the request is left out */
+    TRIAL_GOOD,
+    TRIAL_FAILED,
+    TRIAL_REFUSED, /* failed, and the provider refused the key itself */
+};
+
 enum outcome {
-#define OUTCOME(name, label, scope, per_model, remedy, class, health, blames, cooldown_ms,         \
+#define OUTCOME(name, label, scope, per_model, remedy, class, health, blames, trial, cooldown_ms,  \
                 failure, meaning)                                                                  \
     OUTCOME_##name,
 #include "tables/outcomes.def"
@@ -79,6 +87,7 @@ struct outcome_row {
     enum outcome_health health;
     bool blames_key;      /* counts for the key's breaker */
     bool blames_endpoint; /* counts for the endpoint's */
+    enum outcome_trial trial;
     uint32_t cooldown_ms; /* where no reset hint is given; 0: the provider's `health` decides */
     int failure; /* enum failure shown to the client once nothing is left to try, or PASSED_ON: the
                     answer itself goes to the client */

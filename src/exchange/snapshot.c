@@ -117,7 +117,7 @@ static int prepare_keys(struct counted *counted, uint64_t now_us, uint64_t wall_
     for (size_t i = 0; i < snapshot->provider_count && !err; i++) {
         struct snapshot_provider *row = &snapshot->providers[i];
 
-        err = keypool_prepare(provider_keys(row->provider), row->conf, now_us, wall_us,
+        err = keypool_prepare(provider_keys(row->provider), row->conf, NULL, now_us, wall_us,
                               &counted->changes[i]);
     }
     return err;

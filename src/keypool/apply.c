@@ -7,6 +7,8 @@
 struct keypool_change {
     struct keypool *pool; /* holds a reference */
     const struct conf_provider *provider;
+    struct keypool_extras extras;
+    struct map extra_by_identity;
     uint64_t now_us, wall_us;
     struct roster *roster;
     struct roster_input *inputs;
@@ -65,12 +67,14 @@ static bool lacks_quota(const struct key *key, const struct conf_key *conf)
 
 /* Makes all that one key needs, without changing what is in force. The roster owns the key at once,
  * so that it goes where anything fails. */
-static int prepare_key(struct keypool_change *change, const struct conf_key *conf, struct key *key)
+static int prepare_key(struct keypool_change *change, const struct conf_key *conf,
+                       const struct keypool_extra *extra, struct key *key)
 {
     uint32_t at = change->roster->count++;
 
     change->roster->entries[at].key = key;
-    change->inputs[at] = (struct roster_input){conf, key_label_prepare(key, conf)};
+    change->inputs[at] =
+        (struct roster_input){.conf = conf, .extra = extra, .label = key_label_prepare(key, conf)};
     if (!change->inputs[at].label)
         return ERR_NOMEM;
     if (conf->account.len) {
@@ -86,26 +90,63 @@ static int prepare_key(struct keypool_change *change, const struct conf_key *con
     return map_add(&change->by_identity, key_identity(key), key);
 }
 
+static struct span identity_of(const struct conf_key *conf)
+{
+    return span_of((const char *)conf->identity, CONF_IDENTITY_BYTES);
+}
+
 /* The key that the pool has already, or a new one. A secret that the file says twice is one key. */
 static int find_or_make_key(struct keypool_change *change, const struct conf_key *conf)
 {
-    struct span identity = span_of((const char *)conf->identity, CONF_IDENTITY_BYTES);
+    struct span identity = identity_of(conf);
+    const struct keypool_extra *extra = map_find(&change->extra_by_identity, identity);
     struct key *key = map_find(&change->pool->by_identity, identity);
     int err = 0;
 
-    if (map_find(&change->by_identity, identity))
+    if ((extra && extra->is_gone) || map_find(&change->by_identity, identity))
         return 0;
     if (key)
         key_ref(key);
     else
         err = key_new(change->pool, change->provider, conf, first_health(change, conf),
                       change->now_us, &key);
-    return err ? err : prepare_key(change, conf, key);
+    return err ? err : prepare_key(change, conf, extra, key);
+}
+
+static int index_extras(struct keypool_change *change)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < change->extras.count && !err; i++) {
+        const struct keypool_extra *extra = &change->extras.items[i];
+
+        if (!map_find(&change->extra_by_identity, identity_of(&extra->key)))
+            err = map_add(&change->extra_by_identity, identity_of(&extra->key), (void *)extra);
+    }
+    return err;
+}
+
+/* The file's keys, and then those that it lacks. */
+static int collect_keys(struct keypool_change *change)
+{
+    const struct conf_key_list *keys = &change->provider->keys;
+    int err = index_extras(change);
+
+    for (size_t i = 0; i < keys->count && !err; i++)
+        err = find_or_make_key(change, &keys->items[i]);
+    for (size_t i = 0; i < change->extras.count && !err; i++) {
+        const struct conf_key *key = &change->extras.items[i].key;
+
+        if (key->secret || key->credential)
+            err = find_or_make_key(change, key);
+    }
+    if (!err && keys->count == 0 && change->extras.count == 0)
+        err = find_or_make_key(change, &nameless);
+    return err;
 }
 
 static int prepare(struct keypool_change *change)
 {
-    const struct conf_key_list *keys = &change->provider->keys;
     uint32_t count = change->count;
     int err = 0;
 
@@ -115,14 +156,13 @@ static int prepare(struct keypool_change *change)
     change->roster = roster_new(change->provider, count);
     if (!change->inputs || !change->quotas || !change->accounts || !change->roster)
         return ERR_NOMEM;
-    for (uint32_t i = 0; i < count && !err; i++)
-        err = find_or_make_key(change, keys->count ? &keys->items[i] : &nameless);
+    err = collect_keys(change);
     if (!err)
         err = roster_arrange(change->roster, change->inputs);
     /* Room first, so that nothing can fail once the change has begun to show. */
     pthread_mutex_lock(&change->pool->probe_lock);
     if (!err)
-        err = heap_reserve(&change->pool->probes, count);
+        err = heap_reserve(&change->pool->probes, change->roster->count);
     pthread_mutex_unlock(&change->pool->probe_lock);
     return err;
 }
@@ -141,16 +181,24 @@ static void set_expiry(struct key *key, const struct conf_key *conf,
     atomic_store_explicit(&key->shared.expires_us, expires_us, memory_order_relaxed);
 }
 
-/* What an operator has weighed since stays, unless the file now says something else. */
-static void set_weight(struct key *key, const struct conf_key *conf)
+/* What an operator has weighed since stays, unless something else is said now. */
+static void set_weight(struct key *key, const struct roster_input *input)
 {
     uint32_t most = UINT32_MAX / 1000;
-    uint32_t weight = conf->weight < most ? conf->weight : most;
+    uint32_t weight = input->conf->weight < most ? input->conf->weight : most;
+    uint32_t said_milli = input->extra ? input->extra->weight_milli : weight * 1000;
 
-    if (key->control.is_listed && key->control.config_weight == conf->weight)
+    if (key->control.is_listed && key->control.said_milli == said_milli)
         return;
-    key->control.config_weight = conf->weight;
-    atomic_store_explicit(&key->shared.weight_milli, weight * 1000, memory_order_relaxed);
+    key->control.said_milli = said_milli;
+    atomic_store_explicit(&key->shared.weight_milli, said_milli, memory_order_relaxed);
+}
+
+/* What an operator has wished since stays. */
+static void set_wish(struct key *key, const struct roster_input *input)
+{
+    if (input->extra && !key->control.is_listed)
+        atomic_store_explicit(&key->shared.wish, input->extra->wish, memory_order_relaxed);
 }
 
 static void set_limits(struct keypool_change *change, uint32_t at)
@@ -196,7 +244,8 @@ static void commit_key(struct keypool_change *change, uint32_t at)
 
     atomic_store_explicit(&key->shared.label, input->label, memory_order_release);
     set_expiry(key, input->conf, change);
-    set_weight(key, input->conf);
+    set_weight(key, input);
+    set_wish(key, input);
     set_limits(change, at);
     if (key->place >= change->roster->places)
         change->roster->places = key->place + 1;
@@ -255,6 +304,7 @@ void keypool_discard(struct keypool_change **place)
     for (uint32_t i = 0; change->quotas && i < change->count; i++)
         quota_free(&change->quotas[i]);
     map_fini(&change->by_identity);
+    map_fini(&change->extra_by_identity);
     mem_free(change->inputs);
     mem_free(change->quotas);
     mem_free(change->accounts);
@@ -263,14 +313,16 @@ void keypool_discard(struct keypool_change **place)
     mem_free(change);
 }
 
-int keypool_prepare(struct keypool *pool, const struct conf_provider *provider, uint64_t now_us,
-                    uint64_t wall_us, struct keypool_change **ret_change)
+int keypool_prepare(struct keypool *pool, const struct conf_provider *provider,
+                    const struct keypool_extras *extras, uint64_t now_us, uint64_t wall_us,
+                    struct keypool_change **ret_change)
 {
-    size_t count = provider->keys.count ? provider->keys.count : 1;
+    size_t extra_count = extras ? extras->count : 0;
+    size_t count = provider->keys.count + extra_count;
     struct keypool_change *change;
     int err;
 
-    if (count > KEYPOOL_MAX_KEYS)
+    if (provider->keys.count > KEYPOOL_MAX_KEYS || extra_count > KEYPOOL_MAX_KEYS)
         return ERR_FULL;
     change = mem_zalloc(1, sizeof(*change));
     if (!change)
@@ -279,8 +331,11 @@ int keypool_prepare(struct keypool *pool, const struct conf_provider *provider, 
     change->provider = provider;
     change->now_us = now_us;
     change->wall_us = wall_us;
-    change->count = (uint32_t)count;
+    change->count = count ? (uint32_t)count : 1;
+    if (extras)
+        change->extras = *extras;
     map_init(&change->by_identity, KEYPOOL_MAX_KEYS);
+    map_init(&change->extra_by_identity, KEYPOOL_MAX_KEYS);
     err = prepare(change);
     if (err)
         keypool_discard(&change);
@@ -289,11 +344,11 @@ int keypool_prepare(struct keypool *pool, const struct conf_provider *provider, 
     return err;
 }
 
-int keypool_apply(struct keypool *pool, const struct conf_provider *provider, uint64_t now_us,
-                  uint64_t wall_us)
+int keypool_apply(struct keypool *pool, const struct conf_provider *provider,
+                  const struct keypool_extras *extras, uint64_t now_us, uint64_t wall_us)
 {
     struct keypool_change *change;
-    int err = keypool_prepare(pool, provider, now_us, wall_us, &change);
+    int err = keypool_prepare(pool, provider, extras, now_us, wall_us, &change);
 
     if (!err)
         keypool_commit(&change);

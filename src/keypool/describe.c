@@ -14,7 +14,6 @@ static void sum_locals(const struct key *key, struct keypool_row *row)
 
         row->requests += atomic_load_explicit(&local->requests, memory_order_relaxed);
         row->errors += atomic_load_explicit(&local->errors, memory_order_relaxed);
-        row->in_flight += atomic_load_explicit(&local->in_flight, memory_order_relaxed);
         if (used_us > row->last_used_us)
             row->last_used_us = used_us;
         if (good_us > row->last_success_us)
@@ -147,6 +146,7 @@ static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
         .models = label->models,
     };
     sum_locals(key, row);
+    row->in_flight = key_in_flight(key);
     if (quota)
         add_quota(row, quota, now_us);
     add_asides(row, &key->shared.asides, now_us);

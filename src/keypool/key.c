@@ -305,6 +305,15 @@ enum key_health key_health(const struct key *key, uint64_t *ret_until_us)
     return view.state;
 }
 
+uint32_t key_in_flight(const struct key *key)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < key->pool->workers; i++)
+        sum += atomic_load_explicit(&key->locals[i].in_flight, memory_order_acquire);
+    return sum;
+}
+
 enum key_wish key_wish(const struct key *key)
 {
     return (enum key_wish)atomic_load_explicit(&key->shared.wish, memory_order_relaxed);

@@ -87,6 +87,9 @@ struct secret *key_take_line(struct key *key);
 enum key_health key_health(const struct key *key, uint64_t *ret_until_us);
 enum key_wish key_wish(const struct key *key);
 
+/* How many requests run on it, over all workers. Any thread. */
+uint32_t key_in_flight(const struct key *key);
+
 /* How it stands with its token now. */
 enum key_token key_token(const struct key *key, uint64_t now_us);
 

@@ -76,7 +76,9 @@ struct key {
         uint32_t silent; /* probes in a row */
         bool is_probing;
         bool is_listed;
-        uint32_t config_weight;
+        uint32_t said_milli;  /* its weight by the file, or by what is known beside it */
+        uint64_t wish_us;     /* when the operator's wish came */
+        uint64_t wish_number; /* the news of it */
         struct quota *own_quota;
     } control;
 

@@ -19,6 +19,8 @@ struct keypool *keypool_new(struct span provider, uint32_t workers, struct secre
     pool->secrets = secrets;
     pool->provider = mem_strdup(provider.ptr, provider.len);
     pool->locals = mem_zalloc(workers, sizeof(*pool->locals));
+    for (uint32_t i = 0; pool->locals && i < workers; i++)
+        atomic_init(&pool->locals[i].seen_news, UINT64_MAX);
     pool->shared.asides = aside_new();
     map_init(&pool->by_identity, KEYPOOL_MAX_KEYS);
     map_init(&pool->account_by_name, KEYPOOL_MAX_ACCOUNTS);
@@ -72,17 +74,21 @@ void keypool_free(struct keypool **place)
 {
     struct keypool *pool = *place;
     struct roster *roster;
+    struct keypool_trial *trial;
 
     if (!pool)
         return;
     pthread_mutex_lock(&pool->lock);
     roster = pool->roster;
     pool->roster = NULL;
+    trial = pool->trial;
+    pool->trial = NULL;
     for (uint32_t i = 0; roster && i < roster->count; i++)
         keypool_unlist(pool, roster->entries[i].key);
     map_fini(&pool->by_identity);
     pthread_mutex_unlock(&pool->lock);
     roster_unref(&roster);
+    trial_unref(&trial);
     keypool_unref(place);
 }
 
@@ -133,13 +139,14 @@ void keypool_release_place(struct keypool *pool, uint32_t place)
 
 /* ---- news ---- */
 
-void keypool_tell(struct keypool *pool, uint32_t place)
+uint64_t keypool_tell(struct keypool *pool, uint32_t place)
 {
     uint64_t number =
         atomic_fetch_add_explicit(&pool->shared.news_count, 1, memory_order_acq_rel) + 1;
 
     atomic_store_explicit(&pool->shared.news[number % KEYPOOL_NEWS], number << 32 | place,
                           memory_order_release);
+    return number;
 }
 
 struct key *keypool_find_key(struct keypool *pool, struct span name)
@@ -161,11 +168,32 @@ struct keypool_effect keypool_wish(struct keypool *pool, struct key *key, enum k
     struct roster *roster = keypool_roster(pool);
 
     atomic_store_explicit(&key->shared.wish, wish, memory_order_release);
-    keypool_tell(pool, key->place);
+    key->control.wish_us = now_us;
+    key->control.wish_number = keypool_tell(pool, key->place);
     if (roster)
         keypool_plan_probe(pool, key, roster, now_us);
     roster_unref(&roster);
     return (struct keypool_effect){.wakes = UINT32_MAX, .wants_probe = true};
+}
+
+/* Every view has taken over the news of the wish, or is idle. Before what runs on the key is
+ * looked at: what a view picked before it took the news over can be seen then. */
+static bool is_wish_known(const struct keypool *pool, const struct key *key, uint64_t now_us)
+{
+    if (now_us - key->control.wish_us >= KEYPOOL_DRAIN_GRACE_US)
+        return true;
+    for (uint32_t i = 0; i < pool->workers; i++) {
+        if (atomic_load_explicit(&pool->locals[i].seen_news, memory_order_acquire) <
+            key->control.wish_number)
+            return false;
+    }
+    return true;
+}
+
+bool keypool_is_drained(const struct keypool *pool, const struct key *key, uint64_t now_us)
+{
+    return key_wish(key) != KEY_ENABLED && is_wish_known(pool, key, now_us) &&
+           key_in_flight(key) == 0;
 }
 
 struct keypool_effect keypool_weigh(struct keypool *pool, struct key *key, uint32_t weight_milli)

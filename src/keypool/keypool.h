@@ -15,6 +15,8 @@
  * fewest served; round_robin takes turns; weighted takes turns in shares of the weights; priority
  * takes the first in the file.
  *
+ * A new key can be put on trial (keypool/trial.h): then it has its turns by a share of its own.
+ *
  * Threads: keypool_apply and the probe and operator functions belong to the control thread; a view
  * to its worker; keypool_describe may be called by any.
  */
@@ -60,18 +62,44 @@ struct keypool *keypool_new(struct span provider, uint32_t workers, struct secre
 /* Gives up the registry's reference; every view must be gone. */
 void keypool_free(struct keypool **place);
 
-/* Brings the pool to what the configuration says; nothing of it is borrowed afterwards. Keys are
- * matched by identity and keep health, windows, counters and (where the file's weight is the same
- * as before) weight. A provider without keys gets one nameless key. 0; ERR_NOMEM or ERR_FULL (more
- * than KEYPOOL_MAX_KEYS, or secrets), in which the pool stays as it was. */
-int keypool_apply(struct keypool *pool, const struct conf_provider *provider, uint64_t now_us,
-                  uint64_t wall_us);
+/* What is known of a key beside the file: one that was issued at run time, or one of the file's
+ * that is on its way out. */
+struct keypool_extra {
+    struct conf_key key; /* as the file would say it, but for `weight`. Where the file has a key of
+                            that identity they are one, and the file's words hold: only the identity
+                            is looked at then. Without secret and credential it is only spoken of,
+                            in case that the file has it */
+    uint32_t weight_milli; /* in thousandths (1000: a weight of 1; 0: standby), in place of the
+                              file's */
+    enum key_wish wish;    /* of a key that the pool has not had: it begins so */
+    bool is_gone;          /* the pool does not have it, whatever the file says: only the identity
+                              is looked at */
+};
+
+struct keypool_extras {
+    const struct keypool_extra *items;
+    size_t count;
+};
+
+/* Brings the pool to what the configuration and the extra keys (NULL: none) say, the file's first;
+ * nothing of it is borrowed afterwards. This is the way for a new configuration as well as for a
+ * key that comes or goes at run time. Keys are matched by identity; one that the pool has keeps
+ * health, windows, counters, the operator's wish, and (where what is said of its weight is the same
+ * as before) weight. Of two extras alike the first counts. Where there are neither keys of
+ * the file nor extras, the pool gets one nameless key; where all are gone it has none, and
+ * keypool_select says KEYPOOL_DISABLED. 0; ERR_NOMEM or ERR_FULL (more than KEYPOOL_MAX_KEYS, or
+ * secrets), in which the pool stays as it
+ * was. */
+int keypool_apply(struct keypool *pool, const struct conf_provider *provider,
+                  const struct keypool_extras *extras, uint64_t now_us, uint64_t wall_us);
 
 /* The same in two steps: all that can fail is made while nothing that is in use changes, and takes
  * effect (or is thrown away) later, at no risk. One change of a pool at a time; the configuration
- * must live until then. Of the first the errors of keypool_apply; the others take the change. */
-int keypool_prepare(struct keypool *pool, const struct conf_provider *provider, uint64_t now_us,
-                    uint64_t wall_us, struct keypool_change **ret_change);
+ * and the extras must live until then. Of the first the errors of keypool_apply; the others take
+ * the change. */
+int keypool_prepare(struct keypool *pool, const struct conf_provider *provider,
+                    const struct keypool_extras *extras, uint64_t now_us, uint64_t wall_us,
+                    struct keypool_change **ret_change);
 void keypool_commit(struct keypool_change **place);
 void keypool_discard(struct keypool_change **place);
 
@@ -89,11 +117,15 @@ struct keypool_view *keypool_view_new(struct keypool *pool, uint32_t worker, uin
 /* Every grant must have ended. */
 void keypool_view_free(struct keypool_view **place);
 
+/* Takes over what has changed, as each pick does: for a worker that has none to do. */
+void keypool_view_catch_up(struct keypool_view *view, uint64_t now_us);
+
 /* The keys that one exchange has tried at this provider. Zeroed at its start. */
 struct keypool_tried {
     struct {
         const struct key *key;
-        uint64_t account; /* equal for keys of one account */
+        const struct keypool *pool; /* to be compared only */
+        uint64_t account;           /* equal for keys of one account */
         bool is_final;
     } items[KEYPOOL_MAX_TRIED];
     uint32_t count;
@@ -131,11 +163,13 @@ struct keypool_grant {
     struct quota_hold hold;
     struct span model; /* borrowed from the question: must live until keypool_end */
     uint64_t model_hash;
-    uint64_t since_us;
+    uint64_t sent_us;              /* when its first byte left; with trial only */
+    uint32_t trial;                /* the number of the trial that it counts in; 0: none */
     bool tests_key, tests_account; /* it is the one request that finds out */
     bool tests_model, tests_account_model;
     bool is_good;    /* keypool_good has been called */
     bool is_counted; /* among the key's requests */
+    bool stands_in;  /* the canary lacks what this key has (keypool/trial.h) */
 };
 
 enum keypool_verdict {
@@ -194,9 +228,11 @@ void keypool_sent(struct keypool_view *view, struct keypool_grant *grant, uint64
 struct keypool_effect {
     uint32_t
         wakes; /* how many waiting exchanges may be granted (keypool/waiting.h); UINT32_MAX: all */
-    bool wants_probe; /* the control thread should look at keypool_probe_take, and at key_token of
-                         its keys, now */
-    bool key_moved;   /* the key's health changed */
+    bool wants_probe;   /* the control thread should look at keypool_probe_take, and at key_token of
+                           its keys, now */
+    bool canary_failed; /* of the key on trial: the control thread should take what was counted
+                           (keypool_trial_take) now, if its trial is not over */
+    bool key_moved;     /* the key's health changed */
     bool breaker_moved, endpoint_moved;
     bool account_moved; /* the health of the key's account changed */
     bool model_moved;   /* a model that was free is set aside for the key, or its account */
@@ -262,6 +298,16 @@ struct key *keypool_find_key(struct keypool *pool, struct span name);
 /* Sets the operator's wish. */
 struct keypool_effect keypool_wish(struct keypool *pool, struct key *key, enum key_wish wish,
                                    uint64_t now_us);
+
+/* How long a view may stay without a pick before it is taken not to be in the midst of one. */
+#define KEYPOOL_DRAIN_GRACE_US UINT64_C(2000000)
+
+/* True where nothing runs on the key, and nothing will: it is drained or disabled, no view can pick
+ * it any more, and what had been picked has ended. Then it may be revoked, and taken out of the
+ * pool (keypool_extra.is_gone). A view can pick it until it has taken over the news of the wish,
+ * which it does with its next pick or keypool_view_catch_up; one that does neither for
+ * KEYPOOL_DRAIN_GRACE_US is idle. The control thread's. */
+bool keypool_is_drained(const struct keypool *pool, const struct key *key, uint64_t now_us);
 
 /* Sets the weight, in thousandths (1000: a weight of 1; 0: standby). */
 struct keypool_effect keypool_weigh(struct keypool *pool, struct key *key, uint32_t weight_milli);

@@ -20,6 +20,7 @@ struct pick {
     struct standing later; /* the first that becomes free of those passed over; else LINEUP_OUT */
     bool has_tried;        /* passed over because this exchange has tried it */
     bool lacks_model;
+    bool is_stood_in; /* it was the canary's turn, which lacks what is asked for */
     uint32_t for_model, for_tokens;
     /* Places taken out of the lineup for the time of this pick; put back at its end. */
     uint32_t skip_count;
@@ -41,6 +42,13 @@ enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t
 
 /* What this exchange knows of a key; tried may be NULL. */
 enum trial { NOT_TRIED, TRIED, TRIED_FOR_GOOD };
+
+/* While the pool has a trial. Takes the canary where it is its turn: false where it is not, or the
+ * canary may not be picked now. */
+bool pick_turn(struct pick *pick, uint32_t *ret_place);
+
+/* The grant is there: marks it as one that counts, and the turn as taken. */
+void pick_note_turn(struct pick *pick);
 
 enum trial keypool_tried_find(const struct keypool_tried *tried, const struct key *key);
 

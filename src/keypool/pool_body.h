@@ -1,9 +1,9 @@
 /*
  * The inside of a keypool: for the files of keypool/ alone.
  *
- * Locks, in the order of taking: `lock` (roster, names, places), then `probe_lock` (the schedule of
- * probes). Both are held for a few instructions by workers, and by the control thread for no longer
- * than it takes to swap what it has prepared.
+ * Locks, in the order of taking: `lock` (roster, trial, names, places), then `probe_lock` (the
+ * schedule of probes). Both are held for a few instructions by workers, and by the control thread
+ * for no longer than it takes to swap what it has prepared.
  */
 #ifndef KEYPOOL_POOL_BODY_H
 #define KEYPOOL_POOL_BODY_H
@@ -17,14 +17,15 @@
 #include "keypool/health.h"
 #include "keypool/keypool.h"
 #include "keypool/roster.h"
+#include "keypool/trial_body.h"
 
 enum { KEYPOOL_NEWS = 256, KEYPOOL_MAX_ACCOUNTS = 16384 };
 
-/* How often one worker's views have written words that workers share: one writer, any reader, on a
- * cache line of its own. */
+/* What one worker tells of its view: one writer, any reader, on a cache line of its own. */
 struct pool_local {
-    _Atomic uint64_t shared_writes;
-    char apart[56];
+    _Atomic uint64_t shared_writes; /* how often it has written words that workers share */
+    _Atomic uint64_t seen_news;     /* what its view has taken over; UINT64_MAX: it has none */
+    char apart[48];
 };
 
 struct keypool {
@@ -41,13 +42,15 @@ struct keypool {
         /* Keys that may be picked sooner than a view believes: number of the news (32 bits), place.
          * A view that is more than KEYPOOL_NEWS behind looks at all its keys. */
         _Atomic uint64_t news[KEYPOOL_NEWS];
-        struct aside_table *asides; /* models that the provider has no capacity for */
+        _Atomic uint32_t trial_number; /* another one with each begin and end of a trial */
+        struct aside_table *asides;    /* models that the provider has no capacity for */
         struct health_moves moves;
     } shared;
 
     pthread_mutex_t lock;
     struct roster *roster;
-    struct map by_identity; /* listed keys */
+    struct keypool_trial *trial; /* NULL: none. A reference, beside its owner's */
+    struct map by_identity;      /* listed keys */
     struct account *accounts;
     struct map account_by_name;
     uint64_t places_used[KEYPOOL_MAX_KEYS / 64]; /* bits */
@@ -70,8 +73,9 @@ void keypool_unlist(struct keypool *pool, struct key *key);
 /* A reference to the roster in force. */
 struct roster *keypool_roster(struct keypool *pool);
 
-/* Tells the views that a key may be picked sooner than they believe. */
-void keypool_tell(struct keypool *pool, uint32_t place);
+/* Tells the views that a key may be picked sooner than they believe, or that there is something
+ * else new about it. Returns the number of this news. */
+uint64_t keypool_tell(struct keypool *pool, uint32_t place);
 
 /* Plans the key's next probe anew, after something about it changed. */
 void keypool_plan_probe(struct keypool *pool, struct key *key, const struct roster *roster,

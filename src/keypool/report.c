@@ -7,9 +7,10 @@ struct report {
     struct keypool_view *view;
     struct keypool_grant *grant;
     struct key *key;
-    const struct outcome_row *row;
-    uint64_t until_us; /* where something is benched without another time */
+    const struct outcome_row *row; /* NULL: it goes on, or nothing is known */
+    uint64_t until_us;             /* where something is benched without another time */
     uint64_t now_us;
+    bool says_nothing; /* of the key: its token is replaced first */
     struct keypool_effect effect;
 };
 
@@ -132,6 +133,9 @@ static void note_good(struct report *report)
     struct key_local *local = local_of(report);
 
     report->grant->is_good = true;
+    if (report->grant->trial)
+        report->effect.canary_failed =
+            trial_note_good(report->view, report->grant, !report->row, report->now_us);
     pass_key(report);
     pass_account(report);
     pass_models(report);
@@ -235,6 +239,7 @@ static bool doubt_token(struct report *report)
     if (!key->has_tokens || !key_doubt_token(key, report->grant->line, &is_wanted))
         return false;
     report->view->shared_writes += 2;
+    report->says_nothing = true;
     report->effect.wants_probe |= is_wanted;
     return true;
 }
@@ -424,6 +429,8 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
         tell_key(&report);
         tell_pool(&report);
         count_error(&report);
+        if (grant->trial && !grant->is_good && !report.says_nothing)
+            report.effect.canary_failed = trial_note_end(view, grant, report.row->trial);
     }
     if (grant->quota &&
         quota_settle(grant->quota, &grant->hold, end->tokens, now_us, &view->shared_writes))
@@ -443,6 +450,8 @@ struct keypool_effect keypool_cancel(struct keypool_view *view, struct keypool_g
     tell_breaker(&report);
     if (grant->is_counted)
         atomic_store_explicit(&local->requests, requests - 1, memory_order_relaxed);
+    if (view->trial)
+        trial_note_cancel(view, grant);
     if (grant->quota && quota_give_back(grant->quota, &grant->hold, now_us, &view->shared_writes))
         wake(&report, 1);
     finish(&report);
@@ -451,6 +460,8 @@ struct keypool_effect keypool_cancel(struct keypool_view *view, struct keypool_g
 
 void keypool_sent(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us)
 {
+    if (grant->trial)
+        grant->sent_us = now_us;
     if (grant->quota)
         quota_move(grant->quota, &grant->hold, now_us, &view->shared_writes);
 }

@@ -17,6 +17,7 @@
 #include "limits/breaker.h"
 
 struct key_label;
+struct keypool_extra;
 
 /* Keys that serve the same models for the same clients. */
 struct roster_group {
@@ -54,7 +55,8 @@ struct roster *roster_new(const struct conf_provider *provider, uint32_t room);
 /* What one entry is arranged by. */
 struct roster_input {
     const struct conf_key *conf;
-    const struct key_label *label; /* whose patterns the groups borrow */
+    const struct keypool_extra *extra; /* NULL: only the file has it */
+    const struct key_label *label;     /* whose patterns the groups borrow */
 };
 
 /* Gives every entry its tier and group; `inputs` stands beside `entries`. 0 or ERR_NOMEM. */

@@ -270,7 +270,7 @@ static struct keypool_choice pick_key(struct pick *pick)
 {
     struct keypool_choice choice = {.verdict = KEYPOOL_CHOSEN};
     uint32_t place = 0;
-    bool is_taken = pick_one(pick, &place);
+    bool is_taken = (pick->view->trial && pick_turn(pick, &place)) || pick_one(pick, &place);
 
     if (!is_taken && pick->for_model > SKIP_MODELS) {
         struct lineup *own;
@@ -375,11 +375,15 @@ struct keypool_choice keypool_select(struct keypool_view *view, const struct key
         return choice;
     lineup = view_find_lineup(view, ask->model, pick.model_hash, ask->pool, now_us, &err);
     if (!lineup)
-        return err ? later(&pick, KEYPOOL_FULL, now_us + VIEW_GUESS_US) : never(KEYPOOL_NO_MODEL);
+        return err ? later(&pick, KEYPOOL_FULL, now_us + VIEW_GUESS_US)
+                   : never(view->roster->count ? KEYPOOL_NO_MODEL : KEYPOOL_DISABLED);
     start_pass(&pick, lineup);
     choice = pick_key(&pick);
-    if (choice.verdict == KEYPOOL_CHOSEN)
-        enter_endpoint(&pick, &choice);
+    if (choice.verdict != KEYPOOL_CHOSEN)
+        return choice;
+    if (view->trial)
+        pick_note_turn(&pick);
+    enter_endpoint(&pick, &choice);
     if (choice.verdict == KEYPOOL_CHOSEN)
         count_request(view, ret_grant, now_us);
     return choice;

@@ -70,8 +70,7 @@ enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t
                                   .account = key_account_of(key),
                                   .quota = key_quota_of(key),
                                   .model = pick->ask->model,
-                                  .model_hash = pick->model_hash,
-                                  .since_us = pick->now_us};
+                                  .model_hash = pick->model_hash};
     enum quota_verdict verdict = QUOTA_OK;
 
     if (!take_line(pick, &grant))

@@ -24,6 +24,7 @@ bool keypool_tried_add(struct keypool_tried *tried, const struct key *key, bool 
     }
     if (tried->count < KEYPOOL_MAX_TRIED) {
         tried->items[tried->count].key = key;
+        tried->items[tried->count].pool = key->pool;
         tried->items[tried->count].account = id;
         tried->items[tried->count++].is_final = is_final;
     }

@@ -49,6 +49,11 @@ uint64_t view_rank(const struct keypool_view *view, const struct slot *slot)
     return rank | slot->entry;
 }
 
+uint32_t view_tier_of(uint64_t rank)
+{
+    return (uint32_t)(rank >> TIER_SHIFT);
+}
+
 static uint64_t stride_of(const struct keypool_view *view, const struct slot *slot)
 {
     uint64_t stride;
@@ -163,7 +168,7 @@ static void review(struct keypool_view *view, uint32_t place, uint64_t now_us)
 
     if (!slot || !slot->key || !slot->is_listed)
         return;
-    slot->weight_milli = key_weight_of(slot->key);
+    slot->weight_milli = view_weight(view, slot->key);
     for (uint32_t i = 0; i < view->highest; i++) {
         struct lineup *lineup = &view->lineups[i];
 
@@ -172,10 +177,9 @@ static void review(struct keypool_view *view, uint32_t place, uint64_t now_us)
     }
 }
 
-static void read_news(struct keypool_view *view, uint64_t now_us)
+static void read_news(struct keypool_view *view, uint64_t count, uint64_t now_us)
 {
     struct keypool *pool = view->pool;
-    uint64_t count = atomic_load_explicit(&pool->shared.news_count, memory_order_acquire);
 
     while (view->seen_news != count && count - view->seen_news <= KEYPOOL_NEWS) {
         uint64_t number = view->seen_news + 1;
@@ -195,6 +199,26 @@ static void read_news(struct keypool_view *view, uint64_t now_us)
     view->seen_news = count;
     for (uint32_t place = 0; place < view->places; place++)
         review(view, place, now_us);
+}
+
+static void tell_seen_news(struct keypool_view *view, uint64_t number)
+{
+    atomic_store_explicit(&view->pool->locals[view->worker].seen_news, number,
+                          memory_order_release);
+}
+
+static void take_news(struct keypool_view *view, uint64_t now_us)
+{
+    struct keypool *pool = view->pool;
+    uint64_t count = atomic_load_explicit(&pool->shared.news_count, memory_order_acquire);
+
+    if (view->seen_news == count)
+        return;
+    if (atomic_load_explicit(&pool->shared.trial_number, memory_order_acquire) !=
+        view->trial_number)
+        view_take_trial(view);
+    read_news(view, count, now_us);
+    tell_seen_news(view, view->seen_news);
 }
 
 /* ---- the roster ---- */
@@ -234,7 +258,7 @@ static void list_slot(struct keypool_view *view, uint32_t index)
         slot->pass = (index + view->seed) % view->roster->count;
     }
     bug_fatal_unless(slot->key == entry->key);
-    slot->weight_milli = key_weight_of(slot->key);
+    slot->weight_milli = view_weight(view, slot->key);
     slot->tier = entry->tier;
     slot->group = entry->group;
     slot->entry = index;
@@ -280,7 +304,12 @@ void view_sync(struct keypool_view *view, uint64_t now_us)
     if (!view->roster || view->roster->generation != generation)
         take_roster(view);
     if (view->roster)
-        read_news(view, now_us);
+        take_news(view, now_us);
+}
+
+void keypool_view_catch_up(struct keypool_view *view, uint64_t now_us)
+{
+    view_sync(view, now_us);
 }
 
 /* ---- life ---- */
@@ -296,6 +325,8 @@ struct keypool_view *keypool_view_new(struct keypool *pool, uint32_t worker, uin
     view->worker = worker;
     view->seed = seed % KEYPOOL_MAX_KEYS;
     view->seen_news = atomic_load_explicit(&pool->shared.news_count, memory_order_acquire);
+    tell_seen_news(view, view->seen_news);
+    view_take_trial(view);
     return view;
 }
 
@@ -319,6 +350,8 @@ void keypool_view_free(struct keypool_view **place)
     if (!view)
         return;
     view_tell_writes(view);
+    tell_seen_news(view, UINT64_MAX);
+    trial_unref(&view->trial);
     forget_lineups(view);
     for (uint32_t i = 0; i < view->places; i++) {
         bug_fatal_unless(view->slots[i].in_flight == 0);

@@ -23,7 +23,7 @@ struct slot {
     struct key_local *local;
     uint64_t pass; /* how far its turns have come: grows by 1/weight a pick */
     uint32_t in_flight;
-    uint32_t weight_milli;
+    uint32_t weight_milli; /* 0 for the canary of a trial */
     uint32_t tier;
     uint32_t group;
     uint32_t entry; /* in the roster */
@@ -46,6 +46,9 @@ struct keypool_view {
     uint64_t told_writes; /* of these, those that stand in the pool's sum */
     uint64_t seed;
     uint32_t worker;
+    uint32_t trial_number;       /* the pool's, when its trial was taken over */
+    struct keypool_trial *trial; /* NULL: none. Holds a reference */
+    struct trial_turns turns;
     uint32_t places;  /* size of slots */
     uint32_t highest; /* lineups ever used: those above need not be looked at */
     struct slot *slots;
@@ -78,6 +81,9 @@ struct standing view_examine_model(const struct key *key, uint64_t model_hash, u
 /* The place's rank among the ready. */
 uint64_t view_rank(const struct keypool_view *view, const struct slot *slot);
 
+/* The tier in a rank of the ready. */
+uint32_t view_tier_of(uint64_t rank);
+
 /* Puts a place where it stands now in one lineup. */
 void view_place(struct keypool_view *view, struct lineup *lineup, uint32_t place, uint64_t now_us);
 
@@ -86,6 +92,24 @@ void view_drop_tests(struct keypool_view *view, struct keypool_grant *grant, uin
 
 /* A pick from that lineup: the slot's turn and number under way have changed. */
 void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t place);
+
+/* Takes over the pool's trial, or that there is none any more. */
+void view_take_trial(struct keypool_view *view);
+
+/* The weight by which it is picked here, in thousandths. */
+uint32_t view_weight(const struct keypool_view *view, const struct key *key);
+
+/* The answer to a request of a trial has begun well; `is_timed`: just now. True where that is a
+ * failure of the canary. */
+bool trial_note_good(const struct keypool_view *view, const struct keypool_grant *grant,
+                     bool is_timed, uint64_t now_us);
+
+/* It ended without having begun well. True where that is a failure of the canary. */
+bool trial_note_end(const struct keypool_view *view, const struct keypool_grant *grant,
+                    enum outcome_trial meaning);
+
+/* It was never sent: a turn of the canary's is given back. */
+void trial_note_cancel(struct keypool_view *view, const struct keypool_grant *grant);
 
 /* Adds this view's shared writes to the pool's sum. */
 void view_tell_writes(struct keypool_view *view);

@@ -105,7 +105,7 @@ static inline void play_init(struct play *play, size_t count)
 
 static inline void play_apply(struct play *play)
 {
-    assert_int_equal(keypool_apply(play->pool, &play->conf, play->now, play_wall), 0);
+    assert_int_equal(keypool_apply(play->pool, &play->conf, NULL, play->now, play_wall), 0);
     for (uint32_t i = 0; i < PLAY_WORKERS; i++) {
         if (!play->views[i])
             play->views[i] = keypool_view_new(play->pool, i, 0);

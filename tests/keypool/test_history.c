@@ -246,7 +246,7 @@ static void reload(struct history *history)
     play->keys[b] = key;
     play->keys[a].priority = (int32_t)rand_below(&history->rand, 2);
     play->conf.selection = (enum conf_selection)rand_below(&history->rand, 4);
-    assert_int_equal(keypool_apply(play->pool, &play->conf, play->now, play_wall), 0);
+    assert_int_equal(keypool_apply(play->pool, &play->conf, NULL, play->now, play_wall), 0);
 }
 
 static void change_fate(struct history *history)
@@ -362,7 +362,7 @@ static void heal(struct history *history)
         play->keys[id].priority = 0;
     }
     play->conf.selection = CONF_SELECTION_ROUND_ROBIN;
-    assert_int_equal(keypool_apply(play->pool, &play->conf, play->now, play_wall), 0);
+    assert_int_equal(keypool_apply(play->pool, &play->conf, NULL, play->now, play_wall), 0);
     while (!all_are_back(history)) {
         struct key *key;
 

@@ -125,7 +125,7 @@ static void test_too_many_keys_change_nothing(void **state)
 
     play_start(&play, 2);
     play.conf.keys.count = KEYPOOL_MAX_KEYS + 1;
-    assert_int_equal(keypool_apply(play.pool, &play.conf, play.now, play_wall), ERR_FULL);
+    assert_int_equal(keypool_apply(play.pool, &play.conf, NULL, play.now, play_wall), ERR_FULL);
     assert_int_equal(keypool_totals(play.pool, play.now).keys, 2);
     play_request(&play, "a", OUTCOME_SUCCESS, 0);
     play_end(&play);
@@ -148,7 +148,7 @@ static void test_no_memory_changes_nothing(void **state)
         play_key(&play, 3)->limits.rpm = 9;
         play.conf.keys.count = 6;
         mem_fail_after(after);
-        err = keypool_apply(play.pool, &play.conf, play.now, play_wall);
+        err = keypool_apply(play.pool, &play.conf, NULL, play.now, play_wall);
         mem_fail_after(-1);
         if (err) {
             assert_int_equal(err, ERR_NOMEM);

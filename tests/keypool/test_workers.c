@@ -88,7 +88,7 @@ static void *control(void *arg)
             keypool_probe_end(pool, &key, PROBE_KNOWN, now);
         if (i % 50 == 0) {
             crowd->play->conf.keys.count = i % 100 ? KEYS : KEYS - 2;
-            bug_fatal_unless(keypool_apply(pool, &crowd->play->conf, now, play_wall) == 0);
+            bug_fatal_unless(keypool_apply(pool, &crowd->play->conf, NULL, now, play_wall) == 0);
         }
         while (keypool_describe(pool, &at, now, &row))
             key_unref(&row.key);

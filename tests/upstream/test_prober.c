@@ -87,7 +87,7 @@ static void begin_kind(struct stage *stage, const char *kind, const char *base,
     stage->provider = provider_new(SPAN("up"), 1, stage->fake.secrets);
     assert_non_null(stage->provider);
     assert_int_equal(keypool_apply(provider_keys(stage->provider), &config->providers.items[0],
-                                   START_US, 1700000000000000),
+                                   NULL, START_US, 1700000000000000),
                      0);
     assert_int_equal(endpoint_new(&config->providers.items[0], error, &stage->endpoint), 0);
     stage->prober = prober_new(stage->loop, stage->resolver, &prober_ops, stage);
