@@ -1,0 +1,498 @@
+#include "server/rotor.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "canary/weights.h"
+#include "server/issuer_of_conf.h"
+
+/* How often a key that is being validated is looked at. */
+#define LOOK_US (20 * US_PER_MS)
+
+/* A key as it stands, with texts of its own. */
+struct stood {
+    char name[LIFE_NAME_BYTES], replaces[LIFE_NAME_BYTES];
+    enum life_standing standing;
+};
+
+struct rotor {
+    struct rotor_options options;
+    const struct conf_provider *conf;
+    struct provider *provider;
+    struct issuer *issuer;
+    struct rotation *rotation;
+    struct keypool_trial *trial; /* NULL: no canary */
+
+    /* What the pool was told last. */
+    struct stood stood[LIFE_KEYS_MAX];
+    struct keypool_extra extras[LIFE_KEYS_MAX]; /* beside it; secrets by reference */
+    size_t count;
+
+    struct loop_timer look;            /* at the key that is being validated */
+    char validating[LIFE_NAME_BYTES];  /* empty: none is */
+};
+
+static struct keypool *pool_of(const struct rotor *rotor)
+{
+    return provider_keys(rotor->provider);
+}
+
+static uint64_t now_us(const struct rotor *rotor)
+{
+    return loop_now_us(rotor->options.loop);
+}
+
+/* ---- what a key is like ---- */
+
+static const struct conf_key *file_key(const struct rotor *rotor, const char *name)
+{
+    const struct conf_key_list *keys = &rotor->conf->keys;
+
+    for (size_t i = 0; i < keys->count; i++) {
+        if (span_is_equal(keys->items[i].name, span_from_text(name)))
+            return &keys->items[i];
+    }
+    return NULL;
+}
+
+static const struct stood *find_stood(const struct stood *stood, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (name[0] && !strcmp(stood[i].name, name))
+            return &stood[i];
+    }
+    return NULL;
+}
+
+/* A key has the settings of the one whose place it takes, and so on back to one of the file; where
+ * that is there no more, those of the file's first. */
+static const struct conf_key *model_of(const struct rotor *rotor, const struct stood *stood,
+                                       size_t count, const struct stood *key)
+{
+    for (size_t i = 0; key && i <= count; i++) {
+        const struct conf_key *found = file_key(rotor, key->name);
+
+        if (!found && key->replaces[0])
+            found = file_key(rotor, key->replaces);
+        if (found)
+            return found;
+        key = find_stood(stood, count, key->replaces);
+    }
+    return &rotor->conf->keys.items[0];
+}
+
+static uint32_t place_milli(const struct conf_key *model)
+{
+    return model->weight * 1000;
+}
+
+/* ---- telling the pool ---- */
+
+static void drop_extras(struct keypool_extra *extras, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        secret_unref(&extras[i].key.secret);
+}
+
+static void make_extra(const struct rotor *rotor, const struct rotation_stand *stand,
+                       const struct stood *stood, size_t count, size_t at,
+                       struct keypool_extra *extra)
+{
+    const struct conf_key *model = model_of(rotor, stood, count, &stood[at]);
+    bool is_used = stand->standing == LIFE_STANDS_FULL || stand->standing == LIFE_STANDS_SHARE;
+
+    *extra = (struct keypool_extra){.key = *model,
+                                    .weight_milli = place_milli(model),
+                                    .wish = is_used ? KEY_ENABLED : KEY_DRAINED};
+    extra->key.name = span_from_text(stood[at].name);
+    extra->key.secret = stand->secret ? secret_ref(stand->secret) : NULL;
+    extra->key.credential = NULL;
+    extra->key.expires_wall_us = stand->expires_wall_us;
+    memcpy(extra->key.identity, stand->identity, CONF_IDENTITY_BYTES);
+}
+
+static void wish(struct rotor *rotor, size_t at)
+{
+    const struct keypool_extra *extra = &rotor->extras[at];
+    struct span identity = span_of((const char *)extra->key.identity, CONF_IDENTITY_BYTES);
+    struct key *key = keypool_find_identity(pool_of(rotor), identity);
+    struct keypool_effect effect;
+
+    if (!key)
+        return;
+    if (key_wish(key) != extra->wish) {
+        effect = keypool_wish(pool_of(rotor), key, extra->wish, now_us(rotor));
+        rotor->options.on_effect(rotor->options.owner, rotor->provider, &effect);
+    }
+    key_unref(&key);
+}
+
+static void weigh(struct rotor *rotor, const char *name, uint32_t weight_milli)
+{
+    struct key *key = keypool_find_key(pool_of(rotor), span_from_text(name));
+    struct keypool_effect effect;
+
+    if (!key)
+        return;
+    effect = keypool_weigh(pool_of(rotor), key, weight_milli);
+    rotor->options.on_effect(rotor->options.owner, rotor->provider, &effect);
+    key_unref(&key);
+}
+
+/* The weights of all other keys of that priority that serve, but for these two. */
+static uint64_t weigh_others(struct rotor *rotor, const struct stood *canary, int32_t priority)
+{
+    struct keypool_row row;
+    uint64_t sum = 0;
+    size_t at = 0;
+
+    while (keypool_describe(pool_of(rotor), &at, now_us(rotor), &row)) {
+        bool is_either = span_is_equal(row.name, span_from_text(canary->name)) ||
+                         span_is_equal(row.name, span_from_text(canary->replaces));
+
+        if (!is_either && row.priority == priority && row.wish == KEY_ENABLED)
+            sum += row.weight_milli;
+        key_unref(&row.key);
+    }
+    return sum;
+}
+
+static bool has_predecessor(struct rotor *rotor, const struct stood *canary)
+{
+    struct key *key = canary->replaces[0]
+                          ? keypool_find_key(pool_of(rotor), span_from_text(canary->replaces))
+                          : NULL;
+    bool is_there = key && key_wish(key) == KEY_ENABLED;
+
+    key_unref(&key);
+    return is_there;
+}
+
+/* The canary gets its share of its predecessor's place. */
+static int try_canary(struct rotor *rotor, const struct stood *canary, uint32_t share_ppm)
+{
+    const struct conf_key *model = model_of(rotor, rotor->stood, rotor->count, canary);
+    const struct canary_weights weights =
+        canary_weigh(share_ppm, place_milli(model), weigh_others(rotor, canary, model->priority),
+                     has_predecessor(rotor, canary));
+    struct key *key;
+    int err = 0;
+
+    weigh(rotor, canary->replaces, weights.predecessor_milli);
+    if (rotor->trial) {
+        keypool_trial_set_share(rotor->trial, weights.pool_ppm);
+        return 0;
+    }
+    key = keypool_find_key(pool_of(rotor), span_from_text(canary->name));
+    err = key ? keypool_trial_begin(pool_of(rotor), key, weights.pool_ppm, &rotor->trial)
+              : ERR_NOTFOUND;
+    key_unref(&key);
+    return err;
+}
+
+static int follow_canary(struct rotor *rotor, const struct rotation_stand *stands)
+{
+    for (size_t i = 0; i < rotor->count; i++) {
+        if (stands[i].standing == LIFE_STANDS_SHARE)
+            return try_canary(rotor, &rotor->stood[i], stands[i].share_ppm);
+    }
+    if (rotor->trial)
+        keypool_trial_end(&rotor->trial, NULL);
+    for (size_t i = 0; i < rotor->count; i++)
+        weigh(rotor, rotor->stood[i].name, rotor->extras[i].weight_milli);
+    return 0;
+}
+
+static int stand(void *owner, const struct rotation_stand *stands, size_t count)
+{
+    struct rotor *rotor = owner;
+    struct keypool_extra extras[LIFE_KEYS_MAX];
+    struct stood stood[LIFE_KEYS_MAX];
+    struct keypool_extras all = {extras, count};
+    int err;
+
+    if (rotor->options.is_busy(rotor->options.owner))
+        return ERR_AGAIN;
+    for (size_t i = 0; i < count; i++) {
+        stood[i].standing = stands[i].standing;
+        span_to_text(stands[i].name, stood[i].name, sizeof(stood[i].name));
+        span_to_text(stands[i].replaces, stood[i].replaces, sizeof(stood[i].replaces));
+    }
+    for (size_t i = 0; i < count; i++)
+        make_extra(rotor, &stands[i], stood, count, i, &extras[i]);
+    err = keypool_apply(pool_of(rotor), rotor->conf, &all, now_us(rotor),
+                        loop_wall_us(rotor->options.loop));
+    if (err) {
+        drop_extras(extras, count);
+        return err;
+    }
+    drop_extras(rotor->extras, rotor->count);
+    memcpy(rotor->stood, stood, count * sizeof(stood[0]));
+    memcpy(rotor->extras, extras, count * sizeof(extras[0]));
+    rotor->count = count;
+    for (size_t i = 0; i < count; i++) {
+        rotor->extras[i].key.name = span_from_text(rotor->stood[i].name);
+        wish(rotor, i);
+    }
+    return follow_canary(rotor, stands);
+}
+
+/* ---- validation ---- */
+
+static void end_validation(struct rotor *rotor, int err, const char *why)
+{
+    char name[LIFE_NAME_BYTES];
+
+    memcpy(name, rotor->validating, sizeof(name));
+    rotor->validating[0] = '\0';
+    rotation_validated(rotor->rotation, span_from_text(name), err, why);
+}
+
+static void look_later(struct rotor *rotor)
+{
+    /* Reserved: it cannot fail. */
+    (void)loop_timer_set(&rotor->look, now_us(rotor) + LOOK_US);
+}
+
+/* The prober asks about every new key by itself. */
+static void on_look(struct loop_timer *timer)
+{
+    struct rotor *rotor = container_of(timer, struct rotor, look);
+    struct key *key = keypool_find_key(pool_of(rotor), span_from_text(rotor->validating));
+    uint64_t until_us;
+    enum key_health health = key ? key_health(key, &until_us) : KEY_INVALID;
+
+    key_unref(&key);
+    if (!rotor->validating[0])
+        return;
+    switch (health) {
+    case KEY_NEW:
+        look_later(rotor);
+        return;
+    case KEY_INVALID:
+        end_validation(rotor, ERR_DENIED, "its provider does not know it (401)");
+        return;
+    case KEY_TRIAL:
+        end_validation(rotor, ERR_TIMEOUT, "its provider does not answer");
+        return;
+    case KEY_HEALTHY:
+    case KEY_COOLING:
+    case KEY_LIMITED:
+    case KEY_FORBIDDEN:
+    case KEY_DEPLETED:
+    case KEY_TESTING:
+        break;
+    }
+    end_validation(rotor, 0, NULL);
+}
+
+/* One that was refused before is a new key again, so that it is asked about at once. */
+static void renew(struct rotor *rotor, const char *name)
+{
+    struct keypool_extras all = {rotor->extras, rotor->count};
+    uint64_t wall_us = loop_wall_us(rotor->options.loop);
+
+    for (size_t i = 0; i < rotor->count; i++) {
+        if (strcmp(rotor->stood[i].name, name) != 0)
+            continue;
+        rotor->extras[i].is_gone = true;
+        (void)keypool_apply(pool_of(rotor), rotor->conf, &all, now_us(rotor), wall_us);
+        rotor->extras[i].is_gone = false;
+        (void)keypool_apply(pool_of(rotor), rotor->conf, &all, now_us(rotor), wall_us);
+    }
+}
+
+static void validate(void *owner, struct span name)
+{
+    struct rotor *rotor = owner;
+    struct key *key = keypool_find_key(pool_of(rotor), name);
+    uint64_t until_us;
+    bool is_known = key && key_health(key, &until_us) != KEY_NEW;
+    const struct keypool_effect probe = {.wants_probe = true};
+
+    key_unref(&key);
+    span_to_text(name, rotor->validating, sizeof(rotor->validating));
+    if (is_known)
+        renew(rotor, rotor->validating);
+    rotor->options.on_effect(rotor->options.owner, rotor->provider, &probe);
+    look_later(rotor);
+}
+
+/* ---- the rest of what a rotation asks ---- */
+
+static bool is_drained(void *owner, struct span name)
+{
+    struct rotor *rotor = owner;
+    struct key *key = keypool_find_key(pool_of(rotor), name);
+    bool is_idle = !key || keypool_is_drained(pool_of(rotor), key, now_us(rotor));
+
+    key_unref(&key);
+    return is_idle;
+}
+
+static void take(void *owner, struct evidence_tick *ret_tick)
+{
+    struct rotor *rotor = owner;
+
+    memset(ret_tick, 0, sizeof(*ret_tick));
+    if (rotor->trial)
+        keypool_trial_take(rotor->trial, ret_tick);
+}
+
+static void identify(void *owner, const struct secret *secret,
+                     uint8_t ret_identity[LIFE_IDENTITY_BYTES])
+{
+    struct rotor *rotor = owner;
+    struct conf_key key = {.secret = secret_ref((struct secret *)(uintptr_t)secret)};
+
+    conf_key_identify(&key, provider_name(rotor->provider));
+    memcpy(ret_identity, key.identity, LIFE_IDENTITY_BYTES);
+    secret_unref(&key.secret);
+}
+
+static void on_news(void *owner, const struct rotation_news *news)
+{
+    struct rotor *rotor = owner;
+    const struct life_key *key = news->key;
+
+    log_write(rotor->options.log,
+              key->step == LIFE_ROLLED_BACK ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "key rotation",
+              LOG_SPAN("provider", provider_name(rotor->provider)), LOG_TEXT("key", key->name),
+              LOG_TEXT("step", life_step_text(key->step)), LOG_UINT("rotation", key->rotation),
+              LOG_TEXT("replaces", key->replaces), LOG_TEXT("reason", key->reason));
+}
+
+static void on_trouble(void *owner, const char *why)
+{
+    struct rotor *rotor = owner;
+
+    if (why)
+        log_write(rotor->options.log, LOG_LEVEL_WARNING, "key rotation cannot go on",
+                  LOG_SPAN("provider", provider_name(rotor->provider)), LOG_TEXT("reason", why));
+    else
+        log_write(rotor->options.log, LOG_LEVEL_INFO, "key rotation goes on",
+                  LOG_SPAN("provider", provider_name(rotor->provider)));
+}
+
+static const struct rotation_ops ops = {
+    .stand = stand,
+    .validate = validate,
+    .is_drained = is_drained,
+    .take = take,
+    .identify = identify,
+    .on_news = on_news,
+    .on_trouble = on_trouble,
+};
+
+/* ---- life ---- */
+
+static struct rotation_settings settings_of(const struct conf_provider *provider)
+{
+    const struct conf_rotation *conf = provider->rotation;
+
+    return (struct rotation_settings){
+        .folder = provider->name,
+        .name = conf->name,
+        .created_by = SPAN("bellwether"),
+        .rules = {.overlap_us = conf->overlap_us,
+                  .max_keys = conf->max_keys,
+                  .attempts = conf->validate.attempts,
+                  .base_delay_us = conf->validate.base_delay_us,
+                  .has_ramp = conf->canary.steps > 0},
+        .canary = {.ramp = ramp_in_steps(conf->canary.initial_ppm, conf->canary.steps,
+                                         conf->canary.every_us),
+                   .evidence = {.max_error_ppm = conf->canary.max_error_ppm,
+                                .max_latency_milli = conf->canary.max_latency_milli,
+                                .max_added_latency_ms = EVIDENCE_NO_LIMIT,
+                                .max_divergence_ppm = CONF_PPM,
+                                .has_control = true},
+                   .min_requests = conf->canary.min_requests},
+    };
+}
+
+int rotor_new(const struct rotor_options *options, char *why, struct rotor **ret_rotor)
+{
+    const struct issuer_options issuer = {options->loop, options->fetcher, options->secrets};
+    const struct rotation_settings settings = settings_of(options->conf);
+    struct rotor *rotor = mem_zalloc(1, sizeof(*rotor));
+    struct rotation_options rotation = {.loop = options->loop,
+                                        .secrets = options->secrets,
+                                        .store = options->store,
+                                        .settings = &settings,
+                                        .ops = &ops,
+                                        .owner = rotor};
+    int err;
+
+    why[0] = '\0';
+    if (!rotor)
+        return ERR_NOMEM;
+    rotor->options = *options;
+    rotor->conf = options->conf;
+    rotor->provider = provider_ref(options->provider);
+    loop_timer_init(&rotor->look, options->loop, on_look);
+    err = issuer_of_conf(&issuer, options->conf->rotation->issuer, why, &rotor->issuer);
+    if (!err)
+        err = loop_timer_reserve(&rotor->look);
+    if (!err) {
+        rotation.issuer = rotor->issuer;
+        rotor->rotation = rotation_new(&rotation);
+        err = rotor->rotation ? 0 : ERR_NOMEM;
+    }
+    if (err) {
+        rotor_free(&rotor);
+        return err;
+    }
+    *ret_rotor = rotor;
+    return 0;
+}
+
+void rotor_free(struct rotor **place)
+{
+    struct rotor *rotor = *place;
+
+    *place = NULL;
+    if (!rotor)
+        return;
+    rotation_free(&rotor->rotation);
+    issuer_free(&rotor->issuer);
+    if (rotor->trial)
+        keypool_trial_end(&rotor->trial, NULL);
+    drop_extras(rotor->extras, rotor->count);
+    loop_timer_fini(&rotor->look);
+    provider_unref(&rotor->provider);
+    mem_free(rotor);
+}
+
+struct span rotor_provider(const struct rotor *rotor)
+{
+    return provider_name(rotor->provider);
+}
+
+struct rotation *rotor_rotation(struct rotor *rotor)
+{
+    return rotor->rotation;
+}
+
+void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf)
+{
+    rotor->conf = conf;
+}
+
+struct keypool_extras rotor_extras(const struct rotor *rotor)
+{
+    return (struct keypool_extras){rotor->extras, rotor->count};
+}
+
+enum rotation_begun rotor_rotate(struct rotor *rotor, struct span name, enum life_trigger trigger,
+                                 uint64_t *ret_id)
+{
+    const struct conf_key *key = NULL;
+
+    for (size_t i = 0; i < rotor->conf->keys.count; i++) {
+        if (span_is_equal(rotor->conf->keys.items[i].name, name))
+            key = &rotor->conf->keys.items[i];
+    }
+    return rotation_begin(rotor->rotation, name, key ? key->identity : NULL, trigger, ret_id);
+}

@@ -1,0 +1,51 @@
+/*
+ * The rotation of one provider's keys in a running gateway: what rotation/rotation.h asks of its
+ * surroundings, done with the provider's keypool, and told to the log. The control thread's.
+ */
+#ifndef SERVER_ROTOR_H
+#define SERVER_ROTOR_H
+
+#include "keypool/trial.h"
+#include "obs/log.h"
+#include "obs/metrics.h"
+#include "rotation/rotation.h"
+#include "upstream/provider.h"
+
+struct rotor;
+
+struct rotor_options {
+    struct loop *loop;
+    struct secret_arena *secrets;
+    struct fetcher *fetcher;
+    struct secret_store *store;
+    struct log *log;
+    struct provider *provider;        /* a reference is taken */
+    const struct conf_provider *conf; /* with a rotation; as long as rotor_set_conf says */
+    /* The pool cannot be changed now: a reload is under way. */
+    bool (*is_busy)(void *owner);
+    /* A key has changed: who waits for one goes on. */
+    void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
+    void *owner;
+};
+
+/* 0, or an error with `why` (ISSUER_WHY_BYTES): ERR_SYNTAX or ERR_RANGE of the issuer's settings,
+ * ERR_FULL, ERR_NOMEM. */
+int rotor_new(const struct rotor_options *options, char *why, struct rotor **ret_rotor);
+
+/* Its keys stay in the pool as they stand. Accepts a pointer to NULL. */
+void rotor_free(struct rotor **place);
+
+struct span rotor_provider(const struct rotor *rotor);
+struct rotation *rotor_rotation(struct rotor *rotor);
+
+/* What the file says from now on. */
+void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf);
+
+/* The keys beside the file, for a reload; borrowed until the rotor next runs. */
+struct keypool_extras rotor_extras(const struct rotor *rotor);
+
+/* Replaces the key of that name. As rotation_begin. */
+enum rotation_begun rotor_rotate(struct rotor *rotor, struct span name, enum life_trigger trigger,
+                                 uint64_t *ret_id);
+
+#endif
