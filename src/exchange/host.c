@@ -174,7 +174,7 @@ void exchange_host_follow(struct exchange_host *host, struct provider *provider,
                           struct keypool_effect effect)
 {
     exchange_host_grant(host, provider_waiting(provider), effect.wakes);
-    if (effect.wants_probe)
+    if (effect.wants_probe || effect.canary_failed)
         host->ops->want_probe(host->owner, provider);
 }
 

@@ -35,7 +35,7 @@ struct exchange_host_ops {
     /* Somebody who waits at another worker was granted a key: have it look (exchange_host_look on
      * its thread). */
     waiting_call *call;
-    /* A probe may be due: the control thread should look. */
+    /* A probe may be due, or a canary has failed: the control thread should look. */
     void (*want_probe)(void *owner, struct provider *provider);
     /* Media are to be fetched; the errand is the callee's until media_errand_return. */
     void (*fetch_media)(void *owner, struct media_errand *errand);

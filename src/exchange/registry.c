@@ -93,6 +93,15 @@ int registry_prepare(struct registry *registry, const struct conf_provider *conf
     return 0;
 }
 
+void registry_set_extras(struct registry *registry, struct span provider,
+                         struct keypool_extras extras)
+{
+    struct registry_entry *entry = map_find(&registry->providers, provider);
+
+    if (entry)
+        entry->extras = extras;
+}
+
 void registry_apply(struct registry *registry, const struct conf_provider *conf,
                     struct endpoint *endpoint, struct keypool_change **change)
 {

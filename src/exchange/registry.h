@@ -39,6 +39,7 @@ struct registry_entry {
     struct provider *provider;
     struct endpoint *endpoint; /* NULL: prepared, and not applied so far */
     struct learned *learned;   /* metrics of the models that it lists */
+    struct keypool_extras extras; /* keys beside the file; borrowed: see registry_set_extras */
 };
 
 /* 0 or ERR_NOMEM. log is borrowed. is_locked: see secret_arena_new. */
@@ -51,6 +52,11 @@ void registry_fini(struct registry *registry);
  * ERR_TLS or ERR_SYNTAX (see endpoint_new), ERR_NOMEM, ERR_FULL. */
 int registry_prepare(struct registry *registry, const struct conf_provider *conf, char *ret_error,
                      struct registry_entry **ret_entry, struct endpoint **ret_endpoint);
+
+/* The keys that the provider has beside the file, for the next snapshot that is prepared; borrowed
+ * until then, or until the next call. Harmless for a provider that is not there. */
+void registry_set_extras(struct registry *registry, struct span provider,
+                         struct keypool_extras extras);
 
 /* Brings the provider to the configuration: the endpoint and the keys that were prepared, which are
  * taken. */

@@ -97,6 +97,7 @@ static int add_provider(struct snapshot *snapshot, struct registry *registry,
     snapshot->provider_count++;
     row->conf = conf;
     row->provider = provider_ref(entry->provider);
+    row->extras = entry->extras;
     row->include_usage = provider_row(conf->kind)->include_usage;
     row->traits = traits_of(conf);
     row->attempts = metrics_series(registry->metrics, METRIC_ATTEMPTS, &conf->name);
@@ -117,8 +118,8 @@ static int prepare_keys(struct counted *counted, uint64_t now_us, uint64_t wall_
     for (size_t i = 0; i < snapshot->provider_count && !err; i++) {
         struct snapshot_provider *row = &snapshot->providers[i];
 
-        err = keypool_prepare(provider_keys(row->provider), row->conf, NULL, now_us, wall_us,
-                              &counted->changes[i]);
+        err = keypool_prepare(provider_keys(row->provider), row->conf, &row->extras, now_us,
+                              wall_us, &counted->changes[i]);
     }
     return err;
 }

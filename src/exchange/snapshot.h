@@ -24,6 +24,7 @@ struct learned;
 struct snapshot_provider {
     const struct conf_provider *conf;
     struct provider *provider;
+    struct keypool_extras extras; /* keys beside the file; borrowed until the commit */
     struct endpoint *endpoint;
     struct secret *fields; /* lines of `headers:`, each with CRLF; NULL: none */
     enum include_usage include_usage;

@@ -133,9 +133,11 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
         return err;
     gateway_commit_tokens(&tokens);
     err = gateway_prepare_probes(gateway, gateway->snapshot, &probes);
-    if (!err)
-        prober_commit(&probes);
-    return err;
+    if (err)
+        return err;
+    prober_commit(&probes);
+    gateway_follow_rotations(gateway);
+    return 0;
 }
 
 /* All addresses of the data plane, with commas between them. */
@@ -181,6 +183,7 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
     }
     gateway->options = *options;
     gateway->loop = options->loop;
+    list_init(&gateway->rotors);
     gateway->sockets.admin_fd = -1;
     gateway->started_wall_us = gateway->loaded_wall_us = clock_wall_us();
     gateway->worker_count = count_workers(config);
@@ -232,6 +235,7 @@ void gateway_free(struct gateway **gateway)
     gateway_drop_reload(g);
     gateway_drop_media(g);
     gateway_discard_tokens(&g->tokens);
+    gateway_drop_rotations(g);
     fetcher_free(&g->fetcher);
     prober_free(&g->prober);
     /* Bodies that are still being told anew, and names that are being looked up, go back to the

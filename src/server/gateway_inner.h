@@ -1,7 +1,7 @@
 /*
  * What the files of the gateway share: gateway.c begins and ends it, gateway_phases.c knows when it
  * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_tokens.c gets
- * tokens for keys, gateway_media.c what exchanges have fetched, gateway_reload.c takes a new
+ * tokens for keys, gateway_rotations.c replaces them, gateway_media.c what exchanges have fetched, gateway_reload.c takes a new
  * configuration over. Included by these alone; control thread.
  */
 #ifndef SERVER_GATEWAY_INNER_H
@@ -17,6 +17,8 @@
 #include "upstream/prober.h"
 
 struct media_desk;
+struct rotor;
+struct secret_store;
 struct tokens_plan;
 
 /* How far the process has come. */
@@ -60,6 +62,8 @@ struct gateway {
     struct fetcher *fetcher;    /* NULL until a key needs tokens */
     struct tokens_plan *tokens; /* in force; NULL: none yet */
     struct media_desk *media;   /* NULL until media are fetched */
+    struct list rotors;         /* of providers whose keys are rotated */
+    struct secret_store *secret_store; /* NULL until a provider's keys are */
     struct metrics *metrics;
     uint32_t reloads, media_fetches;
     enum phase phase;
@@ -99,6 +103,22 @@ void gateway_discard_tokens(struct tokens_plan **plan);
 
 /* One of the provider's keys may want another token. */
 void gateway_look_at_tokens(struct gateway *gateway, const struct provider *provider);
+
+/* Rotates the keys of the providers for which the snapshot in force says so. What cannot be is told
+ * to the log. */
+void gateway_follow_rotations(struct gateway *gateway);
+
+/* The registry hears of the keys beside the file, before a reload prepares for another. */
+void gateway_tell_extras(struct gateway *gateway);
+
+/* The provider's canary may have failed. */
+void gateway_hurry_rotation(struct gateway *gateway, const struct provider *provider);
+
+/* The rotor of that provider; NULL: none. */
+struct rotor *gateway_find_rotor(const struct gateway *gateway, struct span provider);
+
+/* What is under way ends untold, and is taken up again by the next process. */
+void gateway_drop_rotations(struct gateway *gateway);
 
 /* An exchange misses media: they are fetched on the control thread, and told to its worker. Called
  * on the worker's thread, for worker_ops. */

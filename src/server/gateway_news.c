@@ -20,6 +20,7 @@ static void on_note(struct loop_mail *mail)
     if (note->gateway->prober)
         prober_kick(note->gateway->prober, note->provider);
     gateway_look_at_tokens(note->gateway, note->provider);
+    gateway_hurry_rotation(note->gateway, note->provider);
     provider_unref(&note->provider);
     mem_free(note);
 }

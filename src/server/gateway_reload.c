@@ -96,6 +96,7 @@ static void take_over(struct gateway *gateway)
     admin_set_snapshot(gateway->admin, fresh);
     prober_commit(&reload->probes);
     gateway_commit_tokens(&reload->tokens);
+    gateway_follow_rotations(gateway);
     snapshot_unref(&old);
 }
 
@@ -129,6 +130,8 @@ static int prepare(struct gateway *gateway, struct config *config, char *ret_err
 {
     struct reload *reload = &gateway->reload;
     int err = gateway_make_tls(config, ret_error, &reload->tls);
+
+    gateway_tell_extras(gateway);
 
     if (!err)
         err = snapshot_prepare(&gateway->registry, config, loop_now_us(gateway->loop),

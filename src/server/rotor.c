@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "canary/weights.h"
+#include "conf/identity.h"
 #include "server/issuer_of_conf.h"
 
 /* How often a key that is being validated is looked at. */
@@ -14,7 +15,11 @@
 /* A key as it stands, with texts of its own. */
 struct stood {
     char name[LIFE_NAME_BYTES], replaces[LIFE_NAME_BYTES];
+    uint8_t identity[LIFE_IDENTITY_BYTES];
+    struct secret *secret; /* NULL: none is known */
+    uint64_t expires_wall_us;
     enum life_standing standing;
+    uint32_t share_ppm;
 };
 
 struct rotor {
@@ -27,7 +32,7 @@ struct rotor {
 
     /* What the pool was told last. */
     struct stood stood[LIFE_KEYS_MAX];
-    struct keypool_extra extras[LIFE_KEYS_MAX]; /* beside it; secrets by reference */
+    struct keypool_extra extras[LIFE_KEYS_MAX]; /* made of it, and of the configuration */
     size_t count;
 
     struct loop_timer look;            /* at the key that is being validated */
@@ -57,28 +62,27 @@ static const struct conf_key *file_key(const struct rotor *rotor, const char *na
     return NULL;
 }
 
-static const struct stood *find_stood(const struct stood *stood, size_t count, const char *name)
+static const struct stood *find_stood(const struct rotor *rotor, const char *name)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (name[0] && !strcmp(stood[i].name, name))
-            return &stood[i];
+    for (size_t i = 0; i < rotor->count; i++) {
+        if (name[0] && !strcmp(rotor->stood[i].name, name))
+            return &rotor->stood[i];
     }
     return NULL;
 }
 
 /* A key has the settings of the one whose place it takes, and so on back to one of the file; where
  * that is there no more, those of the file's first. */
-static const struct conf_key *model_of(const struct rotor *rotor, const struct stood *stood,
-                                       size_t count, const struct stood *key)
+static const struct conf_key *model_of(const struct rotor *rotor, const struct stood *stood)
 {
-    for (size_t i = 0; key && i <= count; i++) {
-        const struct conf_key *found = file_key(rotor, key->name);
+    for (size_t i = 0; stood && i <= rotor->count; i++) {
+        const struct conf_key *found = file_key(rotor, stood->name);
 
-        if (!found && key->replaces[0])
-            found = file_key(rotor, key->replaces);
+        if (!found && stood->replaces[0])
+            found = file_key(rotor, stood->replaces);
         if (found)
             return found;
-        key = find_stood(stood, count, key->replaces);
+        stood = find_stood(rotor, stood->replaces);
     }
     return &rotor->conf->keys.items[0];
 }
@@ -90,27 +94,38 @@ static uint32_t place_milli(const struct conf_key *model)
 
 /* ---- telling the pool ---- */
 
-static void drop_extras(struct keypool_extra *extras, size_t count)
+static void drop(struct stood *stood, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        secret_unref(&extras[i].key.secret);
+        secret_unref(&stood[i].secret);
 }
 
-static void make_extra(const struct rotor *rotor, const struct rotation_stand *stand,
-                       const struct stood *stood, size_t count, size_t at,
-                       struct keypool_extra *extra)
+/* What is said of it borrows from the rotor and from the configuration in force. */
+static void make_extra(struct rotor *rotor, size_t at)
 {
-    const struct conf_key *model = model_of(rotor, stood, count, &stood[at]);
-    bool is_used = stand->standing == LIFE_STANDS_FULL || stand->standing == LIFE_STANDS_SHARE;
+    const struct stood *stood = &rotor->stood[at];
+    const struct conf_key *model = model_of(rotor, stood);
+    bool is_used = stood->standing == LIFE_STANDS_FULL || stood->standing == LIFE_STANDS_SHARE;
+    struct keypool_extra *extra = &rotor->extras[at];
 
     *extra = (struct keypool_extra){.key = *model,
                                     .weight_milli = place_milli(model),
                                     .wish = is_used ? KEY_ENABLED : KEY_DRAINED};
-    extra->key.name = span_from_text(stood[at].name);
-    extra->key.secret = stand->secret ? secret_ref(stand->secret) : NULL;
+    extra->key.name = span_from_text(stood->name);
+    extra->key.secret = stood->secret;
     extra->key.credential = NULL;
-    extra->key.expires_wall_us = stand->expires_wall_us;
-    memcpy(extra->key.identity, stand->identity, CONF_IDENTITY_BYTES);
+    extra->key.expires_wall_us = stood->expires_wall_us;
+    memcpy(extra->key.identity, stood->identity, CONF_IDENTITY_BYTES);
+}
+
+static int apply(struct rotor *rotor)
+{
+    const struct keypool_extras all = {rotor->extras, rotor->count};
+
+    for (size_t i = 0; i < rotor->count; i++)
+        make_extra(rotor, i);
+    return keypool_apply(pool_of(rotor), rotor->conf, &all, now_us(rotor),
+                         loop_wall_us(rotor->options.loop));
 }
 
 static void wish(struct rotor *rotor, size_t at)
@@ -171,11 +186,11 @@ static bool has_predecessor(struct rotor *rotor, const struct stood *canary)
 }
 
 /* The canary gets its share of its predecessor's place. */
-static int try_canary(struct rotor *rotor, const struct stood *canary, uint32_t share_ppm)
+static int try_canary(struct rotor *rotor, const struct stood *canary)
 {
-    const struct conf_key *model = model_of(rotor, rotor->stood, rotor->count, canary);
+    const struct conf_key *model = model_of(rotor, canary);
     const struct canary_weights weights =
-        canary_weigh(share_ppm, place_milli(model), weigh_others(rotor, canary, model->priority),
+        canary_weigh(canary->share_ppm, place_milli(model), weigh_others(rotor, canary, model->priority),
                      has_predecessor(rotor, canary));
     struct key *key;
     int err = 0;
@@ -192,12 +207,18 @@ static int try_canary(struct rotor *rotor, const struct stood *canary, uint32_t 
     return err;
 }
 
-static int follow_canary(struct rotor *rotor, const struct rotation_stand *stands)
+static int follow(struct rotor *rotor)
 {
-    for (size_t i = 0; i < rotor->count; i++) {
-        if (stands[i].standing == LIFE_STANDS_SHARE)
-            return try_canary(rotor, &rotor->stood[i], stands[i].share_ppm);
+    int err = apply(rotor);
+
+    for (size_t i = 0; i < rotor->count && !err; i++)
+        wish(rotor, i);
+    for (size_t i = 0; i < rotor->count && !err; i++) {
+        if (rotor->stood[i].standing == LIFE_STANDS_SHARE)
+            return try_canary(rotor, &rotor->stood[i]);
     }
+    if (err)
+        return err;
     if (rotor->trial)
         keypool_trial_end(&rotor->trial, NULL);
     for (size_t i = 0; i < rotor->count; i++)
@@ -205,38 +226,31 @@ static int follow_canary(struct rotor *rotor, const struct rotation_stand *stand
     return 0;
 }
 
+static void take_over(struct stood *stood, const struct rotation_stand *stand)
+{
+    *stood = (struct stood){
+        .secret = stand->secret ? secret_ref(stand->secret) : NULL,
+        .expires_wall_us = stand->expires_wall_us,
+        .standing = stand->standing,
+        .share_ppm = stand->share_ppm,
+    };
+    memcpy(stood->name, stand->name.ptr, stand->name.len);
+    if (stand->replaces.len)
+        memcpy(stood->replaces, stand->replaces.ptr, stand->replaces.len);
+    memcpy(stood->identity, stand->identity, LIFE_IDENTITY_BYTES);
+}
+
 static int stand(void *owner, const struct rotation_stand *stands, size_t count)
 {
     struct rotor *rotor = owner;
-    struct keypool_extra extras[LIFE_KEYS_MAX];
-    struct stood stood[LIFE_KEYS_MAX];
-    struct keypool_extras all = {extras, count};
-    int err;
 
     if (rotor->options.is_busy(rotor->options.owner))
         return ERR_AGAIN;
-    for (size_t i = 0; i < count; i++) {
-        stood[i].standing = stands[i].standing;
-        span_to_text(stands[i].name, stood[i].name, sizeof(stood[i].name));
-        span_to_text(stands[i].replaces, stood[i].replaces, sizeof(stood[i].replaces));
-    }
+    drop(rotor->stood, rotor->count);
     for (size_t i = 0; i < count; i++)
-        make_extra(rotor, &stands[i], stood, count, i, &extras[i]);
-    err = keypool_apply(pool_of(rotor), rotor->conf, &all, now_us(rotor),
-                        loop_wall_us(rotor->options.loop));
-    if (err) {
-        drop_extras(extras, count);
-        return err;
-    }
-    drop_extras(rotor->extras, rotor->count);
-    memcpy(rotor->stood, stood, count * sizeof(stood[0]));
-    memcpy(rotor->extras, extras, count * sizeof(extras[0]));
+        take_over(&rotor->stood[i], &stands[i]);
     rotor->count = count;
-    for (size_t i = 0; i < count; i++) {
-        rotor->extras[i].key.name = span_from_text(rotor->stood[i].name);
-        wish(rotor, i);
-    }
-    return follow_canary(rotor, stands);
+    return follow(rotor);
 }
 
 /* ---- validation ---- */
@@ -291,17 +305,13 @@ static void on_look(struct loop_timer *timer)
 /* One that was refused before is a new key again, so that it is asked about at once. */
 static void renew(struct rotor *rotor, const char *name)
 {
-    struct keypool_extras all = {rotor->extras, rotor->count};
-    uint64_t wall_us = loop_wall_us(rotor->options.loop);
+    const struct keypool_extras all = {rotor->extras, rotor->count};
 
-    for (size_t i = 0; i < rotor->count; i++) {
-        if (strcmp(rotor->stood[i].name, name) != 0)
-            continue;
-        rotor->extras[i].is_gone = true;
-        (void)keypool_apply(pool_of(rotor), rotor->conf, &all, now_us(rotor), wall_us);
-        rotor->extras[i].is_gone = false;
-        (void)keypool_apply(pool_of(rotor), rotor->conf, &all, now_us(rotor), wall_us);
-    }
+    for (size_t i = 0; i < rotor->count; i++)
+        rotor->extras[i].is_gone = !strcmp(rotor->stood[i].name, name);
+    if (!keypool_apply(pool_of(rotor), rotor->conf, &all, now_us(rotor),
+                       loop_wall_us(rotor->options.loop)))
+        (void)follow(rotor);
 }
 
 static void validate(void *owner, struct span name)
@@ -313,7 +323,8 @@ static void validate(void *owner, struct span name)
     const struct keypool_effect probe = {.wants_probe = true};
 
     key_unref(&key);
-    span_to_text(name, rotor->validating, sizeof(rotor->validating));
+    memcpy(rotor->validating, name.ptr, name.len);
+    rotor->validating[name.len] = '\0';
     if (is_known)
         renew(rotor, rotor->validating);
     rotor->options.on_effect(rotor->options.owner, rotor->provider, &probe);
@@ -345,11 +356,7 @@ static void identify(void *owner, const struct secret *secret,
                      uint8_t ret_identity[LIFE_IDENTITY_BYTES])
 {
     struct rotor *rotor = owner;
-    struct conf_key key = {.secret = secret_ref((struct secret *)(uintptr_t)secret)};
-
-    conf_key_identify(&key, provider_name(rotor->provider));
-    memcpy(ret_identity, key.identity, LIFE_IDENTITY_BYTES);
-    secret_unref(&key.secret);
+    conf_key_identity(provider_name(rotor->provider), secret_reveal(secret), ret_identity);
 }
 
 static void on_news(void *owner, const struct rotation_news *news)
@@ -459,7 +466,7 @@ void rotor_free(struct rotor **place)
     issuer_free(&rotor->issuer);
     if (rotor->trial)
         keypool_trial_end(&rotor->trial, NULL);
-    drop_extras(rotor->extras, rotor->count);
+    drop(rotor->stood, rotor->count);
     loop_timer_fini(&rotor->look);
     provider_unref(&rotor->provider);
     mem_free(rotor);
@@ -470,6 +477,11 @@ struct span rotor_provider(const struct rotor *rotor)
     return provider_name(rotor->provider);
 }
 
+struct keypool *rotor_pool(const struct rotor *rotor)
+{
+    return pool_of(rotor);
+}
+
 struct rotation *rotor_rotation(struct rotor *rotor)
 {
     return rotor->rotation;
@@ -478,6 +490,7 @@ struct rotation *rotor_rotation(struct rotor *rotor)
 void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf)
 {
     rotor->conf = conf;
+    (void)follow(rotor);
 }
 
 struct keypool_extras rotor_extras(const struct rotor *rotor)

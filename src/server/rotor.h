@@ -36,6 +36,7 @@ int rotor_new(const struct rotor_options *options, char *why, struct rotor **ret
 void rotor_free(struct rotor **place);
 
 struct span rotor_provider(const struct rotor *rotor);
+struct keypool *rotor_pool(const struct rotor *rotor);
 struct rotation *rotor_rotation(struct rotor *rotor);
 
 /* What the file says from now on. */

@@ -1,0 +1,171 @@
+/* The rotations that the file asks for: a rotor for each provider that has one, and the sealed file
+ * in which their keys are kept. Rotors outlive reloads, as their keys do. */
+#include "server/gateway_inner.h"
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "secrets/sealed_file.h"
+#include "server/rotor.h"
+
+struct rotor_seat {
+    struct list link; /* in gateway->rotors */
+    struct rotor *rotor;
+};
+
+static struct rotor_seat *find(const struct gateway *gateway, struct span provider)
+{
+    for (struct list *at = gateway->rotors.next; at != &gateway->rotors; at = at->next) {
+        struct rotor_seat *seat = container_of(at, struct rotor_seat, link);
+
+        if (span_is_equal(rotor_provider(seat->rotor), provider))
+            return seat;
+    }
+    return NULL;
+}
+
+struct rotor *gateway_find_rotor(const struct gateway *gateway, struct span provider)
+{
+    struct rotor_seat *seat = find(gateway, provider);
+
+    return seat ? seat->rotor : NULL;
+}
+
+/* ---- what they need ---- */
+
+static void complain(struct gateway *gateway, struct span provider, const char *why)
+{
+    log_write(gateway->log, LOG_LEVEL_ERROR, "keys of a provider are not rotated",
+              LOG_SPAN("provider", provider), LOG_TEXT("reason", why));
+}
+
+static int open_store(struct gateway *gateway, char *why)
+{
+    const struct conf_secrets *conf = &gateway->snapshot->config->secrets;
+    const struct sealed_file_options options = {.loop = gateway->loop,
+                                                .helpers = gateway->registry.helpers,
+                                                .secrets = gateway->options.secrets,
+                                                .path = conf->sealed_file.ptr,
+                                                .key_path = conf->seal_key.ptr};
+
+    return gateway->secret_store ? 0 : sealed_file_open(&options, &gateway->secret_store, why);
+}
+
+static bool is_busy(void *owner)
+{
+    const struct gateway *gateway = owner;
+
+    return gateway->reload.snapshot || gateway->reload.is_committing;
+}
+
+static int add(struct gateway *gateway, const struct snapshot_provider *row, char *why)
+{
+    struct rotor_options options = {.loop = gateway->loop,
+                                    .secrets = gateway->options.secrets,
+                                    .log = gateway->log,
+                                    .provider = row->provider,
+                                    .conf = row->conf,
+                                    .is_busy = is_busy,
+                                    .on_effect = gateway_follow,
+                                    .owner = gateway};
+    struct rotor_seat *seat = mem_zalloc(1, sizeof(*seat));
+    int err = seat ? open_store(gateway, why) : ERR_NOMEM;
+
+    if (!err && !gateway->fetcher)
+        gateway->fetcher = fetcher_new(gateway->loop);
+    options.fetcher = gateway->fetcher;
+    options.store = gateway->secret_store;
+    if (!err)
+        err = gateway->fetcher ? rotor_new(&options, why, &seat->rotor) : ERR_NOMEM;
+    if (err) {
+        mem_free(seat);
+        return err;
+    }
+    list_push_back(&gateway->rotors, &seat->link);
+    return 0;
+}
+
+static void drop(struct rotor_seat *seat)
+{
+    rotor_free(&seat->rotor);
+    list_remove(&seat->link);
+    mem_free(seat);
+}
+
+/* ---- following the file ---- */
+
+void gateway_tell_extras(struct gateway *gateway)
+{
+    for (struct list *at = gateway->rotors.next; at != &gateway->rotors; at = at->next) {
+        const struct rotor *rotor = container_of(at, struct rotor_seat, link)->rotor;
+
+        registry_set_extras(&gateway->registry, rotor_provider(rotor), rotor_extras(rotor));
+    }
+}
+
+/* Its keys are those of the file again. */
+static void leave_alone(struct gateway *gateway, const struct rotor_seat *seat,
+                        const struct conf_provider *conf)
+{
+    struct span name = rotor_provider(seat->rotor);
+    struct keypool *pool = rotor_pool(seat->rotor);
+
+    registry_set_extras(&gateway->registry, name, (struct keypool_extras){NULL, 0});
+    if (keypool_apply(pool, conf, NULL, loop_now_us(gateway->loop), loop_wall_us(gateway->loop)))
+        complain(gateway, name, "without memory: issued keys serve until the next reload");
+}
+
+/* Their providers have gone, or are to be left alone from now on. */
+static void drop_unwanted(struct gateway *gateway)
+{
+    struct list *at = gateway->rotors.next;
+
+    while (at != &gateway->rotors) {
+        struct rotor_seat *seat = container_of(at, struct rotor_seat, link);
+        const struct conf_provider *conf =
+            config_find_provider(gateway->snapshot->config, rotor_provider(seat->rotor));
+
+        at = at->next;
+        if (conf && conf->rotation)
+            continue;
+        if (conf)
+            leave_alone(gateway, seat, conf);
+        drop(seat);
+    }
+}
+
+void gateway_follow_rotations(struct gateway *gateway)
+{
+    drop_unwanted(gateway);
+    for (size_t i = 0; i < gateway->snapshot->provider_count; i++) {
+        const struct snapshot_provider *row = &gateway->snapshot->providers[i];
+        char why[SECRET_WORDS_BYTES] = "";
+        struct rotor_seat *seat;
+        int err;
+
+        if (!row->conf->rotation)
+            continue;
+        seat = find(gateway, row->conf->name);
+        if (seat) {
+            rotor_set_conf(seat->rotor, row->conf);
+            continue;
+        }
+        err = add(gateway, row, why);
+        if (err)
+            complain(gateway, row->conf->name, why[0] ? why : err_text(err));
+    }
+}
+
+void gateway_hurry_rotation(struct gateway *gateway, const struct provider *provider)
+{
+    struct rotor_seat *seat = find(gateway, provider_name(provider));
+
+    if (seat)
+        rotation_hurry(rotor_rotation(seat->rotor));
+}
+
+void gateway_drop_rotations(struct gateway *gateway)
+{
+    while (!list_is_empty(&gateway->rotors))
+        drop(container_of(gateway->rotors.next, struct rotor_seat, link));
+    secret_store_free(&gateway->secret_store);
+}
