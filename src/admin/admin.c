@@ -96,6 +96,7 @@ static struct page_view view_of(const struct admin *admin)
         .registry = admin->options.registry,
         .snapshot = admin->snapshot,
         .state = admin->options.state(admin->options.owner),
+        .admin = &admin->options,
         .now_us = loop_now_us(admin->options.loop),
         .wall_us = loop_wall_us(admin->options.loop),
     };

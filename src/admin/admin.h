@@ -11,6 +11,7 @@
 #include "exchange/registry.h"
 #include "exchange/snapshot.h"
 #include "io/loop.h"
+#include "rotation/rotation.h"
 
 struct admin;
 
@@ -27,6 +28,11 @@ struct admin_options {
     int fd; /* a listening socket, taken over */
     /* The state now; called on the loop's thread. */
     struct admin_state (*state)(void *owner);
+    /* The rotation of that provider's keys; NULL: none. The same thread. */
+    struct rotation *(*rotation)(void *owner, struct span provider);
+    /* Replaces a key of a provider that has one; as rotation_begin. */
+    enum rotation_begun (*rotate)(void *owner, struct span provider, struct span name,
+                                  bool is_leaked, uint64_t *ret_id);
     /* An order changed a key: who waits for one may go on. The same thread. */
     void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
     void *owner;

@@ -141,3 +141,82 @@ const struct failure_row *order_weigh(const struct order *order, struct page *pa
     key_unref(&key);
     return NULL;
 }
+
+/* ---- rotation ---- */
+
+static void end_rotation(const struct order *order, const char *what, uint64_t id,
+                         struct page *page)
+{
+    char from[ADDR_TEXT_BYTES];
+    struct json_writer writer;
+
+    addr_write(order->peer, from);
+    log_write(order->view->registry->log, LOG_LEVEL_INFO, "operator's order",
+              LOG_TEXT("order", what), LOG_SPAN("provider", order->provider),
+              LOG_SPAN("key", order->name), LOG_UINT("rotation", id), LOG_TEXT("from", from));
+    page->status = 202;
+    json_writer_init(&writer, &page->body);
+    json_begin_object(&writer);
+    json_member_string(&writer, "provider", order->provider);
+    json_member_string(&writer, "name", order->name);
+    json_member_uint(&writer, "rotation", id);
+    json_end_object(&writer);
+    buf_append_byte(&page->body, '\n');
+}
+
+static struct rotation *find_rotation(const struct order *order)
+{
+    const struct admin_options *admin = order->view->admin;
+
+    return admin->rotation(admin->owner, order->provider);
+}
+
+static bool is_leak(const struct order *order)
+{
+    const yyjson_val *leaked = json_tree_member(order->body, "leaked");
+
+    return yyjson_is_true(json_tree_plain(leaked));
+}
+
+const struct failure_row *order_rotate(const struct order *order, struct page *page)
+{
+    const struct admin_options *admin = order->view->admin;
+    struct provider *provider;
+    struct key *key = find_key(order, &provider);
+    bool is_there = key != NULL;
+    enum rotation_begun begun;
+    uint64_t id;
+
+    key_unref(&key);
+    if (!is_there)
+        return refusal_row(REFUSAL_NO_KEY);
+    if (!find_rotation(order))
+        return refusal_row(REFUSAL_NO_ROTATION);
+    begun = admin->rotate(admin->owner, order->provider, order->name, is_leak(order), &id);
+    switch (begun) {
+    case ROTATION_BEGUN:
+        break;
+    case ROTATION_BUSY:
+        if (is_leak(order))
+            break; /* it is off, and the one under way goes on */
+        return refusal_row(REFUSAL_ROTATION_BUSY);
+    case ROTATION_CROWDED:
+        return refusal_row(REFUSAL_TOO_MANY_KEYS);
+    case ROTATION_AWAY:
+        return refusal_row(REFUSAL_STORE_AWAY);
+    }
+    end_rotation(order, is_leak(order) ? "rotate, leaked" : "rotate", id, page);
+    return NULL;
+}
+
+const struct failure_row *order_roll_back(const struct order *order, struct page *page)
+{
+    struct rotation *rotation = find_rotation(order);
+
+    if (!rotation)
+        return refusal_row(REFUSAL_NO_ROTATION);
+    if (!rotation_roll_back(rotation, order->name, "by an operator"))
+        return refusal_row(REFUSAL_NO_WAY_BACK);
+    end_rotation(order, "rollback", rotation_life(rotation)->rotations, page);
+    return NULL;
+}

@@ -23,10 +23,13 @@ struct order {
     void *owner;
 };
 
+/* order_rotate and order_roll_back answer {"provider", "name", "rotation"}, and return before
+ * anything has come of them. */
+
 /* Carries it out: NULL, with the answer in *page (202, JSON); or why not. */
 typedef const struct failure_row *order_fn(const struct order *order, struct page *page);
 
 /* The rows of tables/admin.def. */
-order_fn order_weigh, order_drain, order_disable, order_enable;
+order_fn order_weigh, order_drain, order_disable, order_enable, order_rotate, order_roll_back;
 
 #endif

@@ -37,8 +37,8 @@ struct registry {
 /* A provider with the endpoint it has now. */
 struct registry_entry {
     struct provider *provider;
-    struct endpoint *endpoint; /* NULL: prepared, and not applied so far */
-    struct learned *learned;   /* metrics of the models that it lists */
+    struct endpoint *endpoint;    /* NULL: prepared, and not applied so far */
+    struct learned *learned;      /* metrics of the models that it lists */
     struct keypool_extras extras; /* keys beside the file; borrowed: see registry_set_extras */
 };
 

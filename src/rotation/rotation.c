@@ -415,3 +415,9 @@ const struct canary *rotation_canary(const struct rotation *rotation)
 {
     return rotation->has_canary ? &rotation->canary : NULL;
 }
+
+uint32_t rotation_share_ppm(const struct rotation *rotation)
+{
+    return rotation->has_canary ? canary_share_ppm(&rotation->canary, &rotation->settings.canary)
+                                : 0;
+}

@@ -121,6 +121,9 @@ void rotation_hurry(struct rotation *rotation);
 /* Valid until control returns to the loop. */
 const struct life *rotation_life(const struct rotation *rotation);
 
+/* The canary's share of its predecessor's place, in millionths; 0 where there is none. */
+uint32_t rotation_share_ppm(const struct rotation *rotation);
+
 /* The canary; NULL: none. */
 const struct canary *rotation_canary(const struct rotation *rotation);
 

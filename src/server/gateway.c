@@ -76,6 +76,8 @@ static int make_admin(struct gateway *gateway)
         .registry = &gateway->registry,
         .fd = gateway->sockets.admin_fd,
         .state = gateway_state,
+        .rotation = gateway_rotation,
+        .rotate = gateway_rotate,
         .on_effect = gateway_follow,
         .owner = gateway,
     };

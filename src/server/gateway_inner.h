@@ -1,8 +1,8 @@
 /*
  * What the files of the gateway share: gateway.c begins and ends it, gateway_phases.c knows when it
  * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_tokens.c gets
- * tokens for keys, gateway_rotations.c replaces them, gateway_media.c what exchanges have fetched, gateway_reload.c takes a new
- * configuration over. Included by these alone; control thread.
+ * tokens for keys, gateway_rotations.c replaces them, gateway_media.c what exchanges have fetched,
+ * gateway_reload.c takes a new configuration over. Included by these alone; control thread.
  */
 #ifndef SERVER_GATEWAY_INNER_H
 #define SERVER_GATEWAY_INNER_H
@@ -59,10 +59,10 @@ struct gateway {
     uint32_t worker_count;
     struct admin *admin;
     struct prober *prober;
-    struct fetcher *fetcher;    /* NULL until a key needs tokens */
-    struct tokens_plan *tokens; /* in force; NULL: none yet */
-    struct media_desk *media;   /* NULL until media are fetched */
-    struct list rotors;         /* of providers whose keys are rotated */
+    struct fetcher *fetcher;           /* NULL until a key needs tokens */
+    struct tokens_plan *tokens;        /* in force; NULL: none yet */
+    struct media_desk *media;          /* NULL until media are fetched */
+    struct list rotors;                /* of providers whose keys are rotated */
     struct secret_store *secret_store; /* NULL until a provider's keys are */
     struct metrics *metrics;
     uint32_t reloads, media_fetches;
@@ -114,8 +114,10 @@ void gateway_tell_extras(struct gateway *gateway);
 /* The provider's canary may have failed. */
 void gateway_hurry_rotation(struct gateway *gateway, const struct provider *provider);
 
-/* The rotor of that provider; NULL: none. */
-struct rotor *gateway_find_rotor(const struct gateway *gateway, struct span provider);
+/* What the admin address asks: see struct admin_options. */
+struct rotation *gateway_rotation(void *owner, struct span provider);
+enum rotation_begun gateway_rotate(void *owner, struct span provider, struct span name,
+                                   bool is_leaked, uint64_t *ret_id);
 
 /* What is under way ends untold, and is taken up again by the next process. */
 void gateway_drop_rotations(struct gateway *gateway);

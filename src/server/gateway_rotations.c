@@ -23,11 +23,22 @@ static struct rotor_seat *find(const struct gateway *gateway, struct span provid
     return NULL;
 }
 
-struct rotor *gateway_find_rotor(const struct gateway *gateway, struct span provider)
+struct rotation *gateway_rotation(void *owner, struct span provider)
 {
-    struct rotor_seat *seat = find(gateway, provider);
+    struct rotor_seat *seat = find(owner, provider);
 
-    return seat ? seat->rotor : NULL;
+    return seat ? rotor_rotation(seat->rotor) : NULL;
+}
+
+enum rotation_begun gateway_rotate(void *owner, struct span provider, struct span name,
+                                   bool is_leaked, uint64_t *ret_id)
+{
+    struct rotor_seat *seat = find(owner, provider);
+
+    *ret_id = 0;
+    return seat ? rotor_rotate(seat->rotor, name, is_leaked ? LIFE_BY_LEAK : LIFE_BY_OPERATOR,
+                               ret_id)
+                : ROTATION_AWAY;
 }
 
 /* ---- what they need ---- */

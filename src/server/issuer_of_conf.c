@@ -58,9 +58,9 @@ static int set_http(struct fields *fields, const struct conf_issuer *conf,
     http->item_id = conf->list->id;
     http->item_expires = conf->list->expires;
     if (conf->list->paging)
-        http->paging = (struct issuer_paging){conf->list->paging->parameter,
-                                              conf->list->paging->cursor, conf->list->paging->more,
-                                              conf->list->paging->is_count};
+        http->paging =
+            (struct issuer_paging){conf->list->paging->parameter, conf->list->paging->cursor,
+                                   conf->list->paging->more, conf->list->paging->is_count};
     return set_request(fields, &conf->list->request, &http->list);
 }
 
@@ -85,8 +85,8 @@ static int set(struct fields *fields, const struct conf_issuer *conf,
         return 0;
     case CONF_ISSUER_OPENROUTER:
         settings->kind = ISSUER_OPENROUTER;
-        settings->openrouter = (struct issuer_openrouter_settings){
-            conf->url, conf->provisioning_key, conf->limit_usd};
+        settings->openrouter =
+            (struct issuer_openrouter_settings){conf->url, conf->provisioning_key, conf->limit_usd};
         return 0;
     case CONF_ISSUER_KINDS:
         break;

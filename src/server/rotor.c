@@ -35,8 +35,8 @@ struct rotor {
     struct keypool_extra extras[LIFE_KEYS_MAX]; /* made of it, and of the configuration */
     size_t count;
 
-    struct loop_timer look;            /* at the key that is being validated */
-    char validating[LIFE_NAME_BYTES];  /* empty: none is */
+    struct loop_timer look;           /* at the key that is being validated */
+    char validating[LIFE_NAME_BYTES]; /* empty: none is */
 };
 
 static struct keypool *pool_of(const struct rotor *rotor)
@@ -144,9 +144,9 @@ static void wish(struct rotor *rotor, size_t at)
     key_unref(&key);
 }
 
-static void weigh(struct rotor *rotor, const char *name, uint32_t weight_milli)
+static void weigh(struct rotor *rotor, struct span name, uint32_t weight_milli)
 {
-    struct key *key = keypool_find_key(pool_of(rotor), span_from_text(name));
+    struct key *key = keypool_find_key(pool_of(rotor), name);
     struct keypool_effect effect;
 
     if (!key)
@@ -157,15 +157,15 @@ static void weigh(struct rotor *rotor, const char *name, uint32_t weight_milli)
 }
 
 /* The weights of all other keys of that priority that serve, but for these two. */
-static uint64_t weigh_others(struct rotor *rotor, const struct stood *canary, int32_t priority)
+static uint64_t weigh_others(struct rotor *rotor, struct span canary, struct span replaced,
+                             int32_t priority)
 {
     struct keypool_row row;
     uint64_t sum = 0;
     size_t at = 0;
 
     while (keypool_describe(pool_of(rotor), &at, now_us(rotor), &row)) {
-        bool is_either = span_is_equal(row.name, span_from_text(canary->name)) ||
-                         span_is_equal(row.name, span_from_text(canary->replaces));
+        bool is_either = span_is_equal(row.name, canary) || span_is_equal(row.name, replaced);
 
         if (!is_either && row.priority == priority && row.wish == KEY_ENABLED)
             sum += row.weight_milli;
@@ -174,11 +174,9 @@ static uint64_t weigh_others(struct rotor *rotor, const struct stood *canary, in
     return sum;
 }
 
-static bool has_predecessor(struct rotor *rotor, const struct stood *canary)
+static bool has_predecessor(struct rotor *rotor, struct span name)
 {
-    struct key *key = canary->replaces[0]
-                          ? keypool_find_key(pool_of(rotor), span_from_text(canary->replaces))
-                          : NULL;
+    struct key *key = name.len ? keypool_find_key(pool_of(rotor), name) : NULL;
     bool is_there = key && key_wish(key) == KEY_ENABLED;
 
     key_unref(&key);
@@ -186,21 +184,23 @@ static bool has_predecessor(struct rotor *rotor, const struct stood *canary)
 }
 
 /* The canary gets its share of its predecessor's place. */
-static int try_canary(struct rotor *rotor, const struct stood *canary)
+static int try_canary(struct rotor *rotor, size_t at)
 {
+    const struct stood *canary = &rotor->stood[at];
     const struct conf_key *model = model_of(rotor, canary);
-    const struct canary_weights weights =
-        canary_weigh(canary->share_ppm, place_milli(model), weigh_others(rotor, canary, model->priority),
-                     has_predecessor(rotor, canary));
+    struct span name = rotor->extras[at].key.name, replaced = span_from_text(canary->replaces);
+    const struct canary_weights weights = canary_weigh(
+        canary->share_ppm, place_milli(model), weigh_others(rotor, name, replaced, model->priority),
+        has_predecessor(rotor, replaced));
     struct key *key;
     int err = 0;
 
-    weigh(rotor, canary->replaces, weights.predecessor_milli);
+    weigh(rotor, replaced, weights.predecessor_milli);
     if (rotor->trial) {
         keypool_trial_set_share(rotor->trial, weights.pool_ppm);
         return 0;
     }
-    key = keypool_find_key(pool_of(rotor), span_from_text(canary->name));
+    key = keypool_find_key(pool_of(rotor), name);
     err = key ? keypool_trial_begin(pool_of(rotor), key, weights.pool_ppm, &rotor->trial)
               : ERR_NOTFOUND;
     key_unref(&key);
@@ -215,14 +215,14 @@ static int follow(struct rotor *rotor)
         wish(rotor, i);
     for (size_t i = 0; i < rotor->count && !err; i++) {
         if (rotor->stood[i].standing == LIFE_STANDS_SHARE)
-            return try_canary(rotor, &rotor->stood[i]);
+            return try_canary(rotor, i);
     }
     if (err)
         return err;
     if (rotor->trial)
         keypool_trial_end(&rotor->trial, NULL);
     for (size_t i = 0; i < rotor->count; i++)
-        weigh(rotor, rotor->stood[i].name, rotor->extras[i].weight_milli);
+        weigh(rotor, rotor->extras[i].key.name, rotor->extras[i].weight_milli);
     return 0;
 }
 
@@ -297,6 +297,7 @@ static void on_look(struct loop_timer *timer)
     case KEY_FORBIDDEN:
     case KEY_DEPLETED:
     case KEY_TESTING:
+    case KEY_HEALTH_COUNT:
         break;
     }
     end_validation(rotor, 0, NULL);

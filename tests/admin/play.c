@@ -30,6 +30,12 @@ void play_pass(struct play *play, uint64_t us)
     play_settle(play);
 }
 
+static struct rotation *no_rotation(void *owner, struct span provider)
+{
+    (void)owner, (void)provider;
+    return NULL;
+}
+
 static void note_effect(void *owner, struct provider *provider, const struct keypool_effect *effect)
 {
     struct play *play = owner;
@@ -46,6 +52,7 @@ static void open_address(struct play *play, bool is_tcp)
         .loop = play->loop,
         .registry = &play->stage.registry,
         .state = tell_state,
+        .rotation = no_rotation,
         .on_effect = note_effect,
         .owner = play,
     };
