@@ -31,6 +31,7 @@ int issuer_new(const struct issuer_options *options, const struct issuer_setting
     case ISSUER_GCP:
         return issuer_gcp_new(options, settings, why, ret_issuer);
     case ISSUER_STORE:
+        return issuer_store_new(options, settings, why, ret_issuer);
     case ISSUER_KINDS:
         break;
     }
