@@ -82,14 +82,15 @@ static void its_surroundings_are_its_own(void **state)
         "grep -q '^SigBlk:.*0000000$' /proc/self/status || { echo blocked >&2; exit 1; }; "
         "ls -l /proc/$$/fd | grep 'socket:\\|anon_inode:' >&2 && exit 1; "
         "echo '{\"key\":\"k\",\"id\":\"1\"}'";
+    const struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
     struct stage stage;
 
     (void)state;
     open_script(&stage, script, LONG);
-    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    assert_int_equal(sigaction(SIGPIPE, &ignore, NULL), 0);
     stage_create(&stage, "n");
     assert_string_equal(stage.told_why, "");
-    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    assert_int_equal(sigaction(SIGPIPE, &usual, NULL), 0);
     stage_close(&stage);
 }
 

@@ -162,111 +162,105 @@ static void found_on_the_second_page(void **state)
 }
 
 /* What can go wrong on the way, and what it leaves behind. */
+static const struct {
+    struct double_step script[6];
+    int err;
+    bool may_exist, may_retry;
+    const char *id, *why;
+} failing[] = {
+    /* The token. */
+    {{{.line = "POST /token HTTP/1.1",
+       .body = "grant_type=*",
+       .answer = DOUBLE_JSON("400 Bad Request",
+                             "{\"error\":\"invalid_grant\",\"error_description\":\"Invalid JWT "
+                             "Signature.\"}")}},
+     ERR_DENIED,
+     false,
+     false,
+     "",
+     "HTTP 400: invalid_grant: Invalid JWT Signature."},
+    {{{.line = "POST /token HTTP/1.1",
+       .body = "grant_type=*",
+       .answer = DOUBLE_JSON("503 Busy", "")}},
+     ERR_AGAIN,
+     false,
+     true,
+     "",
+     "HTTP 503"},
+    {{{.line = "POST /token HTTP/1.1", .body = "grant_type=*", .answer = NULL}},
+     ERR_PROTO,
+     false,
+     true,
+     "",
+     "Empty reply from server"},
+    /* The creation. */
+    {{TOKEN_STEP,
+      CREATE_STEP(DOUBLE_JSON("403 Forbidden",
+                              "{\"error\":{\"code\":403,\"message\":\"no ya29.token-0123456789\","
+                              "\"status\":\"PERMISSION_DENIED\"}}"))},
+     ERR_DENIED,
+     false,
+     false,
+     "",
+     "refused, in words that hold our own secret"},
+    {{TOKEN_STEP, CREATE_STEP(DOUBLE_JSON("500 Oops", ""))}, ERR_AGAIN, true, true, "", "HTTP 500"},
+    {{TOKEN_STEP, CREATE_STEP(NULL)}, ERR_PROTO, true, true, "", "Empty reply from server"},
+    {{TOKEN_STEP, CREATE_STEP(DOUBLE_JSON("200 OK", "{\"name\":\"operations/../x\"}"))},
+     ERR_PROTO,
+     true,
+     false,
+     "",
+     "the answer is no operation"},
+    /* The operation. */
+    {{TOKEN_STEP, CREATE_STEP(UNDER_WAY),
+      POLL_STEP(DOUBLE_JSON("200 OK",
+                            "{\"name\":\"operations/akmf.p7-1\",\"done\":true,\"error\":{\"code\":"
+                            "8,\"message\":\"Quota exceeded.\"}}"))},
+     ERR_DENIED,
+     false,
+     false,
+     "",
+     "the operation failed: Quota exceeded."},
+    {{TOKEN_STEP, CREATE_STEP(UNDER_WAY), POLL_STEP(DOUBLE_JSON("404 Not Found", ""))},
+     ERR_DENIED,
+     true,
+     false,
+     "",
+     "HTTP 404"},
+    {{TOKEN_STEP, CREATE_STEP(UNDER_WAY),
+      POLL_STEP(DOUBLE_JSON("200 OK", "{\"done\":true,\"response\":{\"name\":\"a?b\"}}"))},
+     ERR_PROTO,
+     true,
+     false,
+     "",
+     "the operation tells no key"},
+    /* The text of the key. */
+    {{TOKEN_STEP, CREATE_STEP(MADE), STRING_STEP(DOUBLE_JSON("403 Forbidden", ""))},
+     ERR_DENIED,
+     true,
+     false,
+     KEY,
+     "HTTP 403"},
+    {{TOKEN_STEP, CREATE_STEP(MADE), STRING_STEP(DOUBLE_JSON("200 OK", "{\"keyString\":\"\"}"))},
+     ERR_PROTO,
+     true,
+     false,
+     KEY,
+     "the answer holds a key that no header could carry at /keyString"},
+};
+
 static void failures(void **state)
 {
-    static const struct {
-        struct double_step script[6];
-        int err;
-        bool may_exist, may_retry;
-        const char *id, *why;
-    } cases[] = {
-        /* The token. */
-        {{{.line = "POST /token HTTP/1.1",
-           .body = "grant_type=*",
-           .answer = DOUBLE_JSON("400 Bad Request",
-                                 "{\"error\":\"invalid_grant\",\"error_description\":\"Invalid JWT "
-                                 "Signature.\"}")}},
-         ERR_DENIED,
-         false,
-         false,
-         "",
-         "HTTP 400: invalid_grant: Invalid JWT Signature."},
-        {{{.line = "POST /token HTTP/1.1",
-           .body = "grant_type=*",
-           .answer = DOUBLE_JSON("503 Busy", "")}},
-         ERR_AGAIN,
-         false,
-         true,
-         "",
-         "HTTP 503"},
-        {{{.line = "POST /token HTTP/1.1", .body = "grant_type=*", .answer = NULL}},
-         ERR_PROTO,
-         false,
-         true,
-         "",
-         "Empty reply from server"},
-        /* The creation. */
-        {{TOKEN_STEP,
-          CREATE_STEP(DOUBLE_JSON(
-              "403 Forbidden", "{\"error\":{\"code\":403,\"message\":\"no ya29.token-0123456789\","
-                               "\"status\":\"PERMISSION_DENIED\"}}"))},
-         ERR_DENIED,
-         false,
-         false,
-         "",
-         "refused, in words that hold our own secret"},
-        {{TOKEN_STEP, CREATE_STEP(DOUBLE_JSON("500 Oops", ""))},
-         ERR_AGAIN,
-         true,
-         true,
-         "",
-         "HTTP 500"},
-        {{TOKEN_STEP, CREATE_STEP(NULL)}, ERR_PROTO, true, true, "", "Empty reply from server"},
-        {{TOKEN_STEP, CREATE_STEP(DOUBLE_JSON("200 OK", "{\"name\":\"operations/../x\"}"))},
-         ERR_PROTO,
-         true,
-         false,
-         "",
-         "the answer is no operation"},
-        /* The operation. */
-        {{TOKEN_STEP, CREATE_STEP(UNDER_WAY),
-          POLL_STEP(DOUBLE_JSON(
-              "200 OK", "{\"name\":\"operations/akmf.p7-1\",\"done\":true,\"error\":{\"code\":"
-                        "8,\"message\":\"Quota exceeded.\"}}"))},
-         ERR_DENIED,
-         false,
-         false,
-         "",
-         "the operation failed: Quota exceeded."},
-        {{TOKEN_STEP, CREATE_STEP(UNDER_WAY), POLL_STEP(DOUBLE_JSON("404 Not Found", ""))},
-         ERR_DENIED,
-         true,
-         false,
-         "",
-         "HTTP 404"},
-        {{TOKEN_STEP, CREATE_STEP(UNDER_WAY),
-          POLL_STEP(DOUBLE_JSON("200 OK", "{\"done\":true,\"response\":{\"name\":\"a?b\"}}"))},
-         ERR_PROTO,
-         true,
-         false,
-         "",
-         "the operation tells no key"},
-        /* The text of the key. */
-        {{TOKEN_STEP, CREATE_STEP(MADE), STRING_STEP(DOUBLE_JSON("403 Forbidden", ""))},
-         ERR_DENIED,
-         true,
-         false,
-         KEY,
-         "HTTP 403"},
-        {{TOKEN_STEP, CREATE_STEP(MADE),
-          STRING_STEP(DOUBLE_JSON("200 OK", "{\"keyString\":\"\"}"))},
-         ERR_PROTO,
-         true,
-         false,
-         KEY,
-         "the answer holds a key that no header could carry at /keyString"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof(failing) / sizeof(failing[0]); i++) {
         struct stage stage;
 
-        open_gcp(&stage, cases[i].script, LONG);
-        assert_int_equal(stage_create(&stage, "auto-1"), cases[i].err);
-        assert_string_equal(stage.told_why, cases[i].why);
-        assert_string_equal(stage.id, cases[i].id);
-        assert_int_equal(stage.answer.may_exist, cases[i].may_exist);
-        assert_int_equal(stage.answer.may_retry, cases[i].may_retry);
+        open_gcp(&stage, failing[i].script, LONG);
+        assert_int_equal(stage_create(&stage, "auto-1"), failing[i].err);
+        assert_string_equal(stage.told_why, failing[i].why);
+        assert_string_equal(stage.id, failing[i].id);
+        assert_int_equal(stage.answer.may_exist, failing[i].may_exist);
+        assert_int_equal(stage.answer.may_retry, failing[i].may_retry);
         stage_close(&stage);
     }
 }
