@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/percent.h"
 #include "json/tree.h"
 #include "json/write.h"
 #include "rotation/issuer_answer.h"
@@ -138,7 +139,7 @@ static int send_list(struct gcp_work *work)
     buf_append_span(&work->url, SPAN("?pageSize=300"));
     if (work->page.len) {
         buf_append_span(&work->url, SPAN("&pageToken="));
-        issuer_write_coded(&work->url, buf_span(&work->page));
+        percent_write(&work->url, buf_span(&work->page), "");
     }
     return send(work, STEP_LIST, "GET");
 }
@@ -554,7 +555,7 @@ static int keep(struct gcp_issuer *issuer, const struct issuer_gcp_settings *set
     issuer->root = take_text(&root);
     buf_init(&keys, URL_MAX_BYTES / 4);
     buf_append_span(&keys, SPAN("projects/"));
-    issuer_write_coded(&keys, settings->project);
+    percent_write(&keys, settings->project, "");
     buf_append_span(&keys, SPAN("/locations/global/keys"));
     issuer->keys = take_text(&keys);
     issuer->credential = credential_copy(settings->credential);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/percent.h"
 #include "json/write.h"
 #include "rotation/issuer_inner.h"
 #include "rotation/issuer_text.h"
@@ -105,7 +106,7 @@ int issuer_openai_new(const struct issuer_options *options, const struct issuer_
     buf_init(&list, URL_MAX_BYTES);
     buf_append_span(&known.all, openai->url.len ? openai->url : SPAN("https://api.openai.com"));
     buf_append_span(&known.all, SPAN("/v1/organization/projects/"));
-    issuer_write_coded(&known.all, openai->project);
+    percent_write(&known.all, openai->project, "");
     buf_append_span(&known.all, SPAN("/service_accounts"));
     buf_printf(&known.one, "%s/{id}", buf_text(&known.all));
     buf_printf(&list, "%s?limit=100", buf_text(&known.all));

@@ -3,10 +3,10 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/percent.h"
 #include "json/tree.h"
 #include "json/write.h"
 #include "sim/issuing.h"
-#include "sim/percent.h"
 
 enum {
     BODY_MAX_BYTES = 64 << 10,
@@ -194,7 +194,7 @@ static void list(struct issuing_call *call)
         return;
     }
     buf_init(&out, ANSWER_MAX_BYTES);
-    sim_issuing_list(&call->calls->world->issuing, span_of(id, sim_percent_decode(after, id)),
+    sim_issuing_list(&call->calls->world->issuing, span_of(id, percent_read(after, id)),
                      (size_t)count, &out);
     answer(call, out.err ? 500 : 200, buf_span(&out));
     buf_fini(&out);
@@ -271,7 +271,7 @@ bool sim_issuing_begin(struct sim_calls *calls, struct http_server_conn *conn,
     call->calls = calls;
     call->conn = conn;
     call->method = head->method;
-    call->id_len = sim_percent_decode(path, call->id);
+    call->id_len = percent_read(path, call->id);
     if (query.len)
         memcpy(call->query, query.ptr, query.len);
     call->query_len = query.len;
