@@ -119,8 +119,9 @@ static int send(struct http_work *work, const char **ret_why)
         err = fetch_begin(&work->fetch, base->options.fetcher, &ask);
     }
     if (err == ERR_NOTFOUND) {
-        *ret_why = work->current_key ? "there is no id to ask with"
-                                     : "there is no current key to ask with";
+        *ret_why = work->request->used & 1u << ISSUER_PUT_ID && !work->id
+                       ? "there is no id to ask with"
+                       : "there is no current key to ask with";
         return ERR_RANGE;
     }
     *ret_why = err == ERR_FULL ? "the request is too large" : NULL;

@@ -307,6 +307,12 @@ static void what_google_would_not_take(void **state)
     settings.gcp.restrictions = stage.admin;
     assert_int_equal(stage_new_issuer(&stage, &settings), ERR_SYNTAX);
     assert_string_equal(stage.why, "the restrictions are no JSON object");
+    settings.gcp.restrictions = NULL;
+    credential.secret = stage.admin; /* no PEM */
+    stage_new_without_memory(&stage, &settings);
+    assert_int_equal(stage_new_issuer(&stage, &settings), 0);
+    assert_int_equal(stage_create(&stage, "n"), ERR_DENIED);
+    assert_string_equal(stage.told_why, "the credential's private key cannot be used");
     stage_close(&stage);
 }
 
