@@ -29,7 +29,9 @@ int issuer_new(const struct issuer_options *options, const struct issuer_setting
     case ISSUER_COMMAND:
         return issuer_command_new(options, settings, why, ret_issuer);
     case ISSUER_GCP:
+        return issuer_gcp_new(options, settings, why, ret_issuer);
     case ISSUER_STORE:
+        return issuer_store_new(options, settings, why, ret_issuer);
     case ISSUER_KINDS:
         break;
     }

@@ -96,7 +96,9 @@ static int read_id(const yyjson_val *root, struct span pointer, struct issuer_re
 
     if (!id.ptr)
         id = json_tree_number(value);
-    if (!is_visible(id, ISSUER_ID_MAX_BYTES))
+    /* As a segment of a URL's path, dots would lead elsewhere. */
+    if (!is_visible(id, ISSUER_ID_MAX_BYTES) || span_is_equal(id, SPAN(".")) ||
+        span_is_equal(id, SPAN("..")))
         return refuse(result,
                       value ? "the answer holds an id that is none" : "the answer holds no id",
                       pointer);

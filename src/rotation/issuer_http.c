@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/datetime.h"
 #include "base/err.h"
+#include "base/percent.h"
 #include "json/tree.h"
 #include "rotation/issuer_answer.h"
 #include "rotation/issuer_inner.h"
@@ -88,12 +89,12 @@ static void put_page(struct http_work *work)
     if (!work->pages || !issuer->parameter)
         return;
     buf_append_byte(url, has_query ? '&' : '?');
-    issuer_write_coded(url, span_from_text(issuer->parameter));
+    percent_write(url, span_from_text(issuer->parameter), "");
     buf_append_byte(url, '=');
     if (issuer->is_count)
         buf_printf(url, "%llu", (unsigned long long)work->seen);
     else
-        issuer_write_coded(url, buf_span(&work->cursor));
+        percent_write(url, buf_span(&work->cursor), "");
 }
 
 static int send(struct http_work *work, const char **ret_why)
@@ -118,8 +119,9 @@ static int send(struct http_work *work, const char **ret_why)
         err = fetch_begin(&work->fetch, base->options.fetcher, &ask);
     }
     if (err == ERR_NOTFOUND) {
-        *ret_why = work->current_key ? "there is no id to ask with"
-                                     : "there is no current key to ask with";
+        *ret_why = work->request->used & 1u << ISSUER_PUT_ID && !work->id
+                       ? "there is no id to ask with"
+                       : "there is no current key to ask with";
         return ERR_RANGE;
     }
     *ret_why = err == ERR_FULL ? "the request is too large" : NULL;

@@ -54,6 +54,10 @@ int issuer_http_new(const struct issuer_options *options, const struct issuer_se
                     char *why, struct issuer **ret_issuer);
 int issuer_command_new(const struct issuer_options *options, const struct issuer_settings *settings,
                        char *why, struct issuer **ret_issuer);
+int issuer_gcp_new(const struct issuer_options *options, const struct issuer_settings *settings,
+                   char *why, struct issuer **ret_issuer);
+int issuer_store_new(const struct issuer_options *options, const struct issuer_settings *settings,
+                     char *why, struct issuer **ret_issuer);
 int issuer_openai_new(const struct issuer_options *options, const struct issuer_settings *settings,
                       char *why, struct issuer **ret_issuer);
 int issuer_openrouter_new(const struct issuer_options *options,

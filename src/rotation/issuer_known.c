@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/percent.h"
 #include "json/write.h"
 #include "rotation/issuer_inner.h"
 #include "rotation/issuer_text.h"
@@ -19,7 +20,7 @@ enum { URL_MAX_BYTES = 2048, BODY_MAX_BYTES = 4096 };
 struct known {
     struct issuer_settings settings;
     struct issuer_field authorization;
-    struct buf all, one; /* URLs of the list and of one key */
+    struct buf all, one, list; /* URLs: of the keys, of one, of the keys as they are listed */
     struct secret *body;
 };
 
@@ -30,6 +31,7 @@ static void known_init(struct known *known, const struct issuer_settings *settin
                                          .life_us = settings->life_us}};
     buf_init(&known->all, URL_MAX_BYTES);
     buf_init(&known->one, URL_MAX_BYTES);
+    buf_init(&known->list, URL_MAX_BYTES);
 }
 
 static void known_fini(struct known *known)
@@ -38,6 +40,14 @@ static void known_fini(struct known *known)
     secret_unref(&known->body);
     buf_fini(&known->all);
     buf_fini(&known->one);
+    buf_fini(&known->list);
+}
+
+static int check_urls(const struct known *known, char *why)
+{
+    int err = known->all.err ? known->all.err : known->one.err ? known->one.err : known->list.err;
+
+    return err == ERR_FULL ? issuer_complain(why, ERR_RANGE, "the url is too long") : err;
 }
 
 static int put_bearer(struct known *known, struct secret_arena *secrets,
@@ -56,7 +66,7 @@ static int check_key(const struct secret *key, const char *what, char *why)
     return 0;
 }
 
-static void put_requests(struct known *known, struct span list_url)
+static void put_requests(struct known *known)
 {
     struct issuer_http_settings *http = &known->settings.http;
     struct issuer_request request = {.fields = &known->authorization, .field_count = 1};
@@ -65,7 +75,7 @@ static void put_requests(struct known *known, struct span list_url)
     http->create.url = buf_span(&known->all);
     http->create.body = known->body;
     http->revoke.url = buf_span(&known->one);
-    http->list.url = list_url;
+    http->list.url = buf_span(&known->list);
 }
 
 /* ---- OpenAI ---- */
@@ -94,7 +104,6 @@ int issuer_openai_new(const struct issuer_options *options, const struct issuer_
     const struct issuer_openai_settings *openai = &settings->openai;
     struct issuer_http_settings *http;
     struct known known;
-    struct buf list;
     int err = check_key(openai->admin_key, "the admin key", why);
 
     if (!err && !openai->project.len)
@@ -102,17 +111,18 @@ int issuer_openai_new(const struct issuer_options *options, const struct issuer_
     if (err)
         return err;
     known_init(&known, settings);
-    buf_init(&list, URL_MAX_BYTES);
     buf_append_span(&known.all, openai->url.len ? openai->url : SPAN("https://api.openai.com"));
     buf_append_span(&known.all, SPAN("/v1/organization/projects/"));
-    issuer_write_coded(&known.all, openai->project);
+    percent_write(&known.all, openai->project, "");
     buf_append_span(&known.all, SPAN("/service_accounts"));
     buf_printf(&known.one, "%s/{id}", buf_text(&known.all));
-    buf_printf(&list, "%s?limit=100", buf_text(&known.all));
-    err = list.err ? ERR_RANGE : put_bearer(&known, options->secrets, openai->admin_key);
+    buf_printf(&known.list, "%s?limit=100", buf_text(&known.all));
+    err = check_urls(&known, why);
+    if (!err)
+        err = put_bearer(&known, options->secrets, openai->admin_key);
     if (!err)
         err = write_openai_body(&known, options->secrets, settings->life_us);
-    put_requests(&known, buf_span(&list));
+    put_requests(&known);
     http = &known.settings.http;
     http->key = SPAN("/api_key/value");
     http->id = SPAN("/id");
@@ -124,7 +134,6 @@ int issuer_openai_new(const struct issuer_options *options, const struct issuer_
         .parameter = SPAN("after"), .cursor = SPAN("/last_id"), .more = SPAN("/has_more")};
     if (!err)
         err = issuer_http_new(options, &known.settings, why, ret_issuer);
-    buf_fini(&list);
     known_fini(&known);
     return err;
 }
@@ -177,7 +186,6 @@ int issuer_openrouter_new(const struct issuer_options *options,
     const struct issuer_openrouter_settings *openrouter = &settings->openrouter;
     struct issuer_http_settings *http;
     struct known known;
-    struct buf list;
     int err = check_key(openrouter->provisioning_key, "the provisioning key", why);
 
     if (!err && openrouter->limit_usd.len && !is_decimal(openrouter->limit_usd))
@@ -185,17 +193,18 @@ int issuer_openrouter_new(const struct issuer_options *options,
     if (err)
         return err;
     known_init(&known, settings);
-    buf_init(&list, URL_MAX_BYTES);
     buf_append_span(&known.all,
                     openrouter->url.len ? openrouter->url : SPAN("https://openrouter.ai"));
     buf_append_span(&known.all, SPAN("/api/v1/keys"));
     buf_printf(&known.one, "%s/{id}", buf_text(&known.all));
     /* One that was switched off by hand would else be made twice. */
-    buf_printf(&list, "%s?include_disabled=true", buf_text(&known.all));
-    err = list.err ? ERR_RANGE : put_bearer(&known, options->secrets, openrouter->provisioning_key);
+    buf_printf(&known.list, "%s?include_disabled=true", buf_text(&known.all));
+    err = check_urls(&known, why);
+    if (!err)
+        err = put_bearer(&known, options->secrets, openrouter->provisioning_key);
     if (!err)
         err = write_openrouter_body(&known, options->secrets, settings);
-    put_requests(&known, buf_span(&list));
+    put_requests(&known);
     http = &known.settings.http;
     http->key = SPAN("/key");
     http->id = SPAN("/data/hash");
@@ -207,7 +216,6 @@ int issuer_openrouter_new(const struct issuer_options *options,
     http->paging = (struct issuer_paging){.parameter = SPAN("offset"), .is_count = true};
     if (!err)
         err = issuer_http_new(options, &known.settings, why, ret_issuer);
-    buf_fini(&list);
     known_fini(&known);
     return err;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/percent.h"
 #include "json/tree.h"
 #include "json/write.h"
 #include "rotation/issuer_answer.h"
@@ -81,21 +82,6 @@ int issuer_text_check(struct span text, unsigned *ret_used, struct span *ret_unk
     return 0;
 }
 
-void issuer_write_coded(struct buf *out, struct span text)
-{
-    static const char digits[] = "0123456789ABCDEF";
-
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        char coded[3] = {'%', digits[byte >> 4], digits[byte & 15]};
-        bool is_unreserved = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-                             (byte >= '0' && byte <= '9') ||
-                             span_find_byte(SPAN("-._~"), text.ptr[i]) != SIZE_MAX;
-
-        buf_append(out, is_unreserved ? text.ptr + i : coded, is_unreserved ? 1 : sizeof(coded));
-    }
-}
-
 int issuer_text_write(struct buf *out, struct span text, const struct issuer_words *words,
                       bool is_url)
 {
@@ -111,7 +97,7 @@ int issuer_text_write(struct buf *out, struct span text, const struct issuer_wor
             if (i == ISSUER_PLACEHOLDERS || !words->of[i].ptr)
                 return ERR_NOTFOUND;
             if (is_url)
-                issuer_write_coded(out, words->of[i]);
+                percent_write(out, words->of[i], "");
             else
                 buf_append_span(out, words->of[i]);
         }

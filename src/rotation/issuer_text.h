@@ -40,9 +40,6 @@ int issuer_text_write(struct buf *out, struct span text, const struct issuer_wor
  * issuer_body_check. */
 int issuer_body_write(struct buf *out, struct span json, const struct issuer_words *words);
 
-/* Appends it percent-coded. */
-void issuer_write_coded(struct buf *out, struct span text);
-
 /* Words (of TOKEN_WORDS_BYTES) that hold a part of a string of the body that looks like a
  * credential, rather than like words, become others. */
 void issuer_body_guard(struct span json, char *why);

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/secret.h"
 #include "io/addr.h"
 
 _Static_assert((int)FETCH_WORDS_BYTES >= CURL_ERROR_SIZE, "libcurl's words fit");
@@ -204,6 +205,9 @@ static void detach(struct fetch *fetch)
         curl_easy_cleanup(fetch->easy);
         fetch->easy = NULL;
     }
+    /* libcurl's own copies of the lines, in which a key may stand. */
+    for (struct curl_slist *line = fetch->fields; line; line = line->next)
+        secret_wipe(line->data, strlen(line->data));
     curl_slist_free_all(fetch->fields);
     fetch->fields = NULL;
     list_remove(&fetch->link);

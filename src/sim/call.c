@@ -185,12 +185,26 @@ static void refuse_key(struct sim_call *call, enum sim_failure_kind kind)
     call->failure = (struct sim_failure){.kind = kind, .key = key_name(call)};
 }
 
+/* An issued key may not have come round yet, or its days be over. */
+static bool is_in_its_time(const struct sim_call *call)
+{
+    const struct sim_key *key = call->key;
+    uint64_t now_us = loop_now_us(call->calls->loop);
+
+    return now_us >= key->known_us && (!key->expires_us || now_us < key->expires_us);
+}
+
 static void check_state(struct sim_call *call)
 {
+    if (call->behaviour->state != SIM_KEY_REVOKED && !is_in_its_time(call)) {
+        refuse_key(call, SIM_FAILURE_BAD_KEY);
+        return;
+    }
     switch (call->behaviour->state) {
     case SIM_KEY_VALID:
         break;
     case SIM_KEY_REVOKED:
+        call->world->issuing.revoked_requests++;
         refuse_key(call, SIM_FAILURE_BAD_KEY);
         break;
     case SIM_KEY_DEPLETED:

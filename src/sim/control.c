@@ -121,6 +121,25 @@ static void show_or_set_key(struct control *control, struct span key)
     buf_fini(&out);
 }
 
+static void show_issuing(struct control *control)
+{
+    struct buf out;
+
+    buf_init(&out, MAX_ANSWER_BYTES);
+    answer_written(control, sim_write_issuing_stats(control->sim, &out), &out);
+    buf_fini(&out);
+}
+
+static void set_issuing(struct control *control)
+{
+    struct buf complaints;
+
+    buf_init(&complaints, MAX_ANSWER_BYTES);
+    answer_result(control, sim_set_issuing(control->sim, buf_span(&control->body), &complaints),
+                  &complaints);
+    buf_fini(&complaints);
+}
+
 static void load(struct control *control)
 {
     struct span query = span_of(control->query, control->query_len);
@@ -145,10 +164,9 @@ static const struct {
     const char *path;
     void (*run)(struct control *control);
 } calls[] = {
-    {METHOD_GET, "stats", show_stats},
-    {METHOD_GET, "scenarios", show_scenarios},
-    {METHOD_POST, "scenario", load},
-    {METHOD_POST, "reset", reset},
+    {METHOD_GET, "stats", show_stats},    {METHOD_GET, "scenarios", show_scenarios},
+    {METHOD_POST, "scenario", load},      {METHOD_POST, "reset", reset},
+    {METHOD_GET, "issuer", show_issuing}, {METHOD_POST, "issuer", set_issuing},
 };
 
 static void on_end(struct sim_handler *handler)
@@ -173,7 +191,7 @@ static void on_end(struct sim_handler *handler)
     }
     answer_error(control, is_known ? 405 : 404,
                  SPAN("there are GET stats, GET scenarios, POST scenario, POST reset, and GET and "
-                      "POST keys/KEY"));
+                      "POST keys/KEY and issuer"));
 }
 
 static void on_body(struct sim_handler *handler, struct span data)

@@ -11,6 +11,8 @@ enum { MAX_KEYS = 65536, MAX_ACCOUNTS = 65536, MAX_MODELS = 10000 };
 
 static const double IDLE_US = 600e6;
 
+#define ADMIN_KEY "sk-sim-admin"
+
 /* --- the texts built in --- */
 
 static const struct {
@@ -58,6 +60,7 @@ static const struct sim_field scenario_fields[] = {
     {"defaults", NULL, 0},
     {"accounts", NULL, 0},
     {"keys", NULL, 0},
+    {"issuer", NULL, 0},
 };
 #undef AT
 
@@ -173,6 +176,7 @@ static void read_scenario(struct sim_reader *reader, double time_scale,
     struct fy_node *root = sim_reader_root(reader);
     struct fy_node *scale = sim_read_find(root, SPAN("time_scale"));
     struct fy_node *defaults = sim_read_find(root, SPAN("defaults"));
+    struct fy_node *issuer = sim_read_find(root, SPAN("issuer"));
 
     if (scale)
         sim_read_double(reader, scale, &time_scale_field, &scenario->time_scale);
@@ -185,6 +189,8 @@ static void read_scenario(struct sim_reader *reader, double time_scale,
     read_models(reader, sim_read_find(root, SPAN("models")), scenario);
     if (defaults)
         sim_behaviour_read(reader, defaults, scenario->defaults);
+    if (issuer)
+        sim_issuing_read(reader, issuer, scenario->defaults, &scenario->issuing);
     read_accounts(reader, sim_read_find(root, SPAN("accounts")), scenario);
     read_keys(reader, sim_read_find(root, SPAN("keys")), scenario);
 }
@@ -202,6 +208,7 @@ int sim_scenario_new(const char *name, struct span text, double time_scale, stru
     scenario->seed = 1;
     scenario->missing_keys = SIM_REFUSE;
     scenario->time_scale = 1;
+    scenario->issuing.admin_key = (struct sim_name){ADMIN_KEY};
     scenario->defaults = sim_behaviour_new();
     if (!scenario->defaults)
         goto out;
@@ -240,6 +247,7 @@ void sim_scenario_unref(struct sim_scenario **scenario)
     mem_free(s->keys);
     mem_free(s->accounts);
     mem_free(s->models);
+    sim_behaviour_unref(&s->issuing.new_keys);
     sim_behaviour_unref(&s->defaults);
     mem_free(s);
 }
@@ -267,5 +275,29 @@ int sim_scenario_read_key(const char *name, struct span text, double time_scale,
 out:
     sim_reader_close(&reader);
     sim_behaviour_unref(&behaviour);
+    return err;
+}
+
+int sim_scenario_read_issuing(const char *name, struct span text,
+                              const struct sim_scenario *scenario,
+                              const struct sim_issuing_rules *base, struct buf *complaints,
+                              struct sim_issuing_rules *ret_rules)
+{
+    struct sim_issuing_rules rules = *base;
+    struct sim_reader reader = {0};
+    int err = sim_reader_open(&reader, name, text, complaints);
+
+    if (rules.new_keys)
+        sim_behaviour_ref(rules.new_keys);
+    if (!err) {
+        reader.time_scale = scenario->time_scale;
+        sim_issuing_read(&reader, sim_reader_root(&reader), scenario->defaults, &rules);
+        err = sim_reader_result(&reader);
+    }
+    sim_reader_close(&reader);
+    if (err)
+        sim_behaviour_unref(&rules.new_keys);
+    else
+        *ret_rules = rules;
     return err;
 }

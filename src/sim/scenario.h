@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "sim/behaviour.h"
+#include "sim/issuing.h"
 
 enum { SIM_KEY_BYTES = 256 };
 
@@ -37,6 +38,7 @@ struct sim_scenario {
     struct sim_name *models; /* none: every model is served */
     size_t model_count;
     struct sim_behaviour *defaults;
+    struct sim_issuing_rules issuing;
     struct sim_scenario_account *accounts;
     size_t account_count;
     struct sim_scenario_key *keys;
@@ -54,6 +56,13 @@ void sim_scenario_unref(struct sim_scenario **scenario);
 int sim_scenario_read_key(const char *name, struct span text, double time_scale,
                           const struct sim_behaviour *base, struct buf *complaints,
                           struct sim_behaviour **ret_behaviour);
+
+/* The same of the rules of issuing: the text's map changes a copy of `base`, whose behaviour is the
+ * caller's to release. */
+int sim_scenario_read_issuing(const char *name, struct span text,
+                              const struct sim_scenario *scenario,
+                              const struct sim_issuing_rules *base, struct buf *complaints,
+                              struct sim_issuing_rules *ret_rules);
 
 /* The i-th built-in scenario's name, NULL behind the last; *ret_text, if not NULL, is its text. */
 const char *sim_scenario_builtin(size_t i, struct span *ret_text);

@@ -7,6 +7,7 @@
 #include "io/listener.h"
 #include "sim/call.h"
 #include "sim/control.h"
+#include "sim/issuing_call.h"
 
 enum { NAME_BYTES = 256 };
 
@@ -47,7 +48,7 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
     struct sim *sim = of(conn);
     struct sim_route route;
 
-    if (sim_control_begin(sim, conn, head))
+    if (sim_control_begin(sim, conn, head) || sim_issuing_begin(&sim->calls, conn, head))
         return;
     for (size_t i = 0; sim_dialects[i]; i++) {
         if (sim_dialects[i]->match(head, &route)) {
@@ -269,6 +270,24 @@ int sim_set_key(struct sim *sim, struct span key, struct span text, struct buf *
                                     sim_world_behaviour(world, key), complaints, &behaviour);
 
     return err ? err : sim_world_set_key(world, key, behaviour);
+}
+
+int sim_set_issuing(struct sim *sim, struct span text, struct buf *complaints)
+{
+    struct sim_world *world = sim->calls.world;
+    struct sim_issuing_rules rules;
+    int err = sim_scenario_read_issuing("issuer", text, world->scenario, &world->issuing.rules,
+                                        complaints, &rules);
+
+    if (!err)
+        sim_issuing_set(&world->issuing, &rules);
+    return err;
+}
+
+int sim_write_issuing_stats(const struct sim *sim, struct buf *out)
+{
+    sim_issuing_write_stats(&sim->calls.world->issuing, out);
+    return out->err;
 }
 
 int sim_write_stats(const struct sim *sim, struct buf *out)

@@ -48,6 +48,13 @@ const struct addr *sim_addr(const struct sim *sim);
  * and replaces only what it names. 0, ERR_SYNTAX with complaints, ERR_FULL or ERR_NOMEM. */
 int sim_set_key(struct sim *sim, struct span key, struct span text, struct buf *complaints);
 
+/* Changes the provider's own key API from its next creation on; text is a map as `issuer` of a
+ * scenario. Errors as above. */
+int sim_set_issuing(struct sim *sim, struct span text, struct buf *complaints);
+
+/* What GET /sim/issuer answers, appended as JSON: 0 or the buffer's error. */
+int sim_write_issuing_stats(const struct sim *sim, struct buf *out);
+
 /* Another scenario (its name or YAML) with fresh counts. 0, or the old one stays: as sim_new. */
 int sim_load(struct sim *sim, struct span text, struct buf *complaints);
 

@@ -269,6 +269,7 @@ int sim_world_new(struct sim_scenario *scenario, uint64_t seed, struct sim_world
     world->seed = seed ? seed : scenario->seed;
     world->nobody.behaviour = sim_behaviour_ref(scenario->defaults);
     world->nobody.account = &world->nobody.own;
+    sim_issuing_init(&world->issuing, &scenario->issuing);
     map_init(&world->keys, MAX_KEYS);
     map_init(&world->accounts, MAX_KEYS);
     if (scenario->counts_repeats)
@@ -305,6 +306,7 @@ void sim_world_unref(struct sim_world **world)
     }
     map_fini(&w->keys);
     map_fini(&w->accounts);
+    sim_issuing_fini(&w->issuing);
     sim_behaviour_unref(&w->nobody.behaviour);
     mem_free(w->repeat_slots);
     sim_scenario_unref(&w->scenario);

@@ -13,6 +13,7 @@
 #include "sim/dialect.h"
 #include "sim/failure.h"
 #include "sim/fate.h"
+#include "sim/issuing.h"
 #include "sim/scenario.h"
 #include "sim/window.h"
 
@@ -62,7 +63,8 @@ struct sim_key {
     struct sim_account *account; /* `own`, or one of the world's */
     struct sim_account own;
     struct sim_fate_memory memory;
-    uint64_t drawn; /* requests whose fate was drawn */
+    uint64_t drawn;                /* requests whose fate was drawn */
+    uint64_t known_us, expires_us; /* of an issued one: else it is unknown; 0: no such time */
     struct sim_counts counts;
 };
 
@@ -71,6 +73,7 @@ struct sim_world {
     struct sim_scenario *scenario;
     uint64_t seed;
     struct map keys, accounts;
+    struct sim_issuing issuing;
     struct sim_key nobody;  /* counts what no key can be blamed for */
     uint64_t *repeat_slots; /* hashes of bodies answered; NULL unless asked for */
     uint64_t repeat_count;  /* of slots taken */

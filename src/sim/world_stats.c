@@ -104,6 +104,7 @@ void sim_world_write_stats(const struct sim_world *world, struct buf *out)
     write_counts(&json, &total);
     json_end_object(&json);
     json_member_uint(&json, "repeats", world->repeats);
+    json_member_uint(&json, "revoked_requests", world->issuing.revoked_requests);
     json_member_uint(&json, "seed", world->seed);
     json_end_object(&json);
 }

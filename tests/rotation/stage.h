@@ -7,6 +7,7 @@
 
 #include "double.h"
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "rotation/issuer.h"
@@ -143,6 +144,37 @@ static inline int stage_revoke(struct stage *stage, const char *name, const char
     assert_int_equal(issuer_revoke(stage->issuer, &stage->ask, &subject), 0);
     stage_wait(stage);
     return stage->answer.err;
+}
+
+/* This build can make allocations fail. */
+static inline bool stage_has_faults(void)
+{
+    bool has_faults;
+
+    mem_fail_after(1L << 30);
+    has_faults = mem_fail_is_pending();
+    mem_fail_after(-1);
+    return has_faults;
+}
+
+/* Whatever allocation fails, no issuer is made of these settings, and nothing is left behind. */
+static inline void stage_new_without_memory(struct stage *stage,
+                                            const struct issuer_settings *settings)
+{
+    bool is_pending = !stage_has_faults();
+    long after = 0;
+
+    while (!is_pending) {
+        int err;
+
+        issuer_free(&stage->issuer);
+        mem_fail_after(after++);
+        err = stage_new_issuer(stage, settings);
+        is_pending = mem_fail_is_pending();
+        mem_fail_after(-1);
+        assert_int_equal(err, is_pending ? 0 : ERR_NOMEM);
+        assert_int_equal(stage->issuer != NULL, is_pending);
+    }
 }
 
 #endif

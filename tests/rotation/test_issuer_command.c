@@ -82,14 +82,15 @@ static void its_surroundings_are_its_own(void **state)
         "grep -q '^SigBlk:.*0000000$' /proc/self/status || { echo blocked >&2; exit 1; }; "
         "ls -l /proc/$$/fd | grep 'socket:\\|anon_inode:' >&2 && exit 1; "
         "echo '{\"key\":\"k\",\"id\":\"1\"}'";
+    const struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
     struct stage stage;
 
     (void)state;
     open_script(&stage, script, LONG);
-    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    assert_int_equal(sigaction(SIGPIPE, &ignore, NULL), 0);
     stage_create(&stage, "n");
     assert_string_equal(stage.told_why, "");
-    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    assert_int_equal(sigaction(SIGPIPE, &usual, NULL), 0);
     stage_close(&stage);
 }
 
@@ -280,6 +281,40 @@ static void a_key_without_an_id(void **state)
     stage_close(&stage);
 }
 
+/* Whatever allocation fails, it is said, or the call ends well; nothing is left behind. */
+static void without_memory(void **state)
+{
+    const char *const argv[] = {"/bin/sh", "-c", "echo '{\"key\":\"k\",\"id\":\"1\"}'", NULL};
+    struct issuer_field variable = {SPAN("A"), NULL};
+    struct issuer_settings settings = {
+        .kind = ISSUER_COMMAND,
+        .command = {.argv = argv, .environment = &variable, .environment_count = 1}};
+    bool is_pending = !stage_has_faults();
+    struct issuer_subject subject;
+    struct stage stage;
+
+    (void)state;
+    stage_open_on(&stage, no_script, loop_new());
+    stage_new_without_memory(&stage, &settings);
+    assert_int_equal(stage_new_issuer(&stage, &settings), 0);
+    subject = stage_subject(&stage, "n", NULL);
+    for (long after = 0; !is_pending; after++) {
+        int err;
+
+        mem_fail_after(after);
+        err = issuer_create(stage.issuer, &stage.ask, &subject);
+        if (!err)
+            stage_wait(&stage);
+        is_pending = mem_fail_is_pending();
+        mem_fail_after(-1);
+        assert_true(err == 0 || err == ERR_NOMEM);
+        if (!err && !is_pending && stage.answer.err)
+            assert_true(stage.answer.may_exist);
+    }
+    assert_int_equal(stage.answer.err, 0);
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +329,7 @@ int main(void)
         cmocka_unit_test(in_its_own_time),
         cmocka_unit_test(settings_that_cannot_work),
         cmocka_unit_test(a_key_without_an_id),
+        cmocka_unit_test(without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -262,6 +262,40 @@ static void settings_that_cannot_work(void **state)
     stage_close(&stage);
 }
 
+static void made_without_memory(void **state)
+{
+    static const struct double_step script[] = {{.line = NULL}};
+    struct issuer_settings settings = {.kind = ISSUER_OPENAI, .life_us = US_PER_SEC};
+    struct stage stage;
+
+    (void)state;
+    stage_open(&stage, script);
+    settings.openai.admin_key = settings.openrouter.provisioning_key = stage.admin;
+    settings.openai.project = SPAN("proj_abc");
+    stage_new_without_memory(&stage, &settings);
+    settings.kind = ISSUER_OPENROUTER;
+    settings.openrouter.limit_usd = SPAN("5");
+    stage_new_without_memory(&stage, &settings);
+    stage_close(&stage);
+}
+
+static void long_urls(void **state)
+{
+    static const struct double_step script[] = {{.line = NULL}};
+    static char project[4096];
+    struct issuer_settings settings = {.kind = ISSUER_OPENAI};
+    struct stage stage;
+
+    (void)state;
+    memset(project, 'p', sizeof(project) - 1);
+    stage_open(&stage, script);
+    settings.openai.admin_key = stage.admin;
+    settings.openai.project = span_from_text(project);
+    assert_int_equal(stage_new_issuer(&stage, &settings), ERR_RANGE);
+    assert_string_equal(stage.why, "the url is too long");
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +308,8 @@ int main(void)
         cmocka_unit_test(openrouter_limits_a_key),
         cmocka_unit_test(openrouter_finds_by_name),
         cmocka_unit_test(settings_that_cannot_work),
+        cmocka_unit_test(made_without_memory),
+        cmocka_unit_test(long_urls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
