@@ -14,7 +14,9 @@ TYPES = {
     "client_secret": "secret", "client_sha256": "hex digits", "open": "true or false", "direct": "true or false",
     "never": "false", "time": "date or time", "keys_from": "list of references", "field_names": "list of names",
     "headers": "map", "url_path": "path", "target": "PROVIDER/MODEL", "fallback": "list of PROVIDER/MODEL",
-    "model": "model", "pool": "name", "log_file": "file", "workers": "number or `auto`", "token_url": "URL", "scope": "text", "service_account": "secret", "kind": "word",
+    "model": "model", "pool": "name", "log_file": "file", "workers": "number or `auto`", "token_url": "URL", "scope": "text", "issuer_url": "URL", "body": "map", "pointer": "JSON pointer",
+    "argv": "list", "environment": "map", "issuer_find": "true or false", "usd": "number", "key_name": "name", "ratio": "number", "seal_key": "`file:PATH`",
+    "service_account": "secret", "kind": "word",
 }
 
 
@@ -50,8 +52,8 @@ def flat(part=None):
                 yield name, ("some of " if macro == "WORDS" else "") + known, default, meaning
             elif macro == "PART":
                 _, _, _, kind, inner, meaning = row
-                yield name, {"group": "map", "optional": "map", "map": "map by name"}.get(kind, "list"), "NULL", meaning
-                if kind in ("group", "optional"):
+                yield name, {"group": "map", "optional": "map", "revoke": "map, or true or false", "map": "map by name"}.get(kind, "list"), "NULL", meaning
+                if kind in ("group", "optional", "revoke"):
                     yield from walk(inner, name + ".")
                 elif kind == "map":
                     yield from walk(inner, name + ".NAME.")
@@ -70,7 +72,7 @@ def later():
             if macro == "LATER":
                 yield prefix + row[1]
             elif macro == "PART":
-                middle = {"group": ".", "optional": ".", "map": ".NAME."}.get(row[3], "[].")
+                middle = {"group": ".", "optional": ".", "revoke": ".", "map": ".NAME."}.get(row[3], "[].")
                 yield from walk(row[4], prefix + row[1] + middle)
 
     return list(walk("root", ""))

@@ -212,6 +212,116 @@ struct conf_headers {
     size_t count;
 };
 
+/* ---- the life of a provider's keys ---- */
+
+/* A JSON object that is sent, in JSON text. Its strings may hold secrets and placeholders. */
+struct conf_body {
+    struct secret *json; /* NULL: none */
+    struct span shown;   /* the same as check-config prints it: YAML in one line, secrets masked */
+};
+
+/* One declared request of an issuer. */
+struct conf_issuer_request {
+    struct span method;
+    struct span url;    /* http or https; may hold placeholders */
+    bool is_url_masked; /* holds what a reference brought: only its host is printed */
+    struct conf_headers headers;
+    struct conf_body body;
+};
+
+/* Pointers into answers are JSON pointers (RFC 6901); "" is the whole, and a NULL ptr says that
+ * there is none. */
+struct conf_issuer_create {
+    struct conf_issuer_request request;
+    struct span key, id, expires;
+};
+
+/* How a list goes on: the next page's name stands at `cursor` of an answer, or is the number of
+ * items so far (is_count), and is sent as the parameter. */
+struct conf_issuer_paging {
+    struct span parameter; /* of the query */
+    struct span cursor, more;
+    bool is_count;
+};
+
+struct conf_issuer_list {
+    struct conf_issuer_request request;
+    struct span items, name, id, expires; /* name, id and expires are of each item */
+    struct conf_issuer_paging *paging;    /* NULL: one page */
+};
+
+/* With kind http a request, with kind command whether the program can. */
+struct conf_issuer_revoke {
+    struct conf_issuer_request *request; /* NULL: none */
+    bool is_able;
+};
+
+/* A program and its arguments. */
+struct conf_argv {
+    const char **items; /* ends with NULL; NULL: none */
+    bool *is_masked;    /* beside each: holds what a reference brought */
+    size_t count;
+};
+
+enum conf_issuer_kind {
+    CONF_ISSUER_HTTP,
+    CONF_ISSUER_COMMAND,
+    CONF_ISSUER_OPENAI,
+    CONF_ISSUER_OPENROUTER,
+    CONF_ISSUER_KINDS,
+};
+
+/* Who makes and destroys the keys. What the kind does not have is empty. */
+struct conf_issuer {
+    enum conf_issuer_kind kind;
+    uint64_t timeout_us;               /* of one request, or of the program */
+    uint64_t life_us;                  /* that is asked for a new key; 0: none */
+    struct conf_issuer_create *create; /* http: never NULL */
+    struct conf_issuer_list *list;     /* http; NULL: none */
+    struct conf_issuer_revoke revoke;  /* http, command */
+    struct conf_argv argv;             /* command; of a whole path first */
+    struct conf_headers environment;   /* command; a value of NULL is empty */
+    bool can_find;                     /* command */
+    struct span url;                   /* openai, openrouter; empty: the provider's own */
+    struct span project;               /* openai */
+    struct secret *admin_key;          /* openai */
+    struct secret *provisioning_key;   /* openrouter */
+    struct span limit_usd;             /* openrouter: a decimal number; empty: none */
+};
+
+struct conf_validate {
+    uint32_t attempts;
+    uint64_t base_delay_us; /* doubled for each further attempt */
+};
+
+/* How a new key is given its share of the traffic. */
+struct conf_canary {
+    uint32_t initial_ppm;
+    uint32_t steps; /* the first included; 0: no ramp */
+    uint64_t every_us;
+    uint64_t min_requests;
+    uint32_t max_error_ppm;
+    uint32_t max_latency_milli; /* thousandths of the old keys' latency */
+};
+
+/* What starts a rotation besides an operator: bits of conf_rotation.on. */
+enum conf_rotation_cause {
+    CONF_ROTATION_EXPIRY = 1 << 0,
+    CONF_ROTATION_LEAKED = 1 << 1,
+    CONF_ROTATION_ERROR_RATE = 1 << 2,
+    CONF_ROTATION_SECRET_CHANGED = 1 << 3,
+};
+
+struct conf_rotation {
+    struct conf_issuer *issuer; /* never NULL */
+    struct span name;           /* of new keys; {time} stands for the time, at most once */
+    uint64_t overlap_us;        /* an old key stays valid, once its successor is promoted */
+    uint32_t max_keys;          /* valid at once; at least 2 */
+    struct conf_validate validate;
+    uint32_t on; /* enum conf_rotation_cause; all of them until a choice is built */
+    struct conf_canary canary;
+};
+
 struct conf_provider {
     struct span name;
     enum provider_kind kind;
@@ -228,6 +338,7 @@ struct conf_provider {
     struct conf_upstream_tls tls;
     struct conf_headers headers;
     struct conf_strings forward_headers; /* in lower case */
+    struct conf_rotation *rotation;      /* NULL: its keys are only watched */
 };
 
 struct conf_providers {
@@ -300,6 +411,13 @@ struct conf_log {
     struct span file; /* "stderr", "stdout" or a path */
 };
 
+/* What seals secrets that are kept, and where. Paths are absolute or relative to the working
+ * directory. */
+struct conf_secrets {
+    struct span seal_key;    /* file; need not be there yet */
+    struct span sealed_file; /* the same */
+};
+
 struct config {
     struct span file; /* as complaints name it; "environment" where there was no file */
     struct conf_server server;
@@ -311,6 +429,7 @@ struct config {
     struct conf_names names;
     struct conf_retry retry;
     struct conf_log log;
+    struct conf_secrets secrets;
 
     struct map provider_by_name; /* struct conf_provider */
     struct map model_by_name;    /* struct conf_model */

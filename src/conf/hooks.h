@@ -59,6 +59,25 @@ void hook_anthropic_federation_prepare(struct loading *loading, struct span name
 void hook_anthropic_federation_finish(struct loading *loading, const struct yaml_node *node,
                                       struct conf_mark mark, void *object);
 
+/* Issuers (issuer_rules.c), rotation and what keeps secrets (types_rotation.c). */
+void hook_issuer_request_finish(struct loading *loading, const struct yaml_node *node,
+                                struct conf_mark mark, void *object);
+void hook_issuer_create_finish(struct loading *loading, const struct yaml_node *node,
+                               struct conf_mark mark, void *object);
+void hook_issuer_paging_finish(struct loading *loading, const struct yaml_node *node,
+                               struct conf_mark mark, void *object);
+void hook_issuer_list_finish(struct loading *loading, const struct yaml_node *node,
+                             struct conf_mark mark, void *object);
+void hook_issuer_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                         void *object);
+void hook_issuer_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object);
+void hook_canary_short(struct loading *loading, const struct yaml_node *node, void *object);
+void hook_rotation_finish(struct loading *loading, const struct yaml_node *node,
+                          struct conf_mark mark, void *object);
+void hook_secrets_finish(struct loading *loading, const struct yaml_node *node,
+                         struct conf_mark mark, void *object);
+
 /* Duplicates among a provider's keys, and their look. */
 void conf_keys_check(struct loading *loading, const struct yaml_node *node);
 

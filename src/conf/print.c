@@ -130,7 +130,8 @@ static void print_schema_group(const struct conf_group *group, const struct plac
 
         if (row->type == &conf_type_map)
             place.suffix = ".NAME";
-        else if (row->group && row->type != &conf_type_group && row->type != &conf_type_optional)
+        else if (row->group && row->type != &conf_type_group && row->type != &conf_type_optional &&
+                 row->type != &conf_type_revoke)
             place.suffix = "[]";
         print_schema_row(row, &place, out);
         if (row->group)

@@ -31,6 +31,9 @@ void print_text(struct printing *printing, struct span text);
 /* " text" and the line's end; "  name: text" and the line's end. */
 void print_line(struct printing *printing, struct span name, struct span text);
 
+/* The `print` of settings that are a struct span: nothing where it is empty. */
+void print_text_row(struct printing *printing, const struct conf_row *row, const void *field);
+
 /* All rows of a group at the depth. */
 void print_group(struct printing *printing, const struct conf_group *group, const void *object);
 

@@ -53,6 +53,27 @@ static const struct conf_word retry_cause_words[] = {
     {TEXT("depleted"), CONF_RETRY_DEPLETED, true},
 };
 
+static const struct conf_word issuer_method_words[] = {
+    {TEXT("POST"), 0, true},   {TEXT("PUT"), 0, true}, {TEXT("PATCH"), 0, true},
+    {TEXT("DELETE"), 0, true}, {TEXT("GET"), 0, true},
+};
+
+static const struct conf_word issuer_kind_words[] = {
+    {TEXT("http"), CONF_ISSUER_HTTP, true},
+    {TEXT("command"), CONF_ISSUER_COMMAND, true},
+    {TEXT("openai"), CONF_ISSUER_OPENAI, true},
+    {TEXT("openrouter"), CONF_ISSUER_OPENROUTER, true},
+    {TEXT("gcp"), 0, false},
+    {TEXT("store"), 0, false},
+};
+
+static const struct conf_word rotation_cause_words[] = {
+    {TEXT("expiry"), CONF_ROTATION_EXPIRY, true},
+    {TEXT("leaked"), CONF_ROTATION_LEAKED, true},
+    {TEXT("error_rate"), CONF_ROTATION_ERROR_RATE, true},
+    {TEXT("secret_changed"), CONF_ROTATION_SECRET_CHANGED, true},
+};
+
 static const struct conf_word log_level_words[] = {
     {TEXT("error"), CONF_LOG_ERROR, true},
     {TEXT("warn"), CONF_LOG_WARN, true},
@@ -75,8 +96,10 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_server, group_admin, group_pool, group_client_limits, group_client, group_clients,
     group_limits, group_azure_entra, group_google_service_account, group_anthropic_federation,
     group_key, group_health, group_probe, group_breaker, group_margin, group_first_byte,
-    group_provider_timeouts, group_connections, group_upstream_tls, group_provider, group_target,
-    group_model, group_names, group_retry, group_log;
+    group_provider_timeouts, group_connections, group_upstream_tls, group_issuer_create,
+    group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
+    group_canary, group_rotation, group_provider, group_target, group_model, group_names,
+    group_retry, group_log, group_secrets;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -154,6 +177,19 @@ static const struct conf_group group_connections = {ROWS(connections),
                                                     .finish = hook_connections_finish};
 static const struct conf_group group_upstream_tls = {ROWS(upstream_tls),
                                                      .finish = hook_upstream_tls_finish};
+static const struct conf_group group_issuer_create = {ROWS(issuer_create),
+                                                      .finish = hook_issuer_create_finish};
+static const struct conf_group group_issuer_request = {ROWS(issuer_request),
+                                                       .finish = hook_issuer_request_finish};
+static const struct conf_group group_issuer_paging = {ROWS(issuer_paging),
+                                                      .finish = hook_issuer_paging_finish};
+static const struct conf_group group_issuer_list = {ROWS(issuer_list),
+                                                    .finish = hook_issuer_list_finish};
+static const struct conf_group group_issuer = {ROWS(issuer), .prepare = hook_issuer_prepare,
+                                               .finish = hook_issuer_finish};
+static const struct conf_group group_validate = {ROWS(validate)};
+static const struct conf_group group_canary = {ROWS(canary), .read_short = hook_canary_short};
+static const struct conf_group group_rotation = {ROWS(rotation), .finish = hook_rotation_finish};
 static const struct conf_group group_provider = {ROWS(provider), .prepare = hook_provider_prepare,
                                                  .finish = hook_provider_finish,
                                                  .name = hook_provider_name};
@@ -165,5 +201,6 @@ static const struct conf_group group_model = {ROWS(model), .prepare = hook_model
 static const struct conf_group group_names = {ROWS(names), .finish = hook_names_finish};
 static const struct conf_group group_retry = {ROWS(retry), .finish = hook_retry_finish};
 static const struct conf_group group_log = {ROWS(log)};
+static const struct conf_group group_secrets = {ROWS(secrets), .finish = hook_secrets_finish};
 
 const struct conf_group conf_schema = {ROWS(root)};

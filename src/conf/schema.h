@@ -81,6 +81,11 @@ extern const struct conf_group conf_schema;
 void conf_read_parsed(struct loading *loading, const struct conf_row *row,
                       const struct yaml_node *node, void *field);
 
+/* The `read` of types of a text that `is_valid` lets through, or complains of as `otherwise`: a
+ * struct span of the tree. */
+void conf_read_text(struct loading *loading, const struct conf_row *row,
+                    const struct yaml_node *node, void *field, bool (*is_valid)(struct span));
+
 /* The row of that name, or NULL. */
 const struct conf_row *conf_group_find(const struct conf_group *group, struct span name);
 

@@ -61,6 +61,19 @@ extern const struct conf_type conf_type_target;    /* struct conf_target */
 extern const struct conf_type conf_type_fallback;  /* struct conf_targets */
 extern const struct conf_type conf_type_model;     /* struct span, declared in models, or empty */
 
+/* Rotation (types_issuer.c, types_body.c, types_rotation.c). */
+extern const struct conf_type conf_type_issuer_url;  /* struct conf_issuer_request, its url */
+extern const struct conf_type conf_type_pointer;     /* struct span: a JSON pointer */
+extern const struct conf_type conf_type_body;        /* struct conf_body */
+extern const struct conf_type conf_type_revoke;      /* struct conf_issuer_revoke */
+extern const struct conf_type conf_type_argv;        /* struct conf_argv */
+extern const struct conf_type conf_type_environment; /* struct conf_headers */
+extern const struct conf_type conf_type_issuer_find; /* bool; printed with kind command alone */
+extern const struct conf_type conf_type_usd;         /* struct span: a decimal number */
+extern const struct conf_type conf_type_key_name;    /* struct span, may hold {time} */
+extern const struct conf_type conf_type_ratio;       /* uint32_t, thousandths */
+extern const struct conf_type conf_type_seal_key;    /* struct span: a file */
+
 /* {items, count}: how every list of the tree begins. Sets or gets both without caring for the type
  * of the items. */
 void conf_list_set(void *field, void *items, size_t count);

@@ -11,12 +11,6 @@
 
 enum { SCOPE_MAX_BYTES = 2048 };
 
-static void print_text_row(struct printing *printing, const struct conf_row *row, const void *field)
-{
-    if (((const struct span *)field)->len)
-        print_line(printing, row->name, *(const struct span *)field);
-}
-
 /* ---- where tokens are asked for ---- */
 
 /* A literal address, or the one name that never leaves the machine. */

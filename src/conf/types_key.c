@@ -1,17 +1,16 @@
 /* A provider's keys: one by one, and by lists and folders. */
 #include "conf/types.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 
 #include "base/err.h"
 #include "conf/config.h"
 #include "conf/hooks.h"
+#include "conf/identity.h"
 #include "conf/loading.h"
 #include "conf/names.h"
 #include "conf/printing.h"
 
-_Static_assert(CONF_IDENTITY_BYTES == crypto_hash_sha256_BYTES, "SHA-256 has 32 bytes");
 _Static_assert((int)CONF_IDENTITY_BYTES == (int)CREDENTIAL_DIGEST_BYTES, "one identity for both");
 
 enum { ODD_KEYS_TOLD = 5, FOLDER_MAX_BYTES = 1 << 20 };
@@ -27,19 +26,9 @@ static struct span next_short_name(struct loading *loading)
     return name.ptr ? name : (struct span){0};
 }
 
-/* SHA-256, because libsodium's wipes what it works with; its BLAKE2b leaves the message on the
- * stack. */
 void conf_key_identify(struct conf_key *key, struct span provider)
 {
-    static const unsigned char between = 0;
-    struct span secret = secret_reveal(key->secret);
-    crypto_hash_sha256_state state;
-
-    crypto_hash_sha256_init(&state);
-    crypto_hash_sha256_update(&state, (const unsigned char *)provider.ptr, provider.len);
-    crypto_hash_sha256_update(&state, &between, 1);
-    crypto_hash_sha256_update(&state, (const unsigned char *)secret.ptr, secret.len);
-    crypto_hash_sha256_final(&state, key->identity);
+    conf_key_identity(provider, secret_reveal(key->secret), key->identity);
 }
 
 void hook_key_short(struct loading *loading, const struct yaml_node *node, void *object)

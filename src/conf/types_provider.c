@@ -166,6 +166,23 @@ static void check_headers(struct loading *loading, const struct yaml_node *node,
     loading_leave(loading, before);
 }
 
+/* What is exchanged for tokens has no successor that an issuer could make. */
+static void check_rotation(struct loading *loading, const struct yaml_node *node,
+                           const struct conf_provider *provider)
+{
+    const struct yaml_item *rotation = yaml_find(node, SPAN("rotation"));
+
+    if (!rotation || !provider->keys.count)
+        return;
+    for (size_t i = 0; i < provider->keys.count; i++) {
+        if (!provider->keys.items[i].credential)
+            return;
+    }
+    loading_error(loading, rotation->mark,
+                  "rotation without a key that could be replaced; allowed: beside at least one key "
+                  "that is a secret");
+}
+
 void hook_provider_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object)
 {
@@ -181,4 +198,5 @@ void hook_provider_finish(struct loading *loading, const struct yaml_node *node,
                       "there is no key; allowed: at least one in keys or keys_from (any word where "
                       "the provider wants none)");
     conf_keys_check(loading, node);
+    check_rotation(loading, node, provider);
 }

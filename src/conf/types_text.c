@@ -6,9 +6,8 @@
 #include "conf/names.h"
 #include "conf/printing.h"
 
-/* One line of text that `is_valid` lets through, kept in the tree. */
-static void read_text(struct loading *loading, const struct conf_row *row,
-                      const struct yaml_node *node, void *field, bool (*is_valid)(struct span))
+void conf_read_text(struct loading *loading, const struct conf_row *row,
+                    const struct yaml_node *node, void *field, bool (*is_valid)(struct span))
 {
     struct span text;
 
@@ -21,7 +20,7 @@ static void read_text(struct loading *loading, const struct conf_row *row,
     loading_end_text(loading);
 }
 
-static void print_text_row(struct printing *printing, const struct conf_row *row, const void *field)
+void print_text_row(struct printing *printing, const struct conf_row *row, const void *field)
 {
     if (((const struct span *)field)->len)
         print_line(printing, row->name, *(const struct span *)field);
@@ -30,7 +29,7 @@ static void print_text_row(struct printing *printing, const struct conf_row *row
 static void read_name(struct loading *loading, const struct conf_row *row,
                       const struct yaml_node *node, void *field)
 {
-    read_text(loading, row, node, field, conf_name_is_valid);
+    conf_read_text(loading, row, node, field, conf_name_is_valid);
 }
 
 static void tell_name(const struct conf_row *row, struct buf *out)
@@ -86,7 +85,7 @@ static void read_path(struct loading *loading, const struct conf_row *row,
 {
     struct span *path = field;
 
-    read_text(loading, row, node, field, is_one_line);
+    conf_read_text(loading, row, node, field, is_one_line);
     if (!path->len)
         return;
     *path = loading_keep_path(loading, *path);
@@ -111,7 +110,7 @@ static void read_log_file(struct loading *loading, const struct conf_row *row,
 {
     struct span *path = field;
 
-    read_text(loading, row, node, field, is_one_line);
+    conf_read_text(loading, row, node, field, is_one_line);
     if (!span_is_equal(*path, SPAN("stderr")) && !span_is_equal(*path, SPAN("stdout")))
         *path = loading_keep_path(loading, *path);
 }
@@ -140,7 +139,7 @@ static bool is_url_path(struct span text)
 static void read_url_path(struct loading *loading, const struct conf_row *row,
                           const struct yaml_node *node, void *field)
 {
-    read_text(loading, row, node, field, is_url_path);
+    conf_read_text(loading, row, node, field, is_url_path);
 }
 
 static void tell_url_path(const struct conf_row *row, struct buf *out)
@@ -198,7 +197,7 @@ static void read_strings(struct loading *loading, const struct conf_row *row,
     if (!strings->items)
         return;
     for (const struct yaml_item *item = node->first; item; item = item->next) {
-        read_text(loading, row, item->value, &strings->items[strings->count], is_valid);
+        conf_read_text(loading, row, item->value, &strings->items[strings->count], is_valid);
         strings->count += strings->items[strings->count].len > 0;
     }
 }

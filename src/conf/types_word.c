@@ -8,7 +8,8 @@
 _Static_assert(sizeof(enum conf_selection) == sizeof(uint32_t) &&
                    sizeof(enum conf_log_level) == sizeof(uint32_t) &&
                    sizeof(enum conf_log_format) == sizeof(uint32_t) &&
-                   sizeof(enum conf_half_close) == sizeof(uint32_t),
+                   sizeof(enum conf_half_close) == sizeof(uint32_t) &&
+                   sizeof(enum conf_issuer_kind) == sizeof(uint32_t),
                "a word is stored as 32 bits");
 
 static const struct conf_word *find_word(const struct conf_row *row, struct span text)

@@ -177,6 +177,7 @@ static struct yaml_node *parse_scalar(struct parse *p, struct conf_mark fallback
         node->mark = mark_before(node->mark);
     refuse_tag(p, p->event->scalar.tag, node->mark);
     node->text = keep_text(p, value);
+    node->is_plain = style == FYSS_PLAIN;
     if (style == FYSS_PLAIN && is_null_text(node->text))
         node->kind = YAML_NULL;
     if (anchor)

@@ -35,6 +35,7 @@ struct yaml_node {
     enum yaml_kind kind;
     struct conf_mark mark;
     struct span text; /* of a scalar; of a null as written */
+    bool is_plain;    /* a scalar without quotes, and no block */
     struct yaml_item *first;
     size_t count;  /* of items */
     size_t weight; /* nodes below and with this one, aliases counted each time */

@@ -1,0 +1,205 @@
+/* The life of a provider's keys, and the file that seals what is kept. */
+#include "conf/types.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "conf/config.h"
+#include "conf/hooks.h"
+#include "conf/loading.h"
+#include "conf/names.h"
+#include "conf/printing.h"
+#include "conf/units.h"
+
+#define SEAL_SCHEME "file:"
+#define SEALED_FILE "bellwether.sealed"
+
+/* ---- names of new keys ---- */
+
+/* With the time in it (issuer_write_time) it is to be a name. */
+static bool is_key_name(struct span text)
+{
+    static const char time[] = "20261120-101500";
+    const struct span mark = SPAN("{time}");
+    size_t at = span_find(text, mark);
+    char name[128];
+    int len;
+
+    if (text.len > sizeof(name) - sizeof(time))
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == ':' || text.ptr[i] == '@')
+            return false;
+    }
+    if (at == SIZE_MAX)
+        return conf_name_is_valid(text);
+    len = snprintf(name, sizeof(name), "%.*s%s%.*s", (int)at, text.ptr, time,
+                   SPAN_ARG(span_skip(text, at + mark.len)));
+    return conf_name_is_valid(span_of(name, (size_t)len));
+}
+
+static void read_key_name(struct loading *loading, const struct conf_row *row,
+                          const struct yaml_node *node, void *field)
+{
+    conf_read_text(loading, row, node, field, is_key_name);
+}
+
+static void tell_key_name(const struct conf_row *row, struct buf *out)
+{
+    (void)row;
+    buf_printf(out, "letters, digits or any of . _ - with {time} at most once, 64 together with "
+                    "the time's 15");
+}
+
+const struct conf_type conf_type_key_name = {.name = "name with {time}",
+                                             .read = read_key_name,
+                                             .otherwise = "is no name of a new key",
+                                             .print = print_text_row,
+                                             .tell = tell_key_name};
+
+/* ---- ratios ---- */
+
+/* "1.5": at most three decimals. */
+static int parse_ratio(const struct conf_row *row, struct span text, void *field)
+{
+    size_t point = span_find_byte(text, '.');
+    size_t digits = point == SIZE_MAX ? 0 : text.len - point - 1;
+    struct span decimals = span_skip(text, text.len - digits);
+    uint64_t whole, part = 0;
+    int err = span_to_u64(span_of(text.ptr, point == SIZE_MAX ? text.len : point), &whole);
+
+    if (!err && point != SIZE_MAX)
+        err = digits >= 1 && digits <= 3 ? span_to_u64(decimals, &part) : ERR_SYNTAX;
+    if (err)
+        return err;
+    for (; digits < 3; digits++)
+        part *= 10;
+    if (whole > row->max / 1000 || whole * 1000 + part < row->min || whole * 1000 + part > row->max)
+        return ERR_RANGE;
+    *(uint32_t *)field = (uint32_t)(whole * 1000 + part);
+    return 0;
+}
+
+static void write_ratio(uint64_t milli, char out[UNITS_TEXT_BYTES])
+{
+    int len = snprintf(out, UNITS_TEXT_BYTES, "%llu.%03llu", (unsigned long long)(milli / 1000),
+                       (unsigned long long)(milli % 1000));
+
+    while (out[len - 1] == '0')
+        len--;
+    if (out[len - 1] == '.')
+        len--;
+    out[len] = '\0';
+}
+
+static void print_ratio(struct printing *printing, const struct conf_row *row, const void *field)
+{
+    char text[UNITS_TEXT_BYTES];
+
+    write_ratio(*(const uint32_t *)field, text);
+    print_line(printing, row->name, span_from_text(text));
+}
+
+static void tell_ratio(const struct conf_row *row, struct buf *out)
+{
+    char least[UNITS_TEXT_BYTES], most[UNITS_TEXT_BYTES];
+
+    write_ratio(row->min, least);
+    write_ratio(row->max, most);
+    buf_printf(out, "a ratio such as 1.5, from %s to %s", least, most);
+}
+
+const struct conf_type conf_type_ratio = {.name = "ratio",
+                                          .read = conf_read_parsed,
+                                          .parse = parse_ratio,
+                                          .otherwise = "is no ratio",
+                                          .print = print_ratio,
+                                          .tell = tell_ratio};
+
+/* ---- the seal key ---- */
+
+static bool is_path(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
+            return false;
+    }
+    return text.len > 0 && text.len < 4096;
+}
+
+/* It is made where there is none, so that nothing is read here. */
+static void read_seal_key(struct loading *loading, const struct conf_row *row,
+                          const struct yaml_node *node, void *field)
+{
+    struct span text, path;
+
+    if (!loading_text(loading, row, node, &text))
+        return;
+    path = span_skip(text, span_has_prefix(text, SPAN(SEAL_SCHEME)) ? sizeof(SEAL_SCHEME) - 1 : 0);
+    if (path.len == text.len || !is_path(path))
+        loading_refuse(loading, row, node, "names no file for the key");
+    else
+        *(struct span *)field = loading_keep_path(loading, path);
+    loading_end_text(loading);
+}
+
+static void print_seal_key(struct printing *printing, const struct conf_row *row, const void *field)
+{
+    char text[sizeof(SEAL_SCHEME) + 8192];
+    int len =
+        snprintf(text, sizeof(text), SEAL_SCHEME "%.*s", SPAN_ARG(*(const struct span *)field));
+
+    if (len > 0 && (size_t)len < sizeof(text))
+        print_line(printing, row->name, span_of(text, (size_t)len));
+}
+
+static void tell_seal_key(const struct conf_row *row, struct buf *out)
+{
+    (void)row;
+    buf_printf(out, SEAL_SCHEME "PATH, absolute or from the configuration's folder");
+}
+
+const struct conf_type conf_type_seal_key = {.name = "file of a key",
+                                             .read = read_seal_key,
+                                             .print = print_seal_key,
+                                             .tell = tell_seal_key,
+                                             .is_secret = true};
+
+void hook_secrets_finish(struct loading *loading, const struct yaml_node *node,
+                         struct conf_mark mark, void *object)
+{
+    struct conf_secrets *secrets = object;
+
+    (void)node, (void)mark;
+    secrets->sealed_file = loading_keep_path(loading, SPAN(SEALED_FILE));
+}
+
+/* ---- rotation ---- */
+
+void hook_canary_short(struct loading *loading, const struct yaml_node *node, void *object)
+{
+    struct conf_canary *canary = object;
+
+    if (span_is_equal(node->text, SPAN("off")))
+        canary->steps = 0;
+    else
+        loading_error(loading, node->mark,
+                      "a single value stands where a map should; allowed: off, or a map of "
+                      "initial, steps, every, min_requests, max_error_rate, max_latency_ratio");
+}
+
+void hook_rotation_finish(struct loading *loading, const struct yaml_node *node,
+                          struct conf_mark mark, void *object)
+{
+    static const uint32_t all = CONF_ROTATION_EXPIRY | CONF_ROTATION_LEAKED |
+                                CONF_ROTATION_ERROR_RATE | CONF_ROTATION_SECRET_CHANGED;
+    const struct conf_rotation *rotation = object;
+    const struct yaml_item *on = yaml_find(node, SPAN("on"));
+
+    if (!yaml_find(node, SPAN("issuer")))
+        loading_error(loading, mark, "the issuer is missing; allowed: issuer, a map with its kind");
+    if (loading->is_sound && on && rotation->on != all)
+        loading_error(loading, on->mark,
+                      "on: a choice is not built yet; allowed: to leave it out, or all of expiry, "
+                      "leaked, error_rate, secret_changed");
+}
