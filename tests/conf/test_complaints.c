@@ -190,7 +190,7 @@ static void what_is_not_built(void **state)
                 "providers: {openai: {keys: [sk-a]}}\n"
                 "store: x\n"
                 "shared: x\n"
-                "secrets: {}\n"
+                "secrets: {vault: {}}\n"
                 "classes: {}\n"
                 "prices: {}\n"
                 "currency: {}\n"
@@ -198,7 +198,7 @@ static void what_is_not_built(void **state)
                 "pools: {p: {budget: {}}}\n",
                 "b.yaml:2:1: store: not built yet; allowed: to leave it out\n"
                 "b.yaml:3:1: shared: not built yet; allowed: to leave it out\n"
-                "b.yaml:4:1: secrets: not built yet; allowed: to leave it out\n"
+                "b.yaml:4:11: secrets.vault: not built yet; allowed: to leave it out\n"
                 "b.yaml:5:1: classes: not built yet; allowed: to leave it out\n"
                 "b.yaml:6:1: prices: not built yet; allowed: to leave it out\n"
                 "b.yaml:7:1: currency: not built yet; allowed: to leave it out\n"

@@ -164,7 +164,9 @@ static void every_default_is_filled_in(void **state)
                         "  level: info\n"
                         "  format: json\n"
                         "  access: true\n"
-                        "  file: stderr\n");
+                        "  file: stderr\n"
+                        "secrets:\n"
+                        "  seal_key: file:bellwether.key\n");
 }
 
 /* The text with each mask replaced by a secret of its own. */
@@ -259,6 +261,23 @@ static void no_complaint_shows_a_secret(void **state)
         "providers: {openai: {api_key: TOPSECRET}}\n",
         "providers: {openai: {sk-TOPSECRET: x, sk-TOPSECRET: y}}\n",
         "providers: {sk-TOPSECRET/x: {}}\n",
+        "providers: {openai: {rotation: sk-TOPSECRET}}\n",
+        "providers: {openai: {rotation: {name: sk-TOPSECRET}}}\n",
+        "providers: {openai: {rotation: {canary: sk-TOPSECRET}}}\n",
+        "providers: {openai: {rotation: {issuer: sk-TOPSECRET}}}\n",
+        "providers: {openai: {rotation: {issuer: {kind: sk-TOPSECRET}}}}\n",
+        "providers: {openai: {rotation: {issuer: {admin_key: [TOPSECRET]}}}}\n",
+        "providers: {openai: {rotation: {issuer: {url: \"http://host?TOPSECRET\"}}}}\n",
+        "providers: {openai: {rotation: {issuer: {env: [TOPSECRET]}}}}\n",
+        "providers: {openai: {rotation: {issuer: {env: {A: [TOPSECRET]}}}}}\n",
+        "providers: {openai: {rotation: {issuer: {argv: TOPSECRET}}}}\n",
+        "providers: {openai: {rotation: {issuer: {argv: [TOPSECRET]}}}}\n",
+        "providers: {openai: {rotation: {issuer: {create: {body: TOPSECRET}}}}}\n",
+        "providers: {openai: {rotation: {issuer: {create: {url: TOPSECRET}}}}}\n",
+        "providers: {openai: {rotation: {issuer: {create: {url: \"http://h/?TOPSECRET #\"}}}}}\n",
+        "providers: {openai: {rotation: {issuer: {create: {headers: {X: \"TOPSECRET\\n\"}}}}}}\n",
+        "providers: {openai: {rotation: {issuer: {create: {key: sk-TOPSECRET}}}}}\n",
+        "secrets: {seal_key: TOPSECRET}\n",
         "clients: {keys: [TOPSECRET]}\n",
         "clients: {keys: {web: TOPSECRET}}\n",
         "clients: {keys: [{name: a, secret: [TOPSECRET]}]}\n",
