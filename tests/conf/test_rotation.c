@@ -1,6 +1,7 @@
 /* The life of a provider's keys: issuers of each kind, the ramp, and what seals secrets. */
 #include "fake.h"
 
+#include "base/alloc.h"
 #include "conf/identity.h"
 
 static const struct fake_pair variables[] = {
@@ -381,6 +382,32 @@ static void where_secrets_are_sealed(void **state)
                 "b.yaml:2:41: secrets: unknown key 'sealed'; allowed: seal_key\n");
 }
 
+/* Whichever allocation fails, the load says so and leaves nothing behind (built with -Dfaults). */
+static void memory_may_run_out_anywhere(void **state)
+{
+    static const char *const texts[] = {http, command, known};
+    struct fake *fake = *state;
+
+    mem_fail_after(0);
+    if (!mem_fail_is_pending())
+        skip();
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        bool is_reached = true;
+
+        for (long after = 0; is_reached; after++) {
+            int err;
+
+            mem_fail_after(after);
+            err = fake_load(fake, texts[i]);
+            is_reached = !mem_fail_is_pending();
+            mem_fail_after(-1);
+            assert_true(err == 0 || err == ERR_NOMEM || err == ERR_SYNTAX);
+            assert_true(is_reached || err == 0);
+            assert_true((err == 0) == (fake->config != NULL));
+        }
+    }
+}
+
 static void identity_is_that_of_the_file(void **state)
 {
     const struct config *config =
@@ -414,6 +441,7 @@ int main(void)
         cmocka_unit_test(printed_with_masks),
         cmocka_unit_test(what_is_printed_reads_back),
         cmocka_unit_test(where_secrets_are_sealed),
+        cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(identity_is_that_of_the_file),
     };
 
