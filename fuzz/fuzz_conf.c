@@ -68,7 +68,8 @@ static int load(struct secret_arena *secrets, struct span text, struct config **
     return err;
 }
 
-/* Each mask becomes a reference of its own, so that it is masked again. */
+/* Each mask becomes a reference of its own, so that it is masked again; a name that looks like one
+ * stays. */
 static void unmask(struct span text, struct buf *out)
 {
     static const struct span mask = {"\"***\"", 5};
@@ -77,8 +78,11 @@ static void unmask(struct span text, struct buf *out)
 
     while ((at = span_find(text, mask)) != SIZE_MAX) {
         buf_append(out, text.ptr, at);
-        buf_printf(out, "\"${env:N%u}\"", count++);
         text = span_skip(text, at + mask.len);
+        if (span_has_prefix(text, SPAN(":")))
+            buf_append_span(out, mask);
+        else
+            buf_printf(out, "\"${env:N%u}\"", count++);
     }
     buf_append_span(out, text);
     must(out->err == 0);

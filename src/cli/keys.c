@@ -169,6 +169,33 @@ static void show_order(const yyjson_val *root)
            number(root, "weight"));
 }
 
+static void show_rotation(const yyjson_val *root)
+{
+    printf("%.*s/%.*s: rotation %.0f\n", SPAN_ARG(json_tree_string(root, "provider")),
+           SPAN_ARG(json_tree_string(root, "name")), number(root, "rotation"));
+}
+
+static void print_step(const yyjson_val *key)
+{
+    char name[256];
+    struct span reason = json_tree_string(key, "reason");
+
+    snprintf(name, sizeof(name), "%.*s/%.*s", SPAN_ARG(json_tree_string(key, "provider")),
+             SPAN_ARG(json_tree_string(key, "name")));
+    printf("%8.0f  %-40s %-12.*s %-25.*s %.*s\n", number(key, "rotation"), name,
+           SPAN_ARG(json_tree_string(key, "step")), SPAN_ARG(json_tree_string(key, "since")),
+           SPAN_ARG(reason));
+}
+
+static void show_history(const yyjson_val *root)
+{
+    yyjson_val *keys = json_tree_plain(json_tree_member(root, "rotations")), *key;
+    size_t i, count;
+
+    printf("%8s  %-40s %-12s %-25s %s\n", "ROTATION", "KEY", "STEP", "SINCE", "REASON");
+    yyjson_arr_foreach(keys, i, count, key) print_step(key);
+}
+
 /* "/v1/admin/keys/PROVIDER/NAME" and perhaps "/drain"; names need no escapes (conf/names.h). */
 static bool write_path(const char *key, const char *order, char *to)
 {
@@ -179,37 +206,63 @@ static bool write_path(const char *key, const char *order, char *to)
            !strpbrk(key, " ?#%\r\n") && len > 0 && len < PATH_BYTES;
 }
 
-static int give_order(const struct target *target, int argc, char **argv)
+/* What stands behind the key's name in each order. */
+static const struct order {
+    const char *name;
+    bool is_patch, is_leak_allowed;
+    void (*show)(const yyjson_val *root);
+} orders[] = {
+    {"drain", false, false, show_order},    {"disable", false, false, show_order},
+    {"enable", false, false, show_order},   {"weight", true, false, show_order},
+    {"rotate", false, true, show_rotation}, {"rollback", false, false, show_rotation},
+};
+
+/* The body of an order by what stands behind the key's name; false where that is nothing it takes.
+ */
+static bool write_body(const struct order *order, int argc, char **argv, char *to, size_t cap)
 {
-    const bool is_weight = !strcmp(argv[0], "weight");
-    char path[PATH_BYTES], body[64] = "", *end = NULL;
+    char *end;
+    double weight;
 
-    if (argc != (is_weight ? 3 : 2))
-        return command_bad_usage("keys", is_weight ? "weight takes PROVIDER/KEY and a number"
-                                                   : "this takes PROVIDER/KEY");
-    if (!write_path(argv[1], is_weight ? "" : argv[0], path))
-        return command_bad_usage("keys", "a key is named PROVIDER/KEY, as 'keys list' shows it");
-    if (is_weight) {
-        double weight = strtod(argv[2], &end);
-
-        if (end == argv[2] || *end || !(weight >= 0 && weight <= 1e6))
-            return command_bad_usage("keys", "a weight is a number from 0 to 1000000");
-        snprintf(body, sizeof(body), "{\"weight\": %.3f}", weight);
+    to[0] = '\0';
+    if (order->is_leak_allowed && argc == 3 && !strcmp(argv[2], "--leaked")) {
+        snprintf(to, cap, "{\"leaked\": true}");
+        return true;
     }
-    return ask(target, is_weight ? "PATCH" : "POST", path, body, show_order);
+    if (!order->is_patch)
+        return argc == 2;
+    weight = argc == 3 ? strtod(argv[2], &end) : -1;
+    if (argc != 3 || end == argv[2] || *end || !(weight >= 0 && weight <= 1e6))
+        return false;
+    snprintf(to, cap, "{\"weight\": %.3f}", weight);
+    return true;
+}
+
+static int give_order(const struct target *target, const struct order *order, int argc, char **argv)
+{
+    char path[PATH_BYTES], body[64];
+
+    if (argc < 2 || !write_path(argv[1], order->is_patch ? "" : order->name, path))
+        return command_bad_usage("keys", "a key is named PROVIDER/KEY, as 'keys list' shows it");
+    if (!write_body(order, argc, argv, body, sizeof(body)))
+        return command_bad_usage("keys", order->is_patch
+                                             ? "a weight is a number from 0 to 1000000"
+                                             : "there is something too much behind the key");
+    return ask(target, order->is_patch ? "PATCH" : "POST", path, body, order->show);
 }
 
 static int run(const struct target *target, int argc, char **argv)
 {
-    static const char *const orders[] = {"drain", "disable", "enable", "weight"};
-
     if (argc == 1 && !strcmp(argv[0], "list"))
         return ask(target, "GET", "/v1/admin/keys", "", show_list);
+    if (argc == 1 && !strcmp(argv[0], "history"))
+        return ask(target, "GET", "/v1/admin/rotations", "", show_history);
     for (size_t i = 0; argc > 0 && i < sizeof(orders) / sizeof(orders[0]); i++) {
-        if (!strcmp(argv[0], orders[i]))
-            return give_order(target, argc, argv);
+        if (!strcmp(argv[0], orders[i].name))
+            return give_order(target, &orders[i], argc, argv);
     }
-    return command_bad_usage("keys", "takes list, drain, disable, enable or weight");
+    return command_bad_usage(
+        "keys", "takes list, history, rotate, rollback, drain, disable, enable or weight");
 }
 
 int command_keys(int argc, char **argv)

@@ -363,39 +363,3 @@ const struct conf_type conf_type_environment = {.name = "map of variables",
                                                 .print = print_environment,
                                                 .tell = tell_environment,
                                                 .is_secret = true};
-
-/* ---- amounts ---- */
-
-/* "12", "0.5": as JSON has it, without a sign. */
-static bool is_usd(struct span text)
-{
-    size_t dots = 0;
-
-    for (size_t i = 0; i < text.len; i++) {
-        bool is_dot = text.ptr[i] == '.' && i > 0 && i + 1 < text.len;
-
-        if (!is_dot && (text.ptr[i] < '0' || text.ptr[i] > '9'))
-            return false;
-        dots += is_dot;
-    }
-    return text.len > 0 && text.len <= 16 && dots <= 1 &&
-           (text.len == 1 || text.ptr[0] != '0' || text.ptr[1] == '.');
-}
-
-static void read_usd(struct loading *loading, const struct conf_row *row,
-                     const struct yaml_node *node, void *field)
-{
-    conf_read_text(loading, row, node, field, is_usd);
-}
-
-static void tell_usd(const struct conf_row *row, struct buf *out)
-{
-    (void)row;
-    buf_printf(out, "an amount of USD such as 25 or 2.50");
-}
-
-const struct conf_type conf_type_usd = {.name = "amount",
-                                        .read = read_usd,
-                                        .otherwise = "is no amount",
-                                        .print = print_text_row,
-                                        .tell = tell_usd};

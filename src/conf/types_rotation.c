@@ -47,8 +47,8 @@ static void read_key_name(struct loading *loading, const struct conf_row *row,
 static void tell_key_name(const struct conf_row *row, struct buf *out)
 {
     (void)row;
-    buf_printf(out, "letters, digits or any of . _ - with {time} at most once, 64 together with "
-                    "the time's 15");
+    buf_printf(out, "1 to 64 letters, digits or any of . _ - and {time} once, which becomes 15 of "
+                    "them");
 }
 
 const struct conf_type conf_type_key_name = {.name = "name with {time}",
@@ -115,6 +115,42 @@ const struct conf_type conf_type_ratio = {.name = "ratio",
                                           .otherwise = "is no ratio",
                                           .print = print_ratio,
                                           .tell = tell_ratio};
+
+/* ---- amounts ---- */
+
+/* "12", "0.5": as JSON has it, without a sign. */
+static bool is_usd(struct span text)
+{
+    size_t dots = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        bool is_dot = text.ptr[i] == '.' && i > 0 && i + 1 < text.len;
+
+        if (!is_dot && (text.ptr[i] < '0' || text.ptr[i] > '9'))
+            return false;
+        dots += is_dot;
+    }
+    return text.len > 0 && text.len <= 16 && dots <= 1 &&
+           (text.len == 1 || text.ptr[0] != '0' || text.ptr[1] == '.');
+}
+
+static void read_usd(struct loading *loading, const struct conf_row *row,
+                     const struct yaml_node *node, void *field)
+{
+    conf_read_text(loading, row, node, field, is_usd);
+}
+
+static void tell_usd(const struct conf_row *row, struct buf *out)
+{
+    (void)row;
+    buf_printf(out, "an amount of USD such as 25 or 2.50");
+}
+
+const struct conf_type conf_type_usd = {.name = "amount",
+                                        .read = read_usd,
+                                        .otherwise = "is no amount",
+                                        .print = print_text_row,
+                                        .tell = tell_usd};
 
 /* ---- the seal key ---- */
 
@@ -188,6 +224,15 @@ void hook_canary_short(struct loading *loading, const struct yaml_node *node, vo
                       "initial, steps, every, min_requests, max_error_rate, max_latency_ratio");
 }
 
+static size_t count_bits(uint32_t bits)
+{
+    size_t count = 0;
+
+    for (; bits; bits &= bits - 1)
+        count++;
+    return count;
+}
+
 void hook_rotation_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object)
 {
@@ -198,7 +243,8 @@ void hook_rotation_finish(struct loading *loading, const struct yaml_node *node,
 
     if (!yaml_find(node, SPAN("issuer")))
         loading_error(loading, mark, "the issuer is missing; allowed: issuer, a map with its kind");
-    if (loading->is_sound && on && rotation->on != all)
+    /* A word that is none was complained of. */
+    if (on && rotation->on != all && count_bits(rotation->on) == on->value->count)
         loading_error(loading, on->mark,
                       "on: a choice is not built yet; allowed: to leave it out, or all of expiry, "
                       "leaked, error_rate, secret_changed");

@@ -125,6 +125,33 @@ static void a_key_of_a_folder_or_a_client_leaves_nothing(void **state)
     assert_int_equal(count_everywhere(plain), 0);
 }
 
+/* Also where the secret is a part of what is sent. */
+static void what_an_issuer_sends_leaves_nothing(void **state)
+{
+    struct fake *fake = *state;
+
+    needs_plain_memory();
+    fake_must_load(
+        fake, "providers:\n"
+              "  openai:\n"
+              "    keys: [sk-a]\n"
+              "    rotation:\n"
+              "      issuer: {kind: http, create: {url: \"https://h\", key: /k, headers: {X-A: "
+              "\"Bearer ${file:key}\"}, body: {a: 1, b: [\"${file:key}\"]}}}\n"
+              "  other:\n"
+              "    kind: openai\n"
+              "    keys: [sk-b]\n"
+              "    rotation: {issuer: {kind: command, argv: [/x], env: {A: \"${file:key}\"}}}\n");
+    assert_int_equal(count_everywhere(plain), 3);
+    config_free(&fake->config);
+    assert_int_equal(count_everywhere(plain), 0);
+    assert_int_equal(fake_load(fake, "providers: {openai: {keys: [sk-a], rotation: {issuer: {kind: "
+                                     "http, create: {url: \"https://h\", key: /k, body: {a: "
+                                     "\"${file:key}\", b: \"${env:NOPE}\"}}}}}}\n"),
+                     ERR_SYNTAX);
+    assert_int_equal(count_everywhere(plain), 0);
+}
+
 /* The first key stands in the arena by the time the second is read, and nowhere else. */
 static void a_resolved_text_is_wiped_before_the_next(void **state)
 {
@@ -189,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_from_a_file_stands_in_the_arena_alone),
         cmocka_unit_test(a_key_of_a_folder_or_a_client_leaves_nothing),
+        cmocka_unit_test(what_an_issuer_sends_leaves_nothing),
         cmocka_unit_test(a_resolved_text_is_wiped_before_the_next),
         cmocka_unit_test(a_refused_configuration_leaves_nothing),
         cmocka_unit_test(a_key_in_the_text_leaves_nothing),
