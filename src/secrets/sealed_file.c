@@ -248,15 +248,6 @@ static void answer_all(struct list *changes, int err, const char *why)
     }
 }
 
-static void mark_changed(struct sealed_file *file, const struct change *change)
-{
-    list_for_each (link, &file->store.watches) {
-        struct secret_watch *watch = container_of(link, struct secret_watch, link);
-
-        watch->is_due |= span_is_equal(secret_watch_path(watch), change_path(change));
-    }
-}
-
 static void end_batch(struct sealed_file *file, int err)
 {
     char why[SECRET_WORDS_BYTES];
@@ -270,14 +261,15 @@ static void end_batch(struct sealed_file *file, int err)
         sealed_entries_keep(&file->entries);
     while (!list_is_empty(&file->writing)) {
         struct list *link = list_pop_front(&file->writing);
+        const struct change *change = container_of(link, struct change, link);
 
-        if (!err && !container_of(link, struct change, link)->err)
-            mark_changed(file, container_of(link, struct change, link));
+        if (!err && !change->err)
+            secret_watch_note_path(&file->store, change_path(change));
         list_push_back(&changes, link);
     }
     if (!list_is_empty(&file->waiting))
         loop_defer(file->store.loop, &file->start);
-    secret_watch_tell_due(&file->store);
+    secret_watch_tell(&file->store);
     answer_all(&changes, err, why);
 }
 

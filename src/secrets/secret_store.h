@@ -101,7 +101,9 @@ struct secret_watch {
     void *work;
     size_t path_len;
     char path[SECRET_PATH_MAX_BYTES];
-    bool is_due;
+    uint64_t seen; /* the version, or another number that differs where it does; where was_seen */
+    bool was_seen, is_due, has_trouble, is_trouble_news;
+    char why[SECRET_WORDS_BYTES]; /* of the trouble */
 };
 
 /* From the next change after this on, and perhaps once at first for nothing. 0, ERR_NOMEM or
