@@ -126,7 +126,7 @@ static int send_again(struct vault_call *call)
         .total_us = call->server->total_us,
     };
 
-    return fetch_begin(&call->fetch, call->server->fetcher, &ask);
+    return *ask.url ? fetch_begin(&call->fetch, call->server->fetcher, &ask) : ERR_NOMEM;
 }
 
 /* Each line with a NUL behind it, in one secret buffer that is not moved any more. */

@@ -156,7 +156,8 @@ static inline bool vd_knows(const struct vault_double *vd, const char *token)
 static inline void vd_revoke_all(struct vault_double *vd)
 {
     pthread_mutex_lock(&vd->lock);
-    memset(vd->tokens, 0, sizeof(vd->tokens));
+    for (int i = 0; i < VD_TOKENS; i++)
+        vd->tokens[i][0] = '\0';
     pthread_mutex_unlock(&vd->lock);
 }
 
