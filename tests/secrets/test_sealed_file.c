@@ -363,12 +363,13 @@ static void a_file_that_somebody_else_changed_is_kept(void **state)
  */
 static void a_full_disk(void **state)
 {
+    const struct sigaction ignored = {.sa_handler = SIG_IGN};
     struct rlimit limit, small;
     struct stage stage;
 
     (void)state;
     open_stage(&stage);
-    sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    assert_int_equal(sigaction(SIGXFSZ, &ignored, NULL), 0);
     assert_int_equal(play_write(&stage.play, "a", PLAY_ONE, 0), 0);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
     small = limit;
