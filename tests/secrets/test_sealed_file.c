@@ -282,6 +282,9 @@ static void a_wrong_key_is_refused(void **state)
 /* Sealed well, and yet no store. */
 static void what_is_sealed_is_checked(void **state)
 {
+    static const char twice[] = "{\"last_version\":1,\"entries\":{"
+                                "\"a\":{\"version\":1,\"entry\":{}},"
+                                "\"a\":{\"version\":1,\"entry\":{}}}}";
     static const char *const texts[] = {
         "",
         "[]",
@@ -295,8 +298,8 @@ static void what_is_sealed_is_checked(void **state)
         "{\"last_version\":1,\"entries\":{\"a\":{\"version\":1,\"entry\":[]}}}",
         "{\"last_version\":1,\"entries\":{\"a\":{\"version\":1,\"entry\":{\"api_key\":\"\"}}}}",
         "{\"last_version\":1,\"entries\":{\"../a\":{\"version\":1,\"entry\":{}}}}",
-        "{\"last_version\":1,\"entries\":{\"a\":{\"version\":1,\"entry\":{}},"
-        "\"a\":{\"version\":1,\"entry\":{}}}}",
+        twice,
+        "{\"last_version\":1,\"entries\":{\"a\":{\"version\":1,\"entry\":{\"b\":1}}}}",
         "{\"last_version\":18446744073709551615,\"entries\":{}}",
     };
     struct seal_key key;
