@@ -1,25 +1,14 @@
 #include "secrets/sealed_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/err.h"
 #include "secrets/sealed.h"
+#include "secrets/sealed_disk.h"
 #include "secrets/sealed_entries.h"
 
-/* By which a file is known again. */
-struct identity {
-    bool is_there;
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec changed;
-};
+enum { PIECE_BYTES = 1 << 16 }; /* read at once: room for one more than fits */
 
 struct sealed_file {
     struct secret_store store;
@@ -28,7 +17,7 @@ struct sealed_file {
     char *path, *key_path;
     struct sealed_entries entries;
     struct seal_key key; /* bytes NULL: not made yet */
-    struct identity seen;
+    struct sealed_identity seen;
     struct list waiting; /* struct change, for the next write */
     struct list writing; /* of the one under way */
     struct loop_task start;
@@ -65,45 +54,6 @@ static void free_change(struct change *change)
 
 /* ---- the file: on a helper thread, or at the start ---- */
 
-static int fail(char *why, const char *path, int errno_value)
-{
-    snprintf(why, SECRET_WORDS_BYTES, "%s: %s", path, strerrordesc_np(errno_value));
-    return err_from_errno(errno_value);
-}
-
-static struct identity identity_of(const struct stat *about)
-{
-    return (struct identity){.is_there = true,
-                             .dev = about->st_dev,
-                             .ino = about->st_ino,
-                             .size = about->st_size,
-                             .changed = about->st_mtim};
-}
-
-static bool is_same(const struct identity *a, const struct identity *b)
-{
-    return a->is_there == b->is_there && a->dev == b->dev && a->ino == b->ino &&
-           a->size == b->size && a->changed.tv_sec == b->changed.tv_sec &&
-           a->changed.tv_nsec == b->changed.tv_nsec;
-}
-
-static int check_unchanged(struct sealed_file *file)
-{
-    struct identity now = {.is_there = false};
-    struct stat about;
-
-    if (stat(file->path, &about) == 0)
-        now = identity_of(&about);
-    else if (errno != ENOENT)
-        return fail(file->why, file->path, errno);
-    if (is_same(&now, &file->seen))
-        return 0;
-    snprintf(file->why, sizeof(file->why),
-             "%s was changed by somebody else since it was read: it is not written over",
-             file->path);
-    return ERR_DENIED;
-}
-
 static int need_key(struct sealed_file *file)
 {
     int err;
@@ -133,65 +83,17 @@ static int seal_entries(struct sealed_file *file, struct buf *sealed)
     return err;
 }
 
-/* 0, or -1 and errno. */
-static int write_all(int fd, struct span bytes)
-{
-    while (bytes.len) {
-        ssize_t n = write(fd, bytes.ptr, bytes.len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        bytes = span_skip(bytes, (size_t)n);
-    }
-    return fsync(fd);
-}
-
-/* The new file in the old one's place. */
-static int replace(struct sealed_file *file, char *temporary, struct span bytes)
-{
-    int fd = mkostemp(temporary, O_CLOEXEC), err = 0;
-    struct stat about;
-
-    if (fd < 0)
-        return fail(file->why, temporary, errno);
-    if (write_all(fd, bytes) || fstat(fd, &about))
-        err = fail(file->why, temporary, errno);
-    close(fd);
-    if (!err)
-        err = check_unchanged(file);
-    if (!err && rename(temporary, file->path))
-        err = fail(file->why, file->path, errno);
-    if (err) {
-        unlink(temporary);
-        return err;
-    }
-    file->seen = identity_of(&about);
-    err = seal_sync_folder(file->path);
-    if (err)
-        snprintf(file->why, sizeof(file->why), "the folder of %s cannot be written: %s", file->path,
-                 err_text(err));
-    return err;
-}
-
 static int write_file(struct sealed_file *file)
 {
     int err = need_key(file);
-    struct buf sealed, name;
+    struct buf sealed;
 
     buf_init(&sealed, SEALED_FILE_MAX_BYTES);
-    buf_init(&name, strlen(file->path) + sizeof(".XXXXXX"));
-    if (!err && buf_printf(&name, "%s.XXXXXX", file->path)) {
-        err = ERR_NOMEM;
-        snprintf(file->why, sizeof(file->why), "%s", err_text(err));
-    }
     if (!err)
         err = seal_entries(file, &sealed);
     if (!err)
-        err = replace(file, name.data, buf_span(&sealed));
+        err = sealed_disk_replace(file->path, buf_span(&sealed), &file->seen, file->why);
     buf_fini(&sealed);
-    buf_fini(&name);
     return err;
 }
 
@@ -433,26 +335,6 @@ static const struct secret_store_ops ops = {.kind = "sealed file",
 
 /* ---- the start ---- */
 
-static int read_all(int fd, const char *path, struct buf *out, char *why)
-{
-    for (;;) {
-        int err = buf_reserve(out, 1 << 16);
-        ssize_t n;
-
-        if (err) {
-            snprintf(why, SECRET_WORDS_BYTES, "%s %s", path,
-                     err == ERR_NOMEM ? "finds no memory" : "is too large");
-            return err;
-        }
-        n = read(fd, out->data + out->len, out->cap - out->len);
-        if (n < 0 && errno != EINTR)
-            return fail(why, path, errno);
-        if (n == 0)
-            return 0;
-        out->len += n > 0 ? (size_t)n : 0;
-    }
-}
-
 static int unseal(struct sealed_file *file, struct span sealed, char *why)
 {
     struct buf text;
@@ -483,25 +365,18 @@ static int unseal(struct sealed_file *file, struct span sealed, char *why)
 
 static int load(struct sealed_file *file, char *why)
 {
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err;
-    struct stat about = {0};
     struct buf sealed;
+    int err;
 
-    if (fd < 0 && errno == ENOENT) {
+    buf_init(&sealed, SEALED_FILE_MAX_BYTES + PIECE_BYTES);
+    err = sealed_disk_read(file->path, &sealed, &file->seen, why);
+    if (err == ERR_NOTFOUND) {
         /* A key that is there already will do for the first change. */
         err = seal_key_read(file->key_path, file->secrets, &file->key, why);
-        return err == ERR_NOTFOUND ? 0 : err;
-    }
-    if (fd < 0)
-        return fail(why, file->path, errno);
-    buf_init(&sealed, SEALED_FILE_MAX_BYTES + (1 << 16));
-    err = fstat(fd, &about) ? fail(why, file->path, errno) : 0;
-    if (!err)
-        err = read_all(fd, file->path, &sealed, why);
-    close(fd);
-    file->seen = identity_of(&about);
-    if (!err)
+        err = err == ERR_NOTFOUND ? 0 : err;
+    } else if (!err) {
         err = unseal(file, buf_span(&sealed), why);
+    }
     buf_fini(&sealed);
     return err;
 }
