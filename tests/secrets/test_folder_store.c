@@ -409,6 +409,7 @@ static void freed_at_work(void **state)
     close_stage(&stage);
 }
 
+#ifdef BW_FAULTS
 static void without_memory(void **state)
 {
     struct stage stage;
@@ -431,13 +432,11 @@ static void without_memory(void **state)
         mem_fail_after(-1);
         assert_int_equal(err, is_pending ? 0 : ERR_NOMEM);
         play_close_store(&stage.play);
-#ifndef BW_FAULTS
-        is_pending = true;
-#endif
     }
     assert_string_equal(stage.play.names, "c\n");
     close_stage(&stage);
 }
+#endif
 
 int main(void)
 {
@@ -453,7 +452,9 @@ int main(void)
         cmocka_unit_test(one_file),
         cmocka_unit_test(one_file_that_is_mounted),
         cmocka_unit_test(freed_at_work),
+#ifdef BW_FAULTS
         cmocka_unit_test(without_memory),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
