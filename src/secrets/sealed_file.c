@@ -34,7 +34,7 @@ struct change {
     struct sealed_file *file;
     struct secret_ask *ask; /* NULL: nobody asks any more */
     enum secret_act act;
-    struct secret *text; /* NULL: removed */
+    struct sealed_body *body; /* NULL: removed */
     uint64_t expected, version;
     int err;
     size_t path_len;
@@ -48,7 +48,7 @@ static struct span change_path(const struct change *change)
 
 static void free_change(struct change *change)
 {
-    secret_unref(&change->text);
+    sealed_body_unref(&change->body);
     mem_free(change);
 }
 
@@ -203,7 +203,7 @@ static void on_start(struct loop_task *task)
 
         list_push_back(&file->writing, link);
         if (!change->err)
-            change->err = sealed_entries_try(&file->entries, change_path(change), change->text,
+            change->err = sealed_entries_try(&file->entries, change_path(change), change->body,
                                              change->expected, &change->version);
     }
     if (list_is_empty(&file->entries.changing)) {
@@ -220,15 +220,22 @@ static void on_start(struct loop_task *task)
 static void tell_entry(struct change *change)
 {
     struct sealed_entry entry = sealed_entries_find(&change->file->entries, change_path(change));
-    struct secret_ask *ask = change->ask;
     struct secret_answer answer = {.why = "", .entry.version = entry.version};
-    struct secret *text = entry.text ? secret_ref(entry.text) : NULL;
+    struct secret_ask *ask = change->ask;
+    struct buf text;
+    int err = 0;
 
-    if (text)
-        answer.entry.text = secret_reveal(text);
+    buf_init(&text, SECRET_ENTRY_MAX_BYTES);
+    text.is_secret = true;
+    if (entry.body)
+        err = sealed_body_write(entry.body, &text);
+    answer.entry.text = buf_span(&text);
     free_change(change);
-    secret_ask_finish(ask, &answer);
-    secret_unref(&text);
+    if (err)
+        secret_ask_fail(ask, err, NULL);
+    else
+        secret_ask_finish(ask, &answer);
+    buf_fini(&text);
 }
 
 static void tell_names(struct change *change)
@@ -244,7 +251,7 @@ static void tell_names(struct change *change)
 
     buf_init(&text, SECRET_LIST_MAX_BYTES);
     while (!err && (slot = map_next(&entries->slots, &at, NULL))) {
-        if (slot->kept.text)
+        if (slot->kept.body)
             err = secret_names_add_below(&names, change_path(change),
                                          span_of(slot->path, slot->path_len));
     }
@@ -292,7 +299,7 @@ static int begin(struct secret_store *store, struct secret_ask *ask,
         return 0;
     }
     if (request->act == SECRET_WRITE)
-        change->err = secret_new(file->secrets, request->text, &change->text);
+        change->err = sealed_body_new(file->secrets, request->text, &change->body);
     list_push_back(&file->waiting, &change->link);
     if (!file->is_writing)
         loop_defer(store->loop, &file->start);

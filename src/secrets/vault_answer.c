@@ -104,7 +104,7 @@ static int write_entry(yyjson_val *entry, struct buf *out, const char **ret_why)
     size_t before = out->len;
     int err;
 
-    *ret_why = "is larger than 16 KiB";
+    *ret_why = "is larger than 128 KiB";
     err = json_tree_write(out, entry);
     if (err)
         return err == ERR_FULL ? ERR_SYNTAX : err;

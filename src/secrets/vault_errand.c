@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "json/write.h"
 
-enum { TRIES_MAX = 4, TREE_MAX_BYTES = 1 << 20 };
+enum { TRIES_MAX = 4, TREE_MAX_BYTES = 8 << 20 };
 
 /* ---- the end ---- */
 

@@ -91,8 +91,9 @@ static void what_files_may_hold(void **state)
         {"sk\t1", "/a holds a key with control characters"},
         {"sk-1\x7f", "/a holds a key with control characters"},
         {"{", "/a is no JSON"},
-        {"{\"api_key\":\"a\\tb\"}", "/a holds an api_key that is empty or has control characters"},
-        {"{\"api_key\":{}}", "/a holds a member that is no string"},
+        {"{\"api_key\":\"a\\tb\"}", "/a holds an api_key that is no string, empty, or has"},
+        {"{\"api_key\":{}}", "/a holds an api_key that is no string, empty, or has"},
+        {"{\"a\":1,\"a\":2}", "/a holds a member twice"},
     };
     static char large[SECRET_ENTRY_MAX_BYTES + 2];
     struct stage stage;
@@ -118,7 +119,7 @@ static void what_files_may_hold(void **state)
     large[SECRET_ENTRY_MAX_BYTES - 1] = '\0';
     put(&stage, "a", large);
     assert_int_equal(play_read(&stage.play, "a"), ERR_SYNTAX);
-    assert_non_null(strstr(stage.play.why, "is larger than 16 KiB"));
+    assert_non_null(strstr(stage.play.why, "is larger than 128 KiB"));
     /* Nobody writes at its other end. */
     assert_int_equal(unlink(path_in(&stage, "a")), 0);
     assert_int_equal(mkfifo(path_in(&stage, "a"), 0600), 0);

@@ -299,7 +299,7 @@ static void what_is_sealed_is_checked(void **state)
         "{\"last_version\":1,\"entries\":{\"a\":{\"version\":1,\"entry\":{\"api_key\":\"\"}}}}",
         "{\"last_version\":1,\"entries\":{\"../a\":{\"version\":1,\"entry\":{}}}}",
         twice,
-        "{\"last_version\":1,\"entries\":{\"a\":{\"version\":1,\"entry\":{\"b\":1}}}}",
+        "{\"last_version\":1,\"entries\":{\"a\":{\"version\":1,\"entry\":{\"api_key\":1}}}}",
         "{\"last_version\":18446744073709551615,\"entries\":{}}",
     };
     struct seal_key key;

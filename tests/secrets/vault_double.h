@@ -24,7 +24,7 @@
 #include <unistd.h>
 #include <yyjson.h>
 
-enum { VD_BYTES = 262144, VD_ENTRIES = 64, VD_VERSIONS = 16, VD_TOKENS = 64 };
+enum { VD_BYTES = 1 << 20, VD_ENTRIES = 64, VD_VERSIONS = 16, VD_TOKENS = 64 };
 
 struct vd_entry {
     char path[300];
