@@ -193,7 +193,7 @@ static inline void play_remove_folder(const char *folder)
 
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
             continue;
-        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        snprintf(path, sizeof(path), "%.1700s/%s", folder, entry->d_name);
         assert_int_equal(lstat(path, &about), 0);
         if (S_ISDIR(about.st_mode))
             play_remove_folder(path);
