@@ -215,6 +215,21 @@ static const struct secret_store_ops ops = {.kind = "vault",
                                             .unwatch = unwatch_entry,
                                             .free = free_store};
 
+bool vault_store_place(struct span text, struct span *ret_mount, unsigned *ret_kv,
+                       struct span *ret_path)
+{
+    size_t slash = span_find_byte(text, '/');
+    struct span rest = slash == SIZE_MAX ? SPAN("") : span_skip(text, slash + 1);
+    bool is_data = span_is_equal(rest, SPAN("data")) || span_has_prefix(rest, SPAN("data/"));
+
+    if (!secret_path_is_good(text))
+        return false;
+    *ret_mount = span_of(text.ptr, slash == SIZE_MAX ? text.len : slash);
+    *ret_kv = is_data ? 2 : 0;
+    *ret_path = is_data ? span_skip(rest, rest.len > 5 ? 5 : rest.len) : rest;
+    return true;
+}
+
 static bool is_place(const char *text)
 {
     return !text || !*text || secret_path_is_good(span_from_text(text));

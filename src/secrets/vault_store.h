@@ -34,4 +34,11 @@ struct vault_options {
 int vault_store_open(const struct vault_options *options, struct secret_store **ret_store,
                      char *why);
 
+/* Where "secret/data/llm/openai" stands, as Vault's own API spells it, or "secret/llm/openai", as
+ * its users do: the mount is the first part, and what follows `data` is of KV version 2. *ret_kv is
+ * 2 or 0, not known; *ret_path may be empty. Borrowed of the text. False where it is no such path.
+ */
+bool vault_store_place(struct span text, struct span *ret_mount, unsigned *ret_kv,
+                       struct span *ret_path);
+
 #endif

@@ -226,6 +226,35 @@ static void wrong_options(void **state)
     close_stage(&stage);
 }
 
+static void places_as_they_are_spelled(void **state)
+{
+    static const struct {
+        const char *text, *mount;
+        unsigned kv;
+        const char *path;
+    } good[] = {
+        {"secret/data/llm/openai", "secret", 2, "llm/openai"},
+        {"secret/llm/openai", "secret", 0, "llm/openai"},
+        {"kv-1/database", "kv-1", 0, "database"},
+        {"secret/data", "secret", 2, ""},
+        {"secret", "secret", 0, ""},
+    };
+    static const char *const wrong[] = {"",          "/secret",     "secret/",
+                                        "secret//a", "secret/../a", "a b"};
+    struct span mount, path;
+    unsigned kv;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(vault_store_place(span_from_text(good[i].text), &mount, &kv, &path));
+        assert_true(span_is_equal(mount, span_from_text(good[i].mount)));
+        assert_true(span_is_equal(path, span_from_text(good[i].path)));
+        assert_int_equal(kv, good[i].kv);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_false(vault_store_place(span_from_text(wrong[i]), &mount, &kv, &path));
+}
+
 /* ---- what can go wrong ---- */
 
 static void failures_in_plain_words(void **state)
@@ -758,6 +787,7 @@ int main(void)
         cmocka_unit_test(deleted_versions),
         cmocka_unit_test(what_is_no_entry),
         cmocka_unit_test(wrong_options),
+        cmocka_unit_test(places_as_they_are_spelled),
         cmocka_unit_test(failures_in_plain_words),
         cmocka_unit_test(unreachable),
         cmocka_unit_test(a_server_that_lags),
