@@ -170,6 +170,35 @@ static void deleted_versions(void **state)
     close_stage(&stage);
 }
 
+/* Somebody else writes between our look at an entry and our write. */
+static void somebody_else_is_quicker(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    open_stage(&stage, 2);
+    stage.vault->is_cas_required = true;
+    open_store(&stage);
+    assert_int_equal(play_write(&stage.play, "a", PLAY_ONE, 0), 0);
+    stage.vault->races = 1;
+    refused(&stage, play_write(&stage.play, "a", PLAY_TWO, 1), ERR_EXISTS,
+            "vault: another version is there than was expected");
+    assert_int_equal(play_read(&stage.play, "a"), 0);
+    assert_string_equal(stage.play.text, "{\"api_key\":\"another's\"}");
+    assert_int_equal(stage.play.version, 2);
+    stage.vault->races = 1;
+    refused(&stage, play_write(&stage.play, "b", PLAY_TWO, 0), ERR_EXISTS,
+            "vault: another version is there than was expected");
+    /* Where any version will do it is written over; where that never succeeds it is told. */
+    stage.vault->races = 2;
+    assert_int_equal(play_write(&stage.play, "a", PLAY_TWO, SECRET_ANY), 0);
+    assert_int_equal(stage.play.version, 5);
+    stage.vault->races = 100;
+    assert_int_equal(play_write(&stage.play, "a", PLAY_ONE, SECRET_ANY), ERR_PROTO);
+    assert_non_null(strstr(stage.play.why, "did not match the current version"));
+    close_stage(&stage);
+}
+
 static void what_is_no_entry(void **state)
 {
     static const char *const texts[] = {"{\"api_key\":1}", "{\"api_key\":\"a\\nb\"}",
@@ -316,6 +345,26 @@ static void unreachable(void **state)
     assert_int_equal(play_write(&stage.play, "a", PLAY_ONE, 0), ERR_REFUSED);
     assert_int_equal(play_remove(&stage.play, "a", 0), ERR_REFUSED);
     assert_int_equal(play_list(&stage.play, ""), ERR_REFUSED);
+    close_stage(&stage);
+}
+
+/* It takes the question, and says nothing: asked, and looked at, it is given up after a while. */
+static void a_server_that_says_nothing(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    open_stage(&stage, 2);
+    stage.options.total_us = 100 * US_PER_MS;
+    open_store(&stage);
+    stage.vault->is_silent = true;
+    assert_int_equal(play_read(&stage.play, "a"), ERR_TIMEOUT);
+    assert_non_null(strstr(stage.play.why, "vault: Operation timed out"));
+    play_watch(&stage.play, "a");
+    play_until(&stage.play, &stage.play.troubles, 1);
+    stage.vault->is_silent = false;
+    play_until(&stage.play, &stage.play.troubles, 2);
+    assert_string_equal(stage.play.trouble, "(over)");
     close_stage(&stage);
 }
 
@@ -785,11 +834,13 @@ int main(void)
         cmocka_unit_test(in_a_folder_of_a_namespace),
         cmocka_unit_test(every_write_names_a_version),
         cmocka_unit_test(deleted_versions),
+        cmocka_unit_test(somebody_else_is_quicker),
         cmocka_unit_test(what_is_no_entry),
         cmocka_unit_test(wrong_options),
         cmocka_unit_test(places_as_they_are_spelled),
         cmocka_unit_test(failures_in_plain_words),
         cmocka_unit_test(unreachable),
+        cmocka_unit_test(a_server_that_says_nothing),
         cmocka_unit_test(a_server_that_lags),
         cmocka_unit_test(a_standby),
         cmocka_unit_test(logged_in_by_a_role),
