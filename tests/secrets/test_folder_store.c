@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/alloc.h"
+#include "secrets/folder_disk.h"
 #include "secrets/folder_store.h"
 
 #define NEVER_US (3600 * US_PER_SEC)
@@ -330,6 +331,33 @@ static void swapped_while_it_is_read(void **state)
     close_stage(&stage);
 }
 
+/* Swapped between the opening of the folder and that of a file: what is not found there may be in
+ * the next, and that is known. */
+static void a_place_that_was_swapped_away(void **state)
+{
+    char why[SECRET_WORDS_BYTES];
+    struct folder_place place;
+    struct stage stage;
+    struct buf entry;
+    uint64_t version;
+
+    (void)state;
+    open_stage(&stage);
+    buf_init(&entry, SECRET_ENTRY_MAX_BYTES);
+    swap(&stage, "sk-1", NULL);
+    assert_int_equal(folder_place_open(&place, stage.folder, why), 0);
+    assert_true(folder_place_is_current(&place));
+    assert_int_equal(folder_read(&place, "first", &entry, &version, why), 0);
+    assert_int_not_equal(version, 0);
+    swap(&stage, "sk-2", NULL);
+    assert_int_equal(folder_read(&place, "first", &entry, &version, why), 0);
+    assert_int_equal(version, 0);
+    assert_false(folder_place_is_current(&place));
+    folder_place_close(&place);
+    buf_fini(&entry);
+    close_stage(&stage);
+}
+
 /* ---- one file ---- */
 
 static void one_file(void **state)
@@ -450,6 +478,7 @@ int main(void)
         cmocka_unit_test(changes_are_looked_for),
         cmocka_unit_test(a_mounted_folder),
         cmocka_unit_test(swapped_while_it_is_read),
+        cmocka_unit_test(a_place_that_was_swapped_away),
         cmocka_unit_test(one_file),
         cmocka_unit_test(one_file_that_is_mounted),
         cmocka_unit_test(freed_at_work),

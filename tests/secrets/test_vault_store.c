@@ -394,6 +394,7 @@ static void a_standby(void **state)
     struct vault_double *active = vd_open(2);
     char url[64], elsewhere[] = "ftp://127.0.0.1";
     struct stage stage;
+    int requests;
 
     (void)state;
     open_stage(&stage, 2);
@@ -407,8 +408,10 @@ static void a_standby(void **state)
     assert_string_equal(stage.play.text, PLAY_ONE);
     assert_int_equal(active->refusals, 0);
     active->redirect = url;
+    requests = active->requests;
     refused(&stage, play_read(&stage.play, "a"), ERR_PROTO,
             "vault: the server leads elsewhere, where no token is taken");
+    assert_int_equal(active->requests, requests + 1);
     stage.vault->redirect = elsewhere;
     refused(&stage, play_read(&stage.play, "a"), ERR_PROTO,
             "vault: the server leads elsewhere, where no token is taken");
