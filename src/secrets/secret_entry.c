@@ -176,14 +176,20 @@ int secret_names_add(struct secret_names *names, struct span name)
 
     if (err)
         return err;
-    /* Those of one folder tend to come one after another. */
-    if (names->count && span_is_equal(span_from_text(names->names[names->count - 1]), name))
+    if (!names->known.max)
+        map_init(&names->known, SECRET_LIST_MAX_BYTES);
+    if (map_find(&names->known, name))
         return 0;
     if (name.len + 1 > SECRET_LIST_MAX_BYTES - names->bytes)
         return ERR_FULL;
     copy = mem_strdup(name.ptr, name.len);
     if (!copy)
         return ERR_NOMEM;
+    err = map_add(&names->known, span_of(copy, name.len), copy);
+    if (err) {
+        mem_free(copy);
+        return err;
+    }
     names->names[names->count++] = copy;
     names->bytes += name.len + 1;
     return 0;
@@ -213,8 +219,6 @@ int secret_names_write(struct secret_names *names, struct buf *out)
     if (names->count)
         qsort(names->names, names->count, sizeof(*names->names), compare);
     for (size_t i = 0; i < names->count; i++) {
-        if (i && !strcmp(names->names[i - 1], names->names[i]))
-            continue;
         buf_append_span(out, span_from_text(names->names[i]));
         buf_append_byte(out, '\n');
     }
@@ -226,5 +230,6 @@ void secret_names_fini(struct secret_names *names)
     for (size_t i = 0; i < names->count; i++)
         mem_free(names->names[i]);
     mem_free(names->names);
+    map_fini(&names->known);
     *names = (struct secret_names){0};
 }

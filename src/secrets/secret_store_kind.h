@@ -6,6 +6,7 @@
 #define SECRETS_SECRET_STORE_KIND_H
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "json/tree.h"
 #include "secrets/secret_store.h"
 
@@ -79,6 +80,7 @@ struct secret_names {
     char **names; /* each of its own, NUL behind it */
     size_t count, cap;
     size_t bytes;
+    struct map known; /* those names */
 };
 
 /* Adds one: 0, ERR_FULL (SECRET_LIST_MAX_BYTES in all) or ERR_NOMEM. */

@@ -80,23 +80,33 @@ static void set_timer(struct vault_session *session)
         (void)loop_timer_set(&session->timer, session->schedule.next_us);
 }
 
-static void on_task(struct loop_task *task)
+/* Sees to those who wait: they are told, or a token is got, or one is on its way. */
+static void attend(struct vault_session *session)
 {
-    struct vault_session *session = container_of(task, struct vault_session, task);
-
-    if (has_token(session))
-        tell_waits(session, 0, "");
-}
-
-void vault_session_wait(struct vault_session *session, struct vault_wait *wait)
-{
-    list_push_back(&session->waits, &wait->link);
+    if (list_is_empty(&session->waits))
+        return;
     if (has_token(session)) {
         loop_defer(session->server->loop, &session->task);
     } else if (!session->schedule.is_asking) {
         token_schedule_want(&session->schedule, now_of(session));
         set_timer(session);
     }
+}
+
+static void on_task(struct loop_task *task)
+{
+    struct vault_session *session = container_of(task, struct vault_session, task);
+
+    if (has_token(session))
+        tell_waits(session, 0, "");
+    else
+        attend(session);
+}
+
+void vault_session_wait(struct vault_session *session, struct vault_wait *wait)
+{
+    list_push_back(&session->waits, &wait->link);
+    attend(session);
 }
 
 void vault_wait_cancel(struct vault_wait *wait)
@@ -136,6 +146,7 @@ static void plan(struct vault_session *session, uint64_t lease_us)
         session->until_us =
             asked_us + lease_us - (lease_us / 10 < RESERVE_US ? lease_us / 10 : RESERVE_US);
     set_timer(session);
+    attend(session);
 }
 
 /* Takes over the reference to the token. */
@@ -196,6 +207,7 @@ static void end_lookup(struct vault_session *session, const struct vault_reply *
     plan(session, token.is_renewable ? token.lease_us : 0);
     /* Only the server knows when it ends, and will say so. */
     session->until_us = 0;
+    attend(session);
 }
 
 static void end_login(struct vault_session *session, const struct vault_reply *reply)

@@ -357,12 +357,12 @@ static void a_server_that_says_nothing(void **state)
     open_stage(&stage, 2);
     stage.options.total_us = 100 * US_PER_MS;
     open_store(&stage);
-    stage.vault->is_silent = true;
+    atomic_store(&stage.vault->is_silent, true);
     assert_int_equal(play_read(&stage.play, "a"), ERR_TIMEOUT);
     assert_non_null(strstr(stage.play.why, "vault: Operation timed out"));
     play_watch(&stage.play, "a");
     play_until(&stage.play, &stage.play.troubles, 1);
-    stage.vault->is_silent = false;
+    atomic_store(&stage.vault->is_silent, false);
     play_until(&stage.play, &stage.play.troubles, 2);
     assert_string_equal(stage.play.trouble, "(over)");
     close_stage(&stage);
@@ -541,6 +541,36 @@ static void the_longest_life_nears(void **state)
     assert_int_equal(stage.vault->renewals, 1);
     assert_int_equal(stage.vault->logins, 2);
     assert_int_equal(play_read(&stage.play, "a"), 0);
+    close_stage(&stage);
+}
+
+/* A token ends while the server takes its time to renew it: who wants one meanwhile gets it then.
+ */
+static void wanted_while_it_is_renewed(void **state)
+{
+    struct stage stage;
+    int done;
+
+    (void)state;
+    open_stage(&stage, 2);
+    stage.options.total_us = 3600 * US_PER_SEC;
+    stage.vault->lease_s = stage.vault->renewed_s = 20;
+    open_approle(&stage);
+    assert_int_equal(play_read(&stage.play, "a"), 0);
+    atomic_store(&stage.vault->is_silent, true);
+    /* Time creeps while the server is asked. */
+    pass(&stage, 19 * US_PER_SEC);
+    assert_false(fetcher_is_idle(stage.fetcher));
+    done = stage.play.done;
+    assert_int_equal(secret_store_read(stage.play.store, &stage.play.ask, SPAN("a")), 0);
+    for (int i = 0; i < 50; i++)
+        play_turn(&stage.play);
+    assert_int_equal(stage.play.done, done);
+    stage.vault->lease_s = stage.vault->renewed_s = 3600;
+    atomic_store(&stage.vault->is_silent, false);
+    assert_int_equal(play_wait(&stage.play, 0), 0);
+    assert_int_equal(stage.vault->renewals, 1);
+    assert_int_equal(stage.vault->logins, 1);
     close_stage(&stage);
 }
 
@@ -852,6 +882,7 @@ int main(void)
         cmocka_unit_test(the_token_of_an_agent),
         cmocka_unit_test(renewed_at_two_thirds),
         cmocka_unit_test(the_longest_life_nears),
+        cmocka_unit_test(wanted_while_it_is_renewed),
         cmocka_unit_test(a_token_that_cannot_be_renewed),
         cmocka_unit_test(a_token_that_was_revoked),
         cmocka_unit_test(no_login_for_each_refusal),

@@ -16,6 +16,7 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,12 +49,12 @@ struct vault_double {
     int lease_s, renewed_s; /* renewed_s: what a renewal grants */
     bool is_renewable;
     bool is_sealed, is_cas_required, are_metadata_forbidden, is_all_forbidden;
-    bool is_old;          /* tells no mounts */
-    int races;            /* so often somebody else writes right after an entry is read */
-    bool is_silent;       /* takes requests, and says nothing */
-    int behind;           /* so many answers of 412 */
-    const char *redirect; /* all is answered by 307 to there */
-    const char *canned;   /* an answer to the next KV request, whole */
+    bool is_old;           /* tells no mounts */
+    int races;             /* so often somebody else writes right after an entry is read */
+    atomic_bool is_silent; /* takes requests, and says nothing until it is no more */
+    int behind;            /* so many answers of 412 */
+    const char *redirect;  /* all is answered by 307 to there */
+    const char *canned;    /* an answer to the next KV request, whole */
     /* What it holds. */
     char tokens[VD_TOKENS][64]; /* "": revoked */
     int token_count;
@@ -483,10 +484,9 @@ static inline void *vd_run(void *arg)
             pthread_mutex_lock(&vd->lock);
             vd_answer(vd);
             pthread_mutex_unlock(&vd->lock);
-            if (vd->is_silent)
-                (void)!recv(fd, vd->request, 1, 0);
-            else
-                (void)!send(fd, vd->answer, strlen(vd->answer), MSG_NOSIGNAL);
+            while (atomic_load(&vd->is_silent))
+                usleep(500);
+            (void)!send(fd, vd->answer, strlen(vd->answer), MSG_NOSIGNAL);
         }
         close(fd);
     }
