@@ -566,7 +566,6 @@ static void wanted_while_it_is_renewed(void **state)
     for (int i = 0; i < 50; i++)
         play_turn(&stage.play);
     assert_int_equal(stage.play.done, done);
-    stage.vault->lease_s = stage.vault->renewed_s = 3600;
     atomic_store(&stage.vault->is_silent, false);
     assert_int_equal(play_wait(&stage.play, 0), 0);
     assert_int_equal(stage.vault->renewals, 1);
