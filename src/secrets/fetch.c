@@ -218,7 +218,7 @@ static void detach(struct fetch *fetch)
 static int err_of(const struct fetch *fetch, CURLcode code)
 {
     if (fetch->is_too_large)
-        return ERR_FULL;
+        return fetch->answer.err == ERR_NOMEM ? ERR_NOMEM : ERR_FULL;
     /* Another address of the same name may have been tried: that it failed is no news. */
     if (fetch->is_denied && code == CURLE_COULDNT_CONNECT)
         return ERR_DENIED;
@@ -279,7 +279,8 @@ static void finish(struct fetch *fetch, CURLcode code)
         /* Without memory it leads nowhere. */
         copy = redirect ? mem_strdup(redirect, strlen(redirect)) : NULL;
     } else if (fetch->is_too_large) {
-        snprintf(fetch->why, sizeof(fetch->why), "the answer is too large");
+        snprintf(fetch->why, sizeof(fetch->why), "%s",
+                 answer.err == ERR_NOMEM ? err_text(ERR_NOMEM) : "the answer is too large");
     } else if (!fetch->why[0]) {
         snprintf(fetch->why, sizeof(fetch->why), "%s", curl_easy_strerror(code));
     } else {

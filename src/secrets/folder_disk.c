@@ -77,16 +77,18 @@ static bool is_nothing(int errno_value)
     return errno_value == ENOENT || errno_value == ENOTDIR;
 }
 
-/* All of the file, up to a byte more than fits. */
-static int read_bytes(int fd, struct buf *out)
+/* All of the file, up to a byte more than fits: 0 or an errno. */
+static int read_bytes(int fd, off_t size, struct buf *out)
 {
-    int err = buf_reserve(out, out->max);
-
-    if (err) /* the caller knows no errno for it but this */
-        return ENOMEM;
     while (out->len < out->max) {
-        ssize_t n = read(fd, out->data + out->len, out->max - out->len);
+        size_t left = out->max - out->len;
+        /* As much as there should be, and the end. */
+        size_t want = out->len == 0 && (size_t)size < left ? (size_t)size + 1 : left;
+        ssize_t n;
 
+        if (out->len == out->cap && buf_reserve(out, want))
+            return ENOMEM;
+        n = read(fd, out->data + out->len, out->cap - out->len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -111,7 +113,7 @@ static struct span without_newline(struct span text)
 static int read_entry(const struct folder_place *place, const char *name, struct span content,
                       struct buf *out, char *why)
 {
-    const char *words = "is larger than 16 KiB";
+    const char *words = "is larger than 128 KiB";
     int err;
 
     content = without_newline(content);
@@ -149,7 +151,7 @@ static int read_plain(const struct folder_place *place, const char *name, int fd
     /* A newline, and a byte more than fits. */
     buf_init(&content, SECRET_ENTRY_MAX_BYTES + 3);
     content.is_secret = true;
-    error = read_bytes(fd, &content);
+    error = read_bytes(fd, about.st_size, &content);
     err = error ? fail(place, name, error, why)
                 : read_entry(place, name, buf_span(&content), out, why);
     buf_fini(&content);

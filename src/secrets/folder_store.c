@@ -31,14 +31,12 @@ struct act {
     char name[SECRET_PATH_MAX_BYTES + 1];
 };
 
-/* A watched entry, as it was seen last. */
+/* A watched entry. */
 struct sight {
     struct list link;
     struct secret_watch *watch; /* NULL: nobody watches any more */
     char name[SECRET_PATH_MAX_BYTES + 1];
-    bool was_seen, has_trouble, is_trouble_news, is_looked_at;
-    uint64_t version;
-    char why[SECRET_WORDS_BYTES];
+    bool is_looked_at;
     /* Of the look under way: the helper's. */
     int now_err;
     uint64_t now_version;
@@ -265,50 +263,6 @@ static void answer_act(struct act *act)
     free_act(act);
 }
 
-/* ---- what was seen ---- */
-
-static void note_sight(struct sight *sight)
-{
-    struct secret_watch *watch = sight->watch;
-
-    if (sight->now_err) {
-        sight->is_trouble_news = !sight->has_trouble || strcmp(sight->why, sight->now_why) != 0;
-        sight->has_trouble = true;
-        memcpy(sight->why, sight->now_why, sizeof(sight->why));
-        return;
-    }
-    sight->is_trouble_news = sight->has_trouble;
-    sight->has_trouble = false;
-    watch->is_due |= !sight->was_seen || sight->version != sight->now_version;
-    sight->was_seen = true;
-    sight->version = sight->now_version;
-}
-
-static struct sight *first_news(struct folder_store *store)
-{
-    list_for_each (link, &store->sights) {
-        struct sight *sight = container_of(link, struct sight, link);
-
-        if (sight->is_trouble_news)
-            return sight;
-    }
-    return NULL;
-}
-
-/* Any of them may go while another is told. */
-static void tell_troubles(struct folder_store *store)
-{
-    struct sight *sight;
-
-    while ((sight = first_news(store))) {
-        struct secret_watch *watch = sight->watch;
-
-        sight->is_trouble_news = false;
-        if (watch->on_trouble)
-            watch->on_trouble(watch, sight->has_trouble ? sight->why : NULL);
-    }
-}
-
 static void next_look(struct folder_store *store, uint64_t pause_us)
 {
     uint64_t at_us = loop_now_us(store->store.loop) + pause_us;
@@ -333,12 +287,11 @@ static void end_look(struct folder_store *store, int err)
             continue;
         }
         if (!err)
-            note_sight(sight);
+            secret_watch_note(sight->watch, sight->now_version, sight->now_err, sight->now_why);
         list_push_back(&store->sights, link);
     }
     next_look(store, store->poll_us);
-    tell_troubles(store);
-    secret_watch_tell_due(&store->store);
+    secret_watch_tell(&store->store);
 }
 
 static void on_worked(struct helper_job *job, int err)

@@ -14,6 +14,58 @@ void sealed_entries_init(struct sealed_entries *entries, struct secret_arena *se
     list_init(&entries->changing);
 }
 
+/* ---- bodies ---- */
+
+int sealed_body_new(struct secret_arena *secrets, struct span text, struct sealed_body **ret_body)
+{
+    size_t count = (text.len + SECRET_MAX_BYTES - 1) / SECRET_MAX_BYTES;
+    struct sealed_body *body = mem_zalloc(1, sizeof(*body) + count * sizeof(body->pieces[0]));
+    int err = 0;
+
+    if (!body)
+        return ERR_NOMEM;
+    body->refs = 1;
+    while (!err && body->count < count) {
+        size_t len = text.len < SECRET_MAX_BYTES ? text.len : SECRET_MAX_BYTES;
+
+        err = secret_new(secrets, span_of(text.ptr, len), &body->pieces[body->count]);
+        body->count += !err;
+        text = span_skip(text, len);
+    }
+    if (err)
+        sealed_body_unref(&body);
+    else
+        *ret_body = body;
+    return err;
+}
+
+struct sealed_body *sealed_body_ref(struct sealed_body *body)
+{
+    body->refs++;
+    return body;
+}
+
+void sealed_body_unref(struct sealed_body **body)
+{
+    struct sealed_body *b = *body;
+
+    *body = NULL;
+    if (!b || --b->refs)
+        return;
+    for (size_t i = 0; i < b->count; i++)
+        secret_unref(&b->pieces[i]);
+    mem_free(b);
+}
+
+int sealed_body_write(const struct sealed_body *body, struct buf *out)
+{
+    for (size_t i = 0; i < body->count; i++)
+        buf_append_span(out, secret_reveal(body->pieces[i]));
+    return out->err;
+}
+
+/* ---- slots ---- */
+
 static struct span slot_path(const struct sealed_slot *slot)
 {
     return span_of(slot->path, slot->path_len);
@@ -21,8 +73,8 @@ static struct span slot_path(const struct sealed_slot *slot)
 
 static void free_slot(struct sealed_slot *slot)
 {
-    secret_unref(&slot->kept.text);
-    secret_unref(&slot->trial.text);
+    sealed_body_unref(&slot->kept.body);
+    sealed_body_unref(&slot->trial.body);
     mem_free(slot);
 }
 
@@ -76,7 +128,7 @@ static int read_slot(struct sealed_entries *entries, struct span path, yyjson_va
     if (!err)
         err = add_slot(entries, path, &slot);
     if (!err)
-        err = secret_new(entries->secrets, buf_span(scratch), &slot->kept.text);
+        err = sealed_body_new(entries->secrets, buf_span(scratch), &slot->kept.body);
     if (!err)
         slot->kept.version = yyjson_get_uint(version);
     return err == ERR_SYNTAX || err == ERR_EXISTS ? ERR_PROTO : err;
@@ -126,13 +178,15 @@ int sealed_entries_write(const struct sealed_entries *entries, struct buf *out)
     while ((slot = map_next(&entries->slots, &at, NULL))) {
         const struct sealed_entry *entry = slot->is_changing ? &slot->trial : &slot->kept;
 
-        if (!entry->text)
+        if (!entry->body)
             continue;
         json_name_span(&writer, slot_path(slot));
         json_begin_object(&writer);
         json_member_uint(&writer, "version", entry->version);
         json_name(&writer, "entry");
-        json_raw(&writer, secret_reveal(entry->text));
+        /* The writer puts what stands before it; the text itself comes in pieces. */
+        json_raw(&writer, SPAN(""));
+        sealed_body_write(entry->body, out);
         json_end_object(&writer);
     }
     json_end_object(&writer);
@@ -149,7 +203,7 @@ struct sealed_entry sealed_entries_find(const struct sealed_entries *entries, st
     return slot ? slot->kept : (struct sealed_entry){0};
 }
 
-int sealed_entries_try(struct sealed_entries *entries, struct span path, struct secret *text,
+int sealed_entries_try(struct sealed_entries *entries, struct span path, struct sealed_body *body,
                        uint64_t expected, uint64_t *ret_version)
 {
     struct sealed_slot *slot = map_find(&entries->slots, path);
@@ -161,14 +215,14 @@ int sealed_entries_try(struct sealed_entries *entries, struct span path, struct 
     if (expected != SECRET_ANY && expected != version)
         return ERR_EXISTS;
     *ret_version = 0;
-    if (!text && !version)
+    if (!body && !version)
         return 0;
     err = slot ? 0 : add_slot(entries, path, &slot);
     if (err)
         return err;
-    secret_unref(&slot->trial.text);
-    slot->trial.text = text ? secret_ref(text) : NULL;
-    slot->trial.version = text ? ++entries->trial_last_version : 0;
+    sealed_body_unref(&slot->trial.body);
+    slot->trial.body = body ? sealed_body_ref(body) : NULL;
+    slot->trial.version = body ? ++entries->trial_last_version : 0;
     *ret_version = slot->trial.version;
     if (!slot->is_changing)
         list_push_back(&entries->changing, &slot->link);
@@ -189,10 +243,10 @@ static void end_trial(struct sealed_entries *entries, bool is_kept)
             slot->kept = slot->trial;
             slot->trial = old;
         }
-        secret_unref(&slot->trial.text);
+        sealed_body_unref(&slot->trial.body);
         slot->trial = (struct sealed_entry){0};
         slot->is_changing = false;
-        if (!slot->kept.text) {
+        if (!slot->kept.body) {
             map_remove(&entries->slots, slot_path(slot));
             free_slot(slot);
         }

@@ -16,8 +16,23 @@
 #include "base/map.h"
 #include "secrets/secret_store_kind.h"
 
+/* An entry's text, in pieces that fit into locked memory. Never changed; counted by one thread. */
+struct sealed_body {
+    unsigned refs;
+    size_t count;
+    struct secret *pieces[];
+};
+
+/* 0, ERR_FULL (the arena) or ERR_NOMEM. */
+int sealed_body_new(struct secret_arena *secrets, struct span text, struct sealed_body **ret_body);
+struct sealed_body *sealed_body_ref(struct sealed_body *body);
+void sealed_body_unref(struct sealed_body **body);
+
+/* Appends the text: 0, ERR_FULL or ERR_NOMEM. */
+int sealed_body_write(const struct sealed_body *body, struct buf *out);
+
 struct sealed_entry {
-    struct secret *text; /* NULL: none is there */
+    struct sealed_body *body; /* NULL: none is there */
     uint64_t version;
 };
 
@@ -52,9 +67,9 @@ int sealed_entries_write(const struct sealed_entries *entries, struct buf *out);
 struct sealed_entry sealed_entries_find(const struct sealed_entries *entries, struct span path);
 
 /* One change on trial, seen by the next: 0 and the version it will have (0: removed); ERR_EXISTS:
- * another one is there than was expected; ERR_FULL, ERR_NOMEM. The text gets a
+ * another one is there than was expected; ERR_FULL, ERR_NOMEM. The body gets a
  * reference of its own; NULL removes what is there. */
-int sealed_entries_try(struct sealed_entries *entries, struct span path, struct secret *text,
+int sealed_entries_try(struct sealed_entries *entries, struct span path, struct sealed_body *body,
                        uint64_t expected, uint64_t *ret_version);
 
 /* Ends the trial: all of it is kept, or nothing. */

@@ -1,25 +1,14 @@
 #include "secrets/sealed_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/err.h"
 #include "secrets/sealed.h"
+#include "secrets/sealed_disk.h"
 #include "secrets/sealed_entries.h"
 
-/* By which a file is known again. */
-struct identity {
-    bool is_there;
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec changed;
-};
+enum { PIECE_BYTES = 1 << 16 }; /* read at once: room for one more than fits */
 
 struct sealed_file {
     struct secret_store store;
@@ -28,7 +17,7 @@ struct sealed_file {
     char *path, *key_path;
     struct sealed_entries entries;
     struct seal_key key; /* bytes NULL: not made yet */
-    struct identity seen;
+    struct sealed_identity seen;
     struct list waiting; /* struct change, for the next write */
     struct list writing; /* of the one under way */
     struct loop_task start;
@@ -45,7 +34,7 @@ struct change {
     struct sealed_file *file;
     struct secret_ask *ask; /* NULL: nobody asks any more */
     enum secret_act act;
-    struct secret *text; /* NULL: removed */
+    struct sealed_body *body; /* NULL: removed */
     uint64_t expected, version;
     int err;
     size_t path_len;
@@ -59,50 +48,11 @@ static struct span change_path(const struct change *change)
 
 static void free_change(struct change *change)
 {
-    secret_unref(&change->text);
+    sealed_body_unref(&change->body);
     mem_free(change);
 }
 
 /* ---- the file: on a helper thread, or at the start ---- */
-
-static int fail(char *why, const char *path, int errno_value)
-{
-    snprintf(why, SECRET_WORDS_BYTES, "%s: %s", path, strerrordesc_np(errno_value));
-    return err_from_errno(errno_value);
-}
-
-static struct identity identity_of(const struct stat *about)
-{
-    return (struct identity){.is_there = true,
-                             .dev = about->st_dev,
-                             .ino = about->st_ino,
-                             .size = about->st_size,
-                             .changed = about->st_mtim};
-}
-
-static bool is_same(const struct identity *a, const struct identity *b)
-{
-    return a->is_there == b->is_there && a->dev == b->dev && a->ino == b->ino &&
-           a->size == b->size && a->changed.tv_sec == b->changed.tv_sec &&
-           a->changed.tv_nsec == b->changed.tv_nsec;
-}
-
-static int check_unchanged(struct sealed_file *file)
-{
-    struct identity now = {.is_there = false};
-    struct stat about;
-
-    if (stat(file->path, &about) == 0)
-        now = identity_of(&about);
-    else if (errno != ENOENT)
-        return fail(file->why, file->path, errno);
-    if (is_same(&now, &file->seen))
-        return 0;
-    snprintf(file->why, sizeof(file->why),
-             "%s was changed by somebody else since it was read: it is not written over",
-             file->path);
-    return ERR_DENIED;
-}
 
 static int need_key(struct sealed_file *file)
 {
@@ -133,65 +83,17 @@ static int seal_entries(struct sealed_file *file, struct buf *sealed)
     return err;
 }
 
-/* 0, or -1 and errno. */
-static int write_all(int fd, struct span bytes)
-{
-    while (bytes.len) {
-        ssize_t n = write(fd, bytes.ptr, bytes.len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        bytes = span_skip(bytes, (size_t)n);
-    }
-    return fsync(fd);
-}
-
-/* The new file in the old one's place. */
-static int replace(struct sealed_file *file, char *temporary, struct span bytes)
-{
-    int fd = mkostemp(temporary, O_CLOEXEC), err = 0;
-    struct stat about;
-
-    if (fd < 0)
-        return fail(file->why, temporary, errno);
-    if (write_all(fd, bytes) || fstat(fd, &about))
-        err = fail(file->why, temporary, errno);
-    close(fd);
-    if (!err)
-        err = check_unchanged(file);
-    if (!err && rename(temporary, file->path))
-        err = fail(file->why, file->path, errno);
-    if (err) {
-        unlink(temporary);
-        return err;
-    }
-    file->seen = identity_of(&about);
-    err = seal_sync_folder(file->path);
-    if (err)
-        snprintf(file->why, sizeof(file->why), "the folder of %s cannot be written: %s", file->path,
-                 err_text(err));
-    return err;
-}
-
 static int write_file(struct sealed_file *file)
 {
     int err = need_key(file);
-    struct buf sealed, name;
+    struct buf sealed;
 
     buf_init(&sealed, SEALED_FILE_MAX_BYTES);
-    buf_init(&name, strlen(file->path) + sizeof(".XXXXXX"));
-    if (!err && buf_printf(&name, "%s.XXXXXX", file->path)) {
-        err = ERR_NOMEM;
-        snprintf(file->why, sizeof(file->why), "%s", err_text(err));
-    }
     if (!err)
         err = seal_entries(file, &sealed);
     if (!err)
-        err = replace(file, name.data, buf_span(&sealed));
+        err = sealed_disk_replace(file->path, buf_span(&sealed), &file->seen, file->why);
     buf_fini(&sealed);
-    buf_fini(&name);
     return err;
 }
 
@@ -248,15 +150,6 @@ static void answer_all(struct list *changes, int err, const char *why)
     }
 }
 
-static void mark_changed(struct sealed_file *file, const struct change *change)
-{
-    list_for_each (link, &file->store.watches) {
-        struct secret_watch *watch = container_of(link, struct secret_watch, link);
-
-        watch->is_due |= span_is_equal(secret_watch_path(watch), change_path(change));
-    }
-}
-
 static void end_batch(struct sealed_file *file, int err)
 {
     char why[SECRET_WORDS_BYTES];
@@ -270,14 +163,15 @@ static void end_batch(struct sealed_file *file, int err)
         sealed_entries_keep(&file->entries);
     while (!list_is_empty(&file->writing)) {
         struct list *link = list_pop_front(&file->writing);
+        const struct change *change = container_of(link, struct change, link);
 
-        if (!err && !container_of(link, struct change, link)->err)
-            mark_changed(file, container_of(link, struct change, link));
+        if (!err && !change->err)
+            secret_watch_note_path(&file->store, change_path(change));
         list_push_back(&changes, link);
     }
     if (!list_is_empty(&file->waiting))
         loop_defer(file->store.loop, &file->start);
-    secret_watch_tell_due(&file->store);
+    secret_watch_tell(&file->store);
     answer_all(&changes, err, why);
 }
 
@@ -309,7 +203,7 @@ static void on_start(struct loop_task *task)
 
         list_push_back(&file->writing, link);
         if (!change->err)
-            change->err = sealed_entries_try(&file->entries, change_path(change), change->text,
+            change->err = sealed_entries_try(&file->entries, change_path(change), change->body,
                                              change->expected, &change->version);
     }
     if (list_is_empty(&file->entries.changing)) {
@@ -326,15 +220,22 @@ static void on_start(struct loop_task *task)
 static void tell_entry(struct change *change)
 {
     struct sealed_entry entry = sealed_entries_find(&change->file->entries, change_path(change));
-    struct secret_ask *ask = change->ask;
     struct secret_answer answer = {.why = "", .entry.version = entry.version};
-    struct secret *text = entry.text ? secret_ref(entry.text) : NULL;
+    struct secret_ask *ask = change->ask;
+    struct buf text;
+    int err = 0;
 
-    if (text)
-        answer.entry.text = secret_reveal(text);
+    buf_init(&text, SECRET_ENTRY_MAX_BYTES);
+    text.is_secret = true;
+    if (entry.body)
+        err = sealed_body_write(entry.body, &text);
+    answer.entry.text = buf_span(&text);
     free_change(change);
-    secret_ask_finish(ask, &answer);
-    secret_unref(&text);
+    if (err)
+        secret_ask_fail(ask, err, NULL);
+    else
+        secret_ask_finish(ask, &answer);
+    buf_fini(&text);
 }
 
 static void tell_names(struct change *change)
@@ -350,7 +251,7 @@ static void tell_names(struct change *change)
 
     buf_init(&text, SECRET_LIST_MAX_BYTES);
     while (!err && (slot = map_next(&entries->slots, &at, NULL))) {
-        if (slot->kept.text)
+        if (slot->kept.body)
             err = secret_names_add_below(&names, change_path(change),
                                          span_of(slot->path, slot->path_len));
     }
@@ -398,7 +299,7 @@ static int begin(struct secret_store *store, struct secret_ask *ask,
         return 0;
     }
     if (request->act == SECRET_WRITE)
-        change->err = secret_new(file->secrets, request->text, &change->text);
+        change->err = sealed_body_new(file->secrets, request->text, &change->body);
     list_push_back(&file->waiting, &change->link);
     if (!file->is_writing)
         loop_defer(store->loop, &file->start);
@@ -441,26 +342,6 @@ static const struct secret_store_ops ops = {.kind = "sealed file",
 
 /* ---- the start ---- */
 
-static int read_all(int fd, const char *path, struct buf *out, char *why)
-{
-    for (;;) {
-        int err = buf_reserve(out, 1 << 16);
-        ssize_t n;
-
-        if (err) {
-            snprintf(why, SECRET_WORDS_BYTES, "%s %s", path,
-                     err == ERR_NOMEM ? "finds no memory" : "is too large");
-            return err;
-        }
-        n = read(fd, out->data + out->len, out->cap - out->len);
-        if (n < 0 && errno != EINTR)
-            return fail(why, path, errno);
-        if (n == 0)
-            return 0;
-        out->len += n > 0 ? (size_t)n : 0;
-    }
-}
-
 static int unseal(struct sealed_file *file, struct span sealed, char *why)
 {
     struct buf text;
@@ -491,25 +372,18 @@ static int unseal(struct sealed_file *file, struct span sealed, char *why)
 
 static int load(struct sealed_file *file, char *why)
 {
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err;
-    struct stat about = {0};
     struct buf sealed;
+    int err;
 
-    if (fd < 0 && errno == ENOENT) {
+    buf_init(&sealed, SEALED_FILE_MAX_BYTES + PIECE_BYTES);
+    err = sealed_disk_read(file->path, &sealed, &file->seen, why);
+    if (err == ERR_NOTFOUND) {
         /* A key that is there already will do for the first change. */
         err = seal_key_read(file->key_path, file->secrets, &file->key, why);
-        return err == ERR_NOTFOUND ? 0 : err;
-    }
-    if (fd < 0)
-        return fail(why, file->path, errno);
-    buf_init(&sealed, SEALED_FILE_MAX_BYTES + (1 << 16));
-    err = fstat(fd, &about) ? fail(why, file->path, errno) : 0;
-    if (!err)
-        err = read_all(fd, file->path, &sealed, why);
-    close(fd);
-    file->seen = identity_of(&about);
-    if (!err)
+        err = err == ERR_NOTFOUND ? 0 : err;
+    } else if (!err) {
         err = unseal(file, buf_span(&sealed), why);
+    }
     buf_fini(&sealed);
     return err;
 }

@@ -8,9 +8,11 @@
 #include "secrets/secret_store_kind.h"
 
 enum {
-    ENTRY_TREE_MAX_BYTES = 1 << 20,
+    ENTRY_TREE_MAX_BYTES = 8 << 20,
     NAMES_FIRST = 64,
 };
+
+static const char no_memory[] = "finds no memory";
 
 /* ---- paths ---- */
 
@@ -59,7 +61,8 @@ static bool is_key(struct span text)
     return text.len > 0;
 }
 
-static const char *find_fault(yyjson_val *root)
+/* A word for what is wrong; NULL: nothing is. `names` gets all of them. */
+static const char *find_fault(yyjson_val *root, struct map *names)
 {
     yyjson_obj_iter iter = yyjson_obj_iter_with(root);
     yyjson_val *name;
@@ -68,14 +71,12 @@ static const char *find_fault(yyjson_val *root)
         return "is no JSON object";
     while ((name = yyjson_obj_iter_next(&iter))) {
         yyjson_val *value = yyjson_obj_iter_get_val(name);
-        size_t len = yyjson_get_len(name);
+        int err = map_add(names, json_tree_text(name), value);
 
-        if (!yyjson_is_str(value))
-            return "holds a member that is no string";
-        if (yyjson_obj_getn(root, yyjson_get_str(name), len) != value)
-            return "holds a member twice";
+        if (err)
+            return err == ERR_EXISTS ? "holds a member twice" : no_memory;
         if (yyjson_equals_str(name, "api_key") && !is_key(json_tree_text(value)))
-            return "holds an api_key that is empty or has control characters";
+            return "holds an api_key that is no string, empty, or has control characters";
     }
     return NULL;
 }
@@ -93,21 +94,25 @@ int secret_entry_check(struct span text, const char **ret_why)
 {
     struct json_tree tree;
     const char *why = NULL;
+    struct map names;
     int err;
 
     if (text.len > SECRET_ENTRY_MAX_BYTES) {
-        *ret_why = "is larger than 16 KiB";
+        *ret_why = "is larger than 128 KiB";
         return ERR_SYNTAX;
     }
+    map_init(&names, SECRET_ENTRY_MAX_BYTES);
     err = json_tree_read(&tree, text, ENTRY_TREE_MAX_BYTES);
-    if (err == ERR_NOMEM)
-        why = err_text(err);
+    if (err)
+        why = err == ERR_NOMEM ? no_memory : "is no JSON";
     else
-        why = err ? "is no JSON" : find_fault(yyjson_doc_get_root(tree.doc));
+        why = find_fault(yyjson_doc_get_root(tree.doc), &names);
+    map_fini(&names);
     secret_tree_fini(&tree);
-    if (why)
-        *ret_why = why;
-    return !why ? 0 : err == ERR_NOMEM ? err : ERR_SYNTAX;
+    if (!why)
+        return 0;
+    *ret_why = why;
+    return why == no_memory ? ERR_NOMEM : ERR_SYNTAX;
 }
 
 int secret_entry_member(struct span text, const char *name, struct secret_arena *arena,
@@ -171,14 +176,20 @@ int secret_names_add(struct secret_names *names, struct span name)
 
     if (err)
         return err;
-    /* Those of one folder tend to come one after another. */
-    if (names->count && span_is_equal(span_from_text(names->names[names->count - 1]), name))
+    if (!names->known.max)
+        map_init(&names->known, SECRET_LIST_MAX_BYTES);
+    if (map_find(&names->known, name))
         return 0;
     if (name.len + 1 > SECRET_LIST_MAX_BYTES - names->bytes)
         return ERR_FULL;
     copy = mem_strdup(name.ptr, name.len);
     if (!copy)
         return ERR_NOMEM;
+    err = map_add(&names->known, span_of(copy, name.len), copy);
+    if (err) {
+        mem_free(copy);
+        return err;
+    }
     names->names[names->count++] = copy;
     names->bytes += name.len + 1;
     return 0;
@@ -208,8 +219,6 @@ int secret_names_write(struct secret_names *names, struct buf *out)
     if (names->count)
         qsort(names->names, names->count, sizeof(*names->names), compare);
     for (size_t i = 0; i < names->count; i++) {
-        if (i && !strcmp(names->names[i - 1], names->names[i]))
-            continue;
         buf_append_span(out, span_from_text(names->names[i]));
         buf_append_byte(out, '\n');
     }
@@ -221,5 +230,6 @@ void secret_names_fini(struct secret_names *names)
     for (size_t i = 0; i < names->count; i++)
         mem_free(names->names[i]);
     mem_free(names->names);
+    map_fini(&names->known);
     *names = (struct secret_names){0};
 }

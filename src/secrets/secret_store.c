@@ -1,5 +1,7 @@
 #include "secrets/secret_store_kind.h"
 
+#include <stdio.h>
+
 #include "base/err.h"
 
 void secret_store_init(struct secret_store *store, const struct secret_store_ops *ops,
@@ -100,7 +102,8 @@ int secret_store_watch(struct secret_store *store, struct secret_watch *watch, s
     watch->path_len = path.len;
     watch->store = store;
     watch->work = NULL;
-    watch->is_due = false;
+    watch->seen = 0;
+    watch->was_seen = watch->is_due = watch->has_trouble = watch->is_trouble_news = false;
     list_push_back(&store->watches, &watch->link);
     if (store->ops->watch)
         err = store->ops->watch(store, watch);
@@ -127,36 +130,56 @@ struct span secret_watch_path(const struct secret_watch *watch)
     return span_of(watch->path, watch->path_len);
 }
 
-static struct secret_watch *first_due(struct secret_store *store)
+void secret_watch_note(struct secret_watch *watch, uint64_t seen, int err, const char *why)
 {
-    list_for_each (link, &store->watches) {
-        struct secret_watch *watch = container_of(link, struct secret_watch, link);
-
-        if (watch->is_due)
-            return watch;
+    if (err) {
+        watch->is_trouble_news = !watch->has_trouble || strcmp(watch->why, why) != 0;
+        watch->has_trouble = true;
+        snprintf(watch->why, sizeof(watch->why), "%s", why);
+        return;
     }
-    return NULL;
+    watch->is_trouble_news = watch->has_trouble;
+    watch->has_trouble = false;
+    watch->is_due |= !watch->was_seen || watch->seen != seen;
+    watch->was_seen = true;
+    watch->seen = seen;
 }
 
-/* Any of them may go while another is told: so it begins anew after each. */
-void secret_watch_tell_due(struct secret_store *store)
-{
-    struct secret_watch *watch;
-
-    while ((watch = first_due(store))) {
-        watch->is_due = false;
-        watch->on_change(watch);
-    }
-}
-
-void secret_store_tell(struct secret_store *store, struct span path)
+void secret_watch_note_path(struct secret_store *store, struct span path)
 {
     list_for_each (link, &store->watches) {
         struct secret_watch *watch = container_of(link, struct secret_watch, link);
 
         watch->is_due |= span_is_equal(secret_watch_path(watch), path);
     }
-    secret_watch_tell_due(store);
+}
+
+static struct secret_watch *first_with_news(struct secret_store *store)
+{
+    list_for_each (link, &store->watches) {
+        struct secret_watch *watch = container_of(link, struct secret_watch, link);
+
+        if (watch->is_due || watch->is_trouble_news)
+            return watch;
+    }
+    return NULL;
+}
+
+/* Any of them may go while another is told: so it begins anew after each call. */
+void secret_watch_tell(struct secret_store *store)
+{
+    struct secret_watch *watch;
+
+    while ((watch = first_with_news(store))) {
+        if (watch->is_trouble_news) {
+            watch->is_trouble_news = false;
+            if (watch->on_trouble)
+                watch->on_trouble(watch, watch->has_trouble ? watch->why : NULL);
+        } else {
+            watch->is_due = false;
+            watch->on_change(watch);
+        }
+    }
 }
 
 /* ---- the store ---- */

@@ -1,7 +1,7 @@
 /*
  * Places where secrets are kept: a sealed file of our own, a folder of files, HashiCorp Vault, ...
  * One struct for all of them; each kind has a header of its own that opens one. An entry stands
- * under a path of segments joined by '/' ("openai/pool-a"), and is a JSON object of strings:
+ * under a path of segments joined by '/' ("openai/pool-a"), and is a JSON object:
  *
  *     {"api_key":"sk-..","key_id":"..","created_by":"..","created_at":"..","expires_at":".."}
  *
@@ -26,7 +26,7 @@ struct secret_store;
 
 enum {
     SECRET_PATH_MAX_BYTES = 256,
-    SECRET_ENTRY_MAX_BYTES = SECRET_MAX_BYTES,
+    SECRET_ENTRY_MAX_BYTES = 128 << 10,
     SECRET_LIST_MAX_BYTES = 4 << 20,
     SECRET_WORDS_BYTES = 320,
 };
@@ -101,7 +101,9 @@ struct secret_watch {
     void *work;
     size_t path_len;
     char path[SECRET_PATH_MAX_BYTES];
-    bool is_due;
+    uint64_t seen; /* the version, or another number that differs where it does; where was_seen */
+    bool was_seen, is_due, has_trouble, is_trouble_news;
+    char why[SECRET_WORDS_BYTES]; /* of the trouble */
 };
 
 /* From the next change after this on, and perhaps once at first for nothing. 0, ERR_NOMEM or
@@ -126,9 +128,9 @@ void secret_store_free(struct secret_store **store);
  * empty or begins or ends with a '.': what every kind can hold. */
 bool secret_path_is_good(struct span path);
 
-/* 0 where the text is a JSON object of strings, none of its names twice, at most
- * SECRET_ENTRY_MAX_BYTES, whose api_key, if there is one, is not empty and could stand in a header
- * line; else ERR_SYNTAX or ERR_NOMEM and *ret_why, a static text. */
+/* 0 where the text is a JSON object of at most SECRET_ENTRY_MAX_BYTES, none of its names twice,
+ * whose api_key, if there is one, is a string that is not empty and could stand in a header line;
+ * else ERR_SYNTAX or ERR_NOMEM and *ret_why, a static text. */
 int secret_entry_check(struct span text, const char **ret_why);
 
 /* A member of an entry as a secret of its own: 0; ERR_NOTFOUND, also where it is no string;

@@ -6,6 +6,7 @@
 #define SECRETS_SECRET_STORE_KIND_H
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "json/tree.h"
 #include "secrets/secret_store.h"
 
@@ -51,9 +52,15 @@ void secret_ask_finish(struct secret_ask *ask, const struct secret_answer *answe
 /* The same for a failure: why may be NULL, which gives err's own words. */
 void secret_ask_fail(struct secret_ask *ask, int err, const char *why);
 
-/* Tells the watches of that path; the same once for all of a list. */
-void secret_store_tell(struct secret_store *store, struct span path);
-void secret_watch_tell_due(struct secret_store *store);
+/* Notes what a look at a watched entry found: a number that differs from that of the last look
+ * where the entry does; or, with err, why it could not be looked at. secret_watch_tell tells it. */
+void secret_watch_note(struct secret_watch *watch, uint64_t seen, int err, const char *why);
+
+/* Notes a change of that path for all who watch it. */
+void secret_watch_note_path(struct secret_store *store, struct span path);
+
+/* Tells all that is noted. */
+void secret_watch_tell(struct secret_store *store);
 
 struct span secret_watch_path(const struct secret_watch *watch);
 
@@ -73,6 +80,7 @@ struct secret_names {
     char **names; /* each of its own, NUL behind it */
     size_t count, cap;
     size_t bytes;
+    struct map known; /* those names */
 };
 
 /* Adds one: 0, ERR_FULL (SECRET_LIST_MAX_BYTES in all) or ERR_NOMEM. */

@@ -185,7 +185,7 @@ static inline void play_remove_folder(const char *folder)
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
-    char path[1024];
+    char path[2048];
 
     assert_non_null(dir);
     while ((entry = readdir(dir))) {
@@ -193,7 +193,7 @@ static inline void play_remove_folder(const char *folder)
 
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
             continue;
-        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        snprintf(path, sizeof(path), "%.1700s/%s", folder, entry->d_name);
         assert_int_equal(lstat(path, &about), 0);
         if (S_ISDIR(about.st_mode))
             play_remove_folder(path);
@@ -229,8 +229,10 @@ static inline size_t play_read_file(const char *path, char *bytes, size_t size)
 
 /* ---- what every kind does ---- */
 
-#define PLAY_ONE   "{\"api_key\":\"sk-one\",\"key_id\":\"k1\"}"
-#define PLAY_TWO   "{\"api_key\":\"sk-two\"}"
+#define PLAY_ONE "{\"api_key\":\"sk-one\",\"key_id\":\"k1\"}"
+#define PLAY_TWO "{\"api_key\":\"sk-two\"}"
+#define PLAY_STATE                                                                                 \
+    "{\"version\":1,\"keys\":[{\"id\":\"k1\",\"step\":3}],\"share\":0.25,\"over\":null}"
 #define PLAY_THREE "{\"api_key\":\"\\u00e4\\\"\\\\\"}"
 
 static inline void conforms_reading(struct play *play)
@@ -273,6 +275,10 @@ static inline void conforms_writing(struct play *play)
     assert_int_equal(play_write(play, "openai/pool-a", PLAY_THREE, SECRET_ANY), 0);
     assert_int_equal(play_read(play, "openai/pool-a"), 0);
     assert_non_null(strstr(play->text, "\\\"\\\\\"}"));
+    /* What is no key is kept as well. */
+    assert_int_equal(play_write(play, "openai/pool-a", PLAY_STATE, SECRET_ANY), 0);
+    assert_int_equal(play_read(play, "openai/pool-a"), 0);
+    assert_string_equal(play->text, PLAY_STATE);
 }
 
 static inline void conforms_listing(struct play *play)
@@ -323,7 +329,8 @@ static inline void conforms_refusing(struct play *play)
                                         "sk-plain",
                                         "[]",
                                         "{\"api_key\":1}",
-                                        "{\"a\":{}}",
+                                        "{\"api_key\":null}",
+                                        "1",
                                         "{\"a\":\"1\",\"a\":\"2\"}",
                                         "{\"api_key\":\"\"}",
                                         "{\"api_key\":\"a\\nb\"}",
