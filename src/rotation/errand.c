@@ -85,6 +85,7 @@ static void on_issuer(struct issuer_ask *ask, const struct issuer_answer *answer
     struct life_result result = {.err = answer->err,
                                  .why = answer->why,
                                  .may_exist = answer->may_exist,
+                                 .is_final = answer->err && !answer->may_retry,
                                  .retry_after_us = answer->retry_after_us};
 
     keep_issued(errand, answer, &result, identity);

@@ -178,6 +178,7 @@ struct life_result {
     int err;                  /* 0; ERR_NOTFOUND and ERR_UNSUPPORTED of FIND and REVOKE */
     const char *why;          /* with err */
     bool may_exist;           /* CREATE failed, and may have made it all the same */
+    bool is_final;            /* CREATE failed, and would do so again */
     struct span id;           /* of CREATE, FIND */
     uint64_t expires_wall_us; /* of CREATE; 0: never */
     const uint8_t *identity;  /* of CREATE */

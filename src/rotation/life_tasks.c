@@ -272,7 +272,7 @@ static void end_create(struct life *life, const struct life_rules *rules, struct
         give_up(life, rules, key, result->why, now);
         return;
     }
-    if (key->live.tries + 1 < rules->attempts) {
+    if (!result->is_final && key->live.tries + 1 < rules->attempts) {
         try_again(key, rules->base_delay_us, result, now);
         return;
     }

@@ -40,8 +40,15 @@ static struct config *load(struct stage *stage, const char *yaml)
     return config;
 }
 
+static struct rotation *no_rotation(void *owner, struct span provider)
+{
+    (void)owner, (void)provider;
+    return NULL;
+}
+
 void stage_begin(struct stage *stage, const char *yaml)
 {
+    static const struct admin_options admin = {.rotation = no_rotation};
     char error[1024];
     bool is_locked;
 
@@ -51,6 +58,7 @@ void stage_begin(struct stage *stage, const char *yaml)
     assert_int_equal(registry_init(&stage->registry, STAGE_WORKERS, stage->secrets, NULL), 0);
     stage->view = (struct page_view){
         .registry = &stage->registry,
+        .admin = &admin,
         .state = {true, STAGE_WALL_US - 10 * US_PER_SEC, STAGE_WALL_US - 5 * US_PER_SEC},
         .now_us = STAGE_NOW_US,
         .wall_us = STAGE_WALL_US,

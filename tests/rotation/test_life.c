@@ -255,6 +255,26 @@ static void test_attempts_end(void **state)
 }
 
 /* A store that is away stops a rotation where it is, and takes nothing away. */
+/* What would be refused again is not asked again. */
+static void test_clear_no(void **state)
+{
+    struct world *world = world_begin(15);
+    struct life_task task;
+    const struct life_result no = {.err = ERR_DENIED, .why = "no", .is_final = true};
+    uint64_t next_us;
+
+    (void)state;
+    assert_int_equal(world_order(world, LIFE_BY_SCHEDULE), LIFE_BEGUN);
+    do {
+        assert_true(life_next(&world->life, &world->rules, 1, 1, &task, &next_us));
+        if (task.act == LIFE_RECORD)
+            life_end(&world->life, &world->rules, &task, &(struct life_result){.err = 0}, 1, 1);
+    } while (task.act != LIFE_CREATE);
+    life_end(&world->life, &world->rules, &task, &no, 1, 1);
+    expect_step(world, "key-1", LIFE_ROLLED_BACK);
+    world_end(&world);
+}
+
 static void test_store_is_away(void **state)
 {
     struct world *world = world_begin(11);
@@ -380,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_leak_while_one_is_under_way),
         cmocka_unit_test(test_lost_answer),
         cmocka_unit_test(test_attempts_end),
+        cmocka_unit_test(test_clear_no),
         cmocka_unit_test(test_store_is_away),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_max_keys),
