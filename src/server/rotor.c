@@ -207,10 +207,20 @@ static int try_canary(struct rotor *rotor, size_t at)
     return err;
 }
 
+/* A key that has just come is asked about at once. */
+static void look_for_new(struct rotor *rotor)
+{
+    const struct keypool_effect probe = {.wants_probe = true};
+
+    rotor->options.on_effect(rotor->options.owner, rotor->provider, &probe);
+}
+
 static int follow(struct rotor *rotor)
 {
     int err = apply(rotor);
 
+    if (!err)
+        look_for_new(rotor);
     for (size_t i = 0; i < rotor->count && !err; i++)
         wish(rotor, i);
     for (size_t i = 0; i < rotor->count && !err; i++) {
@@ -321,14 +331,12 @@ static void validate(void *owner, struct span name)
     struct key *key = keypool_find_key(pool_of(rotor), name);
     uint64_t until_us;
     bool is_known = key && key_health(key, &until_us) != KEY_NEW;
-    const struct keypool_effect probe = {.wants_probe = true};
 
     key_unref(&key);
     memcpy(rotor->validating, name.ptr, name.len);
     rotor->validating[name.len] = '\0';
     if (is_known)
         renew(rotor, rotor->validating);
-    rotor->options.on_effect(rotor->options.owner, rotor->provider, &probe);
     look_later(rotor);
 }
 

@@ -46,6 +46,7 @@ static void begin(struct stage *stage)
     memset(stage, 0, sizeof(*stage));
     fake_init(&stage->fake);
     gateway->loop = loop_new();
+    list_init(&gateway->rotors);
     assert_int_equal(registry_init(&gateway->registry, 1, stage->fake.secrets, NULL), 0);
     body_budget_init(&gateway->registry.bodies, 1 << 20);
     gateway->metrics = metrics_attach(gateway->registry.metrics);

@@ -41,6 +41,7 @@ static void begin(struct stage *stage)
     gateway->options.source = &stage->fake.source;
     gateway->options.config_path = "/gateway.yaml";
     gateway->loop = loop_new_virtual(START_US);
+    list_init(&gateway->rotors);
     loop_timer_init(&gateway->reload_timer, gateway->loop, gateway_on_reload_timer);
     assert_int_equal(log_new(&options, &gateway->log), 0);
     assert_int_equal(registry_init(&gateway->registry, 1, stage->fake.secrets, gateway->log), 0);

@@ -1,0 +1,224 @@
+"""A key is replaced while requests come: issued, kept, proven, ramped, promoted, drained and revoked; or taken back. The issuer is
+the simulator's own key API, which counts requests with a revoked key."""
+
+import json
+import threading
+import time
+
+import pytest
+from harness.expect import chat
+from harness.fixtures import provider
+from harness.processes import Gateway, run
+from harness.wire import post
+
+ADMIN = "sk-sim-admin"
+
+
+def rotation(sim, **settings):
+    root = sim.base_url.removesuffix("/v1")
+    bearer = {"Authorization": f"Bearer {ADMIN}"}
+    issuer = {
+        "kind": "http",
+        "create": {"url": f"{root}/v1/keys", "headers": bearer, "body": {"name": "{name}", "expires_in_days": 30},
+                   "key": "/api_key", "id": "/key_id", "expires": "/expires_at"},
+        "revoke": {"url": f"{root}/v1/keys/{{id}}", "headers": bearer},
+        "list": {"url": f"{root}/v1/keys", "headers": bearer, "items": "/keys", "name": "/name", "id": "/key_id"},
+    }
+    canary = {"initial": "25%", "steps": 4, "every": "300ms", "min_requests": 10}
+    return {"issuer": issuer, "overlap": "1s", "canary": canary, "validate": {"attempts": 3, "base_delay": "100ms"}, **settings}
+
+
+@pytest.fixture
+def rotating(stage, sim, tmp_path):
+    """A gateway with two keys, a and b, that are rotated."""
+
+    def config(**settings):
+        keys = [{"name": "a", "secret": "sk-pool-1"}, {"name": "b", "secret": "sk-pool-2"}]
+        return {"secrets": {"seal_key": f"file:{tmp_path}/bellwether.key"},
+                "providers": {"sim": provider(sim.base_url, keys, rotation=rotation(sim, **settings))}}
+
+    def start(scenario=None, **settings):
+        sim.scenario(scenario)
+        return stage.gateway(config(**settings), secrets=[ADMIN]).settle()
+
+    start.config = config
+    return start
+
+
+class Load:
+    """Requests without pause, on some connections."""
+
+    def __init__(self, gateway, connections=4):
+        self.gateway, self.statuses, self.is_over = gateway, [], threading.Event()
+        self.threads = [threading.Thread(target=self.run) for _ in range(connections)]
+
+    def run(self):
+        with self.gateway.connect() as connection:
+            while not self.is_over.is_set():
+                self.statuses.append(connection.ask(post(chat("hello"))).status)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        for thread in self.threads:
+            thread.join(20)
+
+
+def rotations(gateway):
+    return {row["name"]: row for row in gateway.admin("/v1/admin/rotations").json["rotations"]}
+
+
+def wait_step(gateway, step, name=None, within=20):
+    """The key of that name, or the one that was made last, has come to that step."""
+    until = time.monotonic() + within
+    while True:
+        rows = rotations(gateway)
+        made = [row for row in rows.values() if row["rotation"] and name in (None, row["name"])] or [rows.get(name)]
+        newest = max((row for row in made if row), key=lambda row: (row["rotation"], row["name"]), default=None)
+        if newest and newest["step"] == step:
+            return newest
+        assert time.monotonic() < until, f"not {step}: {json.dumps(rows, indent=1)}\n{gateway.output[-3000:]}"
+        time.sleep(0.02)
+
+
+def issuer(sim):
+    return sim.call("GET", "/sim/issuer")
+
+
+def sealed(tmp_path):
+    return (tmp_path / "bellwether.sealed").read_bytes()
+
+
+def test_the_whole_way(rotating, sim, tmp_path):
+    gateway = rotating()
+    with Load(gateway) as load:
+        answer = gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST")
+        assert answer.status == 202 and answer.json == {"provider": "sim", "name": "a", "rotation": 1}
+        row = wait_step(gateway, "canary")
+        assert row["replaces"] == "a" and row["trigger"] == "operator" and row["expires"]
+        assert gateway.admin("/v1/admin/keys/sim/b/rotate", method="POST").json["error"]["code"] == "rotation_under_way"
+        row = wait_step(gateway, "active")
+        wait_step(gateway, "retired", name="a")
+        states = gateway.key_states()
+        assert states["a"]["step"] == "retired" and states[row["name"]]["step"] == "active"
+        # What it has made itself it revokes.
+        assert gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rotate", method="POST").status == 202
+        wait_step(gateway, "active", name=None)
+        wait_step(gateway, "revoked", name=row["name"])
+    assert set(load.statuses) == {200}
+    facts = issuer(sim)
+    assert (facts["issued"], facts["revoked"], facts["revoked_requests"]) == (2, 1, 0)
+    assert b"sk-" not in sealed(tmp_path)
+
+
+def test_a_bad_key_is_taken_back(rotating, sim):
+    gateway = rotating({"issuer": {"new_keys": {"faults": [{"fault": 500, "share": "50%"}]}}}, canary={
+        "initial": "25%", "steps": 4, "every": "10s", "min_requests": 10})
+    with Load(gateway) as load:
+        assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+        row = wait_step(gateway, "rolled_back", within=30)
+    assert set(load.statuses) == {200}  # each of its failures was answered by another key
+    assert "failed" in row["reason"]
+    assert gateway.key_states()["a"]["step"] == "active"
+    facts = issuer(sim)
+    assert facts["issued"] == 1 and facts["revoked_requests"] == 0
+
+
+def test_a_key_that_its_provider_does_not_know(rotating, sim):
+    gateway = rotating({"issuer": {"known_after": "1h"}})
+    assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+    row = wait_step(gateway, "rolled_back")
+    assert row["reason"] == "its provider does not know it (401)"
+
+
+def test_a_key_that_is_known_a_little_later(rotating):
+    gateway = rotating({"issuer": {"known_after": "150ms"}}, canary="off")
+    assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+    wait_step(gateway, "active")
+
+
+def test_leaked(rotating, sim):
+    """It is off at once; the others carry the load until its successor has come."""
+    gateway = rotating()
+    with Load(gateway) as load:
+        done = run(["keys", "--address", "{}:{}".format(*gateway.admin_address), "rotate", "sim/a", "--leaked"], env={"ADMIN_TOKEN": ""})
+        assert (done.returncode, done.stdout) == (0, "sim/a: rotation 1\n")
+        assert gateway.key_states()["a"]["wish"] == "drained"
+        wait_step(gateway, "active")
+    assert set(load.statuses) == {200}
+
+
+def test_the_way_back(rotating, sim):
+    gateway = rotating(overlap="1h")
+    with Load(gateway) as load:
+        assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+        row = wait_step(gateway, "active")
+        wait_step(gateway, "retired", name="a")
+        assert gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST").status == 202
+        wait_step(gateway, "active", name="a")
+        assert gateway.key_states()["a"]["wish"] == "enabled"
+        wait_step(gateway, "rolled_back", name=row["name"])
+        assert gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST").json["error"]["code"] == "step_does_not_allow_it"
+    assert set(load.statuses) == {200}
+    until = time.monotonic() + 10
+    while issuer(sim)["revoked"] == 0 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert issuer(sim)["revoked"] == 1 and issuer(sim)["revoked_requests"] == 0
+
+
+def test_the_process_dies(rotating, stage, sim, tmp_path):
+    """At any moment: the next one finds in the sealed file alone what there is, and loses no key and leaves none alive."""
+    sim.scenario()
+    for pause in (0.01, 0, 0.005, 0.02, 0.05, 0.3, 0.9):
+        gateway = Gateway(tmp_path, rotating.config(), secrets=[ADMIN]).settle()
+        if not rotations(gateway):
+            assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+        time.sleep(pause)
+        gateway.kill()
+    gateway = stage.gateway(rotating.config(), secrets=[ADMIN]).settle()
+    with Load(gateway, 2) as load:
+        row = wait_step(gateway, "active", within=30)
+        wait_step(gateway, "retired", name="a")
+    assert set(load.statuses) == {200}
+    assert gateway.key_states()[row["name"]]["step"] == "active"
+    until = time.monotonic() + 10
+    while issuer(sim)["issued"] - issuer(sim)["revoked"] != 1:
+        assert time.monotonic() < until, issuer(sim)
+        time.sleep(0.05)
+    assert issuer(sim)["revoked_requests"] == 0
+
+
+def test_reload_in_the_midst(rotating):
+    gateway = rotating(canary={"initial": "25%", "steps": 4, "every": "1s", "min_requests": 10})
+    with Load(gateway) as load:
+        assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+        row = wait_step(gateway, "canary")
+        assert gateway.reload()
+        assert gateway.key_states()[row["name"]]["step"] == "canary"
+        wait_step(gateway, "active", name=row["name"])
+        assert gateway.reload()
+        assert gateway.key_states()[row["name"]]["step"] == "active"
+    assert set(load.statuses) == {200}
+
+
+@pytest.mark.parametrize("path, status, code", [("sim/none/rotate", 404, "key_not_found"), ("sim/a/rollback", 409, "step_does_not_allow_it")])
+def test_refused(rotating, path, status, code):
+    answer = rotating().admin(f"/v1/admin/keys/{path}", method="POST")
+    assert answer.status == status and answer.json["error"]["code"] == code
+
+
+def test_without_rotation(pool):
+    answer = pool(1).admin("/v1/admin/keys/sim/k1/rotate", method="POST")
+    assert answer.status == 409 and answer.json["error"]["code"] == "rotation_not_configured"
+
+
+def test_no_secret_is_shown(rotating, tmp_path):
+    gateway = rotating(canary="off")
+    assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+    wait_step(gateway, "active")
+    shown = gateway.pages() + gateway.admin("/v1/admin/rotations").body.decode() + gateway.output
+    assert ADMIN not in shown and "sk-sim" not in shown and "sk-pool" not in shown
