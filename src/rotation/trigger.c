@@ -1,10 +1,9 @@
 #include "rotation/trigger.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
-#include "base/datetime.h"
-#include "conf/units.h"
+#include "rotation/trigger_inner.h"
 
 enum { DOUBLINGS_MAX = 16, PPM = 1000000 };
 
@@ -74,8 +73,7 @@ static bool is_on(const struct look *look, enum life_trigger trigger)
     return look->rules->on & TRIGGER_ON(trigger);
 }
 
-/* In parts per million; 0 where there are too few requests to say. */
-static uint32_t error_ppm(const struct trigger_rules *rules, const struct trigger_key *key)
+uint32_t trigger_error_ppm(const struct trigger_rules *rules, const struct trigger_key *key)
 {
     uint64_t errors = key->errors < key->requests ? key->errors : key->requests;
 
@@ -84,9 +82,9 @@ static uint32_t error_ppm(const struct trigger_rules *rules, const struct trigge
     return (uint32_t)(errors * PPM / key->requests);
 }
 
-static bool is_over(const struct trigger_rules *rules, const struct trigger_key *key)
+bool trigger_is_over(const struct trigger_rules *rules, const struct trigger_key *key)
 {
-    return rules->max_error_ppm && error_ppm(rules, key) > rules->max_error_ppm;
+    return rules->max_error_ppm && trigger_error_ppm(rules, key) > rules->max_error_ppm;
 }
 
 static bool is_expired(struct look *look, const struct trigger_key *key)
@@ -100,6 +98,14 @@ static void set_time(struct look *look, uint64_t *time_us, uint64_t to_us)
 {
     look->has_changed = look->has_changed || *time_us != to_us;
     *time_us = to_us;
+}
+
+static bool is_due(struct look *look)
+{
+    const struct trigger_rules *rules = look->rules;
+
+    return has_come_wall(look,
+                         schedule_due_us(rules->schedule, rules->seed, look->memory->last_wall_us));
 }
 
 static void follow_schedule(struct look *look)
@@ -120,9 +126,10 @@ static void follow_schedule(struct look *look)
      * though it were older than that, and be replaced again. */
     if (memory->round_wall_us > wall_us)
         set_time(look, &memory->round_wall_us, 0);
-    if (has_come_wall(look, schedule_due_us(rules->schedule, rules->seed, memory->last_wall_us))) {
+    if (is_due(look)) {
         set_time(look, &memory->last_wall_us, wall_us);
         set_time(look, &memory->round_wall_us, wall_us);
+        (void)is_due(look); /* the next time is waited for */
     }
 }
 
@@ -192,14 +199,15 @@ static void remember_rates(struct look *look)
         const struct trigger_key *key =
             memory->over[i].name[0] ? find_key(look->facts, memory->over[i].name) : NULL;
 
-        if (!key || !is_over(look->rules, key))
+        if (!key || !trigger_is_over(look->rules, key))
             memory->over[i].name[0] = '\0';
     }
     for (size_t i = 0; i < look->facts->count; i++) {
         const struct trigger_key *key = &look->facts->keys[i];
         int place;
 
-        if (!is_over(look->rules, key) || key->name.len == 0 || key->name.len >= LIFE_NAME_BYTES)
+        if (!trigger_is_over(look->rules, key) || key->name.len == 0 ||
+            key->name.len >= LIFE_NAME_BYTES)
             continue;
         place = find_place(memory, key->name);
         if (place < 0 || memory->over[place].name[0])
@@ -214,7 +222,7 @@ static bool stays_over(struct look *look, const struct trigger_key *key)
 {
     int place = find_place(look->memory, key->name);
 
-    return look->rules->prune_after_us && is_over(look->rules, key) && place >= 0 &&
+    return look->rules->prune_after_us && trigger_is_over(look->rules, key) && place >= 0 &&
            look->memory->over[place].name[0] &&
            has_come_us(look,
                        later(look->memory->over[place].since_us, look->rules->prune_after_us));
@@ -229,7 +237,8 @@ static bool has_good_others(struct look *look, const struct trigger_key *key)
         const struct trigger_key *other = &look->facts->keys[i];
 
         if (other != key && is_active(other) && !other->is_pruned && !other->is_leaked &&
-            !other->refused_since_us && !is_over(look->rules, other) && !is_expired(look, other))
+            !other->refused_since_us && !trigger_is_over(look->rules, other) &&
+            !is_expired(look, other))
             return true;
     }
     return false;
@@ -281,7 +290,7 @@ static bool is_expiring(struct look *look, const struct trigger_key *key)
 static bool is_bad(struct look *look, const struct trigger_key *key)
 {
     /* No more requests come to one that was pruned for its errors, and no more errors. */
-    if (!(key->is_pruned && !is_expired(look, key)) && !is_over(look->rules, key))
+    if (!(key->is_pruned && !is_expired(look, key)) && !trigger_is_over(look->rules, key))
         return false;
     return !look->facts->ended_us ||
            has_come_us(look, later(look->facts->ended_us, look->rules->calm_us));
@@ -321,7 +330,7 @@ static uint64_t order_of(const struct look *look, const struct trigger_key *key,
     case LIFE_BY_EXPIRY:
         return key->expires_wall_us;
     case LIFE_BY_ERROR_RATE:
-        return PPM - error_ppm(look->rules, key);
+        return PPM - trigger_error_ppm(look->rules, key);
     case LIFE_BY_AGE:
     case LIFE_BY_SCHEDULE:
         return key->created_wall_us;
@@ -409,68 +418,6 @@ static bool find_to_warn(struct look *look, struct trigger_answer *answer)
     return false;
 }
 
-/* ---- in words ---- */
-
-static void say_rate(const struct look *look, const struct trigger_key *key,
-                     struct trigger_answer *answer)
-{
-    char rate[UNITS_TEXT_BYTES], most[UNITS_TEXT_BYTES];
-
-    if (!is_over(look->rules, key)) {
-        snprintf(answer->why, sizeof(answer->why), "it was taken out of service for its errors");
-        return;
-    }
-    units_write_share(error_ppm(look->rules, key), rate);
-    units_write_share(look->rules->max_error_ppm, most);
-    snprintf(answer->why, sizeof(answer->why), "%s of its last %u requests failed, over %s", rate,
-             (unsigned)key->requests, most);
-}
-
-static void say_date(const struct look *look, const struct trigger_key *key,
-                     struct trigger_answer *answer)
-{
-    char date[RFC3339_BYTES];
-
-    datetime_write_rfc3339(key->expires_wall_us, date);
-    snprintf(answer->why, sizeof(answer->why), "it %s on %.*s",
-             key->expires_wall_us <= look->now->wall_us ? "expired" : "expires", 10, date);
-}
-
-static void say(const struct look *look, struct trigger_answer *answer)
-{
-    const struct trigger_key *key = &look->facts->keys[answer->key];
-    char age[UNITS_TEXT_BYTES];
-
-    switch (answer->trigger) {
-    case LIFE_BY_EXPIRY:
-        say_date(look, key, answer);
-        return;
-    case LIFE_BY_ERROR_RATE:
-        say_rate(look, key, answer);
-        return;
-    case LIFE_BY_REFUSAL:
-        snprintf(answer->why, sizeof(answer->why), "its provider refuses it, and took it before");
-        return;
-    case LIFE_BY_STORE:
-        snprintf(answer->why, sizeof(answer->why), "its secret was changed where it is kept");
-        return;
-    case LIFE_BY_LEAK:
-        snprintf(answer->why, sizeof(answer->why), "it leaked");
-        return;
-    case LIFE_BY_AGE:
-        units_write_duration(look->rules->max_age_us, age);
-        snprintf(answer->why, sizeof(answer->why), "it is %s old%s", age,
-                 key->created_wall_us ? "" : " or nobody knows how old");
-        return;
-    case LIFE_BY_SCHEDULE:
-        snprintf(answer->why, sizeof(answer->why), "the schedule has come round");
-        return;
-    case LIFE_BY_OPERATOR:
-    case LIFE_TRIGGERS:
-        return;
-    }
-}
-
 void trigger_decide(const struct trigger_rules *rules, const struct trigger_facts *facts,
                     const struct trigger_now *now, struct trigger_memory *memory,
                     struct trigger_answer *ret_answer)
@@ -482,7 +429,7 @@ void trigger_decide(const struct trigger_rules *rules, const struct trigger_fact
     remember_rates(&look);
     if (find_leaked(&look, &answer) || find_to_prune(&look, &answer) ||
         find_to_replace(&look, &answer) || find_to_warn(&look, &answer))
-        say(&look, &answer);
+        trigger_say(rules, &facts->keys[answer.key], now, &answer);
     else
         answer.wait_us = look.wait_us;
     if (memory->round_wall_us)

@@ -516,7 +516,7 @@ static void test_a_schedule_that_is_taken_away(void **state)
 
 /* ---- histories ---- */
 
-enum { HISTORIES = 400, STEPS = 400, POOL = 6 };
+enum { HISTORIES = 3000, STEPS = 400, POOL = 6 };
 
 struct world {
     struct rand rand;
@@ -726,7 +726,10 @@ static void play(uint64_t seed, uint32_t *begun, uint32_t *pruned, uint32_t *war
 
         /* Nobody need have asked before. */
         trigger_decide(&world.rules, &world.facts, &now, &memory, &answer);
-        assert_int_equal(answer.act, TRIGGER_NOTHING);
+        if (answer.act != TRIGGER_NOTHING)
+            fail_msg("seed %llu: %d of %zu %s in %llu: %s", (unsigned long long)seed,
+                     (int)answer.act, answer.key, life_trigger_text(answer.trigger),
+                     (unsigned long long)wait_us, answer.why);
         us = happens(&world, 500) ? wait_us : rand_below(&world.rand, 6 * HOUR_US);
         world.now.us += us;
         world.now.wall_us += us;
