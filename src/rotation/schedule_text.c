@@ -181,7 +181,7 @@ static int read_item(struct complainer *complainer, const struct field *field, s
 {
     struct span range = item, step_text;
     uint64_t step = 1;
-    int from, to, err;
+    int from = 0, to = 0, err;
 
     if (cut_at(item, '/', &range, &step_text)) {
         if (span_to_u64(step_text, &step) || step == 0 || step > (uint64_t)field->max)

@@ -211,7 +211,7 @@ static void list_changes(const struct zone_rule *rule, int64_t year, struct chan
 struct zone_stretch zone_rule_at(const struct zone_rule *rule, int64_t utc_s)
 {
     struct zone_stretch stretch = {rule->standard_s, INT64_MAX};
-    struct change changes[CHANGES_MAX];
+    struct change changes[CHANGES_MAX] = {{0}};
 
     if (!rule->has_summer)
         return stretch;

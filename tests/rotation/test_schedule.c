@@ -425,6 +425,7 @@ static void test_each_time_is_followed_once(void **state)
     now = wall("2026-11-22T01:00:00Z") + jitter;
     last = now;
     now -= 6 * 3600 * US_PER_SEC;
+    assert_true(schedule_due_us(&schedule, 7, last) > now + 24 * 3600 * US_PER_SEC);
     assert_int_equal(schedule_due_us(&schedule, 7, last), wall("2026-11-23T01:00:00Z") + jitter);
     schedule_fini(&schedule);
 }
