@@ -60,9 +60,9 @@ struct trigger_key {
     /* It was said, and no rotation begun for it yet. Where one is under way, beginning another puts
      * the key off at once, and it is spoken of again when that one has ended. */
     bool is_leaked;
-    bool is_changed; /* likewise */
-    /* When it was made: 0 where nobody knows, which is taken for long ago. Of a key that a rotation
-     * made it is always known. */
+    bool is_changed; /* it was said, and no rotation begun for it yet */
+    /* When it was made: 0 where nobody knows. To a round that is long ago; an age alone
+     * (LIFE_BY_AGE in `on`) it never reaches. Of a key that a rotation made it is always known. */
     uint64_t created_wall_us;
     uint64_t expires_wall_us;  /* 0: never */
     uint64_t refused_since_us; /* 0: it is not, or never worked */
