@@ -95,10 +95,12 @@ static void note(struct alert_line *line, const struct alert *alert)
 
 static void add_end(struct alert_group *group, const struct alert *alert, uint64_t now_us)
 {
+    bool is_prompt = now_us >= group->prompt_from_us;
+
     note(&group->line, alert);
     group->is_lasting = false;
-    if (now_us >= group->prompt_from_us) {
-        group->prompt_from_us = now_us + LONGEST_WINDOW_US;
+    group->prompt_from_us = now_us + LONGEST_WINDOW_US;
+    if (is_prompt) {
         /* The storm is over: the next is a new one. */
         group->window_us = 0;
         pend(group, now_us);

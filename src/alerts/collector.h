@@ -10,8 +10,8 @@
  * Between two messages there are at least 30 s, whatever comes. Only a new group of a critical kind
  * waits for less, 1 s, once in 30 s. So there are at most two messages in any 30 s.
  *
- * The end of a kind that lasts is told at the next message's time, without waiting for its group's,
- * once in 10 min; if it comes and goes more often than that, it is told with its group.
+ * The end of a kind that lasts does not wait for its group's time, and ends the storm, unless there
+ * was another end within the 10 min before: what comes and goes is a storm too.
  *
  * Memory is bounded: groups past the most, and lines past the most in a message, are a number in
  * it. Nothing that was added, but for ends that concern nothing, is missing from the messages'
