@@ -66,17 +66,17 @@ struct alerts *alerts_new(const struct webhook_surroundings *surroundings)
     return alerts;
 }
 
-void alerts_free(struct alerts **place)
+void alerts_free(struct alerts **alerts)
 {
-    struct alerts *alerts = *place;
+    struct alerts *a = *alerts;
 
-    *place = NULL;
-    if (!alerts)
+    *alerts = NULL;
+    if (!a)
         return;
-    for (size_t i = 0; i < alerts->count; i++)
-        webhook_free(&alerts->webhooks[i]);
-    loop_timer_fini(&alerts->timer);
-    mem_free(alerts);
+    for (size_t i = 0; i < a->count; i++)
+        webhook_free(&a->webhooks[i]);
+    loop_timer_fini(&a->timer);
+    mem_free(a);
 }
 
 /* The webhook of these settings, which is among those before and not among the new ones; its index,

@@ -305,21 +305,21 @@ int webhook_new(const struct webhook_surroundings *surroundings,
     return 0;
 }
 
-void webhook_free(struct webhook **place)
+void webhook_free(struct webhook **webhook)
 {
-    struct webhook *webhook = *place;
+    struct webhook *w = *webhook;
 
-    *place = NULL;
-    if (!webhook)
+    *webhook = NULL;
+    if (!w)
         return;
-    fetch_cancel(&webhook->fetch);
-    buf_fini(&webhook->body);
-    loop_timer_fini(&webhook->timer);
-    for (size_t i = 0; i < webhook->count; i++)
-        alert_message_unref(&webhook->queue[i].message);
-    secret_unref(&webhook->url);
-    mem_free(webhook->ca_file);
-    mem_free(webhook);
+    fetch_cancel(&w->fetch);
+    buf_fini(&w->body);
+    loop_timer_fini(&w->timer);
+    for (size_t i = 0; i < w->count; i++)
+        alert_message_unref(&w->queue[i].message);
+    secret_unref(&w->url);
+    mem_free(w->ca_file);
+    mem_free(w);
 }
 
 bool webhook_is_of(const struct webhook *webhook, const struct webhook_settings *settings)

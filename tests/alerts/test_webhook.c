@@ -294,6 +294,23 @@ static void line_is_bounded(void **state)
     mem_free(play);
 }
 
+/* What is dropped while a message is under way stands in the next one, not in none. */
+static void dropped_meanwhile(void **state)
+{
+    static const char *const script[] = {HOOK_OK, NULL};
+    struct play *play = open_play(false, script);
+
+    (void)state;
+    push(play, 1, "under way");
+    for (unsigned i = 0; i < WEBHOOK_QUEUE_MAX + 3; i++)
+        push(play, 10, "");
+    wait_asked(play, WEBHOOK_QUEUE_MAX);
+    assert_int_equal(play->hook.alerts, 151);
+    assert_int_equal(play->hook.missed, 40);
+    end_play(play);
+    mem_free(play);
+}
+
 static void gone_while_under_way(void **state)
 {
     static const char *const script[] = {"wait", NULL};
@@ -365,6 +382,7 @@ int main(void)
         cmocka_unit_test(long_answers_are_answers),
         cmocka_unit_test(an_hour_of_silence),
         cmocka_unit_test(line_is_bounded),
+        cmocka_unit_test(dropped_meanwhile),
         cmocka_unit_test(gone_while_under_way),
         cmocka_unit_test(same_settings),
         cmocka_unit_test(without_memory),
