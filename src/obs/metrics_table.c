@@ -19,6 +19,7 @@ static const char *const values_PROBE[] = {METRIC_PROBE_VALUES(AS_TEXT)};
 static const char *const values_RENEWAL[] = {METRIC_RENEWAL_VALUES(AS_TEXT)};
 static const char *const values_MEDIA[] = {METRIC_MEDIA_VALUES(AS_TEXT)};
 static const char *const values_RELOAD[] = {METRIC_RELOAD_VALUES(AS_TEXT)};
+static const char *const values_DELIVERY[] = {METRIC_DELIVERY_VALUES(AS_TEXT)};
 static const char *const values_WRITES[] = {METRIC_WRITES_VALUES(AS_TEXT)};
 static const char *const values_FAILURE[] = {
 #define FAILURE(name, ...) #name,
