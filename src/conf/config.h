@@ -415,7 +415,7 @@ struct conf_log {
  * directory. */
 struct conf_secrets {
     struct span seal_key;    /* file; need not be there yet */
-    struct span sealed_file; /* the same */
+    struct span sealed_file; /* in the same folder */
 };
 
 struct config {
@@ -445,7 +445,7 @@ const struct conf_model *config_find_model(const struct config *config, struct s
 /* True where the list is empty or one of its patterns covers the name. */
 bool conf_strings_match(const struct conf_strings *patterns, struct span name);
 
-enum { CONFIG_RESTART_SETTINGS = 5 };
+enum { CONFIG_RESTART_SETTINGS = 6 };
 
 /* What differs between the two and takes effect at a restart alone (listen, workers, connections,
  * the listeners' having TLS): how many settings, their names in ret_names, static texts. */

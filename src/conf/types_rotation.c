@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "conf/config.h"
 #include "conf/hooks.h"
@@ -201,13 +202,27 @@ const struct conf_type conf_type_seal_key = {.name = "file of a key",
                                              .tell = tell_seal_key,
                                              .is_secret = true};
 
+/* A file of that name in the folder of the other. */
+static struct span beside(struct loading *loading, struct span other, struct span name)
+{
+    size_t len = other.len;
+    struct span path;
+
+    while (len > 0 && other.ptr[len - 1] != '/')
+        len--;
+    path = arena_printf(&loading->box->arena, "%.*s%.*s", (int)len, other.ptr, SPAN_ARG(name));
+    if (!path.ptr)
+        loading->err = ERR_NOMEM;
+    return path;
+}
+
 void hook_secrets_finish(struct loading *loading, const struct yaml_node *node,
                          struct conf_mark mark, void *object)
 {
     struct conf_secrets *secrets = object;
 
     (void)node, (void)mark;
-    secrets->sealed_file = loading_keep_path(loading, SPAN(SEALED_FILE));
+    secrets->sealed_file = beside(loading, secrets->seal_key, SPAN(SEALED_FILE));
 }
 
 /* ---- rotation ---- */

@@ -372,7 +372,7 @@ static void where_secrets_are_sealed(void **state)
                                       &fake->complaints, &fake->config),
                      0);
     assert_span(fake->config->secrets.seal_key, "/etc/bw/run/issuer.example.com.key");
-    assert_span(fake->config->secrets.sealed_file, "/etc/bw/bellwether.sealed");
+    assert_span(fake->config->secrets.sealed_file, "/etc/bw/run/bellwether.sealed");
     fake_expect(fake,
                 "providers: {openai: {keys: [sk-a]}}\n"
                 "secrets: {seal_key: vault:x, vault: {}, sealed: x}\n",
