@@ -200,6 +200,8 @@ const struct failure_row *order_rotate(const struct order *order, struct page *p
         if (is_leak(order))
             break; /* it is off, and the one under way goes on */
         return refusal_row(REFUSAL_ROTATION_BUSY);
+    case ROTATION_GONE:
+        return refusal_row(REFUSAL_NO_WAY_BACK);
     case ROTATION_CROWDED:
         return refusal_row(REFUSAL_TOO_MANY_KEYS);
     case ROTATION_AWAY:

@@ -255,16 +255,20 @@ enum life_begun life_begin(struct life *life, const struct life_rules *rules,
                            const struct life_order *order, uint64_t now_us, uint64_t wall_us)
 {
     const struct life_now now = {now_us, wall_us};
-    struct life_key *key;
+    struct life_key *key, *old = life_find(life, order->replaces);
+    bool is_leak = order->replaces.len && order->trigger == LIFE_BY_LEAK;
+    bool is_replaced = old && old->step > LIFE_ACTIVE;
 
     if (order->replaces.len >= LIFE_NAME_BYTES || !is_valid_name(life, order->name) ||
         span_is_equal(order->name, order->replaces))
         return LIFE_NAMELESS;
     if (!has_room(life, 2))
         return LIFE_CROWDED;
-    if (order->replaces.len && order->trigger == LIFE_BY_LEAK)
+    if (is_replaced && !is_leak)
+        return LIFE_GONE;
+    if (is_leak)
         put_out(life, take_in(life, order, &now), &now);
-    if (life_successor(life))
+    if (life_successor(life) || is_replaced)
         return LIFE_BUSY;
     if (is_crowded(life, rules, &now))
         return LIFE_CROWDED;

@@ -134,7 +134,9 @@ struct life_order {
 
 enum life_begun {
     LIFE_BEGUN,
-    LIFE_BUSY,     /* a successor is under way; of a leaked key: it is off, and that one goes on */
+    LIFE_BUSY, /* a successor is under way; of a leaked key: it is off, and that one goes on, or it
+                  was replaced before */
+    LIFE_GONE, /* the key serves no more: there is nothing to replace */
     LIFE_CROWDED,  /* as many keys as max_keys allows, and none may go before its time */
     LIFE_NAMELESS, /* the name is empty, too long, or was used */
 };

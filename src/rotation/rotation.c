@@ -361,6 +361,8 @@ enum rotation_begun rotation_begin(struct rotation *rotation, struct span replac
         return ROTATION_BEGUN;
     case LIFE_BUSY:
         return ROTATION_BUSY;
+    case LIFE_GONE:
+        return ROTATION_GONE;
     case LIFE_CROWDED:
     case LIFE_NAMELESS:
         break;

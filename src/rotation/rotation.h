@@ -94,6 +94,7 @@ void rotation_free(struct rotation **place);
 enum rotation_begun {
     ROTATION_BEGUN,
     ROTATION_BUSY,    /* one is under way: *ret_id is that one's */
+    ROTATION_GONE,    /* the key serves no more */
     ROTATION_CROWDED, /* rotation.max_keys */
     ROTATION_AWAY,    /* the state could not be read yet */
 };

@@ -196,6 +196,8 @@ static int try_canary(struct rotor *rotor, size_t at)
     int err = 0;
 
     weigh(rotor, replaced, weights.predecessor_milli);
+    if (rotor->trial && !span_is_equal(key_name(keypool_trial_key(rotor->trial)), name))
+        keypool_trial_end(&rotor->trial, NULL); /* of a canary before this one */
     if (rotor->trial) {
         keypool_trial_set_share(rotor->trial, weights.pool_ppm);
         return 0;
@@ -335,7 +337,7 @@ static void validate(void *owner, struct span name)
     key_unref(&key);
     memcpy(rotor->validating, name.ptr, name.len);
     rotor->validating[name.len] = '\0';
-    if (is_known)
+    if (is_known && !rotor->options.is_busy(rotor->options.owner))
         renew(rotor, rotor->validating);
     look_later(rotor);
 }

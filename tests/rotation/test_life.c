@@ -255,6 +255,39 @@ static void test_attempts_end(void **state)
 }
 
 /* A store that is away stops a rotation where it is, and takes nothing away. */
+/* A key that serves no more is not replaced; leaked, it is revoked at once, and that is all. */
+static void test_key_that_was_replaced(void **state)
+{
+    struct world *world = world_begin(16);
+    struct life_order again = {.name = SPAN("next"), .replaces = SPAN("key-1")};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        come_to_canary(world);
+        promote(world);
+        if (i == 0)
+            world_settle(world);
+    }
+    for (int i = 0; i < 200 && key_of(world, "key-1")->step != LIFE_RETIRED; i++)
+        world_step(world);
+    assert_int_equal(life_begin(&world->life, &world->rules, &again, world->now_us, world->wall_us),
+                     LIFE_GONE);
+    again.trigger = LIFE_BY_LEAK;
+    assert_int_equal(life_begin(&world->life, &world->rules, &again, world->now_us, world->wall_us),
+                     LIFE_BUSY);
+    for (int i = 0; i < 40 && world->keys[0].is_alive; i++)
+        world_step(world);
+    assert_false(world->keys[0].is_alive);
+    assert_true(world->now_us < 600 * US_PER_SEC); /* the overlap was not waited for */
+    assert_null(life_successor(&world->life));
+    world_settle(world);
+    expect_step(world, "key-1", LIFE_REVOKED);
+    expect_step(world, "key-2", LIFE_ACTIVE);
+    assert_int_equal(life_begin(&world->life, &world->rules, &again, world->now_us, world->wall_us),
+                     LIFE_BUSY);
+    world_end(&world);
+}
+
 /* What would be refused again is not asked again. */
 static void test_clear_no(void **state)
 {
@@ -400,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_leak_while_one_is_under_way),
         cmocka_unit_test(test_lost_answer),
         cmocka_unit_test(test_attempts_end),
+        cmocka_unit_test(test_key_that_was_replaced),
         cmocka_unit_test(test_clear_no),
         cmocka_unit_test(test_store_is_away),
         cmocka_unit_test(test_names),
