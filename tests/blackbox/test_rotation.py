@@ -173,13 +173,14 @@ def test_the_way_back(rotating, sim):
 def test_the_process_dies(rotating, stage, sim, tmp_path):
     """At any moment: the next one finds in the sealed file alone what there is, and loses no key and leaves none alive."""
     sim.scenario()
+    config = rotating.config(validate={"attempts": 10, "base_delay": "100ms"})  # each death may cost a key that is made anew
     for pause in (0.01, 0, 0.005, 0.02, 0.05, 0.3, 0.9):
-        gateway = Gateway(tmp_path, rotating.config(), secrets=[ADMIN]).settle()
+        gateway = Gateway(tmp_path, config, secrets=[ADMIN]).settle()
         if not rotations(gateway):
             assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
         time.sleep(pause)
         gateway.kill()
-    gateway = stage.gateway(rotating.config(), secrets=[ADMIN]).settle()
+    gateway = stage.gateway(config, secrets=[ADMIN]).settle()
     with Load(gateway, 2) as load:
         row = wait_step(gateway, "active", within=30)
         wait_step(gateway, "retired", name="a")
