@@ -72,8 +72,9 @@ def rotations(gateway):
     return {row["name"]: row for row in gateway.admin("/v1/admin/rotations").json["rotations"]}
 
 
-def wait_step(gateway, step, name=None, within=20):
-    """The key of that name, or the one that was made last, has come to that step."""
+def wait_step(gateway, step, name=None, within=90):
+    """The key of that name, or the one that was made last, has come to that step. Each step waits for the disk, which may be long where
+    others write gigabytes."""
     until = time.monotonic() + within
     while True:
         rows = rotations(gateway)
@@ -120,7 +121,7 @@ def test_a_bad_key_is_taken_back(rotating, sim):
         "initial": "25%", "steps": 4, "every": "10s", "min_requests": 10})
     with Load(gateway) as load:
         assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
-        row = wait_step(gateway, "rolled_back", within=30)
+        row = wait_step(gateway, "rolled_back")
     assert set(load.statuses) == {200}  # each of its failures was answered by another key
     assert "failed" in row["reason"]
     assert gateway.key_states()["a"]["step"] == "active"
@@ -164,7 +165,7 @@ def test_the_way_back(rotating, sim):
         wait_step(gateway, "rolled_back", name=row["name"])
         assert gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST").json["error"]["code"] == "step_does_not_allow_it"
     assert set(load.statuses) == {200}
-    until = time.monotonic() + 10
+    until = time.monotonic() + 90
     while issuer(sim)["revoked"] == 0 and time.monotonic() < until:
         time.sleep(0.05)
     assert issuer(sim)["revoked"] == 1 and issuer(sim)["revoked_requests"] == 0
@@ -182,11 +183,11 @@ def test_the_process_dies(rotating, stage, sim, tmp_path):
         gateway.kill()
     gateway = stage.gateway(config, secrets=[ADMIN]).settle()
     with Load(gateway, 2) as load:
-        row = wait_step(gateway, "active", within=30)
+        row = wait_step(gateway, "active")
         wait_step(gateway, "retired", name="a")
     assert set(load.statuses) == {200}
     assert gateway.key_states()[row["name"]]["step"] == "active"
-    until = time.monotonic() + 10
+    until = time.monotonic() + 90
     while issuer(sim)["issued"] - issuer(sim)["revoked"] != 1:
         assert time.monotonic() < until, issuer(sim)
         time.sleep(0.05)
