@@ -386,8 +386,9 @@ static void test_text_is_refused(void **state)
         "{\"version\":0,\"keys\":[]}",
         "{\"version\":1,\"rotations\":-1,\"ended_us\":0,\"keys\":[]}",
         "{\"version\":1,\"rotations\":1,\"ended_us\":0,\"keys\":[{}]}",
-        "{\"version\":1,\"rotations\":1,\"ended_us\":0,\"keys\":[{\"name\":\"a\",\"step\":\"best\"}"
-        "]}",
+        ("{\"version\":1,\"rotations\":1,\"ended_us\":0,\"keys\":[{\"name\":\"a\",\"step\":"
+         "\"best\"}"
+         "]}"),
     };
     struct life life;
 
