@@ -130,11 +130,6 @@ struct conf_key {
     uint64_t expires_wall_us;   /* 0: never */
 };
 
-/* Sets the identity of a key that has a secret, as of that provider: equal exactly where name and
- * secret are, and telling nothing of the secret. Of a key that the file does not have: one that was
- * issued. */
-void conf_key_identify(struct conf_key *key, struct span provider);
-
 struct conf_key_list {
     struct conf_key *items;
     size_t count;

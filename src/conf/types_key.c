@@ -26,9 +26,9 @@ static struct span next_short_name(struct loading *loading)
     return name.ptr ? name : (struct span){0};
 }
 
-void conf_key_identify(struct conf_key *key, struct span provider)
+static void set_identity(const struct loading *loading, struct conf_key *key)
 {
-    conf_key_identity(provider, secret_reveal(key->secret), key->identity);
+    conf_key_identity(loading->provider->name, secret_reveal(key->secret), key->identity);
 }
 
 void hook_key_short(struct loading *loading, const struct yaml_node *node, void *object)
@@ -88,7 +88,7 @@ void hook_key_finish(struct loading *loading, const struct yaml_node *node, stru
     if (!key->name.len && (loading->is_sound || !yaml_find(node, SPAN("name"))))
         key->name = next_short_name(loading);
     if (key->secret)
-        conf_key_identify(key, loading->provider->name);
+        set_identity(loading, key);
     else if (key->credential)
         credential_digest(key->credential, loading->provider->name, key->identity);
 }
@@ -140,7 +140,7 @@ static void add_key(struct loading *loading, struct conf_key_list *keys, struct 
     if (!key.secret)
         return;
     key.name = name.len ? loading_keep(loading, name) : next_short_name(loading);
-    conf_key_identify(&key, loading->provider->name);
+    set_identity(loading, &key);
     keys->items[keys->count++] = key;
 }
 
