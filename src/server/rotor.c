@@ -20,6 +20,11 @@ struct stood {
     uint64_t expires_wall_us;
     enum life_standing standing;
     uint32_t share_ppm;
+    /* What rotation wished of it last, as far as that was not the usual: an operator's wish besides
+     * stands. */
+    enum key_wish wished;
+    uint32_t weighed_milli;
+    bool is_weighed;
 };
 
 struct rotor {
@@ -131,26 +136,34 @@ static int apply(struct rotor *rotor)
 static void wish(struct rotor *rotor, size_t at)
 {
     const struct keypool_extra *extra = &rotor->extras[at];
+    struct stood *stood = &rotor->stood[at];
     struct span identity = span_of((const char *)extra->key.identity, CONF_IDENTITY_BYTES);
     struct key *key = keypool_find_identity(pool_of(rotor), identity);
     struct keypool_effect effect;
 
     if (!key)
         return;
-    if (key_wish(key) != extra->wish) {
+    if (stood->wished != extra->wish) {
         effect = keypool_wish(pool_of(rotor), key, extra->wish, now_us(rotor));
         rotor->options.on_effect(rotor->options.owner, rotor->provider, &effect);
     }
+    stood->wished = extra->wish;
     key_unref(&key);
 }
 
-static void weigh(struct rotor *rotor, struct span name, uint32_t weight_milli)
+static void weigh(struct rotor *rotor, size_t at, uint32_t weight_milli)
 {
-    struct key *key = keypool_find_key(pool_of(rotor), name);
+    struct stood *stood = &rotor->stood[at];
+    struct key *key = keypool_find_key(pool_of(rotor), rotor->extras[at].key.name);
     struct keypool_effect effect;
+    uint32_t before = stood->is_weighed ? stood->weighed_milli : rotor->extras[at].weight_milli;
 
-    if (!key)
+    if (!key || before == weight_milli) {
+        key_unref(&key);
         return;
+    }
+    stood->is_weighed = true;
+    stood->weighed_milli = weight_milli;
     effect = keypool_weigh(pool_of(rotor), key, weight_milli);
     rotor->options.on_effect(rotor->options.owner, rotor->provider, &effect);
     key_unref(&key);
@@ -195,7 +208,10 @@ static int try_canary(struct rotor *rotor, size_t at)
     struct key *key;
     int err = 0;
 
-    weigh(rotor, replaced, weights.predecessor_milli);
+    for (size_t i = 0; i < rotor->count; i++) {
+        if (span_is_equal(rotor->extras[i].key.name, replaced))
+            weigh(rotor, i, weights.predecessor_milli);
+    }
     if (rotor->trial && !span_is_equal(key_name(keypool_trial_key(rotor->trial)), name))
         keypool_trial_end(&rotor->trial, NULL); /* of a canary before this one */
     if (rotor->trial) {
@@ -234,7 +250,7 @@ static int follow(struct rotor *rotor)
     if (rotor->trial)
         keypool_trial_end(&rotor->trial, NULL);
     for (size_t i = 0; i < rotor->count; i++)
-        weigh(rotor, rotor->extras[i].key.name, rotor->extras[i].weight_milli);
+        weigh(rotor, i, rotor->extras[i].weight_milli);
     return 0;
 }
 
@@ -252,15 +268,30 @@ static void take_over(struct stood *stood, const struct rotation_stand *stand)
     memcpy(stood->identity, stand->identity, LIFE_IDENTITY_BYTES);
 }
 
+static void remember(struct stood *stood, const struct stood *before)
+{
+    stood->wished = before->wished;
+    stood->weighed_milli = before->weighed_milli;
+    stood->is_weighed = before->is_weighed;
+}
+
 static int stand(void *owner, const struct rotation_stand *stands, size_t count)
 {
     struct rotor *rotor = owner;
+    struct stood next[LIFE_KEYS_MAX];
 
     if (rotor->options.is_busy(rotor->options.owner))
         return ERR_AGAIN;
+    for (size_t i = 0; i < count; i++) {
+        const struct stood *before;
+
+        take_over(&next[i], &stands[i]);
+        before = find_stood(rotor, next[i].name);
+        if (before)
+            remember(&next[i], before);
+    }
     drop(rotor->stood, rotor->count);
-    for (size_t i = 0; i < count; i++)
-        take_over(&rotor->stood[i], &stands[i]);
+    memcpy(rotor->stood, next, count * sizeof(next[0]));
     rotor->count = count;
     return follow(rotor);
 }

@@ -207,6 +207,21 @@ def test_reload_in_the_midst(rotating):
     assert set(load.statuses) == {200}
 
 
+def test_an_operator_s_wish_stands(rotating):
+    """Neither a reload nor the next rotation undoes what was wished of a key that rotation has made."""
+    gateway = rotating(canary="off")
+    assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+    name = wait_step(gateway, "active")["name"]
+    assert gateway.admin(f"/v1/admin/keys/sim/{name}/disable", method="POST").status == 202
+    assert gateway.reload()
+    assert gateway.key_states()[name]["wish"] == "disabled"
+    assert gateway.admin("/v1/admin/keys/sim/b/rotate", method="POST").status == 202
+    assert wait_step(gateway, "active")["replaces"] == "b"
+    assert gateway.key_states()[name]["wish"] == "disabled"
+    assert gateway.admin(f"/v1/admin/keys/sim/{name}/enable", method="POST").status == 202
+    assert gateway.key_states()[name]["wish"] == "enabled"
+
+
 @pytest.mark.parametrize("path, status, code", [("sim/none/rotate", 404, "key_not_found"), ("sim/a/rollback", 409, "step_does_not_allow_it")])
 def test_refused(rotating, path, status, code):
     answer = rotating().admin(f"/v1/admin/keys/{path}", method="POST")
