@@ -88,6 +88,7 @@ class Answer:
         if self.get("content-type", "").startswith("text/event-stream"):
             parts = [json.loads(data) for data in self.events if data != "[DONE]"]
             return "".join(part["choices"][0]["delta"].get("content") or "" for part in parts if part["choices"])
+        assert self.status == 200, repr(self)
         return self.json["choices"][0]["message"]["content"]
 
 
