@@ -422,3 +422,10 @@ def test_demo():
     done = run(["demo", "--once"])
     assert done.returncode == 0
     assert "plain" in done.stdout and "streamed" in done.stdout
+    steps = re.findall(r"s  (\S+) +(issued|canary|active|draining|retired|revoked)", done.stdout)
+    first, second = dict.fromkeys(name for name, _ in steps if name != "sim-1")
+    assert [step for name, step in steps if name == "sim-1"] == ["draining", "retired"]
+    ramp = ["canary"] * 4
+    assert [step for name, step in steps if name == first] == ["issued", *ramp, "active", "revoked"]
+    assert [step for name, step in steps if name == second] == ["issued", *ramp, "active"]
+    assert " 0 of them failed; requests that showed the provider a revoked key: 0" in done.stdout
