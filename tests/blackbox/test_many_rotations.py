@@ -1,0 +1,73 @@
+"""Rotation after rotation at full speed, under load: every answer is right, none is lost, and no request ever shows a revoked key."""
+
+import threading
+import time
+
+import pytest
+from harness.expect import chat, content
+from harness.fixtures import provider
+from harness.rotation import ADMIN, issuer, rotation, rotations, wait_step
+from harness.wire import post
+
+ROTATIONS = 200
+
+
+class Load:
+    """Each client checks what it is told: the simulator answers with what was asked."""
+
+    def __init__(self, gateway, clients=4):
+        self.gateway, self.is_over = gateway, threading.Event()
+        self.right, self.wrong = [0] * clients, []
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(clients)]
+
+    def run(self, i):
+        with self.gateway.connect() as connection:
+            while not self.is_over.is_set():
+                question = f"question {i} {self.right[i]}"
+                answer = connection.ask(post(chat(question, stream=self.right[i] % 2 == 1)))
+                if answer.status == 200 and answer.content == content(question):
+                    self.right[i] += 1
+                else:
+                    self.wrong.append(repr(answer))
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        for thread in self.threads:
+            thread.join(20)
+
+
+@pytest.mark.timeout(280)
+def test_two_hundred_in_a_row(stage, sim, tmp_path):
+    """Each replaces the key that the one before it had made."""
+    sim.scenario()
+    rotated = rotation(sim, canary="off", overlap="0s")
+    keys = [{"name": "a", "secret": "sk-pool-1"}, {"name": "b", "secret": "sk-pool-2"}]
+    gateway = stage.gateway(
+        {"secrets": {"seal_key": f"file:{tmp_path}/bellwether.key"},
+         "providers": {"sim": provider(sim.base_url, keys, rotation=rotated)}}, secrets=[ADMIN]).settle()
+    newest, until = "a", time.monotonic() + 240
+    with Load(gateway) as load:
+        for number in range(1, ROTATIONS + 1):
+            while True:
+                answer = gateway.admin(f"/v1/admin/keys/sim/{newest}/rotate", method="POST")
+                if answer.status == 202:
+                    break
+                # The one before is not at its end yet.
+                assert answer.status == 409 and time.monotonic() < until, repr(answer)
+                time.sleep(0.005)
+            assert answer.json["rotation"] == number
+            newest = wait_step(gateway, "active", within=until - time.monotonic())["name"]
+    assert not load.wrong, load.wrong[:3]
+    assert min(load.right) > ROTATIONS / 4
+    until = time.monotonic() + 60
+    while issuer(sim)["revoked"] < ROTATIONS - 1:
+        assert time.monotonic() < until, issuer(sim)
+        time.sleep(0.05)
+    facts = issuer(sim)
+    assert (facts["issued"], facts["revoked"], facts["revoked_requests"]) == (ROTATIONS, ROTATIONS - 1, 0)
+    assert rotations(gateway)[newest]["step"] == "active"
