@@ -158,7 +158,8 @@ static void end_rotation(const struct order *order, const char *what, uint64_t i
     json_writer_init(&writer, &page->body);
     json_begin_object(&writer);
     json_member_string(&writer, "provider", order->provider);
-    json_member_string(&writer, "name", order->name);
+    if (order->name.len)
+        json_member_string(&writer, "name", order->name);
     json_member_uint(&writer, "rotation", id);
     json_end_object(&writer);
     buf_append_byte(&page->body, '\n');
@@ -178,37 +179,56 @@ static bool is_leak(const struct order *order)
     return yyjson_is_true(json_tree_plain(leaked));
 }
 
-const struct failure_row *order_rotate(const struct order *order, struct page *page)
+/* NULL: it has begun, or, of a leaked key, one that was begun before goes on. */
+static const struct failure_row *begin(const struct order *order, bool is_leaked, uint64_t *ret_id)
 {
     const struct admin_options *admin = order->view->admin;
-    struct provider *provider;
-    struct key *key = find_key(order, &provider);
-    bool is_there = key != NULL;
-    enum rotation_begun begun;
-    uint64_t id;
 
-    key_unref(&key);
-    if (!is_there)
-        return refusal_row(REFUSAL_NO_KEY);
-    if (!find_rotation(order))
-        return refusal_row(REFUSAL_NO_ROTATION);
-    begun = admin->rotate(admin->owner, order->provider, order->name, is_leak(order), &id);
-    switch (begun) {
+    switch (admin->rotate(admin->owner, order->provider, order->name, is_leaked, ret_id)) {
     case ROTATION_BEGUN:
-        break;
+        return NULL;
     case ROTATION_BUSY:
-        if (is_leak(order))
-            break; /* it is off, and the one under way goes on */
-        return refusal_row(REFUSAL_ROTATION_BUSY);
+        return is_leaked ? NULL : refusal_row(REFUSAL_ROTATION_BUSY);
     case ROTATION_GONE:
         return refusal_row(REFUSAL_NO_WAY_BACK);
     case ROTATION_CROWDED:
         return refusal_row(REFUSAL_TOO_MANY_KEYS);
     case ROTATION_AWAY:
-        return refusal_row(REFUSAL_STORE_AWAY);
+        break;
     }
-    end_rotation(order, is_leak(order) ? "rotate, leaked" : "rotate", id, page);
-    return NULL;
+    return refusal_row(REFUSAL_STORE_AWAY);
+}
+
+static const struct failure_row *rotate(const struct order *order, const char *what, bool is_leaked,
+                                        struct page *page)
+{
+    const struct failure_row *refusal;
+    uint64_t id;
+
+    if (!find_rotation(order))
+        return refusal_row(REFUSAL_NO_ROTATION);
+    refusal = begin(order, is_leaked, &id);
+    if (!refusal)
+        end_rotation(order, what, id, page);
+    return refusal;
+}
+
+const struct failure_row *order_rotate(const struct order *order, struct page *page)
+{
+    bool is_leaked = is_leak(order);
+    struct provider *provider;
+    struct key *key = find_key(order, &provider);
+    bool is_there = key != NULL;
+
+    key_unref(&key);
+    return is_there ? rotate(order, is_leaked ? "rotate, leaked" : "rotate", is_leaked, page)
+                    : refusal_row(REFUSAL_NO_KEY);
+}
+
+const struct failure_row *order_add(const struct order *order, struct page *page)
+{
+    return find_provider(order) ? rotate(order, "add", false, page)
+                                : refusal_row(REFUSAL_NO_PROVIDER);
 }
 
 const struct failure_row *order_roll_back(const struct order *order, struct page *page)

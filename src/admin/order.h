@@ -15,7 +15,7 @@
 /* An order that has come whole; borrowed for the call. */
 struct order {
     const struct page_view *view;
-    struct span provider, name; /* of the key */
+    struct span provider, name; /* of the key; name is empty where it is about none */
     const yyjson_val *body;     /* NULL: there is none */
     const struct addr *peer;
     /* Who waits for a key may go on. */
@@ -23,13 +23,15 @@ struct order {
     void *owner;
 };
 
-/* order_rotate and order_roll_back answer {"provider", "name", "rotation"}, and return before
+/* order_add, order_rotate and order_roll_back answer {"provider", "name", "rotation"} (of no
+ * key yet: no name), and return before
  * anything has come of them. */
 
 /* Carries it out: NULL, with the answer in *page (202, JSON); or why not. */
 typedef const struct failure_row *order_fn(const struct order *order, struct page *page);
 
 /* The rows of tables/admin.def. */
-order_fn order_weigh, order_drain, order_disable, order_enable, order_rotate, order_roll_back;
+order_fn order_add, order_weigh, order_drain, order_disable, order_enable, order_rotate,
+    order_roll_back;
 
 #endif

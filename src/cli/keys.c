@@ -175,6 +175,12 @@ static void show_rotation(const yyjson_val *root)
            SPAN_ARG(json_tree_string(root, "name")), number(root, "rotation"));
 }
 
+static void show_added(const yyjson_val *root)
+{
+    printf("%.*s: rotation %.0f\n", SPAN_ARG(json_tree_string(root, "provider")),
+           number(root, "rotation"));
+}
+
 static void print_step(const yyjson_val *key)
 {
     char name[256];
@@ -251,18 +257,31 @@ static int give_order(const struct target *target, const struct order *order, in
     return ask(target, order->is_patch ? "PATCH" : "POST", path, body, order->show);
 }
 
+/* One more key. */
+static int add(const struct target *target, const char *provider)
+{
+    char path[PATH_BYTES];
+    int len = snprintf(path, sizeof(path), "/v1/admin/keys/%s", provider);
+
+    if (!provider[0] || strpbrk(provider, "/ ?#%\r\n") || len < 0 || len >= PATH_BYTES)
+        return command_bad_usage("keys", "a provider is named as in the configuration");
+    return ask(target, "POST", path, "", show_added);
+}
+
 static int run(const struct target *target, int argc, char **argv)
 {
     if (argc == 1 && !strcmp(argv[0], "list"))
         return ask(target, "GET", "/v1/admin/keys", "", show_list);
     if (argc == 1 && !strcmp(argv[0], "history"))
         return ask(target, "GET", "/v1/admin/rotations", "", show_history);
+    if (argc == 2 && !strcmp(argv[0], "add"))
+        return add(target, argv[1]);
     for (size_t i = 0; argc > 0 && i < sizeof(orders) / sizeof(orders[0]); i++) {
         if (!strcmp(argv[0], orders[i].name))
             return give_order(target, &orders[i], argc, argv);
     }
     return command_bad_usage(
-        "keys", "takes list, history, rotate, rollback, drain, disable, enable or weight");
+        "keys", "takes list, history, add, rotate, rollback, drain, disable, enable or weight");
 }
 
 int command_keys(int argc, char **argv)

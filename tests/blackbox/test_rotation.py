@@ -168,6 +168,27 @@ def test_reload_in_the_midst(rotating):
     assert set(load.statuses) == {200}
 
 
+def test_one_more(rotating, sim):
+    """Nothing is replaced: it ramps to a place of its own beside the others, and no more are made than max_keys allows."""
+    gateway = rotating(max_keys=2)
+    with Load(gateway) as load:
+        done = run(["keys", "--address", "{}:{}".format(*gateway.admin_address), "add", "sim"], env={"ADMIN_TOKEN": ""})
+        assert (done.returncode, done.stdout) == (0, "sim: rotation 1\n")
+        row = wait_step(gateway, "active")
+    assert set(load.statuses) == {200}
+    assert row["replaces"] is None
+    states = gateway.key_states()
+    assert {name: (state["step"], state["weight"]) for name, state in states.items()} == {
+        name: ("active", 1) for name in ("a", "b", row["name"])}
+    assert gateway.admin("/v1/admin/keys/sim", method="POST").status == 202
+    with Load(gateway):
+        wait_step(gateway, "canary")
+        wait_step(gateway, "active")
+    assert gateway.admin("/v1/admin/keys/sim", method="POST").json["error"]["code"] == "too_many_keys"
+    assert gateway.admin("/v1/admin/keys/none", method="POST").json["error"]["code"] == "provider_not_found"
+    assert issuer(sim)["issued"] == 2
+
+
 def test_an_operator_s_wish_stands(rotating):
     """Neither a reload nor the next rotation undoes what was wished of a key that rotation has made."""
     gateway = rotating(canary="off")
