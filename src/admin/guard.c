@@ -1,6 +1,7 @@
 #include "admin/guard.h"
 
 #include "admin/refusal.h"
+#include "base/secret.h"
 
 /* The bearer token (RFC 6750 2.1), or an empty span. */
 static struct span bearer(const struct http_head *head)
@@ -16,10 +17,13 @@ static const struct failure_row *check_token(const struct http_head *head,
                                              const struct secret *token)
 {
     struct span given = bearer(head);
+    bool is_right;
 
     if (!given.len)
         return refusal_row(REFUSAL_NO_TOKEN);
-    return secret_is_equal(token, given) ? NULL : refusal_row(REFUSAL_WRONG_TOKEN);
+    is_right = secret_is_equal(token, given);
+    secret_wipe((char *)(uintptr_t)given.ptr, given.len);
+    return is_right ? NULL : refusal_row(REFUSAL_WRONG_TOKEN);
 }
 
 /* The authority that the request is for: that of an absolute target counts before Host (RFC 9112

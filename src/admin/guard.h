@@ -16,7 +16,8 @@
 
 /* What stands against the request, or NULL. token NULL: none is configured. peer: where the request
  * came from; over a unix socket no browser comes, so any Host will do. is_token_asked: false where
- * anybody may ask. The token is compared in constant time (RFC 6750 2.1). */
+ * anybody may ask. The token is compared in constant time (RFC 6750 2.1), and
+ * the one shown is wiped where it stands. */
 const struct failure_row *guard_refuse(const struct http_head *head, const struct addr *peer,
                                        const struct secret *token, bool is_token_asked);
 

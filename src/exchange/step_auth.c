@@ -1,4 +1,5 @@
 /* Whose request this is. The credential is looked at here alone, and never kept. */
+#include "base/secret.h"
 #include "exchange/exchange.h"
 
 static struct move refuse(struct exchange *x, enum failure failure)
@@ -16,8 +17,9 @@ struct move step_auth(struct exchange *x)
     key = inbound_key(x->head.head, x->head.dialect, query, room);
     verdict = clients_find(x->binding->snapshot->clients, &x->host->memo, key,
                            x->head.start_wall_us, &x->auth.client);
-    if (key.ptr == room)
-        explicit_bzero(room, sizeof(room));
+    /* What was read of the request is our own memory: nobody behind this needs the credential. */
+    if (key.len)
+        secret_wipe((char *)(uintptr_t)key.ptr, key.len);
     switch (verdict) {
     case CLIENTS_OK:
         return move_done(x->head.row->access == ACCESS_LIST ? STEP_RESPOND : STEP_BODY);

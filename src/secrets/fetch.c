@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "io/addr.h"
+#include "secrets/wiped_heap.h"
 
 _Static_assert((int)FETCH_WORDS_BYTES >= CURL_ERROR_SIZE, "libcurl's words fit");
 
@@ -430,7 +431,9 @@ static int make_multi(struct fetcher *fetcher)
 
     if (fetcher->multi)
         return 0;
-    if (!fetcher->is_curl_ready && curl_global_init(CURL_GLOBAL_DEFAULT))
+    if (!fetcher->is_curl_ready &&
+        curl_global_init_mem(CURL_GLOBAL_DEFAULT, wiped_alloc, wiped_free, wiped_realloc,
+                             wiped_strdup, wiped_zalloc))
         return ERR_NOMEM;
     fetcher->is_curl_ready = true;
     fetcher->multi = curl_multi_init();

@@ -23,12 +23,18 @@ static int ask(const char *target, const char *from, const struct secret *token,
 {
     static struct http_head head;
     const struct failure_row *refusal;
+    static char room[1024]; /* a token is wiped where it stands */
     struct addr addr = peer(from);
+    size_t used = 0;
 
     head = (struct http_head){.method = METHOD_GET, .target = span_from_text(target)};
-    for (size_t i = 0; fields[i]; i += 2)
-        head.fields[head.field_count++] =
-            (struct http_field){span_from_text(fields[i]), span_from_text(fields[i + 1])};
+    for (size_t i = 0; fields[i]; i += 2) {
+        struct span value = span_of(room + used, strlen(fields[i + 1]));
+
+        memcpy(room + used, fields[i + 1], value.len);
+        used += value.len;
+        head.fields[head.field_count++] = (struct http_field){span_from_text(fields[i]), value};
+    }
     refusal = guard_refuse(&head, &addr, token, is_token_asked);
     return refusal ? refusal->status : 0;
 }
