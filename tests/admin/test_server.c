@@ -85,11 +85,11 @@ static void refuses_what_it_does_not_have(void **state)
 
     (void)state;
     play_begin(&play, plain, false);
-    answer = play_ask(&play, "GET /v1/admin/routing HTTP/1.1\r\nHost: x\r\n\r\n");
+    answer = play_ask(&play, "GET /v1/admin/nothing HTTP/1.1\r\nHost: x\r\n\r\n");
     play_expect_status(answer, 404);
     stage_expect_part(answer, "\r\nContent-Type: application/json\r\n");
     stage_expect_part(answer,
-                      "{\"error\":{\"message\":\"There is nothing at GET /v1/admin/routing on ");
+                      "{\"error\":{\"message\":\"There is nothing at GET /v1/admin/nothing on ");
     stage_expect_part(answer, "\"type\":\"invalid_request_error\",\"param\":null,"
                               "\"code\":\"unknown_url\"}}");
     fd = play_call(&play);
@@ -100,7 +100,7 @@ static void refuses_what_it_does_not_have(void **state)
     stage_expect_part(answer, "\r\nAllow: GET, HEAD\r\n");
     stage_expect_part(answer, "\"code\":\"method_not_allowed\"");
     play_say(&play, fd,
-             "PATCH /v1/admin/keys/sim HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
+             "PATCH /v1/admin/stats/sim HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}");
     play_expect_status(play_hear(&play, fd), 404);
     play_say(&play, fd, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
     play_expect_status(play_hear(&play, fd), 200);
