@@ -302,12 +302,13 @@ struct keypool_effect keypool_wish(struct keypool *pool, struct key *key, enum k
 /* How long a view may stay without a pick before it is taken not to be in the midst of one. */
 #define KEYPOOL_DRAIN_GRACE_US UINT64_C(2000000)
 
-/* True where nothing runs on the key, and nothing will: it is drained or disabled, no view can pick
- * it any more, and what had been picked has ended. Then it may be revoked, and taken out of the
- * pool (keypool_extra.is_gone). A view can pick it until it has taken over the news of the wish,
- * which it does with its next pick or keypool_view_catch_up; one that does neither for
- * KEYPOOL_DRAIN_GRACE_US is idle. The control thread's. */
-bool keypool_is_drained(const struct keypool *pool, const struct key *key, uint64_t now_us);
+/* True where nothing runs on the key: it is drained or disabled, no view can pick it any more, and
+ * what had been picked has ended, a probe too. A drained one may be probed again; a disabled one
+ * may now be revoked, and taken out of the pool (keypool_extra.is_gone). A view can pick it until
+ * it has taken over the news of the wish, which it does with its next pick or
+ * keypool_view_catch_up; one that does neither for KEYPOOL_DRAIN_GRACE_US is idle. The control
+ * thread's. */
+bool keypool_is_drained(struct keypool *pool, const struct key *key, uint64_t now_us);
 
 /* Sets the weight, in thousandths (1000: a weight of 1; 0: standby). */
 struct keypool_effect keypool_weigh(struct keypool *pool, struct key *key, uint32_t weight_milli);

@@ -105,17 +105,32 @@ static void drop(struct stood *stood, size_t count)
         secret_unref(&stood[i].secret);
 }
 
+/* Who is proven is asked about by probes alone; who is off not even by those, as it may be revoked.
+ */
+static enum key_wish wish_of(enum life_standing standing)
+{
+    switch (standing) {
+    case LIFE_STANDS_SHARE:
+    case LIFE_STANDS_FULL:
+        return KEY_ENABLED;
+    case LIFE_STANDS_PROOF:
+        return KEY_DRAINED;
+    case LIFE_STANDS_NONE:
+    case LIFE_STANDS_OFF:
+        break;
+    }
+    return KEY_DISABLED;
+}
+
 /* What is said of it borrows from the rotor and from the configuration in force. */
 static void make_extra(struct rotor *rotor, size_t at)
 {
     const struct stood *stood = &rotor->stood[at];
     const struct conf_key *model = model_of(rotor, stood);
-    bool is_used = stood->standing == LIFE_STANDS_FULL || stood->standing == LIFE_STANDS_SHARE;
     struct keypool_extra *extra = &rotor->extras[at];
 
-    *extra = (struct keypool_extra){.key = *model,
-                                    .weight_milli = place_milli(model),
-                                    .wish = is_used ? KEY_ENABLED : KEY_DRAINED};
+    *extra = (struct keypool_extra){
+        .key = *model, .weight_milli = place_milli(model), .wish = wish_of(stood->standing)};
     extra->key.name = span_from_text(stood->name);
     extra->key.secret = stood->secret;
     extra->key.credential = NULL;
