@@ -30,6 +30,7 @@ struct key_local {
     _Atomic uint64_t last_success_us;
     _Atomic uint32_t in_flight;
     struct tally good; /* for the breaker's share */
+    _Atomic uint64_t faults; /* errors for which the key may be to blame */
 };
 
 /* What the file calls a key. Never changed; a renamed key gets another label and keeps the old ones

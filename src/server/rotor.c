@@ -589,6 +589,7 @@ static void tell_leak(struct rotor *rotor, struct span name)
 enum rotation_begun rotor_rotate(struct rotor *rotor, struct span name, enum life_trigger trigger,
                                  uint64_t *ret_id)
 {
+    struct rotation_order order = {.replaces = name, .trigger = trigger};
     const struct conf_key *key = NULL;
     enum rotation_begun begun;
 
@@ -596,7 +597,8 @@ enum rotation_begun rotor_rotate(struct rotor *rotor, struct span name, enum lif
         if (span_is_equal(rotor->conf->keys.items[i].name, name))
             key = &rotor->conf->keys.items[i];
     }
-    begun = rotation_begin(rotor->rotation, name, key ? key->identity : NULL, trigger, ret_id);
+    order.identity = key ? key->identity : NULL;
+    begun = rotation_begin(rotor->rotation, &order, ret_id);
     if (trigger == LIFE_BY_LEAK)
         tell_leak(rotor, name);
     return begun;

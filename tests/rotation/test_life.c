@@ -395,7 +395,7 @@ static void test_text_is_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         assert_int_equal(life_read(span_from_text(texts[i]), &life), ERR_SYNTAX);
-    assert_int_equal(life_read(SPAN("{\"version\":2,\"keys\":[]}"), &life), ERR_UNSUPPORTED);
+    assert_int_equal(life_read(SPAN("{\"version\":3,\"keys\":[]}"), &life), ERR_UNSUPPORTED);
 }
 
 static void test_text_tells_all(void **state)
