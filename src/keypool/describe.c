@@ -141,6 +141,7 @@ static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
         .key = key_ref(key),
         .name = label->name,
         .account = label->account,
+        .identity = key->identity,
         .wish = key_wish(key),
         .weight_milli = key_weight_of(key),
         .priority = label->priority,

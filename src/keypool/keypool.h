@@ -327,6 +327,7 @@ struct keypool_row_limit {
 struct keypool_row {
     struct key *key; /* with a reference: key_unref */
     struct span name, account;
+    const uint8_t *identity; /* CONF_IDENTITY_BYTES; borrowed from the key */
     enum key_wish wish;
     enum key_health health;
     const char *health_text; /* also "cooling" where a model of a healthy key is set aside */

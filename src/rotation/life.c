@@ -376,12 +376,13 @@ bool life_release(struct life *life, struct life_key *key)
     return true;
 }
 
-void life_remember(struct life *life, uint64_t last_wall_us, uint64_t round_wall_us)
+void life_remember(struct life *life, const struct life_memory *memory)
 {
-    if (life->last_wall_us == last_wall_us && life->round_wall_us == round_wall_us)
+    if (life->memory.last_wall_us == memory->last_wall_us &&
+        life->memory.round_wall_us == memory->round_wall_us &&
+        life->memory.first_wall_us == memory->first_wall_us)
         return;
-    life->last_wall_us = last_wall_us;
-    life->round_wall_us = round_wall_us;
+    life->memory = *memory;
     life_touch(life);
 }
 

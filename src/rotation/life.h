@@ -100,15 +100,21 @@ struct life_key {
     } live;
 };
 
+/* What the triggers remember (rotation/trigger.h); 0: never, none. */
+struct life_memory {
+    uint64_t last_wall_us;  /* the schedule was followed, or first seen */
+    uint64_t round_wall_us; /* the round that goes on began */
+    uint64_t first_wall_us; /* ages first mattered: keys that were there then, and of which nobody
+                               knows when they were made, count from it */
+};
+
 struct life {
     struct life_key keys[LIFE_KEYS_MAX]; /* in no order; each stays where it is */
     uint32_t count;
     uint64_t rotations;         /* begun so far */
     uint64_t ended_wall_us;     /* when the last one ended; 0: never */
     uint32_t failures;          /* of them in a row, up to the last, that came to nothing */
-    /* What the triggers remember (rotation/trigger.h): the schedule was followed, or first seen,
-     * and the round that goes on began. */
-    uint64_t last_wall_us, round_wall_us;
+    struct life_memory memory;
     char note[LIFE_NOTE_BYTES]; /* the canary's state, as its driver writes it; empty: none */
 
     /* What is not written down. */
@@ -224,7 +230,7 @@ void life_lose(struct life *life, const char *reason, uint64_t now_us, uint64_t 
 bool life_release(struct life *life, struct life_key *key);
 
 /* What the triggers remember, to be written down with the rest. */
-void life_remember(struct life *life, uint64_t last_wall_us, uint64_t round_wall_us);
+void life_remember(struct life *life, const struct life_memory *memory);
 
 /* The canary's state, to be written down with the rest. Cut texts are not kept. */
 void life_note(struct life *life, struct span note);

@@ -77,8 +77,9 @@ void life_write(const struct life *life, struct buf *out)
     json_member_uint(&json, "rotations", life->rotations);
     json_member_uint(&json, "ended_us", life->ended_wall_us);
     json_member_uint(&json, "failures", life->failures);
-    json_member_uint(&json, "scheduled_us", life->last_wall_us);
-    json_member_uint(&json, "round_us", life->round_wall_us);
+    json_member_uint(&json, "scheduled_us", life->memory.last_wall_us);
+    json_member_uint(&json, "round_us", life->memory.round_wall_us);
+    json_member_uint(&json, "first_us", life->memory.first_wall_us);
     if (life->note[0])
         json_member_text(&json, "canary", life->note);
     json_name(&json, "keys");
@@ -214,8 +215,9 @@ static int read_life(const yyjson_val *root, struct life *life)
     if (!read_number(root, "rotations", &life->rotations) ||
         !read_number(root, "ended_us", &life->ended_wall_us) ||
         !read_number(root, "failures", &failures) || failures > UINT32_MAX ||
-        !read_number(root, "scheduled_us", &life->last_wall_us) ||
-        !read_number(root, "round_us", &life->round_wall_us) ||
+        !read_number(root, "scheduled_us", &life->memory.last_wall_us) ||
+        !read_number(root, "round_us", &life->memory.round_wall_us) ||
+        !read_number(root, "first_us", &life->memory.first_wall_us) ||
         !read_text(root, "canary", life->note, sizeof(life->note)) || !yyjson_is_arr(keys) ||
         yyjson_arr_size(keys) > LIFE_KEYS_MAX)
         return ERR_SYNTAX;

@@ -421,11 +421,11 @@ bool rotation_advance(struct rotation *rotation)
 
 /* ---- what the surroundings tell ---- */
 
-void rotation_remember(struct rotation *rotation, uint64_t last_wall_us, uint64_t round_wall_us)
+void rotation_remember(struct rotation *rotation, const struct life_memory *memory)
 {
     if (!rotation->is_loaded)
         return;
-    life_remember(&rotation->life, last_wall_us, round_wall_us);
+    life_remember(&rotation->life, memory);
     rotation_go_on(rotation);
 }
 

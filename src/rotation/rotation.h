@@ -129,7 +129,7 @@ bool rotation_advance(struct rotation *rotation);
 void rotation_validated(struct rotation *rotation, struct span name, int err, const char *why);
 
 /* What the triggers are to remember, over restarts too. */
-void rotation_remember(struct rotation *rotation, uint64_t last_wall_us, uint64_t round_wall_us);
+void rotation_remember(struct rotation *rotation, const struct life_memory *memory);
 
 /* The rules and the canary's settings from now on; folder and created_by stay. ERR_RANGE of a name
  * that is too long, in which nothing changes. */

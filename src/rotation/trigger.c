@@ -252,7 +252,7 @@ static bool find_to_prune(struct look *look, struct trigger_answer *answer)
         const struct trigger_key *key = &look->facts->keys[i];
         bool is_late;
 
-        if (!is_active(key) || key->is_pruned)
+        if (!is_active(key) || key->is_pruned || key->is_kept)
             continue;
         is_late = is_expired(look, key);
         if (!(is_late || stays_over(look, key)) || !has_good_others(look, key))

@@ -58,6 +58,7 @@ struct trigger_key {
     enum life_step step; /* LIFE_ACTIVE: it may be replaced. Of a leaked key any */
     bool is_away;        /* it serves nobody now: no other key is put off because this one is there */
     bool is_pruned;      /* it was said, and followed */
+    bool is_kept;        /* it cannot be pruned now */
     bool is_warned;      /* likewise, of the date that stands here */
     /* It was said, and no rotation begun for it yet. Where one is under way, beginning another puts
      * the key off at once, and it is spoken of again when that one has ended. */
