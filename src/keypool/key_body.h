@@ -66,6 +66,7 @@ struct key {
         struct secret *line;             /* under line_latch; NULL until the first token */
         _Atomic uint32_t token;          /* enum key_token, but for the time */
         _Atomic uint64_t token_until_us; /* of the one that is held */
+        _Atomic bool was_known;          /* a probe has found it known, once */
         _Atomic bool is_token_doubted;   /* it replaced a refused one, and has not worked yet */
     } shared;
 

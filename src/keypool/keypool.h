@@ -340,6 +340,7 @@ struct keypool_row {
     uint32_t failures;          /* in a row */
     uint32_t in_flight;
     uint64_t requests, errors;
+    bool has_worked; /* a probe or a request has found it good, once */
     uint64_t faults; /* errors for which the key may be to blame: what a trial counts as failures,
                         but for limits reached and money used up, which no other key mends */
     uint64_t last_used_us, last_success_us; /* 0: never */

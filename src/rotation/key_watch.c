@@ -21,7 +21,6 @@ struct watched {
     uint64_t refused_since_us;
     uint64_t warned_of_us; /* the date */
     uint64_t kept_until_us;
-    bool has_worked;
     bool is_changed;
 };
 
@@ -153,10 +152,9 @@ static void add_health(struct watched *key, const struct life_key *life,
 {
     uint64_t until_us;
     enum key_health health = key_health(row->key, &until_us);
+    bool has_worked = row->has_worked || (life && life->step == LIFE_ACTIVE);
 
-    key->has_worked |= health == KEY_HEALTHY || row->last_success_us ||
-                       (life && life->step == LIFE_ACTIVE);
-    if (health != KEY_INVALID || !key->has_worked)
+    if (health != KEY_INVALID || !has_worked)
         key->refused_since_us = 0;
     else if (!key->refused_since_us)
         key->refused_since_us = now->us ? now->us : 1;
