@@ -63,7 +63,7 @@ const struct conf_type conf_type_key_name = {.name = "name with {time}",
 
 static bool is_schedule(struct span text, char why[SCHEDULE_WHY_BYTES])
 {
-    struct schedule schedule;
+    struct schedule schedule = {.zone = NULL};
     bool is_good = schedule_read(text, &schedule, why) == 0;
 
     is_good = is_good && schedule_find_zone(&schedule, why) == 0;

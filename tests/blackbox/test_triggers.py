@@ -5,7 +5,8 @@ import time
 
 import pytest
 from harness.processes import Gateway
-from test_rotation import ADMIN, Load, issuer, rotating, rotations, wait_step  # noqa: F401 (rotating is a fixture)
+from harness.rotation import ADMIN, issuer, rotations, wait_step
+from test_rotation import Load, rotating  # noqa: F401 (rotating is a fixture)
 
 QUICK = {"canary": "off", "overlap": "1h"}
 
