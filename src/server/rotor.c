@@ -648,11 +648,40 @@ static void read_issuer(struct rotor *rotor)
     change_issuer(rotor);
 }
 
+static bool has_identity(const struct conf_provider *conf, const uint8_t *identity)
+{
+    for (size_t i = 0; i < conf->keys.count; i++) {
+        if (!memcmp(conf->keys.items[i].identity, identity, CONF_IDENTITY_BYTES))
+            return true;
+    }
+    return false;
+}
+
+/* Keys whose name is the same, and whose secret is another: neither may stand elsewhere in the
+ * list, for keys without a name of their own are counted. */
+static void note_changes(struct rotor *rotor, const struct conf_provider *before)
+{
+    for (size_t i = 0; i < rotor->conf->keys.count; i++) {
+        const struct conf_key *key = &rotor->conf->keys.items[i];
+        const struct conf_key *was = NULL;
+
+        for (size_t k = 0; k < before->keys.count && !was; k++) {
+            if (span_is_equal(before->keys.items[k].name, key->name))
+                was = &before->keys.items[k];
+        }
+        if (was && !has_identity(rotor->conf, was->identity) &&
+            !has_identity(before, key->identity))
+            rotor_triggers_changed(rotor->triggers, key->identity);
+    }
+}
+
 void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf)
 {
     const struct rotation_settings settings = settings_of(conf);
+    const struct conf_provider *before = rotor->conf;
 
     rotor->conf = conf;
+    note_changes(rotor, before);
     (void)follow(rotor);
     read_issuer(rotor);
     /* A name that is too long was refused with the file. */

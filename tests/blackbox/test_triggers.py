@@ -191,3 +191,33 @@ def test_a_rotation_that_fails_waits(rotating, stage, sim, tmp_path):
     gateway = start(stage, config)
     time.sleep(2.5)
     assert issuer(sim)["issued"] == 1
+
+
+def test_a_changed_secret(rotating, stage, sim, tmp_path):
+    """Of a key whose reference has another value at a reload. Nothing begins at a reload that changes nothing."""
+    sim.scenario()
+    file = tmp_path / "secret"
+    file.write_text("sk-pool-1\n")
+    config = with_key(rotating.config(**QUICK), "a", secret=f"${{file:{file}}}")
+    gateway = start(stage, config)
+    assert gateway.reload()
+    stays_quiet(gateway, sim, 2)
+    file.write_text("sk-pool-3\n")
+    with Load(gateway, 2) as load:
+        assert gateway.reload()
+        row = wait_step(gateway, "active")
+        assert row["trigger"] == "secret_changed" and row["replaces"] == "a"
+        time.sleep(2)
+    assert set(load.statuses) == {200}
+    assert issuer(sim)["issued"] == 1
+
+
+def test_a_list_that_is_cut_changes_no_secret(rotating, stage, sim):
+    """Keys without names of their own are counted: what moves up is no other key."""
+    sim.scenario()
+    config = rotating.config(**QUICK)
+    config["providers"]["sim"]["keys"] = ["sk-pool-1", "sk-pool-2", "sk-pool-3"]
+    gateway = start(stage, config)
+    del config["providers"]["sim"]["keys"][0]
+    assert gateway.reload(config)
+    stays_quiet(gateway, sim, 2.5)

@@ -89,9 +89,9 @@ static void schedules(void **state)
         "allowed: a duration such as 250ms, 30s, 5m, 2h or 30d, from 1s to 24h\n"
         "b.yaml:13:42: providers.deepseek.rotation.error_rate: unknown key 'maximum'; allowed: "
         "max, min_requests, window, calm, prune_after\n"
-        "b.yaml:18:17: providers.gemini.rotation.schedule: '${env:LONG}' is no schedule; allowed: "
-        "five fields as of cron, and a zone such as Europe/Berlin; @daily and its kin; or "
-        "\"every 30d\"\n");
+        "b.yaml:18:17: providers.gemini.rotation.schedule: the value of ${env:LONG} is no "
+        "schedule; allowed: five fields as of cron, and a zone such as Europe/Berlin; @daily and its "
+        "kin; or \"every 30d\"\n");
 }
 
 static void names_of_other_tools(void **state)
