@@ -322,7 +322,7 @@ struct conf_rotation {
     uint64_t overlap_us;        /* an old key stays valid, once its successor is promoted */
     uint32_t max_keys;          /* valid at once; at least 2 */
     struct conf_validate validate;
-    uint32_t on; /* enum conf_rotation_cause */
+    uint32_t on;               /* enum conf_rotation_cause */
     struct span schedule;      /* a good one, as the file says it; empty: none */
     uint64_t max_age_us;       /* 0: none is too old, or for a schedule all are */
     uint64_t warn_before_us;   /* of an expiry; 0: no warning */

@@ -95,10 +95,8 @@ static void tell_schedule(const struct conf_row *row, struct buf *out)
                     "or \"every 30d\"");
 }
 
-const struct conf_type conf_type_schedule = {.name = "schedule",
-                                             .read = read_schedule,
-                                             .print = print_text_row,
-                                             .tell = tell_schedule};
+const struct conf_type conf_type_schedule = {
+    .name = "schedule", .read = read_schedule, .print = print_text_row, .tell = tell_schedule};
 
 /* ---- ratios ---- */
 

@@ -148,8 +148,8 @@ static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
         .models = label->models,
     };
     sum_locals(key, row);
-    row->has_worked = row->last_success_us ||
-                      atomic_load_explicit(&key->shared.was_known, memory_order_relaxed);
+    row->has_worked =
+        row->last_success_us || atomic_load_explicit(&key->shared.was_known, memory_order_relaxed);
     row->in_flight = key_in_flight(key);
     if (quota)
         add_quota(row, quota, now_us);

@@ -38,10 +38,8 @@ void error_window_note(struct error_window *window, uint64_t window_us, uint64_t
     uint32_t more, failed;
 
     if (!window->is_begun || part + ERROR_WINDOW_PARTS < window->part) {
-        *window = (struct error_window){.requests_seen = requests,
-                                        .errors_seen = errors,
-                                        .part = part,
-                                        .is_begun = true};
+        *window = (struct error_window){
+            .requests_seen = requests, .errors_seen = errors, .part = part, .is_begun = true};
         return;
     }
     slide(window, part);

@@ -16,7 +16,7 @@ struct watched {
     uint8_t identity[LIFE_IDENTITY_BYTES];
     char name[LIFE_NAME_BYTES];
     struct error_window window;
-    uint64_t look; /* the last that saw it */
+    uint64_t look;         /* the last that saw it */
     uint64_t seen_wall_us; /* it came while this process looked; 0: it was there before */
     uint64_t refused_since_us;
     uint64_t warned_of_us; /* the date */
@@ -197,8 +197,7 @@ static int add_row(struct key_watch *watch, const struct key_watch_look *look,
     add_life(life, fact);
     if (conf && !fact->expires_wall_us)
         fact->expires_wall_us = conf->expires_wall_us;
-    fact->seen_wall_us =
-        key->seen_wall_us ? key->seen_wall_us : look->life->memory.first_wall_us;
+    fact->seen_wall_us = key->seen_wall_us ? key->seen_wall_us : look->life->memory.first_wall_us;
     add_health(key, life, row, look->now, fact);
     error_window_note(&key->window, look->conf->rotation->error_rate.window_us,
                       row->requests - (row->in_flight < row->requests ? row->in_flight : 0),

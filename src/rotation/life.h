@@ -79,11 +79,11 @@ struct life_key {
     bool is_ours;                          /* made by the issuer: it can be revoked there */
     bool is_asked;                         /* ISSUING: from here on it may exist */
     bool is_leaked;
-    bool is_kept;   /* its secret stands in the store, or may */
-    bool is_pruned; /* taken out of service, without waiting for a successor */
+    bool is_kept;     /* its secret stands in the store, or may */
+    bool is_pruned;   /* taken out of service, without waiting for a successor */
     bool is_replaced; /* a successor was promoted in its place */
-    bool is_ending; /* RETIRED: from here on it may be revoked, and there is no way back */
-    bool is_gone;   /* revoked at its issuer, or nothing is known there, or nobody can */
+    bool is_ending;   /* RETIRED: from here on it may be revoked, and there is no way back */
+    bool is_gone;     /* revoked at its issuer, or nothing is known there, or nobody can */
 
     /* What is not written down. */
     struct {
@@ -111,9 +111,9 @@ struct life_memory {
 struct life {
     struct life_key keys[LIFE_KEYS_MAX]; /* in no order; each stays where it is */
     uint32_t count;
-    uint64_t rotations;         /* begun so far */
-    uint64_t ended_wall_us;     /* when the last one ended; 0: never */
-    uint32_t failures;          /* of them in a row, up to the last, that came to nothing */
+    uint64_t rotations;     /* begun so far */
+    uint64_t ended_wall_us; /* when the last one ended; 0: never */
+    uint32_t failures;      /* of them in a row, up to the last, that came to nothing */
     struct life_memory memory;
     char note[LIFE_NOTE_BYTES]; /* the canary's state, as its driver writes it; empty: none */
 

@@ -381,8 +381,8 @@ bool rotation_prune(struct rotation *rotation, const struct rotation_order *aske
 {
     const struct life_order order = order_of(asked);
     bool is_done =
-        rotation->is_loaded && life_prune(&rotation->life, &order, rotation_now_us(rotation),
-                                          rotation_wall_us(rotation));
+        rotation->is_loaded &&
+        life_prune(&rotation->life, &order, rotation_now_us(rotation), rotation_wall_us(rotation));
 
     if (is_done)
         rotation_go_on(rotation);

@@ -238,8 +238,7 @@ static bool has_good_others(struct look *look, const struct trigger_key *key)
         const struct trigger_key *other = &look->facts->keys[i];
 
         if (other != key && is_active(other) && !other->is_away && !other->is_pruned &&
-            !other->is_leaked &&
-            !other->refused_since_us && !trigger_is_over(look->rules, other) &&
+            !other->is_leaked && !other->refused_since_us && !trigger_is_over(look->rules, other) &&
             !is_expired(look, other))
             return true;
     }
@@ -286,8 +285,8 @@ static bool is_refused(struct look *look, const struct trigger_key *key)
 static uint64_t before_end_us(const struct trigger_key *key, uint64_t before_us)
 {
     bool is_known = key->created_wall_us && key->created_wall_us < key->expires_wall_us;
-    uint64_t most_us = is_known ? (key->expires_wall_us - key->created_wall_us) / END_PART
-                                : UINT64_MAX;
+    uint64_t most_us =
+        is_known ? (key->expires_wall_us - key->created_wall_us) / END_PART : UINT64_MAX;
 
     return before_us < most_us ? before_us : most_us;
 }

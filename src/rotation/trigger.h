@@ -56,10 +56,10 @@ struct trigger_rules {
 struct trigger_key {
     struct span name;
     enum life_step step; /* LIFE_ACTIVE: it may be replaced. Of a leaked key any */
-    bool is_away;        /* it serves nobody now: no other key is put off because this one is there */
-    bool is_pruned;      /* it was said, and followed */
-    bool is_kept;        /* it cannot be pruned now */
-    bool is_warned;      /* likewise, of the date that stands here */
+    bool is_away;   /* it serves nobody now: no other key is put off because this one is there */
+    bool is_pruned; /* it was said, and followed */
+    bool is_kept;   /* it cannot be pruned now */
+    bool is_warned; /* likewise, of the date that stands here */
     /* It was said, and no rotation begun for it yet. Where one is under way, beginning another puts
      * the key off at once, and it is spoken of again when that one has ended. */
     bool is_leaked;
@@ -67,8 +67,8 @@ struct trigger_key {
     /* When it was made: 0 where nobody knows. To a round that is long ago. Of a key that a
      * rotation made it is always known. */
     uint64_t created_wall_us;
-    uint64_t seen_wall_us; /* since when it is known to be there, where nobody knows when it was
-                              made: to an age alone it counts from then; 0: not known either */
+    uint64_t seen_wall_us;     /* since when it is known to be there, where nobody knows when it was
+                                  made: to an age alone it counts from then; 0: not known either */
     uint64_t expires_wall_us;  /* 0: never */
     uint64_t refused_since_us; /* 0: it is not, or never worked */
     uint32_t requests, errors; /* in the window, of which the key may be to blame */

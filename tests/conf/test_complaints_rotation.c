@@ -90,7 +90,8 @@ static void schedules(void **state)
         "b.yaml:13:42: providers.deepseek.rotation.error_rate: unknown key 'maximum'; allowed: "
         "max, min_requests, window, calm, prune_after\n"
         "b.yaml:18:17: providers.gemini.rotation.schedule: the value of ${env:LONG} is no "
-        "schedule; allowed: five fields as of cron, and a zone such as Europe/Berlin; @daily and its "
+        "schedule; allowed: five fields as of cron, and a zone such as Europe/Berlin; @daily and "
+        "its "
         "kin; or \"every 30d\"\n");
 }
 

@@ -377,9 +377,8 @@ static void test_max_keys(void **state)
 
 static struct life_order prune_of(const char *name)
 {
-    return (struct life_order){.replaces = span_from_text(name),
-                               .trigger = LIFE_BY_ERROR_RATE,
-                               .why = "too many errors"};
+    return (struct life_order){
+        .replaces = span_from_text(name), .trigger = LIFE_BY_ERROR_RATE, .why = "too many errors"};
 }
 
 static bool prune(struct world *world, const char *name)

@@ -13,10 +13,10 @@ static void begin(struct shop *shop, const char *replaces)
 {
     uint64_t id;
 
-    assert_int_equal(
-        rotation_begin(shop->rotation,
-                       &(struct rotation_order){.replaces = span_from_text(replaces)}, &id),
-        ROTATION_BEGUN);
+    assert_int_equal(rotation_begin(shop->rotation,
+                                    &(struct rotation_order){.replaces = span_from_text(replaces)},
+                                    &id),
+                     ROTATION_BEGUN);
     assert_true(id > 0);
 }
 
@@ -221,9 +221,9 @@ static void test_state_that_is_nonsense(void **state)
     shop->entry_count = 1;
     shop_start(shop);
     shop_pass(shop, 200 * US_PER_SEC);
-    assert_int_equal(rotation_begin(shop->rotation,
-                                    &(struct rotation_order){.replaces = SPAN("file")}, &id),
-                     ROTATION_AWAY);
+    assert_int_equal(
+        rotation_begin(shop->rotation, &(struct rotation_order){.replaces = SPAN("file")}, &id),
+        ROTATION_AWAY);
     assert_non_null(strstr(shop->trouble, "the state of the keys cannot be read"));
     assert_int_equal(shop->writes, 0);
     assert_int_equal(shop->stand_count, 0);
