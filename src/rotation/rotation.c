@@ -347,19 +347,19 @@ static struct life_order order_of(const struct rotation_order *order)
                                .why = order->why};
 }
 
-enum rotation_begun rotation_begin(struct rotation *rotation, const struct rotation_order *asked,
+enum rotation_begun rotation_begin(struct rotation *rotation, const struct rotation_order *order,
                                    uint64_t *ret_id)
 {
     char name[LIFE_NAME_BYTES];
-    struct life_order order = order_of(asked);
+    struct life_order made = order_of(order);
     enum life_begun begun;
 
     *ret_id = 0;
     if (!rotation->is_loaded)
         return ROTATION_AWAY;
-    order.name = make_name(rotation, name);
-    begun = life_begin(&rotation->life, &rotation->settings.rules, &order,
-                       rotation_now_us(rotation), rotation_wall_us(rotation));
+    made.name = make_name(rotation, name);
+    begun = life_begin(&rotation->life, &rotation->settings.rules, &made, rotation_now_us(rotation),
+                       rotation_wall_us(rotation));
     if (life_successor(&rotation->life))
         *ret_id = life_successor(&rotation->life)->rotation;
     rotation_go_on(rotation);
@@ -377,12 +377,12 @@ enum rotation_begun rotation_begin(struct rotation *rotation, const struct rotat
     return ROTATION_CROWDED;
 }
 
-bool rotation_prune(struct rotation *rotation, const struct rotation_order *asked)
+bool rotation_prune(struct rotation *rotation, const struct rotation_order *order)
 {
-    const struct life_order order = order_of(asked);
+    const struct life_order made = order_of(order);
     bool is_done =
         rotation->is_loaded &&
-        life_prune(&rotation->life, &order, rotation_now_us(rotation), rotation_wall_us(rotation));
+        life_prune(&rotation->life, &made, rotation_now_us(rotation), rotation_wall_us(rotation));
 
     if (is_done)
         rotation_go_on(rotation);

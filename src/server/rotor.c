@@ -61,15 +61,18 @@ static uint64_t now_us(const struct rotor *rotor)
 
 /* ---- what a key is like ---- */
 
-static const struct conf_key *file_key(const struct rotor *rotor, const char *name)
+static const struct conf_key *key_named(const struct conf_provider *conf, struct span name)
 {
-    const struct conf_key_list *keys = &rotor->conf->keys;
-
-    for (size_t i = 0; i < keys->count; i++) {
-        if (span_is_equal(keys->items[i].name, span_from_text(name)))
-            return &keys->items[i];
+    for (size_t i = 0; i < conf->keys.count; i++) {
+        if (span_is_equal(conf->keys.items[i].name, name))
+            return &conf->keys.items[i];
     }
     return NULL;
+}
+
+static const struct conf_key *file_key(const struct rotor *rotor, const char *name)
+{
+    return key_named(rotor->conf, span_from_text(name));
 }
 
 static const struct stood *find_stood(const struct rotor *rotor, const char *name)
@@ -663,12 +666,8 @@ static void note_changes(struct rotor *rotor, const struct conf_provider *before
 {
     for (size_t i = 0; i < rotor->conf->keys.count; i++) {
         const struct conf_key *key = &rotor->conf->keys.items[i];
-        const struct conf_key *was = NULL;
+        const struct conf_key *was = key_named(before, key->name);
 
-        for (size_t k = 0; k < before->keys.count && !was; k++) {
-            if (span_is_equal(before->keys.items[k].name, key->name))
-                was = &before->keys.items[k];
-        }
         if (was && !has_identity(rotor->conf, was->identity) &&
             !has_identity(before, key->identity))
             rotor_triggers_changed(rotor->triggers, key->identity);
@@ -708,13 +707,9 @@ enum rotation_begun rotor_rotate(struct rotor *rotor, struct span name, enum lif
                                  uint64_t *ret_id)
 {
     struct rotation_order order = {.replaces = name, .trigger = trigger};
-    const struct conf_key *key = NULL;
+    const struct conf_key *key = key_named(rotor->conf, name);
     enum rotation_begun begun;
 
-    for (size_t i = 0; i < rotor->conf->keys.count; i++) {
-        if (span_is_equal(rotor->conf->keys.items[i].name, name))
-            key = &rotor->conf->keys.items[i];
-    }
     order.identity = key ? key->identity : NULL;
     begun = rotation_begin(rotor->rotation, &order, ret_id);
     if (trigger == LIFE_BY_LEAK)
