@@ -232,6 +232,7 @@ void rotation_go_on(struct rotation *rotation)
         rotation_do(rotation, &task);
     } while (rotation->is_loaded);
     rotation->is_going = false;
+    rotation_watch_entries(rotation);
     if (next_us > rotation->unread_us)
         next_us = rotation->unread_us;
     set_timer(rotation, rotation->is_loaded ? next_us : rotation->load_us);
@@ -306,6 +307,7 @@ void rotation_free(struct rotation **place)
     *place = NULL;
     if (!rotation)
         return;
+    rotation_stop_watching(rotation);
     rotation_drop_errands(rotation);
     for (uint32_t i = 0; i < LIFE_KEYS_MAX; i++)
         secret_unref(&rotation->secrets_of[i]);

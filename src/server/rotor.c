@@ -483,7 +483,16 @@ static void on_trouble(void *owner, enum rotation_side side, const char *why)
     rotor->options.on_alert(rotor->options.owner, &alert);
 }
 
+static void on_changed(void *owner, const uint8_t *identity)
+{
+    struct rotor *rotor = owner;
+
+    if (rotor->triggers)
+        rotor_triggers_changed(rotor->triggers, identity);
+}
+
 static const struct rotation_ops ops = {
+    .on_changed = on_changed,
     .stand = stand,
     .validate = validate,
     .is_drained = is_drained,
