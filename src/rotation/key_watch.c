@@ -222,15 +222,27 @@ static int add_rows(struct key_watch *watch, const struct key_watch_look *look)
     return err;
 }
 
+static bool is_seen(const struct key_watch *watch, const struct life_key *key)
+{
+    const struct watched *known = map_find(&watch->by_identity, identity_span(key->identity));
+
+    if (known && known->look == watch->looks)
+        return true;
+    for (size_t i = 0; i < watch->count; i++) {
+        if (span_is_equal(watch->keys[i].name, span_from_text(key->name)))
+            return true;
+    }
+    return false;
+}
+
 /* Those that the pool has no more, and in whose place nothing has come yet. */
 static int add_lacking(struct key_watch *watch, const struct key_watch_look *look)
 {
     for (uint32_t i = 0; i < look->life->count; i++) {
         const struct life_key *life = &look->life->keys[i];
-        struct watched *key = map_find(&watch->by_identity, identity_span(life->identity));
         struct trigger_key *fact;
 
-        if (!life_lacks_successor(life) || (key && key->look == watch->looks))
+        if (!life_lacks_successor(life) || is_seen(watch, life))
             continue;
         fact = add(watch, look, span_from_text(life->name), life->identity);
         if (!fact)
