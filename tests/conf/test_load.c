@@ -364,6 +364,8 @@ static void what_needs_a_restart_is_named(void **state)
         {"server: {max_connections: 7}\n", {"server.max_connections"}},
         {"admin: {listen: 127.0.0.1:81}\n", {"admin.listen"}},
         {"secrets: {seal_key: \"file:other.key\"}\n", {"secrets.seal_key"}},
+        {"store: sqlite:other.db\n", {"store"}},
+        {"store: none\n", {"store"}},
         {"server: {listen: 127.0.0.1:81, workers: 2, max_connections: 7,\n"
          "  tls: {certificate: c.pem, private_key: k.pem}}\n"
          "admin: {listen: 127.0.0.1:82}\n",
