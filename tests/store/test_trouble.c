@@ -206,8 +206,8 @@ static void another_process_in_the_way(void **state)
     stage_close(&stage);
 }
 
-/* Another process of this program has the file, be it idle or not: said so, and taken over once that
- * one has gone. */
+/* Another process of this program has the file, be it idle or not: said so, and taken over once
+ * that one has gone. */
 static void another_store_has_the_file(void **state)
 {
     struct reply reply = {0};
