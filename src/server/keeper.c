@@ -39,6 +39,7 @@ struct keeper {
     struct loop_timer tick;
     struct store_ask load, put;
     bool is_read, is_hurried;
+    bool is_giving; /* give_all_back is on the stack */
 
     /* Of the put under way. */
     struct arena scratch;
@@ -154,10 +155,15 @@ static void give_all_back(struct keeper *keeper)
     struct row *row;
     size_t at = 0;
 
+    /* Whoever hears of one key may ask whether there are others. */
+    if (keeper->is_giving)
+        return;
+    keeper->is_giving = true;
     while (keeper->pending && (row = map_next(&keeper->by_identity, &at, &identity))) {
         if (row->pending)
             give_back(keeper, row);
     }
+    keeper->is_giving = false;
 }
 
 /* ---- reading ---- */

@@ -426,6 +426,8 @@ static void on_news(void *owner, const struct rotation_news *news)
               LOG_SPAN("provider", provider_name(rotor->provider)), LOG_TEXT("key", key->name),
               LOG_TEXT("step", life_step_text(key->step)), LOG_UINT("rotation", key->rotation),
               LOG_TEXT("replaces", key->replaces), LOG_TEXT("reason", key->reason));
+    if (rotor->options.on_news)
+        rotor->options.on_news(rotor->options.owner, provider_name(rotor->provider), news);
 }
 
 static void on_trouble(void *owner, const char *why)
@@ -565,4 +567,20 @@ enum rotation_begun rotor_rotate(struct rotor *rotor, struct span name, enum lif
             key = &rotor->conf->keys.items[i];
     }
     return rotation_begin(rotor->rotation, name, key ? key->identity : NULL, trigger, ret_id);
+}
+
+bool rotor_says(const struct rotor *rotor, const uint8_t *identity, enum key_wish *ret_wish,
+                uint32_t *ret_weight_milli)
+{
+    for (size_t i = 0; i < rotor->count; i++) {
+        const struct stood *stood = &rotor->stood[i];
+
+        if (memcmp(stood->identity, identity, LIFE_IDENTITY_BYTES) != 0)
+            continue;
+        *ret_wish = rotor->extras[i].wish;
+        *ret_weight_milli =
+            stood->is_weighed ? stood->weighed_milli : rotor->extras[i].weight_milli;
+        return true;
+    }
+    return false;
 }
