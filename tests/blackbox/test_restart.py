@@ -28,6 +28,13 @@ def wait_for(condition, within=10):
         time.sleep(0.02)
 
 
+def ready(gateway):
+    """Each key that is probed has been; one that an operator has disabled is not."""
+    wait_for(lambda: gateway.get("/ready").status == 200)
+    wait_for(lambda: all(state["health"] != "new" or state["wish"] == "disabled" for state in gateway.key_states().values()))
+    return gateway
+
+
 class Kept:
     """A gateway that can be killed and started again, over an upstream that stays."""
 
@@ -78,7 +85,7 @@ def trouble(kept):
     kept.keys.behave.update({"sk-pool-1": REVOKED, "sk-pool-2": UNPAID, "sk-pool-3": FORBIDDEN, "sk-pool-4": limited(Retry_After="900"),
                              "sk-pool-5": BROKEN})
     kept.keys.probe["sk-pool-1"] = 401
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     for _ in range(40):
         assert gateway.post(chat("hello")).status == 200
         if gateway.key_states()["k5"]["error_count"] >= 3:
@@ -95,7 +102,7 @@ def test_what_was_known_of_keys_is_in_force_again(kept):
     asked = {i: kept.keys.asked(f"sk-pool-{i}") for i in range(1, 9)}
     kept.kill(gateway)
 
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     after = gateway.key_states()
     assert after["k1"]["health"] == "invalid"
     assert (after["k2"]["health"], after["k3"]["health"], after["k4"]["health"]) == ("depleted", "forbidden", "cooling")
@@ -118,7 +125,7 @@ def seconds(text):
 def test_an_invalid_key_stays_so_until_its_probe_says_otherwise(kept):
     kept.count = 2
     kept.keys.behave["sk-pool-1"], kept.keys.probe["sk-pool-1"] = REVOKED, 401
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     for _ in range(2):
         gateway.post(chat("hello"))
     wait_for(lambda: kept.on_disk(k1="invalid"))
@@ -132,7 +139,7 @@ def test_an_invalid_key_stays_so_until_its_probe_says_otherwise(kept):
 def test_a_model_that_is_set_aside_is_so_again(kept):
     kept.count = 2
     kept.keys.behave["sk-pool-1"] = NO_MODEL
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     for _ in range(3):
         gateway.post(chat("hello"))
     wait_for(lambda: kept.path.exists() and kept.rows("SELECT model, state FROM key_asides"))
@@ -140,7 +147,7 @@ def test_a_model_that_is_set_aside_is_so_again(kept):
     assert state == "missing"
     asked = kept.keys.asked("sk-pool-1")
     kept.kill(gateway)
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     assert f"model:{model}" in [limit["scope"] for limit in gateway.key_states()["k1"]["limits"]]
     for _ in range(6):
         assert gateway.post(chat("hello")).get("x-bellwether-key") == "k2"
@@ -149,11 +156,11 @@ def test_a_model_that_is_set_aside_is_so_again(kept):
 
 def test_what_the_file_says_anew_of_a_weight_is_newer(kept):
     kept.count = 2
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     kept.order(gateway, "weight", "up/k1", "7")
     wait_for(lambda: kept.rows("SELECT weight_milli FROM key_states WHERE name = 'k1'") == [(7000,)])
     kept.kill(gateway)
-    gateway = kept.stage.gateway(kept.file(key=lambda i: {"weight": 3})).settle()
+    gateway = ready(kept.stage.gateway(kept.file(key=lambda i: {"weight": 3})))
     assert gateway.key_states()["k1"]["weight"] == 3
 
 
@@ -164,7 +171,7 @@ def test_a_clock_that_jumped_burns_no_key_for_ever(kept):
         connection.execute("UPDATE key_states SET until_us = 8000000000000000 WHERE until_us > 0")
         connection.execute("UPDATE key_states SET breaker_until_us = 8000000000000000 WHERE breaker_until_us > 0")
         connection.execute("UPDATE key_asides SET until_us = 8000000000000000")
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     for state in gateway.key_states().values():
         if state["cooldown_until"]:
             assert seconds(state["cooldown_until"]) < time.mktime(time.gmtime()) + 7200 + 5
@@ -172,17 +179,25 @@ def test_a_clock_that_jumped_burns_no_key_for_ever(kept):
 
 def test_a_key_that_comes_later_is_given_what_was_known(kept):
     kept.count = 2
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     kept.order(gateway, "disable", "up/k2")
     wait_for(lambda: kept.on_disk(k2="disabled"))
     kept.kill(gateway)
     kept.count = 1
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     kept.count = 2
     assert gateway.reload(kept.file())
     assert gateway.key_states()["k2"]["wish"] == "disabled"
     time.sleep(1.2)  # a round of writing has gone by
     assert kept.on_disk(k2="disabled")
+
+
+def test_ready_though_all_keys_are_disabled(kept):
+    gateway = ready(kept.start())
+    kept.order(gateway, "disable", "up/k1")
+    wait_for(lambda: kept.on_disk(k1="disabled"))
+    kept.kill(gateway)
+    assert ready(kept.start()).post(chat("hello")).status == 503
 
 
 # -- who did what ----------------------------------------------------------------------------------
@@ -194,13 +209,13 @@ def audit(gateway, query=""):
 
 def test_orders_are_on_record(kept):
     kept.count = 2
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     kept.order(gateway, "drain", "up/k1")
     kept.order(gateway, "weight", "up/k2", "0.5")
     assert gateway.admin("/v1/admin/keys/up/none/enable", method="POST").status == 404
     wait_for(lambda: len(audit(gateway)) == 3)  # what is read is on the disk
     kept.kill(gateway)
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     lines = audit(gateway)
     told = [(line["actor"], line["action"], line["provider"], line["key"], line["result"], line["detail"]) for line in lines]
     assert told == [("admin", "enable", "up", "none", "refused", "key_not_found"), ("admin", "weigh", "up", "k2", "done", "weight 0.5"),
@@ -303,11 +318,11 @@ def test_a_place_that_may_not_be_written(kept, tmp_path_factory):
 def test_two_gateways_on_one_store(kept):
     """The second says so, serves, and takes the store over once the first has gone."""
     kept.count = 2
-    first = kept.start().settle()
+    first = ready(kept.start())
     kept.order(first, "disable", "up/k1")
     second = kept.start()
     second.wait_line('"message":"store is in use by another process')
-    second.settle()
+    ready(second)
     assert second.key_states()["k1"]["wish"] == "enabled"
     assert second.admin("/v1/admin/audit").json["error"]["code"] == "store_trouble"
     assert second.admin("/v1/admin/rotations").json == {"rotations": [], "history": None}
@@ -318,7 +333,7 @@ def test_two_gateways_on_one_store(kept):
 
 def test_no_store(kept):
     kept.config["store"] = "none"
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     gateway.wait_line("store: none")
     kept.order(gateway, "drain", "up/k1")
     answer = gateway.admin("/v1/admin/audit")
@@ -330,7 +345,7 @@ def test_no_store(kept):
 def test_a_full_disk_does_not_stop_serving(kept):
     """The size of a file is bounded, as if the disk were full."""
     kept.count = 2
-    gateway = kept.stage.gateway(kept.file(), limits=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))).settle()
+    gateway = ready(kept.stage.gateway(kept.file(), limits=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))))
     full = r'"message":"store cannot be written: what is new is kept in memory"'
     for i in range(3000):
         gateway.admin(f"/v1/admin/keys/up/{'x' * 100}{i}/drain", method="POST")
@@ -345,7 +360,7 @@ def test_a_full_disk_does_not_stop_serving(kept):
 
 
 def test_nobody_else_may_read_the_file(kept):
-    kept.start().settle()
+    ready(kept.start())
     assert stat.S_IMODE(kept.path.stat().st_mode) == 0o600
 
 
@@ -364,6 +379,6 @@ def test_ten_kills_in_a_row(kept):
         kept.order(gateway, "disable" if i % 2 == 0 else "enable", "up/k1")
         time.sleep(0.003 * i)
         gateway.kill()
-    gateway = kept.start().settle()
+    gateway = ready(kept.start())
     assert len(audit(gateway)) >= 8
     assert kept.rows("PRAGMA integrity_check") == [("ok",)]
