@@ -65,15 +65,10 @@ static bool is_over(const struct life_key *made, const struct life_key *mover)
     return false;
 }
 
-/* The rotation that made a key stands where that key does until it serves; then where the key does
- * that it replaces. */
-static void write(struct store *store, struct span provider, const struct life *life,
-                  const struct life_key *made)
+/* The rotation that made a key stands where that key does, or the one that it replaces. */
+static void write(struct store *store, struct span provider, const struct life_key *made,
+                  const struct life_key *old, const struct life_key *mover)
 {
-    const struct life_key *old = find(life, made->replaces);
-    /* Which may have been replaced itself by now. */
-    bool has_served = made->step == LIFE_ACTIVE || is_on_its_way_out(made);
-    const struct life_key *mover = has_served && old && is_on_its_way_out(old) ? old : made;
     char id[MIRROR_ID_BYTES];
     struct rotation_row row = {
         .id = mirror_id(provider, made->rotation, id),
@@ -113,6 +108,33 @@ static void audit(struct store *store, struct span provider, const struct life_k
     (void)audit_add(store, NULL, &line);
 }
 
+/* It has served, and may have been replaced itself by now. */
+static bool has_served(const struct life_key *key)
+{
+    return key->step == LIFE_ACTIVE || is_on_its_way_out(key);
+}
+
+/* A rotation goes on from one of its keys to the other as the new one begins to serve, which is one
+ * moment for both, and news of each in any order: the old key's tell of both. A leaked one has been
+ * off for long by then. */
+static void follow(struct store *store, struct span provider, const struct life_key *made,
+                   const struct life_key *old, const struct rotation_news *news)
+{
+    bool is_handed_over = has_served(made) && old && is_on_its_way_out(old);
+    bool is_one_moment = is_handed_over && old->since_wall_us == made->since_wall_us;
+    bool is_step = news->from != LIFE_STEPS;
+
+    if (!is_handed_over) {
+        write(store, provider, made, old, made);
+        return;
+    }
+    if (is_step && is_one_moment && news->key == made)
+        return;
+    if (is_step && (is_one_moment || news->key == made))
+        write(store, provider, made, old, made);
+    write(store, provider, made, old, old);
+}
+
 void mirror_news(struct store *store, struct span provider, const struct life *life,
                  const struct rotation_news *news)
 {
@@ -124,5 +146,5 @@ void mirror_news(struct store *store, struct span provider, const struct life *l
     if (is_on_its_way_out(key) || (key->step == LIFE_ACTIVE && !key->rotation))
         made = successor_of(life, key);
     if (made && made->rotation)
-        write(store, provider, life, made);
+        follow(store, provider, made, find(life, made->replaces), news);
 }

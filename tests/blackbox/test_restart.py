@@ -13,6 +13,7 @@ from harness.expect import chat
 from harness.fixtures import provider
 from harness.keyed import BROKEN, FORBIDDEN, NO_MODEL, REVOKED, UNPAID, Keyed, limited
 from harness.processes import Gateway, Process, run
+from harness.rotation import ADMIN, rotation, wait_step
 from harness.upstream import serve
 
 RETRY = {"base_delay": "1ms", "wait": "50ms", "rotations": 16}
@@ -382,3 +383,77 @@ def test_ten_kills_in_a_row(kept):
     gateway = ready(kept.start())
     assert len(audit(gateway)) >= 8
     assert kept.rows("PRAGMA integrity_check") == [("ok",)]
+
+
+# -- rotations -------------------------------------------------------------------------------------
+
+
+def rotating(stage, sim, tmp_path, **settings):
+    sim.scenario()
+    keys = [{"name": "a", "secret": "sk-pool-1"}, {"name": "b", "secret": "sk-pool-2"}]
+    return {"secrets": {"seal_key": f"file:{tmp_path}/bellwether.key"}, "store": f"sqlite:{tmp_path}/bellwether.db",
+            "providers": {"sim": provider(sim.base_url, keys, rotation=rotation(sim, canary="off", **settings))}}
+
+
+def history(gateway, query=""):
+    return gateway.admin("/v1/admin/rotations" + query).json["history"]
+
+
+def test_past_rotations_are_told_after_a_restart(stage, sim, tmp_path):
+    config = rotating(stage, sim, tmp_path)
+    gateway = stage.gateway(config, secrets=[ADMIN]).settle()
+    assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").json["rotation"] == 1
+    first = wait_step(gateway, "active")["name"]
+    wait_step(gateway, "retired", name="a")
+    assert gateway.admin(f"/v1/admin/keys/sim/{first}/rotate", method="POST").json["rotation"] == 2
+    wait_step(gateway, "revoked", name=first)
+    wait_for(lambda: [row["step"] for row in history(gateway)] == ["revoked", "retired"])
+    gateway.stop()
+    (tmp_path / "bellwether.sealed").unlink()  # it is the store that tells of the past
+
+    gateway = stage.gateway(config, secrets=[ADMIN]).settle()
+    second, one = history(gateway)
+    assert (second["id"], second["replaces"], second["trigger"], second["step"]) == ("sim-2", first, "operator", "revoked")
+    assert second["ended"] and second["started"] and second["name"] not in ("a", "b", first)
+    assert (one["id"], one["name"], one["replaces"]) == ("sim-1", first, "a")
+    assert [row["id"] for row in history(gateway, "?limit=1")] == ["sim-2"]
+    assert [row["id"] for row in history(gateway, f"?provider=sim&before={second['seq']}")] == ["sim-1"]
+    assert history(gateway, "?provider=other") == []
+    told = gateway.admin("/v1/admin/rotations/sim-2").json
+    steps = [move["to"] for move in told["moves"]]
+    assert steps[0] == "issuing" and steps[-4:] == ["active", "draining", "retired", "revoked"]
+    assert [move["from"] for move in told["moves"]] == [None, *steps[:-1]]
+    assert gateway.admin("/v1/admin/rotations/sim-3").status == 404
+    done = run(["keys", "--address", "{}:{}".format(*gateway.admin_address), "history"], env={"ADMIN_TOKEN": ""})
+    assert "sim-2" in done.stdout and f"sim/{second['name']}" in done.stdout
+    actions = {(line["actor"], line["action"]) for line in audit(gateway)}
+    assert {("admin", "rotate"), ("rotation", "issuing"), ("rotation", "active"), ("rotation", "revoked")} <= actions
+    for path in tmp_path.glob("bellwether.db*"):
+        assert b"sk-" not in path.read_bytes()
+
+
+def test_an_operator_s_wish_for_a_key_that_was_issued(stage, sim, tmp_path):
+    """Rotation knows what it wants of the key; what an operator wants besides is kept for it."""
+    config = rotating(stage, sim, tmp_path, overlap="1h")
+    gateway = stage.gateway(config, secrets=[ADMIN]).settle()
+    assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+    name = wait_step(gateway, "active")["name"]
+    wait_step(gateway, "retired", name="a")
+    assert gateway.admin(f"/v1/admin/keys/sim/{name}/disable", method="POST").status == 202
+    done = run(["keys", "--address", "{}:{}".format(*gateway.admin_address), "weight", "sim/b", "3"], env={"ADMIN_TOKEN": ""})
+    assert done.returncode == 0
+    with sqlite3.connect(f"file:{tmp_path}/bellwether.db?mode=ro", uri=True) as connection:
+        wait_for(lambda: len(connection.execute("SELECT 1 FROM key_states").fetchall()) == 2)
+    gateway.kill()
+    stage.started.remove(gateway)
+
+    gateway = stage.gateway(config, secrets=[ADMIN])
+    wait_for(lambda: name in gateway.key_states())
+    wait_for(lambda: gateway.key_states()["a"]["wish"] == "drained")
+    assert gateway.key_states()[name]["wish"] == "disabled"
+    assert gateway.key_states()["b"]["weight"] == 3
+    for _ in range(10):
+        assert gateway.post(chat("hello")).get("x-bellwether-key") == "b"
+    # The way back of the old one is rotation's own word again.
+    assert gateway.admin(f"/v1/admin/keys/sim/{name}/rollback", method="POST").status == 202
+    wait_for(lambda: gateway.key_states()["a"]["wish"] == "enabled")
