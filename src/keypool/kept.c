@@ -173,7 +173,7 @@ static void tell_key(struct key *key, uint64_t now_us, struct kept_key *kept)
 }
 
 void keypool_keep(struct keypool *pool, uint64_t now_us,
-                  void (*tell)(void *owner, const struct kept_key *kept), void *owner)
+                  void (*tell)(void *owner, struct kept_key *kept), void *owner)
 {
     struct roster *roster = keypool_roster(pool);
     struct kept_key kept;

@@ -45,9 +45,10 @@ struct kept_key {
  * is nothing to look for. To be asked before keypool_keep. */
 uint64_t keypool_changes(const struct keypool *pool);
 
-/* Tells of each key but the one that stands for "no key", in the order of the file. */
+/* Tells of each key but the one that stands for "no key", in the order of the file. What is told is
+ * whose it is told to, for the call. */
 void keypool_keep(struct keypool *pool, uint64_t now_us,
-                  void (*tell)(void *owner, const struct kept_key *kept), void *owner);
+                  void (*tell)(void *owner, struct kept_key *kept), void *owner);
 
 /* True where there is nothing about it that another process would have to know. */
 bool kept_is_plain(const struct kept_key *kept);

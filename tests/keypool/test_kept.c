@@ -11,7 +11,7 @@ struct told {
     size_t count;
 };
 
-static void note(void *owner, const struct kept_key *kept)
+static void note(void *owner, struct kept_key *kept)
 {
     struct told *told = owner;
 

@@ -75,7 +75,7 @@ static void *work(void *arg)
 }
 
 /* As if another process had known it: what stands here stands. */
-static void give_back(void *owner, const struct kept_key *kept)
+static void give_back(void *owner, struct kept_key *kept)
 {
     struct crowd *crowd = owner;
     struct keypool_effect effect;
