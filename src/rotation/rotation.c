@@ -17,14 +17,14 @@
 
 /* ---- trouble and news ---- */
 
-void rotation_trouble(struct rotation *rotation, const char *why)
+void rotation_trouble(struct rotation *rotation, enum rotation_side side, const char *why)
 {
-    bool is_same = strcmp(rotation->trouble, why ? why : "") == 0;
+    char *told = rotation->trouble[side];
 
-    if (is_same)
+    if (strcmp(told, why ? why : "") == 0)
         return;
-    snprintf(rotation->trouble, sizeof(rotation->trouble), "%s", why ? why : "");
-    rotation->ops->on_trouble(rotation->owner, why ? rotation->trouble : NULL);
+    snprintf(told, ROTATION_WORDS_BYTES, "%s", why ? why : "");
+    rotation->ops->on_trouble(rotation->owner, side, why ? told : NULL);
 }
 
 /* Another key stands there now. */
@@ -253,7 +253,7 @@ void rotation_load_again(struct rotation *rotation, const char *why)
     rotation->loads++;
     rotation->load_us =
         rotation_now_us(rotation) + (delay_us < AGAIN_MAX_US ? delay_us : AGAIN_MAX_US);
-    rotation_trouble(rotation, why);
+    rotation_trouble(rotation, ROTATION_STORE, why);
     set_timer(rotation, rotation->load_us);
 }
 

@@ -43,6 +43,9 @@ struct rotation_news {
     enum life_step from; /* LIFE_STEPS: it has just come to be known */
 };
 
+/* With whom there can be trouble. */
+enum rotation_side { ROTATION_STORE, ROTATION_ISSUER, ROTATION_SIDES };
+
 /* What rotation asks of its surroundings. None of them may free the rotation. */
 struct rotation_ops {
     /* Brings the pool to what stands here: the keys that are to serve before those that are to end.
@@ -60,8 +63,8 @@ struct rotation_ops {
     void (*identify)(void *owner, const struct secret *secret,
                      uint8_t ret_identity[LIFE_IDENTITY_BYTES]);
     void (*on_news)(void *owner, const struct rotation_news *news);
-    /* Store or issuer fail with words that are new; NULL: they do not any more. */
-    void (*on_trouble)(void *owner, const char *why);
+    /* Store or issuer fail with words that are new; NULL: that one does not any more. */
+    void (*on_trouble)(void *owner, enum rotation_side side, const char *why);
 };
 
 struct rotation_settings {

@@ -61,7 +61,7 @@ struct rotation {
     uint64_t load_us;
     uint64_t
         unread_us; /* when secrets are asked for again that could not be read; UINT64_MAX: none */
-    char trouble[ROTATION_WORDS_BYTES]; /* as told last; empty: none */
+    char trouble[ROTATION_SIDES][ROTATION_WORDS_BYTES]; /* as told last; empty: none */
 };
 
 /* A task on its way, or the reading of a secret. */
@@ -88,7 +88,7 @@ static inline uint64_t rotation_wall_us(const struct rotation *rotation)
 void rotation_go_on(struct rotation *rotation);
 
 /* Tells the owner of trouble whose words are new; NULL: it is over. */
-void rotation_trouble(struct rotation *rotation, const char *why);
+void rotation_trouble(struct rotation *rotation, enum rotation_side side, const char *why);
 
 /* An errand of the rotation's, with its task zeroed; NULL without memory. It ends and frees itself,
  * or by errand_free. */

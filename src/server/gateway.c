@@ -130,7 +130,9 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
         prober_new(gateway->loop, gateway->registry.resolver, &gateway_prober_ops, gateway);
     if (!gateway->metrics || !gateway->prober)
         return ERR_NOMEM;
-    err = gateway_prepare_tokens(gateway, gateway->snapshot, &tokens);
+    err = gateway_open_alerts(gateway);
+    if (!err)
+        err = gateway_prepare_tokens(gateway, gateway->snapshot, &tokens);
     if (err)
         return err;
     gateway_commit_tokens(&tokens);
@@ -238,6 +240,7 @@ void gateway_free(struct gateway **gateway)
     gateway_drop_media(g);
     gateway_discard_tokens(&g->tokens);
     gateway_drop_rotations(g);
+    gateway_drop_alerts(g);
     fetcher_free(&g->fetcher);
     prober_free(&g->prober);
     /* Bodies that are still being told anew, and names that are being looked up, go back to the

@@ -96,6 +96,7 @@ static void take_over(struct gateway *gateway)
     admin_set_snapshot(gateway->admin, fresh);
     prober_commit(&reload->probes);
     gateway_commit_tokens(&reload->tokens);
+    gateway_follow_alerts(gateway);
     gateway_follow_rotations(gateway);
     snapshot_unref(&old);
 }

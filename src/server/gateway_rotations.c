@@ -68,6 +68,11 @@ static bool is_busy(void *owner)
     return gateway->reload.snapshot || gateway->reload.is_committing;
 }
 
+static void on_alert(void *owner, const struct alert *alert)
+{
+    gateway_alert(owner, alert);
+}
+
 static int add(struct gateway *gateway, const struct snapshot_provider *row, char *why)
 {
     struct rotor_options options = {.loop = gateway->loop,
@@ -77,6 +82,7 @@ static int add(struct gateway *gateway, const struct snapshot_provider *row, cha
                                     .conf = row->conf,
                                     .is_busy = is_busy,
                                     .on_effect = gateway_follow,
+                                    .on_alert = on_alert,
                                     .owner = gateway};
     struct rotor_seat *seat = mem_zalloc(1, sizeof(*seat));
     int err = seat ? open_store(gateway, why) : ERR_NOMEM;

@@ -8,6 +8,7 @@
 #include "canary/weights.h"
 #include "conf/identity.h"
 #include "server/issuer_of_conf.h"
+#include "server/rotation_alerts.h"
 
 /* How often a key that is being validated is looked at. */
 #define LOOK_US (20 * US_PER_MS)
@@ -416,21 +417,40 @@ static void identify(void *owner, const struct secret *secret,
     conf_key_identity(provider_name(rotor->provider), secret_reveal(secret), ret_identity);
 }
 
+static void raise_alert(struct rotor *rotor, struct alert *alert)
+{
+    alert->provider = provider_name(rotor->provider);
+    alert->wall_us = loop_wall_us(rotor->options.loop);
+    rotor->options.on_alert(rotor->options.owner, alert);
+}
+
 static void on_news(void *owner, const struct rotation_news *news)
 {
     struct rotor *rotor = owner;
     const struct life_key *key = news->key;
+    struct alert alert;
 
     log_write(rotor->options.log,
               key->step == LIFE_ROLLED_BACK ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "key rotation",
               LOG_SPAN("provider", provider_name(rotor->provider)), LOG_TEXT("key", key->name),
               LOG_TEXT("step", life_step_text(key->step)), LOG_UINT("rotation", key->rotation),
               LOG_TEXT("replaces", key->replaces), LOG_TEXT("reason", key->reason));
+    if (rotor->options.on_news)
+        rotor->options.on_news(rotor->options.owner, provider_name(rotor->provider), news);
+    if (rotation_alert_of_news(rotation_life(rotor->rotation), news, &alert))
+        raise_alert(rotor, &alert);
 }
 
-static void on_trouble(void *owner, const char *why)
+static void on_trouble(void *owner, enum rotation_side side, const char *why)
 {
     struct rotor *rotor = owner;
+    const struct alert alert = {
+        .kind = side == ROTATION_STORE ? ALERT_STORE_UNREACHABLE : ALERT_ISSUER_UNREACHABLE,
+        .is_over = !why,
+        .provider = provider_name(rotor->provider),
+        .reason = span_from_text(why ? why : ""),
+        .wall_us = loop_wall_us(rotor->options.loop),
+    };
 
     if (why)
         log_write(rotor->options.log, LOG_LEVEL_WARNING, "key rotation cannot go on",
@@ -438,6 +458,7 @@ static void on_trouble(void *owner, const char *why)
     else
         log_write(rotor->options.log, LOG_LEVEL_INFO, "key rotation goes on",
                   LOG_SPAN("provider", provider_name(rotor->provider)));
+    rotor->options.on_alert(rotor->options.owner, &alert);
 }
 
 static const struct rotation_ops ops = {
@@ -555,14 +576,28 @@ struct keypool_extras rotor_extras(const struct rotor *rotor)
     return (struct keypool_extras){rotor->extras, rotor->count};
 }
 
+/* Told where the key is off, whether another one is on its way or not. */
+static void tell_leak(struct rotor *rotor, struct span name)
+{
+    struct alert alerts[ROTATION_LEAK_ALERTS];
+    size_t count = rotation_alerts_of_leak(rotation_life(rotor->rotation), name, alerts);
+
+    for (size_t i = 0; i < count; i++)
+        raise_alert(rotor, &alerts[i]);
+}
+
 enum rotation_begun rotor_rotate(struct rotor *rotor, struct span name, enum life_trigger trigger,
                                  uint64_t *ret_id)
 {
     const struct conf_key *key = NULL;
+    enum rotation_begun begun;
 
     for (size_t i = 0; i < rotor->conf->keys.count; i++) {
         if (span_is_equal(rotor->conf->keys.items[i].name, name))
             key = &rotor->conf->keys.items[i];
     }
-    return rotation_begin(rotor->rotation, name, key ? key->identity : NULL, trigger, ret_id);
+    begun = rotation_begin(rotor->rotation, name, key ? key->identity : NULL, trigger, ret_id);
+    if (trigger == LIFE_BY_LEAK)
+        tell_leak(rotor, name);
+    return begun;
 }

@@ -5,6 +5,7 @@
 #ifndef SERVER_ROTOR_H
 #define SERVER_ROTOR_H
 
+#include "alerts/alert.h"
 #include "keypool/trial.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -25,6 +26,10 @@ struct rotor_options {
     bool (*is_busy)(void *owner);
     /* A key has changed: who waits for one goes on. */
     void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
+    /* Something is worth waking somebody for; borrowed for the call. */
+    void (*on_alert)(void *owner, const struct alert *alert);
+    /* A key has taken a step, as rotation_ops.on_news; NULL: nobody hears of it but the log. */
+    void (*on_news)(void *owner, struct span provider, const struct rotation_news *news);
     void *owner;
 };
 

@@ -292,10 +292,11 @@ static void on_news(void *owner, const struct rotation_news *news)
              life_step_text(news->key->step));
 }
 
-static void on_trouble(void *owner, const char *why)
+static void on_trouble(void *owner, enum rotation_side side, const char *why)
 {
     struct shop *shop = owner;
 
+    (void)side;
     shop->troubles += why != NULL;
     snprintf(shop->trouble, sizeof(shop->trouble), "%s", why ? why : "");
 }
