@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "admin/events.h"
 #include "admin/guard.h"
 #include "admin/order.h"
 #include "admin/page.h"
@@ -25,9 +26,10 @@ struct admin {
     struct admin_options options;
     struct snapshot *snapshot; /* borrowed; NULL until there is one */
     struct http_server server;
-    struct listener *listener; /* NULL while it ends */
-    bool is_full;              /* the listener is paused */
-    struct list orders;        /* that are being read */
+    struct listener *listener;     /* NULL while it ends */
+    bool is_full;                  /* the listener is paused */
+    struct list orders;            /* that are being read */
+    struct event_streams *streams; /* NULL: the registry has no journal */
 };
 
 /* An order whose body is on its way. */
@@ -246,8 +248,10 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
         refuse_as(conn, FAILURE_METHOD, path);
     else if (route->order)
         read_order(admin, conn, route, path);
-    else
+    else if (route->write)
         show_page(admin, conn, route);
+    else if (!admin->streams || !event_streams_open(admin->streams, conn, head))
+        refuse(conn, refusal_row(REFUSAL_MANY_STREAMS), span_of(NULL, 0), path, false);
 }
 
 /* A page is answered with its head: what a body says is not asked for. */
@@ -277,6 +281,12 @@ static void drop_reading(struct http_server_conn *conn)
         reading_free(reading);
 }
 
+static void drop_stream(struct http_server_conn *conn)
+{
+    if (of(conn)->streams)
+        event_streams_drop(of(conn)->streams, conn);
+}
+
 static void on_bad(struct http_server_conn *conn, enum http_bad bad, enum http_problem problem)
 {
     const char *message = bad == HTTP_BAD_REQUEST ? http_problem_text(problem) : NULL;
@@ -290,13 +300,23 @@ static void on_gone(struct http_server_conn *conn, int err)
 {
     (void)err;
     drop_reading(conn);
+    drop_stream(conn);
     reply_drop(conn);
+}
+
+static void on_room(struct http_server_conn *conn)
+{
+    struct admin *admin = of(conn);
+
+    if (!admin->streams || !event_streams_go_on(admin->streams, conn))
+        reply_go_on(conn);
 }
 
 static void on_closed(struct http_server_conn *conn)
 {
     struct admin *admin = of(conn);
 
+    drop_stream(conn);
     if (!admin->is_full || !admin->listener)
         return;
     admin->is_full = false;
@@ -309,7 +329,7 @@ static const struct http_server_ops ops = {
     .on_end = on_end,
     .on_bad = on_bad,
     .on_gone = on_gone,
-    .on_room = reply_go_on,
+    .on_room = on_room,
     .on_closed = on_closed,
 };
 
@@ -327,6 +347,16 @@ static void on_accept(void *owner, int fd, const struct addr *peer)
 
 /* --- its life --- */
 
+static int make_streams(struct admin *admin)
+{
+    struct journal *journal = admin->options.registry->journal;
+
+    if (!journal)
+        return 0;
+    admin->streams = event_streams_new(admin->options.loop, journal);
+    return admin->streams ? 0 : ERR_NOMEM;
+}
+
 int admin_new(const struct admin_options *options, struct admin **ret_admin)
 {
     struct admin *admin = mem_zalloc(1, sizeof(*admin));
@@ -336,8 +366,11 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
         return ERR_NOMEM;
     admin->options = *options;
     list_init(&admin->orders);
-    err = http_server_init(&admin->server, options->loop, &ops, admin);
+    err = make_streams(admin);
+    if (!err)
+        err = http_server_init(&admin->server, options->loop, &ops, admin);
     if (err) {
+        event_streams_free(&admin->streams);
         mem_free(admin);
         return err;
     }
@@ -348,6 +381,7 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
     err = listener_new(options->loop, options->fd, false, on_accept, admin, &admin->listener);
     if (err) {
         http_server_fini(&admin->server);
+        event_streams_free(&admin->streams);
         mem_free(admin);
         return err;
     }
@@ -363,6 +397,7 @@ void admin_free(struct admin **admin)
         return;
     listener_free(&a->listener);
     http_server_fini(&a->server);
+    event_streams_free(&a->streams);
     mem_free(a);
     *admin = NULL;
 }
@@ -370,4 +405,16 @@ void admin_free(struct admin **admin)
 void admin_set_snapshot(struct admin *admin, struct snapshot *snapshot)
 {
     admin->snapshot = snapshot;
+}
+
+void admin_tell_events(struct admin *admin)
+{
+    if (admin->streams)
+        event_streams_tell(admin->streams);
+}
+
+void admin_end_events(struct admin *admin)
+{
+    if (admin->streams)
+        event_streams_end(admin->streams);
 }

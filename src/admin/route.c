@@ -5,7 +5,10 @@ static const struct admin_route rows[] = {
     {method, SPAN_INIT(path), access, page, NULL},
 #define ADMIN_ORDER(symbol, method, path, order, meaning)                                          \
     {method, SPAN_INIT(path), ADMIN_OPERATOR, NULL, order},
+#define ADMIN_STREAM(symbol, method, path, meaning)                                                \
+    {method, SPAN_INIT(path), ADMIN_OPERATOR, NULL, NULL},
 #include "tables/admin.def"
+#undef ADMIN_STREAM
 #undef ADMIN_ORDER
 #undef ADMIN_ROUTE
 };

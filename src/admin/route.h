@@ -18,7 +18,7 @@ struct admin_route {
     struct span path;
     enum admin_access access;
     page_write_fn *write; /* of a page */
-    order_fn *order;      /* of an order; NULL: it is a page */
+    order_fn *order; /* of an order; NULL: it is a page, or with neither the stream of events */
 };
 
 /* What a path names; borrowed from it. */

@@ -83,6 +83,7 @@ static int add(struct gateway *gateway, const struct snapshot_provider *row, cha
                                     .is_busy = is_busy,
                                     .on_effect = gateway_follow,
                                     .on_alert = on_alert,
+                                    .on_news = gateway_note_rotation,
                                     .owner = gateway};
     struct rotor_seat *seat = mem_zalloc(1, sizeof(*seat));
     int err = seat ? open_store(gateway, why) : ERR_NOMEM;
