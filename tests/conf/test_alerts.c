@@ -80,19 +80,39 @@ static void urls_are_masked(void **state)
 
 static void complaints(void **state)
 {
-    fake_expect(
-        *state,
-        BEFORE "alerts:\n"
-               "  webhooks:\n"
-               "    - \"${env:ODD}\"\n"
-               "    - \"${env:SOCKET}\"\n"
-               "    - {format: teams}\n"
-               "    - url: \"https://h/a b\"\n"
-               "  rules: {active_keys_below: 0, overhead_p95_above: 2s,\n"
-               "          canary_error_rate_above: 0%, rotation_errors_above: -1, for: 5,\n"
-               "          error_rate: 1%}\n",
-        "b.yaml:4:7: alerts.webhooks[0]: the value is no URL; allowed: an http or https URL, "
-        "best as ${env:NAME}\n");
+    fake_expect(*state,
+                BEFORE "alerts:\n"
+                       "  webhooks:\n"
+                       "    - \"${env:ODD}\"\n"
+                       "    - \"${env:SOCKET}\"\n"
+                       "    - {format: teams}\n"
+                       "    - url: \"https://h/a b\"\n"
+                       "  rules: {active_keys_below: 0, overhead_p95_above: 2s,\n"
+                       "          canary_error_rate_above: 0%, rotation_errors_above: -1, for: 5,\n"
+                       "          error_rate: 1%}\n",
+                "b.yaml:4:7: alerts.webhooks[0]: the value is no URL; allowed: an http or "
+                "https URL, best as ${env:NAME}\n"
+                "b.yaml:5:7: alerts.webhooks[1]: the value names a socket; allowed: an http or "
+                "https URL, best as ${env:NAME}\n"
+                "b.yaml:6:7: alerts.webhooks[2]: the url is missing; allowed: url, best as "
+                "${env:NAME}\n"
+                "b.yaml:6:16: alerts.webhooks[2].format: 'teams' is not known; allowed: slack, "
+                "json\n"
+                "b.yaml:7:12: alerts.webhooks[3].url: the value is no URL; allowed: an http or "
+                "https URL, best as ${env:NAME}\n"
+                "b.yaml:8:30: alerts.rules.active_keys_below: '0' is out of range; allowed: a "
+                "whole number from 1 to 16384\n"
+                "b.yaml:8:53: alerts.rules.overhead_p95_above: '2s' is out of range; allowed: "
+                "a duration such as 250ms, 30s, 5m, 2h or 30d, from 1ms to 1s\n"
+                "b.yaml:9:36: alerts.rules.canary_error_rate_above: '0%' is out of range; "
+                "allowed: a share such as 5%, from 0.0001% to 100%\n"
+                "b.yaml:9:63: alerts.rules.rotation_errors_above: '-1' is no whole number; "
+                "allowed: a whole number from 0 to 1000000\n"
+                "b.yaml:9:72: alerts.rules.for: '5' is no duration; allowed: a duration such "
+                "as 250ms, 30s, 5m, 2h or 30d, from 1s to 24h\n"
+                "b.yaml:10:11: alerts.rules: unknown key 'error_rate'; allowed: "
+                "active_keys_below, overhead_p95_above, canary_error_rate_above, "
+                "rotation_errors_above, for\n");
 }
 
 static void too_many_webhooks(void **state)
