@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "server/alert_rules.h"
 
 /* At the end of the process, for what has not been sent yet. */
 #define END_US   (2 * US_PER_SEC)
@@ -16,9 +17,18 @@
 struct alert_desk {
     struct gateway *gateway;
     struct alerts *alerts;
+    struct alert_rules *rules;
     struct loop_timer timer; /* of the end */
     uint64_t end_us;         /* 0: it has not come */
 };
+
+static void count_failure(struct gateway *gateway, struct span provider)
+{
+    uint32_t series = metrics_series(gateway->registry.metrics, METRIC_ROTATION_ERRORS, &provider);
+
+    metrics_add(gateway->metrics, series, 1);
+    alert_rules_note_failure(gateway->alerts->rules, provider);
+}
 
 void gateway_alert(struct gateway *gateway, const struct alert *alert)
 {
@@ -36,6 +46,13 @@ void gateway_alert(struct gateway *gateway, const struct alert *alert)
         return;
     journal_note(gateway->registry.journal, &happening);
     alerts_raise(gateway->alerts->alerts, alert);
+    if (alert->kind == ALERT_ROTATION_FAILED || alert->kind == ALERT_ROLLED_BACK)
+        count_failure(gateway, alert->provider);
+}
+
+static void on_rule(void *owner, const struct alert *alert)
+{
+    gateway_alert(owner, alert);
 }
 
 /* ---- the end ---- */
@@ -95,6 +112,17 @@ static size_t read_webhooks(const struct conf_webhooks *conf,
     return conf->count;
 }
 
+/* What has not been counted yet is 0, not absent. */
+static void show_counters(struct gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->snapshot->provider_count; i++) {
+        const struct conf_provider *conf = gateway->snapshot->providers[i].conf;
+
+        if (conf->rotation)
+            (void)metrics_series(gateway->registry.metrics, METRIC_ROTATION_ERRORS, &conf->name);
+    }
+}
+
 void gateway_follow_alerts(struct gateway *gateway)
 {
     const struct conf_alerts *conf = &gateway->snapshot->config->alerts;
@@ -105,6 +133,8 @@ void gateway_follow_alerts(struct gateway *gateway)
     if (err)
         log_write(gateway->log, LOG_LEVEL_ERROR, "the webhooks of alerts stay as they were",
                   LOG_TEXT("reason", err_text(err)));
+    show_counters(gateway);
+    alert_rules_set(gateway->alerts->rules, gateway->snapshot);
 }
 
 /* ---- its life ---- */
@@ -129,6 +159,11 @@ static struct alerts *make_alerts(struct gateway *gateway)
 
 int gateway_open_alerts(struct gateway *gateway)
 {
+    const struct alert_rules_options rules = {.loop = gateway->loop,
+                                              .registry = &gateway->registry,
+                                              .rotation = gateway_rotation,
+                                              .on_alert = on_rule,
+                                              .owner = gateway};
     struct alert_desk *desk = mem_zalloc(1, sizeof(*desk));
 
     if (!desk)
@@ -137,7 +172,8 @@ int gateway_open_alerts(struct gateway *gateway)
     desk->gateway = gateway;
     loop_timer_init(&desk->timer, gateway->loop, on_timer);
     desk->alerts = make_alerts(gateway);
-    if (!desk->alerts || loop_timer_reserve(&desk->timer)) {
+    desk->rules = alert_rules_new(&rules);
+    if (!desk->alerts || !desk->rules || loop_timer_reserve(&desk->timer)) {
         gateway_drop_alerts(gateway);
         return ERR_NOMEM;
     }
@@ -153,6 +189,7 @@ void gateway_drop_alerts(struct gateway *gateway)
     if (!desk)
         return;
     loop_timer_fini(&desk->timer);
+    alert_rules_free(&desk->rules);
     alerts_free(&desk->alerts);
     mem_free(desk);
 }
