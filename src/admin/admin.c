@@ -9,6 +9,7 @@
 #include "admin/refusal.h"
 #include "admin/reply.h"
 #include "admin/route.h"
+#include "admin/traffic.h"
 #include "base/alloc.h"
 #include "base/err.h"
 #include "dialect/openai_error.h"
@@ -30,6 +31,7 @@ struct admin {
     bool is_full;                  /* the listener is paused */
     struct list orders;            /* that are being read */
     struct event_streams *streams; /* NULL: the registry has no journal */
+    struct traffic *traffic;
 };
 
 /* An order whose body is on its way. */
@@ -99,6 +101,7 @@ static struct page_view view_of(const struct admin *admin)
         .snapshot = admin->snapshot,
         .state = admin->options.state(admin->options.owner),
         .admin = &admin->options,
+        .traffic = admin->traffic,
         .now_us = loop_now_us(admin->options.loop),
         .wall_us = loop_wall_us(admin->options.loop),
     };
@@ -347,6 +350,16 @@ static void on_accept(void *owner, int fd, const struct addr *peer)
 
 /* --- its life --- */
 
+static bool show_traffic(void *owner, struct page_view *ret_view)
+{
+    struct admin *admin = owner;
+
+    if (!admin->snapshot)
+        return false;
+    *ret_view = view_of(admin);
+    return true;
+}
+
 static int make_streams(struct admin *admin)
 {
     struct journal *journal = admin->options.registry->journal;
@@ -366,11 +379,13 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
         return ERR_NOMEM;
     admin->options = *options;
     list_init(&admin->orders);
-    err = make_streams(admin);
+    admin->traffic = traffic_new(options->loop, show_traffic, admin);
+    err = admin->traffic ? make_streams(admin) : ERR_NOMEM;
     if (!err)
         err = http_server_init(&admin->server, options->loop, &ops, admin);
     if (err) {
         event_streams_free(&admin->streams);
+        traffic_free(&admin->traffic);
         mem_free(admin);
         return err;
     }
@@ -382,6 +397,7 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
     if (err) {
         http_server_fini(&admin->server);
         event_streams_free(&admin->streams);
+        traffic_free(&admin->traffic);
         mem_free(admin);
         return err;
     }
@@ -398,6 +414,7 @@ void admin_free(struct admin **admin)
     listener_free(&a->listener);
     http_server_fini(&a->server);
     event_streams_free(&a->streams);
+    traffic_free(&a->traffic);
     mem_free(a);
     *admin = NULL;
 }
