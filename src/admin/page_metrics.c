@@ -284,12 +284,10 @@ static void sample_canaries(const struct sampling *sampling, struct metrics_out 
         const struct rotation *rotation = view->admin->rotation(view->admin->owner, provider);
         const struct canary *canary = rotation ? rotation_canary(rotation) : NULL;
 
-        if (canary && canary->evidence.canary.requests)
-            metrics_sample(out, &provider,
-                           (double)canary->evidence.canary.failures /
-                               (double)canary->evidence.canary.requests);
-        else if (canary)
-            metrics_sample(out, &provider, 0);
+        uint64_t requests = canary ? canary->evidence.canary.requests : 0;
+        double failures = canary ? (double)canary->evidence.canary.failures : 0;
+
+        metrics_sample(out, &provider, requests ? failures / (double)requests : 0);
     }
 }
 
