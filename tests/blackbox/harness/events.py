@@ -29,6 +29,7 @@ class Events:
         if last is not None:
             fields["Last-Event-ID"] = str(last)
         self.seen, self.comments, self.changed, self.has_ended = [], 0, threading.Condition(), False
+        self.secrets, self.text = gateway.secrets, ""
         self.wire = wire.Wire(gateway.admin_address, timeout=60)
         self.wire.send(wire.request("GET", "/v1/admin/events" + query, fields, host="127.0.0.1"))
         self.head = self.wire.head()
@@ -44,12 +45,14 @@ class Events:
         self.wire.socket.shutdown(2)
         self.wire.close()
         self.reader.join(5)
+        assert not [secret for secret in self.secrets if secret in self.text], self.text
 
     def read(self):
         text = ""
         try:
             for piece in self.wire.pieces(self.head, "GET"):
                 text += piece.decode()
+                self.text += piece.decode()
                 while "\n\n" in text:
                     frame, _, text = text.partition("\n\n")
                     self.take(frame)
