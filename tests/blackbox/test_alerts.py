@@ -162,7 +162,7 @@ def test_an_issuer_that_is_away(stage, sim, tmp_path):
     hook = Hook(stage)
     is_there = threading.Event()
     made = Upstream(lambda peer: (peer.read_request(), peer.answer({"api_key": "sk-pool-9", "key_id": "id-9"} if is_there.is_set() else {},
-                                                                    200 if is_there.is_set() else 503))[1] or True, answers_probes=False)
+                                                                    200 if is_there.is_set() else 429))[1] or True, answers_probes=False)
     root = made.base_url.removesuffix("/v1")
     try:
         settings = {"kind": "http", "create": {"url": f"{root}/keys", "body": {"name": "{name}"}, "key": "/api_key", "id": "/key_id"}}
