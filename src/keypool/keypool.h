@@ -338,7 +338,7 @@ struct keypool_row {
     struct conf_strings models; /* borrowed from the key */
     uint32_t failures;          /* in a row */
     uint32_t in_flight;
-    uint64_t requests, errors;
+    uint64_t requests, errors, tokens;
     uint64_t last_used_us, last_success_us; /* 0: never */
     uint64_t cooldown_until_us;             /* 0: none */
     struct keypool_row_limit limits[KEYPOOL_ROW_LIMITS];

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "server/alert_rules.h"
+#include "server/spend_watch.h"
 
 /* At the end of the process, for what has not been sent yet. */
 #define END_US   (2 * US_PER_SEC)
@@ -18,6 +19,7 @@ struct alert_desk {
     struct gateway *gateway;
     struct alerts *alerts;
     struct alert_rules *rules;
+    struct spend_watch *spend;
     struct loop_timer timer; /* of the end */
     uint64_t end_us;         /* 0: it has not come */
 };
@@ -135,6 +137,7 @@ void gateway_follow_alerts(struct gateway *gateway)
                   LOG_TEXT("reason", err_text(err)));
     show_counters(gateway);
     alert_rules_set(gateway->alerts->rules, gateway->snapshot);
+    spend_watch_set(gateway->alerts->spend, gateway->snapshot);
 }
 
 /* ---- its life ---- */
@@ -173,7 +176,8 @@ int gateway_open_alerts(struct gateway *gateway)
     loop_timer_init(&desk->timer, gateway->loop, on_timer);
     desk->alerts = make_alerts(gateway);
     desk->rules = alert_rules_new(&rules);
-    if (!desk->alerts || !desk->rules || loop_timer_reserve(&desk->timer)) {
+    desk->spend = spend_watch_new(gateway->loop, on_rule, gateway);
+    if (!desk->alerts || !desk->rules || !desk->spend || loop_timer_reserve(&desk->timer)) {
         gateway_drop_alerts(gateway);
         return ERR_NOMEM;
     }
@@ -190,6 +194,7 @@ void gateway_drop_alerts(struct gateway *gateway)
         return;
     loop_timer_fini(&desk->timer);
     alert_rules_free(&desk->rules);
+    spend_watch_free(&desk->spend);
     alerts_free(&desk->alerts);
     mem_free(desk);
 }
