@@ -434,6 +434,35 @@ struct conf_store {
     bool is_given;    /* the file names it: where it cannot be opened, nothing starts */
 };
 
+enum conf_alert_format { CONF_ALERT_SLACK, CONF_ALERT_JSON };
+
+enum { CONF_WEBHOOKS_MAX = 16 };
+
+struct conf_webhook {
+    struct secret *url;
+    enum conf_alert_format format;
+    struct span ca; /* file; empty: the system's certificates */
+};
+
+struct conf_webhooks {
+    struct conf_webhook *items;
+    size_t count;
+};
+
+/* Each 0: there is no such rule. */
+struct conf_alert_rules {
+    uint32_t active_keys; /* so many of a provider are to be usable */
+    uint64_t overhead_p95_us;
+    uint32_t canary_error_ppm;
+    uint32_t rotation_errors_from; /* so many are too many: one more than the file says */
+    uint64_t for_us;
+};
+
+struct conf_alerts {
+    struct conf_webhooks webhooks;
+    struct conf_alert_rules *rules; /* NULL: none */
+};
+
 struct config {
     struct span file; /* as complaints name it; "environment" where there was no file */
     struct conf_server server;
@@ -447,6 +476,7 @@ struct config {
     struct conf_log log;
     struct conf_secrets secrets;
     struct conf_store store;
+    struct conf_alerts alerts;
 
     struct map provider_by_name; /* struct conf_provider */
     struct map model_by_name;    /* struct conf_model */

@@ -78,6 +78,13 @@ void hook_rotation_finish(struct loading *loading, const struct yaml_node *node,
 void hook_secrets_finish(struct loading *loading, const struct yaml_node *node,
                          struct conf_mark mark, void *object);
 
+/* Alerts (types_alerts.c). */
+void hook_webhook_short(struct loading *loading, const struct yaml_node *node, void *object);
+void hook_webhook_finish(struct loading *loading, const struct yaml_node *node,
+                         struct conf_mark mark, void *object);
+void hook_alerts_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object);
+
 /* Duplicates among a provider's keys, and their look. */
 void conf_keys_check(struct loading *loading, const struct yaml_node *node);
 

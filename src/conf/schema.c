@@ -88,6 +88,11 @@ static const struct conf_word log_format_words[] = {
     {TEXT("json"), CONF_LOG_JSON, true},
 };
 
+static const struct conf_word alert_format_words[] = {
+    {TEXT("slack"), CONF_ALERT_SLACK, true},
+    {TEXT("json"), CONF_ALERT_JSON, true},
+};
+
 /* The rows name a struct by its group; these are called otherwise. */
 #define conf_client_limits          conf_limits
 #define conf_azure_entra            credential
@@ -102,7 +107,8 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_provider_timeouts, group_connections, group_upstream_tls, group_issuer_create,
     group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
     group_error_rate, group_canary, group_rotation, group_provider, group_target, group_model,
-    group_names, group_retry, group_log, group_secrets;
+    group_names, group_retry, group_log, group_secrets, group_webhook, group_alert_rules,
+    group_alerts;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -206,5 +212,9 @@ static const struct conf_group group_names = {ROWS(names), .finish = hook_names_
 static const struct conf_group group_retry = {ROWS(retry), .finish = hook_retry_finish};
 static const struct conf_group group_log = {ROWS(log)};
 static const struct conf_group group_secrets = {ROWS(secrets), .finish = hook_secrets_finish};
+static const struct conf_group group_webhook = {ROWS(webhook), .read_short = hook_webhook_short,
+                                                .finish = hook_webhook_finish};
+static const struct conf_group group_alert_rules = {ROWS(alert_rules)};
+static const struct conf_group group_alerts = {ROWS(alerts), .finish = hook_alerts_finish};
 
 const struct conf_group conf_schema = {ROWS(root)};

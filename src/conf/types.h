@@ -76,6 +76,14 @@ extern const struct conf_type conf_type_ratio;       /* uint32_t, thousandths */
 extern const struct conf_type conf_type_seal_key;    /* struct span: a file */
 extern const struct conf_type conf_type_store;       /* struct conf_store (types_store.c) */
 
+/* Alerts (types_alerts.c). */
+extern const struct conf_type conf_type_webhook_url; /* struct secret * */
+extern const struct conf_type
+    conf_type_duration_if;                        /* uint64_t, microseconds; 0: not in the file */
+extern const struct conf_type conf_type_share_if; /* uint32_t, ppm; 0: not in the file */
+extern const struct conf_type conf_type_above;    /* uint32_t, one more than the file says; 0:
+                                                     not in it */
+
 /* {items, count}: how every list of the tree begins. Sets or gets both without caring for the type
  * of the items. */
 void conf_list_set(void *field, void *items, size_t count);

@@ -19,6 +19,7 @@
 #include "upstream/provider.h"
 
 struct helpers;
+struct journal;
 struct learned;
 
 struct registry {
@@ -28,6 +29,7 @@ struct registry {
     struct retry_budget *retry_budget;
     struct metrics_schema *metrics;
     struct log *log;
+    struct journal *journal; /* borrowed; NULL: none is kept */
     struct resolver *resolver;
     struct helpers *helpers; /* of all workers, for large bodies */
     struct body_budget bodies;

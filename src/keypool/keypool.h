@@ -339,7 +339,7 @@ struct keypool_row {
     struct conf_strings models; /* borrowed from the key */
     uint32_t failures;          /* in a row */
     uint32_t in_flight;
-    uint64_t requests, errors;
+    uint64_t requests, errors, tokens;
     bool has_worked; /* a probe or a request has found it good, once */
     uint64_t faults; /* errors for which the key may be to blame: what a trial counts as failures,
                         but for limits reached and money used up, which no other key mends */

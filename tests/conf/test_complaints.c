@@ -194,7 +194,6 @@ static void what_is_not_built(void **state)
                 "classes: {}\n"
                 "prices: {}\n"
                 "currency: {}\n"
-                "alerts: {}\n"
                 "pools: {p: {budget: {}}}\n",
                 "b.yaml:2:8: store: the value names a server of PostgreSQL, which is not built yet; "
                 "allowed: sqlite:PATH, absolute or from the configuration's folder, or none\n"
@@ -203,8 +202,7 @@ static void what_is_not_built(void **state)
                 "b.yaml:5:1: classes: not built yet; allowed: to leave it out\n"
                 "b.yaml:6:1: prices: not built yet; allowed: to leave it out\n"
                 "b.yaml:7:1: currency: not built yet; allowed: to leave it out\n"
-                "b.yaml:8:1: alerts: not built yet; allowed: to leave it out\n"
-                "b.yaml:9:13: pools.p.budget: not built yet; allowed: to leave it out\n");
+                "b.yaml:8:13: pools.p.budget: not built yet; allowed: to leave it out\n");
 }
 
 static void references(void **state)
@@ -324,9 +322,9 @@ static void slips_of_the_fingers(void **state)
         "b.yaml:4:22: server: unknown key 'listne'; the nearest is 'listen'\n"
         "b.yaml:4:33: server: unknown key 'timeout'; the nearest is 'timeouts'\n"
         "b.yaml:5:1: unknown key 'zzzzzz'; allowed: server, admin, pools, clients, providers, "
-        "models, names, retry, log, secrets, store\n"
+        "models, names, retry, log, secrets, store, alerts\n"
         "b.yaml:6:1: unknown key (not shown); allowed: server, admin, pools, clients, "
-        "providers, models, names, retry, log, secrets, store\n");
+        "providers, models, names, retry, log, secrets, store, alerts\n");
 }
 
 static void duplicates(void **state)
