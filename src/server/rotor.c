@@ -674,9 +674,12 @@ static bool has_identity(const struct conf_provider *conf, const uint8_t *identi
 static void note_changes(struct rotor *rotor, const struct conf_provider *before)
 {
     for (size_t i = 0; i < rotor->conf->keys.count; i++) {
-        const struct conf_key *key = &rotor->conf->keys.items[i];
-        const struct conf_key *was = key_named(before, key->name);
+        const struct conf_key *key = &rotor->conf->keys.items[i], *was;
 
+        if (i < before->keys.count &&
+            !memcmp(before->keys.items[i].identity, key->identity, CONF_IDENTITY_BYTES))
+            continue;
+        was = key_named(before, key->name);
         if (was && !has_identity(rotor->conf, was->identity) &&
             !has_identity(before, key->identity))
             rotor_triggers_changed(rotor->triggers, key->identity);
