@@ -166,7 +166,9 @@ static void wish(struct rotor *rotor, size_t at)
 
     if (!key)
         return;
-    if (stood->wished != extra->wish) {
+    /* An operator who was there before it was to serve has the last word. */
+    if (stood->wished != extra->wish &&
+        !(extra->wish == KEY_ENABLED && key_wish(key) != stood->wished)) {
         effect = keypool_wish(pool_of(rotor), key, extra->wish, now_us(rotor));
         rotor->options.on_effect(rotor->options.owner, rotor->provider, &effect);
     }
