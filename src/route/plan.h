@@ -38,6 +38,14 @@ struct plan_target {
     uint64_t model_hash;     /* map_hash of it */
 };
 
+/* Where a share of a model's exchanges is mirrored. Lives as long as the routes. */
+struct plan_shadow {
+    const struct conf_shadow *conf;
+    struct plan_target target;
+    struct span model; /* the name under `models` */
+    struct span name;  /* of the target: "PROVIDER/MODEL" */
+};
+
 /* Embedded in the exchange. Targets beyond PLAN_MAX_TARGETS are left out. */
 struct plan {
     struct plan_target targets[PLAN_MAX_TARGETS];
@@ -46,6 +54,7 @@ struct plan {
     struct span label;       /* for metrics: a name out of the configuration, or "other" */
     uint32_t label_index;    /* below routes_label_count; 0 is "other" */
     struct limiter *limiter; /* the model's; NULL: none */
+    const struct plan_shadow *shadow; /* NULL: none */
 };
 
 enum plan_verdict {
