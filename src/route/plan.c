@@ -61,22 +61,26 @@ static bool has_limits(const struct conf_limits *limits)
     return limits->rpm || limits->tpm || limits->concurrent;
 }
 
+struct span plan_target_name(const struct conf_target *target, char text[PLAN_NAME_BYTES])
+{
+    int len = snprintf(text, PLAN_NAME_BYTES, "%.*s/%.*s", SPAN_ARG(target->provider->name),
+                       SPAN_ARG(target->model));
+
+    return span_of(text, len < PLAN_NAME_BYTES ? (size_t)len : PLAN_NAME_BYTES - 1);
+}
+
 static int compile_shadow(const struct config *config, const struct conf_model *conf,
                           struct plan_shadow **ret_shadow)
 {
     const struct conf_target *to = &conf->shadow->target;
-    size_t len = to->provider->name.len + 1 + to->model.len;
-    struct plan_shadow *shadow = mem_zalloc(1, sizeof(*shadow) + len + 1);
-    char *name;
+    struct plan_shadow *shadow = mem_zalloc(1, sizeof(*shadow) + PLAN_NAME_BYTES);
 
     if (!shadow)
         return ERR_NOMEM;
-    name = (char *)(shadow + 1);
-    snprintf(name, len + 1, "%.*s/%.*s", SPAN_ARG(to->provider->name), SPAN_ARG(to->model));
     shadow->conf = conf->shadow;
     shadow->target = compile_target(config, to);
     shadow->model = conf->name;
-    shadow->name = span_of(name, len);
+    shadow->name = plan_target_name(to, (char *)(shadow + 1));
     *ret_shadow = shadow;
     return 0;
 }

@@ -28,7 +28,8 @@
 #include "base/span.h"
 #include "conf/config.h"
 
-enum { PLAN_MAX_TARGETS = 16 };
+/* PLAN_NAME_BYTES: the longest "PROVIDER/MODEL" of a file (conf/names.h), and a NUL. */
+enum { PLAN_MAX_TARGETS = 16, PLAN_NAME_BYTES = 64 + 1 + 256 + 1 };
 
 struct plan_target {
     const struct conf_provider *provider;
@@ -68,6 +69,9 @@ struct routes;
 /* Compiles the names. 0 or ERR_NOMEM. */
 int routes_new(const struct config *config, struct limiter_book *book, struct routes **ret_routes);
 void routes_free(struct routes **place);
+
+/* "PROVIDER/MODEL" as the file has it, in `text`. */
+struct span plan_target_name(const struct conf_target *target, char text[PLAN_NAME_BYTES]);
 
 /* The plan of a request for `name` (empty: none was given). `name` must live as long as the plan.
  */
