@@ -1,8 +1,6 @@
 /* GET /v1/admin/shadows: what came of the exchanges that were mirrored, for each model that has a
  * shadow. */
 #include "admin/page.h"
-#include "base/alloc.h"
-#include "base/err.h"
 #include "route/plan.h"
 #include "shadow/board.h"
 
@@ -201,21 +199,18 @@ static void put_model(struct json_writer *writer, const struct page_view *view,
 void page_shadows(const struct page_view *view, struct page *page)
 {
     const struct conf_models *models = &view->snapshot->config->models;
-    struct shadow_report *report = mem_alloc(sizeof(*report));
+    struct shadow_report report;
     struct json_writer writer;
 
     json_writer_init(&writer, &page->body);
     json_begin_object(&writer);
     json_name(&writer, "shadows");
     json_begin_array(&writer);
-    for (size_t i = 0; i < models->count && report; i++) {
+    for (size_t i = 0; i < models->count; i++) {
         if (models->items[i].shadow)
-            put_model(&writer, view, &models->items[i], report);
+            put_model(&writer, view, &models->items[i], &report);
     }
     json_end_array(&writer);
     json_end_object(&writer);
     buf_append_byte(&page->body, '\n');
-    if (!report)
-        page->body.err = ERR_NOMEM;
-    mem_free(report);
 }

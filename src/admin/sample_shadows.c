@@ -1,6 +1,5 @@
 #include "admin/sample_shadows.h"
 
-#include "base/alloc.h"
 #include "route/plan.h"
 #include "shadow/board.h"
 
@@ -47,21 +46,20 @@ static void put(struct span model, const struct shadow_report *report, enum metr
 void sample_shadows(const struct page_view *view, enum metric metric, struct metrics_out *out)
 {
     const struct conf_models *models = &view->snapshot->config->models;
-    struct shadow_report *report = mem_alloc(sizeof(*report));
+    struct shadow_report report;
 
-    for (size_t i = 0; i < models->count && report; i++) {
+    for (size_t i = 0; i < models->count; i++) {
         const struct conf_model *model = &models->items[i];
         struct shadow_entry *entry;
         char name[PLAN_NAME_BYTES];
 
         if (!model->shadow)
             continue;
-        *report = (struct shadow_report){.drawn = 0};
+        report = (struct shadow_report){.drawn = 0};
         entry = shadow_board_find(view->registry->shadows, model->name,
                                   plan_target_name(&model->shadow->target, name));
         if (entry)
-            shadow_entry_report(entry, view->wall_us, report);
-        put(model->name, report, metric, out);
+            shadow_entry_report(entry, view->wall_us, &report);
+        put(model->name, &report, metric, out);
     }
-    mem_free(report);
 }

@@ -12,16 +12,24 @@ static bool is_well(const struct health *health)
     return state == KEY_TRIAL || state == KEY_HEALTHY;
 }
 
+/* One whose time is up would be found out by the next request: that one is real. */
+static bool is_aside(_Atomic(struct aside_table *) *place, uint64_t model_hash)
+{
+    return aside_find(atomic_load_explicit(place, memory_order_acquire), model_hash).state !=
+           ASIDE_NONE;
+}
+
 /* Nothing is being found out of it, and of each of its limits half is free. */
 static bool has_room(const struct pick *pick, const struct slot *slot)
 {
-    const struct key *key = slot->key;
-    const struct account *account = key_account_of(key);
+    struct key *key = slot->key;
+    struct account *account = key_account_of(key);
     const struct quota *quota = key_quota_of(key);
     uint64_t model_hash = pick->lineup->model_hash;
 
     if (view_examine(pick->view, slot, model_hash, pick->now_us).where != LINEUP_READY ||
-        view_examine_model(key, pick->model_hash, pick->now_us).where != LINEUP_READY)
+        is_aside(&key->shared.asides, pick->model_hash) ||
+        (account && is_aside(&account->asides, pick->model_hash)))
         return false;
     return is_well(&key->shared.health) && (!account || is_well(&account->health)) &&
            breaker_state(&key->shared.breaker, pick->now_us) == BREAKER_CLOSED &&

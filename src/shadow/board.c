@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/map.h"
 
 /* Bytes are put into buckets made for microseconds, whose finest are 64 of them. */
-enum { BYTES_SHIFT = 6, REST_DOUBLINGS = 6 };
+enum { BYTES_SHIFT = 6, REST_DOUBLINGS = 6, NAME_MAX_BYTES = 1024 };
 
 struct shadow_entry {
     pthread_mutex_t *lock; /* the board's: guards all that follows */
@@ -64,42 +65,46 @@ void shadow_board_free(struct shadow_board **place)
     mem_free(board);
 }
 
-static struct shadow_entry *new_entry(struct shadow_board *board, struct span model,
-                                      struct span target)
+static struct shadow_entry *new_entry(struct shadow_board *board, struct span name)
 {
-    size_t len = model.len + 1 + target.len;
-    struct shadow_entry *entry = mem_zalloc(1, sizeof(*entry) + len);
+    struct shadow_entry *entry = mem_zalloc(1, sizeof(*entry) + name.len);
 
     if (!entry)
         return NULL;
     entry->lock = &board->lock;
-    entry->name_len = len;
-    if (model.len)
-        memcpy(entry->name, model.ptr, model.len);
-    entry->name[model.len] = '\n';
-    if (target.len)
-        memcpy(entry->name + model.len + 1, target.ptr, target.len);
+    entry->name_len = name.len;
+    memcpy(entry->name, name.ptr, name.len);
+    return entry;
+}
+
+/* Under the lock. */
+static struct shadow_entry *add_entry(struct shadow_board *board, struct span name)
+{
+    struct shadow_entry *entry = new_entry(board, name);
+
+    if (entry && map_add(&board->entries, span_of(entry->name, entry->name_len), entry))
+        MEM_CLEAR(entry);
     return entry;
 }
 
 static struct shadow_entry *find(struct shadow_board *board, struct span model, struct span target,
                                  bool is_made)
 {
-    struct shadow_entry *entry = new_entry(board, model, target), *found;
-    struct span name;
+    char text[NAME_MAX_BYTES];
+    struct buf name = {.data = text, .cap = sizeof(text), .max = sizeof(text)};
+    struct shadow_entry *entry;
 
-    if (!entry)
+    buf_append_span(&name, model);
+    buf_append_byte(&name, '\n');
+    buf_append_span(&name, target);
+    if (name.err)
         return NULL;
-    name = span_of(entry->name, entry->name_len);
     pthread_mutex_lock(&board->lock);
-    found = map_find(&board->entries, name);
-    if (!found && is_made && map_add(&board->entries, name, entry) == 0) {
-        found = entry;
-        entry = NULL;
-    }
+    entry = map_find(&board->entries, buf_span(&name));
+    if (!entry && is_made)
+        entry = add_entry(board, buf_span(&name));
     pthread_mutex_unlock(&board->lock);
-    mem_free(entry);
-    return found;
+    return entry;
 }
 
 struct shadow_entry *shadow_board_entry(struct shadow_board *board, struct span model,

@@ -146,6 +146,8 @@ void shadow_entry_report(struct shadow_entry *entry, uint64_t wall_us,
 /* The share in thousandths lies at or below that: microseconds, or (shadow_sketch_bytes) bytes. 0
  * where there is nothing. */
 uint64_t shadow_sketch_us(const struct shadow_sketch *sketch, unsigned milli);
+
+/* The same of lengths. */
 uint64_t shadow_sketch_bytes(const struct shadow_sketch *sketch, unsigned milli);
 
 /* The same of how much later the shadow's last byte came; negative: earlier. */
