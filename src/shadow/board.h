@@ -140,6 +140,7 @@ struct shadow_report {
     size_t recent_count;
 };
 
+/* Copied under the lock. wall_us: Unix time; the sums of a period that is over by then are 0. */
 void shadow_entry_report(struct shadow_entry *entry, uint64_t wall_us,
                          struct shadow_report *ret_report);
 

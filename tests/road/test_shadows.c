@@ -729,6 +729,106 @@ static void test_bounded_number(void **state)
     road_end(&road);
 }
 
+/* ---- without memory ---- */
+
+/* Says it to whoever has connected there. */
+static void say_to_all(struct road *road, char name, const char *text, int *fds, int *count)
+{
+    int fd;
+
+    wire_settle(road->loop);
+    while ((fd = road_try_accept(road, name)) >= 0) {
+        fds[(*count)++] = fd;
+        wire_settle(road->loop);
+        (void)send(fd, text, strlen(text), MSG_NOSIGNAL);
+        wire_settle(road->loop);
+    }
+}
+
+/* An exchange and its shadow, in which the n-th allocation fails: false once n lies beyond them. */
+static bool play_short_of_memory(long n)
+{
+    static const char request[] = "POST /v1/chat/completions HTTP/1.1\r\nHost: gw\r\n"
+                                  "Content-Length: 64\r\n\r\n{\"model\":\"up/m\",\"messages\":["
+                                  "{\"role\":\"user\",\"content\":\"Hello\"}]} ",
+                      ok[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                             "Content-Length: 110\r\n\r\n"
+                             "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+                             "\"content\":\"Hello there\"},\"finish_reason\":\"stop\"}]}       ",
+                      other[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                                "Content-Length: 132\r\n\r\n"
+                                "{\"type\":\"message\",\"role\":\"assistant\",\"model\":\"n\","
+                                "\"content\":[{\"type\":\"text\",\"text\":\"Hello\"}],"
+                                "\"stop_reason\":\"end_turn\"}               ";
+    int fds[64], count = 0, client;
+    bool has_failed;
+    struct road road;
+
+    road_begin(&road, YAML("kind: anthropic", ""));
+    client = road_connect(&road);
+    mem_fail_after(n);
+    (void)send(client, request, sizeof(request) - 1, MSG_NOSIGNAL);
+    for (int i = 0; i < 4; i++) {
+        say_to_all(&road, 'a', ok, fds, &count);
+        road_help(&road);
+        say_to_all(&road, 'b', other, fds, &count);
+        road_help(&road);
+    }
+    has_failed = !mem_fail_is_pending();
+    mem_fail_after(-1);
+    road_pass_ms(&road, 700000);
+    road_help(&road);
+    assert_int_equal(road.host.shadows.count, 0);
+    if (!has_failed)
+        expect_counts(&road, 1, 1, 0);
+    scene_close_all(fds, count);
+    close(client);
+    road_end(&road);
+    return has_failed;
+}
+
+static void test_without_memory(void **state)
+{
+    long n = 0;
+
+    if (!wire_can_fail())
+        skip();
+    while (play_short_of_memory(n))
+        n++;
+    print_message("           %ld allocations\n", n);
+    assert_true(n > 20);
+}
+
+/* ---- too long ---- */
+
+static void test_an_answer_that_is_too_long(void **state)
+{
+    char *body = mem_alloc(SHADOW_KEPT_BYTES + 1000);
+    struct scene scene;
+    int shadow;
+
+    memset(body, ' ', SHADOW_KEPT_BYTES + 999);
+    body[SHADOW_KEPT_BYTES + 999] = '\0';
+    scene_begin(&scene, mirrored);
+    serve(&scene);
+    shadow = shadow_at_b(&scene, NULL);
+    road_stream_head(&scene.road, shadow);
+    for (int i = 0; i < 20; i++) {
+        char piece[40];
+
+        snprintf(piece, sizeof(piece), "%x\r\n", 16384);
+        (void)send(shadow, piece, strlen(piece), MSG_NOSIGNAL);
+        (void)send(shadow, body, 16384, MSG_NOSIGNAL);
+        (void)send(shadow, "\r\n", 2, MSG_NOSIGNAL);
+        wire_settle(scene.road.loop);
+    }
+    expect_skipped(&scene.road, SHADOW_SKIP_LONG, 1);
+    assert_int_equal(scene.road.host.shadows.count, 0);
+    close(shadow);
+    mem_free(body);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -748,6 +848,8 @@ int main(void)
         cmocka_unit_test(test_a_key_of_its_own),
         cmocka_unit_test(test_dropped_at_any_time),
         cmocka_unit_test(test_bounded_number),
+        cmocka_unit_test(test_an_answer_that_is_too_long),
+        cmocka_unit_test(test_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
