@@ -336,6 +336,7 @@ static void on_written(struct helper_job *job, int err)
 {
     struct shadow *shadow = container_of(job, struct shadow, job);
 
+    shadow->is_away = false;
     if (!err)
         err = shadow->err;
     if (shadow->phase == SHADOW_DROPPED) {
@@ -392,13 +393,12 @@ static bool is_within_budget(struct shadow *shadow, const struct exchange *x)
                                             .tokens = budget->tokens},
                                    .per = (enum period)budget->per};
     uint64_t wall_us = loop_wall_us(shadow->host->loop);
-    const struct dialect_usage *usage = &x->account.usage;
+    const struct dialect_usage prompt = {.prompt_tokens = x->body.prompt_tokens};
     enum shadow_skip skip;
     bool is_news, is_within;
 
     shadow->estimate =
-        shadow_spend_of(usage->is_known ? usage->prompt_tokens : x->body.prompt_tokens,
-                        usage->is_known ? usage->completion_tokens : 0);
+        shadow_spend_of(shadow, x->account.usage.is_known ? &x->account.usage : &prompt);
     is_within = shadow_entry_begin(shadow->entry, &cap, &shadow->estimate, shadow_now_us(shadow),
                                    wall_us, &skip, &is_news);
     if (is_news)

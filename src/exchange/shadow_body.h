@@ -69,6 +69,7 @@ struct shadow {
     struct shadow_heard real, own;
 
     struct helper_job job;
+    bool is_away; /* a helper has it: what it works on is not looked at */
     struct comparison comparison;
     struct shadow_answer answers[2];
     const struct shadow_answer *real_answer, *own_answer; /* NULL: none that can be read */
@@ -84,8 +85,8 @@ static inline uint64_t shadow_now_us(const struct shadow *shadow)
     return loop_now_us(shadow->host->loop);
 }
 
-/* What so many tokens cost. */
-struct shadow_spend shadow_spend_of(uint64_t prompt_tokens, uint64_t completion_tokens);
+/* What that usage costs at the shadow's target. */
+struct shadow_spend shadow_spend_of(const struct shadow *shadow, const struct dialect_usage *usage);
 
 /* Of so many bytes of an answer, as much as is kept; from the first on the time is noted. */
 void shadow_keep(struct shadow_heard *heard, const char *data, size_t len, uint64_t now_us);

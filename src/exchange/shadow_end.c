@@ -17,6 +17,7 @@ void shadow_send_job(struct shadow *shadow, enum shadow_phase phase,
                      void (*on_done)(struct helper_job *job, int err))
 {
     shadow->phase = phase;
+    shadow->is_away = true;
     shadow->job.loop = shadow->host->loop;
     shadow->job.work = work;
     shadow->job.on_done = on_done;
@@ -25,27 +26,28 @@ void shadow_send_job(struct shadow *shadow, enum shadow_phase phase,
 
 /* ---- what it used ---- */
 
-struct shadow_spend shadow_spend_of(uint64_t prompt_tokens, uint64_t completion_tokens)
+struct shadow_spend shadow_spend_of(const struct shadow *shadow, const struct dialect_usage *usage)
 {
-    return (struct shadow_spend){.pico_usd = prompt_tokens * SHADOW_PROMPT_PICO_USD +
-                                             completion_tokens * SHADOW_COMPLETION_PICO_USD,
+    (void)shadow;
+    return (struct shadow_spend){.pico_usd = usage->prompt_tokens * SHADOW_PROMPT_PICO_USD +
+                                             usage->completion_tokens * SHADOW_COMPLETION_PICO_USD,
                                  .requests = 1,
-                                 .tokens = prompt_tokens + completion_tokens};
+                                 .tokens = usage->prompt_tokens + usage->completion_tokens};
 }
 
 /* Of an answer that was not read whole, or never came, as much as it may
  * have cost. A refusal costs nothing. */
 static struct shadow_spend used_of(const struct shadow *shadow)
 {
-    const struct dialect_usage *usage;
     struct shadow_spend used = {.requests = 1};
 
     if (!shadow->is_sent)
         return (struct shadow_spend){.requests = 0};
-    if (shadow->own_answer) {
-        usage = &shadow->own_answer->usage;
-        return shadow_spend_of(usage->prompt_tokens, usage->completion_tokens);
-    }
+    /* What a helper is reading is not looked at. */
+    if (shadow->phase == SHADOW_COMPARING && shadow->is_away)
+        return shadow->estimate;
+    if (shadow->own_answer)
+        return shadow_spend_of(shadow, &shadow->own_answer->usage);
     if (shadow->own.status == 0 || (shadow->own.status >= 200 && shadow->own.status <= 299))
         used = shadow->estimate;
     return used;
@@ -107,12 +109,14 @@ static void count(struct shadow *shadow, enum shadow_skip skip)
     struct shadow_end end = {.estimate = shadow->estimate,
                              .used = used_of(shadow),
                              .skip = skip,
-                             .comparison = shadow->comparison,
-                             .has_sides = shadow->real_answer && shadow->own_answer,
                              .request_id = shadow->request_id,
                              .now_us = shadow_now_us(shadow),
                              .wall_us = loop_wall_us(shadow->host->loop)};
 
+    if (skip == SHADOW_SKIPS) {
+        end.comparison = shadow->comparison;
+        end.has_sides = shadow->real_answer && shadow->own_answer;
+    }
     if (end.has_sides) {
         end.real = side_of(&shadow->real, shadow->real_answer);
         end.shadow = side_of(&shadow->own, shadow->own_answer);
@@ -201,6 +205,7 @@ static void on_compared(struct helper_job *job, int err)
 {
     struct shadow *shadow = container_of(job, struct shadow, job);
 
+    shadow->is_away = false;
     if (shadow->phase == SHADOW_DROPPED)
         shadow_end(shadow, SHADOW_SKIP_YIELDED);
     else

@@ -205,6 +205,7 @@ def test_a_new_key_is_tried_on_real_requests(stage, target):
     assert [request.key for request in target.requests] == ["sk-old", "sk-new"] * 3
 
 
+@pytest.mark.threads
 def test_shadows_under_load(mirrored, target):
     """With many connections, through reloads: every answer is right, and nothing is left at the end."""
     gateway = mirrored(share="50%")
