@@ -108,7 +108,8 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_provider_timeouts, group_connections, group_upstream_tls, group_issuer_create,
     group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
     group_error_rate, group_canary, group_rotation, group_provider, group_target,
-    group_shadow_budget, group_shadow, group_model, group_names, group_retry, group_log, group_secrets;
+    group_shadow_budget, group_shadow, group_model, group_names, group_retry, group_log,
+    group_secrets;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {

@@ -68,11 +68,11 @@ static void tell_usd(const struct conf_row *row, struct buf *out)
 }
 
 const struct conf_type conf_type_money = {.name = "amount in US dollars",
-                                        .read = conf_read_parsed,
-                                        .parse = parse_usd,
-                                        .otherwise = "is no amount of money",
-                                        .print = print_usd,
-                                        .tell = tell_usd};
+                                          .read = conf_read_parsed,
+                                          .parse = parse_usd,
+                                          .otherwise = "is no amount of money",
+                                          .print = print_usd,
+                                          .tell = tell_usd};
 
 /* ---- the shadow ---- */
 
