@@ -1,6 +1,7 @@
 /* GET /metrics: the workers' counters as obs/ writes them, and between them what is asked of the
  * registry at the moment of reading. */
 #include "admin/page.h"
+#include "admin/sample_shadows.h"
 
 #include "base/alloc.h"
 #include "base/bug.h"
@@ -318,8 +319,12 @@ static sample_fn *const samplers[METRIC_COUNT] = {
 
 static void sample(void *context, enum metric metric, struct metrics_out *out)
 {
+    const struct sampling *sampling = context;
+
     if (samplers[metric])
-        samplers[metric](context, out);
+        samplers[metric](sampling, out);
+    else if (metric >= METRIC_SHADOW_DRAWN && metric <= METRIC_SHADOW_COST)
+        sample_shadows(sampling->view, metric, out);
 }
 
 void page_metrics(const struct page_view *view, struct page *page)

@@ -370,11 +370,29 @@ struct conf_targets {
 
 /* A name that clients send. Its plan: a weighted choice of targets, then the other targets, then
  * the fallbacks in order. */
+enum conf_period { CONF_PERIOD_HOUR, CONF_PERIOD_DAY, CONF_PERIOD_MONTH };
+
+/* How much a model's shadow may cost in a period; 0: no cap. */
+struct conf_shadow_budget {
+    uint64_t micro_usd, requests, tokens;
+    uint32_t per; /* enum conf_period */
+};
+
+/* A share of a model's exchanges is mirrored. */
+struct conf_shadow {
+    struct conf_target target; /* without its weight */
+    struct span key;           /* of that provider; empty: any */
+    uint32_t share_ppm;
+    uint32_t min_similarity_ppm;
+    struct conf_shadow_budget budget;
+};
+
 struct conf_model {
     struct span name;
     struct conf_targets targets; /* at least one */
     struct conf_targets fallback;
     struct conf_limits limits;
+    struct conf_shadow *shadow; /* NULL: none */
 };
 
 struct conf_models {

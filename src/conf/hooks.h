@@ -59,6 +59,10 @@ void hook_anthropic_federation_prepare(struct loading *loading, struct span name
 void hook_anthropic_federation_finish(struct loading *loading, const struct yaml_node *node,
                                       struct conf_mark mark, void *object);
 
+/* Shadows (types_shadow.c). */
+void hook_shadow_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object);
+
 /* Issuers (issuer_rules.c), rotation and what keeps secrets (types_rotation.c). */
 void hook_issuer_request_finish(struct loading *loading, const struct yaml_node *node,
                                 struct conf_mark mark, void *object);

@@ -10,6 +10,7 @@
 extern const struct conf_type conf_type_boolean;  /* bool */
 extern const struct conf_type conf_type_never;    /* bool that must be false until it is built */
 extern const struct conf_type conf_type_number;   /* uint32_t */
+extern const struct conf_type conf_type_money;    /* uint64_t: millionths of a dollar */
 extern const struct conf_type conf_type_large;    /* uint64_t */
 extern const struct conf_type conf_type_signed;   /* int32_t from -max to max */
 extern const struct conf_type conf_type_workers;  /* uint32_t; auto is 0 */

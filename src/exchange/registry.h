@@ -20,6 +20,7 @@
 
 struct helpers;
 struct journal;
+struct shadow_board;
 struct learned;
 
 struct registry {
@@ -33,6 +34,8 @@ struct registry {
     struct resolver *resolver;
     struct helpers *helpers; /* of all workers, for large bodies */
     struct body_budget bodies;
+    struct body_budget shadow_bodies; /* apart, so that no request is refused for a shadow */
+    struct shadow_board *shadows;
     struct map providers; /* struct registry_entry by provider name */
 };
 
