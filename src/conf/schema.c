@@ -74,6 +74,11 @@ static const struct conf_word rotation_cause_words[] = {
     {TEXT("secret_changed"), CONF_ROTATION_SECRET_CHANGED, true},
 };
 
+static const struct conf_word migration_start_words[] = {
+    {TEXT("auto"), CONF_MIGRATION_AUTO, true},
+    {TEXT("manual"), CONF_MIGRATION_MANUAL, true},
+};
+
 static const struct conf_word log_level_words[] = {
     {TEXT("error"), CONF_LOG_ERROR, true},
     {TEXT("warn"), CONF_LOG_WARN, true},
@@ -98,8 +103,8 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_key, group_health, group_probe, group_breaker, group_margin, group_first_byte,
     group_provider_timeouts, group_connections, group_upstream_tls, group_issuer_create,
     group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
-    group_canary, group_rotation, group_provider, group_target, group_model, group_names,
-    group_retry, group_log, group_secrets;
+    group_canary, group_rotation, group_provider, group_target, group_migration, group_model,
+    group_names, group_retry, group_log, group_secrets;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -195,6 +200,7 @@ static const struct conf_group group_provider = {ROWS(provider), .prepare = hook
                                                  .name = hook_provider_name};
 static const struct conf_group group_target = {ROWS(target), .read_short = hook_target_short,
                                                .finish = hook_target_finish};
+static const struct conf_group group_migration = {ROWS(migration), .finish = hook_migration_finish};
 static const struct conf_group group_model = {ROWS(model), .prepare = hook_model_prepare,
                                               .read_short = hook_model_short,
                                               .finish = hook_model_finish, .name = hook_model_name};
