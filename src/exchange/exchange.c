@@ -1,4 +1,4 @@
-#include "exchange/exchange.h"
+#include "exchange/cross.h"
 
 #include "base/alloc.h"
 #include "base/bug.h"
@@ -136,6 +136,8 @@ static void on_sent(struct attempt *attempt)
     struct exchange *x = exchange_of(attempt);
 
     select_note_wait_over(x);
+    if (x->route.crossing)
+        cross_note_sent(x);
     keypool_sent(exchange_outlet(x)->view, &x->select.grant, loop_now_us(exchange_loop(x)));
 }
 
