@@ -1,9 +1,10 @@
-#include "exchange/cross.h"
+#include "exchange/exchange.h"
 
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/fetch.h"
+#include "exchange/cross.h"
 
 enum {
     ARENA_MAX_BYTES = 1 << 20,
