@@ -121,11 +121,12 @@ static void show(struct http_server_conn *conn, struct page *page, struct span p
 }
 
 static void show_page(struct admin *admin, struct http_server_conn *conn,
-                      const struct admin_route *route)
+                      const struct admin_route *route, const struct admin_subject *subject)
 {
-    const struct page_view view = view_of(admin);
+    struct page_view view = view_of(admin);
     struct page page = {.status = 200, .type = "application/json"};
 
+    view.name = subject->name;
     buf_init(&page.body, PAGE_MAX_BYTES);
     route->write(&view, &page);
     show(conn, &page, route->path);
@@ -247,7 +248,7 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
     else if (route->order)
         read_order(admin, conn, route, path);
     else
-        show_page(admin, conn, route);
+        show_page(admin, conn, route, &subject);
 }
 
 /* A page is answered with its head: what a body says is not asked for. */

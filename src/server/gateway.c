@@ -78,6 +78,7 @@ static int make_admin(struct gateway *gateway)
         .state = gateway_state,
         .rotation = gateway_rotation,
         .rotate = gateway_rotate,
+        .migration = gateway_migrator,
         .on_effect = gateway_follow,
         .owner = gateway,
     };
@@ -139,6 +140,7 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
         return err;
     prober_commit(&probes);
     gateway_follow_rotations(gateway);
+    gateway_follow_migrations(gateway);
     return 0;
 }
 
@@ -186,6 +188,7 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
     gateway->options = *options;
     gateway->loop = options->loop;
     list_init(&gateway->rotors);
+    list_init(&gateway->migrators);
     gateway->sockets.admin_fd = -1;
     gateway->started_wall_us = gateway->loaded_wall_us = clock_wall_us();
     gateway->worker_count = count_workers(config);
@@ -238,6 +241,7 @@ void gateway_free(struct gateway **gateway)
     gateway_drop_media(g);
     gateway_discard_tokens(&g->tokens);
     gateway_drop_rotations(g);
+    gateway_drop_migrations(g);
     fetcher_free(&g->fetcher);
     prober_free(&g->prober);
     /* Bodies that are still being told anew, and names that are being looked up, go back to the

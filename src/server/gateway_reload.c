@@ -97,6 +97,7 @@ static void take_over(struct gateway *gateway)
     prober_commit(&reload->probes);
     gateway_commit_tokens(&reload->tokens);
     gateway_follow_rotations(gateway);
+    gateway_follow_migrations(gateway);
     snapshot_unref(&old);
 }
 
