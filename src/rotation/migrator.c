@@ -31,6 +31,7 @@ struct migrator {
     uint64_t noted_requests;
     uint64_t told_state; /* what news and log were told last */
     bool is_loaded;
+    bool is_unread; /* a person must begin it anew */
 };
 
 static uint64_t now_us(const struct migrator *migrator)
@@ -280,6 +281,7 @@ static void take_over(struct migrator *migrator, const struct migration_row *row
     migrator->migration.run = row->run;
     if (!err)
         return;
+    migrator->is_unread = true;
     migrator->rules.starts_by_itself = false;
     if (migrator->options.log)
         log_write(migrator->options.log, LOG_LEVEL_ERROR,
@@ -379,6 +381,8 @@ void migrator_set_conf(struct migrator *migrator, const struct conf_model *conf)
 {
     migrator->conf = conf;
     migrator->rules = rules_of(conf->migration);
+    if (migrator->is_unread)
+        migrator->rules.starts_by_itself = false;
     if (migrator->is_loaded)
         settle(migrator);
 }
