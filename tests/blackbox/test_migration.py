@@ -103,7 +103,7 @@ def test_the_whole_way(migrating):
         wait_state(gateway, "ended")
     assert load.statuses == {200}
     assert set(load.providers(20)) == {"new"}
-    assert load.answers[0][1] == "old"
+    assert "old" in load.providers(len(load.answers))
     report = gateway.admin("/v1/admin/migrations/m").json["report"]
     for side in report.values():
         assert side["requests"] >= 20 and side["failures"] == 0 and side["answered"] > 0
@@ -139,7 +139,7 @@ def test_slow(migrating):
 
 
 def test_orders(migrating):
-    gateway = migrating(start="manual", first_hold="1h")
+    gateway = migrating(start="manual", first_hold="1h", every="1h")
     assert migration(gateway)["state"] == "planned" and asked(gateway) == {"old"}
     assert order(gateway, "resume").status == 409
     answer = order(gateway, "start")
