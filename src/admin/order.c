@@ -1,6 +1,7 @@
 #include "admin/order.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "json/write.h"
 #include "obs/log.h"
@@ -78,6 +79,29 @@ static void end(const struct order *order, const char *what, struct provider *pr
     buf_append_byte(&page->body, '\n');
 }
 
+/* ---- what its step allows ---- */
+
+static struct rotation *find_rotation(const struct order *order)
+{
+    const struct admin_options *admin = order->view->admin;
+
+    return admin->rotation(admin->owner, order->provider);
+}
+
+/* What rotation does with a key on its way in or out is not undone by hand: neither who serves, nor
+ * how much. One that it does not know, or that serves, is the operator's. */
+static bool is_on_its_way(const struct order *order)
+{
+    const struct rotation *rotation = find_rotation(order);
+    const struct life *life = rotation ? rotation_life(rotation) : NULL;
+
+    for (uint32_t i = 0; life && i < life->count; i++) {
+        if (span_is_equal(span_from_text(life->keys[i].name), order->name))
+            return life->keys[i].step != LIFE_ACTIVE;
+    }
+    return false;
+}
+
 /* ---- wishes ---- */
 
 static const struct failure_row *wish(const struct order *order, enum key_wish wish,
@@ -89,6 +113,10 @@ static const struct failure_row *wish(const struct order *order, enum key_wish w
 
     if (!key)
         return refusal_row(REFUSAL_NO_KEY);
+    if (wish == KEY_ENABLED && is_on_its_way(order)) {
+        key_unref(&key);
+        return refusal_row(REFUSAL_NO_WAY_BACK);
+    }
     effect = keypool_wish(provider_keys(provider), key, wish, order->view->now_us);
     end(order, what, provider, key, &effect, page);
     key_unref(&key);
@@ -136,6 +164,10 @@ const struct failure_row *order_weigh(const struct order *order, struct page *pa
     key = find_key(order, &provider);
     if (!key)
         return refusal_row(REFUSAL_NO_KEY);
+    if (is_on_its_way(order)) {
+        key_unref(&key);
+        return refusal_row(REFUSAL_NO_WAY_BACK);
+    }
     effect = keypool_weigh(provider_keys(provider), key, weight_milli);
     end(order, "weight", provider, key, &effect, page);
     key_unref(&key);
@@ -163,13 +195,6 @@ static void end_rotation(const struct order *order, const char *what, uint64_t i
     json_member_uint(&writer, "rotation", id);
     json_end_object(&writer);
     buf_append_byte(&page->body, '\n');
-}
-
-static struct rotation *find_rotation(const struct order *order)
-{
-    const struct admin_options *admin = order->view->admin;
-
-    return admin->rotation(admin->owner, order->provider);
 }
 
 static bool is_leak(const struct order *order)
@@ -241,4 +266,28 @@ const struct failure_row *order_roll_back(const struct order *order, struct page
         return refusal_row(REFUSAL_NO_WAY_BACK);
     end_rotation(order, "rollback", rotation_life(rotation)->rotations, page);
     return NULL;
+}
+
+/* ---- what is told of it ---- */
+
+struct span order_word(const char *symbol, char to[ORDER_WORD_BYTES])
+{
+    size_t len = 0;
+
+    for (; symbol[len] && len < ORDER_WORD_BYTES; len++)
+        to[len] = symbol[len] >= 'A' && symbol[len] <= 'Z' ? (char)(symbol[len] + 'a' - 'A')
+                                                           : symbol[len];
+    return span_of(to, len);
+}
+
+struct span order_detail(const struct order *order, char *to, size_t cap)
+{
+    uint32_t weight_milli;
+    int len = 0;
+
+    if (read_weight(order, &weight_milli))
+        len = snprintf(to, cap, "weight %g", weight_milli / 1000.0);
+    else if (is_leak(order))
+        len = snprintf(to, cap, "leaked");
+    return span_of(to, len > 0 && (size_t)len < cap ? (size_t)len : 0);
 }

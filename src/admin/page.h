@@ -35,7 +35,7 @@ struct page {
 typedef void page_write_fn(const struct page_view *view, struct page *page);
 
 /* The rows of tables/admin.def. Status 200 and JSON unless they say otherwise. */
-page_write_fn page_metrics, page_keys, page_rotations, page_stats, page_health, page_ready;
+page_write_fn page_metrics, page_keys, page_stats, page_health, page_ready;
 page_write_fn page_migrations, page_migration;
 
 /* A moment of now_us's clock on the wall's; 0 stays 0. */

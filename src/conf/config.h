@@ -305,6 +305,15 @@ enum conf_rotation_cause {
     CONF_ROTATION_LEAKED = 1 << 1,
     CONF_ROTATION_ERROR_RATE = 1 << 2,
     CONF_ROTATION_SECRET_CHANGED = 1 << 3,
+    CONF_ROTATION_REFUSED = 1 << 4,
+    CONF_ROTATION_AGE = 1 << 5,
+};
+
+struct conf_error_rate {
+    uint32_t max_ppm;
+    uint32_t min_requests;
+    uint64_t window_us, calm_us;
+    uint64_t prune_after_us; /* 0: never */
 };
 
 struct conf_rotation {
@@ -313,7 +322,13 @@ struct conf_rotation {
     uint64_t overlap_us;        /* an old key stays valid, once its successor is promoted */
     uint32_t max_keys;          /* valid at once; at least 2 */
     struct conf_validate validate;
-    uint32_t on; /* enum conf_rotation_cause; all of them until a choice is built */
+    uint32_t on;               /* enum conf_rotation_cause */
+    struct span schedule;      /* a good one, as the file says it; empty: none */
+    uint64_t max_age_us;       /* 0: none is too old, or for a schedule all are */
+    uint64_t warn_before_us;   /* of an expiry; 0: no warning */
+    uint64_t rotate_before_us; /* likewise */
+    uint64_t refused_for_us;
+    struct conf_error_rate error_rate;
     struct conf_canary canary;
 };
 
@@ -432,6 +447,12 @@ struct conf_secrets {
     struct span sealed_file; /* in the same folder */
 };
 
+/* Where key states, rotations and the audit trail are kept. */
+struct conf_store {
+    struct span path; /* of the database; absolute or relative to the working directory; empty: none */
+    bool is_given;    /* the file names it: where it cannot be opened, nothing starts */
+};
+
 struct config {
     struct span file; /* as complaints name it; "environment" where there was no file */
     struct conf_server server;
@@ -444,6 +465,7 @@ struct config {
     struct conf_retry retry;
     struct conf_log log;
     struct conf_secrets secrets;
+    struct conf_store store;
 
     struct map provider_by_name; /* struct conf_provider */
     struct map model_by_name;    /* struct conf_model */
@@ -459,7 +481,7 @@ const struct conf_model *config_find_model(const struct config *config, struct s
 /* True where the list is empty or one of its patterns covers the name. */
 bool conf_strings_match(const struct conf_strings *patterns, struct span name);
 
-enum { CONFIG_RESTART_SETTINGS = 6 };
+enum { CONFIG_RESTART_SETTINGS = 7 };
 
 /* What differs between the two and takes effect at a restart alone (listen, workers, connections,
  * the listeners' having TLS): how many settings, their names in ret_names, static texts. */

@@ -190,10 +190,20 @@ static bool is_wish_known(const struct keypool *pool, const struct key *key, uin
     return true;
 }
 
-bool keypool_is_drained(const struct keypool *pool, const struct key *key, uint64_t now_us)
+static bool is_probing(struct keypool *pool, const struct key *key)
+{
+    bool is_probing;
+
+    pthread_mutex_lock(&pool->probe_lock);
+    is_probing = key->control.is_probing;
+    pthread_mutex_unlock(&pool->probe_lock);
+    return is_probing;
+}
+
+bool keypool_is_drained(struct keypool *pool, const struct key *key, uint64_t now_us)
 {
     return key_wish(key) != KEY_ENABLED && is_wish_known(pool, key, now_us) &&
-           key_in_flight(key) == 0;
+           key_in_flight(key) == 0 && !is_probing(pool, key);
 }
 
 struct keypool_effect keypool_weigh(struct keypool *pool, struct key *key, uint32_t weight_milli)

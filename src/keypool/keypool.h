@@ -302,12 +302,13 @@ struct keypool_effect keypool_wish(struct keypool *pool, struct key *key, enum k
 /* How long a view may stay without a pick before it is taken not to be in the midst of one. */
 #define KEYPOOL_DRAIN_GRACE_US UINT64_C(2000000)
 
-/* True where nothing runs on the key, and nothing will: it is drained or disabled, no view can pick
- * it any more, and what had been picked has ended. Then it may be revoked, and taken out of the
- * pool (keypool_extra.is_gone). A view can pick it until it has taken over the news of the wish,
- * which it does with its next pick or keypool_view_catch_up; one that does neither for
- * KEYPOOL_DRAIN_GRACE_US is idle. The control thread's. */
-bool keypool_is_drained(const struct keypool *pool, const struct key *key, uint64_t now_us);
+/* True where nothing runs on the key: it is drained or disabled, no view can pick it any more, and
+ * what had been picked has ended, a probe too. A drained one may be probed again; a disabled one
+ * may now be revoked, and taken out of the pool (keypool_extra.is_gone). A view can pick it until
+ * it has taken over the news of the wish, which it does with its next pick or
+ * keypool_view_catch_up; one that does neither for KEYPOOL_DRAIN_GRACE_US is idle. The control
+ * thread's. */
+bool keypool_is_drained(struct keypool *pool, const struct key *key, uint64_t now_us);
 
 /* Sets the weight, in thousandths (1000: a weight of 1; 0: standby). */
 struct keypool_effect keypool_weigh(struct keypool *pool, struct key *key, uint32_t weight_milli);
@@ -326,6 +327,7 @@ struct keypool_row_limit {
 struct keypool_row {
     struct key *key; /* with a reference: key_unref */
     struct span name, account;
+    const uint8_t *identity; /* CONF_IDENTITY_BYTES; borrowed from the key */
     enum key_wish wish;
     enum key_health health;
     const char *health_text; /* also "cooling" where a model of a healthy key is set aside */
@@ -338,6 +340,9 @@ struct keypool_row {
     uint32_t failures;          /* in a row */
     uint32_t in_flight;
     uint64_t requests, errors;
+    bool has_worked; /* a probe or a request has found it good, once */
+    uint64_t faults; /* errors for which the key may be to blame: what a trial counts as failures,
+                        but for limits reached and money used up, which no other key mends */
     uint64_t last_used_us, last_success_us; /* 0: never */
     uint64_t cooldown_until_us;             /* 0: none */
     struct keypool_row_limit limits[KEYPOOL_ROW_LIMITS];

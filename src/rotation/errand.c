@@ -89,7 +89,7 @@ static void on_issuer(struct issuer_ask *ask, const struct issuer_answer *answer
                                  .retry_after_us = answer->retry_after_us};
 
     keep_issued(errand, answer, &result, identity);
-    rotation_trouble(errand->rotation,
+    rotation_trouble(errand->rotation, ROTATION_ISSUER,
                      answer->err && answer->err != ERR_NOTFOUND ? answer->why : NULL);
     end(errand, &result);
 }
@@ -149,7 +149,7 @@ static void on_stored(struct secret_ask *ask, const struct secret_answer *answer
     struct rotation *rotation = errand->rotation;
     const struct life_result result = {.err = answer->err, .why = answer->why};
 
-    rotation_trouble(rotation, answer->err ? answer->why : NULL);
+    rotation_trouble(rotation, ROTATION_STORE, answer->err ? answer->why : NULL);
     if (errand->task.act == LIFE_RECORD && answer->err == ERR_EXISTS) {
         lose_race(errand);
         return;

@@ -428,6 +428,11 @@ struct span migrator_to(const struct migrator *migrator)
     return span_from_text(migrator->to);
 }
 
+struct span migrator_provider(const struct migrator *migrator)
+{
+    return migrator->conf->migration->to.provider->name;
+}
+
 bool migrator_has_provider(const struct migrator *migrator, struct span provider)
 {
     return span_is_equal(migrator->conf->migration->from.provider->name, provider) ||

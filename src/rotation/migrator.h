@@ -62,6 +62,9 @@ struct span migrator_model(const struct migrator *migrator);
 struct span migrator_from(const struct migrator *migrator); /* "PROVIDER/MODEL" */
 struct span migrator_to(const struct migrator *migrator);
 
+/* Whose the new side is. */
+struct span migrator_provider(const struct migrator *migrator);
+
 /* Whether that provider is one of its sides. */
 bool migrator_has_provider(const struct migrator *migrator, struct span provider);
 

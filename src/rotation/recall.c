@@ -36,7 +36,7 @@ static void on_secret(struct secret_ask *ask, const struct secret_answer *answer
         secret_unref(&rotation->secrets_of[rotation_place(rotation, key)]);
         rotation->secrets_of[rotation_place(rotation, key)] = secret;
         rotation->is_stand_due = true;
-        rotation_trouble(rotation, NULL);
+        rotation_trouble(rotation, ROTATION_STORE, NULL);
         is_awaited = errand_find(rotation, LIFE_VALIDATE, span_from_text(key->name)) != NULL;
     } else {
         char why[ROTATION_WORDS_BYTES];
@@ -45,7 +45,7 @@ static void on_secret(struct secret_ask *ask, const struct secret_answer *answer
                  !err          ? "it is not there"
                  : answer->err ? answer->why
                                : err_text(err));
-        rotation_trouble(rotation, why);
+        rotation_trouble(rotation, ROTATION_STORE, why);
         rotation->unread_us = rotation_now_us(rotation) + UNREAD_AGAIN_US;
     }
     errand_free(errand);
@@ -136,7 +136,7 @@ static void on_loaded(struct secret_ask *ask, const struct secret_answer *answer
         rotation_load_again(rotation, why);
         return;
     }
-    rotation_trouble(rotation, NULL);
+    rotation_trouble(rotation, ROTATION_STORE, NULL);
     forget_places(rotation);
     rotation->version = answer->entry.version;
     rotation->is_loaded = true;

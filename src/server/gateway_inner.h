@@ -1,14 +1,15 @@
 /*
  * What the files of the gateway share: gateway.c begins and ends it, gateway_phases.c knows when it
  * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_tokens.c gets
- * tokens for keys, gateway_rotations.c replaces them,
- * gateway_migrations.c takes models over to other targets, gateway_media.c what exchanges have fetched,
+ * tokens for keys, gateway_rotations.c replaces them, gateway_migrations.c takes models over to other
+ * targets, gateway_media.c what exchanges have fetched, gateway_alerts.c wakes somebody,
  * gateway_reload.c takes a new configuration over. Included by these alone; control thread.
  */
 #ifndef SERVER_GATEWAY_INNER_H
 #define SERVER_GATEWAY_INNER_H
 
 #include "admin/admin.h"
+#include "alerts/alert.h"
 #include "exchange/registry.h"
 #include "obs/log.h"
 #include "secrets/fetch.h"
@@ -17,6 +18,8 @@
 #include "server/worker.h"
 #include "upstream/prober.h"
 
+struct alert_desk;
+struct archive;
 struct media_desk;
 struct rotor;
 struct secret_store;
@@ -62,7 +65,9 @@ struct gateway {
     struct prober *prober;
     struct fetcher *fetcher;           /* NULL until a key needs tokens */
     struct tokens_plan *tokens;        /* in force; NULL: none yet */
+    struct archive *archive;           /* what outlives a restart; NULL: nothing does */
     struct media_desk *media;          /* NULL until media are fetched */
+    struct alert_desk *alerts;         /* NULL while there is none: nobody is told */
     struct list rotors;                /* of providers whose keys are rotated */
     struct list migrators;             /* of models that are migrated */
     struct secret_store *secret_store; /* NULL until a provider's keys are */
@@ -116,6 +121,9 @@ void gateway_tell_extras(struct gateway *gateway);
 /* The provider's canary may have failed. */
 void gateway_hurry_rotation(struct gateway *gateway, const struct provider *provider);
 
+/* Whoever rotates that provider's keys; NULL: nobody. */
+struct rotor *gateway_find_rotor(const struct gateway *gateway, struct span provider);
+
 /* What the admin address asks: see struct admin_options. */
 struct rotation *gateway_rotation(void *owner, struct span provider);
 enum rotation_begun gateway_rotate(void *owner, struct span provider, struct span name,
@@ -142,6 +150,19 @@ void gateway_fetch_media(void *owner, struct media_errand *errand);
 
 /* Ends what is being fetched, untold: no exchange may be left. */
 void gateway_drop_media(struct gateway *gateway);
+
+/* Something is worth waking somebody for, or is over: the webhooks are told, as far as the
+ * configuration names any. Copied; cannot fail. Harmless before there is an alert desk. */
+void gateway_alert(struct gateway *gateway, const struct alert *alert);
+
+/* The desk of alerts, with the webhooks of the snapshot in force: 0 or ERR_NOMEM. */
+int gateway_open_alerts(struct gateway *gateway);
+
+/* The webhooks of the snapshot in force are told from now on. What cannot be is said in the log. */
+void gateway_follow_alerts(struct gateway *gateway);
+
+/* What was not sent so far is not sent. */
+void gateway_drop_alerts(struct gateway *gateway);
 
 /* One more worker has answered (gateway_reload). */
 void gateway_note_prepared(struct gateway *gateway, int err);

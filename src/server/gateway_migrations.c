@@ -2,9 +2,12 @@
  * reloads; one whose sides become others is another migration. */
 #include "server/gateway_inner.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "base/err.h"
 #include "rotation/migrator.h"
+#include "server/gateway_store.h"
 
 struct migrator_seat {
     struct list link; /* in gateway->migrators */
@@ -56,13 +59,37 @@ static void drop_unwanted(struct gateway *gateway)
     }
 }
 
+/* Told is what nobody has ordered. */
+static void on_news(void *owner, const struct migrator *migrator)
+{
+    const struct migration *migration = migrator_migration(migrator);
+    bool has_lost =
+        migration->state == MIGRATION_REVERTED && migration->canary.cause != EVIDENCE_NOTHING;
+    struct gateway *gateway = owner;
+    char reason[ALERT_REASON_BYTES];
+    int len;
+    struct alert alert = {
+        .kind = has_lost ? ALERT_MIGRATION_REVERTED : ALERT_MIGRATION_CUT_OVER,
+        .provider = migrator_provider(migrator),
+        .wall_us = loop_wall_us(gateway->loop),
+    };
+
+    len = snprintf(reason, sizeof(reason), "model %.*s%s%s", SPAN_ARG(migrator_model(migrator)),
+                   has_lost ? ": " : "", has_lost ? migration->reason : "");
+    alert.reason = span_of(reason, len < (int)sizeof(reason) ? (size_t)len : sizeof(reason) - 1);
+    if (has_lost || migration->state == MIGRATION_CUT_OVER)
+        gateway_alert(gateway, &alert);
+}
+
 static int add(struct gateway *gateway, const struct conf_model *conf)
 {
     const struct migrator_options options = {
         .loop = gateway->loop,
         .log = gateway->log,
+        .store = gateway_store(gateway),
         .crossing = routes_crossing(gateway->snapshot->routes, conf->name),
         .conf = conf,
+        .on_news = on_news,
         .owner = gateway,
     };
     struct migrator_seat *seat = mem_zalloc(1, sizeof(*seat));

@@ -5,6 +5,7 @@
 #ifndef SERVER_ROTOR_H
 #define SERVER_ROTOR_H
 
+#include "alerts/alert.h"
 #include "keypool/trial.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
@@ -25,6 +26,10 @@ struct rotor_options {
     bool (*is_busy)(void *owner);
     /* A key has changed: who waits for one goes on. */
     void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
+    /* Something is worth waking somebody for; borrowed for the call. */
+    void (*on_alert)(void *owner, const struct alert *alert);
+    /* A key has taken a step, as rotation_ops.on_news; NULL: nobody hears of it but the log. */
+    void (*on_news)(void *owner, struct span provider, const struct rotation_news *news);
     void *owner;
 };
 
@@ -44,6 +49,11 @@ void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf);
 
 /* The keys beside the file, for a reload; borrowed until the rotor next runs. */
 struct keypool_extras rotor_extras(const struct rotor *rotor);
+
+/* What was asked last of the key of that identity (LIFE_IDENTITY_BYTES); false: nothing. An operator
+ * may have asked for something else besides. */
+bool rotor_says(const struct rotor *rotor, const uint8_t *identity, enum key_wish *ret_wish,
+                uint32_t *ret_weight_milli);
 
 /* Replaces the key of that name. As rotation_begin. */
 enum rotation_begun rotor_rotate(struct rotor *rotor, struct span name, enum life_trigger trigger,

@@ -71,3 +71,35 @@ def test_two_hundred_in_a_row(stage, sim, tmp_path):
     facts = issuer(sim)
     assert (facts["issued"], facts["revoked"], facts["revoked_requests"]) == (ROTATIONS, ROTATIONS - 1, 0)
     assert rotations(gateway)[newest]["step"] == "active"
+
+
+BAD_KEYS = 12
+
+
+@pytest.mark.timeout(280)
+@pytest.mark.parametrize("fault, median", [({"fault": 500, "share": "20%"}, 35), ({"fault": 401}, 3)], ids=["20%", "401"])
+def test_a_bad_key_is_taken_back_each_time(stage, sim, tmp_path, fault, median):
+    """After few of its requests, each of which another key has answered; and each is revoked at its issuer. The rates stand in
+    docs/canary.md; here, that a running gateway keeps near them."""
+    sim.scenario({"issuer": {"new_keys": {"faults": [fault]}}})
+    canary = {"initial": "10%", "steps": 10, "every": "60s", "min_requests": 100}
+    keys = [{"name": "a", "secret": "sk-pool-1"}, {"name": "b", "secret": "sk-pool-2"}]
+    gateway = stage.gateway(
+        {"secrets": {"seal_key": f"file:{tmp_path}/bellwether.key"},
+         "providers": {"sim": provider(sim.base_url, keys, rotation=rotation(sim, canary=canary))}}, secrets=[ADMIN]).settle()
+    with Load(gateway) as load:
+        for number in range(1, BAD_KEYS + 1):
+            assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+            until = time.monotonic() + 90
+            while (row := wait_step(gateway, "rolled_back"))["rotation"] != number:
+                assert time.monotonic() < until
+            assert gateway.key_states()["a"]["step"] == "active"
+            while issuer(sim)["revoked"] < number:
+                assert time.monotonic() < until, issuer(sim)
+                time.sleep(0.02)
+            assert row["replaces"] == "a"
+    assert not load.wrong, load.wrong[:3]
+    asked = sorted(sum(stats["generations"].values()) for key, stats in sim.stats()["keys"].items() if key.startswith("sk-issued-"))
+    assert len(asked) == BAD_KEYS and asked[BAD_KEYS // 2] <= median, asked
+    facts = issuer(sim)
+    assert (facts["issued"], facts["revoked"], facts["revoked_requests"]) == (BAD_KEYS, BAD_KEYS, 0)

@@ -8,7 +8,7 @@ import time
 import pytest
 from harness.expect import chat
 from harness.fixtures import provider
-from harness.processes import run
+from harness.processes import Gateway, run
 from harness.wire import Wire, post
 
 QUICK = {"to": "new/x", "from": "old/y", "initial": "10%", "first_hold": "600ms", "step": "30%", "every": "400ms",
@@ -243,3 +243,28 @@ def test_the_command(migrating):
     assert done.returncode == 1 and "does not allow" in done.stderr
     assert cli(gateway, "revert").returncode == 2
     assert cli(gateway, "report", "nobody").returncode == 1
+
+
+def test_a_restart_goes_on_where_it_was(migrating, stage, sim, tmp_path):
+    """Killed: state, share and run are as they were; what was reverted stays so."""
+    sim.scenario()
+    config = {**migrating.config(first_hold="1h", every="1h"), "store": "sqlite:one.db"}
+    secrets = ["sk-old-1", "sk-new-1"]
+    gateway = Gateway(tmp_path, config, secrets=secrets).settle()
+    wait_for(gateway, lambda row: row["share"] == 0.1)
+    assert order(gateway, "advance").json["share"] == 0.4
+    with Load(gateway):
+        time.sleep(0.5)
+    before = migration(gateway)
+    time.sleep(0.5)
+    gateway.kill()
+    gateway = Gateway(tmp_path, config, secrets=secrets).settle()
+    after = migration(gateway)
+    assert (after["state"], after["share"], after["run"], after["since"]) == ("ramping", 0.4, 1, before["since"])
+    answers = [gateway.post(BODY).get("x-bellwether-provider") for _ in range(50)]
+    assert 15 <= answers.count("new") <= 25
+    assert order(gateway, "revert").status == 202
+    time.sleep(0.5)
+    gateway.kill()
+    gateway = stage.gateway(config, secrets=secrets).settle()
+    assert migration(gateway)["state"] == "reverted" and asked(gateway) == {"old"}

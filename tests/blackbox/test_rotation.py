@@ -109,7 +109,7 @@ def test_leaked(rotating, sim):
     with Load(gateway) as load:
         done = run(["keys", "--address", "{}:{}".format(*gateway.admin_address), "rotate", "sim/a", "--leaked"], env={"ADMIN_TOKEN": ""})
         assert (done.returncode, done.stdout) == (0, "sim/a: rotation 1\n")
-        assert gateway.key_states()["a"]["wish"] == "drained"
+        assert gateway.key_states()["a"]["wish"] == "disabled"
         wait_step(gateway, "active")
     assert set(load.statuses) == {200}
 
@@ -120,6 +120,9 @@ def test_the_way_back(rotating, sim):
         assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
         row = wait_step(gateway, "active")
         wait_step(gateway, "retired", name="a")
+        # By hand it does not come back beside its successor.
+        assert gateway.admin("/v1/admin/keys/sim/a/enable", method="POST").json["error"]["code"] == "step_does_not_allow_it"
+        assert gateway.key_states()["a"]["wish"] == "disabled"
         assert gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST").status == 202
         wait_step(gateway, "active", name="a")
         assert gateway.key_states()["a"]["wish"] == "enabled"

@@ -188,7 +188,7 @@ static void what_is_not_built(void **state)
 {
     fake_expect(*state,
                 "providers: {openai: {keys: [sk-a]}}\n"
-                "store: x\n"
+                "store: postgres://user:TOPSECRET@db/bellwether\n"
                 "shared: x\n"
                 "secrets: {vault: {}}\n"
                 "classes: {}\n"
@@ -196,7 +196,8 @@ static void what_is_not_built(void **state)
                 "currency: {}\n"
                 "alerts: {}\n"
                 "pools: {p: {budget: {}}}\n",
-                "b.yaml:2:1: store: not built yet; allowed: to leave it out\n"
+                "b.yaml:2:8: store: the value names a server of PostgreSQL, which is not built yet; "
+                "allowed: sqlite:PATH, absolute or from the configuration's folder, or none\n"
                 "b.yaml:3:1: shared: not built yet; allowed: to leave it out\n"
                 "b.yaml:4:11: secrets.vault: not built yet; allowed: to leave it out\n"
                 "b.yaml:5:1: classes: not built yet; allowed: to leave it out\n"
@@ -297,7 +298,7 @@ static void names_of_other_tools(void **state)
         "b.yaml:7:37: providers.openai.breaker: unknown key 'recovery_timeout'; here it is "
         "providers.NAME.breaker.open, a duration such as 30s\n"
         "b.yaml:8:5: providers.openai: unknown key 'rotation_interval_days'; here it is "
-        "providers.NAME.rotation.max_age, which is not built yet\n"
+        "providers.NAME.rotation.max_age, a duration such as 30d\n"
         "b.yaml:9:9: retry: unknown key 'fallback_delay_ms'; here it is retry.base_delay, a "
         "duration such as 100ms\n"
         "b.yaml:9:31: retry: unknown key 'num_retries'; here it is retry.attempts, which counts "
@@ -323,9 +324,9 @@ static void slips_of_the_fingers(void **state)
         "b.yaml:4:22: server: unknown key 'listne'; the nearest is 'listen'\n"
         "b.yaml:4:33: server: unknown key 'timeout'; the nearest is 'timeouts'\n"
         "b.yaml:5:1: unknown key 'zzzzzz'; allowed: server, admin, pools, clients, providers, "
-        "models, names, retry, log, secrets\n"
+        "models, names, retry, log, secrets, store\n"
         "b.yaml:6:1: unknown key (not shown); allowed: server, admin, pools, clients, "
-        "providers, models, names, retry, log, secrets\n");
+        "providers, models, names, retry, log, secrets, store\n");
 }
 
 static void duplicates(void **state)

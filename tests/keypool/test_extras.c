@@ -290,6 +290,39 @@ static void test_drained_then_gone(void **state)
     play_end(&beside.play);
 }
 
+/* A probe is a request too: one that is under way when a key goes keeps it from being revoked. */
+static void test_a_probe_under_way(void **state)
+{
+    struct beside beside;
+    struct key *key, *probed;
+    uint64_t next;
+
+    (void)state;
+    start(&beside, 1);
+    while ((key = keypool_probe_take(beside.play.pool, beside.play.now, &next)) != NULL)
+        keypool_probe_end(beside.play.pool, &key, PROBE_KNOWN, beside.play.now);
+    beside.play.conf.health.validate_new = true;
+    add(&beside, 1)->wish = KEY_DRAINED;
+    apply(&beside);
+    probed = keypool_probe_take(beside.play.pool, beside.play.now, &next);
+    assert_non_null(probed);
+    key = find(&beside, 1);
+    assert_ptr_equal(probed, key);
+    wish(&beside, 1, KEY_DISABLED);
+    catch_up(&beside);
+    assert_false(is_drained(&beside, key));
+    keypool_probe_end(beside.play.pool, &probed, PROBE_REFUSED, beside.play.now);
+    assert_true(is_drained(&beside, key));
+    /* Nor is it asked about again, bad as it is. */
+    beside.play.now += UINT64_C(3600000000);
+    while ((probed = keypool_probe_take(beside.play.pool, beside.play.now, &next)) != NULL) {
+        assert_ptr_not_equal(probed, key);
+        keypool_probe_end(beside.play.pool, &probed, PROBE_KNOWN, beside.play.now);
+    }
+    key_unref(&key);
+    play_end(&beside.play);
+}
+
 /* A view that has not heard of it might be about to pick the key; one that is idle is not. */
 static void test_views_that_have_not_heard_of_it(void **state)
 {
@@ -431,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_without_a_secret),
         cmocka_unit_test(test_a_drained_key_is_validated),
         cmocka_unit_test(test_drained_then_gone),
+        cmocka_unit_test(test_a_probe_under_way),
         cmocka_unit_test(test_views_that_have_not_heard_of_it),
         cmocka_unit_test(test_taken_out_with_requests_under_way),
         cmocka_unit_test(test_all_are_gone),
