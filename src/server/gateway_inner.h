@@ -132,7 +132,7 @@ enum rotation_begun gateway_rotate(void *owner, struct span provider, struct spa
 /* Migrates the models for which the snapshot in force says so (gateway_migrations.c). */
 void gateway_follow_migrations(struct gateway *gateway);
 
-/* The durable store has told how far they are. */
+/* The durable store has told how far they are, or has been waited for long enough. */
 bool gateway_has_loaded_migrations(const struct gateway *gateway);
 
 /* How far they are is written down once more. */

@@ -5,9 +5,13 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "rotation/migrator.h"
 #include "server/gateway_store.h"
+
+/* How long the process is not ready for a store that does not answer: the old sides serve. */
+enum { LOAD_WAIT_US = 2 * (int)US_PER_SEC };
 
 struct migrator_seat {
     struct list link; /* in gateway->migrators */
@@ -126,6 +130,10 @@ void gateway_follow_migrations(struct gateway *gateway)
 
 bool gateway_has_loaded_migrations(const struct gateway *gateway)
 {
+    uint64_t wall_us = loop_wall_us(gateway->loop);
+
+    if (wall_us < gateway->started_wall_us || wall_us - gateway->started_wall_us > LOAD_WAIT_US)
+        return true;
     for (struct list *at = gateway->migrators.next; at != &gateway->migrators; at = at->next) {
         if (!migrator_is_loaded(container_of(at, struct migrator_seat, link)->migrator))
             return false;

@@ -158,6 +158,8 @@ def test_orders(migrating):
     assert order(gateway, "revert").status == 409
     assert order(gateway, "start").json["state"] == "ramping"
     assert order(gateway, "start", model="n").status == 404
+    lines = [line for line in gateway.admin("/v1/admin/audit").json["audit"] if line["result"] == "done"]
+    assert ("migration_pause", "m") in [(line["action"], line["detail"]) for line in lines]
     assert order(gateway, "jump").status == 404
 
 
