@@ -1,6 +1,6 @@
 /*
- * What names a migration in a path of the admin address: its model, in which a slash and other signs
- * that a path cannot hold are written as %XX. The control thread's.
+ * What names a migration in a path of the admin address: its model, in which a slash and other
+ * signs that a path cannot hold are written as %XX. The control thread's.
  */
 #ifndef ADMIN_MIGRATION_ID_H
 #define ADMIN_MIGRATION_ID_H

@@ -14,8 +14,7 @@ void view_take_trial(struct keypool_view *view)
     view->trial_number = atomic_load_explicit(&pool->shared.trial_number, memory_order_relaxed);
     pthread_mutex_unlock(&pool->lock);
     if (view->trial)
-        turns_init(&view->turns,
-                         view->seed ^ (uint64_t)view->trial_number << 32 ^ view->worker);
+        turns_init(&view->turns, view->seed ^ (uint64_t)view->trial_number << 32 ^ view->worker);
 }
 
 uint32_t view_weight(const struct keypool_view *view, const struct key *key)

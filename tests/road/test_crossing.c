@@ -74,7 +74,8 @@ static void answer(struct crossed *crossed, char name, const char *key)
     close(upstream);
 }
 
-static void refuse(struct crossed *crossed, char name, const char *key, int status, const char *body)
+static void refuse(struct crossed *crossed, char name, const char *key, int status,
+                   const char *body)
 {
     int upstream = road_attempt_with(&crossed->road, name, -1, key);
 
