@@ -128,11 +128,12 @@ static void show(struct http_server_conn *conn, struct page *page, struct span p
 }
 
 static void show_page(struct admin *admin, struct http_server_conn *conn,
-                      const struct admin_route *route)
+                      const struct admin_route *route, const struct admin_subject *subject)
 {
-    const struct page_view view = view_of(admin);
+    struct page_view view = view_of(admin);
     struct page page = {.status = 200, .type = "application/json"};
 
+    view.name = subject->name;
     buf_init(&page.body, PAGE_MAX_BYTES);
     route->write(&view, &page);
     show(conn, &page, route->path);
@@ -296,7 +297,7 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
     else if (route->lookup)
         lookup_begin(&admin->lookups, conn, route->lookup, &subject, query);
     else if (route->write)
-        show_page(admin, conn, route);
+        show_page(admin, conn, route, &subject);
     else if (!admin->streams || !event_streams_open(admin->streams, conn, head))
         refuse(conn, refusal_row(REFUSAL_MANY_STREAMS), span_of(NULL, 0), path, false);
 }

@@ -43,4 +43,8 @@ typedef const struct failure_row *order_fn(const struct order *order, struct pag
 order_fn order_add, order_weigh, order_drain, order_disable, order_enable, order_rotate,
     order_roll_back;
 
+/* Of migrations (order_migrate.c). */
+order_fn order_migration_start, order_migration_pause, order_migration_hold, order_migration_resume,
+    order_migration_advance, order_migration_revert, order_send_back;
+
 #endif

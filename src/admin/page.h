@@ -21,6 +21,7 @@ struct page_view {
     struct admin_state state;
     const struct admin_options *admin;
     const struct traffic *traffic;
+    struct span name;         /* what stands for {name} in the path */
     uint64_t now_us, wall_us; /* the same moment on both clocks */
 };
 
@@ -39,6 +40,7 @@ typedef void page_write_fn(const struct page_view *view, struct page *page);
 /* The rows of tables/admin.def. Status 200 and JSON unless they say otherwise. */
 page_write_fn page_metrics, page_keys, page_routing, page_shadows, page_stats, page_health,
     page_ready;
+page_write_fn page_migrations, page_migration;
 
 /* The step of a key under rotation; one that rotation has nothing to do with is in use. */
 enum life_step page_step_of(const struct page_view *view, struct span provider, struct span key);

@@ -1,7 +1,7 @@
 /* What it came to: reservations settled, the key told, numbers counted, one line in the access log.
  * Always runs. */
 #include "base/clock.h"
-#include "exchange/exchange.h"
+#include "exchange/cross.h"
 
 static const struct outcome_row *outcome_of(const struct exchange *x)
 {
@@ -170,6 +170,8 @@ struct move step_account(struct exchange *x)
     select_leave_room(x, false);
     exchange_leave(x);
     note_cut_usage(x);
+    if (x->route.crossing)
+        cross_end(x, duration_us);
     relay_book(x, outcome_of(x), 0);
     attempt_end(exchange_attempt(x));
     if (x->admit.is_admitted)
