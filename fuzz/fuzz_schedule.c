@@ -5,7 +5,7 @@
 #include "fuzz.h"
 
 #include "base/clock.h"
-#include "rotation/schedule.h"
+#include "conf/schedule.h"
 
 enum { TIMES = 5 };
 

@@ -4,7 +4,7 @@
  */
 #include "fuzz.h"
 
-#include "rotation/zone.h"
+#include "conf/zone.h"
 
 enum { OFFSET_MAX_S = 26 * 3600 };
 

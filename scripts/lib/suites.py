@@ -256,7 +256,7 @@ class Suites:
         }
         for name, command in checks.items():
             if self.selected(name):
-                result.add(self.runner.run(command, "release.log", 300) == 0, name)
+                result.add(self.runner.run(command, "release.log", 900) == 0, name)
         return result
 
     def threads(self):

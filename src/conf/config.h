@@ -305,6 +305,15 @@ enum conf_rotation_cause {
     CONF_ROTATION_LEAKED = 1 << 1,
     CONF_ROTATION_ERROR_RATE = 1 << 2,
     CONF_ROTATION_SECRET_CHANGED = 1 << 3,
+    CONF_ROTATION_REFUSED = 1 << 4,
+    CONF_ROTATION_AGE = 1 << 5,
+};
+
+struct conf_error_rate {
+    uint32_t max_ppm;
+    uint32_t min_requests;
+    uint64_t window_us, calm_us;
+    uint64_t prune_after_us; /* 0: never */
 };
 
 struct conf_rotation {
@@ -313,7 +322,13 @@ struct conf_rotation {
     uint64_t overlap_us;        /* an old key stays valid, once its successor is promoted */
     uint32_t max_keys;          /* valid at once; at least 2 */
     struct conf_validate validate;
-    uint32_t on; /* enum conf_rotation_cause; all of them until a choice is built */
+    uint32_t on;               /* enum conf_rotation_cause */
+    struct span schedule;      /* a good one, as the file says it; empty: none */
+    uint64_t max_age_us;       /* 0: none is too old, or for a schedule all are */
+    uint64_t warn_before_us;   /* of an expiry; 0: no warning */
+    uint64_t rotate_before_us; /* likewise */
+    uint64_t refused_for_us;
+    struct conf_error_rate error_rate;
     struct conf_canary canary;
 };
 

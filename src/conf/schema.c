@@ -7,6 +7,7 @@
 #define MS   UINT64_C(1000)
 #define HOUR UINT64_C(3600000000)
 #define DAY  UINT64_C(86400000000)
+#define SEC  UINT64_C(1000000)
 #define KIB  (UINT64_C(1) << 10)
 #define MIB  (UINT64_C(1) << 20)
 #define GIB  (UINT64_C(1) << 30)
@@ -72,6 +73,8 @@ static const struct conf_word rotation_cause_words[] = {
     {TEXT("leaked"), CONF_ROTATION_LEAKED, true},
     {TEXT("error_rate"), CONF_ROTATION_ERROR_RATE, true},
     {TEXT("secret_changed"), CONF_ROTATION_SECRET_CHANGED, true},
+    {TEXT("refused"), CONF_ROTATION_REFUSED, true},
+    {TEXT("age"), CONF_ROTATION_AGE, true},
 };
 
 static const struct conf_word log_level_words[] = {
@@ -103,8 +106,9 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_key, group_health, group_probe, group_breaker, group_margin, group_first_byte,
     group_provider_timeouts, group_connections, group_upstream_tls, group_issuer_create,
     group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
-    group_canary, group_rotation, group_provider, group_target, group_model, group_names,
-    group_retry, group_log, group_secrets, group_webhook, group_alert_rules, group_alerts;
+    group_error_rate, group_canary, group_rotation, group_provider, group_target, group_model,
+    group_names, group_retry, group_log, group_secrets, group_webhook, group_alert_rules,
+    group_alerts;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -193,6 +197,7 @@ static const struct conf_group group_issuer_list = {ROWS(issuer_list),
 static const struct conf_group group_issuer = {ROWS(issuer), .prepare = hook_issuer_prepare,
                                                .finish = hook_issuer_finish};
 static const struct conf_group group_validate = {ROWS(validate)};
+static const struct conf_group group_error_rate = {ROWS(error_rate)};
 static const struct conf_group group_canary = {ROWS(canary), .read_short = hook_canary_short};
 static const struct conf_group group_rotation = {ROWS(rotation), .finish = hook_rotation_finish};
 static const struct conf_group group_provider = {ROWS(provider), .prepare = hook_provider_prepare,

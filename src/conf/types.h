@@ -68,6 +68,7 @@ extern const struct conf_type conf_type_body;        /* struct conf_body */
 extern const struct conf_type conf_type_revoke;      /* struct conf_issuer_revoke */
 extern const struct conf_type conf_type_argv;        /* struct conf_argv */
 extern const struct conf_type conf_type_environment; /* struct conf_headers */
+extern const struct conf_type conf_type_schedule;    /* struct span, a good one */
 extern const struct conf_type conf_type_issuer_find; /* bool; printed with kind command alone */
 extern const struct conf_type conf_type_usd;         /* struct span: a decimal number */
 extern const struct conf_type conf_type_key_name;    /* struct span, may hold {time} */

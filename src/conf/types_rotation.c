@@ -10,6 +10,7 @@
 #include "conf/loading.h"
 #include "conf/names.h"
 #include "conf/printing.h"
+#include "conf/schedule.h"
 #include "conf/units.h"
 
 #define SEAL_SCHEME "file:"
@@ -57,6 +58,45 @@ const struct conf_type conf_type_key_name = {.name = "name with {time}",
                                              .otherwise = "is no name of a new key",
                                              .print = print_text_row,
                                              .tell = tell_key_name};
+
+/* ---- schedules ---- */
+
+static bool is_schedule(struct span text, char why[SCHEDULE_WHY_BYTES])
+{
+    struct schedule schedule = {.zone = NULL};
+    bool is_good = schedule_read(text, &schedule, why) == 0;
+
+    is_good = is_good && schedule_find_zone(&schedule, why) == 0;
+    schedule_fini(&schedule);
+    return is_good;
+}
+
+static void read_schedule(struct loading *loading, const struct conf_row *row,
+                          const struct yaml_node *node, void *field)
+{
+    char why[SCHEDULE_WHY_BYTES];
+    struct span text;
+
+    if (!loading_text(loading, row, node, &text))
+        return;
+    if (is_schedule(text, why))
+        *(struct span *)field = loading_keep(loading, text);
+    else if (loading_has_reference(node->text))
+        loading_refuse(loading, row, node, "is no schedule");
+    else
+        loading_error(loading, node->mark, "%s", why);
+    loading_end_text(loading);
+}
+
+static void tell_schedule(const struct conf_row *row, struct buf *out)
+{
+    (void)row;
+    buf_printf(out, "five fields as of cron, and a zone such as Europe/Berlin; @daily and its kin; "
+                    "or \"every 30d\"");
+}
+
+const struct conf_type conf_type_schedule = {
+    .name = "schedule", .read = read_schedule, .print = print_text_row, .tell = tell_schedule};
 
 /* ---- ratios ---- */
 
@@ -239,28 +279,19 @@ void hook_canary_short(struct loading *loading, const struct yaml_node *node, vo
                       "initial, steps, every, min_requests, max_error_rate, max_latency_ratio");
 }
 
-static size_t count_bits(uint32_t bits)
-{
-    size_t count = 0;
-
-    for (; bits; bits &= bits - 1)
-        count++;
-    return count;
-}
-
 void hook_rotation_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object)
 {
-    static const uint32_t all = CONF_ROTATION_EXPIRY | CONF_ROTATION_LEAKED |
-                                CONF_ROTATION_ERROR_RATE | CONF_ROTATION_SECRET_CHANGED;
-    const struct conf_rotation *rotation = object;
-    const struct yaml_item *on = yaml_find(node, SPAN("on"));
+    struct conf_rotation *rotation = object;
 
     if (!yaml_find(node, SPAN("issuer")))
         loading_error(loading, mark, "the issuer is missing; allowed: issuer, a map with its kind");
-    /* A word that is none was complained of. */
-    if (on && rotation->on != all && count_bits(rotation->on) == on->value->count)
-        loading_error(loading, on->mark,
-                      "on: a choice is not built yet; allowed: to leave it out, or all of expiry, "
-                      "leaked, error_rate, secret_changed");
+    /* Without a schedule that would come round, an age that was asked for means just that, and one
+     * that was not means nothing. */
+    if (rotation->schedule.len || (rotation->on & CONF_ROTATION_AGE))
+        return;
+    if (!yaml_find(node, SPAN("max_age")))
+        rotation->max_age_us = 0;
+    else if (rotation->max_age_us)
+        rotation->on |= CONF_ROTATION_AGE;
 }

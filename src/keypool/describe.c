@@ -15,6 +15,7 @@ static void sum_locals(const struct key *key, struct keypool_row *row)
         row->requests += atomic_load_explicit(&local->requests, memory_order_relaxed);
         row->errors += atomic_load_explicit(&local->errors, memory_order_relaxed);
         row->tokens += atomic_load_explicit(&local->tokens, memory_order_relaxed);
+        row->faults += atomic_load_explicit(&local->faults, memory_order_relaxed);
         if (used_us > row->last_used_us)
             row->last_used_us = used_us;
         if (good_us > row->last_success_us)
@@ -141,12 +142,15 @@ static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
         .key = key_ref(key),
         .name = label->name,
         .account = label->account,
+        .identity = key->identity,
         .wish = key_wish(key),
         .weight_milli = key_weight_of(key),
         .priority = label->priority,
         .models = label->models,
     };
     sum_locals(key, row);
+    row->has_worked =
+        row->last_success_us || atomic_load_explicit(&key->shared.was_known, memory_order_relaxed);
     row->in_flight = key_in_flight(key);
     if (quota)
         add_quota(row, quota, now_us);

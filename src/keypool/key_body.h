@@ -30,7 +30,8 @@ struct key_local {
     _Atomic uint64_t last_success_us;
     _Atomic uint64_t tokens; /* as far as they are known */
     _Atomic uint32_t in_flight;
-    struct tally good; /* for the breaker's share */
+    struct tally good;       /* for the breaker's share */
+    _Atomic uint64_t faults; /* errors for which the key may be to blame */
 };
 
 /* What the file calls a key. Never changed; a renamed key gets another label and keeps the old ones
@@ -66,6 +67,7 @@ struct key {
         struct secret *line;             /* under line_latch; NULL until the first token */
         _Atomic uint32_t token;          /* enum key_token, but for the time */
         _Atomic uint64_t token_until_us; /* of the one that is held */
+        _Atomic bool was_known;          /* a probe has found it known, once */
         _Atomic bool is_token_doubted;   /* it replaced a refused one, and has not worked yet */
     } shared;
 

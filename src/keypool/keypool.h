@@ -327,6 +327,7 @@ struct keypool_row_limit {
 struct keypool_row {
     struct key *key; /* with a reference: key_unref */
     struct span name, account;
+    const uint8_t *identity; /* CONF_IDENTITY_BYTES; borrowed from the key */
     enum key_wish wish;
     enum key_health health;
     const char *health_text; /* also "cooling" where a model of a healthy key is set aside */
@@ -339,6 +340,9 @@ struct keypool_row {
     uint32_t failures;          /* in a row */
     uint32_t in_flight;
     uint64_t requests, errors, tokens;
+    bool has_worked; /* a probe or a request has found it good, once */
+    uint64_t faults; /* errors for which the key may be to blame: what a trial counts as failures,
+                        but for limits reached and money used up, which no other key mends */
     uint64_t last_used_us, last_success_us; /* 0: never */
     uint64_t cooldown_until_us;             /* 0: none */
     struct keypool_row_limit limits[KEYPOOL_ROW_LIMITS];

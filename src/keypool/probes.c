@@ -123,6 +123,8 @@ static struct keypool_effect move(struct keypool *pool, struct key *key, enum pr
     enum key_health to = probe_plan_move(from, result, key->control.silent);
     struct keypool_effect effect = {.wakes = 0};
 
+    if (result == PROBE_KNOWN)
+        atomic_store_explicit(&key->shared.was_known, true, memory_order_relaxed);
     if (to == from || !health_probed(&key->shared.health, to, &pool->shared.moves))
         return effect;
     keypool_tell(pool, key->place);

@@ -374,10 +374,18 @@ static void tell_key(struct report *report)
     }
 }
 
+static bool is_fault(const struct outcome_row *row)
+{
+    return (row->trial == TRIAL_FAILED || row->trial == TRIAL_REFUSED) &&
+           row->class != CLASS_RATE_LIMIT && row->class != CLASS_DEPLETED;
+}
+
 static void count_error(struct report *report)
 {
     enum outcome_class class = report->row->class;
 
+    if (is_fault(report->row) && !report->says_nothing)
+        bump(&local_of(report)->faults);
     if (class != CLASS_NONE && class != CLASS_BAD_REQUEST)
         bump(&local_of(report)->errors);
 }

@@ -115,11 +115,25 @@ static struct life_key *predecessor_of(struct life *life, const struct life_key 
 
 /* ---- room ---- */
 
+bool life_lacks_successor(const struct life_key *key)
+{
+    return (key->is_leaked || key->is_pruned) && !key->is_replaced && key->step > LIFE_ACTIVE &&
+           key->step != LIFE_ROLLED_BACK;
+}
+
 /* Nothing will ever be done about it again. */
 static bool is_over(const struct life_key *key)
 {
     return (key->step == LIFE_REVOKED || key->step == LIFE_ROLLED_BACK) && key->is_gone &&
            !key->is_kept && !key->live.is_busy && !key->live.has_traffic;
+}
+
+/* Which of two that are over is forgotten first: one that still lacks a successor is the last. */
+static bool goes_before(const struct life_key *key, const struct life_key *other)
+{
+    if (life_lacks_successor(key) != life_lacks_successor(other))
+        return life_lacks_successor(other);
+    return key->since_wall_us < other->since_wall_us;
 }
 
 /* A place for a key; that of the oldest that is over where there are enough of them, for what it
@@ -133,11 +147,13 @@ static struct life_key *find_place(struct life *life)
         struct life_key *key = &life->keys[i];
 
         over += is_over(key);
-        if (is_over(key) && (!oldest || key->since_wall_us < oldest->since_wall_us))
+        if (is_over(key) && (!oldest || goes_before(key, oldest)))
             oldest = key;
     }
-    return life->count == LIFE_KEYS_MAX || over >= LIFE_OVER_MAX ? oldest
-                                                                 : &life->keys[life->count];
+    if (life->count == LIFE_KEYS_MAX)
+        return oldest;
+    return over >= LIFE_OVER_MAX && !life_lacks_successor(oldest) ? oldest
+                                                                  : &life->keys[life->count];
 }
 
 static bool has_room(struct life *life, uint32_t count)
@@ -245,6 +261,7 @@ static struct life_key *issue(struct life *life, const struct life_order *order,
 
     key->trigger = order->trigger;
     key->is_ours = true;
+    snprintf(key->reason, sizeof(key->reason), "%s", order->why ? order->why : "");
     if (order->replaces.len)
         memcpy(key->replaces, order->replaces.ptr, order->replaces.len);
     life->note[0] = '\0';
@@ -257,7 +274,7 @@ enum life_begun life_begin(struct life *life, const struct life_rules *rules,
     const struct life_now now = {now_us, wall_us};
     struct life_key *key, *old = life_find(life, order->replaces);
     bool is_leak = order->replaces.len && order->trigger == LIFE_BY_LEAK;
-    bool is_replaced = old && old->step > LIFE_ACTIVE;
+    bool is_replaced = old && old->step > LIFE_ACTIVE && !life_lacks_successor(old);
 
     if (order->replaces.len >= LIFE_NAME_BYTES || !is_valid_name(life, order->name) ||
         span_is_equal(order->name, order->replaces))
@@ -300,7 +317,8 @@ void life_renew(struct life *life, const struct life_rules *rules, const struct 
     char name[LIFE_NAME_BYTES];
     const struct life_order order = {.name = next_name(failed, name),
                                      .replaces = span_from_text(failed->replaces),
-                                     .trigger = failed->trigger};
+                                     .trigger = failed->trigger,
+                                     .why = failed->reason};
     struct life_key *key;
 
     if (failed->attempt >= rules->attempts || !has_room(life, 1) || life_successor(life) ||
@@ -313,9 +331,11 @@ void life_renew(struct life *life, const struct life_rules *rules, const struct 
 
 /* ---- the canary ---- */
 
-static void end_rotation(struct life *life, const struct life_now *now)
+void life_end_rotation(struct life *life, bool is_good, const struct life_now *now)
 {
     life->ended_wall_us = now->wall_us;
+    life->live.ended_us = now->us;
+    life->failures = is_good ? 0 : life->failures + (life->failures < UINT32_MAX);
     life->note[0] = '\0';
     life_touch(life);
 }
@@ -329,9 +349,11 @@ void life_promote(struct life *life, uint64_t now_us, uint64_t wall_us)
         return;
     old = predecessor_of(life, key);
     life_move(life, key, LIFE_ACTIVE, NULL, &now);
+    if (old)
+        old->is_replaced = true;
     if (old && old->step == LIFE_ACTIVE)
         life_move(life, old, LIFE_DRAINING, NULL, &now);
-    end_rotation(life, &now);
+    life_end_rotation(life, true, &now);
 }
 
 void life_lose(struct life *life, const char *reason, uint64_t now_us, uint64_t wall_us)
@@ -342,7 +364,7 @@ void life_lose(struct life *life, const char *reason, uint64_t now_us, uint64_t 
     if (!key)
         return;
     life_move(life, key, LIFE_ROLLED_BACK, reason, &now);
-    end_rotation(life, &now);
+    life_end_rotation(life, false, &now);
 }
 
 bool life_release(struct life *life, struct life_key *key)
@@ -354,6 +376,16 @@ bool life_release(struct life *life, struct life_key *key)
     return true;
 }
 
+void life_remember(struct life *life, const struct life_memory *memory)
+{
+    if (life->memory.last_wall_us == memory->last_wall_us &&
+        life->memory.round_wall_us == memory->round_wall_us &&
+        life->memory.first_wall_us == memory->first_wall_us)
+        return;
+    life->memory = *memory;
+    life_touch(life);
+}
+
 void life_note(struct life *life, struct span note)
 {
     if (note.len >= sizeof(life->note))
@@ -363,21 +395,51 @@ void life_note(struct life *life, struct span note)
     life_touch(life);
 }
 
+/* It serves again. */
+static void take_back(struct life *life, struct life_key *key, const char *reason,
+                      const struct life_now *now)
+{
+    life_move(life, key, LIFE_ACTIVE, reason, now);
+    key->live.is_back = true;
+    key->is_pruned = key->is_replaced = false;
+}
+
+static bool can_be_back(const struct life_key *key)
+{
+    return !key->is_leaked && !key->is_ending &&
+           (key->step == LIFE_DRAINING || key->step == LIFE_RETIRED);
+}
+
 bool life_roll_back(struct life *life, struct life_key *key, const char *reason, uint64_t now_us,
                     uint64_t wall_us)
 {
     const struct life_now now = {now_us, wall_us};
     struct life_key *old = predecessor_of(life, key);
-    bool is_there = old && !old->is_leaked && !old->is_ending &&
-                    (old->step == LIFE_DRAINING || old->step == LIFE_RETIRED);
 
-    if (key->step > LIFE_ACTIVE || (key->step == LIFE_ACTIVE && !is_there))
-        return false;
-    if (key->step == LIFE_ACTIVE) {
-        life_move(life, old, LIFE_ACTIVE, "its successor was rolled back", &now);
-        old->live.is_back = true;
+    if (life_lacks_successor(key) && can_be_back(key)) {
+        take_back(life, key, reason, &now);
+        return true;
     }
+    if (key->step > LIFE_ACTIVE || (key->step == LIFE_ACTIVE && !(old && can_be_back(old))))
+        return false;
+    if (key->step == LIFE_ACTIVE)
+        take_back(life, old, "its successor was rolled back", &now);
     life_move(life, key, LIFE_ROLLED_BACK, reason, &now);
-    end_rotation(life, &now);
+    life_end_rotation(life, false, &now);
+    return true;
+}
+
+bool life_prune(struct life *life, const struct life_order *order, uint64_t now_us,
+                uint64_t wall_us)
+{
+    const struct life_now now = {now_us, wall_us};
+    struct life_key *key = life_find(life, order->replaces);
+
+    if (key ? key->step != LIFE_ACTIVE
+            : !order->replaces.len || order->replaces.len >= LIFE_NAME_BYTES || !has_room(life, 1))
+        return false;
+    key = take_in(life, order, &now);
+    key->is_pruned = true;
+    life_move(life, key, LIFE_DRAINING, order->why, &now);
     return true;
 }

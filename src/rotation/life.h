@@ -11,7 +11,8 @@
  * issuer and revoked, and another begun.
  *
  * One successor at a time. Before it is promoted its predecessor serves on; then that drains, stays
- * valid at its provider for the overlap, and is revoked. A leaked key is off at once.
+ * valid at its provider for the overlap, and is revoked. A leaked key is off at once, and one that
+ * is pruned drains: either may be replaced later, once.
  *
  * Owned by who drives it; the control thread. No secret stands here.
  */
@@ -78,9 +79,11 @@ struct life_key {
     bool is_ours;                          /* made by the issuer: it can be revoked there */
     bool is_asked;                         /* ISSUING: from here on it may exist */
     bool is_leaked;
-    bool is_kept;   /* its secret stands in the store, or may */
-    bool is_ending; /* RETIRED: from here on it may be revoked, and there is no way back */
-    bool is_gone;   /* revoked at its issuer, or nothing is known there, or nobody can */
+    bool is_kept;     /* its secret stands in the store, or may */
+    bool is_pruned;   /* taken out of service, without waiting for a successor */
+    bool is_replaced; /* a successor was promoted in its place */
+    bool is_ending;   /* RETIRED: from here on it may be revoked, and there is no way back */
+    bool is_gone;     /* revoked at its issuer, or nothing is known there, or nobody can */
 
     /* What is not written down. */
     struct {
@@ -97,11 +100,21 @@ struct life_key {
     } live;
 };
 
+/* What the triggers remember (rotation/trigger.h); 0: never, none. */
+struct life_memory {
+    uint64_t last_wall_us;  /* the schedule was followed, or first seen */
+    uint64_t round_wall_us; /* the round that goes on began */
+    uint64_t first_wall_us; /* ages first mattered: keys that were there then, and of which nobody
+                               knows when they were made, count from it */
+};
+
 struct life {
     struct life_key keys[LIFE_KEYS_MAX]; /* in no order; each stays where it is */
     uint32_t count;
-    uint64_t rotations;         /* begun so far */
-    uint64_t ended_wall_us;     /* when the last one ended; 0: never */
+    uint64_t rotations;     /* begun so far */
+    uint64_t ended_wall_us; /* when the last one ended; 0: never */
+    uint32_t failures;      /* of them in a row, up to the last, that came to nothing */
+    struct life_memory memory;
     char note[LIFE_NOTE_BYTES]; /* the canary's state, as its driver writes it; empty: none */
 
     /* What is not written down. */
@@ -110,6 +123,7 @@ struct life {
         bool is_recording; /* it is being written */
         uint64_t not_before_us;
         uint32_t tries;
+        uint64_t ended_us; /* the last rotation, by the clock of this process; 0: before it began */
     } live;
 };
 
@@ -130,6 +144,7 @@ struct life_order {
     struct span replaces;      /* which key; empty: none, there is to be one more */
     const uint8_t *identity;   /* of the replaced key's secret; NULL: not known */
     enum life_trigger trigger; /* LIFE_BY_LEAK: it is off at once */
+    const char *why;           /* in plain words; NULL: the trigger says all */
 };
 
 enum life_begun {
@@ -147,8 +162,19 @@ void life_init(struct life *life);
 enum life_begun life_begin(struct life *life, const struct life_rules *rules,
                            const struct life_order *order, uint64_t now_us, uint64_t wall_us);
 
-/* The operator's way back: of a successor that is under way, or of one that serves while its
- * predecessor is still valid, which serves again. False where the step does not allow it. */
+/* Takes the replaced key of the order, which serves, out of service: it drains, and is revoked
+ * where rotation has made it. That another serves is the caller's to know. The order's name means
+ * nothing. False where it serves no more, or there is no room. */
+bool life_prune(struct life *life, const struct life_order *order, uint64_t now_us,
+                uint64_t wall_us);
+
+/* It was put out for a leak or pruned, and nothing has come in its place yet: life_begin replaces
+ * it, though it serves no more. */
+bool life_lacks_successor(const struct life_key *key);
+
+/* The operator's way back: of a successor that is under way, of one that serves while its
+ * predecessor is still valid, which serves again, or of a pruned key that is still valid. False
+ * where the step does not allow it. */
 bool life_roll_back(struct life *life, struct life_key *key, const char *reason, uint64_t now_us,
                     uint64_t wall_us);
 
@@ -202,6 +228,9 @@ void life_lose(struct life *life, const char *reason, uint64_t now_us, uint64_t 
 /* A key that was not ours to revoke is not there any more (the file names it no longer): it is not
  * spoken of again. False where it is in use, or is ours. */
 bool life_release(struct life *life, struct life_key *key);
+
+/* What the triggers remember, to be written down with the rest. */
+void life_remember(struct life *life, const struct life_memory *memory);
 
 /* The canary's state, to be written down with the rest. Cut texts are not kept. */
 void life_note(struct life *life, struct span note);

@@ -16,6 +16,9 @@ struct life_now {
 void life_move(struct life *life, struct life_key *key, enum life_step to, const char *reason,
                const struct life_now *now);
 
+/* A rotation has ended. */
+void life_end_rotation(struct life *life, bool is_good, const struct life_now *now);
+
 /* It has to be written down. */
 void life_touch(struct life *life);
 

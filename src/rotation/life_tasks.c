@@ -57,7 +57,7 @@ static void give_up(struct life *life, const struct life_rules *rules, struct li
     life_move(life, key, LIFE_ROLLED_BACK, reason, now);
     life_renew(life, rules, key, now);
     if (!life_successor(life))
-        life->ended_wall_us = now->wall_us;
+        life_end_rotation(life, false, now);
 }
 
 /* What follows from a step alone; each change has to be written down before the next. */
@@ -278,7 +278,7 @@ static void end_create(struct life *life, const struct life_rules *rules, struct
     }
     key->is_asked = false;
     life_move(life, key, LIFE_ROLLED_BACK, result->why, now);
-    life->ended_wall_us = now->wall_us;
+    life_end_rotation(life, false, now);
 }
 
 static void end_keep(struct life *life, struct life_key *key, const struct life_result *result,
@@ -307,7 +307,7 @@ static void end_validate(struct life *life, const struct life_rules *rules, stru
         try_again(key, rules->base_delay_us, result, now);
     } else {
         life_move(life, key, LIFE_ROLLED_BACK, result->why, now);
-        life->ended_wall_us = now->wall_us;
+        life_end_rotation(life, false, now);
     }
 }
 

@@ -26,6 +26,8 @@ enum { HEX_BYTES = 2 * LIFE_IDENTITY_BYTES, TREE_MAX_BYTES = 2 << 20 };
     X("asked", is_asked)                                                                           \
     X("leaked", is_leaked)                                                                         \
     X("kept", is_kept)                                                                             \
+    X("pruned", is_pruned)                                                                         \
+    X("replaced", is_replaced)                                                                     \
     X("ending", is_ending)                                                                         \
     X("gone", is_gone)
 
@@ -74,6 +76,10 @@ void life_write(const struct life *life, struct buf *out)
     json_member_uint(&json, "version", LIFE_TEXT_VERSION);
     json_member_uint(&json, "rotations", life->rotations);
     json_member_uint(&json, "ended_us", life->ended_wall_us);
+    json_member_uint(&json, "failures", life->failures);
+    json_member_uint(&json, "scheduled_us", life->memory.last_wall_us);
+    json_member_uint(&json, "round_us", life->memory.round_wall_us);
+    json_member_uint(&json, "first_us", life->memory.first_wall_us);
     if (life->note[0])
         json_member_text(&json, "canary", life->note);
     json_name(&json, "keys");
@@ -188,10 +194,18 @@ static bool is_possible(struct life *life)
     return successors <= 1;
 }
 
+/* Version 1 knew of no keys that wait for a successor: what served no more had one, or none was
+ * wanted. */
+static void raise_version(struct life *life, uint64_t version)
+{
+    for (uint32_t i = 0; i < life->count && version < 2; i++)
+        life->keys[i].is_replaced = life->keys[i].step > LIFE_ACTIVE;
+}
+
 static int read_life(const yyjson_val *root, struct life *life)
 {
     yyjson_val *keys = json_tree_plain(json_tree_member(root, "keys")), *item;
-    uint64_t version = 0;
+    uint64_t version = 0, failures = 0;
     size_t i, count;
 
     if (!read_number(root, "version", &version) || version == 0)
@@ -200,6 +214,10 @@ static int read_life(const yyjson_val *root, struct life *life)
         return ERR_UNSUPPORTED;
     if (!read_number(root, "rotations", &life->rotations) ||
         !read_number(root, "ended_us", &life->ended_wall_us) ||
+        !read_number(root, "failures", &failures) || failures > UINT32_MAX ||
+        !read_number(root, "scheduled_us", &life->memory.last_wall_us) ||
+        !read_number(root, "round_us", &life->memory.round_wall_us) ||
+        !read_number(root, "first_us", &life->memory.first_wall_us) ||
         !read_text(root, "canary", life->note, sizeof(life->note)) || !yyjson_is_arr(keys) ||
         yyjson_arr_size(keys) > LIFE_KEYS_MAX)
         return ERR_SYNTAX;
@@ -208,6 +226,8 @@ static int read_life(const yyjson_val *root, struct life *life)
         if (!read_key(item, &life->keys[life->count++]))
             return ERR_SYNTAX;
     }
+    life->failures = (uint32_t)failures;
+    raise_version(life, version);
     return is_possible(life) ? 0 : ERR_SYNTAX;
 }
 

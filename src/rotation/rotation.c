@@ -232,6 +232,7 @@ void rotation_go_on(struct rotation *rotation)
         rotation_do(rotation, &task);
     } while (rotation->is_loaded);
     rotation->is_going = false;
+    rotation_watch_entries(rotation);
     if (next_us > rotation->unread_us)
         next_us = rotation->unread_us;
     set_timer(rotation, rotation->is_loaded ? next_us : rotation->load_us);
@@ -306,6 +307,7 @@ void rotation_free(struct rotation **place)
     *place = NULL;
     if (!rotation)
         return;
+    rotation_stop_watching(rotation);
     rotation_drop_errands(rotation);
     for (uint32_t i = 0; i < LIFE_KEYS_MAX; i++)
         secret_unref(&rotation->secrets_of[i]);
@@ -339,20 +341,27 @@ static struct span make_name(struct rotation *rotation, char ret_name[LIFE_NAME_
     return span_of(ret_name, len > 0 && len < LIFE_NAME_BYTES ? (size_t)len : 0);
 }
 
-enum rotation_begun rotation_begin(struct rotation *rotation, struct span replaces,
-                                   const uint8_t *identity, enum life_trigger trigger,
+static struct life_order order_of(const struct rotation_order *order)
+{
+    return (struct life_order){.replaces = order->replaces,
+                               .identity = order->identity,
+                               .trigger = order->trigger,
+                               .why = order->why};
+}
+
+enum rotation_begun rotation_begin(struct rotation *rotation, const struct rotation_order *order,
                                    uint64_t *ret_id)
 {
     char name[LIFE_NAME_BYTES];
-    struct life_order order = {.replaces = replaces, .identity = identity, .trigger = trigger};
+    struct life_order made = order_of(order);
     enum life_begun begun;
 
     *ret_id = 0;
     if (!rotation->is_loaded)
         return ROTATION_AWAY;
-    order.name = make_name(rotation, name);
-    begun = life_begin(&rotation->life, &rotation->settings.rules, &order,
-                       rotation_now_us(rotation), rotation_wall_us(rotation));
+    made.name = make_name(rotation, name);
+    begun = life_begin(&rotation->life, &rotation->settings.rules, &made, rotation_now_us(rotation),
+                       rotation_wall_us(rotation));
     if (life_successor(&rotation->life))
         *ret_id = life_successor(&rotation->life)->rotation;
     rotation_go_on(rotation);
@@ -368,6 +377,18 @@ enum rotation_begun rotation_begin(struct rotation *rotation, struct span replac
         break;
     }
     return ROTATION_CROWDED;
+}
+
+bool rotation_prune(struct rotation *rotation, const struct rotation_order *order)
+{
+    const struct life_order made = order_of(order);
+    bool is_done =
+        rotation->is_loaded &&
+        life_prune(&rotation->life, &made, rotation_now_us(rotation), rotation_wall_us(rotation));
+
+    if (is_done)
+        rotation_go_on(rotation);
+    return is_done;
 }
 
 bool rotation_roll_back(struct rotation *rotation, struct span name, const char *reason)
@@ -401,6 +422,47 @@ bool rotation_advance(struct rotation *rotation)
 }
 
 /* ---- what the surroundings tell ---- */
+
+void rotation_remember(struct rotation *rotation, const struct life_memory *memory)
+{
+    if (!rotation->is_loaded)
+        return;
+    life_remember(&rotation->life, memory);
+    rotation_go_on(rotation);
+}
+
+int rotation_set_settings(struct rotation *rotation, const struct rotation_settings *settings)
+{
+    if (settings->name.len >= sizeof(rotation->name))
+        return ERR_RANGE;
+    memcpy(rotation->name, settings->name.ptr, settings->name.len);
+    rotation->settings.name = span_of(rotation->name, settings->name.len);
+    rotation->settings.rules = settings->rules;
+    rotation->settings.rules.can_find = issuer_traits(rotation->issuer).can_find;
+    rotation->settings.canary = settings->canary;
+    rotation_go_on(rotation);
+    return 0;
+}
+
+void rotation_set_issuer(struct rotation *rotation, struct issuer *issuer)
+{
+    rotation->issuer = issuer;
+    rotation->settings.rules.can_find = issuer_traits(issuer).can_find;
+}
+
+bool rotation_is_loaded(const struct rotation *rotation)
+{
+    return rotation->is_loaded;
+}
+
+bool rotation_is_idle(const struct rotation *rotation)
+{
+    for (struct list *at = rotation->errands.next; at != &rotation->errands; at = at->next) {
+        if (container_of(at, struct errand, link)->issuer.work)
+            return false;
+    }
+    return !life_successor((struct life *)(uintptr_t)&rotation->life);
+}
 
 void rotation_hurry(struct rotation *rotation)
 {

@@ -65,6 +65,9 @@ struct rotation_ops {
     void (*on_news)(void *owner, const struct rotation_news *news);
     /* Store or issuer fail with words that are new; NULL: that one does not any more. */
     void (*on_trouble)(void *owner, enum rotation_side side, const char *why);
+    /* Somebody else has changed the secret of a key that serves, in its entry in the store: its
+     * identity, as it serves on with the one that it has. NULL: that matters to nobody. */
+    void (*on_changed)(void *owner, const uint8_t identity[LIFE_IDENTITY_BYTES]);
 };
 
 struct rotation_settings {
@@ -102,10 +105,21 @@ enum rotation_begun {
     ROTATION_AWAY,    /* the state could not be read yet */
 };
 
-/* Replaces a key, by name; empty: there is to be one more. *ret_id: the rotation's, from 1. */
-enum rotation_begun rotation_begin(struct rotation *rotation, struct span replaces,
-                                   const uint8_t *identity, enum life_trigger trigger,
+/* Which key an order is about, and why. */
+struct rotation_order {
+    struct span replaces;    /* its name; of a rotation also empty: there is to be one more */
+    const uint8_t *identity; /* of its secret; NULL: not known */
+    enum life_trigger trigger;
+    const char *why; /* in plain words; NULL: the trigger says all */
+};
+
+/* Replaces a key. *ret_id: the rotation's, from 1. */
+enum rotation_begun rotation_begin(struct rotation *rotation, const struct rotation_order *order,
                                    uint64_t *ret_id);
+
+/* Takes a key that serves out of service, as life_prune does: false where it serves no more, there
+ * is no room, or the state could not be read yet. */
+bool rotation_prune(struct rotation *rotation, const struct rotation_order *order);
 
 /* The operator's: false where the key is not known here, or its step does not allow it. */
 bool rotation_roll_back(struct rotation *rotation, struct span name, const char *reason);
@@ -117,10 +131,26 @@ bool rotation_advance(struct rotation *rotation);
 /* What came of validate: err 0: the provider knows the key. */
 void rotation_validated(struct rotation *rotation, struct span name, int err, const char *why);
 
+/* What the triggers are to remember, over restarts too. */
+void rotation_remember(struct rotation *rotation, const struct life_memory *memory);
+
+/* The rules and the canary's settings from now on; folder and created_by stay. ERR_RANGE of a name
+ * that is too long, in which nothing changes. */
+int rotation_set_settings(struct rotation *rotation, const struct rotation_settings *settings);
+
+/* Another issuer takes the place of the one that was: to be called only where rotation_is_idle. */
+void rotation_set_issuer(struct rotation *rotation, struct issuer *issuer);
+
 /* The canary has failed: its evidence is looked at now. */
 void rotation_hurry(struct rotation *rotation);
 
 /* ---- what there is ---- */
+
+/* The state was read, so that what rotation_life tells is all there is. */
+bool rotation_is_loaded(const struct rotation *rotation);
+
+/* No successor is under way, and the issuer is asked for nothing. */
+bool rotation_is_idle(const struct rotation *rotation);
 
 /* Valid until control returns to the loop. */
 const struct life *rotation_life(const struct rotation *rotation);

@@ -1,6 +1,7 @@
 /*
  * What the parts of a rotation share: rotation.c goes on from where it stands, errand.c does the
- * tasks, recall.c reads what was written down. Private to rotation/.
+ * tasks, recall.c reads what was written down, entry_watch.c sees whether others change it. Private
+ * to rotation/.
  */
 #ifndef ROTATION_ROTATION_INNER_H
 #define ROTATION_ROTATION_INNER_H
@@ -27,6 +28,15 @@ struct rotation_seen {
     enum life_step step;
 };
 
+/* An entry that is watched for changes by others. */
+struct entry_watch {
+    struct rotation *rotation;
+    struct secret_watch watch;
+    struct secret_ask ask;
+    char name[LIFE_NAME_BYTES]; /* of the key; empty: none is watched */
+    bool is_due;                /* it changed while it was being read */
+};
+
 struct rotation {
     struct loop *loop;
     struct secret_arena *secrets;
@@ -42,6 +52,7 @@ struct rotation {
     struct secret *secrets_of[LIFE_KEYS_MAX];
     struct rotation_standing stands[LIFE_KEYS_MAX];
     struct rotation_seen seen[LIFE_KEYS_MAX];
+    struct entry_watch entries[LIFE_KEYS_MAX];
     bool is_stand_due; /* the pool has not followed yet */
 
     struct canary canary;
@@ -124,5 +135,9 @@ void rotation_look_at_drains(struct rotation *rotation);
 
 /* Ends all of them untold. */
 void rotation_drop_errands(struct rotation *rotation);
+
+/* The entries of the keys that serve now are watched, and no others. */
+void rotation_watch_entries(struct rotation *rotation);
+void rotation_stop_watching(struct rotation *rotation);
 
 #endif

@@ -18,6 +18,7 @@ enum { DOUBLINGS_MAX = 16, PPM = 1000000 };
 #define AGE_SLACK_MAX_US  HOUR_US
 #define AGE_SLACK_PART    20
 #define AHEAD_MAX_US      DAY_US
+#define END_PART          3
 
 /* One question. */
 struct look {
@@ -236,8 +237,8 @@ static bool has_good_others(struct look *look, const struct trigger_key *key)
     for (size_t i = 0; i < look->facts->count; i++) {
         const struct trigger_key *other = &look->facts->keys[i];
 
-        if (other != key && is_active(other) && !other->is_pruned && !other->is_leaked &&
-            !other->refused_since_us && !trigger_is_over(look->rules, other) &&
+        if (other != key && is_active(other) && !other->is_away && !other->is_pruned &&
+            !other->is_leaked && !other->refused_since_us && !trigger_is_over(look->rules, other) &&
             !is_expired(look, other))
             return true;
     }
@@ -250,7 +251,7 @@ static bool find_to_prune(struct look *look, struct trigger_answer *answer)
         const struct trigger_key *key = &look->facts->keys[i];
         bool is_late;
 
-        if (!is_active(key) || key->is_pruned)
+        if (!is_active(key) || key->is_pruned || key->is_kept)
             continue;
         is_late = is_expired(look, key);
         if (!(is_late || stays_over(look, key)) || !has_good_others(look, key))
@@ -281,10 +282,20 @@ static bool is_refused(struct look *look, const struct trigger_key *key)
            has_come_us(look, later(key->refused_since_us, look->rules->refused_for_us));
 }
 
+static uint64_t before_end_us(const struct trigger_key *key, uint64_t before_us)
+{
+    bool is_known = key->created_wall_us && key->created_wall_us < key->expires_wall_us;
+    uint64_t most_us =
+        is_known ? (key->expires_wall_us - key->created_wall_us) / END_PART : UINT64_MAX;
+
+    return before_us < most_us ? before_us : most_us;
+}
+
 static bool is_expiring(struct look *look, const struct trigger_key *key)
 {
     return key->expires_wall_us &&
-           has_come_wall(look, earlier(key->expires_wall_us, look->rules->rotate_before_us));
+           has_come_wall(look, earlier(key->expires_wall_us,
+                                       before_end_us(key, look->rules->rotate_before_us)));
 }
 
 static bool is_bad(struct look *look, const struct trigger_key *key)
@@ -298,8 +309,10 @@ static bool is_bad(struct look *look, const struct trigger_key *key)
 
 static bool is_old(struct look *look, const struct trigger_key *key)
 {
-    return look->rules->max_age_us && key->created_wall_us &&
-           has_come_wall(look, later(key->created_wall_us, look->rules->max_age_us));
+    uint64_t since_us = key->created_wall_us ? key->created_wall_us : key->seen_wall_us;
+
+    return look->rules->max_age_us && since_us &&
+           has_come_wall(look, later(since_us, look->rules->max_age_us));
 }
 
 /* Why an active key is to be replaced, most urgent first; LIFE_TRIGGERS: it is not. */
@@ -333,7 +346,7 @@ static uint64_t order_of(const struct look *look, const struct trigger_key *key,
         return PPM - trigger_error_ppm(look->rules, key);
     case LIFE_BY_AGE:
     case LIFE_BY_SCHEDULE:
-        return key->created_wall_us;
+        return key->created_wall_us ? key->created_wall_us : key->seen_wall_us;
     case LIFE_BY_OPERATOR:
     case LIFE_BY_STORE:
     case LIFE_BY_LEAK:
@@ -408,7 +421,8 @@ static bool find_to_warn(struct look *look, struct trigger_answer *answer)
         const struct trigger_key *key = &look->facts->keys[i];
 
         if (!is_active(key) || key->is_warned || !key->expires_wall_us ||
-            !has_come_wall(look, earlier(key->expires_wall_us, look->rules->warn_before_us)))
+            !has_come_wall(look, earlier(key->expires_wall_us,
+                                         before_end_us(key, look->rules->warn_before_us))))
             continue;
         answer->act = TRIGGER_WARN;
         answer->key = i;

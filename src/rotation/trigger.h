@@ -30,7 +30,7 @@
 
 #include "base/span.h"
 #include "rotation/life.h"
-#include "rotation/schedule.h"
+#include "conf/schedule.h"
 
 /* A bit of trigger_rules.on. */
 #define TRIGGER_ON(trigger) (1u << (trigger))
@@ -43,7 +43,8 @@ struct trigger_rules {
     uint32_t on;
     uint64_t max_age_us;       /* 0: none is too old */
     uint64_t warn_before_us;   /* of an expiry; 0: no warning */
-    uint64_t rotate_before_us; /* of an expiry */
+    uint64_t rotate_before_us; /* of an expiry; of a key whose life is known at most a third of it,
+                                  lest a short one be replaced as soon as it is there */
     uint64_t refused_for_us;   /* before it counts; 0: at once */
     uint32_t max_error_ppm;    /* 0: errors do not matter */
     uint32_t min_requests;     /* in the window, before a rate counts; at least 1 */
@@ -55,15 +56,19 @@ struct trigger_rules {
 struct trigger_key {
     struct span name;
     enum life_step step; /* LIFE_ACTIVE: it may be replaced. Of a leaked key any */
-    bool is_pruned;      /* it was said, and followed */
-    bool is_warned;      /* likewise, of the date that stands here */
+    bool is_away;   /* it serves nobody now: no other key is put off because this one is there */
+    bool is_pruned; /* it was said, and followed */
+    bool is_kept;   /* it cannot be pruned now */
+    bool is_warned; /* likewise, of the date that stands here */
     /* It was said, and no rotation begun for it yet. Where one is under way, beginning another puts
      * the key off at once, and it is spoken of again when that one has ended. */
     bool is_leaked;
     bool is_changed; /* it was said, and no rotation begun for it yet */
-    /* When it was made: 0 where nobody knows. To a round that is long ago; an age alone
-     * (LIFE_BY_AGE in `on`) it never reaches. Of a key that a rotation made it is always known. */
+    /* When it was made: 0 where nobody knows. To a round that is long ago. Of a key that a
+     * rotation made it is always known. */
     uint64_t created_wall_us;
+    uint64_t seen_wall_us;     /* since when it is known to be there, where nobody knows when it was
+                                  made: to an age alone it counts from then; 0: not known either */
     uint64_t expires_wall_us;  /* 0: never */
     uint64_t refused_since_us; /* 0: it is not, or never worked */
     uint32_t requests, errors; /* in the window, of which the key may be to blame */

@@ -53,7 +53,7 @@ void trigger_say(const struct trigger_rules *rules, const struct trigger_key *ke
         return;
     case LIFE_BY_AGE:
         units_write_duration(rules->max_age_us, age);
-        if (key->created_wall_us)
+        if (key->created_wall_us || key->seen_wall_us)
             snprintf(answer->why, sizeof(answer->why), "it is %s old", age);
         else
             snprintf(answer->why, sizeof(answer->why), "nobody knows how old it is");

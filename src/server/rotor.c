@@ -9,6 +9,7 @@
 #include "conf/identity.h"
 #include "server/issuer_of_conf.h"
 #include "server/rotation_alerts.h"
+#include "server/rotor_triggers.h"
 
 /* How often a key that is being validated is looked at. */
 #define LOOK_US (20 * US_PER_MS)
@@ -33,7 +34,10 @@ struct rotor {
     const struct conf_provider *conf;
     struct provider *provider;
     struct issuer *issuer;
+    struct issuer *next_issuer; /* of a file that was read anew, until nothing of the other is under
+                                   way; NULL: none */
     struct rotation *rotation;
+    struct rotor_triggers *triggers;
     struct keypool_trial *trial; /* NULL: no canary */
 
     /* What the pool was told last. */
@@ -57,15 +61,18 @@ static uint64_t now_us(const struct rotor *rotor)
 
 /* ---- what a key is like ---- */
 
-static const struct conf_key *file_key(const struct rotor *rotor, const char *name)
+static const struct conf_key *key_named(const struct conf_provider *conf, struct span name)
 {
-    const struct conf_key_list *keys = &rotor->conf->keys;
-
-    for (size_t i = 0; i < keys->count; i++) {
-        if (span_is_equal(keys->items[i].name, span_from_text(name)))
-            return &keys->items[i];
+    for (size_t i = 0; i < conf->keys.count; i++) {
+        if (span_is_equal(conf->keys.items[i].name, name))
+            return &conf->keys.items[i];
     }
     return NULL;
+}
+
+static const struct conf_key *file_key(const struct rotor *rotor, const char *name)
+{
+    return key_named(rotor->conf, span_from_text(name));
 }
 
 static const struct stood *find_stood(const struct rotor *rotor, const char *name)
@@ -270,10 +277,24 @@ static int follow(struct rotor *rotor)
     return 0;
 }
 
-static void take_over(struct stood *stood, const struct rotation_stand *stand)
+/* Of a key that is read anew its secret is not there for a moment: the one that stood there is. */
+static struct secret *secret_of(const struct rotor *rotor, const struct rotation_stand *stand)
+{
+    for (size_t i = 0; i < rotor->count && !stand->secret; i++) {
+        const struct stood *before = &rotor->stood[i];
+
+        if (before->secret && span_is_equal(span_from_text(before->name), stand->name) &&
+            !memcmp(before->identity, stand->identity, LIFE_IDENTITY_BYTES))
+            return secret_ref(before->secret);
+    }
+    return stand->secret ? secret_ref(stand->secret) : NULL;
+}
+
+static void take_over(const struct rotor *rotor, struct stood *stood,
+                      const struct rotation_stand *stand)
 {
     *stood = (struct stood){
-        .secret = stand->secret ? secret_ref(stand->secret) : NULL,
+        .secret = secret_of(rotor, stand),
         .expires_wall_us = stand->expires_wall_us,
         .standing = stand->standing,
         .share_ppm = stand->share_ppm,
@@ -301,7 +322,7 @@ static int stand(void *owner, const struct rotation_stand *stands, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct stood *before;
 
-        take_over(&next[i], &stands[i]);
+        take_over(rotor, &next[i], &stands[i]);
         before = find_stood(rotor, next[i].name);
         if (before)
             remember(&next[i], before);
@@ -434,6 +455,7 @@ static void on_news(void *owner, const struct rotation_news *news)
               key->step == LIFE_ROLLED_BACK ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "key rotation",
               LOG_SPAN("provider", provider_name(rotor->provider)), LOG_TEXT("key", key->name),
               LOG_TEXT("step", life_step_text(key->step)), LOG_UINT("rotation", key->rotation),
+              LOG_TEXT("trigger", life_trigger_text(key->trigger)),
               LOG_TEXT("replaces", key->replaces), LOG_TEXT("reason", key->reason));
     if (rotor->options.on_news)
         rotor->options.on_news(rotor->options.owner, provider_name(rotor->provider), news);
@@ -461,7 +483,16 @@ static void on_trouble(void *owner, enum rotation_side side, const char *why)
     rotor->options.on_alert(rotor->options.owner, &alert);
 }
 
+static void on_changed(void *owner, const uint8_t *identity)
+{
+    struct rotor *rotor = owner;
+
+    if (rotor->triggers)
+        rotor_triggers_changed(rotor->triggers, identity);
+}
+
 static const struct rotation_ops ops = {
+    .on_changed = on_changed,
     .stand = stand,
     .validate = validate,
     .is_drained = is_drained,
@@ -471,7 +502,7 @@ static const struct rotation_ops ops = {
     .on_trouble = on_trouble,
 };
 
-/* ---- life ---- */
+/* ---- settings ---- */
 
 static struct rotation_settings settings_of(const struct conf_provider *provider)
 {
@@ -496,6 +527,47 @@ static struct rotation_settings settings_of(const struct conf_provider *provider
                    .min_requests = conf->canary.min_requests},
     };
 }
+
+/* ---- triggers ---- */
+
+/* Another issuer takes over once nothing of the one before is under way. */
+static void change_issuer(struct rotor *rotor)
+{
+    if (!rotor->next_issuer || !rotation_is_idle(rotor->rotation))
+        return;
+    rotation_set_issuer(rotor->rotation, rotor->next_issuer);
+    issuer_free(&rotor->issuer);
+    rotor->issuer = rotor->next_issuer;
+    rotor->next_issuer = NULL;
+}
+
+static bool are_triggers_busy(void *owner)
+{
+    struct rotor *rotor = owner;
+
+    change_issuer(rotor);
+    return rotor->options.is_busy(rotor->options.owner);
+}
+
+static void on_trigger_alert(void *owner, struct alert *alert)
+{
+    raise_alert(owner, alert);
+}
+
+static int make_triggers(struct rotor *rotor)
+{
+    const struct rotor_triggers_options options = {.loop = rotor->options.loop,
+                                                   .log = rotor->options.log,
+                                                   .pool = pool_of(rotor),
+                                                   .rotation = rotor->rotation,
+                                                   .is_busy = are_triggers_busy,
+                                                   .on_alert = on_trigger_alert,
+                                                   .owner = rotor};
+
+    return rotor_triggers_new(&options, rotor->conf, &rotor->triggers);
+}
+
+/* ---- life ---- */
 
 int rotor_new(const struct rotor_options *options, char *why, struct rotor **ret_rotor)
 {
@@ -523,7 +595,7 @@ int rotor_new(const struct rotor_options *options, char *why, struct rotor **ret
     if (!err) {
         rotation.issuer = rotor->issuer;
         rotor->rotation = rotation_new(&rotation);
-        err = rotor->rotation ? 0 : ERR_NOMEM;
+        err = rotor->rotation ? make_triggers(rotor) : ERR_NOMEM;
     }
     if (err) {
         rotor_free(&rotor);
@@ -540,8 +612,10 @@ void rotor_free(struct rotor **place)
     *place = NULL;
     if (!rotor)
         return;
+    rotor_triggers_free(&rotor->triggers);
     rotation_free(&rotor->rotation);
     issuer_free(&rotor->issuer);
+    issuer_free(&rotor->next_issuer);
     if (rotor->trial)
         keypool_trial_end(&rotor->trial, NULL);
     drop(rotor->stood, rotor->count);
@@ -565,10 +639,62 @@ struct rotation *rotor_rotation(struct rotor *rotor)
     return rotor->rotation;
 }
 
+/* What the file says of the issuer is made anew each time: whether it differs is not asked. */
+static void read_issuer(struct rotor *rotor)
+{
+    const struct issuer_options options = {rotor->options.loop, rotor->options.fetcher,
+                                           rotor->options.secrets};
+    char why[ISSUER_WHY_BYTES] = "";
+    struct issuer *issuer = NULL;
+    int err = issuer_of_conf(&options, rotor->conf->rotation->issuer, why, &issuer);
+
+    if (err) {
+        log_write(rotor->options.log, LOG_LEVEL_ERROR,
+                  "the issuer of keys stays as it was before the reload",
+                  LOG_SPAN("provider", provider_name(rotor->provider)),
+                  LOG_TEXT("reason", why[0] ? why : err_text(err)));
+        return;
+    }
+    issuer_free(&rotor->next_issuer);
+    rotor->next_issuer = issuer;
+    change_issuer(rotor);
+}
+
+static bool has_identity(const struct conf_provider *conf, const uint8_t *identity)
+{
+    for (size_t i = 0; i < conf->keys.count; i++) {
+        if (!memcmp(conf->keys.items[i].identity, identity, CONF_IDENTITY_BYTES))
+            return true;
+    }
+    return false;
+}
+
+/* Keys whose name is the same, and whose secret is another: neither may stand elsewhere in the
+ * list, for keys without a name of their own are counted. */
+static void note_changes(struct rotor *rotor, const struct conf_provider *before)
+{
+    for (size_t i = 0; i < rotor->conf->keys.count; i++) {
+        const struct conf_key *key = &rotor->conf->keys.items[i];
+        const struct conf_key *was = key_named(before, key->name);
+
+        if (was && !has_identity(rotor->conf, was->identity) &&
+            !has_identity(before, key->identity))
+            rotor_triggers_changed(rotor->triggers, key->identity);
+    }
+}
+
 void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf)
 {
+    const struct rotation_settings settings = settings_of(conf);
+    const struct conf_provider *before = rotor->conf;
+
     rotor->conf = conf;
+    note_changes(rotor, before);
     (void)follow(rotor);
+    read_issuer(rotor);
+    /* A name that is too long was refused with the file. */
+    (void)rotation_set_settings(rotor->rotation, &settings);
+    rotor_triggers_set_conf(rotor->triggers, conf);
 }
 
 struct keypool_extras rotor_extras(const struct rotor *rotor)
@@ -589,14 +715,12 @@ static void tell_leak(struct rotor *rotor, struct span name)
 enum rotation_begun rotor_rotate(struct rotor *rotor, struct span name, enum life_trigger trigger,
                                  uint64_t *ret_id)
 {
-    const struct conf_key *key = NULL;
+    struct rotation_order order = {.replaces = name, .trigger = trigger};
+    const struct conf_key *key = key_named(rotor->conf, name);
     enum rotation_begun begun;
 
-    for (size_t i = 0; i < rotor->conf->keys.count; i++) {
-        if (span_is_equal(rotor->conf->keys.items[i].name, name))
-            key = &rotor->conf->keys.items[i];
-    }
-    begun = rotation_begin(rotor->rotation, name, key ? key->identity : NULL, trigger, ret_id);
+    order.identity = key ? key->identity : NULL;
+    begun = rotation_begin(rotor->rotation, &order, ret_id);
     if (trigger == LIFE_BY_LEAK)
         tell_leak(rotor, name);
     return begun;

@@ -295,7 +295,7 @@ static void names_of_other_tools(void **state)
         "b.yaml:7:37: providers.openai.breaker: unknown key 'recovery_timeout'; here it is "
         "providers.NAME.breaker.open, a duration such as 30s\n"
         "b.yaml:8:5: providers.openai: unknown key 'rotation_interval_days'; here it is "
-        "providers.NAME.rotation.max_age, which is not built yet\n"
+        "providers.NAME.rotation.max_age, a duration such as 30d\n"
         "b.yaml:9:9: retry: unknown key 'fallback_delay_ms'; here it is retry.base_delay, a "
         "duration such as 100ms\n"
         "b.yaml:9:31: retry: unknown key 'num_retries'; here it is retry.attempts, which counts "

@@ -36,7 +36,7 @@ static void values_out_of_bounds(void **state)
         "b.yaml:9:43: providers.openai.rotation.validate.base_delay: '2h' is out of range; "
         "allowed: a duration such as 250ms, 30s, 5m, 2h or 30d, from 1ms to 1h\n"
         "b.yaml:10:20: providers.openai.rotation.on: 'moon' is not known; allowed: a list of "
-        "expiry, leaked, error_rate, secret_changed\n"
+        "expiry, leaked, error_rate, secret_changed, refused, age\n"
         "b.yaml:11:25: providers.openai.rotation.canary.initial: '0%' is out of range; allowed: a "
         "share such as 5%, from 0.0001% to 100%\n"
         "b.yaml:11:36: providers.openai.rotation.canary.steps: '1001' is out of range; allowed: a "
@@ -56,17 +56,43 @@ static void what_is_not_built(void **state)
     fake_expect(
         *state,
         BEFORE "      issuer: {kind: store}\n"
-               "      keep_in: vault:a\n"
-               "      schedule: \"0 2 * * *\"\n"
-               "      max_age: 30d\n"
-               "      on: [expiry]\n",
+               "      keep_in: vault:a\n",
         "b.yaml:5:22: providers.openai.rotation.issuer.kind: 'store' is not built yet; allowed: "
         "http, command, openai, openrouter\n"
-        "b.yaml:6:7: providers.openai.rotation.keep_in: not built yet; allowed: to leave it out\n"
-        "b.yaml:7:7: providers.openai.rotation.schedule: not built yet; allowed: to leave it out\n"
-        "b.yaml:8:7: providers.openai.rotation.max_age: not built yet; allowed: to leave it out\n"
-        "b.yaml:9:7: providers.openai.rotation: on: a choice is not built yet; allowed: to leave "
-        "it out, or all of expiry, leaked, error_rate, secret_changed\n");
+        "b.yaml:6:7: providers.openai.rotation.keep_in: not built yet; allowed: to leave it out\n");
+}
+
+/* Each says what is wrong with it; a value that came by a reference is not shown. */
+static void schedules(void **state)
+{
+    fake_expect(
+        *state,
+        BEFORE "      issuer: {kind: openrouter, provisioning_key: k}\n"
+               "      schedule: \"61 2 * * *\"\n"
+               "  deepseek:\n    keys: [sk-b]\n    rotation:\n"
+               "      issuer: {kind: openrouter, provisioning_key: k}\n"
+               "      schedule: every 10ms\n"
+               "      max_age: 1\n"
+               "      error_rate: {max: 0%, window: 1ms, maximum: 5}\n"
+               "  gemini:\n    keys: [AIza-c]\n    rotation:\n"
+               "      issuer: {kind: openrouter, provisioning_key: k}\n"
+               "      schedule: \"${env:LONG}\"\n",
+        "b.yaml:6:17: providers.openai.rotation.schedule: minute: \"61\" is not known; allowed are "
+        "0 to 59, ranges as 1-5, steps as */2 or 1-9/2, and lists of these with commas\n"
+        "b.yaml:11:17: providers.deepseek.rotation.schedule: every: \"10ms\" is no interval; "
+        "allowed are durations from 1s to 10000d, as 12h or 30d\n"
+        "b.yaml:12:16: providers.deepseek.rotation.max_age: '1' is no duration; allowed: a "
+        "duration such as 250ms, 30s, 5m, 2h or 30d, from 0s to 3650d\n"
+        "b.yaml:13:25: providers.deepseek.rotation.error_rate.max: '0%' is out of range; allowed: "
+        "a share such as 5%, from 0.0001% to 100%\n"
+        "b.yaml:13:37: providers.deepseek.rotation.error_rate.window: '1ms' is out of range; "
+        "allowed: a duration such as 250ms, 30s, 5m, 2h or 30d, from 1s to 24h\n"
+        "b.yaml:13:42: providers.deepseek.rotation.error_rate: unknown key 'maximum'; allowed: "
+        "max, min_requests, window, calm, prune_after\n"
+        "b.yaml:18:17: providers.gemini.rotation.schedule: the value of ${env:LONG} is no "
+        "schedule; allowed: five fields as of cron, and a zone such as Europe/Berlin; @daily and "
+        "its "
+        "kin; or \"every 30d\"\n");
 }
 
 static void names_of_other_tools(void **state)
@@ -147,7 +173,8 @@ static void an_issuer_is_needed(void **state)
                 "map with its kind\n");
     fake_expect(*state, "providers: {openai: {keys: [sk-a], rotation: [a]}}\n",
                 "b.yaml:1:46: providers.openai.rotation: a list stands where a map should; "
-                "allowed: a map of issuer, name, overlap, max_keys, validate, on, canary\n");
+                "allowed: a map of issuer, name, schedule, max_age, warn_before, rotate_before, "
+                "refused_for, overlap, max_keys, validate, on, error_rate, canary\n");
 }
 
 static void a_key_to_replace_is_needed(void **state)
@@ -463,6 +490,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_out_of_bounds),
         cmocka_unit_test(what_is_not_built),
+        cmocka_unit_test(schedules),
         cmocka_unit_test(names_of_other_tools),
         cmocka_unit_test(names_of_new_keys),
         cmocka_unit_test(an_issuer_is_needed),

@@ -128,6 +128,16 @@ static void every_default(void **state)
     assert_int_equal(rotation->validate.attempts, 5);
     assert_int_equal(rotation->validate.base_delay_us, 1000000);
     assert_int_equal(rotation->on, 15);
+    assert_int_equal(rotation->schedule.len, 0);
+    assert_int_equal(rotation->max_age_us, 0);
+    assert_int_equal(rotation->warn_before_us, 7 * 86400000000ll);
+    assert_int_equal(rotation->rotate_before_us, 3 * 86400000000ll);
+    assert_int_equal(rotation->refused_for_us, 10000000);
+    assert_int_equal(rotation->error_rate.max_ppm, 500000);
+    assert_int_equal(rotation->error_rate.min_requests, 10);
+    assert_int_equal(rotation->error_rate.window_us, 600000000);
+    assert_int_equal(rotation->error_rate.calm_us, 3600000000ll);
+    assert_int_equal(rotation->error_rate.prune_after_us, 1800000000);
     assert_int_equal(rotation->canary.initial_ppm, 100000);
     assert_int_equal(rotation->canary.steps, 10);
     assert_int_equal(rotation->canary.every_us, 60000000);
@@ -297,12 +307,22 @@ static void printed_with_masks(void **state)
         "            more: /has_more\n"
         "            count: false\n"
         "      name: \"team.a-{time}_x\"\n"
+        "      max_age: 0s\n"
+        "      warn_before: 7d\n"
+        "      rotate_before: 3d\n"
+        "      refused_for: 10s\n"
         "      overlap: 3d\n"
         "      max_keys: 2\n"
         "      validate:\n"
         "        attempts: 7\n"
         "        base_delay: 2s\n"
         "      on: [expiry, leaked, error_rate, secret_changed]\n"
+        "      error_rate:\n"
+        "        max: 50%\n"
+        "        min_requests: 10\n"
+        "        window: 10m\n"
+        "        calm: 1h\n"
+        "        prune_after: 30m\n"
         "      canary:\n"
         "        initial: 2.5%\n"
         "        steps: 4\n"
@@ -327,6 +347,29 @@ static void printed_with_masks(void **state)
                                  "        admin_key: \"***\"\n"));
     assert_non_null(strstr(text, "        provisioning_key: \"***\"\n"
                                  "        limit: 2.50\n"));
+}
+
+#define ISSUER "      issuer: {kind: openrouter, provisioning_key: k}\n"
+
+/* An age waits for the schedule; without one, it counts where somebody asked for it. */
+static void schedule_and_age(void **state)
+{
+    const struct conf_rotation *rotation =
+        load(*state, BEFORE ISSUER "      schedule: \"0 2 * * * Europe/Berlin\"\n");
+
+    assert_span(rotation->schedule, "0 2 * * * Europe/Berlin");
+    assert_int_equal(rotation->max_age_us, 30 * 86400000000ll);
+    assert_false(rotation->on & CONF_ROTATION_AGE);
+    assert_non_null(strstr(print(*state), "      schedule: \"0 2 * * * Europe/Berlin\"\n"
+                                          "      max_age: 30d\n"));
+    rotation = load(*state, BEFORE ISSUER "      max_age: 12h\n");
+    assert_int_equal(rotation->max_age_us, 43200000000ll);
+    assert_true(rotation->on & CONF_ROTATION_AGE);
+    rotation = load(*state, BEFORE ISSUER "      on: [age, refused]\n");
+    assert_int_equal(rotation->max_age_us, 30 * 86400000000ll);
+    assert_int_equal(rotation->on, CONF_ROTATION_AGE | CONF_ROTATION_REFUSED);
+    rotation = load(*state, BEFORE ISSUER "      on: []\n      max_age: 0s\n");
+    assert_int_equal(rotation->on, 0);
 }
 
 /* Each mask replaced by a secret of its own, it reads back to what prints the same. */
@@ -439,6 +482,7 @@ int main(void)
         cmocka_unit_test(an_issuer_that_is_a_program),
         cmocka_unit_test(issuers_of_known_providers),
         cmocka_unit_test(printed_with_masks),
+        cmocka_unit_test(schedule_and_age),
         cmocka_unit_test(what_is_printed_reads_back),
         cmocka_unit_test(where_secrets_are_sealed),
         cmocka_unit_test(memory_may_run_out_anywhere),

@@ -104,6 +104,19 @@ const struct shop_entry *shop_entry(const struct shop *shop, const char *name)
     return NULL;
 }
 
+void shop_change(struct shop *shop, const char *name, const char *secret)
+{
+    char path[SECRET_PATH_MAX_BYTES + 1];
+    struct shop_entry *entry;
+
+    snprintf(path, sizeof(path), "up/%s", name);
+    entry = find_entry(shop, path);
+    entry->len = (size_t)snprintf(entry->text, sizeof(entry->text), "{\"api_key\":\"%s\"}", secret);
+    entry->version = ++shop->versions;
+    secret_watch_note_path(&shop->store, span_from_text(path));
+    secret_watch_tell(&shop->store);
+}
+
 /* ---- the issuer ---- */
 
 struct work {
@@ -301,7 +314,16 @@ static void on_trouble(void *owner, enum rotation_side side, const char *why)
     snprintf(shop->trouble, sizeof(shop->trouble), "%s", why ? why : "");
 }
 
-static const struct rotation_ops ops = {.stand = on_stand,
+static void on_changed(void *owner, const uint8_t *identity)
+{
+    struct shop *shop = owner;
+
+    shop->changes++;
+    memcpy(shop->changed, identity, LIFE_IDENTITY_BYTES);
+}
+
+static const struct rotation_ops ops = {.on_changed = on_changed,
+                                        .stand = on_stand,
                                         .validate = on_validate,
                                         .is_drained = on_is_drained,
                                         .take = on_take,

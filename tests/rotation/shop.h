@@ -69,6 +69,8 @@ struct shop {
     char news[SHOP_NEWS];      /* "key-1:issuing key-1:issued ..." */
     char trouble[SECRET_WORDS_BYTES];
     int troubles;
+    int changes; /* of a secret, by somebody else */
+    uint8_t changed[LIFE_IDENTITY_BYTES];
 };
 
 struct shop *shop_open(void);
@@ -86,6 +88,9 @@ const struct shop_stand *shop_stand(const struct shop *shop, const char *name);
 
 /* The entry of that name in the rotation's folder; NULL: none. */
 const struct shop_entry *shop_entry(const struct shop *shop, const char *name);
+
+/* Somebody else writes that secret into the entry of that name. */
+void shop_change(struct shop *shop, const char *name, const char *secret);
 
 /* How many keys are alive at the issuer. */
 size_t shop_alive(const struct shop *shop);

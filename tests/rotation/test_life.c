@@ -373,6 +373,102 @@ static void test_max_keys(void **state)
     world_end(&world);
 }
 
+/* ---- pruning ---- */
+
+static struct life_order prune_of(const char *name)
+{
+    return (struct life_order){
+        .replaces = span_from_text(name), .trigger = LIFE_BY_ERROR_RATE, .why = "too many errors"};
+}
+
+static bool prune(struct world *world, const char *name)
+{
+    const struct life_order order = prune_of(name);
+
+    return life_prune(&world->life, &order, world->now_us, world->wall_us);
+}
+
+/* Replaces a key that serves no more. */
+static enum life_begun replace(struct world *world, const char *name, const char *by)
+{
+    const struct life_order order = {.name = span_from_text(by),
+                                     .replaces = span_from_text(name),
+                                     .trigger = LIFE_BY_ERROR_RATE};
+
+    return life_begin(&world->life, &world->rules, &order, world->now_us, world->wall_us);
+}
+
+/* A key of ours that was pruned drains, is revoked in its time, and is replaced once. */
+static void test_prune(void **state)
+{
+    struct world *world = world_begin(20);
+
+    (void)state;
+    world->may_be_empty = true; /* that another serves is for the triggers to see */
+    come_to_canary(world);
+    promote(world);
+    world_settle(world);
+    assert_true(prune(world, "key-1"));
+    assert_false(prune(world, "key-1"));
+    assert_string_equal(key_of(world, "key-1")->reason, "too many errors");
+    for (int i = 0; i < 50 && !is_retired(world, "key-1"); i++)
+        world_step(world);
+    expect_step(world, "key-1", LIFE_RETIRED);
+    assert_true(life_lacks_successor(key_of(world, "key-1")));
+    assert_int_equal(replace(world, "key-1", "next"), LIFE_BEGUN);
+    assert_int_equal(replace(world, "key-1", "other"), LIFE_BUSY);
+    world_settle(world);
+    promote(world);
+    assert_false(life_lacks_successor(key_of(world, "key-1")));
+    assert_int_equal(replace(world, "key-1", "other"), LIFE_GONE);
+    world_settle(world);
+    expect_step(world, "key-1", LIFE_REVOKED);
+    assert_false(world->keys[0].is_alive);
+    expect_step(world, "next", LIFE_ACTIVE);
+    world_end(&world);
+}
+
+/* It is as good as new while it is still valid and nothing has come in its place. */
+static void test_way_back_of_a_pruned_key(void **state)
+{
+    struct world *world = world_begin(21);
+
+    (void)state;
+    world->may_be_empty = true;
+    assert_false(prune(world, ""));
+    assert_true(prune(world, "file"));
+    world_settle(world);
+    expect_step(world, "file", LIFE_RETIRED);
+    assert_int_equal(world_serving(world), 0);
+    assert_true(life_roll_back(&world->life, key_of(world, "file"), "by hand", world->now_us,
+                               world->wall_us));
+    world_settle(world);
+    assert_int_equal(world_serving(world), 1);
+    assert_false(life_lacks_successor(key_of(world, "file")));
+    assert_true(prune(world, "file"));
+    world_end(&world);
+}
+
+/* A leaked key whose successor came to nothing may get another; one that was replaced may not. */
+static void test_leaked_key_lacks_its_successor(void **state)
+{
+    struct world *world = world_begin(22);
+
+    (void)state;
+    assert_int_equal(world_order(world, LIFE_BY_LEAK), LIFE_BEGUN);
+    world_settle(world);
+    life_lose(&world->life, "it lost", world->now_us, world->wall_us);
+    assert_int_equal(world->life.failures, 1);
+    world_settle(world);
+    assert_true(life_lacks_successor(key_of(world, "file")));
+    assert_int_equal(replace(world, "file", "next"), LIFE_BEGUN);
+    world_settle(world);
+    promote(world);
+    assert_int_equal(world->life.failures, 0);
+    assert_false(life_lacks_successor(key_of(world, "file")));
+    world_end(&world);
+}
+
 /* ---- the text ---- */
 
 static void test_text_is_refused(void **state)
@@ -395,7 +491,32 @@ static void test_text_is_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         assert_int_equal(life_read(span_from_text(texts[i]), &life), ERR_SYNTAX);
-    assert_int_equal(life_read(SPAN("{\"version\":2,\"keys\":[]}"), &life), ERR_UNSUPPORTED);
+    assert_int_equal(life_read(SPAN("{\"version\":3,\"keys\":[]}"), &life), ERR_UNSUPPORTED);
+}
+
+/* What version 1 wrote is read for ever. A key that served no more had its successor. */
+static void test_text_of_version_1(void **state)
+{
+    static const char text[] =
+        "{\"version\":1,\"rotations\":7,\"ended_us\":1790000000000000,\"keys\":["
+        "{\"name\":\"file\",\"step\":\"retired\",\"trigger\":\"operator\",\"attempt\":0,"
+        "\"since_us\":5,\"leaked\":true,\"identity\":\"a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5"
+        "a5a5a5a5a5a5a5a5a5a5\"},"
+        "{\"name\":\"key-7\",\"id\":\"id-7\",\"replaces\":\"file\",\"step\":\"active\","
+        "\"trigger\":\"leaked\",\"attempt\":1,\"rotation\":7,\"created_us\":6,\"ours\":true,"
+        "\"asked\":true,\"kept\":true,\"identity\":\"00000000000000000000000000000000000000000000"
+        "00000000000000000000\"}]}";
+    struct life life;
+
+    (void)state;
+    assert_int_equal(life_read(span_from_text(text), &life), 0);
+    assert_int_equal(life.count, 2);
+    assert_int_equal(life.rotations, 7);
+    assert_int_equal(life.failures, 0);
+    assert_int_equal(life.memory.last_wall_us, 0);
+    assert_false(life_lacks_successor(&life.keys[0]));
+    assert_int_equal(life.keys[1].step, LIFE_ACTIVE);
+    assert_int_equal(life.keys[1].created_wall_us, 6);
 }
 
 static void test_text_tells_all(void **state)
@@ -408,11 +529,19 @@ static void test_text_tells_all(void **state)
     come_to_canary(world);
     life_note(&world->life, SPAN("{\"step\":3,\"word\":\"\\u00e9 \\\"quoted\\\"\"}"));
     memset(world->life.keys[0].identity, 0xA5, LIFE_IDENTITY_BYTES);
+    life_remember(&world->life, &(struct life_memory){5, 6, 7});
+    world->life.failures = 3;
+    world->life.keys[0].is_pruned = world->life.keys[1].is_replaced = true;
     buf_init(&first, 1 << 20);
     buf_init(&second, 1 << 20);
     life_write(&world->life, &first);
     assert_int_equal(life_read(buf_span(&first), &read), 0);
     assert_string_equal(read.note, world->life.note);
+    assert_int_equal(read.memory.last_wall_us, 5);
+    assert_int_equal(read.memory.round_wall_us, 6);
+    assert_int_equal(read.memory.first_wall_us, 7);
+    assert_int_equal(read.failures, 3);
+    assert_true(read.keys[0].is_pruned && read.keys[1].is_replaced);
     assert_memory_equal(read.keys[0].identity, world->life.keys[0].identity, LIFE_IDENTITY_BYTES);
     life_write(&read, &second);
     assert_int_equal(first.len, second.len);
@@ -439,7 +568,11 @@ int main(void)
         cmocka_unit_test(test_store_is_away),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_max_keys),
+        cmocka_unit_test(test_prune),
+        cmocka_unit_test(test_way_back_of_a_pruned_key),
+        cmocka_unit_test(test_leaked_key_lacks_its_successor),
         cmocka_unit_test(test_text_is_refused),
+        cmocka_unit_test(test_text_of_version_1),
         cmocka_unit_test(test_text_tells_all),
     };
 

@@ -13,9 +13,10 @@ static void begin(struct shop *shop, const char *replaces)
 {
     uint64_t id;
 
-    assert_int_equal(
-        rotation_begin(shop->rotation, span_from_text(replaces), NULL, LIFE_BY_OPERATOR, &id),
-        ROTATION_BEGUN);
+    assert_int_equal(rotation_begin(shop->rotation,
+                                    &(struct rotation_order){.replaces = span_from_text(replaces)},
+                                    &id),
+                     ROTATION_BEGUN);
     assert_true(id > 0);
 }
 
@@ -56,6 +57,44 @@ static void test_whole_way(void **state)
     assert_int_equal(shop_stand(shop, "file")->standing, LIFE_STANDS_OFF);
     assert_null(rotation_canary(shop->rotation));
     assert_string_equal(shop->trouble, "");
+    shop_close(&shop);
+}
+
+/* Whoever changes the secret of a key that serves is noticed; the key goes on with its own. */
+static void test_entry_that_somebody_changes(void **state)
+{
+    struct shop *shop = shop_open();
+
+    (void)state;
+    shop->settings.rules.has_ramp = false;
+    shop_start(shop);
+    shop_pass(shop, 0);
+    begin(shop, "file");
+    shop_pass(shop, US_PER_SEC);
+    assert_string_equal(shop_step(shop, FIRST), "active");
+    assert_int_equal(shop->changes, 0); /* what it wrote itself is no change */
+    shop_change(shop, FIRST, "sk-" FIRST);
+    shop_pass(shop, US_PER_SEC);
+    assert_int_equal(shop->changes, 0);
+    shop->is_away = true;
+    shop_change(shop, FIRST, "sk-another");
+    shop_pass(shop, US_PER_SEC);
+    assert_int_equal(shop->changes, 0); /* it cannot be read: the key that is known serves on */
+    shop->is_away = false;
+    shop_change(shop, FIRST, "sk-another");
+    shop_change(shop, "file", "sk-of-nobody");
+    shop_pass(shop, US_PER_SEC);
+    assert_int_equal(shop->changes, 1);
+    assert_memory_equal(shop->changed, rotation_life(shop->rotation)->keys[1].identity,
+                        LIFE_IDENTITY_BYTES);
+    assert_string_equal(shop_stand(shop, FIRST)->secret, "sk-" FIRST);
+    /* Once it serves no more nobody looks. */
+    begin(shop, FIRST);
+    shop_pass(shop, US_PER_SEC);
+    assert_string_equal(shop_step(shop, FIRST), "retired");
+    shop_change(shop, FIRST, "sk-something-else");
+    shop_pass(shop, US_PER_SEC);
+    assert_int_equal(shop->changes, 1);
     shop_close(&shop);
 }
 
@@ -220,8 +259,9 @@ static void test_state_that_is_nonsense(void **state)
     shop->entry_count = 1;
     shop_start(shop);
     shop_pass(shop, 200 * US_PER_SEC);
-    assert_int_equal(rotation_begin(shop->rotation, SPAN("file"), NULL, LIFE_BY_OPERATOR, &id),
-                     ROTATION_AWAY);
+    assert_int_equal(
+        rotation_begin(shop->rotation, &(struct rotation_order){.replaces = SPAN("file")}, &id),
+        ROTATION_AWAY);
     assert_non_null(strstr(shop->trouble, "the state of the keys cannot be read"));
     assert_int_equal(shop->writes, 0);
     assert_int_equal(shop->stand_count, 0);
@@ -294,6 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_way),
+        cmocka_unit_test(test_entry_that_somebody_changes),
         cmocka_unit_test(test_bad_canary),
         cmocka_unit_test(test_store_is_away),
         cmocka_unit_test(test_processes_end),

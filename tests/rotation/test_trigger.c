@@ -261,6 +261,8 @@ static void test_the_most_urgent_comes_first(void **state)
                     key->expires_wall_us = trigger == LIFE_BY_EXPIRY ? START_US + DAY_US : 0;
                     key->requests = key->errors = trigger == LIFE_BY_ERROR_RATE ? 100 : 0;
                     key->is_changed = trigger == LIFE_BY_STORE;
+                    if (trigger == LIFE_BY_EXPIRY)
+                        key->created_wall_us = START_US - 20 * DAY_US;
                     if (trigger == LIFE_BY_AGE)
                         key->created_wall_us = START_US - 31 * DAY_US;
                     if (trigger == LIFE_BY_SCHEDULE) {

@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "conf/units.h"
-#include "rotation/calendar.h"
-#include "rotation/schedule.h"
+#include "conf/calendar.h"
+#include "conf/schedule.h"
 
 enum {
     WORDS_MAX = 8, /* more are too many, whatever they say */
@@ -15,7 +15,7 @@ enum {
     MINUTES_OF_DAY = 24 * 60,
 };
 
-#define INTERVAL_MIN_US (60 * US_PER_SEC)
+#define INTERVAL_MIN_US US_PER_SEC
 #define MINUTE_US       (60 * US_PER_SEC)
 #define DAYS_LOOKED_AT  (8 * 366) /* by then every combination of dates but 29 February has come */
 
@@ -319,7 +319,7 @@ static int read_interval(struct complainer *complainer, const struct words *word
     if (words->count < 2 || units_read_duration(words->items[1], &schedule->interval_us) ||
         schedule->interval_us < INTERVAL_MIN_US)
         return complain(complainer,
-                        "every: \"%s\" is no interval; allowed are durations from 60s to 10000d, "
+                        "every: \"%s\" is no interval; allowed are durations from 1s to 10000d, "
                         "as 12h or 30d",
                         words->count < 2 ? "" : quote(words->items[1]).text);
     schedule->shortest_us = schedule->interval_us;

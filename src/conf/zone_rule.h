@@ -3,8 +3,8 @@
  * 8.3, and RFC 8536 3.3 and 3.3.1 for what a TZif file's footer may say beyond that). Pure; any
  * thread.
  */
-#ifndef ROTATION_ZONE_RULE_H
-#define ROTATION_ZONE_RULE_H
+#ifndef CONF_ZONE_RULE_H
+#define CONF_ZONE_RULE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -13,14 +13,14 @@
  *
  * Plain values; owned by who reads it. Pure but for schedule_find_zone; any thread.
  */
-#ifndef ROTATION_SCHEDULE_H
-#define ROTATION_SCHEDULE_H
+#ifndef CONF_SCHEDULE_H
+#define CONF_SCHEDULE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
-#include "rotation/zone.h"
+#include "conf/zone.h"
 
 enum { SCHEDULE_WHY_BYTES = 256 };
 

@@ -1,7 +1,7 @@
-#include "rotation/zone_rule.h"
+#include "conf/zone_rule.h"
 
 #include "base/err.h"
-#include "rotation/calendar.h"
+#include "conf/calendar.h"
 
 enum {
     HOUR_S = 3600,

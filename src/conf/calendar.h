@@ -2,8 +2,8 @@
  * Days of the Gregorian calendar as numbers, both ways, for any year (also before its adoption, as
  * POSIX counts). Day 0 is 1 January 1970, a Thursday. Pure; any thread.
  */
-#ifndef ROTATION_CALENDAR_H
-#define ROTATION_CALENDAR_H
+#ifndef CONF_CALENDAR_H
+#define CONF_CALENDAR_H
 
 #include <stdbool.h>
 #include <stdint.h>

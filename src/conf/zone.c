@@ -1,8 +1,8 @@
-#include "rotation/zone.h"
+#include "conf/zone.h"
 
 #include "base/alloc.h"
 #include "base/err.h"
-#include "rotation/zone_rule.h"
+#include "conf/zone_rule.h"
 
 enum {
     HEADER_BYTES = 44,

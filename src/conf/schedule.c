@@ -1,8 +1,8 @@
-#include "rotation/schedule.h"
+#include "conf/schedule.h"
 
 #include "base/clock.h"
 #include "base/rand.h"
-#include "rotation/calendar.h"
+#include "conf/calendar.h"
 
 enum { MINUTE_S = 60, HOUR_S = 3600 };
 

@@ -5,8 +5,8 @@
  * taken to be that far. A struct zone never changes, and may be asked by any thread; NULL in its
  * place is UTC.
  */
-#ifndef ROTATION_ZONE_H
-#define ROTATION_ZONE_H
+#ifndef CONF_ZONE_H
+#define CONF_ZONE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Zones of the tz database (tests/rotation/zones) against what Python makes of the same files;
+/* Zones of the tz database (tests/conf/zones) against what Python makes of the same files;
  * files that are none; names that lead elsewhere. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,9 +12,9 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
-#include "rotation/calendar.h"
-#include "rotation/zone.h"
-#include "rotation/zone_rule.h"
+#include "conf/calendar.h"
+#include "conf/zone.h"
+#include "conf/zone_rule.h"
 
 enum { PATH_BYTES = 1024 };
 
@@ -22,7 +22,7 @@ static const char *zones_path(char path[PATH_BYTES], const char *name)
 {
     const char *root = getenv("BW_SOURCE_ROOT");
 
-    snprintf(path, PATH_BYTES, "%s/tests/rotation/zones%s", root ? root : ".", name);
+    snprintf(path, PATH_BYTES, "%s/tests/conf/zones%s", root ? root : ".", name);
     return path;
 }
 

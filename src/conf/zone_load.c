@@ -1,5 +1,5 @@
 /* A zone from the system's files: the one part of zones that asks the system for anything. */
-#include "rotation/zone.h"
+#include "conf/zone.h"
 
 #include <errno.h>
 #include <fcntl.h>

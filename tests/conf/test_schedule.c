@@ -14,8 +14,8 @@
 #include "base/datetime.h"
 #include "base/err.h"
 #include "base/rand.h"
-#include "rotation/calendar.h"
-#include "rotation/schedule.h"
+#include "conf/calendar.h"
+#include "conf/schedule.h"
 
 #define DAY_US (DAY_S * US_PER_SEC)
 
@@ -308,9 +308,9 @@ static void test_complaints(void **state)
         {"CRON_TZ= 0 2 * * *", "zone: \"\" is no name of a zone"},
         {"CRON_TZ=UTC 0 2 * * * UTC", "zone: \"UTC\" is the second one"},
         {"CRON_TZ=UTC", "there are 0 fields"},
-        {"every", "every: \"\" is no interval; allowed are durations from 60s to 10000d"},
+        {"every", "every: \"\" is no interval; allowed are durations from 1s to 10000d"},
         {"every 30", "every: \"30\" is no interval"},
-        {"every 59s", "every: \"59s\" is no interval"},
+        {"every 999ms", "every: \"999ms\" is no interval"},
         {"every 0", "every: \"0\" is no interval"},
         {"every 10001d", "every: \"10001d\" is no interval"},
         {"every 30 days", "every: an interval stands alone"},
@@ -435,7 +435,7 @@ static int set_folder(void **state)
     const char *root = getenv("BW_SOURCE_ROOT");
     char path[1024];
 
-    snprintf(path, sizeof(path), "%s/tests/rotation/zones", root ? root : ".");
+    snprintf(path, sizeof(path), "%s/tests/conf/zones", root ? root : ".");
     return setenv("TZDIR", path, 1);
 }
 

@@ -1,0 +1,223 @@
+"""What starts a rotation besides an operator: a schedule, an age, a date, errors, a refusal, a changed secret; and what starts none."""
+
+import datetime
+import time
+
+import pytest
+from harness.processes import Gateway
+from harness.rotation import ADMIN, issuer, rotations, wait_step
+from test_rotation import Load, rotating  # noqa: F401 (rotating is a fixture)
+
+QUICK = {"canary": "off", "overlap": "1h"}
+
+
+def in_seconds(seconds):
+    when = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def stays_quiet(gateway, sim, seconds):
+    """Nothing begins for so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        assert not [row for row in rotations(gateway).values() if row["rotation"]], rotations(gateway)
+        time.sleep(0.1)
+    assert issuer(sim)["issued"] == 0
+
+
+def test_a_start_is_no_trigger(rotating, sim):
+    gateway = rotating(schedule="0 2 1 1 *", max_age="1s", on=["expiry", "leaked", "error_rate", "secret_changed", "refused"], **QUICK)
+    stays_quiet(gateway, sim, 3)
+
+
+def test_schedule(rotating, sim):
+    """Every key, one after the other; and again when it comes round."""
+    gateway = rotating(schedule="every 2s", **QUICK)
+    with Load(gateway, 2) as load:
+        row = wait_step(gateway, "active")
+        assert row["trigger"] == "schedule"
+        until = time.monotonic() + 30
+        while {row["replaces"] for row in rotations(gateway).values() if row["step"] == "active" or row["rotation"]} & {"a", "b"} != {"a", "b"}:
+            assert time.monotonic() < until, rotations(gateway)
+            time.sleep(0.05)
+    assert set(load.statuses) == {200}
+    assert issuer(sim)["revoked_requests"] == 0
+
+
+def with_key(config, name, **settings):
+    """The same configuration with more said of one key."""
+    for key in config["providers"]["sim"]["keys"]:
+        if key["name"] == name:
+            key.update(settings)
+    return config
+
+
+def start(stage, config):
+    return stage.gateway(config, secrets=[ADMIN]).settle()
+
+
+def test_expiry(rotating, stage, sim):
+    """Its successor lives for thirty days, and is not replaced at once, whatever rotate_before says."""
+    sim.scenario()
+    gateway = start(stage, with_key(rotating.config(rotate_before="100d", **QUICK), "a", expires=in_seconds(3600)))
+    row = wait_step(gateway, "active")
+    assert row["trigger"] == "expiry" and row["replaces"] == "a"
+    wait_step(gateway, "retired", name="a")
+    time.sleep(2)
+    assert issuer(sim)["issued"] == 1
+
+
+def test_an_expired_key_is_pruned(rotating, stage, sim):
+    sim.scenario()
+    gateway = start(stage, with_key(rotating.config(on=["leaked"], **QUICK), "a", expires=in_seconds(3)))
+    with Load(gateway, 2) as load:
+        row = wait_step(gateway, "retired", name="a")
+        wait_step(gateway, "retired", name="a")
+    assert set(load.statuses) == {200}
+    assert "was taken out of service" in gateway.output or row["step"] == "retired"
+    assert issuer(sim)["issued"] == 0
+    assert gateway.key_states()["b"]["wish"] == "enabled"
+
+
+def test_the_last_key_is_never_pruned(rotating, stage, sim):
+    sim.scenario()
+    config = rotating.config(on=["leaked"], **QUICK)
+    config["providers"]["sim"]["keys"] = [{"name": "a", "secret": "sk-pool-1", "expires": in_seconds(1)}]
+    gateway = start(stage, config)
+    time.sleep(3)
+    assert not rotations(gateway)
+
+
+ERRORS = {"max": "20%", "min_requests": 20, "window": "10s", "calm": "0s", "prune_after": "2s"}
+
+
+@pytest.fixture
+def failing(rotating, stage, sim):
+    """A gateway whose keys are used however badly they do, so that their rates are known soon."""
+
+    def start_it(**settings):
+        sim.scenario()
+        config = rotating.config(error_rate=ERRORS, **settings, **QUICK)
+        config["providers"]["sim"].update(health={"max_failures": 1000000}, breaker={"failures": 1000000})
+        config["retry"] = {"budget": "100%"}
+        return start(stage, config)
+
+    return start_it
+
+
+def test_error_rate(failing, sim):
+    gateway = failing()
+    with Load(gateway) as load:
+        sim.set("sk-pool-1", faults=[{"fault": 500, "share": "60%"}])
+        row = wait_step(gateway, "active")
+        assert row["trigger"] == "error_rate" and row["replaces"] == "a"
+        wait_step(gateway, "retired", name="a")
+    assert set(load.statuses) == {200}
+    assert issuer(sim)["issued"] == 1
+
+
+def test_errors_of_all_keys_are_nobody_s(failing, sim):
+    gateway = failing()
+    with Load(gateway):
+        for key in ("sk-pool-1", "sk-pool-2"):
+            sim.set(key, faults=[{"fault": 500, "share": "60%"}])
+        stays_quiet(gateway, sim, 4)
+
+
+def test_errors_that_stay_prune(failing, sim):
+    gateway = failing(on=["leaked"])
+    with Load(gateway) as load:
+        sim.set("sk-pool-1", faults=[{"fault": 500, "share": "60%"}])
+        wait_step(gateway, "retired", name="a")
+        assert gateway.key_states()["a"]["wish"] == "drained"
+        # The way back, as nothing has come in its place.
+        sim.set("sk-pool-1", faults=[])
+        assert gateway.admin("/v1/admin/keys/sim/a/rollback", method="POST").status == 202
+        wait_step(gateway, "active", name="a")
+        assert gateway.key_states()["a"]["wish"] == "enabled"
+    assert set(load.statuses) == {200}
+    assert issuer(sim)["issued"] == 0
+
+
+@pytest.mark.parametrize("on", [["refused"], ["error_rate"]])
+def test_a_key_that_is_refused(rotating, sim, on):
+    gateway = rotating(on=on, refused_for="500ms", **QUICK)
+    with Load(gateway) as load:
+        sim.set("sk-pool-1", state="revoked")
+        row = wait_step(gateway, "active")
+        assert row["trigger"] == "refusal" and row["replaces"] == "a"
+        wait_step(gateway, "retired", name="a")
+    assert set(load.statuses) == {200}
+    assert issuer(sim)["issued"] == 1
+
+
+def test_a_key_that_never_worked_is_no_cause(rotating, stage, sim):
+    sim.scenario({"keys": {"sk-pool-1": {"state": "revoked"}}})
+    gateway = start(stage, rotating.config(refused_for="0s", **QUICK))
+    stays_quiet(gateway, sim, 3)
+
+
+def test_age(rotating, sim):
+    gateway = rotating(max_age="2s", **QUICK)
+    row = wait_step(gateway, "active")
+    assert row["trigger"] == "age" and row["replaces"] in ("a", "b")
+
+
+def test_settings_change_at_a_reload(rotating, stage, sim):
+    """An issuer that refuses, then a good one; a schedule where there was none."""
+    sim.scenario()
+    config = rotating.config(**QUICK)
+    config["providers"]["sim"]["rotation"]["issuer"]["create"]["headers"] = {"Authorization": "Bearer sk-wrong"}
+    gateway = start(stage, config)
+    assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+    wait_step(gateway, "rolled_back")
+    assert gateway.reload(rotating.config(schedule="every 1s", **QUICK))
+    assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+    assert wait_step(gateway, "active")["trigger"] == "operator"
+    until = time.monotonic() + 30
+    while not any(row["trigger"] == "schedule" and row["rotation"] for row in rotations(gateway).values()):
+        assert time.monotonic() < until, rotations(gateway)
+        time.sleep(0.05)
+
+
+def test_a_rotation_that_fails_waits(rotating, stage, sim, tmp_path):
+    """No storm: after one that came to nothing the next waits, over a restart too."""
+    sim.scenario({"issuer": {"known_after": "1h"}})
+    config = rotating.config(schedule="every 1s", **{**QUICK, "validate": {"attempts": 1, "base_delay": "10ms"}})
+    gateway = Gateway(tmp_path, config, secrets=[ADMIN]).settle()
+    wait_step(gateway, "rolled_back")
+    time.sleep(2.5)
+    gateway.kill()
+    gateway = start(stage, config)
+    time.sleep(2.5)
+    assert issuer(sim)["issued"] == 1
+
+
+def test_a_changed_secret(rotating, stage, sim, tmp_path):
+    """Of a key whose reference has another value at a reload. Nothing begins at a reload that changes nothing."""
+    sim.scenario()
+    file = tmp_path / "secret"
+    file.write_text("sk-pool-1\n")
+    config = with_key(rotating.config(**QUICK), "a", secret=f"${{file:{file}}}")
+    gateway = start(stage, config)
+    assert gateway.reload()
+    stays_quiet(gateway, sim, 2)
+    file.write_text("sk-pool-3\n")
+    with Load(gateway, 2) as load:
+        assert gateway.reload()
+        row = wait_step(gateway, "active")
+        assert row["trigger"] == "secret_changed" and row["replaces"] == "a"
+        time.sleep(2)
+    assert set(load.statuses) == {200}
+    assert issuer(sim)["issued"] == 1
+
+
+def test_a_list_that_is_cut_changes_no_secret(rotating, stage, sim):
+    """Keys without names of their own are counted: what moves up is no other key."""
+    sim.scenario()
+    config = rotating.config(**QUICK)
+    config["providers"]["sim"]["keys"] = ["sk-pool-1", "sk-pool-2", "sk-pool-3"]
+    gateway = start(stage, config)
+    del config["providers"]["sim"]["keys"][0]
+    assert gateway.reload(config)
+    stays_quiet(gateway, sim, 2.5)
