@@ -89,7 +89,7 @@ static void complaints(void **state)
                        "    - url: \"https://h/a b\"\n"
                        "  rules: {active_keys_below: 0, overhead_p95_above: 2s,\n"
                        "          canary_error_rate_above: 0%, rotation_errors_above: -1, for: 5,\n"
-                       "          error_rate: 1%}\n",
+                       "          zzzzzz: 1%}\n",
                 "b.yaml:4:7: alerts.webhooks[0]: the value is no URL; allowed: an http or "
                 "https URL, best as ${env:NAME}\n"
                 "b.yaml:5:7: alerts.webhooks[1]: the value names a socket; allowed: an http or "
@@ -110,7 +110,7 @@ static void complaints(void **state)
                 "allowed: a whole number from 0 to 1000000\n"
                 "b.yaml:9:72: alerts.rules.for: '5' is no duration; allowed: a duration such "
                 "as 250ms, 30s, 5m, 2h or 30d, from 1s to 24h\n"
-                "b.yaml:10:11: alerts.rules: unknown key 'error_rate'; allowed: "
+                "b.yaml:10:11: alerts.rules: unknown key 'zzzzzz'; allowed: "
                 "active_keys_below, overhead_p95_above, canary_error_rate_above, "
                 "rotation_errors_above, for\n");
 }
