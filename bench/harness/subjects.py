@@ -207,6 +207,7 @@ class Bellwether(Subject):
         return f"""server: {{listen: "127.0.0.1:{self.port}", workers: 1}}
 admin: {{listen: "127.0.0.1:{self.admin_port}"}}
 log: {{file: "{self.log}"}}
+store: none
 {self._clients()}
 providers:
   mock:

@@ -16,7 +16,7 @@ TYPES = {
     "headers": "map", "url_path": "path", "target": "PROVIDER/MODEL", "fallback": "list of PROVIDER/MODEL",
     "model": "model", "pool": "name", "log_file": "file", "workers": "number or `auto`", "token_url": "URL", "scope": "text", "issuer_url": "URL", "body": "map", "pointer": "JSON pointer",
     "argv": "list", "environment": "map", "issuer_find": "true or false", "usd": "number", "key_name": "name", "ratio": "number", "seal_key": "`file:PATH`", "webhook_url": "URL, a secret", "duration_if": "duration", "share_if": "share, `5%`",
-    "above": "number",
+    "above": "number", "store": "`sqlite:PATH` or `none`",
     "service_account": "secret", "kind": "word",
 }
 

@@ -4,6 +4,7 @@
 
 #include "admin/events.h"
 #include "admin/guard.h"
+#include "admin/lookup.h"
 #include "admin/order.h"
 #include "admin/page.h"
 #include "admin/refusal.h"
@@ -32,6 +33,7 @@ struct admin {
     struct list orders;            /* that are being read */
     struct event_streams *streams; /* NULL: the registry has no journal */
     struct traffic *traffic;
+    struct lookups lookups;
 };
 
 /* An order whose body is on its way. */
@@ -136,6 +138,25 @@ static void show_page(struct admin *admin, struct http_server_conn *conn,
     show(conn, &page, route->path);
 }
 
+/* --- pages that ask the store --- */
+
+static struct page_view lookup_view(void *owner)
+{
+    return view_of(owner);
+}
+
+static void lookup_answer(void *owner, struct http_server_conn *conn,
+                          const struct failure_row *refusal, struct page *page)
+{
+    const struct span no_path = {NULL, 0};
+
+    (void)owner;
+    if (refusal)
+        refuse(conn, refusal, no_path, no_path, false);
+    else
+        show(conn, page, no_path);
+}
+
 /* --- orders --- */
 
 static void reading_free(struct reading *reading)
@@ -179,6 +200,26 @@ static void read_order(struct admin *admin, struct http_server_conn *conn,
     reading->route = admin_route_find(route->method, buf_span(&reading->path), &reading->subject);
 }
 
+/* Told of whoever gave it, whatever came of it. */
+static void note_order(struct admin *admin, const struct admin_route *route,
+                       const struct order *order, const struct failure_row *refusal)
+{
+    char from[ADDR_TEXT_BYTES], action[ORDER_WORD_BYTES], detail[MESSAGE_BYTES];
+    struct admin_order_note note = {
+        .action = order_word(route->symbol, action),
+        .provider = order->provider,
+        .key = order->name,
+        .is_done = !refusal,
+        .detail =
+            refusal ? span_from_text(refusal->code) : order_detail(order, detail, sizeof(detail)),
+    };
+
+    addr_write(order->peer, from);
+    note.from = span_from_text(from);
+    if (admin->options.on_order)
+        admin->options.on_order(admin->options.owner, &note);
+}
+
 static const struct failure_row *carry_out(struct admin *admin, const struct reading *reading,
                                            struct page *page)
 {
@@ -199,6 +240,7 @@ static const struct failure_row *carry_out(struct admin *admin, const struct rea
         order.body = yyjson_doc_get_root(tree.doc);
     refusal = yyjson_is_obj(json_tree_plain(order.body)) ? reading->route->order(&order, page)
                                                          : refusal_row(REFUSAL_BAD_ORDER);
+    note_order(admin, reading->route, &order, refusal);
     json_tree_fini(&tree);
     return refusal;
 }
@@ -251,6 +293,8 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
         refuse_as(conn, FAILURE_METHOD, path);
     else if (route->order)
         read_order(admin, conn, route, path);
+    else if (route->lookup)
+        lookup_begin(&admin->lookups, conn, route->lookup, &subject, query);
     else if (route->write)
         show_page(admin, conn, route);
     else if (!admin->streams || !event_streams_open(admin->streams, conn, head))
@@ -295,6 +339,7 @@ static void on_bad(struct http_server_conn *conn, enum http_bad bad, enum http_p
     const char *message = bad == HTTP_BAD_REQUEST ? http_problem_text(problem) : NULL;
 
     drop_reading(conn);
+    lookup_drop(&of(conn)->lookups, conn);
     refuse(conn, failure_row(exchange_failure_of_bad(bad, problem)), span_from_text(message),
            span_of(NULL, 0), true);
 }
@@ -304,6 +349,7 @@ static void on_gone(struct http_server_conn *conn, int err)
     (void)err;
     drop_reading(conn);
     drop_stream(conn);
+    lookup_drop(&of(conn)->lookups, conn);
     reply_drop(conn);
 }
 
@@ -379,6 +425,8 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
         return ERR_NOMEM;
     admin->options = *options;
     list_init(&admin->orders);
+    admin->lookups = (struct lookups){.view = lookup_view, .answer = lookup_answer, .owner = admin};
+    list_init(&admin->lookups.all);
     admin->traffic = traffic_new(options->loop, show_traffic, admin);
     err = admin->traffic ? make_streams(admin) : ERR_NOMEM;
     if (!err)
@@ -412,6 +460,7 @@ void admin_free(struct admin **admin)
     if (!a)
         return;
     listener_free(&a->listener);
+    lookups_end(&a->lookups);
     http_server_fini(&a->server);
     event_streams_free(&a->streams);
     traffic_free(&a->traffic);

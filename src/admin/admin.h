@@ -22,6 +22,16 @@ struct admin_state {
     uint64_t loaded_wall_us; /* when the configuration in force was loaded */
 };
 
+/* An order as it is told of behind it; borrowed for the call. What it is about may be nothing that
+ * there is. */
+struct admin_order_note {
+    struct span from;   /* the address that gave it */
+    struct span action; /* a word: "drain", "weight", ... */
+    struct span provider, key;
+    bool is_done;       /* else it was refused */
+    struct span detail; /* what was asked for besides, or the code of the refusal; may be empty */
+};
+
 struct admin_options {
     struct loop *loop;
     struct registry *registry;
@@ -35,6 +45,10 @@ struct admin_options {
                                   bool is_leaked, uint64_t *ret_id);
     /* An order changed a key: who waits for one may go on. The same thread. */
     void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
+    /* The durable store; NULL: there is none. The same thread. */
+    struct store *(*store)(void *owner);
+    /* Something was ordered. */
+    void (*on_order)(void *owner, const struct admin_order_note *note);
     void *owner;
 };
 

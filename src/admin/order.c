@@ -1,6 +1,7 @@
 #include "admin/order.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "json/write.h"
 #include "obs/log.h"
@@ -265,4 +266,28 @@ const struct failure_row *order_roll_back(const struct order *order, struct page
         return refusal_row(REFUSAL_NO_WAY_BACK);
     end_rotation(order, "rollback", rotation_life(rotation)->rotations, page);
     return NULL;
+}
+
+/* ---- what is told of it ---- */
+
+struct span order_word(const char *symbol, char to[ORDER_WORD_BYTES])
+{
+    size_t len = 0;
+
+    for (; symbol[len] && len < ORDER_WORD_BYTES; len++)
+        to[len] = symbol[len] >= 'A' && symbol[len] <= 'Z' ? (char)(symbol[len] + 'a' - 'A')
+                                                           : symbol[len];
+    return span_of(to, len);
+}
+
+struct span order_detail(const struct order *order, char *to, size_t cap)
+{
+    uint32_t weight_milli;
+    int len = 0;
+
+    if (read_weight(order, &weight_milli))
+        len = snprintf(to, cap, "weight %g", weight_milli / 1000.0);
+    else if (is_leak(order))
+        len = snprintf(to, cap, "leaked");
+    return span_of(to, len > 0 && (size_t)len < cap ? (size_t)len : 0);
 }

@@ -27,6 +27,15 @@ struct order {
  * key yet: no name), and return before
  * anything has come of them. */
 
+enum { ORDER_WORD_BYTES = 32 };
+
+/* How the audit trail says it: "ROLL_BACK" is "roll_back". */
+struct span order_word(const char *symbol, char to[ORDER_WORD_BYTES]);
+
+/* What was asked for besides, as far as it is known not to be secret: "weight 2.5", "leaked"; or
+ * nothing. */
+struct span order_detail(const struct order *order, char *to, size_t cap);
+
 /* Carries it out: NULL, with the answer in *page (202, JSON); or why not. */
 typedef const struct failure_row *order_fn(const struct order *order, struct page *page);
 

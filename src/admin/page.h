@@ -37,8 +37,7 @@ struct page {
 typedef void page_write_fn(const struct page_view *view, struct page *page);
 
 /* The rows of tables/admin.def. Status 200 and JSON unless they say otherwise. */
-page_write_fn page_metrics, page_keys, page_rotations, page_routing, page_stats, page_health,
-    page_ready;
+page_write_fn page_metrics, page_keys, page_routing, page_stats, page_health, page_ready;
 
 /* The step of a key under rotation; one that rotation has nothing to do with is in use. */
 enum life_step page_step_of(const struct page_view *view, struct span provider, struct span key);

@@ -1,5 +1,5 @@
-/* GET /v1/admin/rotations: the keys that rotation has to do with, in no order. */
-#include "admin/page.h"
+/* Of GET /v1/admin/rotations: the keys that rotation has to do with now, in no order. */
+#include "admin/lookup_inner.h"
 #include "base/clock.h"
 
 static void put_text(struct json_writer *writer, const char *name, const char *text)
@@ -42,23 +42,20 @@ static void put_key(struct json_writer *writer, struct span provider,
     json_end_object(writer);
 }
 
-void page_rotations(const struct page_view *view, struct page *page)
+void page_put_rotations(const struct page_view *view, struct span wanted,
+                        struct json_writer *writer)
 {
-    struct json_writer writer;
-
-    json_writer_init(&writer, &page->body);
-    json_begin_object(&writer);
-    json_name(&writer, "rotations");
-    json_begin_array(&writer);
+    json_name(writer, "rotations");
+    json_begin_array(writer);
     for (size_t i = 0; i < view->snapshot->provider_count; i++) {
         struct span provider = provider_name(view->snapshot->providers[i].provider);
         const struct rotation *rotation = view->admin->rotation(view->admin->owner, provider);
         const struct life *life = rotation ? rotation_life(rotation) : NULL;
 
+        if (wanted.len && !span_is_equal(wanted, provider))
+            continue;
         for (uint32_t k = 0; life && k < life->count; k++)
-            put_key(&writer, provider, rotation, &life->keys[k]);
+            put_key(writer, provider, rotation, &life->keys[k]);
     }
-    json_end_array(&writer);
-    json_end_object(&writer);
-    buf_append_byte(&page->body, '\n');
+    json_end_array(writer);
 }

@@ -1,14 +1,17 @@
 #include "admin/route.h"
 
 static const struct admin_route rows[] = {
-#define ADMIN_ROUTE(symbol, method, path, access, page, meaning)                                   \
-    {method, SPAN_INIT(path), access, page, NULL},
-#define ADMIN_ORDER(symbol, method, path, order, meaning)                                          \
-    {method, SPAN_INIT(path), ADMIN_OPERATOR, NULL, order},
-#define ADMIN_STREAM(symbol, method, path, meaning)                                                \
-    {method, SPAN_INIT(path), ADMIN_OPERATOR, NULL, NULL},
+#define ADMIN_ROUTE(id, verb, place, who, page, meaning)                                           \
+    {.symbol = #id, .method = verb, .path = SPAN_INIT(place), .access = who, .write = page},
+#define ADMIN_ORDER(id, verb, place, does, meaning)                                                \
+    {.symbol = #id, .method = verb, .path = SPAN_INIT(place), .order = does},
+#define ADMIN_LOOKUP(id, place, asks, meaning)                                                     \
+    {.symbol = #id, .method = METHOD_GET, .path = SPAN_INIT(place), .lookup = &(asks)},
+#define ADMIN_STREAM(id, verb, place, meaning)                                                     \
+    {.symbol = #id, .method = verb, .path = SPAN_INIT(place)},
 #include "tables/admin.def"
 #undef ADMIN_STREAM
+#undef ADMIN_LOOKUP
 #undef ADMIN_ORDER
 #undef ADMIN_ROUTE
 };
@@ -42,7 +45,7 @@ static bool fits(struct span pattern, struct span path, struct admin_subject *su
             return false;
         if (span_is_equal(wanted, SPAN("/{provider}")))
             subject->provider = span_skip(given, 1);
-        else if (span_is_equal(wanted, SPAN("/{name}")))
+        else if (span_is_equal(wanted, SPAN("/{name}")) || span_is_equal(wanted, SPAN("/{id}")))
             subject->name = span_skip(given, 1);
         else if (!span_is_equal(wanted, given))
             return false;

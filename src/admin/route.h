@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "admin/lookup.h"
 #include "admin/order.h"
 #include "admin/page.h"
 #include "base/buf.h"
@@ -17,8 +18,11 @@ struct admin_route {
     enum http_method method;
     struct span path;
     enum admin_access access;
-    page_write_fn *write; /* of a page */
-    order_fn *order; /* of an order; NULL: it is a page, or with neither the stream of events */
+    page_write_fn *write;             /* of a page */
+    order_fn *order;                  /* of an order; NULL: it is a page */
+    const char *symbol;               /* of its row */
+    const struct lookup_kind *lookup; /* of a page that asks the store; NULL: it is none */
+    /* With none of the three it is the stream of events. */
 };
 
 /* What a path names; borrowed from it. */

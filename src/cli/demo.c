@@ -137,6 +137,7 @@ static const char file[] =
     "      overlap: 1h\n"
     "      canary: {initial: 25%%, steps: 4, every: 1s, min_requests: 20}\n"
     "models: {gpt-4.1: sim/gpt-4.1}\n"
+    "store: none\n"
     "log: {level: error, access: false}\n";
 
 static int start_gateway(struct demo *demo, struct setup *setup)

@@ -7,6 +7,7 @@
 
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/keys_past.h"
 #include "cli/setup.h"
 #include "json/tree.h"
 
@@ -200,6 +201,7 @@ static void show_history(const yyjson_val *root)
 
     printf("%8s  %-40s %-12s %-25s %s\n", "ROTATION", "KEY", "STEP", "SINCE", "REASON");
     yyjson_arr_foreach(keys, i, count, key) print_step(key);
+    keys_show_past(root);
 }
 
 /* "/v1/admin/keys/PROVIDER/NAME" and perhaps "/drain"; names need no escapes (conf/names.h). */
@@ -268,12 +270,24 @@ static int add(const struct target *target, const char *provider)
     return ask(target, "POST", path, "", show_added);
 }
 
+/* Who did what: to a key, to a provider's, or to all. */
+static int audit(const struct target *target, const char *about)
+{
+    char path[PATH_BYTES];
+
+    if (!keys_audit_path(about, path, sizeof(path)))
+        return command_bad_usage("keys", "audit takes a PROVIDER, or one key as PROVIDER/KEY");
+    return ask(target, "GET", path, "", keys_show_audit);
+}
+
 static int run(const struct target *target, int argc, char **argv)
 {
     if (argc == 1 && !strcmp(argv[0], "list"))
         return ask(target, "GET", "/v1/admin/keys", "", show_list);
     if (argc == 1 && !strcmp(argv[0], "history"))
         return ask(target, "GET", "/v1/admin/rotations", "", show_history);
+    if ((argc == 1 || argc == 2) && !strcmp(argv[0], "audit"))
+        return audit(target, argc == 2 ? argv[1] : NULL);
     if (argc == 2 && !strcmp(argv[0], "add"))
         return add(target, argv[1]);
     for (size_t i = 0; argc > 0 && i < sizeof(orders) / sizeof(orders[0]); i++) {
@@ -281,7 +295,8 @@ static int run(const struct target *target, int argc, char **argv)
             return give_order(target, &orders[i], argc, argv);
     }
     return command_bad_usage(
-        "keys", "takes list, history, add, rotate, rollback, drain, disable, enable or weight");
+        "keys",
+        "takes list, history, audit, add, rotate, rollback, drain, disable, enable or weight");
 }
 
 int command_keys(int argc, char **argv)

@@ -64,6 +64,7 @@ size_t config_needs_restart(const struct config *from, const struct config *to,
         /* A renewed certificate is taken over; whether there is one is not. */
         {"server.tls", (a->tls.certificate.len > 0) != (b->tls.certificate.len > 0)},
         {"secrets.seal_key", !span_is_equal(from->secrets.seal_key, to->secrets.seal_key)},
+        {"store", !span_is_equal(from->store.path, to->store.path)},
         {"admin.listen", !are_same_addresses(&from->admin.listen, &to->admin.listen)},
     };
     size_t count = 0;

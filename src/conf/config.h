@@ -457,6 +457,12 @@ struct conf_alerts {
     struct conf_alert_rules *rules; /* NULL: none */
 };
 
+/* Where key states, rotations and the audit trail are kept. */
+struct conf_store {
+    struct span path; /* of the database; absolute or relative to the working directory; empty: none */
+    bool is_given;    /* the file names it: where it cannot be opened, nothing starts */
+};
+
 struct config {
     struct span file; /* as complaints name it; "environment" where there was no file */
     struct conf_server server;
@@ -470,6 +476,7 @@ struct config {
     struct conf_log log;
     struct conf_secrets secrets;
     struct conf_alerts alerts;
+    struct conf_store store;
 
     struct map provider_by_name; /* struct conf_provider */
     struct map model_by_name;    /* struct conf_model */
@@ -485,7 +492,7 @@ const struct conf_model *config_find_model(const struct config *config, struct s
 /* True where the list is empty or one of its patterns covers the name. */
 bool conf_strings_match(const struct conf_strings *patterns, struct span name);
 
-enum { CONFIG_RESTART_SETTINGS = 6 };
+enum { CONFIG_RESTART_SETTINGS = 7 };
 
 /* What differs between the two and takes effect at a restart alone (listen, workers, connections,
  * the listeners' having TLS): how many settings, their names in ret_names, static texts. */

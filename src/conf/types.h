@@ -74,6 +74,7 @@ extern const struct conf_type conf_type_usd;         /* struct span: a decimal n
 extern const struct conf_type conf_type_key_name;    /* struct span, may hold {time} */
 extern const struct conf_type conf_type_ratio;       /* uint32_t, thousandths */
 extern const struct conf_type conf_type_seal_key;    /* struct span: a file */
+extern const struct conf_type conf_type_store;       /* struct conf_store (types_store.c) */
 
 /* Alerts (types_alerts.c). */
 extern const struct conf_type conf_type_webhook_url; /* struct secret * */

@@ -81,14 +81,13 @@ static bool invariant_holds(struct health_view view)
     return false;
 }
 
-/* The only writer: checks the move and the invariant, and counts. False where the word changed
- * meanwhile; *word is then the new one. */
-static bool health_move(struct health *health, uint64_t *word, struct health_view next,
-                        struct health_moves *moves)
+/* The only writer: checks the invariant, and counts. False where the word changed meanwhile; *word
+ * is then the new one. */
+static bool put(struct health *health, uint64_t *word, struct health_view next,
+                struct health_moves *moves)
 {
     enum key_health from = unpack(*word).state;
 
-    bug_fatal_unless((key_health_rows[from].moves & SM_TO(next.state)) != 0);
     bug_fatal_unless(invariant_holds(next));
     if (!atomic_compare_exchange_weak_explicit(&health->word, word, pack(next),
                                                memory_order_acq_rel, memory_order_acquire))
@@ -96,6 +95,14 @@ static bool health_move(struct health *health, uint64_t *word, struct health_vie
     if (from != next.state)
         atomic_fetch_add_explicit(&moves->entered[next.state], 1, memory_order_relaxed);
     return true;
+}
+
+/* The same for what happens, which the table of moves allows. */
+static bool health_move(struct health *health, uint64_t *word, struct health_view next,
+                        struct health_moves *moves)
+{
+    bug_fatal_unless((key_health_rows[unpack(*word).state].moves & SM_TO(next.state)) != 0);
+    return put(health, word, next, moves);
 }
 
 static uint64_t load(const struct health *health)
@@ -239,5 +246,31 @@ bool health_probed(struct health *health, enum key_health state, struct health_m
         if (view.state == state || !(key_health_rows[view.state].moves & SM_TO(state)))
             return false;
     } while (!health_move(health, &word, (struct health_view){.state = state}, moves));
+    return true;
+}
+
+/* No move of the table: a key does not go from NEW to a bench, but it may begin there. */
+bool health_restore(struct health *health, enum key_health state, uint32_t failures,
+                    uint64_t until_us, struct health_moves *moves)
+{
+    const struct health_view next = {
+        .state = state,
+        .failures = failures < HEALTH_FAILURES_MAX ? (uint16_t)failures : HEALTH_FAILURES_MAX,
+        .until_us = state == KEY_INVALID ? 0
+                    : until_us           ? until_us
+                                         : 1,
+    };
+    uint64_t word = load(health);
+    struct health_view view;
+
+    if (!health_is_benched(state) && state != KEY_INVALID)
+        return false;
+    do {
+        view = unpack(word);
+        if (view.state != KEY_NEW && !is_trusted(view.state))
+            return false;
+        if (view.state == KEY_HEALTHY && state == KEY_INVALID)
+            return false;
+    } while (!put(health, &word, next, moves));
     return true;
 }

@@ -72,6 +72,12 @@ void health_drop(struct health *health, uint64_t now_us, struct health_moves *mo
 /* A success of one that is trusted: failures are forgotten, a trial is over. */
 bool health_good(struct health *health, struct health_moves *moves);
 
+/* What an earlier process knew of it: to a benched state until then, or to KEY_INVALID, where
+ * nothing is known that speaks against it. One that was proven since is benched, but not invalid.
+ */
+bool health_restore(struct health *health, enum key_health state, uint32_t failures,
+                    uint64_t until_us, struct health_moves *moves);
+
 /* What a probe's result led to (see probe_plan_move). */
 bool health_probed(struct health *health, enum key_health state, struct health_moves *moves);
 

@@ -195,14 +195,17 @@ void keypool_probe_cancel(struct keypool *pool, struct key **place, uint64_t now
 bool keypool_is_settled(struct keypool *pool)
 {
     struct roster *roster = keypool_roster(pool);
-    bool is_settled = false;
+    bool is_settled = false, is_wanted = false;
 
     for (uint32_t i = 0; roster && i < roster->count && !is_settled; i++) {
         const struct key *key = roster->entries[i].key;
 
+        is_wanted |= key_wish(key) != KEY_DISABLED;
         is_settled = health_read(&key->shared.health).state != KEY_NEW ||
                      key_token(key, 0) == KEY_TOKEN_MISSING;
     }
+    /* Nobody asks about those that an operator has disabled. */
+    is_settled |= roster && roster->count && !is_wanted;
     roster_unref(&roster);
     return is_settled;
 }

@@ -115,6 +115,31 @@ enum breaker_state breaker_state(const struct breaker *breaker, uint64_t now_us)
     return view.state;
 }
 
+enum breaker_state breaker_look(const struct breaker *breaker, uint64_t now_us,
+                                uint64_t *ret_until_us)
+{
+    struct view view = unpack(load(breaker));
+    bool is_open = view.state == BREAKER_OPEN && view.until_ms * US_PER_MS > now_us;
+
+    *ret_until_us = is_open ? view.until_ms * US_PER_MS : 0;
+    return view.state == BREAKER_OPEN && !is_open ? BREAKER_HALF_OPEN : view.state;
+}
+
+bool breaker_restore(struct breaker *breaker, uint64_t until_us)
+{
+    uint64_t word = load(breaker);
+    struct view view;
+
+    do {
+        view = unpack(word);
+        if (view.state != BREAKER_CLOSED)
+            return false;
+        view.state = BREAKER_OPEN;
+        view.until_ms = until_us ? ms_up(until_us) : 1;
+    } while (!move(breaker, &word, view));
+    return true;
+}
+
 uint64_t breaker_shut_until(const struct breaker *breaker, const struct breaker_settings *settings,
                             uint64_t now_us)
 {

@@ -52,6 +52,14 @@ void breaker_init(struct breaker *breaker);
 enum breaker_state breaker_state(const struct breaker *breaker, uint64_t now_us);
 const char *breaker_state_text(enum breaker_state state);
 
+/* The same, and until when an OPEN one is so (else 0): for what outlives the process. */
+enum breaker_state breaker_look(const struct breaker *breaker, uint64_t now_us,
+                                uint64_t *ret_until_us);
+
+/* What an earlier process knew: a closed one opens until then, or, where that has passed, lets a
+ * few calls try. False where it is not closed. */
+bool breaker_restore(struct breaker *breaker, uint64_t until_us);
+
 /* 0 where a call would pass now; else when it may (now_us + 1 and later). */
 uint64_t breaker_shut_until(const struct breaker *breaker, const struct breaker_settings *settings,
                             uint64_t now_us);

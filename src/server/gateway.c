@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "server/gateway_store.h"
 #include "server/limits_of_system.h"
 
 enum { SPARE_DESCRIPTORS = 256 };
@@ -80,6 +81,8 @@ static int make_admin(struct gateway *gateway)
         .rotation = gateway_rotation,
         .rotate = gateway_rotate,
         .on_effect = gateway_follow,
+        .store = gateway_store,
+        .on_order = gateway_note_order,
         .owner = gateway,
     };
     int err = admin_new(&options, &gateway->admin);
@@ -127,6 +130,9 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
     if (err)
         return err;
     *config = NULL; /* the snapshot's */
+    err = gateway_open_store(gateway, ret_error);
+    if (err)
+        return err;
     gateway->metrics = metrics_attach(gateway->registry.metrics);
     gateway->reloads = metrics_series(gateway->registry.metrics, METRIC_RELOADS, NULL);
     gateway->media_fetches = metrics_series(gateway->registry.metrics, METRIC_MEDIA_FETCHES, NULL);
@@ -241,11 +247,13 @@ void gateway_free(struct gateway **gateway)
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_stop(g->workers[i]);
     gateway_drop_reload(g);
+    gateway_end_store(g);
     gateway_drop_media(g);
     gateway_discard_tokens(&g->tokens);
     gateway_drop_rotations(g);
     gateway_drop_alerts(g);
     gateway_silence_journal(g);
+    gateway_close_store(g);
     fetcher_free(&g->fetcher);
     prober_free(&g->prober);
     /* Bodies that are still being told anew, and names that are being looked up, go back to the

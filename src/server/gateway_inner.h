@@ -19,6 +19,7 @@
 #include "upstream/prober.h"
 
 struct alert_desk;
+struct archive;
 struct media_desk;
 struct rotor;
 struct secret_store;
@@ -64,6 +65,7 @@ struct gateway {
     struct prober *prober;
     struct fetcher *fetcher;           /* NULL until a key needs tokens */
     struct tokens_plan *tokens;        /* in force; NULL: none yet */
+    struct archive *archive;           /* what outlives a restart; NULL: nothing does */
     struct media_desk *media;          /* NULL until media are fetched */
     struct alert_desk *alerts;         /* NULL while there is none: nobody is told */
     uint64_t heard;                    /* the number of the last event that was looked at */
@@ -118,6 +120,9 @@ void gateway_tell_extras(struct gateway *gateway);
 
 /* The provider's canary may have failed. */
 void gateway_hurry_rotation(struct gateway *gateway, const struct provider *provider);
+
+/* Whoever rotates that provider's keys; NULL: nobody. */
+struct rotor *gateway_find_rotor(const struct gateway *gateway, struct span provider);
 
 /* What the admin address asks: see struct admin_options. */
 struct rotation *gateway_rotation(void *owner, struct span provider);

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "exchange/notice.h"
+#include "server/gateway_store.h"
 
 /* --- messages from workers --- */
 
@@ -154,6 +155,7 @@ void gateway_follow(void *owner, struct provider *provider, const struct keypool
 {
     struct gateway *gateway = owner;
 
+    gateway_look_at_kept_keys(gateway);
     waiting_grant(provider_waiting(provider), effect->wakes, worker_calls, gateway);
     if (effect->wants_probe)
         prober_kick(gateway->prober, provider);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "server/gateway_store.h"
 
 /* A worker answers within a turn of its loop, unless something is wrong with it. */
 enum { RELOAD_WAIT_US = 5 * (int)US_PER_SEC };
@@ -97,6 +98,7 @@ static void take_over(struct gateway *gateway)
     prober_commit(&reload->probes);
     gateway_commit_tokens(&reload->tokens);
     gateway_follow_alerts(gateway);
+    gateway_look_at_kept_keys(gateway);
     gateway_follow_rotations(gateway);
     snapshot_unref(&old);
 }

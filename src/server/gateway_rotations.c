@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "secrets/sealed_file.h"
+#include "server/gateway_store.h"
 #include "server/rotor.h"
 
 struct rotor_seat {
@@ -21,6 +22,13 @@ static struct rotor_seat *find(const struct gateway *gateway, struct span provid
             return seat;
     }
     return NULL;
+}
+
+struct rotor *gateway_find_rotor(const struct gateway *gateway, struct span provider)
+{
+    struct rotor_seat *seat = find(gateway, provider);
+
+    return seat ? seat->rotor : NULL;
 }
 
 struct rotation *gateway_rotation(void *owner, struct span provider)
@@ -73,6 +81,12 @@ static void on_alert(void *owner, const struct alert *alert)
     gateway_alert(owner, alert);
 }
 
+static void on_news(void *owner, struct span provider, const struct rotation_news *news)
+{
+    gateway_mirror_rotation(owner, provider, news);
+    gateway_note_rotation(owner, provider, news);
+}
+
 static int add(struct gateway *gateway, const struct snapshot_provider *row, char *why)
 {
     struct rotor_options options = {.loop = gateway->loop,
@@ -83,7 +97,7 @@ static int add(struct gateway *gateway, const struct snapshot_provider *row, cha
                                     .is_busy = is_busy,
                                     .on_effect = gateway_follow,
                                     .on_alert = on_alert,
-                                    .on_news = gateway_note_rotation,
+                                    .on_news = on_news,
                                     .owner = gateway};
     struct rotor_seat *seat = mem_zalloc(1, sizeof(*seat));
     int err = seat ? open_store(gateway, why) : ERR_NOMEM;

@@ -725,3 +725,19 @@ enum rotation_begun rotor_rotate(struct rotor *rotor, struct span name, enum lif
         tell_leak(rotor, name);
     return begun;
 }
+
+bool rotor_says(const struct rotor *rotor, const uint8_t *identity, enum key_wish *ret_wish,
+                uint32_t *ret_weight_milli)
+{
+    for (size_t i = 0; i < rotor->count; i++) {
+        const struct stood *stood = &rotor->stood[i];
+
+        if (memcmp(stood->identity, identity, LIFE_IDENTITY_BYTES) != 0)
+            continue;
+        *ret_wish = rotor->extras[i].wish;
+        *ret_weight_milli =
+            stood->is_weighed ? stood->weighed_milli : rotor->extras[i].weight_milli;
+        return true;
+    }
+    return false;
+}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,6 +84,17 @@ static int check_contents(struct sql *sql, const char *path, int fd, bool *ret_i
     return 0;
 }
 
+/* Two processes that each keep what they know of the same keys would undo each other's work, which
+ * SQLite's own locks allow. This one does not touch those: they are fcntl's. */
+static int lock_file(struct sql *sql, const char *path, int fd)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        return sql_fail(sql, SQL_TROUBLE, ERR_AGAIN, "%s is in use by another process", path);
+    return fail_errno(sql, "cannot lock", path);
+}
+
 /* Makes the file where there is none: SQLite would let everybody read it. */
 static int check_file(struct sql *sql, const char *path)
 {
@@ -95,8 +107,11 @@ static int check_file(struct sql *sql, const char *path)
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
     if (fd < 0)
         return fail_errno(sql, "cannot open", path);
+    sql->is_locked = true;
+    sql->lock_fd = fd;
     err = check_contents(sql, path, fd, &is_new);
-    close(fd);
+    if (!err)
+        err = lock_file(sql, path, fd);
     if (!err && is_new)
         sync_folder(path);
     return err;
@@ -158,7 +173,7 @@ static int set_up(struct sql *sql, const char *path)
     int err = sql_end(&query);
 
     if (!err && !is_wal && !is_in_memory(path))
-        err = sql_fail(sql, SQL_TROUBLE, ERR_UNSUPPORTED,
+        err = sql_fail(sql, SQL_TROUBLE, ERR_DENIED,
                        "%s stands on a file system that cannot hold a write-ahead log", path);
     if (!err)
         err = sql_do(sql, "PRAGMA synchronous = FULL");
@@ -290,4 +305,8 @@ void database_close(struct sql *sql)
     sql_forget(sql);
     sqlite3_close(sql->conn);
     sql->conn = NULL;
+    /* Last: closing any descriptor of the file drops the locks that SQLite has on it. */
+    if (sql->is_locked)
+        close(sql->lock_fd);
+    sql->is_locked = false;
 }

@@ -32,16 +32,19 @@ static int put_row(struct sql *sql, const struct key_state *state, uint64_t wall
 {
     struct sql_query query = sql_ask(
         sql, "INSERT INTO key_states (identity, provider, name, wish, health, weight_milli, "
-             "until_us, failures, breaker, breaker_until_us, changed_us) "
-             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+             "said_milli, until_us, failures, breaker, breaker_until_us, changed_us) "
+             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
              "ON CONFLICT (identity) DO UPDATE SET provider = excluded.provider, "
              "name = excluded.name, wish = excluded.wish, health = excluded.health, "
-             "weight_milli = excluded.weight_milli, until_us = excluded.until_us, "
+             "weight_milli = excluded.weight_milli, said_milli = excluded.said_milli, "
+             "until_us = excluded.until_us, "
              "failures = excluded.failures, breaker = excluded.breaker, "
              "breaker_until_us = excluded.breaker_until_us, changed_us = excluded.changed_us "
-             "WHERE (provider, name, wish, health, weight_milli, until_us, failures, breaker, "
+             "WHERE (provider, name, wish, health, weight_milli, said_milli, until_us, failures, "
+             "breaker, "
              "breaker_until_us) IS NOT (excluded.provider, excluded.name, excluded.wish, "
-             "excluded.health, excluded.weight_milli, excluded.until_us, excluded.failures, "
+             "excluded.health, excluded.weight_milli, excluded.said_milli, excluded.until_us, "
+             "excluded.failures, "
              "excluded.breaker, excluded.breaker_until_us)");
 
     sql_bind_bytes(&query, identity_of(state));
@@ -50,6 +53,7 @@ static int put_row(struct sql *sql, const struct key_state *state, uint64_t wall
     sql_bind_text(&query, state->wish);
     sql_bind_text(&query, state->health);
     sql_bind_u64(&query, state->weight_milli);
+    sql_bind_u64(&query, state->said_milli);
     sql_bind_u64(&query, state->until_wall_us);
     sql_bind_u64(&query, state->failures);
     sql_bind_text(&query, state->breaker);
@@ -273,18 +277,19 @@ static void read_state(struct store_op *op, struct sql_query *query, struct key_
     state->wish = store_op_column(op, query, 3);
     state->health = store_op_column(op, query, 4);
     state->weight_milli = sql_u32(query, 5);
-    state->until_wall_us = sql_u64(query, 6);
-    state->failures = sql_u32(query, 7);
-    state->breaker = store_op_column(op, query, 8);
-    state->breaker_until_wall_us = sql_u64(query, 9);
-    state->changed_wall_us = sql_u64(query, 10);
+    state->said_milli = sql_u32(query, 6);
+    state->until_wall_us = sql_u64(query, 7);
+    state->failures = sql_u32(query, 8);
+    state->breaker = store_op_column(op, query, 9);
+    state->breaker_until_wall_us = sql_u64(query, 10);
+    state->changed_wall_us = sql_u64(query, 11);
 }
 
 static int read_states(struct sql *sql, struct store_op *op, struct key_state *states, size_t room)
 {
     struct sql_query query = sql_ask(
-        sql, "SELECT identity, provider, name, wish, health, weight_milli, until_us, failures, "
-             "breaker, breaker_until_us, changed_us FROM key_states ORDER BY identity");
+        sql, "SELECT identity, provider, name, wish, health, weight_milli, said_milli, until_us, "
+             "failures, breaker, breaker_until_us, changed_us FROM key_states ORDER BY identity");
 
     while (op->count < room && sql_next(&query))
         read_state(op, &query, &states[op->count++]);

@@ -34,6 +34,7 @@ struct key_state {
     struct span provider, name;
     struct span wish, health, breaker; /* words */
     uint32_t weight_milli;
+    uint32_t said_milli;            /* what the configuration said of its weight then */
     uint32_t failures;              /* in a row */
     uint64_t until_wall_us;         /* of the health; 0: by no time */
     uint64_t breaker_until_wall_us; /* 0: by no time */

@@ -38,6 +38,7 @@ static const char version_1[] =
     WORD("wish")
     WORD("health")
     NUMBER("weight_milli")
+    NUMBER("said_milli")
     NUMBER("until_us")
     NUMBER("failures")
     WORD("breaker")

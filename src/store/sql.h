@@ -32,6 +32,8 @@ struct sql {
     enum sql_fault fault; /* the gravest since sql_clear */
     int err;              /* enum err of that one */
     char why[SQL_WORDS_BYTES];
+    bool is_locked; /* against other processes, by lock_fd */
+    int lock_fd;
     struct {
         const char *text;
         struct sqlite3_stmt *stmt;

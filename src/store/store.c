@@ -1,6 +1,7 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -381,6 +382,25 @@ int store_flush(struct store *store)
         pump(store);
     }
     return store->health.err;
+}
+
+bool store_await(struct store *store, uint64_t most_us)
+{
+    uint64_t end_us = clock_now_us() + most_us;
+
+    pump(store);
+    while (store->writer && writer_is_busy(store->writer)) {
+        uint64_t now_us = clock_now_us();
+        struct pollfd told = {.fd = store->told.fd, .events = POLLIN};
+
+        if (now_us >= end_us)
+            return false;
+        if (poll(&told, 1, (int)((end_us - now_us + US_PER_MS - 1) / US_PER_MS)) > 0)
+            on_told(&store->told, 0);
+    }
+    loop_task_cancel(&store->tell);
+    tell_all(&store->tell);
+    return true;
 }
 
 static void forget_all(struct store *store, struct list *ops)

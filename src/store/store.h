@@ -46,8 +46,8 @@ enum {
 struct store_health {
     bool is_open;
     int err; /* 0: all is well; else the last failure, which stands until a write or an opening
-                works: ERR_EXISTS (another program's file), ERR_UNSUPPORTED (a newer version's, or
-                its file system), ERR_SYNTAX (damaged), ERR_DENIED, ERR_NOTFOUND (its folder),
+                works: ERR_EXISTS (another program's file), ERR_UNSUPPORTED (a newer version's),
+                ERR_SYNTAX (damaged), ERR_DENIED (or its file system), ERR_NOTFOUND (its folder),
                 ERR_FULL, ERR_AGAIN (another process holds it), ERR_NOMEM, ERR_IO */
     char why[STORE_WORDS_BYTES]; /* with err: what to tell the operator */
     uint64_t since_wall_us;      /* with err: since when */
@@ -96,6 +96,10 @@ void store_free(struct store **place);
  * error that stands in the health then; what is kept for better times is still queued. Asks that
  * are done by then are told by a later turn of the loop. */
 int store_flush(struct store *store);
+
+/* Waits, at the start of the process alone, until all that is queued has been tried once, but no
+ * longer than that, and tells the asks that are done. True where nothing is under way any more. */
+bool store_await(struct store *store, uint64_t most_us);
 
 /* Nothing is queued or under way that time alone would not bring on: with a virtual clock, the next
  * turn may jump. */

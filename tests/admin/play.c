@@ -45,6 +45,20 @@ static void note_effect(void *owner, struct provider *provider, const struct key
     play->wakes += effect->wakes;
 }
 
+static struct store *tell_store(void *owner)
+{
+    return ((struct play *)owner)->store;
+}
+
+static void note_order(void *owner, const struct admin_order_note *note)
+{
+    struct play *play = owner;
+
+    snprintf(play->noted, sizeof(play->noted), "%.*s %.*s/%.*s %s %.*s", SPAN_ARG(note->action),
+             SPAN_ARG(note->provider), SPAN_ARG(note->key), note->is_done ? "done" : "refused",
+             SPAN_ARG(note->detail));
+}
+
 /* An abstract unix address takes as much as it is asked for and no more; TCP shows its Host. */
 static void open_address(struct play *play, bool is_tcp)
 {
@@ -54,6 +68,8 @@ static void open_address(struct play *play, bool is_tcp)
         .state = tell_state,
         .rotation = no_rotation,
         .on_effect = note_effect,
+        .store = tell_store,
+        .on_order = note_order,
         .owner = play,
     };
     struct addr addr = {.len = sizeof(sa_family_t)};

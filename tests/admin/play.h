@@ -16,6 +16,8 @@ struct play {
     struct buf heard;
     int effects; /* of orders */
     uint64_t wakes;
+    struct store *store; /* NULL: none */
+    char noted[512];     /* of the last order: "action provider/key done detail" */
 };
 
 /* Of that configuration, at a port of TCP, where Host counts, or (not is_tcp) an abstract unix

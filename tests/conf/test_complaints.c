@@ -188,14 +188,15 @@ static void what_is_not_built(void **state)
 {
     fake_expect(*state,
                 "providers: {openai: {keys: [sk-a]}}\n"
-                "store: x\n"
+                "store: postgres://user:TOPSECRET@db/bellwether\n"
                 "shared: x\n"
                 "secrets: {vault: {}}\n"
                 "classes: {}\n"
                 "prices: {}\n"
                 "currency: {}\n"
                 "pools: {p: {budget: {}}}\n",
-                "b.yaml:2:1: store: not built yet; allowed: to leave it out\n"
+                "b.yaml:2:8: store: the value names a server of PostgreSQL, which is not built yet; "
+                "allowed: sqlite:PATH, absolute or from the configuration's folder, or none\n"
                 "b.yaml:3:1: shared: not built yet; allowed: to leave it out\n"
                 "b.yaml:4:11: secrets.vault: not built yet; allowed: to leave it out\n"
                 "b.yaml:5:1: classes: not built yet; allowed: to leave it out\n"
@@ -321,9 +322,9 @@ static void slips_of_the_fingers(void **state)
         "b.yaml:4:22: server: unknown key 'listne'; the nearest is 'listen'\n"
         "b.yaml:4:33: server: unknown key 'timeout'; the nearest is 'timeouts'\n"
         "b.yaml:5:1: unknown key 'zzzzzz'; allowed: server, admin, pools, clients, providers, "
-        "models, names, retry, log, secrets, alerts\n"
+        "models, names, retry, log, secrets, alerts, store\n"
         "b.yaml:6:1: unknown key (not shown); allowed: server, admin, pools, clients, "
-        "providers, models, names, retry, log, secrets, alerts\n");
+        "providers, models, names, retry, log, secrets, alerts, store\n");
 }
 
 static void duplicates(void **state)

@@ -352,6 +352,37 @@ static void a_key_is_the_same_by_provider_and_secret(void **state)
                             sizeof(identity));
 }
 
+static void where_what_outlives_a_restart_is_kept(void **state)
+{
+    static const char providers[] = "providers: {openai: {keys: [sk-a]}}\n";
+    static const char *const refused[] = {"\"sqlite:\"", "x.db", "\"sqlite::memory:\"",
+                                          "sqlite:run/", "mysql://host/x"};
+    struct fake *fake = *state;
+    const struct config *config = fake_must_load(fake, providers);
+    char text[256], expected[512];
+
+    assert_span(config->store.path, "bellwether.db");
+    assert_false(config->store.is_given);
+    config_free(&fake->config);
+    snprintf(text, sizeof(text), "%sstore: sqlite:run/x.db\n", providers);
+    assert_int_equal(config_load_text(&fake->source, SPAN("/etc/bw/b.yaml"), span_from_text(text),
+                                      &fake->complaints, &fake->config),
+                     0);
+    assert_span(fake->config->store.path, "/etc/bw/run/x.db");
+    assert_true(fake->config->store.is_given);
+    config_free(&fake->config);
+    snprintf(text, sizeof(text), "%sstore: none\n", providers);
+    config = fake_must_load(fake, text);
+    assert_int_equal(config->store.path.len, 0);
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        snprintf(text, sizeof(text), "%sstore: %s\n", providers, refused[i]);
+        snprintf(expected, sizeof(expected),
+                 "b.yaml:2:8: store: the value names no file of SQLite; allowed: sqlite:PATH, "
+                 "absolute or from the configuration's folder, or none\n");
+        fake_expect(fake, text, expected);
+    }
+}
+
 static void what_needs_a_restart_is_named(void **state)
 {
     static const struct {
@@ -364,6 +395,8 @@ static void what_needs_a_restart_is_named(void **state)
         {"server: {max_connections: 7}\n", {"server.max_connections"}},
         {"admin: {listen: 127.0.0.1:81}\n", {"admin.listen"}},
         {"secrets: {seal_key: \"file:other.key\"}\n", {"secrets.seal_key"}},
+        {"store: sqlite:other.db\n", {"store"}},
+        {"store: none\n", {"store"}},
         {"server: {listen: 127.0.0.1:81, workers: 2, max_connections: 7,\n"
          "  tls: {certificate: c.pem, private_key: k.pem}}\n"
          "admin: {listen: 127.0.0.1:82}\n",
@@ -498,6 +531,7 @@ int main(void)
         cmocka_unit_test(references_stand_anywhere_in_a_string),
         cmocka_unit_test(files_start_at_the_folder_of_the_configuration),
         cmocka_unit_test(a_key_is_the_same_by_provider_and_secret),
+        cmocka_unit_test(where_what_outlives_a_restart_is_kept),
         cmocka_unit_test(what_needs_a_restart_is_named),
         cmocka_unit_test(a_file_that_is_too_large_is_refused),
         cmocka_unit_test(too_many_secrets_are_told),

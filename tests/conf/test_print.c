@@ -166,7 +166,8 @@ static void every_default_is_filled_in(void **state)
                         "  access: true\n"
                         "  file: stderr\n"
                         "secrets:\n"
-                        "  seal_key: file:bellwether.key\n");
+                        "  seal_key: file:bellwether.key\n"
+                        "store: sqlite:bellwether.db\n");
 }
 
 /* The text with each mask replaced by a secret of its own. */

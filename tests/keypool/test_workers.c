@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "keypool/kept.h"
 #include "keypool/waiting.h"
 #include "pool_play.h"
 
@@ -73,6 +74,16 @@ static void *work(void *arg)
     return NULL;
 }
 
+/* As if another process had known it: what stands here stands. */
+static void give_back(void *owner, struct kept_key *kept)
+{
+    struct crowd *crowd = owner;
+    struct keypool_effect effect;
+
+    (void)kept_fingerprint(kept);
+    keypool_restore(crowd->play->pool, kept, atomic_load(&crowd->clock), &effect);
+}
+
 static void *control(void *arg)
 {
     struct crowd *crowd = arg;
@@ -92,6 +103,7 @@ static void *control(void *arg)
         }
         while (keypool_describe(pool, &at, now, &row))
             key_unref(&row.key);
+        keypool_keep(pool, now, give_back, crowd);
     }
     return NULL;
 }

@@ -21,9 +21,9 @@ static void look(const struct store_answer *answer, void *owner)
     for (size_t i = 0; i < answer->count && i < 8; i++) {
         const struct key_state *s = &states[i];
         char *text = loaded->keys[i].text;
-        int len = snprintf(text, 512, "%.*s/%.*s %.*s %.*s %u until %llu failures %u %.*s %llu",
+        int len = snprintf(text, 512, "%.*s/%.*s %.*s %.*s %u/%u until %llu failures %u %.*s %llu",
                            SPAN_ARG(s->provider), SPAN_ARG(s->name), SPAN_ARG(s->wish),
-                           SPAN_ARG(s->health), s->weight_milli,
+                           SPAN_ARG(s->health), s->weight_milli, s->said_milli,
                            (unsigned long long)s->until_wall_us, s->failures, SPAN_ARG(s->breaker),
                            (unsigned long long)s->breaker_until_wall_us);
 
@@ -64,7 +64,8 @@ static struct key_state key(uint8_t first, const char *name)
                               .wish = SPAN("enabled"),
                               .health = SPAN("healthy"),
                               .breaker = SPAN("closed"),
-                              .weight_milli = 1000};
+                              .weight_milli = 1000,
+                              .said_milli = 1000};
 }
 
 static void states_come_back_after_a_restart(void **state)
@@ -82,6 +83,7 @@ static void states_come_back_after_a_restart(void **state)
     keys[1].wish = SPAN("drained");
     keys[1].health = SPAN("limited");
     keys[1].weight_milli = 0;
+    keys[1].said_milli = 1000;
     keys[1].until_wall_us = UINT64_MAX;
     keys[1].failures = UINT32_MAX;
     keys[1].breaker = SPAN("half_open");
@@ -94,10 +96,10 @@ static void states_come_back_after_a_restart(void **state)
     assert_int_equal(loaded.count, 2);
     assert_int_equal(loaded.keys[0].first, 3);
     assert_string_equal(loaded.keys[0].text,
-                        "openai/Zweitschlüssel drained limited 0 until 9223372036854775807 "
+                        "openai/Zweitschlüssel drained limited 0/1000 until 9223372036854775807 "
                         "failures 4294967295 half_open 5");
     assert_string_equal(loaded.keys[1].text,
-                        "openai/main enabled healthy 1000 until 0 failures 0 closed 0; "
+                        "openai/main enabled healthy 1000/1000 until 0 failures 0 closed 0; "
                         "gpt-4.1 limited 99; o3 forbidden 77");
     stage_close(&stage);
 }
@@ -128,7 +130,7 @@ static void only_what_differs_is_written(void **state)
     load(&stage, &loaded);
     assert_string_equal(
         loaded.keys[0].text,
-        "openai/a enabled healthy 1000 until 0 failures 0 closed 0; o3 forbidden 77");
+        "openai/a enabled healthy 1000/1000 until 0 failures 0 closed 0; o3 forbidden 77");
     stage_close(&stage);
 }
 
@@ -183,7 +185,7 @@ static void forgotten_keys_are_gone_with_their_models(void **state)
     assert_int_equal(loaded.count, 1);
     assert_string_equal(
         loaded.keys[0].text,
-        "openai/b enabled healthy 1000 until 0 failures 0 closed 0; o3 forbidden 77");
+        "openai/b enabled healthy 1000/1000 until 0 failures 0 closed 0; o3 forbidden 77");
     stage_close(&stage);
 }
 

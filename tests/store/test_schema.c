@@ -34,6 +34,7 @@ static const char *const columns[] = {
     "key_states.identity d",
     "key_states.name t",
     "key_states.provider t",
+    "key_states.said_milli n",
     "key_states.until_us n",
     "key_states.weight_milli n",
     "key_states.wish w",
@@ -158,13 +159,13 @@ static void a_secret_by_mistake_has_nowhere_to_go(void **state)
 
     conn = stage_connect(stage.path);
     expect_refused(conn, "INSERT INTO key_states VALUES ('sk-proj-AbCdEf0123456789', 'p', 'k', "
-                         "'enabled', 'new', 0, 0, 0, 'closed', 0, 0)");
+                         "'enabled', 'new', 0, 0, 0, 0, 'closed', 0, 0)");
     expect_refused(conn, "INSERT INTO key_states VALUES (CAST('sk-proj-AbCdEf0123456789' AS BLOB), "
-                         "'p', 'k', 'enabled', 'new', 0, 0, 0, 'closed', 0, 0)");
+                         "'p', 'k', 'enabled', 'new', 0, 0, 0, 0, 'closed', 0, 0)");
     expect_refused(conn, "INSERT INTO key_states VALUES (zeroblob(32), 'p', 'k', 'sk-proj', 'new', "
-                         "0, 0, 0, 'closed', 0, 0)");
+                         "0, 0, 0, 0, 'closed', 0, 0)");
     expect_refused(conn, "INSERT INTO key_states VALUES (zeroblob(32), 'p', "
-                         "hex(randomblob(200)), 'enabled', 'new', 0, 0, 0, 'closed', 0, 0)");
+                         "hex(randomblob(200)), 'enabled', 'new', 0, 0, 0, 0, 'closed', 0, 0)");
     expect_refused(conn, "INSERT INTO audit VALUES (9, 'sk-proj', 'a', '', 'b', '', '', 'c', '')");
     sqlite3_close(conn);
     stage_close(&stage);

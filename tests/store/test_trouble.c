@@ -206,6 +206,48 @@ static void another_process_in_the_way(void **state)
     stage_close(&stage);
 }
 
+/* Another process of this program has the file, be it idle or not: said so, and taken over once
+ * that one has gone. */
+static void another_store_has_the_file(void **state)
+{
+    struct reply reply = {0};
+    struct store *other;
+    struct stage stage;
+
+    open_with_a_line(&stage);
+    other = stage.store;
+    stage.store = NULL;
+    stage_begin(&stage, NULL);
+    assert_int_equal(stage_done(&stage, &reply, add(&stage, &reply, 2)), ERR_AGAIN);
+    assert_non_null(strstr(reply.why, "is in use by another process"));
+    assert_int_equal(stage.told.err, ERR_AGAIN);
+    store_free(&other);
+    stage_pass(&stage, 5 * US_PER_SEC);
+    reply = (struct reply){0};
+    assert_int_equal(stage_done(&stage, &reply, add(&stage, &reply, 3)), 0);
+    assert_int_equal(stage.told.err, 0);
+    assert_int_equal(number_in(&stage, "SELECT count(*) FROM audit"), 2);
+    stage_close(&stage);
+}
+
+/* Who begins waits for what it must know, and is told of it without a turn of the loop. */
+static void waited_for_at_the_start(void **state)
+{
+    struct reply reply = {0};
+    struct stage stage;
+
+    stage_open(&stage);
+    stage_begin(&stage, NULL);
+    assert_true(store_await(stage.store, 0)); /* nothing is under way */
+    assert_int_equal(add(&stage, &reply, 1), 0);
+    assert_true(store_await(stage.store, 60 * US_PER_SEC));
+    assert_int_equal(reply.calls, 1);
+    assert_int_equal(reply.err, 0);
+    stage_settle(&stage);
+    assert_int_equal(reply.calls, 1);
+    stage_close(&stage);
+}
+
 /* Tables that are not as we made them: each ask is answered, and nothing is kept for ever. */
 static void damage_that_comes_to_light(void **state)
 {
@@ -293,6 +335,8 @@ int main(void)
         cmocka_unit_test(kept_writes_are_bounded),
         cmocka_unit_test(the_end_gives_up_what_cannot_be_written),
         cmocka_unit_test(another_process_in_the_way),
+        cmocka_unit_test(another_store_has_the_file),
+        cmocka_unit_test(waited_for_at_the_start),
         cmocka_unit_test(damage_that_comes_to_light),
     };
 

@@ -176,6 +176,8 @@ class Gateway(Process):
             config.setdefault("server", {}).setdefault("listen", "127.0.0.1:0")
             config["server"].setdefault("workers", 2)
             config.setdefault("admin", {}).setdefault("listen", "127.0.0.1:0")
+            # Gateways of one folder know nothing of each other, unless the test is about that.
+            config.setdefault("store", f"sqlite:{self.path.stem}.db")
             self.config = config
             text = json.dumps(config, indent=1)
         else:
