@@ -55,6 +55,19 @@ static void nothing_is_watched_that_the_file_does_not_say(void **state)
 
 static void urls_are_masked(void **state)
 {
+    static const char expected[] = "alerts:\n"
+                                   "  webhooks:\n"
+                                   "    - url: \"***\"\n"
+                                   "      format: slack\n"
+                                   "    - url: \"***\"\n"
+                                   "      format: json\n"
+                                   "      ca: ca.pem\n"
+                                   "  rules:\n"
+                                   "    active_keys_below: 2\n"
+                                   "    overhead_p95_above: 100ms\n"
+                                   "    canary_error_rate_above: 5%\n"
+                                   "    rotation_errors_above: 0\n"
+                                   "    for: 10m\n";
     struct fake *fake = *state;
     const char *text;
 
@@ -63,19 +76,7 @@ static void urls_are_masked(void **state)
     assert_int_equal(config_print(fake->config, &fake->text), 0);
     text = strstr(buf_text(&fake->text), "alerts:\n");
     assert_non_null(text);
-    assert_string_equal(text, "alerts:\n"
-                              "  webhooks:\n"
-                              "    - url: \"***\"\n"
-                              "      format: slack\n"
-                              "    - url: \"***\"\n"
-                              "      format: json\n"
-                              "      ca: ca.pem\n"
-                              "  rules:\n"
-                              "    active_keys_below: 2\n"
-                              "    overhead_p95_above: 100ms\n"
-                              "    canary_error_rate_above: 5%\n"
-                              "    rotation_errors_above: 0\n"
-                              "    for: 10m\n");
+    assert_memory_equal(text, expected, sizeof(expected) - 1);
 }
 
 static void complaints(void **state)
