@@ -2,8 +2,8 @@
  * What the files of the gateway share: gateway.c begins and ends it, gateway_phases.c knows when it
  * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_tokens.c gets
  * tokens for keys, gateway_rotations.c replaces them, gateway_media.c what exchanges have fetched,
- * gateway_alerts.c wakes somebody, gateway_events.c keeps what happens, gateway_reload.c takes a new
- * configuration over. Included by these alone; control thread.
+ * gateway_alerts.c wakes somebody, gateway_events.c keeps what happens, gateway_reload.c takes a
+ * new configuration over. Included by these alone; control thread.
  */
 #ifndef SERVER_GATEWAY_INNER_H
 #define SERVER_GATEWAY_INNER_H
