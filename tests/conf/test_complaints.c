@@ -186,23 +186,24 @@ static void values_of_retry_and_log(void **state)
 
 static void what_is_not_built(void **state)
 {
-    fake_expect(*state,
-                "providers: {openai: {keys: [sk-a]}}\n"
-                "store: postgres://user:TOPSECRET@db/bellwether\n"
-                "shared: x\n"
-                "secrets: {vault: {}}\n"
-                "classes: {}\n"
-                "prices: {}\n"
-                "currency: {}\n"
-                "pools: {p: {budget: {}}}\n",
-                "b.yaml:2:8: store: the value names a server of PostgreSQL, which is not built yet; "
-                "allowed: sqlite:PATH, absolute or from the configuration's folder, or none\n"
-                "b.yaml:3:1: shared: not built yet; allowed: to leave it out\n"
-                "b.yaml:4:11: secrets.vault: not built yet; allowed: to leave it out\n"
-                "b.yaml:5:1: classes: not built yet; allowed: to leave it out\n"
-                "b.yaml:6:1: prices: not built yet; allowed: to leave it out\n"
-                "b.yaml:7:1: currency: not built yet; allowed: to leave it out\n"
-                "b.yaml:8:13: pools.p.budget: not built yet; allowed: to leave it out\n");
+    fake_expect(
+        *state,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "store: postgres://user:TOPSECRET@db/bellwether\n"
+        "shared: x\n"
+        "secrets: {vault: {}}\n"
+        "classes: {}\n"
+        "prices: {}\n"
+        "currency: {}\n"
+        "pools: {p: {budget: {}}}\n",
+        "b.yaml:2:8: store: the value names a server of PostgreSQL, which is not built yet; "
+        "allowed: sqlite:PATH, absolute or from the configuration's folder, or none\n"
+        "b.yaml:3:1: shared: not built yet; allowed: to leave it out\n"
+        "b.yaml:4:11: secrets.vault: not built yet; allowed: to leave it out\n"
+        "b.yaml:5:1: classes: not built yet; allowed: to leave it out\n"
+        "b.yaml:6:1: prices: not built yet; allowed: to leave it out\n"
+        "b.yaml:7:1: currency: not built yet; allowed: to leave it out\n"
+        "b.yaml:8:13: pools.p.budget: not built yet; allowed: to leave it out\n");
 }
 
 static void references(void **state)
