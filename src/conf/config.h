@@ -430,8 +430,9 @@ struct conf_secrets {
 
 /* Where key states, rotations and the audit trail are kept. */
 struct conf_store {
-    struct span path; /* of the database; absolute or relative to the working directory; empty: none */
-    bool is_given;    /* the file names it: where it cannot be opened, nothing starts */
+    struct span
+        path;      /* of the database; absolute or relative to the working directory; empty: none */
+    bool is_given; /* the file names it: where it cannot be opened, nothing starts */
 };
 
 struct config {
