@@ -31,7 +31,18 @@ struct archive {
 
 /* ---- how it is ---- */
 
-/* Whoever is to be woken because of the store is told here. */
+static void wake_somebody(const struct archive *archive, const struct store_health *health)
+{
+    const struct alert alert = {
+        .kind = ALERT_STORE_TROUBLE,
+        .is_over = !health->err,
+        .reason = span_from_text(health->why),
+        .wall_us = loop_wall_us(archive->gateway->loop),
+    };
+
+    gateway_alert(archive->gateway, &alert);
+}
+
 static void on_health(void *owner, const struct store_health *health)
 {
     struct archive *archive = owner;
@@ -39,6 +50,7 @@ static void on_health(void *owner, const struct store_health *health)
 
     if (archive->is_starting)
         return; /* it is told at the end of the start, in other words */
+    wake_somebody(archive, health);
     if (!health->err)
         log_write(log, LOG_LEVEL_INFO, "store works again");
     else if (health->is_keeping)
