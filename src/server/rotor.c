@@ -163,10 +163,14 @@ static void wish(struct rotor *rotor, size_t at)
     struct span identity = span_of((const char *)extra->key.identity, CONF_IDENTITY_BYTES);
     struct key *key = keypool_find_identity(pool_of(rotor), identity);
     struct keypool_effect effect;
+    bool is_operators;
 
     if (!key)
         return;
-    if (stood->wished != extra->wish) {
+    /* An operator's word that came while the key was on its way in is newer than what is asked now.
+     */
+    is_operators = key_wish(key) != stood->wished && extra->wish == KEY_ENABLED;
+    if (stood->wished != extra->wish && !is_operators) {
         effect = keypool_wish(pool_of(rotor), key, extra->wish, now_us(rotor));
         rotor->options.on_effect(rotor->options.owner, rotor->provider, &effect);
     }
