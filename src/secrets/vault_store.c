@@ -209,6 +209,7 @@ static void free_store(struct secret_store *base)
 }
 
 static const struct secret_store_ops ops = {.kind = "vault",
+                                            .has_versions = true,
                                             .begin = begin,
                                             .cancel = cancel,
                                             .watch = watch_entry,

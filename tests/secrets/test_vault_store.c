@@ -34,6 +34,7 @@ static void open_stage(struct stage *stage, int kv)
     stage->play.loop = loop_new_virtual(1000 * US_PER_SEC);
     assert_non_null(stage->play.loop);
     stage->play.turn = turn;
+    stage->play.has_versions = kv == 2;
     stage->fetcher = fetcher_new(stage->play.loop);
     assert_non_null(stage->fetcher);
     stage->vault = vd_open(kv);
