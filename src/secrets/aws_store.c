@@ -12,7 +12,7 @@
 #include "secrets/cloud_store.h"
 #include "secrets/sigv4.h"
 
-enum { ENTRY_MAX_BYTES = 65536, TRIES_MAX = 6, REGION_MAX_BYTES = 64, URL_BYTES = 128 };
+enum { ENTRY_MAX_BYTES = 65536, TRIES_MAX = 16, REGION_MAX_BYTES = 64, URL_BYTES = 128 };
 
 #define PAUSE_US (500 * US_PER_MS) /* while a removed secret goes */
 #define SERVICE  SPAN("secretsmanager")
@@ -353,6 +353,10 @@ static void take_found(struct cloud_errand *errand, const struct cloud_reply *re
     version = errand->is_other ? 0 : version_of(errand->id);
     if (errand->act == SECRET_WRITE)
         write_found(errand);
+    else if (errand->act == SECRET_VERSIONS && errand->has_found && !errand->is_other)
+        cloud_errand_go(errand, STEP_VERSIONS);
+    else if (errand->act == SECRET_VERSIONS)
+        cloud_errand_end_names(errand);
     else if (errand->expected != version)
         cloud_errand_end_other(errand);
     else if (!errand->has_found || errand->is_other)
@@ -516,7 +520,7 @@ static unsigned first_step(struct cloud_errand *errand)
     case SECRET_VERSIONS:
         break;
     }
-    return STEP_VERSIONS;
+    return STEP_FIND;
 }
 
 static bool is_login_refused(const struct cloud_reply *reply)
@@ -626,6 +630,15 @@ static struct span host_of(const char *url)
     return rest;
 }
 
+/* Beyond the one '/' that there may be: it is signed. */
+static bool has_path(const char *url)
+{
+    struct span host = host_of(url);
+    const char *path = strchr(host.ptr, '/');
+
+    return path && path[strspn(path, "/")] != '\0';
+}
+
 static int copy_options(struct aws_store *store, const struct aws_options *options,
                         const struct cloud_options *cloud)
 {
@@ -663,6 +676,8 @@ int aws_store_open(const struct aws_options *options, struct secret_store **ret_
              span_has_prefix(span_from_text(options->region), SPAN("cn-")) ? ".cn" : "");
     if (!fault)
         fault = cloud_options_fault(&cloud);
+    if (!fault && has_path(cloud.url))
+        fault = "the address has a path";
     if (fault)
         return cloud_options_refuse("aws", fault, why);
     snprintf(why, SECRET_WORDS_BYTES, "aws: %s", err_text(ERR_NOMEM));

@@ -100,7 +100,8 @@ static int signing_key(const struct sigv4_scope *scope, unsigned char key[SIGV4_
     buf_init(&first, CANONICAL_MAX_BYTES);
     first.is_secret = true;
     buf_append_span(&first, SPAN("AWS4"));
-    err = buf_append_span(&first, scope->secret);
+    buf_append_span(&first, scope->secret);
+    err = first.err;
     if (!err)
         sign((const unsigned char *)first.data, first.len, words[0], key);
     buf_fini(&first);
