@@ -19,6 +19,8 @@ enum { TRIES_MAX = 6, NAMESPACE_BYTES = 64, URL_BYTES = 300 };
 #define POLL_US        (15 * US_PER_SEC)
 #define METADATA(list) "application/json;as=PartialObjectMetadata" list ";g=meta.k8s.io;v=v1"
 
+static const char no_memory[] = "no memory";
+
 enum step { STEP_GET, STEP_LOOK, STEP_PUT, STEP_POST, STEP_DELETE, STEP_LIST };
 
 struct kubernetes_store {
@@ -357,20 +359,29 @@ static const char *find_cluster(char url[URL_BYTES])
     return NULL;
 }
 
+static const char *take_namespace(struct span text, char name_space[NAMESPACE_BYTES])
+{
+    if (!is_namespace(text))
+        return "the namespace is none";
+    snprintf(name_space, NAMESPACE_BYTES, "%.*s", SPAN_ARG(text));
+    return NULL;
+}
+
 static const char *find_namespace(const char *given, char name_space[NAMESPACE_BYTES])
 {
-    const char *fault = NULL;
+    const char *fault;
     struct buf text;
+    int err;
 
-    buf_init(&text, NAMESPACE_BYTES);
     if (given)
-        buf_append_span(&text, span_from_text(given));
-    else if (token_file_read(KUBERNETES_STORE_FOLDER "/namespace", &text))
-        fault = "no namespace is given, and the pod's own cannot be read";
-    if (!fault && (text.err || !is_namespace(buf_span(&text))))
-        fault = "the namespace is none";
-    if (!fault)
-        snprintf(name_space, NAMESPACE_BYTES, "%.*s", SPAN_ARG(buf_span(&text)));
+        return take_namespace(span_from_text(given), name_space);
+    buf_init(&text, NAMESPACE_BYTES);
+    err = token_file_read(KUBERNETES_STORE_FOLDER "/namespace", &text);
+    if (err)
+        fault = err == ERR_NOMEM ? no_memory
+                                 : "no namespace is given, and the pod's own cannot be read";
+    else
+        fault = take_namespace(buf_span(&text), name_space);
     buf_fini(&text);
     return fault;
 }
@@ -412,10 +423,10 @@ int kubernetes_store_open(const struct kubernetes_options *options, struct secre
         fault = fault_of_login(&login);
     if (!fault)
         fault = cloud_options_fault(&cloud);
-    if (fault)
+    if (fault && fault != no_memory)
         return cloud_options_refuse("kubernetes", fault, why);
     snprintf(why, SECRET_WORDS_BYTES, "kubernetes: %s", err_text(ERR_NOMEM));
-    store = mem_zalloc(1, sizeof(*store));
+    store = fault ? NULL : mem_zalloc(1, sizeof(*store));
     if (!store)
         return ERR_NOMEM;
     snprintf(store->name_space, sizeof(store->name_space), "%s", name_space);
