@@ -4,6 +4,7 @@
 #include "vault_double.h"
 
 #include "base/alloc.h"
+#include "secrets/vault_answer.h"
 #include "secrets/vault_store.h"
 
 struct stage {
@@ -169,6 +170,37 @@ static void deleted_versions(void **state)
     assert_int_equal(play_read(&stage.play, "a"), 0);
     assert_int_equal(stage.play.version, 3);
     close_stage(&stage);
+}
+
+/* The newest first; those that are destroyed, or deleted by now, are none. */
+static void versions_that_can_be_read(void **state)
+{
+    static const char body[] =
+        "{\"data\":{\"current_version\":11,\"versions\":{"
+        "\"2\":{\"created_time\":\"2026-11-20T10:00:00.5Z\",\"deletion_time\":\"\",\"destroyed\":"
+        "true},"
+        "\"9\":{\"created_time\":\"2026-11-20T10:00:00.123456789Z\",\"deletion_time\":\"\"},"
+        "\"10\":{\"created_time\":\"odd\",\"deletion_time\":\"2026-11-21T10:00:00Z\"},"
+        "\"11\":{\"created_time\":\"2026-11-20T11:00:00Z\",\"destroyed\":false}}}}";
+    struct buf names;
+
+    (void)state;
+    buf_init(&names, SECRET_LIST_MAX_BYTES);
+    /* 2026-11-21T09:00:00Z, and two hours later. */
+    assert_int_equal(
+        vault_answer_versions(span_from_text(body), UINT64_C(1795251600) * US_PER_SEC, &names), 0);
+    assert_string_equal(buf_text(&names),
+                        "11 2026-11-20T11:00:00.000Z\n10\n9 2026-11-20T10:00:00.123Z\n");
+    buf_clear(&names);
+    assert_int_equal(
+        vault_answer_versions(span_from_text(body), UINT64_C(1795258800) * US_PER_SEC, &names), 0);
+    assert_string_equal(buf_text(&names),
+                        "11 2026-11-20T11:00:00.000Z\n9 2026-11-20T10:00:00.123Z\n");
+    buf_clear(&names);
+    assert_int_equal(vault_answer_versions(SPAN("{\"data\":{}}"), 1, &names), ERR_PROTO);
+    assert_int_equal(vault_answer_versions(SPAN("{\"data\":{\"versions\":{\"x\":{}}}}"), 1, &names),
+                     ERR_PROTO);
+    buf_fini(&names);
 }
 
 /* Somebody else writes between our look at an entry and our write. */
@@ -867,6 +899,7 @@ int main(void)
         cmocka_unit_test(in_a_folder_of_a_namespace),
         cmocka_unit_test(every_write_names_a_version),
         cmocka_unit_test(deleted_versions),
+        cmocka_unit_test(versions_that_can_be_read),
         cmocka_unit_test(somebody_else_is_quicker),
         cmocka_unit_test(what_is_no_entry),
         cmocka_unit_test(wrong_options),
