@@ -39,12 +39,12 @@ struct aws_double {
     int going;              /* so often a name that was deleted for good is still going */
     const char *jwt, *role; /* of web identities */
     _Atomic uint64_t *wall_us;
-    int life_s;             /* of what they get */
+    int life_s; /* of what they get */
     /* What it holds and saw. */
     struct ad_secret secrets[AD_SECRETS];
     int secret_count, logins;
     double now;
-    int others; /* versions that somebody else made */
+    int others;         /* versions that somebody else made */
     char actions[8192]; /* in order, a space behind each */
     bool was_forced;
     int recovery_days;
@@ -56,7 +56,7 @@ struct aws_double {
 static inline void ad_hex(const unsigned char *bytes, unsigned len, char *out)
 {
     for (unsigned i = 0; i < len; i++)
-        sprintf(out + 2 * i, "%02x", bytes[i]);
+        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
 static inline void ad_hash(const char *text, char *hex)
@@ -82,8 +82,8 @@ static inline void ad_hmac(unsigned char *key, int *key_len, const char *text)
 static inline const char *ad_check_signature(struct aws_double *ad)
 {
     static char canonical[CD_BYTES], value[20000];
-    char authorization[4096], date[32], names[256], list[256], scope[256], to_sign[512], hash[80];
-    char expected[80], want[4096], *save = NULL;
+    char authorization[4096], date[32], names[256], name[128], scope[256], to_sign[512], hash[80];
+    char expected[80], want[4096];
     unsigned char key[EVP_MAX_MD_SIZE + 64];
     int key_len;
 
@@ -92,10 +92,11 @@ static inline const char *ad_check_signature(struct aws_double *ad)
     if (strlen(date) != 16 || sscanf(authorization, "%*[^,], SignedHeaders=%255[^,],", names) != 1)
         return "no authorization";
     snprintf(canonical, sizeof(canonical), "%s\n%s\n\n", ad->cd.method, ad->cd.path);
-    snprintf(list, sizeof(list), "%s", names);
-    for (char *name = strtok_r(list, ";", &save); name; name = strtok_r(NULL, ";", &save))
+    for (const char *at = names; *at; at += strcspn(at, ";"), at += *at == ';') {
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, ";"), at);
         snprintf(canonical + strlen(canonical), sizeof(canonical) - strlen(canonical), "%s:%s\n",
                  name, cd_header(&ad->cd, name, value, sizeof(value)));
+    }
     ad_hash(ad->cd.body, hash);
     snprintf(canonical + strlen(canonical), sizeof(canonical) - strlen(canonical), "\n%s\n%s",
              names, hash);
@@ -387,7 +388,7 @@ static inline void ad_list(struct aws_double *ad, const struct ad_call *call)
 {
     yyjson_val *filter = yyjson_arr_get_first(yyjson_obj_get(call->root, "Filters"));
     const char *prefix = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(filter, "Values")));
-    int from = atoi(ad_text(call, "NextToken")), seen = 0, told = 0;
+    int from = (int)strtol(ad_text(call, "NextToken"), NULL, 10), seen = 0, told = 0;
     char list[8192] = "";
 
     if (filter && (!yyjson_equals_str(yyjson_obj_get(filter, "Key"), "name") || !prefix))
@@ -410,7 +411,7 @@ static inline void ad_list(struct aws_double *ad, const struct ad_call *call)
 /* Those with a label, in no order that means anything. */
 static inline void ad_list_versions(struct aws_double *ad, const struct ad_call *call)
 {
-    int from = atoi(ad_text(call, "NextToken")), seen = 0, told = 0;
+    int from = (int)strtol(ad_text(call, "NextToken"), NULL, 10), seen = 0, told = 0;
     char list[8192] = "";
 
     for (int i = 0; i < call->secret->version_count; i++) {

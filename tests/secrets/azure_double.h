@@ -190,7 +190,7 @@ static inline void zd_list(struct azure_double *zd, const char *path)
     int from, at = 0, told = 0;
 
     cd_member(cd_query(&zd->cd), "$skiptoken", token, sizeof(token));
-    from = atoi(token);
+    from = (int)strtol(token, NULL, 10);
     for (int i = 0; i < zd->secret_count; i++) {
         if (zd->secrets[i].is_deleted || at++ < from || told == ZD_PAGE)
             continue;
@@ -214,7 +214,7 @@ static inline void zd_versions(struct azure_double *zd, const struct zd_secret *
         return;
     }
     cd_member(cd_query(&zd->cd), "$skiptoken", token, sizeof(token));
-    from = atoi(token);
+    from = (int)strtol(token, NULL, 10);
     for (int i = from; i < secret->count && told < ZD_PAGE; i++)
         snprintf(list + strlen(list), sizeof(list) - strlen(list),
                  "%s{\"id\":\"https://v.example/secrets/%s/%s\",\"attributes\":{\"enabled\":%s,"

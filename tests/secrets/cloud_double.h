@@ -99,7 +99,7 @@ static inline bool cd_read(struct cloud_double *cd, int fd)
 static inline const char *cd_header(const struct cloud_double *cd, const char *name, char *value,
                                     size_t size)
 {
-    char line[128];
+    char line[160];
     const char *at;
 
     snprintf(line, sizeof(line), "\r\n%s: ", name);

@@ -183,7 +183,7 @@ static inline void gd_versions(struct google_double *gd, const struct gd_secret 
     int from;
 
     cd_member(cd_query(&gd->cd), "pageToken", token, sizeof(token));
-    from = *token ? atoi(token + 2) : secret->count;
+    from = *token ? (int)strtol(token + 2, NULL, 10) : secret->count;
     for (int i = from; i > 0 && i > from - GD_PAGE; i--)
         snprintf(list + strlen(list), sizeof(list) - strlen(list),
                  "%s{\"name\":\"%s\",\"createTime\":\"%s\",\"state\":\"%s\"}", *list ? "," : "",
@@ -203,7 +203,7 @@ static inline void gd_version(struct google_double *gd, struct gd_secret *secret
 
     if (action)
         *action++ = '\0';
-    number = !strcmp(rest, "latest") ? secret->count : atoi(rest);
+    number = !strcmp(rest, "latest") ? secret->count : (int)strtol(rest, NULL, 10);
     if (number < 1 || number > secret->count)
         gd_refuse(gd, strspn(rest, "0123456789latest") == strlen(rest) ? 404 : 400, "NOT_FOUND",
                   "Secret Version not found or has no versions.");
@@ -268,7 +268,7 @@ static inline void gd_list(struct google_double *gd)
     int from;
 
     cd_member(cd_query(&gd->cd), "pageToken", token, sizeof(token));
-    from = *token ? atoi(token + 2) : 0;
+    from = *token ? (int)strtol(token + 2, NULL, 10) : 0;
     for (int i = from; i < gd->secret_count && i < from + GD_PAGE; i++)
         snprintf(list + strlen(list), sizeof(list) - strlen(list),
                  "%s{\"name\":\"projects/123/secrets/%s\"}", *list ? "," : "", gd->secrets[i].name);

@@ -196,7 +196,7 @@ static inline void kd_list(struct kubernetes_double *kd)
         kd_refuse(kd, 410, "Expired", "The provided continue parameter is too old");
         return;
     }
-    from = *token ? atoi(token + 2) : 0;
+    from = *token ? (int)strtol(token + 2, NULL, 10) : 0;
     for (int i = from; i < kd->secret_count && i < from + KD_PAGE; i++)
         snprintf(list + strlen(list), sizeof(list) - strlen(list),
                  "%s{\"metadata\":{\"name\":\"%s\",\"resourceVersion\":\"%u\"}}", *list ? "," : "",

@@ -429,7 +429,7 @@ static inline void vd_with_token(struct vault_double *vd, const char *method, ch
     char *query = strchr(path, '?');
     bool is_list = query && !strcmp(query, "?list=true");
 
-    vd->version = query && !strncmp(query, "?version=", 9) ? atoi(query + 9) : 0;
+    vd->version = query && !strncmp(query, "?version=", 9) ? (int)strtol(query + 9, NULL, 10) : 0;
     if (query)
         *query = '\0';
     snprintf(token, sizeof(token), "%s", vd_header(vd, "X-Vault-Token"));
