@@ -27,7 +27,7 @@ static const struct {
 } refusals[] = {
     {SPAN_INIT("ResourceNotFoundException"), AWS_NOT_FOUND},
     {SPAN_INIT("ResourceExistsException"), AWS_EXISTS},
-    {SPAN_INIT("InvalidRequestException"), AWS_INVALID},
+    {SPAN_INIT("InvalidRequestException"), AWS_STATE},
     {SPAN_INIT("InvalidParameterException"), AWS_INVALID},
     {SPAN_INIT("ThrottlingException"), AWS_BUSY},
     {SPAN_INIT("Throttling"), AWS_BUSY},

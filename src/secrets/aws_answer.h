@@ -17,7 +17,8 @@ enum aws_refusal {
     AWS_OTHER,
     AWS_NOT_FOUND,    /* the secret, or a version of it */
     AWS_EXISTS,       /* a secret of that name, or a version of that token */
-    AWS_INVALID,      /* the secret is marked for deletion, or a label is elsewhere */
+    AWS_STATE,        /* not now, or no more: the secret is marked for deletion */
+    AWS_INVALID,      /* a value: a version that can be none, a label that is elsewhere */
     AWS_BUSY,         /* later; nothing was done */
     AWS_LOGIN,        /* the keys are none, or no more */
     AWS_DENIED,       /* they may not */

@@ -38,7 +38,8 @@ static void take_value(struct cloud_errand *errand, const struct cloud_reply *re
         enum aws_refusal refusal = refusal_of(reply);
 
         /* A version that has no value yet, or a secret that is going, is not there either. */
-        if (refusal == AWS_NOT_FOUND || refusal == AWS_INVALID)
+        if (refusal == AWS_NOT_FOUND || refusal == AWS_STATE ||
+            (refusal == AWS_INVALID && *errand->version))
             cloud_errand_end(errand, 0);
         else
             cloud_errand_end_refused(errand, reply);
@@ -136,7 +137,7 @@ static void take_put(struct cloud_errand *errand, const struct cloud_reply *repl
 
     if (refusal == AWS_NOT_FOUND && ++errand->tries < TRIES_MAX) {
         cloud_errand_go(errand, AWS_STEP_FIND);
-    } else if ((refusal == AWS_EXISTS || refusal == AWS_INVALID) && ++errand->tries < TRIES_MAX) {
+    } else if ((refusal == AWS_EXISTS || refusal == AWS_STATE) && ++errand->tries < TRIES_MAX) {
         cloud_errand_pause(errand, AWS_STEP_FIND, errand->step == AWS_STEP_CREATE ? PAUSE_US : 0);
     } else if (!is_good(reply)) {
         cloud_errand_end_refused(errand, reply);
@@ -162,11 +163,16 @@ static void take_restored(struct cloud_errand *errand, const struct cloud_reply 
     }
 }
 
+static bool is_elsewhere(enum aws_refusal refusal)
+{
+    return refusal == AWS_INVALID || refusal == AWS_STATE || refusal == AWS_NOT_FOUND;
+}
+
 static void take_moved(struct cloud_errand *errand, const struct cloud_reply *reply)
 {
     if (is_good(reply))
         cloud_errand_end(errand, version_of(errand->made));
-    else if (refusal_of(reply) == AWS_INVALID || refusal_of(reply) == AWS_NOT_FOUND)
+    else if (is_elsewhere(refusal_of(reply)))
         cloud_errand_go(errand, AWS_STEP_CHECK);
     else
         cloud_errand_end_refused(errand, reply);
@@ -195,7 +201,7 @@ static void take_deleted(struct cloud_errand *errand, const struct cloud_reply *
 {
     enum aws_refusal refusal = is_good(reply) ? AWS_NOT_FOUND : refusal_of(reply);
 
-    if (refusal == AWS_NOT_FOUND || refusal == AWS_INVALID)
+    if (refusal == AWS_NOT_FOUND || refusal == AWS_STATE)
         cloud_errand_end(errand, 0);
     else
         cloud_errand_end_refused(errand, reply);
@@ -311,6 +317,7 @@ static int refusal(const struct cloud_reply *reply, struct buf *words)
     case AWS_OTHER:
     case AWS_NOT_FOUND:
     case AWS_EXISTS:
+    case AWS_STATE:
     case AWS_INVALID:
         break;
     }

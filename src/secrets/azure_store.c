@@ -91,6 +91,13 @@ static bool is_good(const struct cloud_reply *reply)
     return reply->status >= 200 && reply->status <= 299;
 }
 
+/* A 404 of another's, where the address is wrong or something stands in between, says nothing of
+ * what is there. */
+static bool is_none(const struct cloud_reply *reply)
+{
+    return reply->status == 404 && cloud_answer_is(reply->body, "SecretNotFound");
+}
+
 static uint64_t version_of(const char *id)
 {
     return secret_version_of(span_from_text(id));
@@ -110,11 +117,11 @@ static void found(struct cloud_errand *errand, uint64_t version)
 
 static void take_value(struct cloud_errand *errand, const struct cloud_reply *reply)
 {
-    bool is_none = reply->status == 404 || (reply->status == 400 && *errand->version);
+    bool is_absent = is_none(reply) || (reply->status == 400 && *errand->version);
     struct buf text;
     int err;
 
-    if (is_none) {
+    if (is_absent) {
         if (cloud_errand_is_change(errand))
             found(errand, 0);
         else
@@ -163,7 +170,7 @@ static void take_set(struct cloud_errand *errand, const struct cloud_reply *repl
 static void take_recovered(struct cloud_errand *errand, const struct cloud_reply *reply)
 {
     /* Somebody else may have recovered it, or it has gone for good. */
-    if (is_good(reply) || reply->status == 404 || reply->status == 409)
+    if (is_good(reply) || is_none(reply) || reply->status == 409)
         cloud_errand_pause(errand, STEP_SET, PAUSE_US);
     else
         cloud_errand_end_refused(errand, reply);
@@ -181,7 +188,7 @@ static void take_page(struct cloud_errand *errand, const struct cloud_reply *rep
     int err;
 
     if (!is_good(reply)) {
-        if (errand->step == STEP_VERSIONS && reply->status == 404)
+        if (errand->step == STEP_VERSIONS && is_none(reply))
             cloud_errand_end_names(errand);
         else
             cloud_errand_end_refused(errand, reply);
@@ -215,7 +222,7 @@ static void take(struct cloud_errand *errand, const struct cloud_reply *reply)
         take_recovered(errand, reply);
         break;
     case STEP_DELETE:
-        if (is_good(reply) || reply->status == 404 || reply->status == 409)
+        if (is_good(reply) || is_none(reply) || reply->status == 409)
             cloud_errand_end(errand, 0);
         else
             cloud_errand_end_refused(errand, reply);

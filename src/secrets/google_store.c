@@ -148,6 +148,13 @@ static bool is_good(const struct cloud_reply *reply)
     return reply->status >= 200 && reply->status <= 299;
 }
 
+/* A 404 of another's, where the address is wrong or something stands in between, says nothing of
+ * what is there. */
+static bool is_none(const struct cloud_reply *reply)
+{
+    return reply->status == 404 && cloud_answer_is(reply->body, "NOT_FOUND");
+}
+
 /* Disabled, or destroyed. */
 static bool is_gone(const struct cloud_reply *reply)
 {
@@ -160,7 +167,7 @@ static void take_value(struct cloud_errand *errand, const struct cloud_reply *re
     struct buf text;
     int err;
 
-    if (reply->status == 404 || (reply->status == 400 && *errand->version)) {
+    if (is_none(reply) || (reply->status == 400 && *errand->version)) {
         cloud_errand_end(errand, 0);
         return;
     }
@@ -186,7 +193,7 @@ static void take_latest(struct cloud_errand *errand, const struct cloud_reply *r
     uint64_t number = 0, stamp = 0;
     int err;
 
-    if (reply->status == 404) {
+    if (is_none(reply)) {
         cloud_errand_end(errand, 0);
     } else if (reply->status == 403) {
         errand->look->is_whole = true;
@@ -215,7 +222,7 @@ static bool read_page(struct cloud_errand *errand, const struct cloud_reply *rep
         err = read(errand, reply->body, &next);
     buf_fini(&errand->page);
     errand->page = next;
-    if (!is_good(reply) && reply->status != 404)
+    if (!is_good(reply) && !is_none(reply))
         cloud_errand_end_refused(errand, reply);
     else if (err)
         cloud_errand_end_unread(errand, err);
@@ -286,11 +293,11 @@ static void take_added(struct cloud_errand *errand, const struct cloud_reply *re
     uint64_t number = 0, stamp = 0;
     int err;
 
-    if (reply->status == 404 && errand->expected == SECRET_ANY && ++errand->tries < TRIES_MAX) {
+    if (is_none(reply) && errand->expected == SECRET_ANY && ++errand->tries < TRIES_MAX) {
         cloud_errand_go(errand, STEP_CREATE);
         return;
     }
-    if (reply->status == 404 && errand->expected != SECRET_ANY) {
+    if (is_none(reply) && errand->expected != SECRET_ANY) {
         cloud_errand_end_other(errand);
         return;
     }
@@ -311,7 +318,7 @@ static void take_added(struct cloud_errand *errand, const struct cloud_reply *re
 
 static void take_destroyed(struct cloud_errand *errand, const struct cloud_reply *reply)
 {
-    if (is_good(reply) || reply->status == 404)
+    if (is_good(reply) || is_none(reply))
         cloud_errand_end_other(errand);
     else /* it stands, over somebody else's */
         cloud_errand_end_refused(errand, reply);
@@ -353,14 +360,14 @@ static void take(struct cloud_errand *errand, const struct cloud_reply *reply)
         take_destroyed(errand, reply);
         break;
     case STEP_DELETE:
-        if (is_good(reply) || reply->status == 404)
+        if (is_good(reply) || is_none(reply))
             cloud_errand_end(errand, 0);
         else
             cloud_errand_end_refused(errand, reply);
         break;
     case STEP_LIST:
     case STEP_VERSIONS:
-        if (errand->step == STEP_LIST && reply->status == 404)
+        if (errand->step == STEP_LIST && is_none(reply))
             cloud_errand_end_refused(errand, reply);
         else if (read_page(errand, reply, read_names))
             cloud_errand_end_names(errand);

@@ -135,6 +135,13 @@ static bool is_good(const struct cloud_reply *reply)
     return reply->status >= 200 && reply->status <= 299;
 }
 
+/* A 404 of another's, where the address is wrong or something stands in between, says nothing of
+ * what is there. */
+static bool is_none(const struct cloud_reply *reply)
+{
+    return reply->status == 404 && cloud_answer_is(reply->body, "NotFound");
+}
+
 static uint64_t version_of(const char *id)
 {
     return *id ? secret_version_of(span_from_text(id)) : 0;
@@ -175,7 +182,7 @@ static void take_secret(struct cloud_errand *errand, const struct cloud_reply *r
     int err = 0;
 
     errand->id[0] = '\0';
-    if (reply->status != 404 && !is_good(reply)) {
+    if (!is_none(reply) && !is_good(reply)) {
         cloud_errand_end_refused(errand, reply);
         return;
     }
@@ -194,7 +201,7 @@ static void take_secret(struct cloud_errand *errand, const struct cloud_reply *r
 /* Where any version will do, it goes round until it is either made or replaced. */
 static void take_written(struct cloud_errand *errand, const struct cloud_reply *reply)
 {
-    bool is_other = reply->status == 409 || (errand->step == STEP_PUT && reply->status == 404);
+    bool is_other = reply->status == 409 || (errand->step == STEP_PUT && is_none(reply));
     int err;
 
     if (is_good(reply)) {
@@ -206,7 +213,7 @@ static void take_written(struct cloud_errand *errand, const struct cloud_reply *
     } else if (is_other && errand->expected != SECRET_ANY) {
         cloud_errand_end_other(errand);
     } else if (is_other && ++errand->tries < TRIES_MAX) {
-        cloud_errand_go(errand, reply->status == 404 ? STEP_POST : STEP_PUT);
+        cloud_errand_go(errand, is_none(reply) ? STEP_POST : STEP_PUT);
     } else {
         cloud_errand_end_refused(errand, reply);
     }
@@ -216,9 +223,9 @@ static void take_removed(struct cloud_errand *errand, const struct cloud_reply *
 {
     bool is_any = errand->expected == SECRET_ANY;
 
-    if (is_good(reply) || (reply->status == 404 && is_any))
+    if (is_good(reply) || (is_none(reply) && is_any))
         cloud_errand_end(errand, 0);
-    else if (!is_any && (reply->status == 404 || reply->status == 409))
+    else if (!is_any && (is_none(reply) || reply->status == 409))
         cloud_errand_end_other(errand);
     else
         cloud_errand_end_refused(errand, reply);

@@ -256,6 +256,8 @@ static inline void ad_get(struct aws_double *ad, const struct ad_call *call)
 
     if (call->secret->is_deleted)
         ad_marked(ad);
+    else if (*id && strlen(id) < 32)
+        ad_refuse(ad, "InvalidParameterException", "The version's id is too short.");
     else if (!version || !version->text)
         ad_refuse(ad, "ResourceNotFoundException",
                   "Secrets Manager can't find the specified secret value.");

@@ -28,6 +28,27 @@ static inline void check_busy(struct cloud_stage *stage, struct cloud_double *cd
     cd->busy = 0;
 }
 
+/* A 404 that is not the cloud's own says nothing of what is there: no key goes because of it. */
+static inline void check_foreign_404(struct cloud_stage *stage, struct cloud_double *cd)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 404 X\r\nContent-Length: 18\r\n\r\n404 page not found",
+        "HTTP/1.1 404 X\r\nContent-Length: 21\r\n\r\n{\"error\":\"not_found\"}"};
+
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        cd->canned = answers[i];
+        assert_int_equal(play_read(&stage->play, "a"), ERR_PROTO);
+        cd->canned = answers[i];
+        assert_int_equal(play_remove(&stage->play, "a", 77), ERR_PROTO);
+        cd->canned = answers[i];
+        assert_int_equal(play_remove(&stage->play, "a", SECRET_ANY), ERR_PROTO);
+        if (stage->play.has_versions) {
+            cd->canned = answers[i];
+            assert_int_equal(play_versions(&stage->play, "a"), ERR_PROTO);
+        }
+    }
+}
+
 /* Opened with a total_us of less than a second, and at the end of a test. */
 static inline void check_unreachable(struct cloud_stage *stage, struct cloud_double *cd)
 {

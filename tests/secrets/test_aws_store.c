@@ -1,7 +1,7 @@
 /* AWS Secrets Manager as a store, against a strict double on this machine. */
 #include "aws_double.h"
+#include "cloud_checks.h"
 
-#include "base/alloc.h"
 #include "secrets/aws_store.h"
 
 struct scene {
@@ -33,10 +33,16 @@ static void open_scene(struct scene *scene)
         .login = {.kind = CLOUD_LOGIN_SECRET, .name = "AKIDEXAMPLE", .secret = scene->secret}};
 }
 
+static int open_of(struct cloud_stage *stage)
+{
+    struct scene *scene = container_of(stage, struct scene, stage);
+
+    return aws_store_open(&scene->options, &stage->play.store, stage->why);
+}
+
 static void open_store(struct scene *scene)
 {
-    assert_int_equal(aws_store_open(&scene->options, &scene->stage.play.store, scene->stage.why),
-                     0);
+    assert_int_equal(open_of(&scene->stage), 0);
 }
 
 static void close_scene(struct scene *scene)
@@ -272,6 +278,7 @@ static void failures_in_plain_words(void **state)
     assert_int_equal(play_write(play, "llm", "{\"api_key\":\"sk-secret-text\"}", SECRET_ANY),
                      ERR_PROTO);
     assert_null(strstr(play->why, "sk-secret"));
+    check_foreign_404(&scene.stage, &scene.aws->cd);
     scene.aws->secret = "another";
     stage_refused(&scene.stage, play_read(play, "llm"), ERR_DENIED,
                   "aws: InvalidSignatureException: wrong signature for llm (400)");
@@ -499,61 +506,32 @@ static void changes_are_looked_for(void **state)
 static void freed_at_work(void **state)
 {
     struct scene scene;
-    struct play *play = &scene.stage.play;
 
     (void)state;
     open_scene(&scene);
     log_in_by(&scene, CLOUD_LOGIN_AWS_INSTANCE, NULL);
-    for (int turns = 0; turns < 24; turns++) {
-        open_store(&scene);
-        play->ask.on_done = play_on_done;
-        play_watch(play, "a");
-        assert_int_equal(secret_store_write(play->store, &play->ask, SPAN("a"), SPAN(PLAY_ONE), 0),
-                         0);
-        for (int i = 0; i < turns; i++)
-            play_turn(play);
-        secret_store_free(&play->store);
-        assert_null(play->watch.store);
-        assert_null(play->ask.store);
-    }
+    check_freed_at_work(&scene.stage, open_of);
     close_scene(&scene);
 }
 
 #ifdef BW_FAULTS
+static int open_anew(struct cloud_stage *stage)
+{
+    struct aws_double *aws = container_of(stage, struct scene, stage)->aws;
+
+    while (aws->secret_count)
+        ad_drop(aws, &aws->secrets[0]);
+    return open_of(stage);
+}
+
 static void without_memory(void **state)
 {
     struct scene scene;
-    struct play *play = &scene.stage.play;
-    bool is_pending = false;
 
     (void)state;
     open_scene(&scene);
     log_in_by(&scene, CLOUD_LOGIN_AWS_INSTANCE, NULL);
-    for (long after = 0; !is_pending; after++) {
-        int err;
-
-        mem_fail_after(after);
-        err = aws_store_open(&scene.options, &play->store, scene.stage.why);
-        if (!err)
-            err = play_write(play, "b/c", PLAY_TWO, SECRET_ANY);
-        if (!err)
-            err = play_read(play, "b/c");
-        if (!err)
-            err = play_write(play, "b/c", PLAY_ONE, play->version);
-        if (!err)
-            err = play_versions(play, "b/c");
-        if (!err)
-            err = play_list(play, "b");
-        if (!err)
-            err = play_remove(play, "b/c", SECRET_ANY);
-        is_pending = mem_fail_is_pending();
-        mem_fail_after(-1);
-        if (err && err != ERR_NOMEM)
-            fail_msg("after %ld: %d %s", after, err, play->why);
-        play_close_store(play);
-        while (scene.aws->secret_count)
-            ad_drop(scene.aws, &scene.aws->secrets[0]);
-    }
+    check_without_memory(&scene.stage, open_anew);
     close_scene(&scene);
 }
 #endif

@@ -226,6 +226,8 @@ static void busy_and_away(void **state)
     open_scene(&scene);
     scene.options.total_us = 300 * US_PER_MS;
     assert_int_equal(open_of(&scene.stage), 0);
+    assert_int_equal(play_read(&scene.stage.play, "a"), 0);
+    check_foreign_404(&scene.stage, &scene.google->cd);
     check_busy(&scene.stage, &scene.google->cd);
     check_unreachable(&scene.stage, &scene.google->cd);
     close_scene(&scene);
