@@ -347,6 +347,20 @@ void vault_answer_words(int status, struct span body, char *words)
     buf_fini(&errors);
 }
 
+bool vault_answer_is_none(struct span body)
+{
+    struct json_tree tree;
+    yyjson_val *root = NULL;
+    bool is_own;
+
+    if (!json_tree_read(&tree, body, TREE_MAX_BYTES))
+        root = yyjson_doc_get_root(tree.doc);
+    is_own = yyjson_is_arr(yyjson_obj_get(root, "errors")) ||
+             yyjson_is_obj(yyjson_obj_get(root, "data"));
+    secret_tree_fini(&tree);
+    return is_own;
+}
+
 static bool errors_hold(struct span body, struct span words)
 {
     struct buf errors;

@@ -65,6 +65,10 @@ int vault_answer_versions(struct span body, uint64_t wall_us, struct buf *out);
  * TOKEN_WORDS_BYTES (secrets/token_answer.h). */
 void vault_answer_words(int status, struct span body, char *words);
 
+/* A 404 that is Vault's own, with errors (even none) or data; another's, where the address is wrong
+ * or something stands in between, says nothing of what is there. */
+bool vault_answer_is_none(struct span body);
+
 /* Refusals of a write: another version is there than the one named; or none was named. */
 bool vault_answer_is_mismatch(int status, struct span body);
 bool vault_answer_wants_version(int status, struct span body);

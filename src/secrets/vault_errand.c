@@ -423,7 +423,7 @@ static void on_reply(struct vault_call *call, const struct vault_reply *reply)
     struct vault_errand *errand = container_of(call, struct vault_errand, call);
     struct vault_session *session = errand->place->session;
 
-    if (reply->err) {
+    if (reply->err || (reply->status == 404 && !vault_answer_is_none(reply->body))) {
         end_refused(errand, reply);
         return;
     }

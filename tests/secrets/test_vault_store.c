@@ -365,6 +365,29 @@ static void failures_in_plain_words(void **state)
     close_stage(&stage);
 }
 
+/* Of a proxy, or a wrong address: no key goes because of it. */
+static void a_404_of_somebody_else(void **state)
+{
+    static const char answer[] = "HTTP/1.1 404 X\r\nContent-Length: 18\r\n\r\n404 page not found";
+    struct stage stage;
+
+    for (int kv = 1; kv <= 2; kv++) {
+        (void)state;
+        open_stage(&stage, kv);
+        open_store(&stage);
+        assert_int_equal(play_read(&stage.play, "a"), 0);
+        stage.vault->canned = answer;
+        refused(&stage, play_read(&stage.play, "a"), ERR_PROTO,
+                kv == 2 ? "vault: no such path for secret/data/a (404)"
+                        : "vault: no such path for secret/a (404)");
+        stage.vault->canned = answer;
+        assert_int_equal(play_list(&stage.play, ""), ERR_PROTO);
+        stage.vault->canned = answer;
+        assert_int_equal(play_remove(&stage.play, "a", SECRET_ANY), ERR_PROTO);
+        close_stage(&stage);
+    }
+}
+
 static void unreachable(void **state)
 {
     struct stage stage;
@@ -905,6 +928,7 @@ int main(void)
         cmocka_unit_test(wrong_options),
         cmocka_unit_test(places_as_they_are_spelled),
         cmocka_unit_test(failures_in_plain_words),
+        cmocka_unit_test(a_404_of_somebody_else),
         cmocka_unit_test(unreachable),
         cmocka_unit_test(a_server_that_says_nothing),
         cmocka_unit_test(a_server_that_lags),
