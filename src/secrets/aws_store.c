@@ -384,29 +384,39 @@ static const char *fault_of(const struct aws_options *options)
     return "such a login is not AWS's";
 }
 
-/* The part of the URL that is signed as its host: without the scheme's own port. */
-static struct span host_of(const char *url)
+/* What follows the scheme; borrowed. */
+static struct span without_scheme(struct span url)
 {
-    struct span rest = span_from_text(url), port = SPAN(":80");
-    size_t slash;
+    size_t at = span_find(url, SPAN("://"));
 
-    if (span_has_prefix(rest, SPAN("https://")))
-        port = SPAN(":443");
-    rest = span_skip(rest, port.len == 4 ? 8 : 7);
-    slash = span_find_byte(rest, '/');
-    rest = span_of(rest.ptr, slash == SIZE_MAX ? rest.len : slash);
-    if (span_has_suffix(rest, port))
-        rest.len -= port.len;
-    return rest;
+    return at == SIZE_MAX || !url.ptr ? SPAN("") : span_skip(url, at + 3);
 }
 
-/* Beyond the one '/' that there may be: it is signed. */
-static bool has_path(const char *url)
+/* The part of the URL that is signed as its host: without the scheme's own port. */
+static struct span host_of(struct span url)
 {
-    struct span host = host_of(url);
-    const char *path = strchr(host.ptr, '/');
+    struct span port = span_has_prefix(url, SPAN("https://")) ? SPAN(":443") : SPAN(":80");
+    struct span host = without_scheme(url);
+    size_t slash = span_find_byte(host, '/');
 
-    return path && path[strspn(path, "/")] != '\0';
+    if (slash != SIZE_MAX)
+        host.len = slash;
+    if (host.len && span_has_suffix(host, port))
+        host.len -= port.len;
+    return host;
+}
+
+/* Beyond the '/' that there may be: it is signed. */
+static bool has_path(struct span url)
+{
+    struct span rest = without_scheme(url);
+    size_t slash = span_find_byte(rest, '/');
+
+    for (size_t i = slash; i < rest.len; i++) {
+        if (rest.ptr[i] != '/')
+            return true;
+    }
+    return false;
 }
 
 static int copy_options(struct aws_store *store, const struct aws_options *options,
@@ -419,7 +429,7 @@ static int copy_options(struct aws_store *store, const struct aws_options *optio
     if (cloud_store_init(&store->cloud, &kind, cloud) || !store->region ||
         (options->kms_key && !store->kms_key))
         return ERR_NOMEM;
-    store->host = host_of(store->cloud.url);
+    store->host = host_of(span_from_text(store->cloud.url));
     return 0;
 }
 
@@ -446,7 +456,7 @@ int aws_store_open(const struct aws_options *options, struct secret_store **ret_
              span_has_prefix(span_from_text(options->region), SPAN("cn-")) ? ".cn" : "");
     if (!fault)
         fault = cloud_options_fault(&cloud);
-    if (!fault && has_path(cloud.url))
+    if (!fault && has_path(span_from_text(cloud.url)))
         fault = "the address has a path";
     if (fault)
         return cloud_options_refuse("aws", fault, why);

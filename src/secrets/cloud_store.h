@@ -68,10 +68,10 @@ int cloud_store_init(struct cloud_store *store, const struct cloud_kind *kind,
 void cloud_store_fini(struct cloud_store *store);
 
 /* Members of struct secret_store_ops. */
-int cloud_store_begin(struct secret_store *store, struct secret_ask *ask,
+int cloud_store_begin(struct secret_store *base, struct secret_ask *ask,
                       const struct secret_request *request);
 void cloud_store_cancel(struct secret_ask *ask);
-int cloud_store_watch(struct secret_store *store, struct secret_watch *watch);
+int cloud_store_watch(struct secret_store *base, struct secret_watch *watch);
 void cloud_store_unwatch(struct secret_watch *watch);
 
 /* One question on its way. */
