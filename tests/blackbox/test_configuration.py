@@ -427,6 +427,8 @@ def test_demo():
     first, second = dict.fromkeys(name for name, _ in steps if name != "sim-1")
     assert [step for name, step in steps if name == "sim-1"] == ["draining", "retired"]
     ramp = ["canary"] * 4
-    assert [step for name, step in steps if name == first] == ["issued", *ramp, "active", "revoked"]
+    # A leaked key is revoked once nothing runs on it any more, which may take a moment.
+    way = [step for name, step in steps if name == first and step not in ("draining", "retired")]
+    assert way == ["issued", *ramp, "active", "revoked"]
     assert [step for name, step in steps if name == second] == ["issued", *ramp, "active"]
     assert " 0 of them failed; requests that showed the provider a revoked key: 0" in done.stdout
