@@ -307,6 +307,23 @@ def test_rotation_keeps_its_keys_in_vault(stage, sim, vault, tmp_path, place, fo
     assert (facts["issued"], facts["revoked_requests"]) == (1, 0)
 
 
+def test_rotation_keeps_its_keys_in_a_folder(stage, sim, vault, tmp_path):
+    sim.scenario()
+    folder = tmp_path / "kept" / "sim"
+    folder.parent.mkdir()
+    config = kept(sim, vault, f"dir:{folder}", canary="off", overlap="1h")
+    gateway = Gateway(tmp_path, config, secrets=[ADMIN, ROOT]).settle()
+    rotate(gateway, "a")
+    row = wait_step(gateway, "active")
+    entry = json.loads((folder / row["name"]).read_text())
+    assert entry["api_key"].startswith("sk-issued") and entry["created_by"] == "bellwether"
+    assert (folder / "state").stat().st_mode & 0o777 == 0o600
+    gateway.kill()
+    gateway = stage.gateway(config, secrets=[ADMIN, ROOT]).settle()
+    wait_step(gateway, "retired", name="a")
+    assert gateway.key_states()[row["name"]]["step"] == "active"
+
+
 @pytest.mark.parametrize("how", ["sealed", "forbidden", "gone", "slow"])
 def test_rotation_while_vault_is_away(stage, sim, vault, how):
     sim.scenario()
