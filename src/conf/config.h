@@ -486,6 +486,26 @@ struct conf_vault {
     struct span created_by; /* who makes entries, as they say it */
 };
 
+/* Another store of secrets: of AWS, Google, Azure, or a Kubernetes cluster. What it does not have
+ * is empty. Without anything that proves who asks, the platform where the gateway runs does. */
+struct conf_cloud {
+    struct span url;                /* AZURE: of the vault; else in place of the usual one */
+    struct span region;             /* AWS */
+    struct span project, location;  /* GOOGLE */
+    struct span name_space, prefix; /* KUBERNETES */
+    struct span access_key_id;      /* AWS, with the next two */
+    struct secret *secret_access_key;
+    struct secret *session_token;
+    struct span role;            /* AWS: of a web identity, with token_file */
+    struct span credentials_url; /* AWS: of a container, perhaps with token_file */
+    struct span token_file;
+    struct credential *account; /* GOOGLE, AZURE: what is exchanged for tokens */
+    struct span client_id;      /* AZURE: of one of several managed identities */
+    struct span kms_key;        /* AWS */
+    uint32_t recovery_days;     /* AWS */
+    struct span ca;             /* file, PEM; empty: the usual ones */
+};
+
 /* A file that was read, or a folder whose names were, while loading. */
 struct conf_file {
     struct span path;
@@ -504,7 +524,8 @@ struct conf_secrets {
     struct span seal_key;     /* file; need not be there yet */
     struct span sealed_file;  /* in the same folder; what the gateway keeps */
     struct span named_file;   /* in the same folder; what `secrets seal` sealed */
-    struct conf_vault *vault; /* NULL: none */
+    struct conf_vault *vault; /* NULL: none; so are these */
+    struct conf_cloud *aws, *google, *azure, *kubernetes;
     bool is_sound;            /* nothing of it was complained of */
     uint64_t poll_us;         /* between two looks at what was read from stores and files */
 };
@@ -567,6 +588,12 @@ struct config {
 
 /* Wipes the secrets' references and frees the tree. Accepts a pointer to NULL. */
 void config_free(struct config **config);
+
+/* It is said how stores of that kind are reached. */
+bool conf_secrets_has(const struct conf_secrets *secrets, enum conf_store_kind kind);
+
+/* Who makes entries in stores of that kind, as they say it. */
+struct span conf_secrets_created_by(const struct conf_secrets *secrets, enum conf_store_kind kind);
 
 /* The provider or model of that name, or NULL. */
 const struct conf_provider *config_find_provider(const struct config *config, struct span name);

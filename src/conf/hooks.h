@@ -85,6 +85,12 @@ void hook_rotation_finish(struct loading *loading, const struct yaml_node *node,
 /* Where secrets are kept (types_secrets.c). */
 void hook_vault_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
                        void *object);
+void hook_aws_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                     void *object);
+void hook_google_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object);
+void hook_azure_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object);
 void hook_secrets_prepare(struct loading *loading, struct span name, struct conf_mark mark,
                           void *object);
 void hook_secrets_finish(struct loading *loading, const struct yaml_node *node,

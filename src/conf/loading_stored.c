@@ -55,26 +55,28 @@ static int tell(int err, const char *told, char *why)
 }
 
 /* The store of that kind can be asked. */
-static int check_store(const struct loading *loading, char *why)
+static int check_store(const struct loading *loading, enum conf_store_kind kind, char *why)
 {
-    const char *text = NULL;
+    const char *section = conf_place_section(kind);
 
     if (!loading->source->stored)
-        text = "cannot be read here; allowed: ${env:NAME}, ${file:/path}";
-    else if (!loading->config->secrets.vault)
-        text = "needs to know where Vault is; allowed: secrets.vault with its address";
+        snprintf(why, LOADING_WHY_BYTES,
+                 "cannot be read here; allowed: ${env:NAME}, ${file:/path}");
+    else if (!conf_secrets_has(&loading->config->secrets, kind))
+        snprintf(why, LOADING_WHY_BYTES,
+                 "needs to know how its store is reached; allowed: secrets.%s says it", section);
     else if (!loading->config->secrets.is_sound)
-        text = "cannot be read as secrets.vault is wrong; allowed: what is said there";
-    if (!text)
+        snprintf(why, LOADING_WHY_BYTES,
+                 "cannot be read as secrets is wrong; allowed: what is said there");
+    else
         return 0;
-    snprintf(why, LOADING_WHY_BYTES, "%s", text);
     return ERR_UNSUPPORTED;
 }
 
 int loading_find_member(struct loading *loading, const struct conf_place *place, struct span member,
                         const struct secret **ret_value, char *why)
 {
-    int err = check_store(loading, why);
+    int err = check_store(loading, place->kind, why);
     const char *told;
 
     *ret_value = NULL;
@@ -91,7 +93,7 @@ int loading_find_member(struct loading *loading, const struct conf_place *place,
 int loading_list_stored(struct loading *loading, const struct conf_place *place,
                         struct span *ret_names, char *why)
 {
-    int err = check_store(loading, why);
+    int err = check_store(loading, place->kind, why);
     const char *told;
 
     if (err)
@@ -112,16 +114,10 @@ int loading_find_stored(struct loading *loading, struct span text, const struct 
     int err = conf_place_read_stored(mark == SIZE_MAX ? text : span_of(text.ptr, mark), &place);
 
     *ret_value = NULL;
-    if (err == ERR_UNSUPPORTED) {
-        snprintf(why, LOADING_WHY_BYTES,
-                 "is not built yet; allowed: ${env:NAME}, ${file:/path}, ${sealed:NAME}, "
-                 "${vault:PATH#MEMBER}");
-        return err;
-    }
     if (err || !member.len) {
         snprintf(why, LOADING_WHY_BYTES,
-                 "names no secret; allowed: a mount, a path and a member, as in "
-                 "${vault:secret/data/llm/openai#api_key}");
+                 "names no secret; allowed: a path and a member, as in "
+                 "${vault:secret/data/llm/openai#api_key}, ${aws:llm/openai#api_key}");
         return ERR_SYNTAX;
     }
     err = loading_find_member(loading, &place, member, ret_value, why);

@@ -7,35 +7,58 @@
 #define FOLDER_SCHEME "dir:"
 #define SEALED_WORD   "sealed"
 
-/* Stores that are known of, and not built yet. */
-static const struct span later[] = {SPAN_INIT("aws:"), SPAN_INIT("google:"), SPAN_INIT("azure:"),
-                                    SPAN_INIT("k8s:")};
+/* Stores whose paths stand as they are. */
+static const struct scheme {
+    struct span text;
+    enum conf_store_kind kind;
+} schemes[] = {
+    {SPAN_INIT(VAULT_SCHEME), CONF_STORE_VAULT}, {SPAN_INIT("aws:"), CONF_STORE_AWS},
+    {SPAN_INIT("google:"), CONF_STORE_GOOGLE},   {SPAN_INIT("azure:"), CONF_STORE_AZURE},
+    {SPAN_INIT("k8s:"), CONF_STORE_KUBERNETES},
+};
 
-static bool is_later(struct span text)
+static const struct scheme *find_scheme(struct span text)
 {
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-        if (span_has_prefix(text, later[i]))
-            return true;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (span_has_prefix(text, schemes[i].text))
+            return &schemes[i];
     }
-    return false;
+    return NULL;
 }
 
 bool conf_place_is_stored(struct span text)
 {
-    return span_has_prefix(text, SPAN(VAULT_SCHEME)) || is_later(text);
+    return find_scheme(text) != NULL;
+}
+
+const char *conf_place_section(enum conf_store_kind kind)
+{
+    static const char *const names[CONF_STORE_KINDS] = {
+        [CONF_STORE_SEALED] = "",
+        [CONF_STORE_FOLDER] = "",
+        [CONF_STORE_VAULT] = "vault",
+        [CONF_STORE_AWS] = "aws",
+        [CONF_STORE_GOOGLE] = "google",
+        [CONF_STORE_AZURE] = "azure",
+        [CONF_STORE_KUBERNETES] = "kubernetes",
+    };
+
+    return names[kind];
 }
 
 int conf_place_read_stored(struct span text, struct conf_place *ret_place)
 {
-    struct span path = span_skip(text, sizeof(VAULT_SCHEME) - 1);
+    const struct scheme *scheme = find_scheme(text);
+    struct span path;
 
-    *ret_place = (struct conf_place){.kind = CONF_STORE_VAULT, .text = text};
-    if (is_later(text))
-        return ERR_UNSUPPORTED;
-    if (!span_has_prefix(text, SPAN(VAULT_SCHEME)) ||
+    if (!scheme)
+        return ERR_SYNTAX;
+    path = span_skip(text, scheme->text.len);
+    *ret_place = (struct conf_place){.kind = scheme->kind, .text = text, .path = path};
+    if (scheme->kind == CONF_STORE_VAULT &&
         !vault_store_place(path, &ret_place->root, &ret_place->kv, &ret_place->path))
         return ERR_SYNTAX;
-    return ret_place->path.len ? 0 : ERR_SYNTAX;
+    return ret_place->path.len && secret_path_is_good(ret_place->path) ? 0 : ERR_SYNTAX;
 }
 
 /* "/run/keys": the store is /run, and keys stand below "keys" there. */

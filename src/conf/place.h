@@ -14,6 +14,10 @@ enum conf_store_kind {
     CONF_STORE_SEALED, /* our own file, beside the configuration */
     CONF_STORE_FOLDER, /* of files */
     CONF_STORE_VAULT,
+    CONF_STORE_AWS,    /* Secrets Manager */
+    CONF_STORE_GOOGLE, /* Secret Manager */
+    CONF_STORE_AZURE,  /* Key Vault */
+    CONF_STORE_KUBERNETES,
     CONF_STORE_KINDS,
 };
 
@@ -28,17 +32,24 @@ struct conf_place {
     struct span path; /* in the store */
 };
 
-/* Where new keys are kept: 0; ERR_SYNTAX; ERR_UNSUPPORTED: a kind that is not built yet. A folder
- * is that of the keys: its own is the store's, in which its name is the path. */
+/* Where new keys are kept: 0 or ERR_SYNTAX. A folder is that of the keys: its own is the store's,
+ * in which its name is the path. */
 int conf_place_read(struct span text, struct conf_place *ret_place);
 
-/* Only Vault's, which a reference may name: "vault:PATH", whose path is not empty. As above. */
+/* Only those that a reference may name: "vault:PATH", "aws:PATH", ...; the path is not empty. As
+ * above. */
 int conf_place_read_stored(struct span text, struct conf_place *ret_place);
 
-/* True where the text begins with the name of a store ("vault:"), built or not. */
+/* True where the text begins with the name of such a store ("vault:"). */
 bool conf_place_is_stored(struct span text);
 
 /* What conf_place_read takes, for complaints. */
-#define CONF_PLACE_ALLOWED "vault:MOUNT/data/PATH, vault:MOUNT/PATH, dir:/PATH, sealed"
+#define CONF_PLACE_ALLOWED                                                                         \
+    "vault:MOUNT/data/PATH, vault:MOUNT/PATH, aws:PATH, google:PATH, azure:PATH, k8s:PATH, "       \
+    "dir:/PATH, sealed"
+
+/* The section of `secrets` that says how to reach stores of that kind: "vault"; "" where none is
+ * needed. */
+const char *conf_place_section(enum conf_store_kind kind);
 
 #endif

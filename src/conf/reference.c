@@ -5,7 +5,9 @@
 #include "base/err.h"
 #include "conf/quote.h"
 
-#define REFERENCES_ALLOWED "${env:NAME}, ${file:/path}, ${sealed:NAME}, ${vault:PATH#MEMBER}"
+#define REFERENCES_ALLOWED                                                                         \
+    "${env:NAME}, ${file:/path}, ${sealed:NAME}, ${vault:PATH#MEMBER}, and as that aws, google, "  \
+    "azure, k8s"
 
 enum { NAME_BYTES = 256, PATH_BYTES = 4096 };
 

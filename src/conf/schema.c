@@ -112,6 +112,10 @@ static const struct conf_word alert_format_words[] = {
 #define conf_azure_entra            credential
 #define conf_google_service_account credential
 #define conf_anthropic_federation   credential
+#define conf_aws                    conf_cloud
+#define conf_google                 conf_cloud
+#define conf_azure                  conf_cloud
+#define conf_kubernetes             conf_cloud
 #define conf_root                   config
 
 static const struct conf_group group_certificate, group_server_timeouts, group_server_media,
@@ -122,7 +126,8 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
     group_error_rate, group_canary, group_rotation, group_provider, group_target,
     group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_retry,
-    group_log, group_vault, group_secrets, group_webhook, group_alert_rules, group_alerts;
+    group_log, group_vault, group_aws, group_google, group_azure, group_kubernetes, group_secrets,
+    group_webhook, group_alert_rules, group_alerts;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -229,6 +234,10 @@ static const struct conf_group group_names = {ROWS(names), .finish = hook_names_
 static const struct conf_group group_retry = {ROWS(retry), .finish = hook_retry_finish};
 static const struct conf_group group_log = {ROWS(log)};
 static const struct conf_group group_vault = {ROWS(vault), .finish = hook_vault_finish};
+static const struct conf_group group_aws = {ROWS(aws), .finish = hook_aws_finish};
+static const struct conf_group group_google = {ROWS(google), .finish = hook_google_finish};
+static const struct conf_group group_azure = {ROWS(azure), .finish = hook_azure_finish};
+static const struct conf_group group_kubernetes = {ROWS(kubernetes)};
 static const struct conf_group group_secrets = {ROWS(secrets), .prepare = hook_secrets_prepare,
                                                 .finish = hook_secrets_finish};
 static const struct conf_group group_webhook = {ROWS(webhook), .read_short = hook_webhook_short,

@@ -94,6 +94,9 @@ extern const struct conf_type conf_type_keep_in;      /* struct conf_place */
 extern const struct conf_type conf_type_stored_place; /* struct conf_place; empty: none */
 extern const struct conf_type conf_type_vault_path;   /* struct span; may be empty */
 
+/* Stores of the clouds (types_cloud.c). */
+extern const struct conf_type conf_type_identifier; /* struct span */
+
 /* {items, count}: how every list of the tree begins. Sets or gets both without caring for the type
  * of the items. */
 void conf_list_set(void *field, void *items, size_t count);

@@ -260,10 +260,11 @@ static void read_folder(struct loading *loading, struct conf_mark mark, struct s
     buf_fini(&listing);
 }
 
-static bool is_made_by_us(const struct loading *loading, const struct secret *made_by)
+static bool is_made_by_us(const struct loading *loading, enum conf_store_kind kind,
+                          const struct secret *made_by)
 {
-    return made_by &&
-           span_is_equal(secret_reveal(made_by), loading->config->secrets.vault->created_by);
+    return made_by && span_is_equal(secret_reveal(made_by),
+                                    conf_secrets_created_by(&loading->config->secrets, kind));
 }
 
 /* The last part of an entry's path is the key's name. An entry without a key is none of the keys.
@@ -302,7 +303,7 @@ static void read_stored_key(struct loading *loading, struct conf_mark mark,
     count = keys->count;
     add_key(loading, keys, mark, conf_name_is_valid(name) ? name : (struct span){0},
             secret_reveal(key));
-    if (keys->count > count && is_made_by_us(loading, made_by))
+    if (keys->count > count && is_made_by_us(loading, folder->kind, made_by))
         keys->items[count].made_in = loading_keep(loading, folder->text);
 }
 
@@ -317,7 +318,7 @@ static void read_stored(struct loading *loading, struct conf_mark mark, struct s
 
     if (conf_place_read_stored(text, &folder)) {
         loading_error(loading, mark,
-                      "this is no folder of a store that is built; allowed: "
+                      "this is no folder of a store; allowed: "
                       "\"vault:MOUNT/data/PATH/*\", \"vault:MOUNT/PATH/*\"");
         return;
     }

@@ -121,10 +121,11 @@ static void keep_place(struct loading *loading, const struct conf_place *place,
 static bool check_kind(struct loading *loading, const struct yaml_node *node,
                        const struct conf_place *place)
 {
-    if (place->kind != CONF_STORE_VAULT || loading->config->secrets.vault)
+    if (conf_secrets_has(&loading->config->secrets, place->kind))
         return true;
     loading_error(loading, node->mark,
-                  "nothing says where Vault is; allowed: secrets.vault with its address");
+                  "nothing says how that store is reached; allowed: secrets.%s says it",
+                  conf_place_section(place->kind));
     return false;
 }
 
@@ -140,8 +141,7 @@ static void read_place(struct loading *loading, const struct conf_row *row,
         return;
     err = read(text, &place);
     if (err)
-        loading_refuse(loading, row, node,
-                       err == ERR_UNSUPPORTED ? "is not built yet" : row->type->otherwise);
+        loading_refuse(loading, row, node, row->type->otherwise);
     else if (check_kind(loading, node, &place))
         keep_place(loading, &place, field);
     loading_end_text(loading);
@@ -186,7 +186,8 @@ static void read_stored_place(struct loading *loading, const struct conf_row *ro
 static void tell_stored_place(const struct conf_row *row, struct buf *out)
 {
     (void)row;
-    buf_printf(out, "vault:MOUNT/data/PATH, vault:MOUNT/PATH, dir:/PATH of a file");
+    buf_printf(out, "vault:MOUNT/data/PATH, vault:MOUNT/PATH, aws:PATH, google:PATH, azure:PATH, "
+                    "k8s:PATH, dir:/PATH of a file");
 }
 
 const struct conf_type conf_type_stored_place = {.name = "entry of a store",

@@ -123,13 +123,6 @@ static struct span folder_of(const struct conf_provider *conf)
     return place->kind == CONF_STORE_SEALED ? conf->name : place->path;
 }
 
-static struct span created_by(const struct gateway *gateway, const struct conf_place *place)
-{
-    const struct conf_vault *vault = gateway->snapshot->config->secrets.vault;
-
-    return place->kind == CONF_STORE_VAULT ? vault->created_by : SPAN("bellwether");
-}
-
 static char *copy_of(struct span text)
 {
     return mem_strdup(text.ptr, text.len);
@@ -142,7 +135,8 @@ static int open_place(struct gateway *gateway, const struct conf_provider *conf,
     const struct conf_place *place = &conf->rotation->keep_in;
 
     seat->folder = copy_of(folder_of(conf));
-    seat->created_by = copy_of(created_by(gateway, place));
+    seat->created_by =
+        copy_of(conf_secrets_created_by(&gateway->snapshot->config->secrets, place->kind));
     if (!seat->folder || !seat->created_by)
         return ERR_NOMEM;
     return secret_stores_take(config_reader_stores(gateway->reader),

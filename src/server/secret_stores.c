@@ -8,6 +8,7 @@
 #include "secrets/folder_store.h"
 #include "secrets/sealed_file.h"
 #include "secrets/vault_store.h"
+#include "server/cloud_stores.h"
 
 enum { DIGEST_BYTES = 32, HELPER_THREADS = 1, HELPER_QUEUE = 256 };
 
@@ -108,6 +109,35 @@ static void add_vault(crypto_hash_sha256_state *state, const struct conf_vault *
     add(state, vault->ca);
 }
 
+static void add_cloud(crypto_hash_sha256_state *state, const struct conf_cloud *cloud)
+{
+    const struct span texts[] = {
+        cloud->url,
+        cloud->region,
+        cloud->project,
+        cloud->location,
+        cloud->name_space,
+        cloud->prefix,
+        cloud->access_key_id,
+        cloud->role,
+        cloud->credentials_url,
+        cloud->token_file,
+        cloud->client_id,
+        cloud->kms_key,
+        cloud->ca,
+    };
+    uint8_t account[CREDENTIAL_DIGEST_BYTES] = {0};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        add(state, texts[i]);
+    add_secret(state, cloud->secret_access_key);
+    add_secret(state, cloud->session_token);
+    if (cloud->account)
+        credential_digest(cloud->account, SPAN(""), account);
+    add(state, span_of((const char *)account, sizeof(account)));
+    add(state, span_of((const char *)&cloud->recovery_days, sizeof(cloud->recovery_days)));
+}
+
 static void digest(const struct conf_secrets *conf, const struct conf_place *place,
                    uint8_t ret_digest[DIGEST_BYTES])
 {
@@ -127,6 +157,18 @@ static void digest(const struct conf_secrets *conf, const struct conf_place *pla
         break;
     case CONF_STORE_VAULT:
         add_vault(&state, conf->vault, place);
+        break;
+    case CONF_STORE_AWS:
+        add_cloud(&state, conf->aws);
+        break;
+    case CONF_STORE_GOOGLE:
+        add_cloud(&state, conf->google);
+        break;
+    case CONF_STORE_AZURE:
+        add_cloud(&state, conf->azure);
+        break;
+    case CONF_STORE_KUBERNETES:
+        add_cloud(&state, conf->kubernetes);
         break;
     case CONF_STORE_KINDS:
         break;
@@ -216,6 +258,8 @@ static int open_vault(struct secret_stores *stores, const struct conf_secrets *c
 static int open_store(struct secret_stores *stores, const struct conf_secrets *conf,
                       const struct conf_place *place, char *why, struct secret_store **ret_store)
 {
+    struct cloud_tools tools = {.loop = stores->loop, .secrets = stores->secrets};
+
     switch (place->kind) {
     case CONF_STORE_SEALED:
         return open_sealed(stores, conf, why, ret_store);
@@ -223,6 +267,12 @@ static int open_store(struct secret_stores *stores, const struct conf_secrets *c
         return open_folder(stores, conf, place, ret_store);
     case CONF_STORE_VAULT:
         return open_vault(stores, conf, place, why, ret_store);
+    case CONF_STORE_AWS:
+    case CONF_STORE_GOOGLE:
+    case CONF_STORE_AZURE:
+    case CONF_STORE_KUBERNETES:
+        tools.fetcher = fetcher_of(stores);
+        return tools.fetcher ? cloud_open(&tools, conf, place->kind, why, ret_store) : ERR_NOMEM;
     case CONF_STORE_KINDS:
         break;
     }

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import pytest
+from harness.clouds import TOKEN, Clouds
 from harness.expect import chat
 from harness.fixtures import provider
 from harness.processes import BINARY, Gateway, run
@@ -460,3 +461,40 @@ def test_sealed_under_another_key(sealing, tmp_path):
     assert seal(path, "seal", "openai-1", secret="sk-sealed-2").returncode == 1
     done = run(["check-config", str(path)], env={"MORE": "sk-more-1"})
     assert done.returncode == 1 and "${sealed:openai-1} cannot be read" in done.stderr
+
+
+# ---- the clouds' stores ----
+
+AWS = {"region": "eu-west-1", "access_key_id": "AKIDOFTHETEST", "secret_access_key": "secret-of-the-key"}
+
+
+@pytest.mark.parametrize(
+    "kind, reference, name, settings",
+    [
+        ("aws", "aws:llm/openai", "llm/openai", {**AWS, "url": "ADDRESS"}),
+        ("google", "google:llm/openai", "llm__openai", {"project": "p-1", "url": "ADDRESS", "token_file": "FILE"}),
+        ("azure", "azure:llm/openai", "llm--openai", {"url": "ADDRESS", "token_file": "FILE"}),
+        ("kubernetes", "k8s:llm/openai", "bellwether.llm.openai", {"address": "ADDRESS", "namespace": "llm", "token_file": "FILE"}),
+    ],
+)
+def test_in_the_clouds(stage, sim, tmp_path, kind, reference, name, settings):
+    """Each is asked as the file says, and followed when it changes."""
+    sim.scenario()
+    clouds = Clouds()
+    file = tmp_path / "token"
+    file.write_text(TOKEN + "\n")
+    clouds.put(name, json.dumps({"api_key": "sk-cloud-1", "other": "x"}))
+    settings = {key: {"ADDRESS": clouds.address, "FILE": str(file)}.get(value, value) for key, value in settings.items()}
+    config = {"secrets": {"poll": "200ms", kind: settings}, "providers": {"sim": provider(sim.base_url, [f"${{{reference}#api_key}}"])}}
+    try:
+        gateway = stage.gateway(config, secrets=[TOKEN, "secret-of-the-key", "sk-cloud-2"]).settle()
+        assert ask(gateway) == 200 and sim.generations("sk-cloud-1") == 1
+        clouds.put(name, json.dumps({"api_key": "sk-cloud-2"}))
+        gateway.wait_line("configuration reloaded")
+        assert ask(gateway) == 200 and sim.generations("sk-cloud-2") == 1
+        path = tmp_path / "b.yaml"
+        path.write_text(json.dumps(config).replace("#api_key", "/none#api_key"))
+        done = run(["check-config", str(path)])
+        assert done.returncode == 1 and "is not there" in done.stderr, done.stderr
+    finally:
+        clouds.stop()

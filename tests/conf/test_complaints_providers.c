@@ -225,7 +225,7 @@ static void models(void **state)
         "b.yaml:11:49: models.i.fallback: 'z' is no PROVIDER/MODEL; allowed: a list of "
         "PROVIDER/MODEL, where PROVIDER stands in providers\n"
         "b.yaml:12:6: models.j: a list stands where a map should; allowed: a map of targets, "
-        "fallback, limits, shadow\n"
+        "fallback, limits, shadow, migration\n"
         "b.yaml:13:6: models.k: 'openai/' names no model behind its slash; allowed: "
         "PROVIDER/MODEL, where PROVIDER stands in providers\n"
         "b.yaml:14:18: names.unknown: 'nope' is no model of this file; allowed: refuse, a name "

@@ -57,8 +57,8 @@ static void what_is_not_built(void **state)
         *state,
         BEFORE "      issuer: {kind: openrouter, provisioning_key: k}\n"
                "      keep_in: aws:a\n",
-        "b.yaml:6:16: providers.openai.rotation.keep_in: 'aws:a' is not built yet; allowed: "
-        "vault:MOUNT/data/PATH, vault:MOUNT/PATH, dir:/PATH, sealed\n");
+        "b.yaml:6:16: providers.openai.rotation.keep_in: nothing says how that store is reached; "
+        "allowed: secrets.aws says it\n");
 }
 
 /* Each says what is wrong with it; a value that came by a reference is not shown. */
@@ -391,8 +391,8 @@ static void bodies(void **state)
         "b.yaml:12:19: providers.openai.rotation.issuer.create.body.gone: ${env:NOPE} is not set; "
         "allowed: a variable of the environment that is\n"
         "b.yaml:13:20: providers.openai.rotation.issuer.create.body.list[0]: ${vault:a#b} names "
-        "no secret; allowed: a mount, a path and a member, as in "
-        "${vault:secret/data/llm/openai#api_key}\n"
+        "no secret; allowed: a path and a member, as in ${vault:secret/data/llm/openai#api_key}, "
+        "${aws:llm/openai#api_key}\n"
         "b.yaml:13:36: providers.openai.rotation.issuer.create.body.list[1]: the value is no "
         "UTF-8, as JSON must be; allowed: text in UTF-8\n"
         "b.yaml:14:42: providers.openai.rotation.issuer.revoke.body: a list stands where a map "

@@ -247,7 +247,12 @@ static void places(void **state)
         {"dir:/", "", "", ERR_SYNTAX, CONF_STORE_FOLDER, 0},
         {"dir:/run/.keys", "", "", ERR_SYNTAX, CONF_STORE_FOLDER, 0},
         {"sealed", "", "", 0, CONF_STORE_SEALED, 0},
-        {"aws:a", "", "", ERR_UNSUPPORTED, CONF_STORE_KINDS, 0},
+        {"aws:prod/llm", "", "prod/llm", 0, CONF_STORE_AWS, 0},
+        {"google:a", "", "a", 0, CONF_STORE_GOOGLE, 0},
+        {"azure:a", "", "a", 0, CONF_STORE_AZURE, 0},
+        {"k8s:a.b", "", "a.b", 0, CONF_STORE_KUBERNETES, 0},
+        {"aws:", "", "", ERR_SYNTAX, CONF_STORE_AWS, 0},
+        {"aws:a b", "", "", ERR_SYNTAX, CONF_STORE_AWS, 0},
         {"", "", "", ERR_SYNTAX, CONF_STORE_KINDS, 0},
     };
     struct conf_place place;
@@ -312,16 +317,65 @@ static void references_that_cannot_be(void **state)
         "  keys_from: [\"vault:secret/data/b/*\"],\n"
         "  rotation: {keep_in: \"vault:secret/data/c\", issuer: {kind: store}}}}\n"
         "secrets: {seal_key: \"file:${vault:secret/data/d}\"}\n",
-        "b.yaml:1:29: providers.openai.keys[0]: ${vault:secret/data/a} needs to know where "
-        "Vault is; allowed: secrets.vault with its address\n"
-        "b.yaml:2:15: providers.openai.keys_from[0]: the folder needs to know where Vault "
-        "is; allowed: secrets.vault with its address\n"
-        "b.yaml:3:23: providers.openai.rotation.keep_in: nothing says where Vault is; "
-        "allowed: secrets.vault with its address\n"
+        "b.yaml:1:29: providers.openai.keys[0]: ${vault:secret/data/a} needs to know how its store "
+        "is reached; allowed: secrets.vault says it\n"
+        "b.yaml:2:15: providers.openai.keys_from[0]: the folder needs to know how its store is "
+        "reached; allowed: secrets.vault says it\n"
+        "b.yaml:3:23: providers.openai.rotation.keep_in: nothing says how that store is reached; "
+        "allowed: secrets.vault says it\n"
         "b.yaml:3:54: providers.openai.rotation.issuer: the from is missing; allowed: from: "
         "vault:secret/data/llm/next\n"
         "b.yaml:4:21: secrets.seal_key: ${vault:secret/data/d} stands in the section that "
         "says where secrets are; allowed: ${env:NAME}, ${file:/path}\n");
+}
+
+static void the_clouds(void **state)
+{
+    struct stage *stage = *state;
+    const struct conf_secrets *secrets;
+
+    fake_must_load(
+        &stage->fake,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "secrets:\n"
+        "  aws: {region: eu-west-1, access_key_id: AKIA, secret_access_key: TOPSECRET, kms_key: "
+        "\"arn:aws:kms:x\"}\n"
+        "  azure: {url: \"https://v.vault.azure.net/\", azure_entra: {tenant: t, client_id: c, "
+        "client_secret: TOPSECRET}}\n"
+        "  google: {project: p}\n"
+        "  kubernetes: {}\n");
+    secrets = &stage->fake.config->secrets;
+    assert_span(secrets->aws->kms_key, "arn:aws:kms:x");
+    assert_span(secrets->azure->url, "https://v.vault.azure.net");
+    assert_span(secrets->azure->account->scope, "https://vault.azure.net/.default");
+    assert_span(secrets->kubernetes->prefix, "bellwether");
+    assert_true(conf_secrets_has(secrets, CONF_STORE_GOOGLE));
+    assert_false(conf_secrets_has(secrets, CONF_STORE_VAULT));
+    buf_clear(&stage->fake.text);
+    assert_int_equal(config_print(stage->fake.config, &stage->fake.text), 0);
+    assert_null(strstr(buf_text(&stage->fake.text), "TOPSECRET"));
+    fake_expect(
+        &stage->fake,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "secrets:\n"
+        "  aws: {access_key_id: a, role_arn: \"b c\", recovery_days: 3}\n"
+        "  azure: {client_id: a, azure_entra: {tenant: t, client_id: c, client_secret: s}}\n"
+        "  google: {}\n",
+        "b.yaml:3:8: secrets.aws: the region is missing; allowed: region: eu-west-1\n"
+        "b.yaml:3:8: secrets.aws: one of access_key_id and secret_access_key is missing; "
+        "allowed: both or none\n"
+        "b.yaml:3:8: secrets.aws: the token_file is missing; allowed: token_file: the path "
+        "of a token\n"
+        "b.yaml:3:8: secrets.aws: recovery_days is too small; allowed: 0, or from 7 to 30\n"
+        "b.yaml:3:27: secrets.aws: role_arn stands beside access_key_id; allowed: one of "
+        "them\n"
+        "b.yaml:3:37: secrets.aws.role_arn: 'b c' is no identifier; allowed: one word of "
+        "ASCII, fewer than 2048 bytes\n"
+        "b.yaml:4:10: secrets.azure: the url is missing; allowed: url: "
+        "https://NAME.vault.azure.net\n"
+        "b.yaml:4:11: secrets.azure: client_id stands beside azure_entra; allowed: one of "
+        "them\n"
+        "b.yaml:5:11: secrets.google: the project is missing; allowed: project: its id\n");
 }
 
 /* Who only wants to know where the gateway is asks for nothing else. */
@@ -385,6 +439,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(places, begin, end),
         cmocka_unit_test_setup_teardown(vault_and_its_ways_in, begin, end),
         cmocka_unit_test_setup_teardown(references_that_cannot_be, begin, end),
+        cmocka_unit_test_setup_teardown(the_clouds, begin, end),
         cmocka_unit_test_setup_teardown(a_part_is_wanted, begin, end),
         cmocka_unit_test_setup_teardown(memory_may_run_out_anywhere, begin, end),
     };
