@@ -331,6 +331,7 @@ def test_rotation_while_vault_is_away(stage, sim, vault, how):
     gateway = stage.gateway(kept(sim, vault, canary="off"), secrets=[ADMIN, ROOT]).settle()
     rotate(gateway, "a")
     first = wait_step(gateway, "active")["name"]
+    wait_step(gateway, "retired", name="a")  # so that the promotion is written down
     away(vault, how)
     with Load(gateway, 2) as load:
         assert gateway.admin("/v1/admin/keys/sim/b/rotate", method="POST").status in (202, 409)
