@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "conf/load.h"
 #include "conf/print.h"
+#include "conf/stored.h"
 
 #define FUZZ_SECRET "0fuzz1secret2value3"
 
@@ -52,15 +53,58 @@ static int list_folder(void *ctx, const char *path, struct buf *out)
 
 static const struct conf_system fuzz_system = {NULL, variable, read_file, list_folder};
 
+/* Every store has every entry that is wanted, whose members are the secret, and two in a folder. */
+static void answer(struct secret_arena *secrets, struct conf_stored *stored)
+{
+    list_for_each (link, &stored->entries) {
+        struct conf_stored_entry *entry = container_of(link, struct conf_stored_entry, link);
+
+        entry->is_wanted = false;
+        entry->is_known = true;
+        buf_clear(&entry->names);
+        must(buf_append(&entry->names, "a\nb\n", 4) == 0);
+        list_for_each (place, &entry->members) {
+            struct conf_stored_member *member =
+                container_of(place, struct conf_stored_member, link);
+
+            member->is_known = true;
+            if (!member->value)
+                must(secret_new(secrets, SPAN(FUZZ_SECRET), &member->value) == 0);
+        }
+    }
+}
+
+static int load_once(const struct conf_source *source, struct span text, struct config **ret_config,
+                     struct complaints *complaints)
+{
+    int err;
+
+    complaints_init(complaints);
+    err = config_load_text(source, SPAN("f"), text, complaints, ret_config);
+    if (err == ERR_AGAIN) {
+        must(source->stored->is_wanting);
+        config_free(ret_config);
+        complaints_fini(complaints);
+        answer(source->secrets, source->stored);
+    }
+    return err;
+}
+
 static int load(struct secret_arena *secrets, struct span text, struct config **ret_config,
                 struct buf *told)
 {
-    const struct conf_source source = {&fuzz_system, secrets};
+    struct conf_stored stored;
+    const struct conf_source source = {
+        .system = &fuzz_system, .secrets = secrets, .stored = &stored};
     struct complaints complaints;
-    int err;
+    int err = ERR_AGAIN;
 
-    complaints_init(&complaints);
-    err = config_load_text(&source, SPAN("f"), text, &complaints, ret_config);
+    conf_stored_init(&stored);
+    /* A folder, its entries, and then all is there. */
+    for (int round = 0; round < 4 && err == ERR_AGAIN; round++)
+        err = load_once(&source, text, ret_config, &complaints);
+    must(err != ERR_AGAIN);
+    conf_stored_fini(&stored);
     must((err == 0) == (complaints_allow(&complaints) && err != ERR_NOMEM));
     must(complaints_print(&complaints, told) == 0);
     must(err != ERR_SYNTAX || told->len > 0);

@@ -31,6 +31,7 @@ static int read_target(const char *path, char *ret_target)
 
     if (err)
         return err;
+    setup.source.wish = CONF_WISH_ADMIN;
     err = setup_load(&setup, path, NULL, &config);
     if (!err) {
         snprintf(ret_target, TARGET_BYTES, "%.*s", SPAN_ARG(config->admin.listen.items[0].text));

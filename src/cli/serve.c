@@ -23,7 +23,8 @@ static void on_signal(void *owner, int number)
         gateway_shut_down(gateway);
 }
 
-static int run(struct setup *setup, struct loop *loop, const char *path)
+static int run(struct setup *setup, struct loop *loop, struct config_reader *reader,
+               const char *path)
 {
     struct gateway_options options = {
         .loop = loop,
@@ -31,6 +32,7 @@ static int run(struct setup *setup, struct loop *loop, const char *path)
         .is_locked = setup->is_locked,
         .config_path = path,
         .source = &setup->source,
+        .reader = reader,
     };
     char error[GATEWAY_ERROR_BYTES];
     struct gateway *gateway = NULL;
@@ -38,7 +40,7 @@ static int run(struct setup *setup, struct loop *loop, const char *path)
     struct config *config;
     int status = COMMAND_FAILED;
 
-    if (setup_load(setup, path, NULL, &config))
+    if (setup_read(reader, path, &config))
         return COMMAND_FAILED;
     if (signals_new(loop, on_signal, &gateway, &signals)) {
         config_free(&config);
@@ -58,6 +60,7 @@ static int run(struct setup *setup, struct loop *loop, const char *path)
 int command_serve(int argc, char **argv)
 {
     const char *path = NULL;
+    struct config_reader *reader = NULL;
     struct setup setup;
     struct loop *loop;
     int status = COMMAND_FAILED;
@@ -74,7 +77,10 @@ int command_serve(int argc, char **argv)
         return COMMAND_FAILED;
     loop = loop_new();
     if (loop)
-        status = run(&setup, loop, path);
+        reader = config_reader_new(loop, &setup.source);
+    if (reader)
+        status = run(&setup, loop, reader, path);
+    config_reader_free(&reader);
     loop_free(&loop);
     setup_fini(&setup);
     return status;

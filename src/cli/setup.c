@@ -12,7 +12,7 @@ int setup_init(struct setup *setup)
         fprintf(stderr, "bellwether: out of memory\n");
         return ERR_NOMEM;
     }
-    setup->source = (struct conf_source){&conf_system_process, setup->secrets};
+    setup->source = (struct conf_source){.system = &conf_system_process, .secrets = setup->secrets};
     return 0;
 }
 
@@ -31,20 +31,54 @@ static void print_complaints(const struct complaints *complaints)
     buf_fini(&text);
 }
 
-int setup_load(struct setup *setup, const char *path, const char *text, struct config **ret_config)
+/* What is wrong where nobody looks is not told. */
+static int tell(int err, bool is_whole, struct complaints *complaints)
 {
-    struct complaints complaints;
-    int err;
-
-    complaints_init(&complaints);
-    if (text)
-        err = config_load_text(&setup->source, SPAN("demo"), span_from_text(text), &complaints,
-                               ret_config);
-    else
-        err = config_load(&setup->source, path, &complaints, ret_config);
-    print_complaints(&complaints);
-    complaints_fini(&complaints);
+    if (err || is_whole)
+        print_complaints(complaints);
+    complaints_fini(complaints);
     if (err && err != ERR_SYNTAX)
         fprintf(stderr, "bellwether: the configuration cannot be loaded: %s\n", err_text(err));
+    return err;
+}
+
+static int read_file(struct config_reader *reader, const char *path, bool is_whole,
+                     struct config **ret_config)
+{
+    struct complaints complaints;
+
+    complaints_init(&complaints);
+    return tell(config_reader_read(reader, path, &complaints, ret_config), is_whole, &complaints);
+}
+
+int setup_read(struct config_reader *reader, const char *path, struct config **ret_config)
+{
+    return read_file(reader, path, true, ret_config);
+}
+
+static int load_text(struct setup *setup, const char *text, struct config **ret_config)
+{
+    struct complaints complaints;
+
+    complaints_init(&complaints);
+    return tell(config_load_text(&setup->source, SPAN("demo"), span_from_text(text), &complaints,
+                                 ret_config),
+                true, &complaints);
+}
+
+int setup_load(struct setup *setup, const char *path, const char *text, struct config **ret_config)
+{
+    struct loop *loop = text ? NULL : loop_new();
+    struct config_reader *reader = loop ? config_reader_new(loop, &setup->source) : NULL;
+    int err = ERR_NOMEM;
+
+    if (text)
+        err = load_text(setup, text, ret_config);
+    else if (reader)
+        err = read_file(reader, path, setup->source.wish == CONF_WISH_ALL, ret_config);
+    else
+        fprintf(stderr, "bellwether: out of memory\n");
+    config_reader_free(&reader);
+    loop_free(&loop);
     return err;
 }

@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "conf/config.h"
 #include "conf/load.h"
+#include "server/config_reader.h"
 
 enum { SECRETS_MAX_BYTES = 8 << 20 };
 
@@ -24,8 +25,11 @@ int setup_init(struct setup *setup);
 /* Every secret must be gone. */
 void setup_fini(struct setup *setup);
 
-/* Loads the file (NULL: as config_load says) or, if text is not NULL, that text; prints all
- * complaints to stderr. 0 or an error, after which nothing is left to say. */
+/* Reads the file (NULL: as config_load says), turning the reader's loop while secret stores are
+ * asked; prints all complaints to stderr. 0 or an error, after which nothing is left to say. */
+int setup_read(struct config_reader *reader, const char *path, struct config **ret_config);
+
+/* The same with a reader of its own; or, if text is not NULL, from that text. */
 int setup_load(struct setup *setup, const char *path, const char *text, struct config **ret_config);
 
 #endif

@@ -34,8 +34,10 @@ static int fail(const struct target *target, const char *what, const char *why)
 static int read_config(struct target *target, const char *path)
 {
     struct config *config;
-    int err = setup_load(&target->setup, path, NULL, &config);
+    int err;
 
+    target->setup.source.wish = CONF_WISH_ADMIN;
+    err = setup_load(&target->setup, path, NULL, &config);
     if (err)
         return COMMAND_FAILED;
     snprintf(target->text, sizeof(target->text), "%.*s",

@@ -88,6 +88,22 @@ void complaint_warning(struct complaints *complaints, struct conf_mark mark, con
     va_end(args);
 }
 
+void complaints_add(struct complaints *complaints, const struct complaints *others)
+{
+    complaints_set_file(complaints, others->file);
+    complaints->has_no_places |= others->has_no_places;
+    for (size_t i = 0; i < others->count; i++) {
+        const struct complaint *one = &others->items[i];
+
+        if (one->kind == COMPLAINT_ERROR)
+            complaint_error(complaints, one->mark, "%.*s", SPAN_ARG(one->text));
+        else
+            complaint_warning(complaints, one->mark, "%.*s", SPAN_ARG(one->text));
+    }
+    complaints->errors += others->dropped;
+    complaints->dropped += others->dropped;
+}
+
 bool complaints_allow(const struct complaints *complaints)
 {
     return complaints->errors == 0;

@@ -53,6 +53,9 @@ void complaint_error(struct complaints *complaints, struct conf_mark mark, const
 void complaint_warning(struct complaints *complaints, struct conf_mark mark, const char *format,
                        ...) __attribute__((format(printf, 3, 4)));
 
+/* Adds copies of all that the other list says, and takes over its file. */
+void complaints_add(struct complaints *complaints, const struct complaints *others);
+
 /* True where nothing but warnings was said. */
 bool complaints_allow(const struct complaints *complaints);
 

@@ -30,6 +30,34 @@ const struct conf_model *config_find_model(const struct config *config, struct s
     return map_find(&config->model_by_name, name);
 }
 
+bool conf_secrets_has(const struct conf_secrets *secrets, enum conf_store_kind kind)
+{
+    switch (kind) {
+    case CONF_STORE_SEALED:
+    case CONF_STORE_FOLDER:
+        return true;
+    case CONF_STORE_VAULT:
+        return secrets->vault != NULL;
+    case CONF_STORE_AWS:
+        return secrets->aws != NULL;
+    case CONF_STORE_GOOGLE:
+        return secrets->google != NULL;
+    case CONF_STORE_AZURE:
+        return secrets->azure != NULL;
+    case CONF_STORE_KUBERNETES:
+        return secrets->kubernetes != NULL;
+    case CONF_STORE_KINDS:
+        break;
+    }
+    return false;
+}
+
+struct span conf_secrets_created_by(const struct conf_secrets *secrets, enum conf_store_kind kind)
+{
+    return kind == CONF_STORE_VAULT && secrets->vault ? secrets->vault->created_by
+                                                      : SPAN("bellwether");
+}
+
 bool conf_strings_match(const struct conf_strings *patterns, struct span name)
 {
     for (size_t i = 0; i < patterns->count; i++) {

@@ -17,6 +17,7 @@
 #include "base/secret.h"
 #include "base/span.h"
 #include "conf/address.h"
+#include "conf/place.h"
 #include "conf/provider_kind.h"
 #include "conf/url.h"
 #include "secrets/credential.h"
@@ -128,6 +129,7 @@ struct conf_key {
     struct conf_strings models; /* patterns with '*'; empty: all */
     struct span pool;           /* name of one of config.pools, or empty: everybody */
     uint64_t expires_wall_us;   /* 0: never */
+    struct span made_in; /* of an entry that a rotation made: the folder of the store; else empty */
 };
 
 struct conf_key_list {
@@ -263,6 +265,8 @@ enum conf_issuer_kind {
     CONF_ISSUER_COMMAND,
     CONF_ISSUER_OPENAI,
     CONF_ISSUER_OPENROUTER,
+    CONF_ISSUER_GCP,
+    CONF_ISSUER_STORE,
     CONF_ISSUER_KINDS,
 };
 
@@ -277,11 +281,14 @@ struct conf_issuer {
     struct conf_argv argv;             /* command; of a whole path first */
     struct conf_headers environment;   /* command; a value of NULL is empty */
     bool can_find;                     /* command */
-    struct span url;                   /* openai, openrouter; empty: the provider's own */
-    struct span project;               /* openai */
+    struct span url;                   /* openai, openrouter, gcp; empty: the provider's own */
+    struct span project;               /* openai, gcp */
     struct secret *admin_key;          /* openai */
     struct secret *provisioning_key;   /* openrouter */
     struct span limit_usd;             /* openrouter: a decimal number; empty: none */
+    struct credential *account;        /* gcp: of a service account */
+    struct conf_body restrictions;     /* gcp */
+    struct conf_place from;            /* store: the entry */
 };
 
 struct conf_validate {
@@ -319,6 +326,7 @@ struct conf_error_rate {
 struct conf_rotation {
     struct conf_issuer *issuer; /* never NULL */
     struct span name;           /* of new keys; {time} stands for the time, at most once */
+    struct conf_place keep_in;  /* the folder of new keys, and of the state */
     uint64_t overlap_us;        /* an old key stays valid, once its successor is promoted */
     uint32_t max_keys;          /* valid at once; at least 2 */
     struct conf_validate validate;
@@ -458,11 +466,68 @@ struct conf_log {
     struct span file; /* "stderr", "stdout" or a path */
 };
 
+/* How Vault knows who asks. */
+enum conf_vault_auth { CONF_VAULT_TOKEN, CONF_VAULT_APPROLE, CONF_VAULT_KUBERNETES };
+
+/* HashiCorp Vault, or OpenBao. What the way of logging in does not use is empty. */
+struct conf_vault {
+    struct span address; /* without a slash at its end */
+    enum conf_vault_auth auth;
+    struct secret *token;     /* TOKEN; NULL: token_file */
+    struct span token_file;   /* TOKEN: that an agent writes */
+    struct span role_id;      /* APPROLE */
+    struct secret *secret_id; /* APPROLE; NULL: secret_id_file */
+    struct span secret_id_file;
+    struct span role;       /* KUBERNETES */
+    struct span jwt_file;   /* KUBERNETES */
+    struct span auth_mount; /* of the way of logging in; empty: its usual one */
+    struct span name_space; /* empty: none */
+    struct span ca;         /* file, PEM; empty: the system's */
+    struct span created_by; /* who makes entries, as they say it */
+};
+
+/* Another store of secrets: of AWS, Google, Azure, or a Kubernetes cluster. What it does not have
+ * is empty. Without anything that proves who asks, the platform where the gateway runs does. */
+struct conf_cloud {
+    struct span url;                /* AZURE: of the vault; else in place of the usual one */
+    struct span region;             /* AWS */
+    struct span project, location;  /* GOOGLE */
+    struct span name_space, prefix; /* KUBERNETES */
+    struct span access_key_id;      /* AWS, with the next two */
+    struct secret *secret_access_key;
+    struct secret *session_token;
+    struct span role;            /* AWS: of a web identity, with token_file */
+    struct span credentials_url; /* AWS: of a container, perhaps with token_file */
+    struct span token_file;
+    struct credential *account; /* GOOGLE, AZURE: what is exchanged for tokens */
+    struct span client_id;      /* AZURE: of one of several managed identities */
+    struct span kms_key;        /* AWS */
+    uint32_t recovery_days;     /* AWS */
+    struct span ca;             /* file, PEM; empty: the usual ones */
+};
+
+/* A file that was read, or a folder whose names were, while loading. */
+struct conf_file {
+    struct span path;
+    bool is_folder;
+    uint8_t digest[CONF_SHA256_BYTES]; /* of what stood there (conf/files.h) */
+};
+
+struct conf_files {
+    struct conf_file *items;
+    size_t count, cap;
+};
+
 /* What seals secrets that are kept, and where. Paths are absolute or relative to the working
  * directory. */
 struct conf_secrets {
-    struct span seal_key;    /* file; need not be there yet */
-    struct span sealed_file; /* in the same folder */
+    struct span seal_key;     /* file; need not be there yet */
+    struct span sealed_file;  /* in the same folder; what the gateway keeps */
+    struct span named_file;   /* in the same folder; what `secrets seal` sealed */
+    struct conf_vault *vault; /* NULL: none; so are these */
+    struct conf_cloud *aws, *google, *azure, *kubernetes;
+    bool is_sound;            /* nothing of it was complained of */
+    uint64_t poll_us;         /* between two looks at what was read from stores and files */
 };
 
 /* Where key states, rotations and the audit trail are kept. */
@@ -515,6 +580,7 @@ struct config {
     struct conf_secrets secrets;
     struct conf_store store;
     struct conf_alerts alerts;
+    struct conf_files files; /* what is to be loaded again when it changes */
 
     struct map provider_by_name; /* struct conf_provider */
     struct map model_by_name;    /* struct conf_model */
@@ -522,6 +588,12 @@ struct config {
 
 /* Wipes the secrets' references and frees the tree. Accepts a pointer to NULL. */
 void config_free(struct config **config);
+
+/* It is said how stores of that kind are reached. */
+bool conf_secrets_has(const struct conf_secrets *secrets, enum conf_store_kind kind);
+
+/* Who makes entries in stores of that kind, as they say it. */
+struct span conf_secrets_created_by(const struct conf_secrets *secrets, enum conf_store_kind kind);
 
 /* The provider or model of that name, or NULL. */
 const struct conf_provider *config_find_provider(const struct config *config, struct span name);

@@ -66,8 +66,7 @@ static bool write_provider(const struct conf_system *system, const struct provid
 /* They may well be meant for other programs: a warning. */
 static void warn_of_unbuilt(const struct conf_system *system, struct complaints *complaints)
 {
-    static const char *const names[] = {"REDIS_URL", "VAULT_ADDR", "VAULT_TOKEN",
-                                        "AVAILABILITY_ZONE"};
+    static const char *const names[] = {"REDIS_URL", "AVAILABILITY_ZONE"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (variable(system, names[i]).len)

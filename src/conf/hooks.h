@@ -81,6 +81,18 @@ void hook_issuer_finish(struct loading *loading, const struct yaml_node *node,
 void hook_canary_short(struct loading *loading, const struct yaml_node *node, void *object);
 void hook_rotation_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object);
+
+/* Where secrets are kept (types_secrets.c). */
+void hook_vault_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object);
+void hook_aws_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                     void *object);
+void hook_google_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object);
+void hook_azure_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object);
+void hook_secrets_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                          void *object);
 void hook_secrets_finish(struct loading *loading, const struct yaml_node *node,
                          struct conf_mark mark, void *object);
 

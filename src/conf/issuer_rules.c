@@ -19,18 +19,20 @@ static const struct kind_rule {
     {SPAN_INIT("argv"), KIND(COMMAND), KIND(COMMAND), "[/path/of/the/program]"},
     {SPAN_INIT("env"), KIND(COMMAND), 0, ""},
     {SPAN_INIT("find"), KIND(COMMAND), 0, ""},
-    {SPAN_INIT("url"), KIND(OPENAI) | KIND(OPENROUTER), 0, ""},
-    {SPAN_INIT("project"), KIND(OPENAI), KIND(OPENAI), "its id"},
+    {SPAN_INIT("url"), KIND(OPENAI) | KIND(OPENROUTER) | KIND(GCP), 0, ""},
+    {SPAN_INIT("project"), KIND(OPENAI) | KIND(GCP), KIND(OPENAI) | KIND(GCP), "its id"},
     {SPAN_INIT("admin_key"), KIND(OPENAI), KIND(OPENAI), "${env:NAME}"},
     {SPAN_INIT("provisioning_key"), KIND(OPENROUTER), KIND(OPENROUTER), "${env:NAME}"},
     {SPAN_INIT("limit"), KIND(OPENROUTER), 0, ""},
+    {SPAN_INIT("google_service_account"), KIND(GCP), KIND(GCP), "${file:/path}"},
+    {SPAN_INIT("restrictions"), KIND(GCP), 0, ""},
+    {SPAN_INIT("from"), KIND(STORE), KIND(STORE), "vault:secret/data/llm/next"},
 };
 
 static const struct span kind_names[CONF_ISSUER_KINDS] = {
-    [CONF_ISSUER_HTTP] = SPAN_INIT("http"),
-    [CONF_ISSUER_COMMAND] = SPAN_INIT("command"),
-    [CONF_ISSUER_OPENAI] = SPAN_INIT("openai"),
-    [CONF_ISSUER_OPENROUTER] = SPAN_INIT("openrouter"),
+    [CONF_ISSUER_HTTP] = SPAN_INIT("http"),     [CONF_ISSUER_COMMAND] = SPAN_INIT("command"),
+    [CONF_ISSUER_OPENAI] = SPAN_INIT("openai"), [CONF_ISSUER_OPENROUTER] = SPAN_INIT("openrouter"),
+    [CONF_ISSUER_GCP] = SPAN_INIT("gcp"),       [CONF_ISSUER_STORE] = SPAN_INIT("store"),
 };
 
 static void need(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
@@ -167,7 +169,7 @@ void hook_issuer_finish(struct loading *loading, const struct yaml_node *node,
 
     if (issuer->kind == CONF_ISSUER_KINDS) {
         /* Else complained of where it was read. */
-        need(loading, node, mark, SPAN("kind"), "http, command, openai, openrouter");
+        need(loading, node, mark, SPAN("kind"), "http, command, openai, openrouter, gcp, store");
         return;
     }
     for (size_t i = 0; i < sizeof(kind_rules) / sizeof(kind_rules[0]); i++) {

@@ -67,6 +67,16 @@ static void read_root(struct loading *loading)
     conf_check(loading);
 }
 
+/* What the errors among the complaints come to. */
+static int fault_of(const struct loading *loading)
+{
+    const struct conf_source *source = loading->source;
+
+    if (source->wish == CONF_WISH_SECRETS && loading->config->secrets.is_sound)
+        return 0;
+    return source->stored && source->stored->is_wanting ? ERR_AGAIN : ERR_SYNTAX;
+}
+
 static int load_text(const struct conf_source *source, struct span file, struct span text,
                      struct complaints *complaints, struct config **ret_config)
 {
@@ -85,8 +95,8 @@ static int load_text(const struct conf_source *source, struct span file, struct 
     read_root(&loading);
     err = loading.err;
     if (!err && !complaints_allow(complaints))
-        err = ERR_SYNTAX;
-    if (!err) {
+        err = fault_of(&loading);
+    if (!err || err == ERR_AGAIN) {
         *ret_config = loading.config;
         loading.config = NULL;
     }
@@ -102,6 +112,8 @@ int config_load_text(const struct conf_source *source, struct span file, struct 
 {
     int err;
 
+    if (source->stored)
+        conf_stored_begin(source->stored);
     complaints_set_file(complaints, file);
     if (text.len > CONF_FILE_MAX_BYTES) {
         complaint_error(complaints, (struct conf_mark){0, 0},

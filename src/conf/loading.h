@@ -18,8 +18,12 @@
 #include "conf/schema.h"
 #include "conf/yaml.h"
 
+/* What a sealed text (secrets/sealed.h) begins with; and the member of an entry that was sealed. */
+#define LOADING_SEALED_TEXT   "QldTRUFMVA"
+#define LOADING_SEALED_MEMBER "value"
+
 /* A reference may bring a list of keys, so more than one secret. */
-enum { LOADING_SCRATCH_BYTES = 1 << 20, LOADING_PATH_BYTES = 512 };
+enum { LOADING_SCRATCH_BYTES = 1 << 20, LOADING_PATH_BYTES = 512, LOADING_WHY_BYTES = 700 };
 
 /* A config with what it owns. */
 struct config_box {
@@ -44,9 +48,11 @@ struct loading {
     size_t path_len;
     /* The provider being read: its members need its name. */
     struct conf_provider *provider;
-    size_t short_keys; /* of it, so far */
-    bool is_sound;     /* in a finish hook: the group's own rows went well */
-    int err;           /* ERR_NOMEM once memory or the secret arena failed; nothing else */
+    size_t short_keys;  /* of it, so far */
+    bool is_lacking;    /* the text being resolved: a value of a store is wanted */
+    bool is_in_secrets; /* the section is being read that says where secrets are */
+    bool is_sound;      /* in a finish hook: the group's own rows went well */
+    int err;            /* ERR_NOMEM once memory or the secret arena failed; nothing else */
 };
 
 /* Names what is read from here on, for complaints; returns what loading_leave takes back. */
@@ -75,6 +81,31 @@ void loading_end_text(struct loading *loading);
 
 /* True where the text, as the file has it, holds a reference; $${ is none. */
 bool loading_has_reference(struct span text);
+
+/* Nobody will use what stands there: see enum conf_wish. */
+bool loading_is_unseen(const struct loading *loading);
+
+/* The value behind "vault:PATH#MEMBER" (without a member: api_key), borrowed from the source: 0, or
+ * an error with `why` (LOADING_WHY_BYTES), which goes on from the reference. */
+int loading_find_stored(struct loading *loading, struct span text, const struct secret **ret_value,
+                        char *why);
+
+/* The same for one member of an entry, which need not be there: then NULL. */
+int loading_find_member(struct loading *loading, const struct conf_place *place, struct span member,
+                        const struct secret **ret_value, char *why);
+
+/* The names of the entries below "vault:PATH", a '\n' behind each; the rest as above. */
+int loading_list_stored(struct loading *loading, const struct conf_place *place,
+                        struct span *ret_names, char *why);
+
+/* What `bellwether secrets seal` sealed, appended to `out`: "sealed:NAME" names it, "sealed:" and a
+ * text that begins with LOADING_SEALED_TEXT holds it. The rest as above. */
+int loading_read_sealed(struct loading *loading, struct span text, struct buf *out, char *why);
+
+/* The configuration depends on that file, or on the names in that folder: see struct conf_file. */
+void loading_note_file(struct loading *loading, struct span path, struct span content);
+void loading_note_folder(struct loading *loading, struct span path, const char *const *names,
+                         size_t count);
 
 /* Memory of the tree, cleared; NULL where there is none, which ends the load. */
 void *loading_alloc(struct loading *loading, size_t count, size_t size);

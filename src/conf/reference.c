@@ -1,8 +1,13 @@
-/* References in strings: ${env:NAME}, ${file:/path}, and $${ for a plain "${". */
+/* References in strings: ${env:NAME}, ${file:/path}, ${sealed:NAME}, ${vault:PATH#MEMBER}, and $${
+ * for a plain "${". */
 #include "conf/loading.h"
 
 #include "base/err.h"
 #include "conf/quote.h"
+
+#define REFERENCES_ALLOWED                                                                         \
+    "${env:NAME}, ${file:/path}, ${sealed:NAME}, ${vault:PATH#MEMBER}, and as that aws, google, "  \
+    "azure, k8s"
 
 enum { NAME_BYTES = 256, PATH_BYTES = 4096 };
 
@@ -106,10 +111,47 @@ static bool append_file(const struct resolving *r, struct span path)
     memcpy(text + folder.len, path.ptr, path.len);
     text[folder.len + path.len] = '\0';
     err = system->read_file(system->ctx, text, file);
+    loading_note_file(r->loading, span_from_text(text), buf_span(file));
     is_read = err ? fail(r, file_fault(err)) : append_value(r, without_newline(buf_span(file)));
     secret_wipe(file->data, file->len);
     buf_clear(file);
     return is_read;
+}
+
+/* Of the file beside the seal key, which `bellwether secrets seal` writes. */
+static bool append_sealed(const struct resolving *r)
+{
+    char why[LOADING_WHY_BYTES];
+    struct buf *file = &r->loading->file;
+    bool is_read;
+    int err;
+
+    if (r->loading->is_in_secrets)
+        return fail(r, "stands in the section that says where secrets are; allowed: ${env:NAME}, "
+                       "${file:/path}");
+    err = loading_read_sealed(r->loading, r->body, file, why);
+    is_read = err ? fail(r, why) : append_value(r, buf_span(file));
+    secret_wipe(file->data, file->len);
+    buf_clear(file);
+    return is_read;
+}
+
+static bool append_stored(const struct resolving *r)
+{
+    char why[LOADING_WHY_BYTES];
+    const struct secret *value;
+    int err;
+
+    if (r->loading->is_in_secrets)
+        return fail(r, "stands in the section that says where secrets are; allowed: ${env:NAME}, "
+                       "${file:/path}");
+    err = loading_find_stored(r->loading, r->body, &value, why);
+    if (!err)
+        return append_value(r, secret_reveal(value));
+    (void)fail(r, why);
+    /* What else the text refers to is wanted too. */
+    r->loading->is_lacking = err == ERR_AGAIN;
+    return r->loading->is_lacking;
 }
 
 static bool append_reference(const struct resolving *r)
@@ -118,9 +160,11 @@ static bool append_reference(const struct resolving *r)
         return append_variable(r, span_skip(r->body, 4));
     if (span_has_prefix(r->body, SPAN("file:")))
         return append_file(r, span_skip(r->body, 5));
-    if (span_has_prefix(r->body, SPAN("vault:")))
-        return fail(r, "is not built yet; allowed: ${env:NAME}, ${file:/path}");
-    return fail(r, "is no known reference; allowed: ${env:NAME}, ${file:/path}");
+    if (span_has_prefix(r->body, SPAN("sealed:")))
+        return append_sealed(r);
+    if (conf_place_is_stored(r->body))
+        return append_stored(r);
+    return fail(r, "is no known reference; allowed: " REFERENCES_ALLOWED);
 }
 
 /* Resolves what stands at the head of `rest`, a '$', and returns how much of it that was; 0 after a
@@ -140,9 +184,8 @@ static size_t append_dollar(struct loading *loading, struct conf_mark mark, stru
     }
     end = span_find_byte(rest, '}');
     if (end == SIZE_MAX) {
-        loading_error(
-            loading, mark,
-            "a '${' without its '}'; allowed: ${env:NAME}, ${file:/path}, or $${ for itself");
+        loading_error(loading, mark,
+                      "a '${' without its '}'; allowed: " REFERENCES_ALLOWED ", or $${ for itself");
         return 0;
     }
     r.body = span_of(rest.ptr + 2, end - 2);
@@ -194,7 +237,8 @@ bool loading_text(struct loading *loading, const struct conf_row *row, const str
         *ret_text = node->text;
         return true;
     }
-    if (!resolve(loading, node->mark, node->text)) {
+    loading->is_lacking = false;
+    if (!resolve(loading, node->mark, node->text) || loading->is_lacking) {
         loading_end_text(loading);
         return false;
     }

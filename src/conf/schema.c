@@ -60,12 +60,15 @@ static const struct conf_word issuer_method_words[] = {
 };
 
 static const struct conf_word issuer_kind_words[] = {
-    {TEXT("http"), CONF_ISSUER_HTTP, true},
-    {TEXT("command"), CONF_ISSUER_COMMAND, true},
-    {TEXT("openai"), CONF_ISSUER_OPENAI, true},
-    {TEXT("openrouter"), CONF_ISSUER_OPENROUTER, true},
-    {TEXT("gcp"), 0, false},
-    {TEXT("store"), 0, false},
+    {TEXT("http"), CONF_ISSUER_HTTP, true},     {TEXT("command"), CONF_ISSUER_COMMAND, true},
+    {TEXT("openai"), CONF_ISSUER_OPENAI, true}, {TEXT("openrouter"), CONF_ISSUER_OPENROUTER, true},
+    {TEXT("gcp"), CONF_ISSUER_GCP, true},       {TEXT("store"), CONF_ISSUER_STORE, true},
+};
+
+static const struct conf_word vault_auth_words[] = {
+    {TEXT("token"), CONF_VAULT_TOKEN, true},
+    {TEXT("approle"), CONF_VAULT_APPROLE, true},
+    {TEXT("kubernetes"), CONF_VAULT_KUBERNETES, true},
 };
 
 static const struct conf_word rotation_cause_words[] = {
@@ -109,6 +112,10 @@ static const struct conf_word alert_format_words[] = {
 #define conf_azure_entra            credential
 #define conf_google_service_account credential
 #define conf_anthropic_federation   credential
+#define conf_aws                    conf_cloud
+#define conf_google                 conf_cloud
+#define conf_azure                  conf_cloud
+#define conf_kubernetes             conf_cloud
 #define conf_root                   config
 
 static const struct conf_group group_certificate, group_server_timeouts, group_server_media,
@@ -119,7 +126,8 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
     group_error_rate, group_canary, group_rotation, group_provider, group_target,
     group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_retry,
-    group_log, group_secrets, group_webhook, group_alert_rules, group_alerts;
+    group_log, group_vault, group_aws, group_google, group_azure, group_kubernetes, group_secrets,
+    group_webhook, group_alert_rules, group_alerts;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -225,7 +233,13 @@ static const struct conf_group group_model = {ROWS(model), .prepare = hook_model
 static const struct conf_group group_names = {ROWS(names), .finish = hook_names_finish};
 static const struct conf_group group_retry = {ROWS(retry), .finish = hook_retry_finish};
 static const struct conf_group group_log = {ROWS(log)};
-static const struct conf_group group_secrets = {ROWS(secrets), .finish = hook_secrets_finish};
+static const struct conf_group group_vault = {ROWS(vault), .finish = hook_vault_finish};
+static const struct conf_group group_aws = {ROWS(aws), .finish = hook_aws_finish};
+static const struct conf_group group_google = {ROWS(google), .finish = hook_google_finish};
+static const struct conf_group group_azure = {ROWS(azure), .finish = hook_azure_finish};
+static const struct conf_group group_kubernetes = {ROWS(kubernetes)};
+static const struct conf_group group_secrets = {ROWS(secrets), .prepare = hook_secrets_prepare,
+                                                .finish = hook_secrets_finish};
 static const struct conf_group group_webhook = {ROWS(webhook), .read_short = hook_webhook_short,
                                                 .finish = hook_webhook_finish};
 static const struct conf_group group_alert_rules = {ROWS(alert_rules)};

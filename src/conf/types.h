@@ -78,7 +78,7 @@ extern const struct conf_type conf_type_issuer_find; /* bool; printed with kind 
 extern const struct conf_type conf_type_usd;         /* struct span: a decimal number */
 extern const struct conf_type conf_type_key_name;    /* struct span, may hold {time} */
 extern const struct conf_type conf_type_ratio;       /* uint32_t, thousandths */
-extern const struct conf_type conf_type_seal_key;    /* struct span: a file */
+extern const struct conf_type conf_type_seal_key;    /* struct span: a file; types_secrets.c */
 extern const struct conf_type conf_type_store;       /* struct conf_store (types_store.c) */
 
 /* Alerts (types_alerts.c). */
@@ -88,6 +88,14 @@ extern const struct conf_type
 extern const struct conf_type conf_type_share_if; /* uint32_t, ppm; 0: not in the file */
 extern const struct conf_type conf_type_above;    /* uint32_t, one more than the file says; 0:
                                                      not in it */
+
+/* Stores of secrets (types_secrets.c). */
+extern const struct conf_type conf_type_keep_in;      /* struct conf_place */
+extern const struct conf_type conf_type_stored_place; /* struct conf_place; empty: none */
+extern const struct conf_type conf_type_vault_path;   /* struct span; may be empty */
+
+/* Stores of the clouds (types_cloud.c). */
+extern const struct conf_type conf_type_identifier; /* struct span */
 
 /* {items, count}: how every list of the tree begins. Sets or gets both without caring for the type
  * of the items. */

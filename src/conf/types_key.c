@@ -1,10 +1,9 @@
 /* A provider's keys: one by one, and by lists and folders. */
 #include "conf/types.h"
 
-#include <stdlib.h>
-
 #include "base/err.h"
 #include "conf/config.h"
+#include "conf/files.h"
 #include "conf/hooks.h"
 #include "conf/identity.h"
 #include "conf/loading.h"
@@ -181,28 +180,17 @@ static void read_listed(struct loading *loading, struct conf_mark mark, struct s
         add_key(loading, keys, mark, (struct span){0}, key);
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* The names of a listing, sorted, so that the order of the keys does not hang on the file system.
  */
 static const char **sort_names(struct loading *loading, const struct buf *listing,
                                size_t *ret_count)
 {
-    const char **names;
-    size_t count = 0;
+    size_t count = conf_names_count(listing);
+    const char **names = loading_alloc(loading, count + 1, sizeof(*names));
 
-    for (size_t i = 0; i < listing->len; i++)
-        count += listing->data[i] == '\0';
-    names = loading_alloc(loading, count + 1, sizeof(*names));
     if (!names)
         return NULL;
-    for (size_t i = 0, at = 0; i < count; i++, at += strlen(names[i - 1]) + 1)
-        names[i] = listing->data + at;
-    if (count)
-        qsort(names, count, sizeof(*names), compare_names);
+    conf_names_sort(listing, names, count);
     *ret_count = count;
     return names;
 }
@@ -223,6 +211,7 @@ static void read_key_file(struct loading *loading, struct conf_mark mark, struct
         return;
     }
     err = system->read_file(system->ctx, path.ptr, file);
+    loading_note_file(loading, path, buf_span(file));
     secret = buf_span(file);
     if (span_has_suffix(secret, SPAN("\n")))
         secret.len--;
@@ -260,8 +249,10 @@ static void read_folder(struct loading *loading, struct conf_mark mark, struct s
                       "one key each",
                       err_text(err));
     names = err ? NULL : sort_names(loading, &listing, &count);
+    if (names)
+        loading_note_folder(loading, folder, names, count);
     if (names && !count)
-        loading_error(loading, mark, "the folder holds no file; allowed: one file a key");
+        loading_warning(loading, mark, "the folder holds no file so far; one file is one key");
     if (names && reserve_keys(loading, keys, count)) {
         for (size_t i = 0; i < count; i++)
             read_key_file(loading, mark, folder, span_from_text(names[i]), keys);
@@ -269,10 +260,90 @@ static void read_folder(struct loading *loading, struct conf_mark mark, struct s
     buf_fini(&listing);
 }
 
+static bool is_made_by_us(const struct loading *loading, enum conf_store_kind kind,
+                          const struct secret *made_by)
+{
+    return made_by && span_is_equal(secret_reveal(made_by),
+                                    conf_secrets_created_by(&loading->config->secrets, kind));
+}
+
+/* The last part of an entry's path is the key's name. An entry without a key is none of the keys.
+ */
+static void read_stored_key(struct loading *loading, struct conf_mark mark,
+                            const struct conf_place *folder, struct span name,
+                            struct conf_key_list *keys)
+{
+    struct span path =
+        arena_printf(&loading->box->arena, "%.*s/%.*s", SPAN_ARG(folder->text), SPAN_ARG(name));
+    const struct secret *key, *made_by;
+    struct conf_place place;
+    char why[LOADING_WHY_BYTES];
+    int err, other;
+    size_t count;
+
+    if (!path.ptr) {
+        loading->err = ERR_NOMEM;
+        return;
+    }
+    if (conf_place_read_stored(path, &place)) {
+        loading_error(loading, mark,
+                      "an entry of this folder has a name that no path can hold; allowed: letters, "
+                      "digits and any of . _ -");
+        return;
+    }
+    /* Both, so that both are wanted. */
+    err = loading_find_member(loading, &place, SPAN("api_key"), &key, why);
+    other = loading_find_member(loading, &place, SPAN("created_by"), &made_by, why);
+    if (err || other) {
+        loading_error(loading, mark, "the entry '%.*s' of this folder %s", SPAN_ARG(name), why);
+        return;
+    }
+    if (!key)
+        return;
+    count = keys->count;
+    add_key(loading, keys, mark, conf_name_is_valid(name) ? name : (struct span){0},
+            secret_reveal(key));
+    if (keys->count > count && is_made_by_us(loading, folder->kind, made_by))
+        keys->items[count].made_in = loading_keep(loading, folder->text);
+}
+
+/* "vault:secret/data/llm/deepseek" and a folder of one key an entry. */
+static void read_stored(struct loading *loading, struct conf_mark mark, struct span text,
+                        struct conf_key_list *keys)
+{
+    char why[LOADING_WHY_BYTES];
+    struct conf_place folder;
+    struct span names, name;
+    size_t count = 0;
+
+    if (conf_place_read_stored(text, &folder)) {
+        loading_error(loading, mark,
+                      "this is no folder of a store; allowed: "
+                      "\"vault:MOUNT/data/PATH/*\", \"vault:MOUNT/PATH/*\"");
+        return;
+    }
+    if (loading_list_stored(loading, &folder, &names, why)) {
+        loading_error(loading, mark, "the folder %s", why);
+        return;
+    }
+    for (size_t i = 0; i < names.len; i++)
+        count += names.ptr[i] == '\n';
+    if (!reserve_keys(loading, keys, count))
+        return;
+    count = keys->count;
+    while (span_next_token(&names, '\n', &name)) {
+        if (name.len && !span_has_suffix(name, SPAN("/")))
+            read_stored_key(loading, mark, &folder, name, keys);
+    }
+    if (keys->count == count)
+        loading_warning(loading, mark, "the folder holds no key so far; one entry is one key");
+}
+
 static void tell_keys_from(const struct conf_row *row, struct buf *out)
 {
     (void)row;
-    buf_printf(out, "a list of \"${env:NAME}\", \"${file:/path}\" and \"dir:/path\"");
+    buf_printf(out, "a list of \"${env:NAME}\", \"${file:/path}\", \"dir:/path\" and "
+                    "\"vault:MOUNT/data/PATH/*\"");
 }
 
 static void read_keys_from_one(struct loading *loading, const struct conf_row *row,
@@ -282,10 +353,12 @@ static void read_keys_from_one(struct loading *loading, const struct conf_row *r
 
     if (!loading_text(loading, row, node, &text))
         return;
-    if (span_has_prefix(text, SPAN("vault:")))
+    if (conf_place_is_stored(text) && span_has_suffix(text, SPAN("/*")))
+        read_stored(loading, node->mark, span_of(text.ptr, text.len - 2), keys);
+    else if (conf_place_is_stored(text))
         loading_error(loading, node->mark,
-                      "vault: is not built yet; allowed: \"${env:NAME}\", \"${file:/path}\", "
-                      "\"dir:/path\"");
+                      "this names one entry, not a folder; allowed: \"vault:MOUNT/data/PATH/*\", "
+                      "\"${vault:MOUNT/data/PATH#MEMBER}\"");
     else if (span_has_prefix(text, SPAN("dir:")))
         read_folder(loading, node->mark, span_skip(text, 4), keys);
     else
@@ -336,27 +409,36 @@ static struct conf_mark key_mark(const struct yaml_node *node, size_t at)
     return keys->value->mark;
 }
 
-static void refuse_twins(struct loading *loading, const struct yaml_node *node, struct map *names,
-                         struct map *identities, size_t at)
+/* True where the key is another's twin that is left out: one of a list or folder that is there
+ * already. */
+static bool is_twin(struct loading *loading, const struct yaml_node *node, struct map *names,
+                    struct map *identities, size_t at)
 {
     struct conf_key *key = &loading->provider->keys.items[at], *twin;
     struct span identity = {(const char *)key->identity, sizeof(key->identity)};
+    const struct yaml_item *listed = yaml_find(node, SPAN("keys"));
+    bool is_listed = listed && at < listed->value->count;
 
+    twin = key->secret || key->credential ? map_find(identities, identity) : NULL;
+    if (twin && !is_listed) {
+        loading_warning(loading, key_mark(node, at),
+                        "key '%.*s' has the secret of key '%.*s', and is left out",
+                        SPAN_ARG(key->name), SPAN_ARG(twin->name));
+        return true;
+    }
     if (key->name.len && map_find(names, key->name))
         loading_error(loading, key_mark(node, at),
                       "a second key named '%.*s'; allowed: each name once", SPAN_ARG(key->name));
     else if (key->name.len && map_add(names, key->name, key))
         loading->err = ERR_NOMEM;
-    if (!key->secret && !key->credential)
-        return;
-    twin = map_find(identities, identity);
     if (twin)
         loading_error(loading, key_mark(node, at),
                       "key '%.*s' has the %s of key '%.*s'; allowed: each %s once",
                       SPAN_ARG(key->name), key->secret ? "secret" : "credential",
                       SPAN_ARG(twin->name), key->secret ? "secret" : "credential");
-    else if (map_add(identities, identity, key))
+    else if ((key->secret || key->credential) && map_add(identities, identity, key))
         loading->err = ERR_NOMEM;
+    return false;
 }
 
 /* Counts in *odd, and tells of the first few. */
@@ -366,7 +448,7 @@ static void warn_of_look(struct loading *loading, const struct yaml_node *node, 
     const struct conf_key *key = &loading->provider->keys.items[at];
     const struct provider_row *row;
 
-    if (loading->provider->kind == PROVIDER_KINDS)
+    if (loading->provider->kind == PROVIDER_KINDS || loading_is_unseen(loading))
         return;
     row = provider_row(loading->provider->kind);
     if (!key->secret || span_has_prefix(secret_reveal(key->secret), row->usual_look))
@@ -377,21 +459,54 @@ static void warn_of_look(struct loading *loading, const struct yaml_node *node, 
                         SPAN_ARG(key->name), SPAN_ARG(row->name), SPAN_ARG(row->usual_look));
 }
 
+/* Leaves out what rotation keeps where it keeps the provider's keys, as it knows those itself, and
+ * how far each of them is; but not all that there is. */
+static void leave_to_rotation(const struct conf_provider *provider, bool *is_left_out)
+{
+    const struct conf_key_list *keys = &provider->keys;
+    const struct span folder = provider->rotation ? provider->rotation->keep_in.text : SPAN("");
+    size_t others = 0;
+
+    for (size_t i = 0; i < keys->count; i++)
+        others += !is_left_out[i] && !span_is_equal(keys->items[i].made_in, folder);
+    for (size_t i = 0; i < keys->count && others && folder.len; i++)
+        is_left_out[i] |= span_is_equal(keys->items[i].made_in, folder);
+}
+
+/* The maps, which hold places of keys, are gone by then. */
+static void close_up(struct conf_key_list *keys, const bool *is_left_out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < keys->count; i++) {
+        if (!is_left_out[i])
+            keys->items[count++] = keys->items[i];
+    }
+    keys->count = count;
+}
+
 void conf_keys_check(struct loading *loading, const struct yaml_node *node)
 {
-    const struct conf_key_list *keys = &loading->provider->keys;
+    struct conf_key_list *keys = &loading->provider->keys;
     struct map names, identities;
     size_t odd = 0;
+    bool *is_left_out = loading_alloc(loading, keys->count + 1, sizeof(bool));
+
+    if (!is_left_out)
+        return;
 
     map_init(&names, YAML_MAX_NODES);
     map_init(&identities, YAML_MAX_NODES);
     for (size_t i = 0; i < keys->count; i++) {
-        refuse_twins(loading, node, &names, &identities, i);
-        warn_of_look(loading, node, i, &odd);
+        is_left_out[i] = is_twin(loading, node, &names, &identities, i);
+        if (!is_left_out[i])
+            warn_of_look(loading, node, i, &odd);
     }
     if (odd > ODD_KEYS_TOLD)
         loading_warning(loading, key_mark(node, keys->count - 1),
                         "%zu further keys have an unusual look", odd - ODD_KEYS_TOLD);
     map_fini(&names);
     map_fini(&identities);
+    leave_to_rotation(loading->provider, is_left_out);
+    close_up(keys, is_left_out);
 }

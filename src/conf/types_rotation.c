@@ -1,4 +1,4 @@
-/* The life of a provider's keys, and the file that seals what is kept. */
+/* The life of a provider's keys. */
 #include "conf/types.h"
 
 #include <stdio.h>
@@ -12,9 +12,6 @@
 #include "conf/printing.h"
 #include "conf/schedule.h"
 #include "conf/units.h"
-
-#define SEAL_SCHEME "file:"
-#define SEALED_FILE "bellwether.sealed"
 
 /* ---- names of new keys ---- */
 
@@ -192,78 +189,6 @@ const struct conf_type conf_type_usd = {.name = "amount",
                                         .otherwise = "is no amount",
                                         .print = print_text_row,
                                         .tell = tell_usd};
-
-/* ---- the seal key ---- */
-
-static bool is_path(struct span text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
-            return false;
-    }
-    return text.len > 0 && text.len < 4096;
-}
-
-/* It is made where there is none, so that nothing is read here. */
-static void read_seal_key(struct loading *loading, const struct conf_row *row,
-                          const struct yaml_node *node, void *field)
-{
-    struct span text, path;
-
-    if (!loading_text(loading, row, node, &text))
-        return;
-    path = span_skip(text, span_has_prefix(text, SPAN(SEAL_SCHEME)) ? sizeof(SEAL_SCHEME) - 1 : 0);
-    if (path.len == text.len || !is_path(path))
-        loading_refuse(loading, row, node, "names no file for the key");
-    else
-        *(struct span *)field = loading_keep_path(loading, path);
-    loading_end_text(loading);
-}
-
-static void print_seal_key(struct printing *printing, const struct conf_row *row, const void *field)
-{
-    char text[sizeof(SEAL_SCHEME) + 8192];
-    int len =
-        snprintf(text, sizeof(text), SEAL_SCHEME "%.*s", SPAN_ARG(*(const struct span *)field));
-
-    if (len > 0 && (size_t)len < sizeof(text))
-        print_line(printing, row->name, span_of(text, (size_t)len));
-}
-
-static void tell_seal_key(const struct conf_row *row, struct buf *out)
-{
-    (void)row;
-    buf_printf(out, SEAL_SCHEME "PATH, absolute or from the configuration's folder");
-}
-
-const struct conf_type conf_type_seal_key = {.name = "file of a key",
-                                             .read = read_seal_key,
-                                             .print = print_seal_key,
-                                             .tell = tell_seal_key,
-                                             .is_secret = true};
-
-/* A file of that name in the folder of the other. */
-static struct span beside(struct loading *loading, struct span other, struct span name)
-{
-    size_t len = other.len;
-    struct span path;
-
-    while (len > 0 && other.ptr[len - 1] != '/')
-        len--;
-    path = arena_printf(&loading->box->arena, "%.*s%.*s", (int)len, other.ptr, SPAN_ARG(name));
-    if (!path.ptr)
-        loading->err = ERR_NOMEM;
-    return path;
-}
-
-void hook_secrets_finish(struct loading *loading, const struct yaml_node *node,
-                         struct conf_mark mark, void *object)
-{
-    struct conf_secrets *secrets = object;
-
-    (void)node, (void)mark;
-    secrets->sealed_file = beside(loading, secrets->seal_key, SPAN(SEALED_FILE));
-}
 
 /* ---- rotation ---- */
 

@@ -151,6 +151,13 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
     if (err)
         return err;
     prober_commit(&probes);
+    gateway->reader = gateway->options.reader;
+    if (!gateway->reader) {
+        gateway->reader = config_reader_new(gateway->loop, gateway->options.source);
+        gateway->is_reader_own = true;
+    }
+    if (!gateway->reader)
+        return ERR_NOMEM;
     gateway_follow_rotations(gateway);
     gateway_follow_migrations(gateway);
     return 0;
@@ -228,6 +235,7 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
         gateway_free(&gateway);
         return err;
     }
+    config_reader_follow(gateway->reader, gateway->snapshot->config, &gateway_reader_ops, gateway);
     greet(gateway);
     gateway_check_ready(gateway);
     *ret_gateway = gateway;
@@ -249,6 +257,8 @@ void gateway_free(struct gateway **gateway)
     admin_free(&g->admin);
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_stop(g->workers[i]);
+    if (g->reader)
+        config_reader_leave(g->reader);
     gateway_drop_reload(g);
     gateway_end_store(g);
     gateway_drop_media(g);
@@ -260,6 +270,8 @@ void gateway_free(struct gateway **gateway)
     gateway_close_store(g);
     fetcher_free(&g->fetcher);
     prober_free(&g->prober);
+    if (g->is_reader_own)
+        config_reader_free(&g->reader);
     /* Bodies that are still being told anew, and names that are being looked up, go back to the
      * loops that asked. */
     if (g->has_registry) {

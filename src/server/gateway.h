@@ -12,6 +12,7 @@
 #include "io/addr.h"
 #include "io/loop.h"
 
+struct config_reader;
 struct gateway;
 
 struct gateway_options {
@@ -20,6 +21,9 @@ struct gateway_options {
     bool is_locked;          /* see secret_arena_new */
     const char *config_path; /* for reloads; NULL: the environment */
     const struct conf_source *source;
+    /* That read the configuration, and outlives the gateway; NULL: none, as it refers to no store.
+     */
+    struct config_reader *reader;
 };
 
 enum { GATEWAY_ERROR_BYTES = 512 };

@@ -15,6 +15,7 @@
 #include "exchange/registry.h"
 #include "obs/log.h"
 #include "secrets/fetch.h"
+#include "server/config_reader.h"
 #include "server/gateway.h"
 #include "server/sockets.h"
 #include "server/worker.h"
@@ -41,6 +42,7 @@ struct worker_news {
 struct reload {
     struct snapshot *snapshot; /* being prepared for */
     bool is_committing;        /* with neither no reload is under way */
+    bool is_reading;           /* the file, and the secrets that it names */
     struct tls_context *tls;
     struct prober_plan *probes;
     struct tokens_plan *tokens;
@@ -73,7 +75,8 @@ struct gateway {
     uint64_t heard;                    /* the number of the last event that was looked at */
     struct list rotors;                /* of providers whose keys are rotated */
     struct list migrators;             /* of models that are migrated */
-    struct secret_store *secret_store; /* NULL until a provider's keys are */
+    struct config_reader *reader;      /* the options', or its own */
+    bool is_reader_own;
     struct metrics *metrics;
     uint32_t reloads, media_fetches;
     enum phase phase;
@@ -189,6 +192,9 @@ void gateway_note_committed(struct gateway *gateway);
 
 /* The timer of a reload that is waited for. */
 void gateway_on_reload_timer(struct loop_timer *timer);
+
+/* What the reader tells: it reloads when a secret has changed. */
+extern const struct config_reader_ops gateway_reader_ops;
 
 /* Throws a reload away that was not decided yet. */
 void gateway_drop_reload(struct gateway *gateway);

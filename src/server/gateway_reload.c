@@ -101,6 +101,7 @@ static void take_over(struct gateway *gateway)
     gateway_look_at_kept_keys(gateway);
     gateway_follow_rotations(gateway);
     gateway_follow_migrations(gateway);
+    config_reader_follow(gateway->reader, fresh->config, &gateway_reader_ops, gateway);
     snapshot_unref(&old);
 }
 
@@ -200,29 +201,23 @@ void gateway_on_reload_timer(struct loop_timer *timer)
         LOG_UINT("workers", gateway->worker_count - gateway->reload.answers));
 }
 
-void gateway_reload(struct gateway *gateway)
-{
-    char error[GATEWAY_ERROR_BYTES] = "";
-    struct complaints complaints;
-    struct config *config = NULL;
-    int err;
+/* --- the file --- */
 
-    if (gateway->reload.snapshot || gateway->reload.is_committing) {
-        gateway->reload.is_asked_again = true;
-        log_write(gateway->log, LOG_LEVEL_INFO,
-                  "a reload is under way: the file is read again after it");
-        return;
-    }
-    complaints_init(&complaints);
-    err = config_load(gateway->options.source, gateway->options.config_path, &complaints, &config);
-    log_complaints(gateway, &complaints);
-    complaints_fini(&complaints);
+static void on_read(void *owner, const struct config_read *read)
+{
+    struct gateway *gateway = owner;
+    char error[GATEWAY_ERROR_BYTES] = "";
+    int err = read->err;
+
+    gateway->reload.is_reading = false;
+    log_complaints(gateway, read->complaints);
     if (!err)
-        err = prepare(gateway, config, error);
+        err = prepare(gateway, read->config, error);
     if (err) {
         refuse(gateway, err == ERR_SYNTAX ? "see the complaints"
                         : error[0]        ? error
                                           : err_text(err));
+        end_reload(gateway);
         return;
     }
     for (uint32_t i = 0; i < gateway->worker_count; i++)
@@ -230,3 +225,49 @@ void gateway_reload(struct gateway *gateway)
     /* Reserved: it cannot fail. */
     (void)loop_timer_set(&gateway->reload_timer, loop_now_us(gateway->loop) + RELOAD_WAIT_US);
 }
+
+static void read_file(struct gateway *gateway, bool is_fresh)
+{
+    struct reload *reload = &gateway->reload;
+
+    if (gateway->is_ending)
+        return;
+    if (reload->snapshot || reload->is_committing || reload->is_reading) {
+        reload->is_asked_again = true;
+        log_write(gateway->log, LOG_LEVEL_INFO,
+                  "a reload is under way: the file is read again after it");
+        return;
+    }
+    reload->is_reading = true;
+    config_reader_begin(gateway->reader, gateway->options.config_path, is_fresh, on_read, gateway);
+}
+
+void gateway_reload(struct gateway *gateway)
+{
+    read_file(gateway, true);
+}
+
+static void on_change(void *owner)
+{
+    struct gateway *gateway = owner;
+
+    log_write(gateway->log, LOG_LEVEL_INFO,
+              "a secret has changed: the configuration is read again");
+    read_file(gateway, false);
+}
+
+static void on_trouble(void *owner, struct span place, const char *why)
+{
+    struct gateway *gateway = owner;
+
+    if (why)
+        log_write(gateway->log, LOG_LEVEL_WARNING,
+                  "a secret cannot be read: what its store told last stays in force",
+                  LOG_SPAN("secret", place), LOG_TEXT("reason", why));
+    else
+        log_write(gateway->log, LOG_LEVEL_INFO, "a secret can be read again",
+                  LOG_SPAN("secret", place));
+}
+
+const struct config_reader_ops gateway_reader_ops = {.on_change = on_change,
+                                                     .on_trouble = on_trouble};

@@ -1,16 +1,25 @@
-/* The rotations that the file asks for: a rotor for each provider that has one, and the sealed file
- * in which their keys are kept. Rotors outlive reloads, as their keys do. */
+/* The rotations that the file asks for: a rotor for each provider that has one, and the stores in
+ * which their keys are kept. Rotors outlive reloads, as their keys do. */
 #include "server/gateway_inner.h"
 
 #include "base/alloc.h"
 #include "base/err.h"
-#include "secrets/sealed_file.h"
 #include "server/gateway_store.h"
 #include "server/rotor.h"
 
 struct rotor_seat {
     struct list link; /* in gateway->rotors */
     struct rotor *rotor;
+    struct secret_store *store; /* where its keys are kept */
+    char *folder, *created_by;  /* the folder there, and who makes entries */
+    /* Where somebody puts the next one; of former configurations too, as an issuer may still be
+     * waiting there. */
+    struct list from; /* struct held */
+};
+
+struct held {
+    struct list link;
+    struct secret_store *store;
 };
 
 static struct rotor_seat *find(const struct gateway *gateway, struct span provider)
@@ -57,16 +66,81 @@ static void complain(struct gateway *gateway, struct span provider, const char *
               LOG_SPAN("provider", provider), LOG_TEXT("reason", why));
 }
 
-static int open_store(struct gateway *gateway, char *why)
+/* Where the issuer takes keys from: NULL with 0 where it makes them. */
+static int take_from(struct gateway *gateway, const struct conf_issuer *issuer,
+                     struct rotor_seat *seat, char *why, struct secret_store **ret_from)
 {
-    const struct conf_secrets *conf = &gateway->snapshot->config->secrets;
-    const struct sealed_file_options options = {.loop = gateway->loop,
-                                                .helpers = gateway->registry.helpers,
-                                                .secrets = gateway->options.secrets,
-                                                .path = conf->sealed_file.ptr,
-                                                .key_path = conf->seal_key.ptr};
+    struct secret_stores *stores = config_reader_stores(gateway->reader);
+    struct held *held;
+    int err;
 
-    return gateway->secret_store ? 0 : sealed_file_open(&options, &gateway->secret_store, why);
+    *ret_from = NULL;
+    if (issuer->kind != CONF_ISSUER_STORE)
+        return 0;
+    held = mem_zalloc(1, sizeof(*held));
+    if (!held)
+        return ERR_NOMEM;
+    err = secret_stores_take(stores, &gateway->snapshot->config->secrets, &issuer->from, why,
+                             &held->store);
+    if (err) {
+        mem_free(held);
+        return err;
+    }
+    *ret_from = held->store;
+    list_for_each (link, &seat->from) {
+        if (container_of(link, struct held, link)->store != held->store)
+            continue;
+        secret_stores_give(stores, &held->store);
+        mem_free(held);
+        return 0;
+    }
+    list_push_back(&seat->from, &held->link);
+    return 0;
+}
+
+static void close_seat(struct gateway *gateway, struct rotor_seat *seat)
+{
+    struct secret_stores *stores = config_reader_stores(gateway->reader);
+
+    rotor_free(&seat->rotor);
+    secret_stores_give(stores, &seat->store);
+    while (!list_is_empty(&seat->from)) {
+        struct held *held = container_of(list_pop_front(&seat->from), struct held, link);
+
+        secret_stores_give(stores, &held->store);
+        mem_free(held);
+    }
+    mem_free(seat->folder);
+    mem_free(seat->created_by);
+    mem_free(seat);
+}
+
+/* The sealed file has a folder for each provider; elsewhere the file names it. */
+static struct span folder_of(const struct conf_provider *conf)
+{
+    const struct conf_place *place = &conf->rotation->keep_in;
+
+    return place->kind == CONF_STORE_SEALED ? conf->name : place->path;
+}
+
+static char *copy_of(struct span text)
+{
+    return mem_strdup(text.ptr, text.len);
+}
+
+/* Where its keys are kept, for as long as the rotor lives. */
+static int open_place(struct gateway *gateway, const struct conf_provider *conf,
+                      struct rotor_seat *seat, char *why)
+{
+    const struct conf_place *place = &conf->rotation->keep_in;
+
+    seat->folder = copy_of(folder_of(conf));
+    seat->created_by =
+        copy_of(conf_secrets_created_by(&gateway->snapshot->config->secrets, place->kind));
+    if (!seat->folder || !seat->created_by)
+        return ERR_NOMEM;
+    return secret_stores_take(config_reader_stores(gateway->reader),
+                              &gateway->snapshot->config->secrets, place, why, &seat->store);
 }
 
 static bool is_busy(void *owner)
@@ -100,27 +174,36 @@ static int add(struct gateway *gateway, const struct snapshot_provider *row, cha
                                     .on_news = on_news,
                                     .owner = gateway};
     struct rotor_seat *seat = mem_zalloc(1, sizeof(*seat));
-    int err = seat ? open_store(gateway, why) : ERR_NOMEM;
+    int err;
 
+    if (!seat)
+        return ERR_NOMEM;
+    list_init(&seat->from);
+    err = open_place(gateway, row->conf, seat, why);
+    if (!err)
+        err = take_from(gateway, row->conf->rotation->issuer, seat, why, &options.from);
     if (!err && !gateway->fetcher)
         gateway->fetcher = fetcher_new(gateway->loop);
     options.fetcher = gateway->fetcher;
-    options.store = gateway->secret_store;
+    options.store = seat->store;
+    if (!err) {
+        options.folder = span_from_text(seat->folder);
+        options.created_by = span_from_text(seat->created_by);
+    }
     if (!err)
         err = gateway->fetcher ? rotor_new(&options, why, &seat->rotor) : ERR_NOMEM;
     if (err) {
-        mem_free(seat);
+        close_seat(gateway, seat);
         return err;
     }
     list_push_back(&gateway->rotors, &seat->link);
     return 0;
 }
 
-static void drop(struct rotor_seat *seat)
+static void drop(struct gateway *gateway, struct rotor_seat *seat)
 {
-    rotor_free(&seat->rotor);
     list_remove(&seat->link);
-    mem_free(seat);
+    close_seat(gateway, seat);
 }
 
 /* ---- following the file ---- */
@@ -161,7 +244,7 @@ static void drop_unwanted(struct gateway *gateway)
             continue;
         if (conf)
             leave_alone(gateway, seat, conf);
-        drop(seat);
+        drop(gateway, seat);
     }
 }
 
@@ -171,6 +254,7 @@ void gateway_follow_rotations(struct gateway *gateway)
     for (size_t i = 0; i < gateway->snapshot->provider_count; i++) {
         const struct snapshot_provider *row = &gateway->snapshot->providers[i];
         char why[SECRET_WORDS_BYTES] = "";
+        struct secret_store *from;
         struct rotor_seat *seat;
         int err;
 
@@ -178,7 +262,10 @@ void gateway_follow_rotations(struct gateway *gateway)
             continue;
         seat = find(gateway, row->conf->name);
         if (seat) {
-            rotor_set_conf(seat->rotor, row->conf);
+            err = take_from(gateway, row->conf->rotation->issuer, seat, why, &from);
+            if (err)
+                complain(gateway, row->conf->name, why[0] ? why : err_text(err));
+            rotor_set_conf(seat->rotor, row->conf, from);
             continue;
         }
         err = add(gateway, row, why);
@@ -198,6 +285,5 @@ void gateway_hurry_rotation(struct gateway *gateway, const struct provider *prov
 void gateway_drop_rotations(struct gateway *gateway)
 {
     while (!list_is_empty(&gateway->rotors))
-        drop(container_of(gateway->rotors.next, struct rotor_seat, link));
-    secret_store_free(&gateway->secret_store);
+        drop(gateway, container_of(gateway->rotors.next, struct rotor_seat, link));
 }

@@ -64,7 +64,7 @@ static int set_http(struct fields *fields, const struct conf_issuer *conf,
     return set_request(fields, &conf->list->request, &http->list);
 }
 
-static int set(struct fields *fields, const struct conf_issuer *conf,
+static int set(struct fields *fields, const struct conf_issuer *conf, struct secret_store *from,
                struct issuer_settings *settings)
 {
     switch (conf->kind) {
@@ -88,18 +88,29 @@ static int set(struct fields *fields, const struct conf_issuer *conf,
         settings->openrouter =
             (struct issuer_openrouter_settings){conf->url, conf->provisioning_key, conf->limit_usd};
         return 0;
+    case CONF_ISSUER_GCP:
+        settings->kind = ISSUER_GCP;
+        settings->gcp = (struct issuer_gcp_settings){conf->url, conf->project, conf->account,
+                                                     conf->restrictions.json};
+        return 0;
+    case CONF_ISSUER_STORE:
+        if (!from)
+            return ERR_NOTFOUND;
+        settings->kind = ISSUER_STORE;
+        settings->store = (struct issuer_store_settings){from, conf->from.path};
+        return 0;
     case CONF_ISSUER_KINDS:
         break;
     }
     return ERR_RANGE;
 }
 
-int issuer_of_conf(const struct issuer_options *options, const struct conf_issuer *conf, char *why,
-                   struct issuer **ret_issuer)
+int issuer_of_conf(const struct issuer_options *options, const struct conf_issuer *conf,
+                   struct secret_store *from, char *why, struct issuer **ret_issuer)
 {
     struct issuer_settings settings = {.timeout_us = conf->timeout_us, .life_us = conf->life_us};
     struct fields fields = {.lists = 0};
-    int err = set(&fields, conf, &settings);
+    int err = set(&fields, conf, from, &settings);
 
     if (!err)
         err = issuer_new(options, &settings, why, ret_issuer);

@@ -7,8 +7,8 @@
 #include "conf/config.h"
 #include "rotation/issuer.h"
 
-/* As issuer_new. */
-int issuer_of_conf(const struct issuer_options *options, const struct conf_issuer *conf, char *why,
-                   struct issuer **ret_issuer);
+/* As issuer_new. `from`: the store of conf->from; NULL where that names none. */
+int issuer_of_conf(const struct issuer_options *options, const struct conf_issuer *conf,
+                   struct secret_store *from, char *why, struct issuer **ret_issuer);
 
 #endif

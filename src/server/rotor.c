@@ -506,14 +506,14 @@ static const struct rotation_ops ops = {
 
 /* ---- settings ---- */
 
-static struct rotation_settings settings_of(const struct conf_provider *provider)
+static struct rotation_settings settings_of(const struct rotor_options *options,
+                                            const struct conf_rotation *conf)
 {
-    const struct conf_rotation *conf = provider->rotation;
 
     return (struct rotation_settings){
-        .folder = provider->name,
+        .folder = options->folder,
         .name = conf->name,
-        .created_by = SPAN("bellwether"),
+        .created_by = options->created_by,
         .rules = {.overlap_us = conf->overlap_us,
                   .max_keys = conf->max_keys,
                   .attempts = conf->validate.attempts,
@@ -574,7 +574,7 @@ static int make_triggers(struct rotor *rotor)
 int rotor_new(const struct rotor_options *options, char *why, struct rotor **ret_rotor)
 {
     const struct issuer_options issuer = {options->loop, options->fetcher, options->secrets};
-    const struct rotation_settings settings = settings_of(options->conf);
+    const struct rotation_settings settings = settings_of(options, options->conf->rotation);
     struct rotor *rotor = mem_zalloc(1, sizeof(*rotor));
     struct rotation_options rotation = {.loop = options->loop,
                                         .secrets = options->secrets,
@@ -591,7 +591,8 @@ int rotor_new(const struct rotor_options *options, char *why, struct rotor **ret
     rotor->conf = options->conf;
     rotor->provider = provider_ref(options->provider);
     loop_timer_init(&rotor->look, options->loop, on_look);
-    err = issuer_of_conf(&issuer, options->conf->rotation->issuer, why, &rotor->issuer);
+    err = issuer_of_conf(&issuer, options->conf->rotation->issuer, options->from, why,
+                         &rotor->issuer);
     if (!err)
         err = loop_timer_reserve(&rotor->look);
     if (!err) {
@@ -648,7 +649,8 @@ static void read_issuer(struct rotor *rotor)
                                            rotor->options.secrets};
     char why[ISSUER_WHY_BYTES] = "";
     struct issuer *issuer = NULL;
-    int err = issuer_of_conf(&options, rotor->conf->rotation->issuer, why, &issuer);
+    int err = issuer_of_conf(&options, rotor->conf->rotation->issuer, rotor->options.from, why,
+                             &issuer);
 
     if (err) {
         log_write(rotor->options.log, LOG_LEVEL_ERROR,
@@ -688,12 +690,14 @@ static void note_changes(struct rotor *rotor, const struct conf_provider *before
     }
 }
 
-void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf)
+void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf,
+                    struct secret_store *from)
 {
-    const struct rotation_settings settings = settings_of(conf);
+    const struct rotation_settings settings = settings_of(&rotor->options, conf->rotation);
     const struct conf_provider *before = rotor->conf;
 
     rotor->conf = conf;
+    rotor->options.from = from;
     note_changes(rotor, before);
     (void)follow(rotor);
     read_issuer(rotor);

@@ -18,7 +18,10 @@ struct rotor_options {
     struct loop *loop;
     struct secret_arena *secrets;
     struct fetcher *fetcher;
-    struct secret_store *store;
+    struct secret_store *store; /* where its keys are kept */
+    struct secret_store *from;  /* where somebody puts the next one; NULL: nowhere */
+    struct span folder;         /* of the store; outlives it, as does created_by */
+    struct span created_by;     /* as entries say it */
     struct log *log;
     struct provider *provider;        /* a reference is taken */
     const struct conf_provider *conf; /* with a rotation; as long as rotor_set_conf says */
@@ -44,8 +47,9 @@ struct span rotor_provider(const struct rotor *rotor);
 struct keypool *rotor_pool(const struct rotor *rotor);
 struct rotation *rotor_rotation(struct rotor *rotor);
 
-/* What the file says from now on. */
-void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf);
+/* What the file says from now on; from: as in the options. */
+void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf,
+                    struct secret_store *from);
 
 /* The keys beside the file, for a reload; borrowed until the rotor next runs. */
 struct keypool_extras rotor_extras(const struct rotor *rotor);

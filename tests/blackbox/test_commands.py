@@ -10,7 +10,7 @@ from harness import wire
 from harness.fixtures import provider
 from harness.processes import run
 
-COMMANDS = ("serve", "check-config", "sim", "demo", "healthcheck", "keys", "help")
+COMMANDS = ("serve", "check-config", "sim", "demo", "healthcheck", "keys", "secrets", "help")
 
 
 def wait_for(condition, within=5):

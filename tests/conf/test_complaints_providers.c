@@ -106,8 +106,8 @@ static void keys_from(void **state)
         "    base_url: http://host/v1\n"
         "    keys_from: [\"vault:x\", \" , \", \"dir:/nope\", \"${env:NOPE}\", "
         "\"dir:/run/keys\"]\n",
-        "b.yaml:4:17: providers.compatible.keys_from[0]: vault: is not built yet; allowed: "
-        "\"${env:NAME}\", \"${file:/path}\", \"dir:/path\"\n"
+        "b.yaml:4:17: providers.compatible.keys_from[0]: this names one entry, not a "
+        "folder; allowed: \"vault:MOUNT/data/PATH/*\", \"${vault:MOUNT/data/PATH#MEMBER}\"\n"
         "b.yaml:4:28: providers.compatible.keys_from[1]: this list is empty; allowed: keys with "
         "commas or spaces between them\n"
         "b.yaml:4:35: providers.compatible.keys_from[2]: the folder cannot be read, not found; "
@@ -126,8 +126,8 @@ static void twins_across_lists(void **state)
                 "    base_url: http://host/v1\n"
                 "    keys: [s1, s2]\n"
                 "    keys_from: [\"s3,s1\"]\n",
-                "b.yaml:5:16: providers.compatible: key 'compatible-4' has the secret of key "
-                "'compatible-1'; allowed: each secret once\n");
+                "b.yaml:5:16: warning: providers.compatible: key 'compatible-4' has the secret of "
+                "key 'compatible-1', and is left out\n");
 }
 
 static void unusual_keys(void **state)
@@ -225,7 +225,7 @@ static void models(void **state)
         "b.yaml:11:49: models.i.fallback: 'z' is no PROVIDER/MODEL; allowed: a list of "
         "PROVIDER/MODEL, where PROVIDER stands in providers\n"
         "b.yaml:12:6: models.j: a list stands where a map should; allowed: a map of targets, "
-        "fallback, limits, shadow\n"
+        "fallback, limits, shadow, migration\n"
         "b.yaml:13:6: models.k: 'openai/' names no model behind its slash; allowed: "
         "PROVIDER/MODEL, where PROVIDER stands in providers\n"
         "b.yaml:14:18: names.unknown: 'nope' is no model of this file; allowed: refuse, a name "

@@ -55,11 +55,10 @@ static void what_is_not_built(void **state)
 {
     fake_expect(
         *state,
-        BEFORE "      issuer: {kind: store}\n"
-               "      keep_in: vault:a\n",
-        "b.yaml:5:22: providers.openai.rotation.issuer.kind: 'store' is not built yet; allowed: "
-        "http, command, openai, openrouter\n"
-        "b.yaml:6:7: providers.openai.rotation.keep_in: not built yet; allowed: to leave it out\n");
+        BEFORE "      issuer: {kind: openrouter, provisioning_key: k}\n"
+               "      keep_in: aws:a\n",
+        "b.yaml:6:16: providers.openai.rotation.keep_in: nothing says how that store is reached; "
+        "allowed: secrets.aws says it\n");
 }
 
 /* Each says what is wrong with it; a value that came by a reference is not shown. */
@@ -105,8 +104,10 @@ static void names_of_other_tools(void **state)
         "      grace_period: 3d\n"
         "      max_key: 3\n"
         "      canary: {canary_percentage: 3, max_error: 3}\n",
-        "b.yaml:5:22: providers.openai.rotation.issuer.kind: 'gcp' is not built yet; allowed: "
-        "http, command, openai, openrouter\n"
+        "b.yaml:5:15: providers.openai.rotation.issuer: the project is missing; allowed: project: "
+        "its id\n"
+        "b.yaml:5:15: providers.openai.rotation.issuer: the google_service_account is missing; "
+        "allowed: google_service_account: ${file:/path}\n"
         "b.yaml:5:27: providers.openai.rotation.issuer: unknown key 'command'; here it is "
         "providers.NAME.rotation.issuer.argv, a list\n"
         "b.yaml:5:39: providers.openai.rotation.issuer: unknown key 'project_id'; here it is "
@@ -167,13 +168,13 @@ static void an_issuer_is_needed(void **state)
                 "max_error_rate, max_latency_ratio\n");
     fake_expect(*state, BEFORE "      issuer: {argv: [/x]}\n",
                 "b.yaml:5:15: providers.openai.rotation.issuer: the kind is missing; allowed: "
-                "kind: http, command, openai, openrouter\n");
+                "kind: http, command, openai, openrouter, gcp, store\n");
     fake_expect(*state, "providers: {openai: {keys: [sk-a], rotation: }}\n",
                 "b.yaml:1:36: providers.openai.rotation: the issuer is missing; allowed: issuer, a "
                 "map with its kind\n");
     fake_expect(*state, "providers: {openai: {keys: [sk-a], rotation: [a]}}\n",
                 "b.yaml:1:46: providers.openai.rotation: a list stands where a map should; "
-                "allowed: a map of issuer, name, schedule, max_age, warn_before, rotate_before, "
+                "allowed: a map of issuer, name, keep_in, schedule, max_age, warn_before, rotate_before, "
                 "refused_for, overlap, max_keys, validate, on, error_rate, canary\n");
 }
 
@@ -389,8 +390,9 @@ static void bodies(void **state)
         "quotes is a map; allowed: \"{name}\"\n"
         "b.yaml:12:19: providers.openai.rotation.issuer.create.body.gone: ${env:NOPE} is not set; "
         "allowed: a variable of the environment that is\n"
-        "b.yaml:13:20: providers.openai.rotation.issuer.create.body.list[0]: ${vault:a#b} is not "
-        "built yet; allowed: ${env:NAME}, ${file:/path}\n"
+        "b.yaml:13:20: providers.openai.rotation.issuer.create.body.list[0]: ${vault:a#b} names "
+        "no secret; allowed: a path and a member, as in ${vault:secret/data/llm/openai#api_key}, "
+        "${aws:llm/openai#api_key}\n"
         "b.yaml:13:36: providers.openai.rotation.issuer.create.body.list[1]: the value is no "
         "UTF-8, as JSON must be; allowed: text in UTF-8\n"
         "b.yaml:14:42: providers.openai.rotation.issuer.revoke.body: a list stands where a map "

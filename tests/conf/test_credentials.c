@@ -255,6 +255,44 @@ static void what_they_refuse(void **state)
         "object; allowed: the JSON of a service account's key file, best as ${file:/path}\n");
 }
 
+/* The same credential makes keys: the issuer gcp. */
+static void an_issuer_of_google(void **state)
+{
+    static const char yaml[] = "providers:\n"
+                               "  gemini:\n"
+                               "    keys: [AIza-x]\n"
+                               "    rotation:\n"
+                               "      issuer:\n"
+                               "        kind: gcp\n"
+                               "        project: p-1\n"
+                               "        google_service_account: ${file:/run/sa.json}\n"
+                               "        restrictions: {apiTargets: [{service: g.example}]}\n";
+    struct fake *fake = *state;
+    const struct conf_issuer *issuer =
+        fake_must_load(fake, yaml)->providers.items[0].rotation->issuer;
+
+    assert_int_equal(issuer->kind, CONF_ISSUER_GCP);
+    assert_span(issuer->project, "p-1");
+    assert_int_equal(issuer->account->kind, CREDENTIAL_GOOGLE_SERVICE_ACCOUNT);
+    assert_span(issuer->account->client_id, "gw@p.iam.gserviceaccount.com");
+    assert_true(secret_is_equal(issuer->restrictions.json,
+                                SPAN("{\"apiTargets\":[{\"service\":\"g.example\"}]}")));
+    assert_int_equal(issuer->url.len, 0);
+    buf_clear(&fake->text);
+    assert_int_equal(config_print(fake->config, &fake->text), 0);
+    assert_non_null(strstr(buf_text(&fake->text), "kind: gcp\n"));
+    assert_null(strstr(buf_text(&fake->text), "PRIVATE KEY"));
+    assert_int_equal(fake_load(fake, "providers: {gemini: {keys: [AIza-x], rotation: {issuer: "
+                                     "{kind: gcp, project: p, argv: [/x]}}}}\n"),
+                     ERR_SYNTAX);
+    assert_string_equal(
+        fake_complaints(fake),
+        "b.yaml:1:57: providers.gemini.rotation.issuer: the google_service_account is missing; "
+        "allowed: google_service_account: ${file:/path}\n"
+        "b.yaml:1:81: providers.gemini.rotation.issuer: kind gcp has no argv; allowed: kind, "
+        "timeout, life, url, project, google_service_account, restrictions\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +304,7 @@ int main(void)
         cmocka_unit_test(exactly_one_of_them),
         cmocka_unit_test(what_they_need),
         cmocka_unit_test(what_they_refuse),
+        cmocka_unit_test(an_issuer_of_google),
     };
 
     return cmocka_run_group_tests(tests, set_up, fake_tear_down);

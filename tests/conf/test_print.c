@@ -79,6 +79,9 @@ static void every_default_is_filled_in(void **state)
 {
     fake_must_load(*state, small);
     assert_string_equal(print(*state),
+                        "secrets:\n"
+                        "  seal_key: file:bellwether.key\n"
+                        "  poll: 30s\n"
                         "server:\n"
                         "  listen: 127.0.0.1:8080\n"
                         "  workers: auto\n"
@@ -165,8 +168,6 @@ static void every_default_is_filled_in(void **state)
                         "  format: json\n"
                         "  access: true\n"
                         "  file: stderr\n"
-                        "secrets:\n"
-                        "  seal_key: file:bellwether.key\n"
                         "store: sqlite:bellwether.db\n");
 }
 

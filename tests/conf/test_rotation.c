@@ -307,6 +307,7 @@ static void printed_with_masks(void **state)
         "            more: /has_more\n"
         "            count: false\n"
         "      name: \"team.a-{time}_x\"\n"
+        "      keep_in: sealed\n"
         "      max_age: 0s\n"
         "      warn_before: 7d\n"
         "      rotate_before: 3d\n"
@@ -416,13 +417,17 @@ static void where_secrets_are_sealed(void **state)
                      0);
     assert_span(fake->config->secrets.seal_key, "/etc/bw/run/issuer.example.com.key");
     assert_span(fake->config->secrets.sealed_file, "/etc/bw/run/bellwether.sealed");
-    fake_expect(fake,
-                "providers: {openai: {keys: [sk-a]}}\n"
-                "secrets: {seal_key: vault:x, vault: {}, sealed: x}\n",
-                "b.yaml:2:21: secrets.seal_key: the value names no file for the key; allowed: "
-                "file:PATH, absolute or from the configuration's folder\n"
-                "b.yaml:2:30: secrets.vault: not built yet; allowed: to leave it out\n"
-                "b.yaml:2:41: secrets: unknown key 'sealed'; allowed: seal_key\n");
+    fake_expect(
+        fake,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "secrets: {seal_key: vault:x, vault: {}, sealed: x}\n",
+        "b.yaml:2:21: secrets.seal_key: the value names no file for the key; allowed: "
+        "file:PATH, absolute or from the configuration's folder\n"
+        "b.yaml:2:37: secrets.vault: the address is missing; allowed: address: "
+        "https://host:8200\n"
+        "b.yaml:2:37: secrets.vault: the token is missing; allowed: token or token_file\n"
+        "b.yaml:2:41: secrets: unknown key 'sealed'; allowed: seal_key, vault, aws, google, "
+        "azure, kubernetes, poll\n");
 }
 
 /* Whichever allocation fails, the load says so and leaves nothing behind (built with -Dfaults). */

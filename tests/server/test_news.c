@@ -42,6 +42,8 @@ static void begin(struct stage *stage)
     gateway->options.config_path = "/gateway.yaml";
     gateway->loop = loop_new_virtual(START_US);
     list_init(&gateway->rotors);
+    gateway->reader = config_reader_new(gateway->loop, &stage->fake.source);
+    assert_non_null(gateway->reader);
     loop_timer_init(&gateway->reload_timer, gateway->loop, gateway_on_reload_timer);
     assert_int_equal(log_new(&options, &gateway->log), 0);
     assert_int_equal(registry_init(&gateway->registry, 1, stage->fake.secrets, gateway->log), 0);
@@ -62,6 +64,7 @@ static void end(struct stage *stage)
     struct gateway *gateway = &stage->gateway;
 
     loop_timer_fini(&gateway->reload_timer);
+    config_reader_free(&gateway->reader);
     gateway_drop_reload(gateway);
     prober_free(&gateway->prober);
     snapshot_unref(&gateway->snapshot);

@@ -1,0 +1,224 @@
+"""A Vault on a thread, strict as the real one about tokens, AppRole, paths, methods and check-and-set: key-value engines of version 2 at `secret`
+and of version 1 at `kv`. It can be sealed, slow, forbid all, lose tokens, or be written to by somebody else."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+ROOT = "hvs.root-of-the-double"
+
+
+class Refusal(Exception):
+    def __init__(self, status, *words):
+        super().__init__(status, words)
+        self.status, self.words = status, list(words)
+
+
+class Vault:
+    def __init__(self, port=0):
+        self.lock = threading.RLock()
+        self.entries = {}  # of version 2: a list of versions each; None: destroyed
+        self.flat = {}  # of version 1
+        self.tokens = {ROOT}
+        self.approle = None  # (role_id, secret_id)
+        self.is_sealed = self.is_forbidden = False
+        self.delay = 0
+        self.behind = 0  # so many writes find that somebody else has written first
+        self.requests, self.logins, self.refused = [], 0, []
+        vault = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do(self):
+                length = int(self.headers.get("Content-Length") or 0)
+                status, body = vault.answer(self.command, self.path, self.headers, self.rfile.read(length))
+                data = b"" if body is None else json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PUT = do_DELETE = do
+
+            def log_message(self, *_):
+                pass
+
+        self.handler = Handler
+        self.server = None
+        self.start(port)
+
+    def start(self, port=None):
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port if port is None else port), self.handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        """Nobody listens there from now on; start() takes it up again with all that it holds."""
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
+            self.thread.join(5)
+        self.server = None
+
+    # What a test does to it.
+
+    def put(self, path, **members):
+        """Somebody else writes a version (secret/data/... or kv/...)."""
+        with self.lock:
+            if path.startswith("secret/data/"):
+                self.entries.setdefault(path.removeprefix("secret/data/"), []).append(members)
+            else:
+                self.flat[path.removeprefix("kv/")] = members
+
+    def remove(self, path):
+        with self.lock:
+            self.entries.pop(path.removeprefix("secret/data/"), None)
+            self.flat.pop(path.removeprefix("kv/"), None)
+
+    def delete_latest(self, path):
+        """As `vault kv delete`: a 404 with a body from now on."""
+        with self.lock:
+            self.entries[path.removeprefix("secret/data/")][-1] = None
+
+    def get(self, path):
+        with self.lock:
+            versions = self.entries.get(path.removeprefix("secret/data/"), [None])
+            return versions[-1] if path.startswith("secret/") else self.flat.get(path.removeprefix("kv/"))
+
+    def names(self, folder):
+        with self.lock:
+            return self.below(self.entries, folder.removeprefix("secret/data/"))
+
+    # What it answers.
+
+    def answer(self, method, target, headers, body):
+        if self.delay:
+            time.sleep(self.delay)
+        with self.lock:
+            url = urlsplit(target)
+            self.requests.append((method, url.path))
+            try:
+                if not url.path.startswith("/v1/"):
+                    raise Refusal(404, "no handler for route")
+                if self.is_sealed:
+                    raise Refusal(503, "Vault is sealed")
+                return self.route(method, url.path.removeprefix("/v1/"), parse_qs(url.query), headers, body)
+            except Refusal as refusal:
+                self.refused.append((method, url.path, refusal.status))
+                return refusal.status, {"errors": refusal.words}
+
+    def route(self, method, path, query, headers, body):
+        if path == "auth/approle/login" and method in ("POST", "PUT"):
+            return self.log_in(json.loads(body))
+        token = headers.get("X-Vault-Token")
+        if token not in self.tokens or self.is_forbidden:
+            raise Refusal(403, "permission denied")
+        if path == "auth/token/lookup-self" and method == "GET":
+            return 200, {"data": {"ttl": 0 if token == ROOT else 3600, "renewable": token != ROOT, "expire_time": None, "type": "service"}}
+        if path == "auth/token/renew-self":
+            if token == ROOT:
+                raise Refusal(400, "lease is not renewable")
+            return 200, {"auth": {"client_token": token, "lease_duration": 3600, "renewable": True}}
+        if path.startswith("sys/internal/ui/mounts/") and method == "GET":
+            mount = path.removeprefix("sys/internal/ui/mounts/").split("/")[0]
+            if mount not in ("secret", "kv"):
+                raise Refusal(403, "preflight capability check returned 403, please ensure client's policies grant access to path")
+            version = "2" if mount == "secret" else "1"
+            return 200, {"data": {"path": mount + "/", "type": "kv", "options": {"version": version}}}
+        mount, _, rest = path.partition("/")
+        is_list = method == "LIST" or query.get("list") == ["true"]
+        if mount == "kv":
+            return self.version_1(method, rest, is_list, body)
+        if mount != "secret":
+            raise Refusal(403, "permission denied")
+        kind, _, rest = rest.partition("/")
+        if kind == "data" and not is_list:
+            return self.data(method, rest, body)
+        if kind == "metadata":
+            return self.metadata(method, rest, is_list)
+        raise Refusal(404)
+
+    def log_in(self, asked):
+        self.logins += 1
+        if not self.approle or (asked.get("role_id"), asked.get("secret_id")) != self.approle:
+            raise Refusal(400, "invalid role or secret ID")
+        token = f"hvs.of-login-{self.logins}"
+        self.tokens.add(token)
+        return 200, {"auth": {"client_token": token, "accessor": "a", "lease_duration": 3600, "renewable": True}}
+
+    @staticmethod
+    def about(versions, is_deleted=False):
+        return {"created_time": "2026-11-21T10:00:00Z", "custom_metadata": None, "destroyed": False, "version": len(versions),
+                "deletion_time": "2026-11-21T11:00:00Z" if is_deleted else ""}
+
+    def data(self, method, path, body):
+        if not path or path.endswith("/"):
+            raise Refusal(404 if method == "GET" else 405)
+        versions = self.entries.get(path)
+        if method == "GET":
+            if versions is None:
+                raise Refusal(404)
+            if versions[-1] is None:
+                return 404, {"data": {"data": None, "metadata": self.about(versions, True)}}
+            return 200, {"data": {"data": versions[-1], "metadata": self.about(versions)}}
+        if method not in ("POST", "PUT"):
+            raise Refusal(405)
+        asked = json.loads(body)
+        if not isinstance(asked.get("data"), dict):
+            raise Refusal(400, "no data provided")
+        if self.behind:
+            self.behind -= 1
+            versions = self.entries.setdefault(path, [])
+            versions.append(versions[-1] if versions else {"note": "somebody else's"})
+        cas = asked.get("options", {}).get("cas")
+        if cas is not None and cas != len(versions or []):
+            raise Refusal(400, "check-and-set parameter did not match the current version")
+        self.entries.setdefault(path, []).append(asked["data"])
+        return 200, {"data": self.about(self.entries[path])}
+
+    def metadata(self, method, path, is_list):
+        if is_list:
+            return self.listed(self.below(self.entries, path.rstrip("/")))
+        if path not in self.entries:
+            if method == "DELETE":
+                return 204, None
+            raise Refusal(404)
+        if method == "DELETE":
+            del self.entries[path]
+            return 204, None
+        versions = self.entries[path]
+        one = {str(at + 1): {"created_time": "2026-11-21T10:00:00Z", "deletion_time": "2026-11-21T11:00:00Z" if v is None else "",
+                             "destroyed": False} for at, v in enumerate(versions)}
+        return 200, {"data": {"current_version": len(versions), "oldest_version": 1, "max_versions": 0, "cas_required": False,
+                              "delete_version_after": "0s", "versions": one}}
+
+    def version_1(self, method, path, is_list, body):
+        if is_list:
+            return self.listed(self.below(self.flat, path.rstrip("/")))
+        if method == "GET":
+            if path not in self.flat:
+                raise Refusal(404)
+            return 200, {"lease_id": "", "lease_duration": 2764800, "renewable": False, "data": self.flat[path]}
+        if method == "DELETE":
+            self.flat.pop(path, None)
+            return 204, None
+        self.flat[path] = json.loads(body)
+        return 204, None
+
+    @staticmethod
+    def below(entries, folder):
+        rests = [path.removeprefix(folder + "/") if folder else path for path in entries if not folder or path.startswith(folder + "/")]
+        return sorted({rest if "/" not in rest else rest.split("/")[0] + "/" for rest in rests})
+
+    @staticmethod
+    def listed(names):
+        if not names:
+            raise Refusal(404)
+        return 200, {"data": {"keys": names}}
