@@ -40,7 +40,13 @@ struct reading {
     struct buf path; /* which the subject is borrowed from */
     struct admin_subject subject;
     struct buf body;
+    bool is_later; /* its end is awaited */
+    struct admin_call {
+        struct admin *admin;
+    } call; /* where it ends later */
 };
+
+const struct failure_row order_later = {.label = "later"};
 
 /* --- answers --- */
 
@@ -123,11 +129,12 @@ static void show(struct http_server_conn *conn, struct page *page, struct span p
 }
 
 static void show_page(struct admin *admin, struct http_server_conn *conn,
-                      const struct admin_route *route)
+                      const struct admin_route *route, const struct admin_subject *subject)
 {
-    const struct page_view view = view_of(admin);
+    struct page_view view = view_of(admin);
     struct page page = {.status = 200, .type = "application/json"};
 
+    view.name = subject->name;
     buf_init(&page.body, PAGE_MAX_BYTES);
     route->write(&view, &page);
     show(conn, &page, route->path);
@@ -184,6 +191,7 @@ static void read_order(struct admin *admin, struct http_server_conn *conn,
         return;
     }
     reading->conn = conn;
+    reading->call.admin = admin;
     list_push_back(&admin->orders, &reading->link);
     buf_init(&reading->path, path.len);
     buf_init(&reading->body, ORDER_BYTES);
@@ -215,7 +223,7 @@ static void note_order(struct admin *admin, const struct admin_route *route,
         admin->options.on_order(admin->options.owner, &note);
 }
 
-static const struct failure_row *carry_out(struct admin *admin, const struct reading *reading,
+static const struct failure_row *carry_out(struct admin *admin, struct reading *reading,
                                            struct page *page)
 {
     const struct page_view view = view_of(admin);
@@ -226,6 +234,7 @@ static const struct failure_row *carry_out(struct admin *admin, const struct rea
         .peer = http_server_peer(reading->conn),
         .on_effect = admin->options.on_effect,
         .owner = admin->options.owner,
+        .call = &reading->call,
     };
     const struct failure_row *refusal;
     struct json_tree tree;
@@ -240,22 +249,42 @@ static const struct failure_row *carry_out(struct admin *admin, const struct rea
     return refusal;
 }
 
+/* Answers it, unless its client has left. */
+static void finish_order(struct reading *reading, const struct failure_row *refusal,
+                         struct page *page)
+{
+    struct http_server_conn *conn = reading->conn;
+    const struct admin_route *route = reading->route;
+
+    reading_free(reading);
+    if (!conn) {
+        buf_fini(&page->body);
+    } else if (refusal) {
+        refuse(conn, refusal, buf_span(&page->body), route->path, false);
+        buf_fini(&page->body);
+    } else {
+        show(conn, page, route->path);
+    }
+}
+
 static void end_order(struct admin *admin, struct reading *reading)
 {
     struct page page = {.status = 202, .type = "application/json"};
-    struct http_server_conn *conn = reading->conn;
-    const struct admin_route *route = reading->route;
     const struct failure_row *refusal;
 
     buf_init(&page.body, PAGE_MAX_BYTES);
     refusal = carry_out(admin, reading, &page);
-    reading_free(reading);
-    if (refusal) {
+    if (refusal == &order_later) {
+        reading->is_later = true;
         buf_fini(&page.body);
-        refuse(conn, refusal, span_of(NULL, 0), route->path, false);
-        return;
+    } else {
+        finish_order(reading, refusal, &page);
     }
-    show(conn, &page, route->path);
+}
+
+void admin_call_end(struct admin_call *call, const struct failure_row *refusal, struct page *page)
+{
+    finish_order(container_of(call, struct reading, call), refusal, page);
 }
 
 /* --- requests --- */
@@ -291,7 +320,7 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
     else if (route->lookup)
         lookup_begin(&admin->lookups, conn, route->lookup, &subject, query);
     else
-        show_page(admin, conn, route);
+        show_page(admin, conn, route, &subject);
 }
 
 /* A page is answered with its head: what a body says is not asked for. */
@@ -317,7 +346,11 @@ static void drop_reading(struct http_server_conn *conn)
 {
     struct reading *reading = find_reading(of(conn), conn);
 
-    if (reading)
+    if (!reading)
+        return;
+    if (reading->is_later)
+        reading->conn = NULL;
+    else
         reading_free(reading);
 }
 

@@ -14,6 +14,7 @@
 #include "rotation/rotation.h"
 
 struct admin;
+struct client_desk;
 
 /* What the process around it knows. */
 struct admin_state {
@@ -43,6 +44,7 @@ struct admin_options {
     /* Replaces a key of a provider that has one; as rotation_begin. */
     enum rotation_begun (*rotate)(void *owner, struct span provider, struct span name,
                                   bool is_leaked, uint64_t *ret_id);
+    struct client_desk *clients; /* of issued client keys */
     /* An order changed a key: who waits for one may go on. The same thread. */
     void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
     /* The durable store; NULL: there is none. The same thread. */

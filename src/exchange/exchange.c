@@ -1,5 +1,6 @@
 #include "exchange/exchange.h"
 
+#include "access/issued.h"
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/clock.h"
@@ -222,6 +223,7 @@ struct move step_end(struct exchange *x)
     arena_fini(&x->scan_arena);
     arena_fini(&x->attempt_arena);
     arena_fini(&x->arena);
+    issued_hold_unref(&x->auth.issued);
     binding_unref(&x->binding);
     list_remove(&x->link);
     host->exchange_count--;

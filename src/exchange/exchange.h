@@ -94,6 +94,7 @@ struct part_head {
 /* auth: who asks. */
 struct part_auth {
     const struct client *client;
+    struct issued_hold *issued; /* which has it; NULL: the snapshot does */
 };
 
 /* body: what was sent. */

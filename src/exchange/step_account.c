@@ -1,5 +1,6 @@
 /* What it came to: reservations settled, the key told, numbers counted, one line in the access log.
  * Always runs. */
+#include "access/issued.h"
 #include "base/clock.h"
 #include "exchange/exchange.h"
 
@@ -47,11 +48,20 @@ static const char *cutter(enum interrupt interrupt)
     return NULL;
 }
 
+static struct snapshot_client_series series_of_client(const struct exchange *x)
+{
+    const struct issued_client *issued = issued_of(x->auth.client);
+
+    if (!issued)
+        return x->binding->snapshot->client_series[x->auth.client->index];
+    return (struct snapshot_client_series){issued->requests, issued->tokens};
+}
+
 static void count_tokens(struct exchange *x, const struct snapshot_series *series)
 {
     const struct dialect_usage *usage = &x->account.usage;
     struct metrics *metrics = x->host->metrics;
-    uint32_t client = x->binding->snapshot->client_series[x->auth.client->index].tokens;
+    uint32_t client = series_of_client(x).tokens;
 
     if (!usage->is_known)
         return;
@@ -90,9 +100,9 @@ static void count(struct exchange *x, uint64_t duration_us)
     if (!x->auth.client)
         return;
     metrics_add(metrics,
-                x->binding->snapshot->client_series[x->auth.client->index].requests +
-                    metrics_status((unsigned)x->account.status),
-                1);
+                series_of_client(x).requests + metrics_status((unsigned)x->account.status), 1);
+    if (x->auth.issued)
+        issued_note_use(issued_of(x->auth.client), x->head.start_wall_us);
     count_tokens(x, series);
 }
 

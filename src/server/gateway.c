@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "admin/client_desk.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -78,6 +79,7 @@ static int make_admin(struct gateway *gateway)
         .fd = gateway->sockets.admin_fd,
         .state = gateway_state,
         .rotation = gateway_rotation,
+        .clients = gateway->clients,
         .rotate = gateway_rotate,
         .on_effect = gateway_follow,
         .store = gateway_store,
@@ -213,6 +215,8 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
     if (!err)
         err = make_workers(gateway, gateway->snapshot->config);
     if (!err)
+        err = gateway_make_clients(gateway);
+    if (!err)
         err = make_admin(gateway);
     if (err) {
         if (!ret_error[0])
@@ -239,6 +243,7 @@ void gateway_free(struct gateway **gateway)
     sockets_hide(&g->sockets, true);
     loop_timer_fini(&g->timer);
     loop_timer_fini(&g->reload_timer);
+    client_desk_close(g->clients);
     admin_free(&g->admin);
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_stop(g->workers[i]);
@@ -265,6 +270,7 @@ void gateway_free(struct gateway **gateway)
     loop_turn(g->loop, 0);
     mem_free(g->news);
     snapshot_unref(&g->snapshot);
+    client_desk_free(&g->clients);
     if (g->has_registry)
         registry_fini(&g->registry);
     tls_context_unref(&g->tls);

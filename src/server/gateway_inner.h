@@ -1,7 +1,8 @@
 /*
  * What the files of the gateway share: gateway.c begins and ends it, gateway_phases.c knows when it
  * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_tokens.c gets
- * tokens for keys, gateway_rotations.c replaces them, gateway_media.c what exchanges have fetched,
+ * tokens for keys, gateway_rotations.c replaces them,
+ * gateway_clients.c issues keys to clients, gateway_media.c what exchanges have fetched,
  * gateway_alerts.c wakes somebody, gateway_reload.c takes a new configuration over. Included by
  * these alone; control thread.
  */
@@ -31,7 +32,7 @@ enum phase { PHASE_STARTING, PHASE_READY, PHASE_DELAYING, PHASE_DRAINING, PHASE_
 /* What one worker has to tell, in messages that stand ready. */
 struct worker_news {
     struct gateway *gateway;
-    struct loop_mail prepared, committed, drained;
+    struct loop_mail prepared, committed, issued, drained;
     int prepare_err; /* written before `prepared` is posted */
 };
 
@@ -70,6 +71,8 @@ struct gateway {
     struct alert_desk *alerts;         /* NULL while there is none: nobody is told */
     struct list rotors;                /* of providers whose keys are rotated */
     struct secret_store *secret_store; /* NULL until a provider's keys are */
+    struct client_desk *clients;       /* which issues client keys */
+    uint32_t issued_answers;           /* of workers, to the last table of them */
     struct metrics *metrics;
     uint32_t reloads, media_fetches;
     enum phase phase;
@@ -154,6 +157,12 @@ void gateway_drop_alerts(struct gateway *gateway);
 /* One more worker has answered (gateway_reload). */
 void gateway_note_prepared(struct gateway *gateway, int err);
 void gateway_note_committed(struct gateway *gateway);
+
+/* The desk of issued client keys, without a store so far: 0 or ERR_NOMEM. */
+int gateway_make_clients(struct gateway *gateway);
+
+/* One more worker goes by the issued keys that were published last. */
+void gateway_note_issued(struct gateway *gateway);
 
 /* The timer of a reload that is waited for. */
 void gateway_on_reload_timer(struct loop_timer *timer);
