@@ -631,8 +631,14 @@ static void drop_all(struct client_desk *desk, struct list *changes)
 {
     struct list *link;
 
-    while ((link = list_pop_front(changes)))
-        end(container_of(link, struct client_change, link), ERR_AGAIN, desk->why);
+    while ((link = list_pop_front(changes))) {
+        struct client_change *change = container_of(link, struct client_change, link);
+
+        /* Nobody will ever have its secret. */
+        if (change->kind == CHANGE_ISSUES)
+            (void)client_keys_forget(desk->store, NULL, id_of(change->fresh));
+        end(change, ERR_AGAIN, desk->why);
+    }
 }
 
 void client_desk_close(struct client_desk *desk)
