@@ -360,6 +360,8 @@ static void name_series(struct client_desk *desk, struct issued_client *client)
         client->requests = metrics_series(schema, METRIC_CLIENT_REQUESTS, &other);
     if (!metrics_quiet_series(schema, METRIC_CLIENT_TOKENS, &name, &client->tokens))
         client->tokens = metrics_series(schema, METRIC_CLIENT_TOKENS, &other);
+    if (!metrics_quiet_series(schema, METRIC_CLIENT_COST, &name, &client->cost))
+        client->cost = metrics_series(schema, METRIC_CLIENT_COST, &other);
 }
 
 /* Why nothing can be changed now; NULL: it can. */
@@ -446,6 +448,7 @@ static int follow(struct client_desk *desk, struct client_change *change,
     issued_client_ref(before);
     change->fresh->requests = before->requests;
     change->fresh->tokens = before->tokens;
+    change->fresh->cost = before->cost;
     issued_note_use(change->fresh, issued_last_use(before));
     return 0;
 }

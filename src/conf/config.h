@@ -434,6 +434,31 @@ struct conf_store {
     bool is_given;    /* the file names it: where it cannot be opened, nothing starts */
 };
 
+/* USD per million tokens, in millionths: picodollars a token. */
+struct conf_price_rates {
+    uint64_t input, output;
+    uint64_t cached_input, cache_write, cache_write_long; /* that of input where nothing is said */
+};
+
+/* What a longer prompt makes of a request's price. */
+struct conf_price_long {
+    uint64_t above; /* tokens */
+    struct conf_price_rates rates;
+};
+
+struct conf_price {
+    struct span name;                     /* as the file has it */
+    const struct conf_provider *provider; /* NULL: any */
+    struct span model;                    /* as the provider calls it */
+    struct conf_price_rates rates;
+    struct conf_price_long *long_prompt; /* NULL: it makes no difference */
+};
+
+struct conf_prices {
+    struct conf_price *items;
+    size_t count;
+};
+
 struct config {
     struct span file; /* as complaints name it; "environment" where there was no file */
     struct conf_server server;
@@ -447,6 +472,7 @@ struct config {
     struct conf_log log;
     struct conf_secrets secrets;
     struct conf_store store;
+    struct conf_prices prices; /* before what is built in */
 
     struct map provider_by_name; /* struct conf_provider */
     struct map model_by_name;    /* struct conf_model */

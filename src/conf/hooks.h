@@ -92,4 +92,13 @@ void hook_model_finish(struct loading *loading, const struct yaml_node *node, st
                        void *object);
 struct span hook_model_name(const void *object);
 
+/* Prices (types_price.c). */
+void hook_price_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                        void *object);
+struct span hook_price_name(const void *object);
+void hook_price_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object);
+void hook_price_long_finish(struct loading *loading, const struct yaml_node *node,
+                            struct conf_mark mark, void *object);
+
 #endif

@@ -3,6 +3,7 @@
 #include "access/issued.h"
 #include "base/clock.h"
 #include "exchange/exchange.h"
+#include "ledger/price.h"
 
 static const struct outcome_row *outcome_of(const struct exchange *x)
 {
@@ -54,7 +55,7 @@ static struct snapshot_client_series series_of_client(const struct exchange *x)
 
     if (!issued)
         return x->binding->snapshot->client_series[x->auth.client->index];
-    return (struct snapshot_client_series){issued->requests, issued->tokens};
+    return (struct snapshot_client_series){issued->requests, issued->tokens, issued->cost};
 }
 
 static void count_tokens(struct exchange *x, const struct snapshot_series *series)
@@ -72,6 +73,23 @@ static void count_tokens(struct exchange *x, const struct snapshot_series *serie
     metrics_add(metrics, client + METRIC_TOKENS_COMPLETION, usage->completion_tokens);
     if (usage->is_estimated)
         metrics_add(metrics, series->estimated, 1);
+}
+
+static void count_cost(struct exchange *x, const struct snapshot_series *series)
+{
+    struct metrics *metrics = x->host->metrics;
+    uint64_t picousd;
+
+    if (!x->account.usage.is_known)
+        return;
+    x->account.has_cost = exchange_cost(x, &picousd);
+    if (!x->account.has_cost) {
+        metrics_add(metrics, series->unpriced, 1);
+        return;
+    }
+    x->account.cost_nanousd = price_nano(picousd);
+    metrics_add(metrics, series->cost, x->account.cost_nanousd);
+    metrics_add(metrics, series_of_client(x).cost, x->account.cost_nanousd);
 }
 
 static void count(struct exchange *x, uint64_t duration_us)
@@ -104,6 +122,7 @@ static void count(struct exchange *x, uint64_t duration_us)
     if (x->auth.issued)
         issued_note_use(issued_of(x->auth.client), x->head.start_wall_us);
     count_tokens(x, series);
+    count_cost(x, series);
 }
 
 static void count_shared_writes(struct exchange *x)
@@ -157,6 +176,8 @@ static void write_line(struct exchange *x, uint64_t duration_us)
         .completion_tokens = usage->completion_tokens,
         .cached_tokens = usage->cached_tokens,
         .is_estimated = usage->is_estimated,
+        .has_cost = x->account.has_cost,
+        .cost_usd = x->account.cost_nanousd,
         .duration_us = duration_us,
         .ttfb_us = ttfb_us == duration_us ? 0 : ttfb_us,
         .waited_us = x->select.waited_us,

@@ -222,18 +222,14 @@ bool price_of(const struct price *price, const struct dialect_usage *usage, uint
     return true;
 }
 
+uint64_t price_nano(uint64_t picousd)
+{
+    return picousd / 1000 + (picousd % 1000 != 0);
+}
+
 void price_write_usd(struct buf *out, uint64_t picousd)
 {
-    uint64_t nano = picousd / 1000 + (picousd % 1000 != 0);
-    uint64_t fraction = nano % 1000000000;
-    int digits = 9;
+    char buffer[DECIMAL_NANO_BYTES];
 
-    (void)decimal_append(out, nano / 1000000000);
-    if (!fraction)
-        return;
-    while (fraction % 10 == 0) {
-        fraction /= 10;
-        digits--;
-    }
-    buf_printf(out, ".%0*llu", digits, (unsigned long long)fraction);
+    (void)buf_append_span(out, decimal_nano_text(price_nano(picousd), buffer));
 }

@@ -62,8 +62,11 @@ enum provider_kind price_kind(enum provider_kind kind);
 /* The name without what price_builtin passes over; itself where there is nothing of the kind. */
 struct span price_bare_name(struct span model);
 
-/* Dollars as decimal text without trailing zeros ("0.000123"), rounded up to a billionth so that
- * what costs something is not shown as nothing; appended. */
+/* The same in billionths, rounded up, so that what costs something is not shown as nothing: what
+ * is told, logged and summed up of an exchange. */
+uint64_t price_nano(uint64_t picousd);
+
+/* That in dollars as decimal text without zeros at the end ("0.000123"), appended. */
 void price_write_usd(struct buf *out, uint64_t picousd);
 
 #endif
