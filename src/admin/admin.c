@@ -41,9 +41,10 @@ struct reading {
     struct admin_subject subject;
     struct buf body;
     bool is_later; /* its end is awaited */
-    struct admin_call {
-        struct admin *admin;
-    } call; /* where it ends later */
+    /* Where it ends later. */
+    struct admin *admin;
+    struct admin_call call;
+    char from[ADDR_TEXT_BYTES];
 };
 
 const struct failure_row order_later = {.label = "later"};
@@ -191,7 +192,8 @@ static void read_order(struct admin *admin, struct http_server_conn *conn,
         return;
     }
     reading->conn = conn;
-    reading->call.admin = admin;
+    reading->admin = admin;
+    addr_write(http_server_peer(conn), reading->from);
     list_push_back(&admin->orders, &reading->link);
     buf_init(&reading->path, path.len);
     buf_init(&reading->body, ORDER_BYTES);
@@ -244,7 +246,8 @@ static const struct failure_row *carry_out(struct admin *admin, struct reading *
         order.body = yyjson_doc_get_root(tree.doc);
     refusal = yyjson_is_obj(json_tree_plain(order.body)) ? reading->route->order(&order, page)
                                                          : refusal_row(REFUSAL_BAD_ORDER);
-    note_order(admin, reading->route, &order, refusal);
+    if (refusal != &order_later)
+        note_order(admin, reading->route, &order, refusal);
     json_tree_fini(&tree);
     return refusal;
 }
@@ -284,7 +287,19 @@ static void end_order(struct admin *admin, struct reading *reading)
 
 void admin_call_end(struct admin_call *call, const struct failure_row *refusal, struct page *page)
 {
-    finish_order(container_of(call, struct reading, call), refusal, page);
+    struct reading *reading = container_of(call, struct reading, call);
+    const struct admin_options *options = &reading->admin->options;
+    char action[ORDER_WORD_BYTES];
+    const struct admin_order_note note = {
+        .action = order_word(reading->route->symbol, action),
+        .from = span_from_text(reading->from),
+        .is_done = !refusal,
+        .detail = span_from_text(call->detail),
+    };
+
+    if (options->on_order)
+        options->on_order(options->owner, &note);
+    finish_order(reading, refusal, page);
 }
 
 /* --- requests --- */

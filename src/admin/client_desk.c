@@ -67,7 +67,9 @@ const struct issued_client *client_desk_find(const struct client_desk *desk, str
 
 const struct issued_client *client_desk_find_name(const struct client_desk *desk, struct span name)
 {
-    return map_find(&desk->names, name);
+    const struct issued_client *client = map_find(&desk->names, name);
+
+    return client && map_find(&desk->ids, id_of(client)) == client ? client : NULL;
 }
 
 const struct issued_client *client_desk_next(const struct client_desk *desk, size_t *at)
@@ -597,6 +599,11 @@ void client_desk_open(struct client_desk *desk, struct store *store, const char 
     desk->store = store;
     if (store)
         load(desk);
+}
+
+bool client_desk_is_loaded(const struct client_desk *desk)
+{
+    return desk->is_loaded;
 }
 
 bool client_desk_is_ready(const struct client_desk *desk)

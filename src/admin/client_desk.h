@@ -67,6 +67,7 @@ void client_desk_close(struct client_desk *desk);
 void client_desk_published(struct client_desk *desk);
 
 /* Whether all keys that outlived the last process are known to the workers; or why not. */
+bool client_desk_is_loaded(const struct client_desk *desk); /* known here */
 bool client_desk_is_ready(const struct client_desk *desk);
 const char *client_desk_why(const struct client_desk *desk);
 

@@ -34,6 +34,14 @@ struct request {
     uint64_t wall_us;
 };
 
+/* By its id; or by its name, as a person would. */
+static const struct issued_client *find(const struct client_desk *desk, struct span name)
+{
+    const struct issued_client *client = client_desk_find(desk, name);
+
+    return client ? client : client_desk_find_name(desk, name);
+}
+
 /* ---- how one is shown ---- */
 
 static void put_limit(struct json_writer *writer, const char *name, uint64_t value)
@@ -141,7 +149,7 @@ void page_client_keys(const struct page_view *view, struct page *page)
 void page_client_key(const struct page_view *view, struct page *page)
 {
     const struct client_desk *desk = view->admin->clients;
-    const struct issued_client *client = client_desk_find(desk, view->name);
+    const struct issued_client *client = find(desk, view->name);
     const struct failure_row *refusal = refusal_row(REFUSAL_NO_CLIENT_KEY);
     struct json_writer writer;
 
@@ -187,6 +195,8 @@ static const struct failure_row *refuse(int err, const char *why, struct page *p
 
 static void tell(const struct request *request, const struct issued_client *client)
 {
+    snprintf(request->call->detail, sizeof(request->call->detail), "%.*s %.*s",
+             SPAN_ARG(client->facts.id), SPAN_ARG(client->facts.name));
     log_write(request->log, LOG_LEVEL_INFO, "operator's order", LOG_TEXT("order", request->order),
               LOG_SPAN("client", client->facts.name), LOG_SPAN("key_id", client->facts.id),
               LOG_TEXT("from", request->from));
@@ -228,6 +238,7 @@ static struct request *request_new(const struct order *order, const char *name, 
     request->log = order->view->registry->log;
     request->order = name;
     request->wall_us = order->view->wall_us;
+    snprintf(order->call->detail, sizeof(order->call->detail), "%.*s", SPAN_ARG(order->name));
     addr_write(order->peer, request->from);
     request->page = (struct page){.status = status, .type = "application/json"};
     buf_init(&request->page.body, PAGE_MAX_BYTES);
@@ -336,7 +347,7 @@ const struct failure_row *order_issue_client(const struct order *order, struct p
 const struct failure_row *order_update_client(const struct order *order, struct page *page)
 {
     struct client_desk *desk = order->view->admin->clients;
-    const struct issued_client *client = client_desk_find(desk, order->name);
+    const struct issued_client *client = find(desk, order->name);
     struct request *request;
     struct client_form form;
     int err = ERR_NOMEM;
@@ -347,16 +358,18 @@ const struct failure_row *order_update_client(const struct order *order, struct 
         return refuse_form(&form, page);
     request = request_new(order, "update client key", 200);
     if (request)
-        err = client_desk_update(desk, &request->change, order->name, &form.facts);
+        err = client_desk_update(desk, &request->change, client->facts.id, &form.facts);
     return begun(order, request, err, page);
 }
 
 const struct failure_row *order_revoke_client(const struct order *order, struct page *page)
 {
+    struct client_desk *desk = order->view->admin->clients;
+    const struct issued_client *client = find(desk, order->name);
     struct request *request = request_new(order, "revoke client key", 200);
     int err = ERR_NOMEM;
 
     if (request)
-        err = client_desk_revoke(order->view->admin->clients, &request->change, order->name);
+        err = client_desk_revoke(desk, &request->change, client ? client->facts.id : order->name);
     return begun(order, request, err, page);
 }

@@ -12,8 +12,10 @@
 #include "io/addr.h"
 #include "json/tree.h"
 
-/* An order whose end comes later. */
-struct admin_call;
+/* An order whose end comes later. Whoever carries it out may say what it is about. */
+struct admin_call {
+    char detail[96]; /* for the audit trail */
+};
 
 /* An order that has come whole; borrowed for the call. */
 struct order {

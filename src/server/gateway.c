@@ -64,6 +64,8 @@ static int make_workers(struct gateway *gateway, const struct config *config)
 
         err = worker_new(&options, &gateway_worker_ops, gateway, &gateway->workers[i]);
     }
+    if (!err)
+        err = gateway_make_clients(gateway);
     for (uint32_t i = 0; i < gateway->registry.workers && !err; i++) {
         err = worker_start(gateway->workers[i]);
         gateway->started = i + 1;
@@ -214,8 +216,6 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
         err = make_inside(gateway, &config, ret_error);
     if (!err)
         err = make_workers(gateway, gateway->snapshot->config);
-    if (!err)
-        err = gateway_make_clients(gateway);
     if (!err)
         err = make_admin(gateway);
     if (err) {

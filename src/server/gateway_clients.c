@@ -5,7 +5,12 @@
 #include "access/issued.h"
 #include "admin/client_desk.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/err.h"
+#include "server/gateway_store.h"
+#include "store/store.h"
+
+#define START_WAIT_US (2 * US_PER_SEC)
 
 /* All of them, or none. */
 static int make_holds(struct issued *issued, uint32_t count, struct issued_hold ***ret_holds)
@@ -48,12 +53,29 @@ void gateway_note_issued(struct gateway *gateway)
         client_desk_published(gateway->clients);
 }
 
+/* The store is waited for only so long; what comes later is known later. */
+static void open_desk(struct gateway *gateway)
+{
+    struct store *store = gateway_store(gateway);
+
+    client_desk_open(gateway->clients, store, "the configuration says store: none");
+    if (!store)
+        return;
+    store_await(store, START_WAIT_US);
+    if (!client_desk_is_loaded(gateway->clients))
+        log_write(gateway->log, LOG_LEVEL_WARNING, "client keys that were issued are not known yet",
+                  LOG_TEXT("reason", client_desk_why(gateway->clients)));
+}
+
 int gateway_make_clients(struct gateway *gateway)
 {
     const struct client_desk_options options = {.loop = gateway->loop,
                                                 .metrics = gateway->registry.metrics,
                                                 .publish = publish,
                                                 .owner = gateway};
+    int err = client_desk_new(&options, &gateway->clients);
 
-    return client_desk_new(&options, &gateway->clients);
+    if (!err)
+        open_desk(gateway);
+    return err;
 }

@@ -158,7 +158,8 @@ void gateway_drop_alerts(struct gateway *gateway);
 void gateway_note_prepared(struct gateway *gateway, int err);
 void gateway_note_committed(struct gateway *gateway);
 
-/* The desk of issued client keys, without a store so far: 0 or ERR_NOMEM. */
+/* The desk of issued client keys; those of the store are read, and the workers, which do not run
+ * yet, have them. 0 or ERR_NOMEM. */
 int gateway_make_clients(struct gateway *gateway);
 
 /* One more worker goes by the issued keys that were published last. */

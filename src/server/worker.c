@@ -290,7 +290,10 @@ void worker_discard(struct worker *worker)
 void worker_set_issued(struct worker *worker, struct issued_hold *issued)
 {
     worker->shared.issued = issued;
-    order(worker, ORDER_ISSUED);
+    if (worker->has_thread)
+        order(worker, ORDER_ISSUED);
+    else
+        take_issued(worker);
 }
 
 /* --- its life --- */

@@ -82,7 +82,7 @@ void worker_cut(struct worker *worker);
 void worker_look(struct worker *worker);
 
 /* These are the issued client keys from now on; takes the hold. `issued` is told, before which no
- * others may be set. */
+ * others may be set. Before it is started, at once. */
 void worker_set_issued(struct worker *worker, struct issued_hold *issued);
 
 /* --- a new configuration, in two steps; the control thread, one at a time --- */
