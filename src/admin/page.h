@@ -43,6 +43,9 @@ uint64_t page_wall_of(const struct page_view *view, uint64_t at_us);
 /* The member as RFC 3339 in UTC; 0 as null. */
 void page_put_time(struct json_writer *writer, const char *name, uint64_t wall_us);
 
+/* The member in units, of its billionths. */
+void page_put_nano(struct json_writer *writer, const char *name, uint64_t billionths);
+
 /* The member in milliseconds; 0.25 ms are 0.25. */
 void page_put_ms(struct json_writer *writer, const char *name, uint64_t us);
 

@@ -454,6 +454,12 @@ struct conf_price {
     struct conf_price_long *long_prompt; /* NULL: it makes no difference */
 };
 
+/* Another currency that sums are shown in. */
+struct conf_currency {
+    struct span second;
+    uint64_t rate;      /* of it for a dollar, in millionths */
+};
+
 struct conf_prices {
     struct conf_price *items;
     size_t count;
@@ -473,6 +479,7 @@ struct config {
     struct conf_secrets secrets;
     struct conf_store store;
     struct conf_prices prices; /* before what is built in */
+    struct conf_currency *currency; /* NULL: none */
 
     struct map provider_by_name; /* struct conf_provider */
     struct map model_by_name;    /* struct conf_model */

@@ -138,3 +138,11 @@ void hook_price_long_finish(struct loading *loading, const struct yaml_node *nod
     need(loading, node, mark, "output");
     fill(node, &((struct conf_price_long *)object)->rates);
 }
+
+void hook_currency_finish(struct loading *loading, const struct yaml_node *node,
+                          struct conf_mark mark, void *object)
+{
+    (void)object;
+    if (!yaml_find(node, SPAN("second")) || !yaml_find(node, SPAN("rate")))
+        loading_error(loading, mark, "second and rate belong together; allowed: both");
+}

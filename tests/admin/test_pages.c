@@ -183,7 +183,7 @@ static void sums_up_requests_and_keys(void **state)
     stage_expect_part(text, "\"requests_by_model\":{\"fast\":10},");
     stage_expect_part(text, "\"models\":[{\"model\":\"fast\",\"requests\":10,\"errors\":1,"
                             "\"average_latency_ms\":100,\"prompt_tokens\":1000,"
-                            "\"completion_tokens\":500}]");
+                            "\"completion_tokens\":500,\"cost_usd\":0}]");
     stage_expect_part(text,
                       "{\"provider\":\"sim\",\"breaker\":\"closed\",\"total_keys\":2,"
                       "\"healthy_keys\":1,\"new_keys\":1,\"cooling_keys\":0,\"depleted_keys\":0,"

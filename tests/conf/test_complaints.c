@@ -192,8 +192,8 @@ static void what_is_not_built(void **state)
                 "shared: x\n"
                 "secrets: {vault: {}}\n"
                 "classes: {}\n"
-                "prices: {}\n"
-                "currency: {}\n"
+                "prices: {a: {input: -1, output: 1.2345678}, b: {input: 1}, \"c d\": {input: 1, output: 1}}\n"
+                "currency: {second: CNY}\n"
                 "alerts: {}\n"
                 "pools: {p: {budget: {}}}\n",
                 "b.yaml:2:8: store: the value names a server of PostgreSQL, which is not built yet; "
@@ -201,8 +201,13 @@ static void what_is_not_built(void **state)
                 "b.yaml:3:1: shared: not built yet; allowed: to leave it out\n"
                 "b.yaml:4:11: secrets.vault: not built yet; allowed: to leave it out\n"
                 "b.yaml:5:1: classes: not built yet; allowed: to leave it out\n"
-                "b.yaml:6:1: prices: not built yet; allowed: to leave it out\n"
-                "b.yaml:7:1: currency: not built yet; allowed: to leave it out\n"
+                "b.yaml:6:21: prices.a.input: '-1' is no such amount; allowed: an amount of USD from 0 "
+                "to 1000000, such as 0.28, with up to 6 decimals\n"
+                "b.yaml:6:33: prices.a.output: '1.2345678' is no such amount; allowed: an amount of USD "
+                "from 0 to 1000000, such as 0.28, with up to 6 decimals\n"
+                "b.yaml:6:45: prices.b: output is missing; allowed: USD per million tokens\n"
+                "b.yaml:6:60: prices.c d: this is no name of a model; allowed: 1 to 256 characters "
+                "without spaces\n"                "b.yaml:7:11: currency: second and rate belong together; allowed: both\n"
                 "b.yaml:8:1: alerts: not built yet; allowed: to leave it out\n"
                 "b.yaml:9:13: pools.p.budget: not built yet; allowed: to leave it out\n");
 }
@@ -324,9 +329,9 @@ static void slips_of_the_fingers(void **state)
         "b.yaml:4:22: server: unknown key 'listne'; the nearest is 'listen'\n"
         "b.yaml:4:33: server: unknown key 'timeout'; the nearest is 'timeouts'\n"
         "b.yaml:5:1: unknown key 'zzzzzz'; allowed: server, admin, pools, clients, providers, "
-        "models, names, retry, log, secrets, store\n"
+        "models, names, retry, log, secrets, store, prices, currency\n"
         "b.yaml:6:1: unknown key (not shown); allowed: server, admin, pools, clients, "
-        "providers, models, names, retry, log, secrets, store\n");
+        "providers, models, names, retry, log, secrets, store, prices, currency\n");
 }
 
 static void duplicates(void **state)

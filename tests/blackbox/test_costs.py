@@ -1,0 +1,60 @@
+"""What exchanges cost: told, logged, summed up; unknown where it is not known."""
+
+import pytest
+from harness.expect import chat
+from harness.wire import Wire, request
+
+PRICES = {"sim/gpt-4.1": {"input": 2, "output": 8, "cached_input": 0.5}}
+
+
+@pytest.fixture
+def gateway(pool):
+    return pool(1, config={"prices": PRICES, "currency": {"second": "CNY", "rate": 7.3}})
+
+
+def usd(line):
+    """What an access line's tokens cost."""
+    return (line["prompt_tokens"] * 2 + line["completion_tokens"] * 8) / 1e6
+
+
+def test_a_whole_answer_says_what_it_cost(gateway):
+    answer = gateway.post(chat("hello", model="gpt-4.1"))
+    line = gateway.wait_access(model="gpt-4.1")
+    assert float(answer.get("x-bellwether-cost-usd")) == pytest.approx(usd(line))
+    assert "e" not in answer.get("x-bellwether-cost-usd")
+    assert line["cost_usd"] == pytest.approx(usd(line))
+
+
+def test_a_stream_is_priced_at_its_end(gateway):
+    answer = gateway.post(chat("hello", model="gpt-4.1", stream=True))
+    assert answer.get("x-bellwether-cost-usd") is None
+    line = gateway.wait_access(model="gpt-4.1", is_stream=True)
+    assert line["cost_usd"] == pytest.approx(usd(line))
+
+
+def test_sums(gateway):
+    for _ in range(5):
+        assert gateway.post(chat("hello", model="gpt-4.1")).status == 200
+    total = 5 * gateway.wait_access(model="gpt-4.1")["cost_usd"]
+    stats = gateway.admin("/v1/admin/stats").json
+    assert stats["cost"]["usd"] == pytest.approx(total)
+    assert stats["cost"]["CNY"] == pytest.approx(total * 7.3)
+    assert stats["cost"]["unpriced_requests"] == 0
+    metrics = gateway.metrics()
+    assert metrics.sum("bellwether_cost_usd_total", provider="sim") == pytest.approx(total)
+    assert metrics.get("bellwether_client_cost_usd_total", client="anonymous") == pytest.approx(total)
+
+
+def test_an_unknown_price_is_not_nothing(gateway):
+    answer = gateway.post(chat("hello", model="somebody-s-own"))
+    assert answer.status == 200 and answer.get("x-bellwether-cost-usd") is None
+    assert "cost_usd" not in gateway.wait_access(model="somebody-s-own")
+    assert gateway.admin("/v1/admin/stats").json["cost"] == {"usd": 0, "CNY": 0, "unpriced_requests": 1}
+
+
+def test_a_reload_changes_the_price(gateway):
+    before = float(gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-cost-usd"))
+    config = dict(gateway.config, prices={"gpt-4.1": {"input": 4, "output": 16}})
+    assert gateway.reload(config)
+    after = float(gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-cost-usd"))
+    assert after == pytest.approx(2 * before)
