@@ -111,6 +111,12 @@ struct conf_pools {
     size_t count;
 };
 
+/* What may be spent in a period of the calendar. */
+struct conf_key_budget {
+    uint64_t millionth_usd;
+    uint32_t per; /* enum budget_period */
+};
+
 /* One upstream credential: a key as it is, or what is exchanged for one. */
 struct conf_key {
     struct span name;
@@ -128,6 +134,7 @@ struct conf_key {
     struct conf_strings models; /* patterns with '*'; empty: all */
     struct span pool;           /* name of one of config.pools, or empty: everybody */
     uint64_t expires_wall_us;   /* 0: never */
+    struct conf_key_budget *budget; /* NULL: none */
 };
 
 struct conf_key_list {

@@ -77,6 +77,14 @@ static const struct conf_word rotation_cause_words[] = {
     {TEXT("age"), CONF_ROTATION_AGE, true},
 };
 
+/* As in ledger/budget.h. */
+static const struct conf_word budget_period_words[] = {
+    {TEXT("hour"), 0, true},
+    {TEXT("day"), 1, true},
+    {TEXT("week"), 2, true},
+    {TEXT("month"), 3, true},
+};
+
 static const struct conf_word log_level_words[] = {
     {TEXT("error"), CONF_LOG_ERROR, true},
     {TEXT("warn"), CONF_LOG_WARN, true},
@@ -103,7 +111,7 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
     group_error_rate, group_canary, group_rotation, group_provider, group_target, group_model,
     group_names, group_retry, group_log, group_secrets;
-static const struct conf_group group_price_long, group_price, group_currency;
+static const struct conf_group group_price_long, group_price, group_currency, group_key_budget;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -211,6 +219,8 @@ static const struct conf_group group_price_long = {ROWS(price_long),
                                                    .finish = hook_price_long_finish};
 static const struct conf_group group_price = {ROWS(price), .prepare = hook_price_prepare,
                                               .finish = hook_price_finish, .name = hook_price_name};
+static const struct conf_group group_key_budget = {ROWS(key_budget),
+                                                   .finish = hook_key_budget_finish};
 static const struct conf_group group_currency = {ROWS(currency), .finish = hook_currency_finish};
 
 const struct conf_group conf_schema = {ROWS(root)};

@@ -146,3 +146,11 @@ void hook_currency_finish(struct loading *loading, const struct yaml_node *node,
     if (!yaml_find(node, SPAN("second")) || !yaml_find(node, SPAN("rate")))
         loading_error(loading, mark, "second and rate belong together; allowed: both");
 }
+
+void hook_key_budget_finish(struct loading *loading, const struct yaml_node *node,
+                            struct conf_mark mark, void *object)
+{
+    (void)object;
+    if (!yaml_find(node, SPAN("usd")))
+        loading_error(loading, mark, "usd is missing; allowed: an amount of USD such as 100");
+}

@@ -151,6 +151,7 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
         return err;
     prober_commit(&probes);
     gateway_follow_rotations(gateway);
+    gateway_follow_budgets(gateway);
     return 0;
 }
 
@@ -251,6 +252,7 @@ void gateway_free(struct gateway **gateway)
     gateway_end_store(g);
     gateway_drop_media(g);
     gateway_discard_tokens(&g->tokens);
+    gateway_drop_budgets(g);
     gateway_drop_rotations(g);
     gateway_drop_alerts(g);
     gateway_close_store(g);

@@ -2,7 +2,8 @@
  * What the files of the gateway share: gateway.c begins and ends it, gateway_phases.c knows when it
  * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_tokens.c gets
  * tokens for keys, gateway_rotations.c replaces them,
- * gateway_clients.c issues keys to clients, gateway_media.c what exchanges have fetched,
+ * gateway_clients.c issues keys to clients, gateway_budgets.c rests keys that have spent theirs,
+ * gateway_media.c what exchanges have fetched,
  * gateway_alerts.c wakes somebody, gateway_reload.c takes a new configuration over. Included by
  * these alone; control thread.
  */
@@ -72,6 +73,7 @@ struct gateway {
     struct list rotors;                /* of providers whose keys are rotated */
     struct secret_store *secret_store; /* NULL until a provider's keys are */
     struct client_desk *clients;       /* which issues client keys */
+    struct budgets *budgets;           /* of keys; NULL until one has one */
     uint32_t issued_answers;           /* of workers, to the last table of them */
     struct metrics *metrics;
     uint32_t reloads, media_fetches;
@@ -164,6 +166,10 @@ int gateway_make_clients(struct gateway *gateway);
 
 /* One more worker goes by the issued keys that were published last. */
 void gateway_note_issued(struct gateway *gateway);
+
+/* Watches the budgets of the keys of the snapshot in force. */
+void gateway_follow_budgets(struct gateway *gateway);
+void gateway_drop_budgets(struct gateway *gateway);
 
 /* The timer of a reload that is waited for. */
 void gateway_on_reload_timer(struct loop_timer *timer);

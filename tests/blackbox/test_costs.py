@@ -1,5 +1,7 @@
 """What exchanges cost: told, logged, summed up; unknown where it is not known."""
 
+import time
+
 import pytest
 from harness.expect import chat
 from harness.wire import Wire, request
@@ -58,3 +60,35 @@ def test_a_reload_changes_the_price(gateway):
     assert gateway.reload(config)
     after = float(gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-cost-usd"))
     assert after == pytest.approx(2 * before)
+
+
+def health_of(gateway, name, wanted, within=5):
+    until = time.monotonic() + within
+    while (state := gateway.key_states()[name])["health"] != wanted:
+        assert time.monotonic() < until, state
+        time.sleep(0.05)
+    return state
+
+
+def test_a_key_that_has_spent_its_budget_rests(pool):
+    """The others carry the load; with none left the client is told until when."""
+    def key(i):
+        return {"budget": {"usd": 0.001, "per": "hour"}, "priority": i}
+
+    gateway = pool(2, config={"prices": {"gpt-4.1": {"input": 200, "output": 800}}}, key=key)
+    assert gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-key") == "k1"
+    state = health_of(gateway, "k1", "budget_spent")
+    assert not state["healthy"] and state["cooldown_until"] and state["spent_usd"] > 0.001
+    assert state["cooldown_until"][14:19] == "00:00"  # the end of the hour
+    gateway.wait_line(r'"message":"key has spent its budget".*"key":"k1"')
+    assert gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-key") == "k2"
+    health_of(gateway, "k2", "budget_spent")
+    answer = gateway.post(chat("hello", model="gpt-4.1"))
+    assert (answer.status, answer.error["code"]) == (503, "upstream_depleted")
+    assert 1 <= int(answer.get("retry-after")) <= 3600
+    config = gateway.config
+    config["providers"]["sim"]["keys"][0]["budget"]["usd"] = 100
+    del config["providers"]["sim"]["keys"][1]["budget"]
+    assert gateway.reload(config)
+    assert {health_of(gateway, name, "healthy")["health"] for name in ("k1", "k2")} == {"healthy"}
+    assert gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-key") == "k1"
