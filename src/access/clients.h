@@ -66,8 +66,7 @@ void clients_memo_clear(struct clients_memo *memo, const uint8_t key[CLIENTS_TAG
  * stays expired, one that was issued and revoked stays refused). memo may be NULL. *ret_client is
  * written with CLIENTS_OK. The time does not depend on the number of clients. */
 enum clients_verdict clients_find(const struct clients *clients, const struct issued *issued,
-                                  struct clients_memo *memo,
-                                  struct span secret, uint64_t wall_us,
+                                  struct clients_memo *memo, struct span secret, uint64_t wall_us,
                                   const struct client **ret_client);
 
 /* The token of an Authorization field: "Bearer TOKEN", the scheme in any case (RFC 6750 2.1). Empty

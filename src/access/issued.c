@@ -7,8 +7,8 @@
 #include "base/list.h"
 
 struct issued_shared {
-    atomic_uint refs;               /* acquire-release on the last drop */
-    _Atomic uint64_t used_wall_us;  /* stands alone: relaxed */
+    atomic_uint refs;              /* acquire-release on the last drop */
+    _Atomic uint64_t used_wall_us; /* stands alone: relaxed */
 };
 
 /* One block: the client, what is shared of it, its models' spans and all texts. */
@@ -108,8 +108,7 @@ void issued_client_unref(struct issued_client **place)
     struct issued_client *client = *place;
 
     *place = NULL;
-    if (!client ||
-        atomic_fetch_sub_explicit(&client->shared->refs, 1, memory_order_acq_rel) != 1)
+    if (!client || atomic_fetch_sub_explicit(&client->shared->refs, 1, memory_order_acq_rel) != 1)
         return;
     limiter_unref(&client->client.limiter);
     mem_free(container_of(client, struct block, issued));

@@ -36,7 +36,8 @@ struct issued_client {
     struct client client; /* index: CLIENT_ISSUED */
     struct conf_client conf;
     struct issued_facts facts;
-    uint32_t requests, tokens, cost; /* its series; set by who makes it, before anybody else sees it */
+    uint32_t requests, tokens,
+        cost; /* its series; set by who makes it, before anybody else sees it */
     struct issued_shared *shared;
 };
 

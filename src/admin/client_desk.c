@@ -32,9 +32,9 @@ struct client_desk {
     struct map ids, names;
 
     struct list writing, waiting, publishing; /* changes: by what they wait for */
-    bool is_due;        /* what stands in `clients` is not published */
+    bool is_due;                              /* what stands in `clients` is not published */
     bool is_publishing;
-    bool is_public;     /* something was published, after loading */
+    bool is_public; /* something was published, after loading */
 };
 
 /* ---- what is known ---- */
@@ -339,8 +339,7 @@ static int begin(struct client_desk *desk, struct client_change *change,
     if (err)
         return err;
     row = row_of(change->fresh);
-    err = loop_timer_set(&change->timer,
-                         loop_now_us(desk->options.loop) + CLIENT_DESK_PATIENCE_US);
+    err = loop_timer_set(&change->timer, loop_now_us(desk->options.loop) + CLIENT_DESK_PATIENCE_US);
     if (!err)
         err = client_keys_put(desk->store, &change->ask, &row);
     if (err) {
@@ -594,8 +593,7 @@ static void on_retry(struct loop_timer *timer)
 
 void client_desk_open(struct client_desk *desk, struct store *store, const char *why)
 {
-    snprintf(desk->why, sizeof(desk->why), "%s",
-             store ? "the issued keys are being read" : why);
+    snprintf(desk->why, sizeof(desk->why), "%s", store ? "the issued keys are being read" : why);
     desk->store = store;
     if (store)
         load(desk);

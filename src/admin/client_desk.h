@@ -1,9 +1,9 @@
 /*
  * The desk that issues client keys: what the admin address asks for becomes durable, then known to
- * every worker, and only then is it answered; so a key works wherever it is used first, and one that
- * was revoked is let in nowhere. What is asked for at once is published at once. Where the store
- * does not answer, a new key is taken back; a revocation holds on all workers before it is written.
- * The control thread's.
+ * every worker, and only then is it answered; so a key works wherever it is used first, and one
+ * that was revoked is let in nowhere. What is asked for at once is published at once. Where the
+ * store does not answer, a new key is taken back; a revocation holds on all workers before it is
+ * written. The control thread's.
  */
 #ifndef ADMIN_CLIENT_DESK_H
 #define ADMIN_CLIENT_DESK_H
@@ -20,8 +20,8 @@ struct client_desk;
 
 enum {
     CLIENT_DESK_WORDS_BYTES = 320,
-    CLIENT_DESK_PATIENCE_US = 5000000,              /* for the store */
-    CLIENT_DESK_REMEMBERS_DAYS = 90,                /* how long a revoked key is known as such */
+    CLIENT_DESK_PATIENCE_US = 5000000, /* for the store */
+    CLIENT_DESK_REMEMBERS_DAYS = 90,   /* how long a revoked key is known as such */
 };
 
 struct client_desk_options {

@@ -10,8 +10,8 @@
 
 enum { SECONDS_A_DAY = 86400 };
 
-#define MAX_RPM UINT64_C(4000000000)
-#define MAX_TPM UINT64_C(1000000000000000)
+#define MAX_RPM        UINT64_C(4000000000)
+#define MAX_TPM        UINT64_C(1000000000000000)
 #define MAX_CONCURRENT UINT64_C(10000000)
 
 static int refuse(struct client_form *form, const char *format, ...)
@@ -62,8 +62,7 @@ static int read_days(struct client_form *form, const yyjson_val *value, uint64_t
     if (!json_tree_double(value, &days) || !(days > 0) || days > CLIENT_FORM_MAX_DAYS)
         return refuse(form, "'expires_in_days' is no such number; allowed: above 0, to %d",
                       CLIENT_FORM_MAX_DAYS);
-    form->facts.expires_wall_us =
-        wall_us + (uint64_t)(days * SECONDS_A_DAY * (double)US_PER_SEC);
+    form->facts.expires_wall_us = wall_us + (uint64_t)(days * SECONDS_A_DAY * (double)US_PER_SEC);
     return 0;
 }
 
@@ -167,9 +166,9 @@ static const struct {
     int (*read)(struct client_form *form, const yyjson_val *value, uint64_t wall_us);
     bool is_of_new;
 } members[] = {
-    {"name", read_name, true},           {"expires_in_days", read_days, false},
-    {"expires_at", read_end, false},     {"limits", read_limits, false},
-    {"rate_limit", read_rate, false},    {"models", read_models, false},
+    {"name", read_name, true},        {"expires_in_days", read_days, false},
+    {"expires_at", read_end, false},  {"limits", read_limits, false},
+    {"rate_limit", read_rate, false}, {"models", read_models, false},
     {"class", read_class, false},
 };
 

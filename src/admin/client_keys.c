@@ -14,7 +14,7 @@
 
 enum { ID_RANDOM_BYTES = 12, KEY_RANDOM_BYTES = 32 };
 
-#define ID_PREFIX "ck_"
+#define ID_PREFIX  "ck_"
 #define KEY_PREFIX "sk-bw-"
 
 enum {
@@ -254,9 +254,8 @@ static const struct failure_row *begun(const struct order *order, struct request
     if (request)
         buf_fini(&request->page.body);
     mem_free(request);
-    return refuse(err,
-                  err == ERR_NOMEM ? err_text(err) : client_desk_why(order->view->admin->clients),
-                  page);
+    return refuse(
+        err, err == ERR_NOMEM ? err_text(err) : client_desk_why(order->view->admin->clients), page);
 }
 
 static const struct failure_row *refuse_form(const struct client_form *form, struct page *page)

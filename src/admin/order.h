@@ -20,7 +20,8 @@ struct admin_call {
 /* An order that has come whole; borrowed for the call. */
 struct order {
     const struct page_view *view;
-    struct span provider, name; /* of the key; name is empty where it is about none, provider where the path has none */
+    struct span provider, name; /* of the key; name is empty where it is about none, provider where
+                                   the path has none */
     const yyjson_val *body;     /* NULL: there is none */
     const struct addr *peer;
     /* Who waits for a key may go on. */

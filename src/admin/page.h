@@ -18,7 +18,7 @@ struct page_view {
     struct snapshot *snapshot;
     struct admin_state state;
     const struct admin_options *admin;
-    struct span name; /* what stands for {name} in the path */
+    struct span name;         /* what stands for {name} in the path */
     uint64_t now_us, wall_us; /* the same moment on both clocks */
 };
 
@@ -35,7 +35,8 @@ struct page {
 typedef void page_write_fn(const struct page_view *view, struct page *page);
 
 /* The rows of tables/admin.def. Status 200 and JSON unless they say otherwise. */
-page_write_fn page_metrics, page_keys, page_client_keys, page_client_key, page_stats, page_health, page_ready;
+page_write_fn page_metrics, page_keys, page_client_keys, page_client_key, page_stats, page_health,
+    page_ready;
 
 /* A moment of now_us's clock on the wall's; 0 stays 0. */
 uint64_t page_wall_of(const struct page_view *view, uint64_t at_us);

@@ -15,7 +15,8 @@ enum { PATH_BYTES = 512, BODY_BYTES = 4096, MAX_MODELS = 64 };
 static void print_key(const yyjson_val *key)
 {
     yyjson_val *models = json_tree_plain(json_tree_member(key, "models")), *model;
-    struct span end = json_tree_string(key, "expires_at"), used = json_tree_string(key, "last_used");
+    struct span end = json_tree_string(key, "expires_at"),
+                used = json_tree_string(key, "last_used");
     double rpm = target_number(key, "rate_limit");
     char limit[32] = "-";
     size_t i, count;
@@ -23,8 +24,9 @@ static void print_key(const yyjson_val *key)
     if (rpm > 0)
         snprintf(limit, sizeof(limit), "%.0f", rpm);
     printf("%-28.*s %-24.*s %-8.*s %8s %-25.*s %-25.*s", SPAN_ARG(json_tree_string(key, "key_id")),
-           SPAN_ARG(json_tree_string(key, "name")), SPAN_ARG(json_tree_string(key, "status")), limit,
-           SPAN_ARG(end.len ? end : SPAN("never")), SPAN_ARG(used.len ? used : SPAN("never")));
+           SPAN_ARG(json_tree_string(key, "name")), SPAN_ARG(json_tree_string(key, "status")),
+           limit, SPAN_ARG(end.len ? end : SPAN("never")),
+           SPAN_ARG(used.len ? used : SPAN("never")));
     yyjson_arr_foreach(models, i, count, model)
         printf("%s%.*s", i ? "," : " ", SPAN_ARG(json_tree_text(model)));
     printf("\n");

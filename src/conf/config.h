@@ -131,9 +131,9 @@ struct conf_key {
     uint32_t weight;                       /* 0: standby */
     struct span account;                   /* empty: an account of its own */
     struct conf_limits limits;
-    struct conf_strings models; /* patterns with '*'; empty: all */
-    struct span pool;           /* name of one of config.pools, or empty: everybody */
-    uint64_t expires_wall_us;   /* 0: never */
+    struct conf_strings models;     /* patterns with '*'; empty: all */
+    struct span pool;               /* name of one of config.pools, or empty: everybody */
+    uint64_t expires_wall_us;       /* 0: never */
     struct conf_key_budget *budget; /* NULL: none */
 };
 
@@ -437,8 +437,9 @@ struct conf_secrets {
 
 /* Where key states, rotations and the audit trail are kept. */
 struct conf_store {
-    struct span path; /* of the database; absolute or relative to the working directory; empty: none */
-    bool is_given;    /* the file names it: where it cannot be opened, nothing starts */
+    struct span
+        path;      /* of the database; absolute or relative to the working directory; empty: none */
+    bool is_given; /* the file names it: where it cannot be opened, nothing starts */
 };
 
 /* USD per million tokens, in millionths: picodollars a token. */
@@ -464,7 +465,7 @@ struct conf_price {
 /* Another currency that sums are shown in. */
 struct conf_currency {
     struct span second;
-    uint64_t rate;      /* of it for a dollar, in millionths */
+    uint64_t rate; /* of it for a dollar, in millionths */
 };
 
 struct conf_prices {
@@ -485,7 +486,7 @@ struct config {
     struct conf_log log;
     struct conf_secrets secrets;
     struct conf_store store;
-    struct conf_prices prices; /* before what is built in */
+    struct conf_prices prices;      /* before what is built in */
     struct conf_currency *currency; /* NULL: none */
 
     struct map provider_by_name; /* struct conf_provider */

@@ -76,7 +76,7 @@ extern const struct conf_type conf_type_ratio;       /* uint32_t, thousandths */
 extern const struct conf_type conf_type_seal_key;    /* struct span: a file */
 extern const struct conf_type conf_type_store;       /* struct conf_store (types_store.c) */
 
-extern const struct conf_type conf_type_price;       /* uint64_t: millionths of a dollar */
+extern const struct conf_type conf_type_price; /* uint64_t: millionths of a dollar */
 
 /* {items, count}: how every list of the tree begins. Sets or gets both without caring for the type
  * of the items. */

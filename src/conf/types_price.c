@@ -44,9 +44,9 @@ static int parse_price(const struct conf_row *row, struct span text, void *field
 
 static void write_price(uint64_t millionths, char out[UNITS_TEXT_BYTES])
 {
-    int len = snprintf(out, UNITS_TEXT_BYTES, "%llu.%06llu",
-                       (unsigned long long)(millionths / 1000000),
-                       (unsigned long long)(millionths % 1000000));
+    int len =
+        snprintf(out, UNITS_TEXT_BYTES, "%llu.%06llu", (unsigned long long)(millionths / 1000000),
+                 (unsigned long long)(millionths % 1000000));
 
     while (out[len - 1] == '0')
         len--;

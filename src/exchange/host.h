@@ -67,7 +67,7 @@ struct exchange_host {
     struct arena_pool loose;    /* keeps no block: for arenas that helper threads fill */
     struct body_lease lease;
     struct rand rand;
-    struct clients_memo memo; /* of the binding in force, and of: */
+    struct clients_memo memo;   /* of the binding in force, and of: */
     struct issued_hold *issued; /* client keys beside the file; NULL: none */
     struct metrics *metrics;
     struct exchange_series series;

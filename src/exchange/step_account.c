@@ -117,8 +117,8 @@ static void count(struct exchange *x, uint64_t duration_us)
     metrics_add(metrics, x->host->series.bytes + METRIC_FLOW_TO_CLIENT, x->relay.bytes_out);
     if (!x->auth.client)
         return;
-    metrics_add(metrics,
-                series_of_client(x).requests + metrics_status((unsigned)x->account.status), 1);
+    metrics_add(metrics, series_of_client(x).requests + metrics_status((unsigned)x->account.status),
+                1);
     if (x->auth.issued)
         issued_note_use(issued_of(x->auth.client), x->head.start_wall_us);
     count_tokens(x, series);

@@ -314,8 +314,8 @@ bool keypool_is_drained(struct keypool *pool, const struct key *key, uint64_t no
 /* Sets the weight, in thousandths (1000: a weight of 1; 0: standby). */
 struct keypool_effect keypool_weigh(struct keypool *pool, struct key *key, uint32_t weight_milli);
 
-/* Its budget is spent: it is as good as depleted until then (0: it is not, or no more). What runs on
- * it goes on. The control thread's. */
+/* Its budget is spent: it is as good as depleted until then (0: it is not, or no more). What runs
+ * on it goes on. The control thread's. */
 struct keypool_effect keypool_rest(struct keypool *pool, struct key *key, uint64_t until_us);
 
 /* What was spent on the key in this process, in billionths of a dollar, as far as prices are known.

@@ -7,9 +7,11 @@ enum { DATE_DIGITS = 8, DAY_SECONDS = 86400, HOUR_SECONDS = 3600 };
 
 /* ---- what is built in ---- */
 
-#define PICO(usd_a_million) ((uint64_t)((usd_a_million) * 1000000.0 + 0.5))
+#define PICO(usd_a_million) ((uint64_t)((usd_a_million)*1000000.0 + 0.5))
 #define RATES(input, cached, write, write_long, output)                                            \
-    {PICO(input), PICO(cached), PICO(write), PICO(write_long), PICO(output)}
+    {                                                                                              \
+        PICO(input), PICO(cached), PICO(write), PICO(write_long), PICO(output)                     \
+    }
 
 struct row {
     enum provider_kind kind;

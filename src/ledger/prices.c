@@ -151,7 +151,6 @@ const struct price *prices_find(const struct prices *prices, uint32_t provider_i
     if (price)
         return price;
     bare = price_bare_name(model);
-    return bare.len == model.len
-               ? NULL
-               : place_of(prices, mix(map_hash(bare), provider_index))->price;
+    return bare.len == model.len ? NULL
+                                 : place_of(prices, mix(map_hash(bare), provider_index))->price;
 }

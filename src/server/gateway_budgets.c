@@ -1,6 +1,6 @@
-/* Budgets of keys. Workers count what is spent on a key, each for itself; once a second the sums are
- * looked at here, and a key that has spent its budget rests until the period ends. So the road pays
- * nothing for it, and a budget is passed by what a second costs, and by what was under way. A
+/* Budgets of keys. Workers count what is spent on a key, each for itself; once a second the sums
+ * are looked at here, and a key that has spent its budget rests until the period ends. So the road
+ * pays nothing for it, and a budget is passed by what a second costs, and by what was under way. A
  * process that begins anew counts from nothing. */
 #include "server/gateway_inner.h"
 
@@ -37,8 +37,7 @@ static void seat_free(struct seat *seat)
 
 static void rest(struct budgets *budgets, const struct seat *seat, uint64_t until_us)
 {
-    struct keypool_effect effect =
-        keypool_rest(provider_keys(seat->provider), seat->key, until_us);
+    struct keypool_effect effect = keypool_rest(provider_keys(seat->provider), seat->key, until_us);
 
     gateway_follow(budgets->gateway, seat->provider, &effect);
 }
@@ -73,7 +72,8 @@ static void look(struct budgets *budgets, struct seat *seat, const struct conf_k
          until_wall_us);
 }
 
-/* The seat of that key, made where there is none; NULL without memory, or where the key has gone. */
+/* The seat of that key, made where there is none; NULL without memory, or where the key has gone.
+ */
 static struct seat *seat_of(struct budgets *budgets, struct provider *provider,
                             const struct conf_key *conf)
 {
@@ -104,8 +104,7 @@ static void drop_unseen(struct budgets *budgets)
     while ((seat = map_next(&budgets->seats, &at, NULL))) {
         if (seat->round == budgets->round)
             continue;
-        map_remove(&budgets->seats,
-                   span_of((const char *)seat->identity, sizeof(seat->identity)));
+        map_remove(&budgets->seats, span_of((const char *)seat->identity, sizeof(seat->identity)));
         if (seat->is_resting)
             rest(budgets, seat, 0);
         seat_free(seat);

@@ -13,7 +13,7 @@
 #include "store/store.h"
 
 enum {
-    CLIENT_KEYS_MAX = 16384,    /* that are loaded: the newest */
+    CLIENT_KEYS_MAX = 16384,     /* that are loaded: the newest */
     CLIENT_KEYS_MAX_MODELS = 64, /* of one */
 };
 

@@ -54,9 +54,8 @@ static void close_house(struct house *house)
 
 static struct issued_facts facts_of(const char *name, const char *secret)
 {
-    struct issued_facts facts = {.id = span_from_text(name),
-                                 .name = span_from_text(name),
-                                 .class_name = SPAN("batch")};
+    struct issued_facts facts = {
+        .id = span_from_text(name), .name = span_from_text(name), .class_name = SPAN("batch")};
 
     hash(secret, facts.sha256);
     return facts;

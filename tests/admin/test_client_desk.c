@@ -386,10 +386,11 @@ static void test_the_form_takes_what_it_says(void **state)
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         read_form(&form, bad[i][0], NULL, bad[i][1]);
-    read_form(&form,
-              "{\"name\": \"web\", \"expires_in_days\": 0.5, \"rate_limit\": 600, \"class\": "
-              "\"batch\", \"models\": [\"a\", \"b*\"], \"limits\": {\"concurrent\": 3, \"tpm\": 9}}",
-              NULL, NULL);
+    read_form(
+        &form,
+        "{\"name\": \"web\", \"expires_in_days\": 0.5, \"rate_limit\": 600, \"class\": "
+        "\"batch\", \"models\": [\"a\", \"b*\"], \"limits\": {\"concurrent\": 3, \"tpm\": 9}}",
+        NULL, NULL);
     assert_int_equal(form.facts.expires_wall_us, 1000000 + 43200 * US_PER_SEC);
     assert_int_equal(form.facts.limits.rpm, 600);
     assert_int_equal(form.facts.limits.concurrent, 3);
@@ -401,7 +402,8 @@ static void test_the_form_takes_what_it_says(void **state)
     read_form(&form, "{\"limits\": {\"concurrent\": 2}}", &before, NULL);
     assert_int_equal(form.facts.limits.rpm, 5);
     assert_int_equal(form.facts.limits.concurrent, 2);
-    read_form(&form, "{\"rate_limit\": null, \"expires_at\": null, \"models\": null}", &before, NULL);
+    read_form(&form, "{\"rate_limit\": null, \"expires_at\": null, \"models\": null}", &before,
+              NULL);
     assert_int_equal(form.facts.limits.rpm, 0);
     assert_int_equal(form.facts.expires_wall_us, 0);
     read_form(&form, "{}", &before, NULL);

@@ -42,15 +42,21 @@ static void rests_until_the_period_ends(void **state)
     struct budget budget = {0};
     uint64_t until;
 
-    assert_false(budget_look(&budget, BUDGET_DAY, 100, 1000, wall_of("2026-11-21T08:00:00Z"), &until));
-    assert_false(budget_look(&budget, BUDGET_DAY, 100, 1099, wall_of("2026-11-21T09:00:00Z"), &until));
-    assert_true(budget_look(&budget, BUDGET_DAY, 100, 1100, wall_of("2026-11-21T10:00:00Z"), &until));
+    assert_false(
+        budget_look(&budget, BUDGET_DAY, 100, 1000, wall_of("2026-11-21T08:00:00Z"), &until));
+    assert_false(
+        budget_look(&budget, BUDGET_DAY, 100, 1099, wall_of("2026-11-21T09:00:00Z"), &until));
+    assert_true(
+        budget_look(&budget, BUDGET_DAY, 100, 1100, wall_of("2026-11-21T10:00:00Z"), &until));
     assert_int_equal(until, wall_of("2026-11-22"));
     assert_int_equal(budget.spent, 100);
-    assert_true(budget_look(&budget, BUDGET_DAY, 100, 1120, wall_of("2026-11-21T23:59:59Z"), &until));
-    assert_false(budget_look(&budget, BUDGET_DAY, 0, 1120, wall_of("2026-11-21T23:59:59Z"), &until));
+    assert_true(
+        budget_look(&budget, BUDGET_DAY, 100, 1120, wall_of("2026-11-21T23:59:59Z"), &until));
+    assert_false(
+        budget_look(&budget, BUDGET_DAY, 0, 1120, wall_of("2026-11-21T23:59:59Z"), &until));
     /* What came since the last look counts in the new day. */
-    assert_false(budget_look(&budget, BUDGET_DAY, 100, 1130, wall_of("2026-11-22T00:00:01Z"), &until));
+    assert_false(
+        budget_look(&budget, BUDGET_DAY, 100, 1130, wall_of("2026-11-22T00:00:01Z"), &until));
     assert_int_equal(budget.spent, 10);
 }
 
@@ -61,8 +67,10 @@ static void a_clock_that_is_set_back(void **state)
 
     budget_look(&budget, BUDGET_DAY, 100, 0, wall_of("2026-11-21T23:00:00Z"), &until);
     budget_look(&budget, BUDGET_DAY, 100, 90, wall_of("2026-11-22T00:10:00Z"), &until);
-    assert_true(budget_look(&budget, BUDGET_DAY, 100, 110, wall_of("2026-11-21T23:50:00Z"), &until));
-    assert_true(budget_look(&budget, BUDGET_DAY, 100, 110, wall_of("2026-11-22T00:10:00Z"), &until));
+    assert_true(
+        budget_look(&budget, BUDGET_DAY, 100, 110, wall_of("2026-11-21T23:50:00Z"), &until));
+    assert_true(
+        budget_look(&budget, BUDGET_DAY, 100, 110, wall_of("2026-11-22T00:10:00Z"), &until));
 }
 
 int main(void)

@@ -38,8 +38,8 @@ static void expect(struct stage *stage, const char *text)
     static struct shown shown;
     struct reply reply = {.look = look, .owner = &shown};
 
-    assert_int_equal(
-        stage_done(stage, &reply, client_keys_load(stage->store, reply_for(&reply))), 0);
+    assert_int_equal(stage_done(stage, &reply, client_keys_load(stage->store, reply_for(&reply))),
+                     0);
     assert_string_equal(shown.text, text);
 }
 
@@ -103,7 +103,8 @@ static void a_change_replaces_all_of_it(void **state)
     row.class_name = SPAN("batch");
     row.revoked_wall_us = 30;
     assert_int_equal(put(&stage, &row), 0);
-    expect(&stage, "ck_1 web batch 01 rpm 0 tpm 0 at once 0 burst 0 made 10 ends 0 revoked 30: c\n");
+    expect(&stage,
+           "ck_1 web batch 01 rpm 0 tpm 0 at once 0 burst 0 made 10 ends 0 revoked 30: c\n");
     stage_close(&stage);
 }
 
@@ -116,7 +117,8 @@ static void no_two_have_one_digest(void **state)
     stage_begin(&stage, NULL);
     assert_int_equal(put(&stage, &row), 0);
     assert_int_equal(put(&stage, &twin), ERR_EXISTS);
-    expect(&stage, "ck_1 web standard 01 rpm 0 tpm 0 at once 0 burst 0 made 10 ends 0 revoked 0:\n");
+    expect(&stage,
+           "ck_1 web standard 01 rpm 0 tpm 0 at once 0 burst 0 made 10 ends 0 revoked 0:\n");
     stage_close(&stage);
 }
 
@@ -140,7 +142,8 @@ static void one_is_forgotten(void **state)
             0);
         assert_int_equal(reply.count, left);
     }
-    expect(&stage, "ck_2 web standard 02 rpm 0 tpm 0 at once 0 burst 0 made 20 ends 0 revoked 0:\n");
+    expect(&stage,
+           "ck_2 web standard 02 rpm 0 tpm 0 at once 0 burst 0 made 20 ends 0 revoked 0:\n");
     stage_close(&stage);
 }
 
@@ -167,8 +170,8 @@ static void what_is_no_name_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_outlive_the_process), cmocka_unit_test(a_change_replaces_all_of_it),
-        cmocka_unit_test(no_two_have_one_digest),   cmocka_unit_test(one_is_forgotten),
+        cmocka_unit_test(keys_outlive_the_process),   cmocka_unit_test(a_change_replaces_all_of_it),
+        cmocka_unit_test(no_two_have_one_digest),     cmocka_unit_test(one_is_forgotten),
         cmocka_unit_test(what_is_no_name_is_refused),
     };
 
