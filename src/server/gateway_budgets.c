@@ -4,9 +4,13 @@
  * process that begins anew counts from nothing. */
 #include "server/gateway_inner.h"
 
+#include <stdio.h>
+
+#include "alerts/alert.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/datetime.h"
+#include "base/decimal.h"
 #include "ledger/budget.h"
 
 enum { LOOK_US = 1000000, NANO_PER_MILLIONTH = 1000, MAX_SEATS = 1 << 20 };
@@ -42,7 +46,23 @@ static void rest(struct budgets *budgets, const struct seat *seat, uint64_t unti
     gateway_follow(budgets->gateway, seat->provider, &effect);
 }
 
-/* Whoever is to be woken because of a budget is told here. */
+static void wake(const struct budgets *budgets, const struct seat *seat, const char *until)
+{
+    char reason[ALERT_REASON_BYTES], spent[DECIMAL_NANO_BYTES];
+    struct span usd = decimal_nano_text(seat->budget.spent, spent);
+    struct alert alert = {
+        .kind = ALERT_BUDGET_PASSED,
+        .provider = provider_name(seat->provider),
+        .key = key_name(seat->key),
+        .wall_us = loop_wall_us(budgets->gateway->loop),
+    };
+
+    snprintf(reason, sizeof(reason), "%.*s USD are spent, and it rests until %.*s", SPAN_ARG(usd),
+             RFC3339_BYTES, until);
+    alert.reason = span_from_text(reason);
+    gateway_alert(budgets->gateway, &alert);
+}
+
 static void tell(const struct budgets *budgets, const struct seat *seat, const char *what,
                  uint64_t until_wall_us)
 {
@@ -53,6 +73,8 @@ static void tell(const struct budgets *budgets, const struct seat *seat, const c
               LOG_SPAN("provider", provider_name(seat->provider)),
               LOG_SPAN("key", key_name(seat->key)), LOG_UINT("spent_nanousd", seat->budget.spent),
               LOG_SPAN("until", span_of(until, sizeof(until))));
+    if (seat->is_resting)
+        wake(budgets, seat, until);
 }
 
 static void look(struct budgets *budgets, struct seat *seat, const struct conf_key_budget *conf)
