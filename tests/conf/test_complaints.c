@@ -218,7 +218,7 @@ static void prices(void **state)
                 "b.yaml:3:26: prices.a.output: '1.2345678' is no such amount; allowed: an amount "
                 "of USD from 0 to 1000000, such as 0.28, with up to 6 decimals\n"
                 "b.yaml:3:43: prices.a.long: above is missing; allowed: a number of tokens\n"
-                "b.yaml:4:6: prices.b: output is missing; allowed: USD per million tokens\n"
+                "b.yaml:4:3: prices.b: output is missing; allowed: USD per million tokens\n"
                 "b.yaml:5:3: prices.c d: this is no name of a model; allowed: 1 to 256 characters "
                 "without spaces\n"
                 "b.yaml:6:11: currency: second and rate belong together; allowed: both\n");
