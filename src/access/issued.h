@@ -13,10 +13,9 @@
 
 #include "access/clients.h"
 
-enum {
-    ISSUED_MAX = 16384,         /* in one table */
-    CLIENT_ISSUED = UINT32_MAX, /* as client.index */
-};
+enum { ISSUED_MAX = 16384 }; /* in one table */
+
+#define CLIENT_ISSUED UINT32_MAX /* as client.index */
 
 /* What is said of one; texts are borrowed. */
 struct issued_facts {
