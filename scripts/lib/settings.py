@@ -15,7 +15,7 @@ TYPES = {
     "never": "false", "time": "date or time", "keys_from": "list of references", "field_names": "list of names",
     "headers": "map", "url_path": "path", "target": "PROVIDER/MODEL", "fallback": "list of PROVIDER/MODEL",
     "model": "model", "pool": "name", "log_file": "file", "workers": "number or `auto`", "token_url": "URL", "scope": "text", "issuer_url": "URL", "body": "map", "pointer": "JSON pointer",
-    "argv": "list", "environment": "map", "issuer_find": "true or false", "usd": "number", "key_name": "name", "ratio": "number", "seal_key": "`file:PATH`", "store": "`sqlite:PATH` or `none`",
+    "argv": "list", "environment": "map", "issuer_find": "true or false", "usd": "number", "key_name": "name", "ratio": "number", "seal_key": "`file:PATH`", "store": "`sqlite:PATH` or `none`", "above": "number",
     "service_account": "secret", "kind": "word",
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "admin/events.h"
 #include "admin/guard.h"
 #include "admin/lookup.h"
 #include "admin/order.h"
@@ -9,6 +10,7 @@
 #include "admin/refusal.h"
 #include "admin/reply.h"
 #include "admin/route.h"
+#include "admin/traffic.h"
 #include "base/alloc.h"
 #include "base/err.h"
 #include "dialect/openai_error.h"
@@ -30,6 +32,8 @@ struct admin {
     bool is_full;              /* the listener is paused */
     struct list orders;        /* that are being read */
     struct lookups lookups;
+    struct event_streams *streams; /* NULL: the registry has no journal */
+    struct traffic *traffic;
 };
 
 /* An order whose body is on its way. */
@@ -106,6 +110,7 @@ static struct page_view view_of(const struct admin *admin)
         .snapshot = admin->snapshot,
         .state = admin->options.state(admin->options.owner),
         .admin = &admin->options,
+        .traffic = admin->traffic,
         .now_us = loop_now_us(admin->options.loop),
         .wall_us = loop_wall_us(admin->options.loop),
     };
@@ -334,8 +339,10 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
         read_order(admin, conn, route, path);
     else if (route->lookup)
         lookup_begin(&admin->lookups, conn, route->lookup, &subject, query);
-    else
+    else if (route->write)
         show_page(admin, conn, route, &subject);
+    else if (!admin->streams || !event_streams_open(admin->streams, conn, head))
+        refuse(conn, refusal_row(REFUSAL_MANY_STREAMS), span_of(NULL, 0), path, false);
 }
 
 /* A page is answered with its head: what a body says is not asked for. */
@@ -369,6 +376,12 @@ static void drop_reading(struct http_server_conn *conn)
         reading_free(reading);
 }
 
+static void drop_stream(struct http_server_conn *conn)
+{
+    if (of(conn)->streams)
+        event_streams_drop(of(conn)->streams, conn);
+}
+
 static void on_bad(struct http_server_conn *conn, enum http_bad bad, enum http_problem problem)
 {
     const char *message = bad == HTTP_BAD_REQUEST ? http_problem_text(problem) : NULL;
@@ -384,13 +397,23 @@ static void on_gone(struct http_server_conn *conn, int err)
     (void)err;
     drop_reading(conn);
     lookup_drop(&of(conn)->lookups, conn);
+    drop_stream(conn);
     reply_drop(conn);
+}
+
+static void on_room(struct http_server_conn *conn)
+{
+    struct admin *admin = of(conn);
+
+    if (!admin->streams || !event_streams_go_on(admin->streams, conn))
+        reply_go_on(conn);
 }
 
 static void on_closed(struct http_server_conn *conn)
 {
     struct admin *admin = of(conn);
 
+    drop_stream(conn);
     if (!admin->is_full || !admin->listener)
         return;
     admin->is_full = false;
@@ -403,7 +426,7 @@ static const struct http_server_ops ops = {
     .on_end = on_end,
     .on_bad = on_bad,
     .on_gone = on_gone,
-    .on_room = reply_go_on,
+    .on_room = on_room,
     .on_closed = on_closed,
 };
 
@@ -421,6 +444,26 @@ static void on_accept(void *owner, int fd, const struct addr *peer)
 
 /* --- its life --- */
 
+static bool show_traffic(void *owner, struct page_view *ret_view)
+{
+    struct admin *admin = owner;
+
+    if (!admin->snapshot)
+        return false;
+    *ret_view = view_of(admin);
+    return true;
+}
+
+static int make_streams(struct admin *admin)
+{
+    struct journal *journal = admin->options.registry->journal;
+
+    if (!journal)
+        return 0;
+    admin->streams = event_streams_new(admin->options.loop, journal);
+    return admin->streams ? 0 : ERR_NOMEM;
+}
+
 int admin_new(const struct admin_options *options, struct admin **ret_admin)
 {
     struct admin *admin = mem_zalloc(1, sizeof(*admin));
@@ -432,8 +475,13 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
     list_init(&admin->orders);
     admin->lookups = (struct lookups){.view = lookup_view, .answer = lookup_answer, .owner = admin};
     list_init(&admin->lookups.all);
-    err = http_server_init(&admin->server, options->loop, &ops, admin);
+    admin->traffic = traffic_new(options->loop, show_traffic, admin);
+    err = admin->traffic ? make_streams(admin) : ERR_NOMEM;
+    if (!err)
+        err = http_server_init(&admin->server, options->loop, &ops, admin);
     if (err) {
+        event_streams_free(&admin->streams);
+        traffic_free(&admin->traffic);
         mem_free(admin);
         return err;
     }
@@ -444,6 +492,8 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
     err = listener_new(options->loop, options->fd, false, on_accept, admin, &admin->listener);
     if (err) {
         http_server_fini(&admin->server);
+        event_streams_free(&admin->streams);
+        traffic_free(&admin->traffic);
         mem_free(admin);
         return err;
     }
@@ -460,6 +510,8 @@ void admin_free(struct admin **admin)
     listener_free(&a->listener);
     lookups_end(&a->lookups);
     http_server_fini(&a->server);
+    event_streams_free(&a->streams);
+    traffic_free(&a->traffic);
     mem_free(a);
     *admin = NULL;
 }
@@ -467,4 +519,16 @@ void admin_free(struct admin **admin)
 void admin_set_snapshot(struct admin *admin, struct snapshot *snapshot)
 {
     admin->snapshot = snapshot;
+}
+
+void admin_tell_events(struct admin *admin)
+{
+    if (admin->streams)
+        event_streams_tell(admin->streams);
+}
+
+void admin_end_events(struct admin *admin)
+{
+    if (admin->streams)
+        event_streams_end(admin->streams);
 }

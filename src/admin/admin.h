@@ -60,6 +60,12 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin);
 /* Closes its connections; the loop must turn once more before it is freed. Accepts NULL. */
 void admin_free(struct admin **admin);
 
+/* There is something new in the registry's journal. */
+void admin_tell_events(struct admin *admin);
+
+/* Ends the streams of events as they should end; further ones are refused. */
+void admin_end_events(struct admin *admin);
+
 /* What it shows from now on; borrowed until the next call. The token is that of its configuration.
  */
 void admin_set_snapshot(struct admin *admin, struct snapshot *snapshot);

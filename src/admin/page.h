@@ -12,12 +12,15 @@
 #include "base/buf.h"
 #include "json/write.h"
 
+struct traffic;
+
 /* The moment that a page shows. */
 struct page_view {
     struct registry *registry;
     struct snapshot *snapshot;
     struct admin_state state;
     const struct admin_options *admin;
+    const struct traffic *traffic;
     struct span name;         /* what stands for {name} in the path */
     uint64_t now_us, wall_us; /* the same moment on both clocks */
 };
@@ -35,8 +38,11 @@ struct page {
 typedef void page_write_fn(const struct page_view *view, struct page *page);
 
 /* The rows of tables/admin.def. Status 200 and JSON unless they say otherwise. */
-page_write_fn page_metrics, page_keys, page_client_keys, page_client_key, page_stats, page_health,
-    page_ready;
+page_write_fn page_metrics, page_keys, page_client_keys, page_client_key, page_routing,
+    page_shadows, page_stats, page_health, page_ready;
+
+/* The step of a key under rotation; one that rotation has nothing to do with is in use. */
+enum life_step page_step_of(const struct page_view *view, struct span provider, struct span key);
 
 /* A moment of now_us's clock on the wall's; 0 stays 0. */
 uint64_t page_wall_of(const struct page_view *view, uint64_t at_us);

@@ -2,18 +2,16 @@
 #include "admin/page.h"
 #include "base/clock.h"
 
-/* The life of a key under rotation; one that rotation has nothing to do with is in use. */
-static const char *step_of(const struct page_view *view, struct span provider,
-                           const struct keypool_row *row)
+enum life_step page_step_of(const struct page_view *view, struct span provider, struct span key)
 {
     const struct rotation *rotation = view->admin->rotation(view->admin->owner, provider);
     const struct life *life = rotation ? rotation_life(rotation) : NULL;
 
     for (uint32_t i = 0; life && i < life->count; i++) {
-        if (span_is_equal(span_from_text(life->keys[i].name), row->name))
-            return life_step_text(life->keys[i].step);
+        if (span_is_equal(span_from_text(life->keys[i].name), key))
+            return life->keys[i].step;
     }
-    return life_step_text(LIFE_ACTIVE);
+    return LIFE_ACTIVE;
 }
 
 static void put_models(struct json_writer *writer, const struct conf_strings *models)
@@ -72,7 +70,7 @@ static void put_key(struct json_writer *writer, const struct page_view *view, st
     json_member_text(writer, "wish", key_wish_text(row->wish));
     json_member_text(writer, "health", row->health_text);
     json_member_bool(writer, "healthy", row->is_healthy);
-    json_member_text(writer, "step", step_of(view, provider, row));
+    json_member_text(writer, "step", life_step_text(page_step_of(view, provider, row->name)));
     json_member_double(writer, "weight", row->weight_milli / 1000.0);
     put_models(writer, &row->models);
     json_member_uint(writer, "failures", row->failures);

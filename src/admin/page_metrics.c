@@ -1,6 +1,7 @@
 /* GET /metrics: the workers' counters as obs/ writes them, and between them what is asked of the
  * registry at the moment of reading. */
 #include "admin/page.h"
+#include "admin/sample_shadows.h"
 
 #include "base/alloc.h"
 #include "base/bug.h"
@@ -273,6 +274,24 @@ static void sample_key_errors(const struct sampling *sampling, struct metrics_ou
     }
 }
 
+/* --- rotation --- */
+
+static void sample_canaries(const struct sampling *sampling, struct metrics_out *out)
+{
+    const struct page_view *view = sampling->view;
+
+    for (size_t i = 0; i < view->snapshot->provider_count; i++) {
+        struct span provider = keypool_provider(pool_at(sampling, i));
+        const struct rotation *rotation = view->admin->rotation(view->admin->owner, provider);
+        const struct canary *canary = rotation ? rotation_canary(rotation) : NULL;
+
+        uint64_t requests = canary ? canary->evidence.canary.requests : 0;
+        double failures = canary ? (double)canary->evidence.canary.failures : 0;
+
+        metrics_sample(out, &provider, requests ? failures / (double)requests : 0);
+    }
+}
+
 /* --- the page --- */
 
 /* By metric; a metric that the workers count has none. */
@@ -290,6 +309,7 @@ static sample_fn *const samplers[METRIC_COUNT] = {
     [METRIC_UPSTREAM_CONNECTIONS_TOTAL] = sample_connections_total,
     [METRIC_SHARED_WRITES] = sample_shared_writes,
     [METRIC_ENDPOINT_BREAKER] = sample_endpoint_breakers,
+    [METRIC_CANARY_ERROR_RATE] = sample_canaries,
     [METRIC_LOG_DROPPED] = sample_log_dropped,
     [METRIC_BUGS] = sample_bugs,
     [METRIC_CONFIG_TIME] = sample_config_time,
@@ -299,8 +319,12 @@ static sample_fn *const samplers[METRIC_COUNT] = {
 
 static void sample(void *context, enum metric metric, struct metrics_out *out)
 {
+    const struct sampling *sampling = context;
+
     if (samplers[metric])
-        samplers[metric](context, out);
+        samplers[metric](sampling, out);
+    else if (metric >= METRIC_SHADOW_DRAWN && metric <= METRIC_SHADOW_COST)
+        sample_shadows(sampling->view, metric, out);
 }
 
 void page_metrics(const struct page_view *view, struct page *page)

@@ -7,7 +7,10 @@ static const struct admin_route rows[] = {
     {.symbol = #id, .method = verb, .path = SPAN_INIT(place), .order = does},
 #define ADMIN_LOOKUP(id, place, asks, meaning)                                                     \
     {.symbol = #id, .method = METHOD_GET, .path = SPAN_INIT(place), .lookup = &(asks)},
+#define ADMIN_STREAM(id, verb, place, meaning)                                                     \
+    {.symbol = #id, .method = verb, .path = SPAN_INIT(place)},
 #include "tables/admin.def"
+#undef ADMIN_STREAM
 #undef ADMIN_LOOKUP
 #undef ADMIN_ORDER
 #undef ADMIN_ROUTE

@@ -18,10 +18,11 @@ struct admin_route {
     enum http_method method;
     struct span path;
     enum admin_access access;
+    /* One of these; none: the stream of events. */
     page_write_fn *write;             /* of a page */
-    order_fn *order;                  /* of an order; NULL: it is a page */
+    order_fn *order;                  /* of an order */
+    const struct lookup_kind *lookup; /* of a page that asks the store */
     const char *symbol;               /* of its row */
-    const struct lookup_kind *lookup; /* of a page that asks the store; NULL: it is none */
 };
 
 /* What a path names; borrowed from it. */

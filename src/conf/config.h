@@ -377,11 +377,29 @@ struct conf_targets {
 
 /* A name that clients send. Its plan: a weighted choice of targets, then the other targets, then
  * the fallbacks in order. */
+enum conf_period { CONF_PERIOD_HOUR, CONF_PERIOD_DAY, CONF_PERIOD_MONTH };
+
+/* How much a model's shadow may cost in a period; 0: no cap. */
+struct conf_shadow_budget {
+    uint64_t micro_usd, requests, tokens;
+    uint32_t per; /* enum conf_period */
+};
+
+/* A share of a model's exchanges is mirrored. */
+struct conf_shadow {
+    struct conf_target target; /* without its weight */
+    struct span key;           /* of that provider; empty: any */
+    uint32_t share_ppm;
+    uint32_t min_similarity_ppm;
+    struct conf_shadow_budget budget;
+};
+
 struct conf_model {
     struct span name;
     struct conf_targets targets; /* at least one */
     struct conf_targets fallback;
     struct conf_limits limits;
+    struct conf_shadow *shadow; /* NULL: none */
 };
 
 struct conf_models {
@@ -473,6 +491,35 @@ struct conf_prices {
     size_t count;
 };
 
+enum conf_alert_format { CONF_ALERT_SLACK, CONF_ALERT_JSON };
+
+enum { CONF_WEBHOOKS_MAX = 16 };
+
+struct conf_webhook {
+    struct secret *url;
+    enum conf_alert_format format;
+    struct span ca; /* file; empty: the system's certificates */
+};
+
+struct conf_webhooks {
+    struct conf_webhook *items;
+    size_t count;
+};
+
+/* Each 0: there is no such rule. */
+struct conf_alert_rules {
+    uint32_t active_keys; /* so many of a provider are to be usable */
+    uint64_t overhead_p95_us;
+    uint32_t canary_error_ppm;
+    uint32_t rotation_errors_from; /* so many are too many: one more than the file says */
+    uint64_t for_us;
+};
+
+struct conf_alerts {
+    struct conf_webhooks webhooks;
+    struct conf_alert_rules *rules; /* NULL: none */
+};
+
 struct config {
     struct span file; /* as complaints name it; "environment" where there was no file */
     struct conf_server server;
@@ -488,6 +535,7 @@ struct config {
     struct conf_store store;
     struct conf_prices prices;      /* before what is built in */
     struct conf_currency *currency; /* NULL: none */
+    struct conf_alerts alerts;
 
     struct map provider_by_name; /* struct conf_provider */
     struct map model_by_name;    /* struct conf_model */

@@ -66,7 +66,7 @@ static bool write_provider(const struct conf_system *system, const struct provid
 /* They may well be meant for other programs: a warning. */
 static void warn_of_unbuilt(const struct conf_system *system, struct complaints *complaints)
 {
-    static const char *const names[] = {"REDIS_URL", "ALERT_WEBHOOK", "VAULT_ADDR", "VAULT_TOKEN",
+    static const char *const names[] = {"REDIS_URL", "VAULT_ADDR", "VAULT_TOKEN",
                                         "AVAILABILITY_ZONE"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -74,6 +74,12 @@ static void warn_of_unbuilt(const struct conf_system *system, struct complaints 
             complaint_warning(complaints, nowhere, "%s: not built yet, so it is left alone",
                               names[i]);
     }
+}
+
+static void write_alerts(const struct conf_system *system, struct buf *out)
+{
+    if (variable(system, "ALERT_WEBHOOK").len)
+        buf_printf(out, "alerts:\n  webhooks: [\"${env:ALERT_WEBHOOK}\"]\n");
 }
 
 int conf_environment_write(const struct conf_system *system, struct complaints *complaints,
@@ -84,6 +90,7 @@ int conf_environment_write(const struct conf_system *system, struct complaints *
     buf_printf(out, "providers:\n");
     for (int kind = 0; kind < PROVIDER_KINDS; kind++)
         providers += write_provider(system, provider_row((enum provider_kind)kind), out);
+    write_alerts(system, out);
     warn_of_unbuilt(system, complaints);
     if (out->err)
         return ERR_NOMEM;

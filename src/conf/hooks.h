@@ -59,6 +59,10 @@ void hook_anthropic_federation_prepare(struct loading *loading, struct span name
 void hook_anthropic_federation_finish(struct loading *loading, const struct yaml_node *node,
                                       struct conf_mark mark, void *object);
 
+/* Shadows (types_shadow.c). */
+void hook_shadow_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object);
+
 /* Issuers (issuer_rules.c), rotation and what keeps secrets (types_rotation.c). */
 void hook_issuer_request_finish(struct loading *loading, const struct yaml_node *node,
                                 struct conf_mark mark, void *object);
@@ -77,6 +81,13 @@ void hook_rotation_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object);
 void hook_secrets_finish(struct loading *loading, const struct yaml_node *node,
                          struct conf_mark mark, void *object);
+
+/* Alerts (types_alerts.c). */
+void hook_webhook_short(struct loading *loading, const struct yaml_node *node, void *object);
+void hook_webhook_finish(struct loading *loading, const struct yaml_node *node,
+                         struct conf_mark mark, void *object);
+void hook_alerts_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object);
 
 /* Duplicates among a provider's keys, and their look. */
 void conf_keys_check(struct loading *loading, const struct yaml_node *node);

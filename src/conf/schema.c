@@ -85,6 +85,12 @@ static const struct conf_word budget_period_words[] = {
     {TEXT("month"), 3, true},
 };
 
+static const struct conf_word period_words[] = {
+    {TEXT("hour"), CONF_PERIOD_HOUR, true},
+    {TEXT("day"), CONF_PERIOD_DAY, true},
+    {TEXT("month"), CONF_PERIOD_MONTH, true},
+};
+
 static const struct conf_word log_level_words[] = {
     {TEXT("error"), CONF_LOG_ERROR, true},
     {TEXT("warn"), CONF_LOG_WARN, true},
@@ -94,6 +100,11 @@ static const struct conf_word log_level_words[] = {
 
 static const struct conf_word log_format_words[] = {
     {TEXT("json"), CONF_LOG_JSON, true},
+};
+
+static const struct conf_word alert_format_words[] = {
+    {TEXT("slack"), CONF_ALERT_SLACK, true},
+    {TEXT("json"), CONF_ALERT_JSON, true},
 };
 
 /* The rows name a struct by its group; these are called otherwise. */
@@ -109,8 +120,9 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_key, group_health, group_probe, group_breaker, group_margin, group_first_byte,
     group_provider_timeouts, group_connections, group_upstream_tls, group_issuer_create,
     group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
-    group_error_rate, group_canary, group_rotation, group_provider, group_target, group_model,
-    group_names, group_retry, group_log, group_secrets;
+    group_error_rate, group_canary, group_rotation, group_provider, group_target,
+    group_shadow_budget, group_shadow, group_model, group_names, group_retry, group_log,
+    group_secrets, group_webhook, group_alert_rules, group_alerts;
 static const struct conf_group group_price_long, group_price, group_currency, group_key_budget;
 
 /* First the rows of every group. */
@@ -208,6 +220,8 @@ static const struct conf_group group_provider = {ROWS(provider), .prepare = hook
                                                  .name = hook_provider_name};
 static const struct conf_group group_target = {ROWS(target), .read_short = hook_target_short,
                                                .finish = hook_target_finish};
+static const struct conf_group group_shadow_budget = {ROWS(shadow_budget)};
+static const struct conf_group group_shadow = {ROWS(shadow), .finish = hook_shadow_finish};
 static const struct conf_group group_model = {ROWS(model), .prepare = hook_model_prepare,
                                               .read_short = hook_model_short,
                                               .finish = hook_model_finish, .name = hook_model_name};
@@ -222,5 +236,9 @@ static const struct conf_group group_price = {ROWS(price), .prepare = hook_price
 static const struct conf_group group_key_budget = {ROWS(key_budget),
                                                    .finish = hook_key_budget_finish};
 static const struct conf_group group_currency = {ROWS(currency), .finish = hook_currency_finish};
+static const struct conf_group group_webhook = {ROWS(webhook), .read_short = hook_webhook_short,
+                                                .finish = hook_webhook_finish};
+static const struct conf_group group_alert_rules = {ROWS(alert_rules)};
+static const struct conf_group group_alerts = {ROWS(alerts), .finish = hook_alerts_finish};
 
 const struct conf_group conf_schema = {ROWS(root)};

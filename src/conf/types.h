@@ -10,6 +10,7 @@
 extern const struct conf_type conf_type_boolean;  /* bool */
 extern const struct conf_type conf_type_never;    /* bool that must be false until it is built */
 extern const struct conf_type conf_type_number;   /* uint32_t */
+extern const struct conf_type conf_type_money;    /* uint64_t: millionths of a dollar */
 extern const struct conf_type conf_type_large;    /* uint64_t */
 extern const struct conf_type conf_type_signed;   /* int32_t from -max to max */
 extern const struct conf_type conf_type_workers;  /* uint32_t; auto is 0 */
@@ -77,6 +78,14 @@ extern const struct conf_type conf_type_seal_key;    /* struct span: a file */
 extern const struct conf_type conf_type_store;       /* struct conf_store (types_store.c) */
 
 extern const struct conf_type conf_type_price; /* uint64_t: millionths of a dollar */
+
+/* Alerts (types_alerts.c). */
+extern const struct conf_type conf_type_webhook_url; /* struct secret * */
+extern const struct conf_type
+    conf_type_duration_if;                        /* uint64_t, microseconds; 0: not in the file */
+extern const struct conf_type conf_type_share_if; /* uint32_t, ppm; 0: not in the file */
+extern const struct conf_type conf_type_above;    /* uint32_t, one more than the file says; 0:
+                                                     not in it */
 
 /* {items, count}: how every list of the tree begins. Sets or gets both without caring for the type
  * of the items. */

@@ -26,6 +26,7 @@
 #include "exchange/inbound.h"
 #include "exchange/media_errand.h"
 #include "exchange/rewrite_errand.h"
+#include "exchange/shadow.h"
 #include "http/server.h"
 #include "keypool/keypool.h"
 #include "route/plan.h"
@@ -248,7 +249,8 @@ struct exchange {
     struct list link;              /* in host->exchanges */
     uint64_t id;
     enum step step;
-    bool is_running; /* a step is on the stack */
+    bool is_running;       /* a step is on the stack */
+    struct shadow *shadow; /* that was drawn for it; NULL: none */
     struct arena arena, attempt_arena;
     struct arena
         scan_arena; /* for the scanner at work: in a moment mostly, so that few serve all */
@@ -425,6 +427,10 @@ bool respond_judges_retry(const struct exchange *x, int status);
 /* The answer's head has come: kept for the relay step, which runs with the first data. */
 void relay_note_head(struct exchange *x, const struct http_head *head);
 
+/* Whether a Content-Type is that of server-sent events; whether an answer came coded. */
+bool relay_is_event_stream(struct span content_type);
+bool relay_is_coded(const struct http_head *head);
+
 /* --- the request in the target's form (way.c) --- */
 
 /* In which form a provider is asked for what the client asks for; FORM_COUNT where it has none. */
@@ -437,6 +443,12 @@ enum form way_form(const struct exchange *x, const struct snapshot_provider *row
 int way_settle(struct exchange *x, const struct snapshot_provider *row,
                struct chat_refusal *ret_refusal);
 
+/* What telling the body anew for the target at hand takes: of the exchange's own memory. */
+struct rewrite way_rewrite(struct exchange *x, const struct snapshot_provider *row);
+
+/* Whether that name of a model would make another path of the request. */
+bool way_leads_elsewhere(const struct conf_provider *conf, struct span model);
+
 /* Takes what came of it. */
 void way_take(struct exchange *x, const struct rewrite *rewrite);
 
@@ -445,6 +457,14 @@ void way_write_path(struct exchange *x, const struct snapshot_provider *row, str
 
 /* Whether the target is asked in the client's own form. */
 bool way_is_same_form(const struct exchange *x);
+
+/* --- the head of the request (step_send.c) --- */
+
+/* Whether the target at hand is to be asked what a stream uses. */
+bool send_asks_usage(const struct exchange *x, const struct snapshot_provider *row);
+
+/* Appends the request line and our own fields, all but the Content-Length. */
+void send_put_head(struct exchange *x, const struct snapshot_provider *row, struct buf *head);
 
 /* --- what is fetched for the target (media_errand.c) --- */
 

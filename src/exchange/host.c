@@ -60,6 +60,7 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
     buf_init(&host->told, HOST_TOLD_MAX_BYTES);
     list_init(&host->exchanges);
     list_init(&host->spare);
+    shadows_init(&host->shadows);
     loop_task_init(&host->waking, on_waking);
     arena_pool_init(&host->arenas, SPARE_BLOCKS);
     arena_pool_init(&host->scanners, SPARE_SCANNERS);
@@ -84,6 +85,7 @@ void exchange_host_fini(struct exchange_host *host)
 {
     struct list *link;
 
+    shadows_drop(host);
     loop_task_cancel(&host->waking);
     binding_unref(&host->prepared);
     binding_unref(&host->binding);
@@ -198,6 +200,7 @@ void exchange_host_cut(struct exchange_host *host)
     while (!list_is_empty(&host->exchanges))
         exchange_interrupt(container_of(host->exchanges.next, struct exchange, link),
                            INTERRUPT_SHUTDOWN);
+    shadows_drop(host);
 }
 
 /* --- the server's calls --- */

@@ -19,6 +19,7 @@
 #include "exchange/binding.h"
 #include "exchange/parking.h"
 #include "exchange/registry.h"
+#include "exchange/shadow.h"
 #include "http/server.h"
 #include "obs/access.h"
 
@@ -77,6 +78,7 @@ struct exchange_host {
     struct buf told;         /* what is being told anew, request or answer; empty between events */
     struct list exchanges;   /* all under way */
     struct list spare;       /* freed ones, for the next */
+    struct shadows shadows;
     size_t exchange_count, spare_count;
     uint64_t next_id;
     bool is_ready;       /* /ready says 200 */

@@ -13,6 +13,19 @@ static struct span spell_until(const struct notice *notice, uint64_t until_us,
     return span_of(text, RFC3339_BYTES);
 }
 
+/* To the journal: an empty endpoint or key is none. */
+static void note(const struct notice *notice, struct happening happening, uint64_t until_us)
+{
+    happening.provider = notice->provider;
+    if (!happening.reason.len)
+        happening.reason = span_from_text(notice->cause);
+    happening.wall_us = notice->wall_us;
+    if (until_us > notice->now_us)
+        happening.until_wall_us = notice->wall_us + (until_us - notice->now_us);
+    happening.was_used = notice->was_used;
+    journal_note(notice->journal, &happening);
+}
+
 /* Out of service until somebody pays, renews or repairs something. */
 static enum log_level level_of(enum key_health health)
 {
@@ -47,6 +60,11 @@ static void tell_key(const struct notice *notice, const struct key *key)
               LOG_SPAN("provider", notice->provider), LOG_SPAN("key", key_name(key)),
               LOG_TEXT("state", key_health_text(health)), LOG_TEXT("cause", notice->cause),
               until.len ? LOG_SPAN("until", until) : NULL);
+    note(notice,
+         (struct happening){.kind = EVENT_KEY_STATE,
+                            .key = key_name(key),
+                            .state = span_from_text(key_health_text(health))},
+         until_us);
 }
 
 static void tell_breaker(const struct notice *notice, const struct key *key)
@@ -59,12 +77,22 @@ static void tell_breaker(const struct notice *notice, const struct key *key)
               "circuit breaker of a key changed", LOG_SPAN("provider", notice->provider),
               LOG_SPAN("key", key_name(key)), LOG_TEXT("state", breaker_state_text(state)),
               LOG_TEXT("cause", notice->cause));
+    note(notice,
+         (struct happening){.kind = EVENT_BREAKER,
+                            .key = key_name(key),
+                            .state = span_from_text(breaker_state_text(state))},
+         0);
 }
 
 static void tell_account(const struct notice *notice, const struct key *key, uint64_t until_us)
 {
     char text[RFC3339_BYTES];
 
+    note(notice,
+         (struct happening){.kind = EVENT_ACCOUNT,
+                            .key = key_name(key),
+                            .state = until_us ? SPAN("aside") : SPAN("used")},
+         until_us);
     if (!until_us) {
         log_write(notice->log, LOG_LEVEL_INFO, "account is in use again",
                   LOG_SPAN("provider", notice->provider), LOG_SPAN("account", key_account(key)),
@@ -121,6 +149,11 @@ static void tell_endpoint_breaker(const struct notice *notice, struct endpoint *
               "circuit breaker of an endpoint changed", LOG_SPAN("provider", notice->provider),
               LOG_SPAN("endpoint", endpoint_url(endpoint)),
               LOG_TEXT("state", breaker_state_text(state)), LOG_TEXT("cause", notice->cause));
+    note(notice,
+         (struct happening){.kind = EVENT_BREAKER,
+                            .endpoint = endpoint_url(endpoint),
+                            .state = span_from_text(breaker_state_text(state))},
+         0);
 }
 
 static void tell_rest(const struct notice *notice, struct endpoint *endpoint)
@@ -131,6 +164,11 @@ static void tell_rest(const struct notice *notice, struct endpoint *endpoint)
 
     if (!endpoint_news_take_rest(endpoint_news_of(endpoint), is_resting))
         return;
+    note(notice,
+         (struct happening){.kind = EVENT_ENDPOINT,
+                            .endpoint = endpoint_url(endpoint),
+                            .state = is_resting ? SPAN("rests") : SPAN("used")},
+         until_us);
     if (is_resting)
         log_write(notice->log, LOG_LEVEL_WARNING, "endpoint limits our address: it rests",
                   LOG_SPAN("provider", notice->provider),
@@ -148,6 +186,12 @@ static void tell_tls(const struct notice *notice, struct endpoint *endpoint)
 
     if (!endpoint_news_take_tls(endpoint_news_of(endpoint), notice->now_us, &reason))
         return;
+    note(notice,
+         (struct happening){.kind = EVENT_ENDPOINT,
+                            .endpoint = endpoint_url(endpoint),
+                            .state = reason ? SPAN("tls_fails") : SPAN("tls_works"),
+                            .reason = span_from_text(reason)},
+         0);
     if (reason)
         log_write(notice->log, LOG_LEVEL_WARNING, "TLS with an endpoint fails",
                   LOG_SPAN("provider", notice->provider),
@@ -192,9 +236,11 @@ struct notice notice_of(const struct exchange *x, const struct snapshot_provider
 {
     return (struct notice){
         .log = x->host->registry->log,
+        .journal = x->host->registry->journal,
         .provider = provider->conf->name,
         .cause = cause,
         .now_us = loop_now_us(exchange_loop(x)),
         .wall_us = loop_wall_us(exchange_loop(x)),
+        .was_used = true, /* a key that exchanges hold had been let in */
     };
 }

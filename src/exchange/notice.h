@@ -1,11 +1,13 @@
 /*
- * What operators are told in the log of keys, accounts, endpoints, and of providers that have no
- * key free: one line for each change of a state, by whoever brought it about or found it. A line
- * says what changed, why, and until when; a key is named, never shown. Any thread.
+ * What operators are told in the log and in the journal of keys, accounts, endpoints, and of
+ * providers that have no key free: one line for each change of a state, by whoever brought it about
+ * or found it. A line says what changed, why, and until when; a key is named, never shown. Any
+ * thread.
  */
 #ifndef EXCHANGE_NOTICE_H
 #define EXCHANGE_NOTICE_H
 
+#include "alerts/journal.h"
 #include "keypool/keypool.h"
 #include "obs/log.h"
 #include "route/plan.h"
@@ -18,9 +20,11 @@ struct snapshot_provider;
 /* Where and why. Spans and texts are borrowed for the call. */
 struct notice {
     struct log *log;
+    struct journal *journal; /* NULL: the log alone is told */
     struct span provider;
     const char *cause; /* an outcome's label, "probe" or "trial", or why there is no key */
     uint64_t now_us, wall_us;
+    bool was_used; /* the key used to work */
 };
 
 /* What the effect says of the key, its breaker, its account, and the model (empty: none was asked

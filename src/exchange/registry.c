@@ -3,8 +3,10 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "exchange/learned.h"
+#include "exchange/shadow.h"
 #include "io/helpers.h"
 #include "io/resolve.h"
+#include "shadow/board.h"
 
 enum {
     MAX_PROVIDERS = 1024,
@@ -19,6 +21,8 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     *registry = (struct registry){.workers = workers, .secrets = secrets, .log = log};
     map_init(&registry->providers, MAX_PROVIDERS);
     body_budget_init(&registry->bodies, 0);
+    body_budget_init(&registry->shadow_bodies, workers * (uint64_t)SHADOW_BODIES_BYTES);
+    registry->shadows = shadow_board_new();
     registry->limiters = limiter_book_new();
     registry->retry_budget = retry_budget_new(workers);
     registry->metrics = metrics_schema_new();
@@ -27,7 +31,7 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
      * their exchanges may hold of one. */
     registry->helpers = helpers_new(workers < MAX_HELPERS ? workers : MAX_HELPERS, SIZE_MAX);
     if (registry->limiters && registry->retry_budget && registry->metrics && registry->resolver &&
-        registry->helpers)
+        registry->helpers && registry->shadows)
         return 0;
     registry_fini(registry);
     return ERR_NOMEM;
@@ -54,6 +58,7 @@ void registry_fini(struct registry *registry)
     limiter_book_free(&registry->limiters);
     retry_budget_free(&registry->retry_budget);
     metrics_schema_free(&registry->metrics);
+    shadow_board_free(&registry->shadows);
 }
 
 static int entry_new(struct registry *registry, struct span name, struct registry_entry **ret_entry)

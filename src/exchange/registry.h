@@ -19,6 +19,8 @@
 #include "upstream/provider.h"
 
 struct helpers;
+struct journal;
+struct shadow_board;
 struct learned;
 
 struct registry {
@@ -28,9 +30,12 @@ struct registry {
     struct retry_budget *retry_budget;
     struct metrics_schema *metrics;
     struct log *log;
+    struct journal *journal; /* borrowed; NULL: none is kept */
     struct resolver *resolver;
     struct helpers *helpers; /* of all workers, for large bodies */
     struct body_budget bodies;
+    struct body_budget shadow_bodies; /* apart, so that no request is refused for a shadow */
+    struct shadow_board *shadows;
     struct map providers; /* struct registry_entry by provider name */
 };
 

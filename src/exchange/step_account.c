@@ -213,5 +213,7 @@ struct move step_account(struct exchange *x)
     count_shared_writes(x);
     if (x->host->log)
         write_line(x, duration_us);
+    if (x->shadow)
+        shadow_follow(x);
     return move_done(STEP_END);
 }

@@ -64,7 +64,7 @@ static void keep_fields(struct exchange *x, const struct http_head *head)
     }
 }
 
-static bool is_event_stream(struct span content_type)
+bool relay_is_event_stream(struct span content_type)
 {
     const struct span name = SPAN("text/event-stream");
 
@@ -81,7 +81,7 @@ static bool is_plain_pass(const struct exchange *x)
            (form == FORM_CHAT || form == FORM_COMPLETIONS || form == FORM_EMBEDDINGS);
 }
 
-static bool is_coded(const struct http_head *head)
+bool relay_is_coded(const struct http_head *head)
 {
     struct span coding = http_head_get(head, FIELD_CONTENT_ENCODING);
 
@@ -90,11 +90,11 @@ static bool is_coded(const struct http_head *head)
 
 static enum relay_mode mode_of(const struct exchange *x, const struct http_head *head)
 {
-    bool is_stream = is_event_stream(x->relay.content_type);
+    bool is_stream = relay_is_event_stream(x->relay.content_type);
 
     if (head->status < 200 || head->status > 299)
         return RELAY_ERROR;
-    if (is_coded(head))
+    if (relay_is_coded(head))
         return x->send.is_told ? RELAY_WHOLE : RELAY_RAW;
     /* Who asked for one object can be told no events: it fails as no answer. */
     if (x->send.is_told && !x->body.is_streaming)
@@ -161,7 +161,7 @@ void relay_note_head(struct exchange *x, const struct http_head *head)
     relay->status = head->status;
     relay->dialect = exchange_outlet(x)->row->traits.dialect;
     relay->content_type = keep_value(x, head, FIELD_CONTENT_TYPE);
-    if (is_coded(head))
+    if (relay_is_coded(head))
         relay->content_encoding = keep_value(x, head, FIELD_CONTENT_ENCODING);
     relay->length = head->has_length ? (int64_t)head->length : HTTP_LENGTH_UNKNOWN;
     relay->mode = mode_of(x, head);
@@ -238,6 +238,8 @@ void relay_commit(struct exchange *x, int64_t length, struct span first, bool is
     if (!is_last) {
         /* No further try: the request need not be kept. */
         if (exchange_attempt(x)->is_request_sent) {
+            if (x->shadow)
+                shadow_take_body(x);
             body_unref(&x->send.body);
             body_unref(&x->body.body);
         }
@@ -332,6 +334,8 @@ static struct move read_on(struct exchange *x)
     size_t len = relay->in.len;
 
     relay->in.is_there = false;
+    if (x->shadow)
+        shadow_hear(x, data, len);
     switch (relay->mode) {
     case RELAY_JSON:
         return relay_json(x, data, len, relay->in.is_last);

@@ -50,5 +50,7 @@ struct move step_route(struct exchange *x)
             SPAN("model"));
     if (!keep(x, &plan))
         return exchange_refuse(x, FAILURE_OVERLOADED, none, none);
+    if (plan.shadow)
+        shadow_draw(x, plan.shadow);
     return move_done(is_measured_here(x) ? STEP_RESPOND : STEP_ADMIT);
 }

@@ -159,6 +159,7 @@ static bool enter_room(struct exchange *x, uint32_t target)
         return false;
     }
     x->select.room = room;
+    shadows_yield_keys(x->host, outlet->row->provider);
     return true;
 }
 

@@ -7,7 +7,7 @@
 
 /* To count what a stream used, its provider is asked to tell, where it allows that: then the extra
  * chunk is hidden from a client that did not ask. */
-static bool is_usage_to_ask(const struct exchange *x, const struct snapshot_provider *row)
+bool send_asks_usage(const struct exchange *x, const struct snapshot_provider *row)
 {
     /* Only OpenAI's two older forms have to be asked. */
     if (!x->body.is_streaming || x->body.wants_usage ||
@@ -70,26 +70,32 @@ static void put_own_fields(struct exchange *x, const struct snapshot_provider *r
         buf_append_span(head, SPAN("anthropic-version: 2023-06-01\r\n"));
 }
 
-/* Request line and our own fields into the loop's scratch, then into the attempt's arena: the
- * request may have to be sent again on a fresh connection. */
+void send_put_head(struct exchange *x, const struct snapshot_provider *row, struct buf *head)
+{
+    buf_append_span(head, SPAN("POST "));
+    way_write_path(x, row, head);
+    buf_append_span(head, SPAN(" HTTP/1.1\r\nHost: "));
+    buf_append_span(head, endpoint_authority(row->endpoint));
+    buf_append_span(head, SPAN("\r\n"));
+    put_extras(x, row->conf, head);
+    put_own_fields(x, row, head);
+    if (!x->head.has_content_type)
+        buf_append_span(head, SPAN("Content-Type: application/json\r\n"));
+    if (!x->head.has_user_agent)
+        buf_append_span(head, SPAN("User-Agent: bellwether/" BW_VERSION "\r\n"));
+    buf_append_span(head, SPAN("Accept-Encoding: identity\r\n"));
+}
+
+/* Into the loop's scratch, then into the attempt's arena: the request may have to be sent again on
+ * a fresh connection. */
 static struct span write_head(struct exchange *x, const struct snapshot_provider *row,
                               uint64_t length)
 {
     char digits[DECIMAL_BYTES];
     struct buf head = exchange_scratch(x);
 
-    buf_append_span(&head, SPAN("POST "));
-    way_write_path(x, row, &head);
-    buf_append_span(&head, SPAN(" HTTP/1.1\r\nHost: "));
-    buf_append_span(&head, endpoint_authority(row->endpoint));
-    buf_append_span(&head, SPAN("\r\n"));
-    put_extras(x, row->conf, &head);
-    put_own_fields(x, row, &head);
-    if (!x->head.has_content_type)
-        buf_append_span(&head, SPAN("Content-Type: application/json\r\n"));
-    if (!x->head.has_user_agent)
-        buf_append_span(&head, SPAN("User-Agent: bellwether/" BW_VERSION "\r\n"));
-    buf_append_span(&head, SPAN("Accept-Encoding: identity\r\nContent-Length: "));
+    send_put_head(x, row, &head);
+    buf_append_span(&head, SPAN("Content-Length: "));
     buf_append_span(&head, decimal_text(length, digits));
     buf_append_span(&head, SPAN("\r\n"));
     return head.err ? span_of(NULL, 0) : arena_copy(&x->attempt_arena, buf_span(&head));
@@ -168,8 +174,12 @@ static struct move begin_attempt(struct exchange *x, int err, const struct chat_
                           loop_now_us(exchange_loop(x)));
     x->send.is_begun = true;
     attempt_begin(exchange_attempt(x), outlet->pool, exchange_loop(x), &request);
-    if (attempt_is_waiting(exchange_attempt(x)))
+    if (x->shadow)
+        shadow_note_attempt(x);
+    if (attempt_is_waiting(exchange_attempt(x))) {
         select_note_wait(x);
+        shadows_yield_connections(x->host, outlet->pool);
+    }
     if (x->select.attempts == 1) {
         uint64_t waited_ns = x->select.waited_us * 1000,
                  spent_ns = clock_now_ns() - x->body.whole_ns;
@@ -188,7 +198,7 @@ static struct move begin(struct exchange *x)
     relay_reset(x);
     arena_fini(&x->attempt_arena);
     x->send.form = way_form(x, row);
-    x->send.is_usage_asked = is_usage_to_ask(x, row);
+    x->send.is_usage_asked = send_asks_usage(x, row);
     err = way_settle(x, row, &refusal);
     return x->send.rewrite ? move_more() : begin_attempt(x, err, &refusal);
 }

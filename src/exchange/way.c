@@ -27,7 +27,7 @@ bool way_is_same_form(const struct exchange *x)
 /* --- the body --- */
 
 /* Azure's deployments are whole segments of the path; these two are none (RFC 3986 5.2.4). */
-static bool leads_elsewhere(const struct conf_provider *conf, struct span model)
+bool way_leads_elsewhere(const struct conf_provider *conf, struct span model)
 {
     return conf->kind == PROVIDER_AZURE && conf->api_version.len &&
            (span_is_equal(model, SPAN(".")) || span_is_equal(model, SPAN("..")));
@@ -40,7 +40,7 @@ static bool is_settled(const struct exchange *x)
            x->send.is_settled_asking == x->send.is_usage_asked;
 }
 
-static struct rewrite rewrite_for(struct exchange *x, const struct snapshot_provider *row)
+struct rewrite way_rewrite(struct exchange *x, const struct snapshot_provider *row)
 {
     return (struct rewrite){.facts = {.form = x->head.facts.form,
                                       .model = x->head.facts.model,
@@ -93,14 +93,14 @@ int way_settle(struct exchange *x, const struct snapshot_provider *row,
         return chat_refuse(ret_refusal, FAILURE_UNSUPPORTED, NULL,
                            "The provider of this model has nothing like '%.*s'.",
                            SPAN_ARG(x->head.path));
-    if (leads_elsewhere(row->conf, exchange_target(x)->model))
+    if (way_leads_elsewhere(row->conf, exchange_target(x)->model))
         return chat_refuse(ret_refusal, FAILURE_MODEL_NOT_FOUND, "model",
                            "The model '%.*s' does not exist here.",
                            SPAN_ARG(exchange_target(x)->model));
     if (way_is_same_form(x) &&
         !rewrite_is_thinkable(x->send.form, row->traits.quirks, x->body.thoughts))
         return 0;
-    rewrite = rewrite_for(x, row);
+    rewrite = way_rewrite(x, row);
     if (x->body.bytes + x->body.media_bytes >= AWAY_LARGE_BYTES)
         return rewrite_send(x, &rewrite);
     err = rewrite_run(&rewrite, ret_refusal);

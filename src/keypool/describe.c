@@ -15,6 +15,7 @@ static void sum_locals(const struct key *key, struct keypool_row *row)
         row->requests += atomic_load_explicit(&local->requests, memory_order_relaxed);
         row->errors += atomic_load_explicit(&local->errors, memory_order_relaxed);
         row->faults += atomic_load_explicit(&local->faults, memory_order_relaxed);
+        row->tokens += atomic_load_explicit(&local->tokens, memory_order_relaxed);
         if (used_us > row->last_used_us)
             row->last_used_us = used_us;
         if (good_us > row->last_success_us)

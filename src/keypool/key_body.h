@@ -29,6 +29,7 @@ struct key_local {
     _Atomic uint64_t last_used_us;
     _Atomic uint64_t last_success_us;
     _Atomic uint64_t spent_nanousd;
+    _Atomic uint64_t tokens; /* as far as they are known */
     _Atomic uint32_t in_flight;
     struct tally good;       /* for the breaker's share */
     _Atomic uint64_t faults; /* errors for which the key may be to blame */

@@ -217,6 +217,15 @@ const char *keypool_reason_text(enum keypool_reason reason);
 struct keypool_choice keypool_select(struct keypool_view *view, const struct keypool_ask *ask,
                                      uint64_t now_us, struct keypool_grant *ret_grant);
 
+/* Picks a key for a request that may take nothing from anybody (a shadow): the key of that name, or
+ * (empty) any but the canary of a trial. True with *ret_grant as of keypool_select, where a key is
+ * well and not being tested, its endpoint and its breakers are closed, and of each of its declared
+ * limits no more than half would then be used; else false: there is nothing to wait for. The grant
+ * counts in no trial and is told nothing of its endpoint; what came of it is to be ended without an
+ * outcome. `ask`: as of keypool_select, but for `tried`, `is_last_endpoint` and the wait. */
+bool keypool_select_spare(struct keypool_view *view, const struct keypool_ask *ask,
+                          struct span name, uint64_t now_us, struct keypool_grant *ret_grant);
+
 /* The header lines of the grant's credential, to be sent as they are: borrowed until keypool_end.
  * NULL for the key that stands for "no key". */
 const struct secret *keypool_line(const struct keypool_grant *grant);
@@ -348,7 +357,7 @@ struct keypool_row {
     struct conf_strings models; /* borrowed from the key */
     uint32_t failures;          /* in a row */
     uint32_t in_flight;
-    uint64_t requests, errors;
+    uint64_t requests, errors, tokens;
     bool has_worked; /* a probe or a request has found it good, once */
     uint64_t faults; /* errors for which the key may be to blame: what a trial counts as failures,
                         but for limits reached and money used up, which no other key mends */

@@ -50,6 +50,9 @@ bool pick_turn(struct pick *pick, uint32_t *ret_place);
 /* The grant is there: marks it as one that counts, and the turn as taken. */
 void pick_note_turn(struct pick *pick);
 
+/* The grant is there: the key has one more request. */
+void pick_count_request(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us);
+
 enum trial keypool_tried_find(const struct keypool_tried *tried, const struct key *key);
 
 #endif

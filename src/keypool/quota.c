@@ -107,6 +107,20 @@ enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64
     return look(quota, numbers_of(quota), 1, now_us, ret_wait_us);
 }
 
+static bool is_within_half(uint64_t max, uint64_t used, uint64_t more)
+{
+    return max == 0 || used + more <= max / 2;
+}
+
+bool quota_has_half(const struct quota *quota, uint64_t tokens, uint64_t now_us)
+{
+    struct numbers max = numbers_of(quota);
+
+    return is_within_half(max.concurrent, concurrency_used(&quota->places), 1) &&
+           (!max.rpm || is_within_half(max.rpm, window_used(&quota->requests, now_us), 1)) &&
+           (!max.tpm || is_within_half(max.tpm, window_used(&quota->tokens, now_us), tokens));
+}
+
 static void enter(struct quota *quota, uint64_t *shared_writes)
 {
     latch_take(&quota->latch);

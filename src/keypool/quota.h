@@ -55,6 +55,10 @@ struct quota_hold {
  * QUOTA_PLACES: nobody knows). Writes nothing. */
 enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64_t *ret_wait_us);
 
+/* Whether of each limit no more than half would be used with one request of so many tokens. Writes
+ * nothing. */
+bool quota_has_half(const struct quota *quota, uint64_t tokens, uint64_t now_us);
+
 /* Takes one request of `tokens`, a place with it; all or nothing. *shared_writes counts. */
 enum quota_verdict quota_take(struct quota *quota, uint64_t tokens, uint64_t now_us,
                               struct quota_hold *ret_hold, uint64_t *ret_wait_us,

@@ -432,6 +432,15 @@ static void finish(struct report *report)
     *grant = (struct keypool_grant){.key = NULL};
 }
 
+static void count_tokens(const struct report *report, uint64_t tokens)
+{
+    _Atomic uint64_t *count = &local_of(report)->tokens;
+
+    if (tokens)
+        atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + tokens,
+                              memory_order_relaxed);
+}
+
 struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_grant *grant,
                                   const struct keypool_end *end, uint64_t now_us)
 {
@@ -440,6 +449,7 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
     report.row = end->outcome;
     if (report.row)
         report.until_us = bench_until(&report, end);
+    count_tokens(&report, end->tokens);
     tell_endpoint(&report);
     tell_breaker(&report);
     if (report.row) {

@@ -344,7 +344,7 @@ static void enter_endpoint(struct pick *pick, struct keypool_choice *choice)
     *choice = later(pick, KEYPOOL_ENDPOINT_OPEN, free_at_us);
 }
 
-static void count_request(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us)
+void pick_count_request(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us)
 {
     struct key_local *local = view->slots[grant->key->place].local;
     uint64_t requests = atomic_load_explicit(&local->requests, memory_order_relaxed);
@@ -385,7 +385,7 @@ struct keypool_choice keypool_select(struct keypool_view *view, const struct key
         pick_note_turn(&pick);
     enter_endpoint(&pick, &choice);
     if (choice.verdict == KEYPOOL_CHOSEN)
-        count_request(view, ret_grant, now_us);
+        pick_count_request(view, ret_grant, now_us);
     return choice;
 }
 

@@ -120,6 +120,11 @@ size_t stats_read_models(struct metrics_schema *schema, struct stats_model *ret_
     return count;
 }
 
+uint64_t stats_requests(struct metrics_schema *schema, const struct span values[2])
+{
+    return sum_cells(schema, metrics_series(schema, METRIC_REQUESTS, values), METRIC_STATUS_COUNT);
+}
+
 uint64_t stats_mean_us(const struct stats_histogram *histogram)
 {
     return histogram->count ? histogram->sum_us / histogram->count : 0;

@@ -45,6 +45,9 @@ void stats_read(struct metrics_schema *schema, struct stats *ret_stats);
  * METRICS_MAX_NAMES + 1 suffice for all: how many were written. */
 size_t stats_read_models(struct metrics_schema *schema, struct stats_model *ret_models, size_t max);
 
+/* Exchanges ended, of one provider and model (names of the configuration). */
+uint64_t stats_requests(struct metrics_schema *schema, const struct span values[2]);
+
 /* Average in microseconds; 0 of nothing. */
 uint64_t stats_mean_us(const struct stats_histogram *histogram);
 

@@ -93,8 +93,12 @@ static struct watched *find(struct key_watch *watch, const uint8_t *identity, ui
 
 /* ---- a look ---- */
 
-static const struct conf_key *file_key(const struct conf_provider *conf, struct span name)
+/* The pool tells them in the order of the file: most are found where they are looked for first. */
+static const struct conf_key *file_key(const struct conf_provider *conf, size_t guess,
+                                       struct span name)
 {
+    if (guess < conf->keys.count && span_is_equal(conf->keys.items[guess].name, name))
+        return &conf->keys.items[guess];
     for (size_t i = 0; i < conf->keys.count; i++) {
         if (span_is_equal(conf->keys.items[i].name, name))
             return &conf->keys.items[i];
@@ -187,7 +191,7 @@ static int add_row(struct key_watch *watch, const struct key_watch_look *look,
                    const struct keypool_row *row)
 {
     const struct life_key *life = life_key(look->life, row->name);
-    const struct conf_key *conf = file_key(look->conf, row->name);
+    const struct conf_key *conf = file_key(look->conf, watch->count, row->name);
     struct trigger_key *fact = add(watch, look, row->name, row->identity);
     struct watched *key;
 
@@ -195,6 +199,9 @@ static int add_row(struct key_watch *watch, const struct key_watch_look *look,
         return ERR_NOMEM;
     key = watch->watched[watch->count - 1];
     add_life(life, fact);
+    /* What an operator has put off is left to the operator. */
+    if (row->wish != KEY_ENABLED && fact->step == LIFE_ACTIVE && !fact->is_pruned)
+        fact->step = LIFE_DRAINING;
     if (conf && !fact->expires_wall_us)
         fact->expires_wall_us = conf->expires_wall_us;
     fact->seen_wall_us = key->seen_wall_us ? key->seen_wall_us : look->life->memory.first_wall_us;

@@ -428,7 +428,8 @@ void rotation_remember(struct rotation *rotation, const struct life_memory *memo
     if (!rotation->is_loaded)
         return;
     life_remember(&rotation->life, memory);
-    rotation_go_on(rotation);
+    if (!life_is_recorded(&rotation->life))
+        rotation_go_on(rotation);
 }
 
 int rotation_set_settings(struct rotation *rotation, const struct rotation_settings *settings)

@@ -21,6 +21,7 @@ struct route {
     uint64_t weight;              /* of all targets */
     struct limiter *limiter;
     uint32_t label;
+    struct plan_shadow *shadow; /* NULL: none */
 };
 
 struct routes {
@@ -60,6 +61,30 @@ static bool has_limits(const struct conf_limits *limits)
     return limits->rpm || limits->tpm || limits->concurrent;
 }
 
+struct span plan_target_name(const struct conf_target *target, char text[PLAN_NAME_BYTES])
+{
+    int len = snprintf(text, PLAN_NAME_BYTES, "%.*s/%.*s", SPAN_ARG(target->provider->name),
+                       SPAN_ARG(target->model));
+
+    return span_of(text, len < PLAN_NAME_BYTES ? (size_t)len : PLAN_NAME_BYTES - 1);
+}
+
+static int compile_shadow(const struct config *config, const struct conf_model *conf,
+                          struct plan_shadow **ret_shadow)
+{
+    const struct conf_target *to = &conf->shadow->target;
+    struct plan_shadow *shadow = mem_zalloc(1, sizeof(*shadow) + PLAN_NAME_BYTES);
+
+    if (!shadow)
+        return ERR_NOMEM;
+    shadow->conf = conf->shadow;
+    shadow->target = compile_target(config, to);
+    shadow->model = conf->name;
+    shadow->name = plan_target_name(to, (char *)(shadow + 1));
+    *ret_shadow = shadow;
+    return 0;
+}
+
 static int compile_route(struct routes *routes, struct route *route, const struct conf_model *conf,
                          struct limiter_book *book)
 {
@@ -82,6 +107,8 @@ static int compile_route(struct routes *routes, struct route *route, const struc
     route->target_count = route->count;
     for (size_t i = 0; i < conf->fallback.count; i++)
         route->targets[route->count++] = compile_target(config, &conf->fallback.items[i]);
+    if (conf->shadow && compile_shadow(config, conf, &route->shadow))
+        return ERR_NOMEM;
     return limiter_book_get(book, LIMITER_MODEL, conf->name, limits, &route->limiter);
 }
 
@@ -141,6 +168,7 @@ void routes_free(struct routes **place)
     for (size_t i = 0; routes->items && i < routes->count; i++) {
         mem_free(routes->items[i].targets);
         mem_free(routes->items[i].weights);
+        mem_free(routes->items[i].shadow);
         limiter_unref(&routes->items[i].limiter);
     }
     for (int i = 0; i < OTHER_LIMITERS; i++)
@@ -185,6 +213,7 @@ static void plan_route(const struct route *route, struct rand *rand, struct plan
     plan->label = route->conf->name;
     plan->label_index = route->label;
     plan->limiter = route->limiter;
+    plan->shadow = route->shadow;
 }
 
 static void add_own(const struct routes *routes, uint32_t provider, struct span model,
@@ -260,6 +289,7 @@ enum plan_verdict plan_make(const struct routes *routes, struct span name, struc
     ret_plan->count = 0;
     ret_plan->label_index = 0;
     ret_plan->limiter = NULL;
+    ret_plan->shadow = NULL;
     if (name.len)
         plan_name(routes, name, names->direct, rand, ret_plan);
     else if (names->absent.len)

@@ -28,7 +28,8 @@
 #include "base/span.h"
 #include "conf/config.h"
 
-enum { PLAN_MAX_TARGETS = 16 };
+/* PLAN_NAME_BYTES: the longest "PROVIDER/MODEL" of a file (conf/names.h), and a NUL. */
+enum { PLAN_MAX_TARGETS = 16, PLAN_NAME_BYTES = 64 + 1 + 256 + 1 };
 
 struct plan_target {
     const struct conf_provider *provider;
@@ -36,6 +37,14 @@ struct plan_target {
     struct span model;       /* as the provider calls it; may borrow from the name that was asked */
     struct span retired;     /* the name that was asked, where `model` took its place; else empty */
     uint64_t model_hash;     /* map_hash of it */
+};
+
+/* Where a share of a model's exchanges is mirrored. Lives as long as the routes. */
+struct plan_shadow {
+    const struct conf_shadow *conf;
+    struct plan_target target;
+    struct span model; /* the name under `models` */
+    struct span name;  /* of the target: "PROVIDER/MODEL" */
 };
 
 /* Embedded in the exchange. Targets beyond PLAN_MAX_TARGETS are left out. */
@@ -46,6 +55,7 @@ struct plan {
     struct span label;       /* for metrics: a name out of the configuration, or "other" */
     uint32_t label_index;    /* below routes_label_count; 0 is "other" */
     struct limiter *limiter; /* the model's; NULL: none */
+    const struct plan_shadow *shadow; /* NULL: none */
 };
 
 enum plan_verdict {
@@ -59,6 +69,9 @@ struct routes;
 /* Compiles the names. 0 or ERR_NOMEM. */
 int routes_new(const struct config *config, struct limiter_book *book, struct routes **ret_routes);
 void routes_free(struct routes **place);
+
+/* "PROVIDER/MODEL" as the file has it, in `text`. */
+struct span plan_target_name(const struct conf_target *target, char text[PLAN_NAME_BYTES]);
 
 /* The plan of a request for `name` (empty: none was given). `name` must live as long as the plan.
  */

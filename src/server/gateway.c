@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "admin/client_desk.h"
+#include "alerts/journal.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -125,6 +126,9 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
     if (err)
         return err;
     gateway->has_registry = true;
+    err = gateway_open_journal(gateway);
+    if (err)
+        return err;
     err = snapshot_new(&gateway->registry, *config, loop_now_us(gateway->loop),
                        loop_wall_us(gateway->loop), ret_error, &gateway->snapshot);
     if (err)
@@ -255,6 +259,7 @@ void gateway_free(struct gateway **gateway)
     gateway_drop_budgets(g);
     gateway_drop_rotations(g);
     gateway_drop_alerts(g);
+    gateway_silence_journal(g);
     gateway_close_store(g);
     fetcher_free(&g->fetcher);
     prober_free(&g->prober);
@@ -273,8 +278,10 @@ void gateway_free(struct gateway **gateway)
     mem_free(g->news);
     snapshot_unref(&g->snapshot);
     client_desk_free(&g->clients);
-    if (g->has_registry)
+    if (g->has_registry) {
+        journal_free(&g->registry.journal);
         registry_fini(&g->registry);
+    }
     tls_context_unref(&g->tls);
     log_free(&g->log);
     mem_free(g);

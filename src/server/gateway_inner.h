@@ -4,14 +4,15 @@
  * tokens for keys, gateway_rotations.c replaces them,
  * gateway_clients.c issues keys to clients, gateway_budgets.c rests keys that have spent theirs,
  * gateway_media.c what exchanges have fetched,
- * gateway_alerts.c wakes somebody, gateway_reload.c takes a new configuration over. Included by
- * these alone; control thread.
+ * gateway_alerts.c wakes somebody, gateway_events.c keeps what happens, gateway_reload.c takes a
+ * new configuration over. Included by these alone; control thread.
  */
 #ifndef SERVER_GATEWAY_INNER_H
 #define SERVER_GATEWAY_INNER_H
 
 #include "admin/admin.h"
 #include "alerts/alert.h"
+#include "alerts/journal.h"
 #include "exchange/registry.h"
 #include "obs/log.h"
 #include "secrets/fetch.h"
@@ -70,6 +71,7 @@ struct gateway {
     struct archive *archive;           /* what outlives a restart; NULL: nothing does */
     struct media_desk *media;          /* NULL until media are fetched */
     struct alert_desk *alerts;         /* NULL while there is none: nobody is told */
+    uint64_t heard;                    /* the number of the last event that was looked at */
     struct list rotors;                /* of providers whose keys are rotated */
     struct secret_store *secret_store; /* NULL until a provider's keys are */
     struct client_desk *clients;       /* which issues client keys */
@@ -155,6 +157,22 @@ void gateway_follow_alerts(struct gateway *gateway);
 
 /* What was not sent so far is not sent. */
 void gateway_drop_alerts(struct gateway *gateway);
+
+/* The workers have ended all they had: stops the loop once the alerts have been sent, or have had
+ * their time. */
+void gateway_end(struct gateway *gateway);
+
+/* The journal of what happens, which the registry lends to whoever sees something: 0 or ERR_NOMEM.
+ * From gateway_silence_journal on nobody hears of it; it is freed when all threads have ended. */
+int gateway_open_journal(struct gateway *gateway);
+void gateway_silence_journal(struct gateway *gateway);
+
+/* A key under rotation has taken a step: see struct rotor_options. */
+void gateway_note_rotation(void *owner, struct span provider, const struct rotation_news *news);
+
+/* Something that is neither a provider's nor a key's; reason may be NULL. */
+void gateway_note(struct gateway *gateway, enum event_kind kind, const char *state,
+                  const char *reason);
 
 /* One more worker has answered (gateway_reload). */
 void gateway_note_prepared(struct gateway *gateway, int err);

@@ -51,7 +51,7 @@ static void on_drained(struct loop_mail *mail)
     struct gateway *gateway = container_of(mail, struct worker_news, drained)->gateway;
 
     if (++gateway->drained == gateway->worker_count)
-        loop_stop(gateway->loop);
+        gateway_end(gateway);
 }
 
 static void worker_is_drained(void *owner, uint32_t index)
@@ -148,6 +148,8 @@ static void notice_probe(struct gateway *gateway, const struct probe_report *rep
     bool is_welcome = report->was == KEY_NEW && report->effect.key_moved && health == KEY_HEALTHY;
     const struct notice notice = {
         .log = gateway->log,
+        .journal = gateway->registry.journal,
+        .was_used = report->was != KEY_NEW && report->was != KEY_TRIAL,
         .provider = provider_name(report->provider),
         /* It goes on trial because no probe was answered: none has told anything of it. */
         .cause = health == KEY_TRIAL ? "trial" : "probe",

@@ -47,6 +47,7 @@ void gateway_check_ready(struct gateway *gateway)
     gateway->phase = PHASE_READY;
     set_ready(gateway, true);
     log_write(gateway->log, LOG_LEVEL_INFO, "ready");
+    gateway_note(gateway, EVENT_GATEWAY, "ready", NULL);
 }
 
 /* --- shutting down --- */
@@ -99,6 +100,7 @@ void gateway_shut_down(struct gateway *gateway)
     case PHASE_STARTING:
     case PHASE_READY:
         log_write(gateway->log, LOG_LEVEL_INFO, "shutting down");
+        gateway_note(gateway, EVENT_GATEWAY, "shutting_down", NULL);
         gateway->phase = PHASE_DELAYING;
         set_ready(gateway, false);
         set_timer(gateway, delay_us);

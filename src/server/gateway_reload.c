@@ -124,6 +124,7 @@ static void refuse(struct gateway *gateway, const char *reason)
               "reload refused: the running configuration stays in force",
               LOG_TEXT("reason", reason));
     metrics_add(gateway->metrics, gateway->reloads + METRIC_RELOAD_REFUSED, 1);
+    gateway_note(gateway, EVENT_CONFIGURATION, "refused", reason);
 }
 
 /* --- the way there --- */
@@ -185,6 +186,7 @@ void gateway_note_committed(struct gateway *gateway)
         return;
     log_write(gateway->log, LOG_LEVEL_INFO, "configuration reloaded");
     metrics_add(gateway->metrics, gateway->reloads + METRIC_RELOAD_APPLIED, 1);
+    gateway_note(gateway, EVENT_CONFIGURATION, "reloaded", NULL);
     end_reload(gateway);
 }
 

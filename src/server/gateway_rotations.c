@@ -84,6 +84,7 @@ static void on_alert(void *owner, const struct alert *alert)
 static void on_news(void *owner, struct span provider, const struct rotation_news *news)
 {
     gateway_mirror_rotation(owner, provider, news);
+    gateway_note_rotation(owner, provider, news);
 }
 
 static int add(struct gateway *gateway, const struct snapshot_provider *row, char *why)

@@ -166,7 +166,9 @@ static void wish(struct rotor *rotor, size_t at)
 
     if (!key)
         return;
-    if (stood->wished != extra->wish) {
+    /* An operator who was there before it was to serve has the last word. */
+    if (stood->wished != extra->wish &&
+        !(extra->wish == KEY_ENABLED && key_wish(key) != stood->wished)) {
         effect = keypool_wish(pool_of(rotor), key, extra->wish, now_us(rotor));
         rotor->options.on_effect(rotor->options.owner, rotor->provider, &effect);
     }
@@ -674,9 +676,12 @@ static bool has_identity(const struct conf_provider *conf, const uint8_t *identi
 static void note_changes(struct rotor *rotor, const struct conf_provider *before)
 {
     for (size_t i = 0; i < rotor->conf->keys.count; i++) {
-        const struct conf_key *key = &rotor->conf->keys.items[i];
-        const struct conf_key *was = key_named(before, key->name);
+        const struct conf_key *key = &rotor->conf->keys.items[i], *was;
 
+        if (i < before->keys.count &&
+            !memcmp(before->keys.items[i].identity, key->identity, CONF_IDENTITY_BYTES))
+            continue;
+        was = key_named(before, key->name);
         if (was && !has_identity(rotor->conf, was->identity) &&
             !has_identity(before, key->identity))
             rotor_triggers_changed(rotor->triggers, key->identity);

@@ -50,8 +50,8 @@ void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf);
 /* The keys beside the file, for a reload; borrowed until the rotor next runs. */
 struct keypool_extras rotor_extras(const struct rotor *rotor);
 
-/* What was asked last of the key of that identity (LIFE_IDENTITY_BYTES); false: nothing. An operator
- * may have asked for something else besides. */
+/* What was asked last of the key of that identity (LIFE_IDENTITY_BYTES); false: nothing. An
+ * operator may have asked for something else besides. */
 bool rotor_says(const struct rotor *rotor, const uint8_t *identity, enum key_wish *ret_wish,
                 uint32_t *ret_weight_milli);
 

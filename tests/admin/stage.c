@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alerts/journal.h"
 #include "base/err.h"
 
 static const char *no_variable(void *ctx, const char *name)
@@ -56,6 +57,8 @@ void stage_begin(struct stage *stage, const char *yaml)
     stage->secrets = secret_arena_new(16 << 20, &is_locked);
     assert_non_null(stage->secrets);
     assert_int_equal(registry_init(&stage->registry, STAGE_WORKERS, stage->secrets, NULL), 0);
+    stage->registry.journal = journal_new(STAGE_EVENTS, STAGE_WALL_US);
+    assert_non_null(stage->registry.journal);
     stage->view = (struct page_view){
         .registry = &stage->registry,
         .admin = &admin,
@@ -80,6 +83,7 @@ void stage_end(struct stage *stage)
     for (uint32_t i = 0; i < STAGE_WORKERS; i++)
         keypool_view_free(&stage->workers[i]);
     snapshot_unref(&stage->view.snapshot);
+    journal_free(&stage->registry.journal);
     registry_fini(&stage->registry);
     secret_arena_free(&stage->secrets);
 }

@@ -17,7 +17,7 @@
 #include "conf/load.h"
 #include "dialect/outcome.h"
 
-enum { STAGE_WORKERS = 2 };
+enum { STAGE_EVENTS = 64, STAGE_WORKERS = 2 };
 
 /* The wall clock is not the monotonic one: 2025-10-09T08:53:20Z at a now of 1000 s. */
 #define STAGE_NOW_US  (1000 * US_PER_SEC)

@@ -32,7 +32,7 @@ static const char yaml[] =
     "    keys: [sk-hidden-3]\n"
     "models:\n"
     "  fast: sim/gpt-4.1\n"
-    "  slow: idle/gpt-5\n";
+    "  slow: {targets: [idle/gpt-5], shadow: {to: sim/gpt-4.1, share: 5%}}\n";
 
 static int set_up(void **state)
 {
@@ -352,6 +352,19 @@ static void ready_is_what_the_process_says(void **state)
     assert_int_equal(stage->page.status, 200);
 }
 
+/* A model with a shadow that nobody has asked for so far; the others are left out. */
+static void shows_shadows(void **state)
+{
+    const char *text = stage_show(*state, page_shadows);
+
+    stage_expect_part(text, "{\"shadows\":[{\"model\":\"slow\",\"to\":\"sim/gpt-4.1\",\"key\":null,"
+                            "\"share\":0.05,\"drawn\":0,\"under_way\":0,\"compared\":0,"
+                            "\"diverged\":0,\"divergence\":null,");
+    stage_expect_part(text, "\"budget\":{\"usd\":null,\"requests\":null,\"tokens\":1000000,"
+                            "\"per\":\"day\",");
+    stage_expect_part(text, "\"recent\":[]}]}\n");
+}
+
 int main(void)
 {
 #define PLAY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -363,6 +376,7 @@ int main(void)
         PLAY(shows_the_operators_wish),
         PLAY(sums_up_requests_and_keys),
         PLAY(sums_up_nothing),
+        PLAY(shows_shadows),
         PLAY(samples_every_metric_that_is_asked_for_when_read),
         PLAY(tells_the_state_of_each_key),
         PLAY(tells_what_the_process_and_its_endpoints_do),

@@ -201,7 +201,7 @@ static void what_is_not_built(void **state)
         "b.yaml:4:11: secrets.vault: not built yet; allowed: to leave it out\n"
         "b.yaml:5:1: classes: not built yet; allowed: to leave it out\n"
         "b.yaml:6:1: alerts: not built yet; allowed: to leave it out\n"
-        "b.yaml:7:13: pools.p.budget: not built yet; allowed: to leave it out\n");
+        "b.yaml:6:13: pools.p.budget: not built yet; allowed: to leave it out\n");
 }
 
 static void prices(void **state)
@@ -341,9 +341,9 @@ static void slips_of_the_fingers(void **state)
         "b.yaml:4:22: server: unknown key 'listne'; the nearest is 'listen'\n"
         "b.yaml:4:33: server: unknown key 'timeout'; the nearest is 'timeouts'\n"
         "b.yaml:5:1: unknown key 'zzzzzz'; allowed: server, admin, pools, clients, providers, "
-        "models, names, retry, log, secrets, store, prices, currency\n"
+        "models, names, retry, log, secrets, store, alerts, prices, currency\n"
         "b.yaml:6:1: unknown key (not shown); allowed: server, admin, pools, clients, "
-        "providers, models, names, retry, log, secrets, store, prices, currency\n");
+        "providers, models, names, retry, log, secrets, store, alerts, prices, currency\n");
 }
 
 static void duplicates(void **state)

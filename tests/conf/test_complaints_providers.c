@@ -227,12 +227,36 @@ static void models(void **state)
         "b.yaml:11:49: models.i.fallback: 'z' is no PROVIDER/MODEL; allowed: a list of "
         "PROVIDER/MODEL, where PROVIDER stands in providers\n"
         "b.yaml:12:6: models.j: a list stands where a map should; allowed: a map of targets, "
-        "fallback, limits\n"
+        "fallback, limits, shadow\n"
         "b.yaml:13:6: models.k: 'openai/' names no model behind its slash; allowed: "
         "PROVIDER/MODEL, where PROVIDER stands in providers\n"
         "b.yaml:14:18: names.unknown: 'nope' is no model of this file; allowed: refuse, a name "
         "that stands in models, or PROVIDER/MODEL\n"
         "b.yaml:14:43: names.direct: 'maybe' is neither true nor false; allowed: true or false\n");
+}
+
+static void shadows(void **state)
+{
+    fake_expect(
+        *state,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "models:\n"
+        "  a: {targets: [openai/x], shadow: {share: 5%}}\n"
+        "  b: {targets: [openai/x], shadow: {to: nope/y, share: 0%}}\n"
+        "  c: {targets: [openai/x], shadow: {to: openai/y, budget: {usd: 1.1234567, per: week}}}\n"
+        "  d: {targets: [openai/x], shadow: {to: openai/y, key: 'a b', mirror: 1}}\n",
+        "b.yaml:3:36: models.a.shadow: the shadow's target is missing; allowed: to: "
+        "PROVIDER/MODEL\n"
+        "b.yaml:4:41: models.b.shadow.to: 'nope/y' names a provider that is not in providers; "
+        "allowed: PROVIDER/MODEL, where PROVIDER stands in providers\n"
+        "b.yaml:4:56: models.b.shadow.share: '0%' is out of range; allowed: a share such as 5%, "
+        "from 0.0001% to 100%\n"
+        "b.yaml:5:65: models.c.shadow.budget.usd: '1.1234567' is no amount of money; allowed: an "
+        "amount in US dollars such as 12.50, from 0.000001 to 1000000\n"
+        "b.yaml:5:81: models.c.shadow.budget.per: 'week' is not known; allowed: hour, day, month\n"
+        "b.yaml:6:56: models.d.shadow.key: 'a b' is no name; allowed: 1 to 64 letters, digits or "
+        "any of . _ : @ -\n"
+        "b.yaml:6:63: models.d.shadow: unknown key 'mirror'; here it is models.NAME.shadow\n");
 }
 
 static int set_up(void **state)
@@ -251,6 +275,7 @@ int main(void)
         cmocka_unit_test(unusual_keys),
         cmocka_unit_test(values_of_a_provider),
         cmocka_unit_test(models),
+        cmocka_unit_test(shadows),
     };
 
     return cmocka_run_group_tests(tests, set_up, fake_tear_down);

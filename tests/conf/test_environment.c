@@ -40,6 +40,20 @@ static void keys_come_from_variables(void **state)
     assert_true(fake->config->clients.is_open);
 }
 
+static void a_webhook_is_told(void **state)
+{
+    static const struct fake_pair variables[] = {
+        {"OPENAI_API_KEY", "sk-o"}, {"ALERT_WEBHOOK", "https://h/x?y=z"}, {NULL, NULL}};
+    struct fake *fake = *state;
+
+    assert_int_equal(load(fake, variables, NULL), 0);
+    assert_int_equal(fake->config->alerts.webhooks.count, 1);
+    assert_true(
+        secret_is_equal(fake->config->alerts.webhooks.items[0].url, SPAN("https://h/x?y=z")));
+    assert_int_equal(fake->config->alerts.webhooks.items[0].format, CONF_ALERT_SLACK);
+    assert_string_equal(fake_complaints(fake), "");
+}
+
 static void what_is_not_built_is_a_warning(void **state)
 {
     static const struct fake_pair variables[] = {
@@ -120,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_come_from_variables),
+        cmocka_unit_test(a_webhook_is_told),
         cmocka_unit_test(what_is_not_built_is_a_warning),
         cmocka_unit_test(a_wrong_variable_is_named),
         cmocka_unit_test(nothing_at_all_is_told),

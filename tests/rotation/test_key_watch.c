@@ -242,6 +242,26 @@ static void test_when_the_last_one_ended(void **state)
     tear_down(&scene);
 }
 
+/* A key that an operator has put off is left alone. */
+static void test_wishes(void **state)
+{
+    struct scene scene;
+    struct key *key;
+
+    (void)state;
+    set_up(&scene);
+    key = keypool_find_key(scene.play.pool, SPAN("k1"));
+    (void)keypool_wish(scene.play.pool, key, KEY_DISABLED, scene.play.now);
+    look(&scene);
+    assert_int_equal(fact(&scene, "k0")->step, LIFE_ACTIVE);
+    assert_int_not_equal(fact(&scene, "k1")->step, LIFE_ACTIVE);
+    (void)keypool_wish(scene.play.pool, key, KEY_ENABLED, scene.play.now);
+    look(&scene);
+    assert_int_equal(fact(&scene, "k1")->step, LIFE_ACTIVE);
+    key_unref(&key);
+    tear_down(&scene);
+}
+
 static void test_what_is_remembered(void **state)
 {
     struct scene scene;
@@ -289,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_lives),
         cmocka_unit_test(test_when_the_last_one_ended),
+        cmocka_unit_test(test_wishes),
         cmocka_unit_test(test_what_is_remembered),
     };
 

@@ -261,7 +261,7 @@ class Gateway(Process):
 
     def pages(self):
         """All that the admin address shows."""
-        return "\n".join(self.admin(path).body.decode() for path in ("/metrics", "/v1/admin/keys", "/v1/admin/stats"))
+        return "\n".join(self.admin(path).body.decode() for path in ("/metrics", "/v1/admin/keys", "/v1/admin/stats", "/v1/admin/routing"))
 
     def stop(self, number=signal.SIGTERM, within=STOPPED_WITHIN):
         shown = ""

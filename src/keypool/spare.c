@@ -1,0 +1,129 @@
+/* A key for what may not take anything from anybody: only one that has room to spare. */
+#include "base/map.h"
+#include "keypool/pick.h"
+
+/* Of those that stand first, so many are looked at. */
+enum { SPARE_LOOKS = 8 };
+
+static bool is_well(const struct health *health)
+{
+    enum key_health state = health_read(health).state;
+
+    return state == KEY_TRIAL || state == KEY_HEALTHY;
+}
+
+/* One whose time is up would be found out by the next request: that one is real. */
+static bool is_aside(_Atomic(struct aside_table *) *place, uint64_t model_hash)
+{
+    return aside_find(atomic_load_explicit(place, memory_order_acquire), model_hash).state !=
+           ASIDE_NONE;
+}
+
+/* Nothing is being found out of it, and of each of its limits half is free. */
+static bool has_room(const struct pick *pick, const struct slot *slot)
+{
+    struct key *key = slot->key;
+    struct account *account = key_account_of(key);
+    const struct quota *quota = key_quota_of(key);
+    uint64_t model_hash = pick->lineup->model_hash;
+
+    if (view_examine(pick->view, slot, model_hash, pick->now_us).where != LINEUP_READY ||
+        is_aside(&key->shared.asides, pick->model_hash) ||
+        (account && is_aside(&account->asides, pick->model_hash)))
+        return false;
+    return is_well(&key->shared.health) && (!account || is_well(&account->health)) &&
+           breaker_state(&key->shared.breaker, pick->now_us) == BREAKER_CLOSED &&
+           (!quota || quota_has_half(quota, pick->ask->tokens, pick->now_us));
+}
+
+static bool take(struct pick *pick, uint32_t place)
+{
+    uint64_t wait_us = 0;
+
+    return has_room(pick, &pick->view->slots[place]) &&
+           pick_take(pick, place, false, &wait_us) == TAKEN;
+}
+
+static bool is_canary(const struct keypool_view *view, const struct key *key)
+{
+    return view->trial && view->trial->key == key;
+}
+
+/* Those that do not fit are taken out of the lineup for as long, and put back where they stand. */
+static bool take_any(struct pick *pick, uint32_t *ret_place)
+{
+    const struct standing absent = {.where = LINEUP_ABSENT};
+    const struct order *ready = &pick->lineup->heaps[LINEUP_READY];
+    uint32_t passed[SPARE_LOOKS], count = 0;
+    bool is_taken = false;
+
+    view_wake(pick->view, pick->lineup, pick->now_us);
+    while (!is_taken && count < SPARE_LOOKS && order_top(ready)) {
+        uint32_t place = order_top(ready)->place;
+
+        is_taken = !is_canary(pick->view, pick->view->slots[place].key) && take(pick, place);
+        *ret_place = place;
+        if (!is_taken)
+            lineup_put(pick->lineup, passed[count++] = place, absent, 0);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        view_place(pick->view, pick->lineup, passed[i], pick->now_us);
+    return is_taken;
+}
+
+static bool take_named(struct pick *pick, struct span name, uint32_t *ret_place)
+{
+    const struct roster *roster = pick->view->roster;
+
+    for (uint32_t i = 0; i < roster->count; i++) {
+        const struct key *key = roster->entries[i].key;
+
+        if (!span_is_equal(key_name(key), name))
+            continue;
+        *ret_place = key->place;
+        return lineup_where(pick->lineup, key->place) != LINEUP_ABSENT && take(pick, key->place);
+    }
+    return false;
+}
+
+/* Neither the endpoint nor the provider's capacity for the model is in doubt. */
+static bool is_way_free(const struct pick *pick)
+{
+    const struct keypool_ask *ask = pick->ask;
+    uint64_t free_at_us = 0;
+
+    if (aside_find(pick->view->pool->shared.asides, pick->model_hash).state != ASIDE_NONE)
+        return false;
+    if (!ask->endpoint)
+        return true;
+    return endpoint_health_state(ask->endpoint, pick->now_us) == BREAKER_CLOSED &&
+           endpoint_health_look(ask->endpoint, &pick->view->roster->breaker, false, pick->now_us,
+                                &free_at_us) == ENDPOINT_PASS;
+}
+
+bool keypool_select_spare(struct keypool_view *view, const struct keypool_ask *ask,
+                          struct span name, uint64_t now_us, struct keypool_grant *ret_grant)
+{
+    struct pick pick = {.view = view,
+                        .ask = ask,
+                        .grant = ret_grant,
+                        .model_hash = ask->model_hash ? ask->model_hash : map_hash(ask->model),
+                        .now_us = now_us};
+    uint32_t place = 0;
+    bool is_taken;
+    int err;
+
+    view_sync(view, now_us);
+    if (!view->roster || !is_way_free(&pick))
+        return false;
+    pick.lineup = view_find_lineup(view, ask->model, pick.model_hash, ask->pool, now_us, &err);
+    if (!pick.lineup)
+        return false;
+    is_taken = name.len ? take_named(&pick, name, &place) : take_any(&pick, &place);
+    if (!is_taken)
+        return false;
+    view_place(view, pick.lineup, place, now_us);
+    view_count_pick(view, pick.lineup, place);
+    pick_count_request(view, ret_grant, now_us);
+    return true;
+}
