@@ -79,7 +79,8 @@ def test_a_key_that_has_spent_its_budget_rests(pool):
     assert gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-key") == "k1"
     state = health_of(gateway, "k1", "budget_spent")
     assert not state["healthy"] and state["cooldown_until"] and state["spent_usd"] > 0.001
-    assert state["cooldown_until"][14:19] == "00:00"  # the end of the hour
+    # The end of the hour, to within what the two clocks are apart.
+    assert state["cooldown_until"][14:19] in ("00:00", "59:59")
     gateway.wait_line(r'"message":"key has spent its budget".*"key":"k1"')
     assert gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-key") == "k2"
     health_of(gateway, "k2", "budget_spent")

@@ -193,14 +193,12 @@ static void what_is_not_built(void **state)
         "shared: x\n"
         "secrets: {vault: {}}\n"
         "classes: {}\n"
-        "alerts: {}\n"
         "pools: {p: {budget: {}}}\n",
         "b.yaml:2:8: store: the value names a server of PostgreSQL, which is not built yet; "
         "allowed: sqlite:PATH, absolute or from the configuration's folder, or none\n"
         "b.yaml:3:1: shared: not built yet; allowed: to leave it out\n"
         "b.yaml:4:11: secrets.vault: not built yet; allowed: to leave it out\n"
         "b.yaml:5:1: classes: not built yet; allowed: to leave it out\n"
-        "b.yaml:6:1: alerts: not built yet; allowed: to leave it out\n"
         "b.yaml:6:13: pools.p.budget: not built yet; allowed: to leave it out\n");
 }
 
