@@ -15,6 +15,7 @@
 
 struct admin;
 struct client_desk;
+struct migrator;
 
 /* What the process around it knows. */
 struct admin_state {
@@ -45,6 +46,8 @@ struct admin_options {
     enum rotation_begun (*rotate)(void *owner, struct span provider, struct span name,
                                   bool is_leaked, uint64_t *ret_id);
     struct client_desk *clients; /* of issued client keys */
+    /* The migrations of models, from index 0; NULL at the end. The same thread. */
+    struct migrator *(*migration)(void *owner, size_t index);
     /* An order changed a key: who waits for one may go on. The same thread. */
     void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
     /* The durable store; NULL: there is none. The same thread. */

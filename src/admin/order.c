@@ -283,11 +283,17 @@ struct span order_word(const char *symbol, char to[ORDER_WORD_BYTES])
 struct span order_detail(const struct order *order, char *to, size_t cap)
 {
     uint32_t weight_milli;
+    double percentage;
     int len = 0;
 
     if (read_weight(order, &weight_milli))
         len = snprintf(to, cap, "weight %g", weight_milli / 1000.0);
     else if (is_leak(order))
         len = snprintf(to, cap, "leaked");
+    else if (json_tree_double(json_tree_member(order->body, "percentage"), &percentage))
+        len = snprintf(to, cap, "%g%% to the old side: %.*s", percentage,
+                       SPAN_ARG(json_tree_string(order->body, "provider")));
+    else if (!order->provider.len)
+        len = snprintf(to, cap, "%.*s", SPAN_ARG(order->name));
     return span_of(to, len > 0 && (size_t)len < cap ? (size_t)len : 0);
 }

@@ -58,4 +58,8 @@ extern const struct failure_row order_later;
  * may have left. */
 void admin_call_end(struct admin_call *call, const struct failure_row *refusal, struct page *page);
 
+/* Of migrations (order_migrate.c). */
+order_fn order_migration_start, order_migration_pause, order_migration_hold, order_migration_resume,
+    order_migration_advance, order_migration_revert, order_send_back;
+
 #endif

@@ -6,7 +6,8 @@
 static const struct sm_state rows[CANARY_STATES] = {
     [CANARY_RAMPING] = {"ramping", "has a share of the traffic, and is judged by it",
                         SM_TO(CANARY_PROMOTED) | SM_TO(CANARY_ROLLED_BACK)},
-    [CANARY_PROMOTED] = {"promoted", "has its whole place", 0},
+    [CANARY_PROMOTED] = {"promoted", "has its whole place",
+                         SM_TO(CANARY_RAMPING) | SM_TO(CANARY_ROLLED_BACK)},
     [CANARY_ROLLED_BACK] = {"rolled_back", "has none", 0},
 };
 
@@ -39,18 +40,26 @@ static bool is_gate_open(const struct canary *canary, const struct canary_settin
            evidence_doubt(evidence, &settings->evidence) == EVIDENCE_NOTHING;
 }
 
+/* Takes what has become known: true where it has lost by that. */
+static bool has_lost(struct canary *canary, const struct canary_settings *settings,
+                     const struct evidence_tick *tick)
+{
+    if (tick)
+        evidence_add(&canary->evidence, &settings->evidence, tick);
+    canary->cause = evidence_loss(&canary->evidence, &settings->evidence);
+    if (canary->cause == EVIDENCE_NOTHING)
+        return false;
+    move(canary, CANARY_ROLLED_BACK);
+    return true;
+}
+
 enum canary_verdict canary_tick(struct canary *canary, const struct canary_settings *settings,
                                 const struct evidence_tick *tick, uint64_t now_us)
 {
     if (canary->state != CANARY_RAMPING)
         return CANARY_GOES_ON;
-    if (tick)
-        evidence_add(&canary->evidence, &settings->evidence, tick);
-    canary->cause = evidence_loss(&canary->evidence, &settings->evidence);
-    if (canary->cause != EVIDENCE_NOTHING) {
-        move(canary, CANARY_ROLLED_BACK);
+    if (has_lost(canary, settings, tick))
         return CANARY_ROLL_BACK;
-    }
     switch (ramp_tick(&canary->ramp, &settings->ramp, is_gate_open(canary, settings), now_us)) {
     case RAMP_STAYS:
         break;
@@ -62,6 +71,14 @@ enum canary_verdict canary_tick(struct canary *canary, const struct canary_setti
         return CANARY_PROMOTE;
     }
     return CANARY_GOES_ON;
+}
+
+enum canary_verdict canary_watch(struct canary *canary, const struct canary_settings *settings,
+                                 const struct evidence_tick *tick)
+{
+    if (canary->state != CANARY_PROMOTED)
+        return CANARY_GOES_ON;
+    return has_lost(canary, settings, tick) ? CANARY_ROLL_BACK : CANARY_GOES_ON;
 }
 
 uint32_t canary_share_ppm(const struct canary *canary, const struct canary_settings *settings)
@@ -93,6 +110,18 @@ enum canary_verdict canary_advance(struct canary *canary, const struct canary_se
     }
     move(canary, CANARY_PROMOTED);
     return CANARY_PROMOTE;
+}
+
+bool canary_step_back(struct canary *canary, const struct canary_settings *settings,
+                      uint32_t share_ppm)
+{
+    if (canary->state == CANARY_ROLLED_BACK)
+        return false;
+    if (canary->state == CANARY_PROMOTED)
+        move(canary, CANARY_RAMPING);
+    ramp_step_back(&canary->ramp, &settings->ramp, share_ppm);
+    evidence_begin_step(&canary->evidence);
+    return true;
 }
 
 bool canary_revert(struct canary *canary)

@@ -21,7 +21,8 @@ struct canary_settings {
     struct ramp_settings ramp;
     struct evidence_settings evidence;
     uint64_t
-        min_requests; /* of the canary's own, judged, before it is promoted; binds nothing else */
+        min_requests;   /* of the canary's own, judged, before it is promoted; binds nothing else */
+    const char *others; /* what explanations call the control; NULL: "old keys" */
 };
 
 enum canary_state {
@@ -55,6 +56,10 @@ void canary_init(struct canary *canary, const struct canary_settings *settings, 
 enum canary_verdict canary_tick(struct canary *canary, const struct canary_settings *settings,
                                 const struct evidence_tick *tick, uint64_t now_us);
 
+/* After promotion, while there is a way back: it may still lose, and then it is rolled back. */
+enum canary_verdict canary_watch(struct canary *canary, const struct canary_settings *settings,
+                                 const struct evidence_tick *tick);
+
 /* The share that the canary should have now: of the whole when it is promoted, none when it was
  * rolled back. */
 uint32_t canary_share_ppm(const struct canary *canary, const struct canary_settings *settings);
@@ -64,6 +69,12 @@ void canary_hold(struct canary *canary, bool is_held);
 
 /* The operator's: the next step now; from the last, promotion. */
 enum canary_verdict canary_advance(struct canary *canary, const struct canary_settings *settings);
+
+/* The operator's: back to the last step whose share is no larger than that (or the first), from
+ * which it goes on, also after promotion; what is known of it stays known. False where it was
+ * rolled back. */
+bool canary_step_back(struct canary *canary, const struct canary_settings *settings,
+                      uint32_t share_ppm);
 
 /* The operator's: back. False where it has ended already. */
 bool canary_revert(struct canary *canary);

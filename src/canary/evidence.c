@@ -321,6 +321,8 @@ enum evidence_cause evidence_gate(const struct evidence *evidence,
     if (step->differing > 1 &&
         is_over(step->differing, step->compared, settings->max_divergence_ppm))
         return EVIDENCE_DIVERGENCE;
+    if (settings->needs_comparisons && evidence->compared == 0)
+        return EVIDENCE_UNMEASURED;
     return EVIDENCE_NOTHING;
 }
 
@@ -341,7 +343,7 @@ const char *evidence_cause_text(enum evidence_cause cause)
     static const char *const texts[EVIDENCE_CAUSES] = {
         [EVIDENCE_NOTHING] = "nothing",       [EVIDENCE_REFUSED] = "refused",
         [EVIDENCE_ERRORS] = "errors",         [EVIDENCE_LATENCY] = "latency",
-        [EVIDENCE_DIVERGENCE] = "divergence",
+        [EVIDENCE_DIVERGENCE] = "divergence", [EVIDENCE_UNMEASURED] = "unmeasured",
     };
 
     return texts[cause];

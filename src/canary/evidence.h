@@ -41,6 +41,7 @@ struct evidence_settings {
     uint32_t max_added_latency_ms; /* EVIDENCE_NO_LIMIT: not judged */
     uint32_t max_divergence_ppm;   /* 1,000,000 and more: not judged */
     bool has_control;              /* there are old keys that get traffic */
+    bool needs_comparisons;        /* without any the gate is shut */
 };
 
 /* The requests of one arm: the canary, or all old keys (the control). One counts once it is known
@@ -67,6 +68,7 @@ enum evidence_cause {
     EVIDENCE_ERRORS,
     EVIDENCE_LATENCY,
     EVIDENCE_DIVERGENCE,
+    EVIDENCE_UNMEASURED, /* of a gate alone: nothing was compared, and it should be */
     EVIDENCE_CAUSES,
 };
 

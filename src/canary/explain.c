@@ -8,6 +8,7 @@
 struct line {
     char *text;
     size_t len;
+    const char *others;
 };
 
 static void say(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -41,7 +42,7 @@ static void say_refused(struct line *line, const struct evidence *evidence)
     say(line, "%" PRIu64 " of %" PRIu64 " requests were refused for the key",
         evidence->canary.refused, evidence->canary.requests);
     if (evidence->control.requests)
-        say(line, " (old keys: %" PRIu64 " of %" PRIu64 ")", evidence->control.refused,
+        say(line, " (%s: %" PRIu64 " of %" PRIu64 ")", line->others, evidence->control.refused,
             evidence->control.requests);
 }
 
@@ -50,17 +51,18 @@ static void say_failures(struct line *line, const struct evidence *evidence)
     say(line, "%" PRIu64 " of %" PRIu64 " requests failed", evidence->canary.failures,
         evidence->canary.requests);
     if (evidence->control.requests)
-        say(line, " (old keys: %" PRIu64 " of %" PRIu64 ")", evidence->control.failures,
+        say(line, " (%s: %" PRIu64 " of %" PRIu64 ")", line->others, evidence->control.failures,
             evidence->control.requests);
     else
-        say(line, " (no old keys to compare with)");
+        say(line, " (no %s to compare with)", line->others);
 }
 
 static void say_latency(struct line *line, const struct evidence *evidence,
                         const struct evidence_settings *settings)
 {
-    say(line, "the first byte takes about %.0f ms (old keys: %.0f ms; allowed:",
-        typical_ms(&evidence->canary), typical_ms(&evidence->control));
+    say(line,
+        "the first byte takes about %.0f ms (%s: %.0f ms; allowed:", typical_ms(&evidence->canary),
+        line->others, typical_ms(&evidence->control));
     if (settings->max_latency_milli != EVIDENCE_NO_LIMIT)
         say(line, " %g times", settings->max_latency_milli / 1000.0);
     if (settings->max_added_latency_ms != EVIDENCE_NO_LIMIT)
@@ -84,6 +86,9 @@ static void say_cause(struct line *line, const struct evidence *evidence,
     case EVIDENCE_DIVERGENCE:
         say(line, "%" PRIu64 " of %" PRIu64 " compared answers differ (allowed: %g%%)",
             evidence->differing, evidence->compared, percent(settings->max_divergence_ppm));
+        break;
+    case EVIDENCE_UNMEASURED:
+        say(line, "divergence is not measured: no answers were compared");
         break;
     case EVIDENCE_NOTHING:
     case EVIDENCE_CAUSES:
@@ -120,7 +125,7 @@ static void say_wait(struct line *line, const struct canary *canary,
 size_t canary_explain(const struct canary *canary, const struct canary_settings *settings,
                       char ret_text[CANARY_EXPLAIN_BYTES])
 {
-    struct line line = {ret_text, 0};
+    struct line line = {ret_text, 0, settings->others ? settings->others : "old keys"};
 
     ret_text[0] = '\0';
     switch (canary->state) {

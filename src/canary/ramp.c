@@ -99,6 +99,13 @@ enum ramp_move ramp_tick(struct ramp *ramp, const struct ramp_settings *settings
     return RAMP_STEPS;
 }
 
+void ramp_step_back(struct ramp *ramp, const struct ramp_settings *settings, uint32_t share_ppm)
+{
+    begin(ramp, step_of(ramp, settings));
+    while (ramp->step > 0 && ramp_share_ppm(ramp, settings) > share_ppm)
+        ramp->step--;
+}
+
 void ramp_hold(struct ramp *ramp, bool is_held)
 {
     ramp->is_held = is_held;

@@ -58,6 +58,10 @@ void ramp_init(struct ramp *ramp, uint64_t now_us);
 /* The share that stands now; the whole where there is no ramp. */
 uint32_t ramp_share_ppm(const struct ramp *ramp, const struct ramp_settings *settings);
 
+/* The operator's: back to the last step whose share is no larger than that, or to the first; its
+ * time begins anew. */
+void ramp_step_back(struct ramp *ramp, const struct ramp_settings *settings, uint32_t share_ppm);
+
 /* What is left of this step's time, if the gate then is open. */
 uint64_t ramp_left_us(const struct ramp *ramp, const struct ramp_settings *settings);
 

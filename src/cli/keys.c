@@ -1,143 +1,17 @@
 /* bellwether keys: asks the admin API of a running gateway how its keys are, and tells it what is
  * wanted of one. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/call.h"
 #include "cli/commands.h"
 #include "cli/keys_past.h"
-#include "cli/setup.h"
+#include "cli/target.h"
 #include "json/tree.h"
 
-enum {
-    TARGET_BYTES = 320,
-    PATH_BYTES = 1024,
-    ANSWER_MAX_BYTES = 64 << 20,
-    TREE_MAX_BYTES = 512 << 20,
-};
-
-/* The gateway that is asked. */
-struct target {
-    char text[TARGET_BYTES];
-    struct conf_address address;
-    struct setup setup;
-    struct secret *token;
-};
-
-static int fail(const char *what, const char *why)
-{
-    fprintf(stderr, "bellwether keys: %s: %s\n", what, why);
-    return COMMAND_FAILED;
-}
-
-/* --- whom to ask --- */
-
-static int read_config(struct target *target, const char *path)
-{
-    struct config *config;
-    int err = setup_load(&target->setup, path, NULL, &config);
-
-    if (err)
-        return COMMAND_FAILED;
-    snprintf(target->text, sizeof(target->text), "%.*s",
-             SPAN_ARG(config->admin.listen.items[0].text));
-    if (config->admin.token)
-        target->token = secret_ref(config->admin.token);
-    config_free(&config);
-    return COMMAND_OK;
-}
-
-static int read_token(struct target *target)
-{
-    const char *token = getenv("ADMIN_TOKEN");
-    int err = 0;
-
-    if (token && token[0])
-        err = secret_new(target->setup.secrets, span_from_text(token), &target->token);
-    return err ? fail("ADMIN_TOKEN", "cannot be kept") : COMMAND_OK;
-}
-
-/* Takes the options off the front: how many there were, or -1. */
-static int read_options(struct target *target, int argc, char **argv)
-{
-    const char *path = getenv("CONFIG_PATH");
-    int status, taken = 0;
-
-    snprintf(target->text, sizeof(target->text), "127.0.0.1:9090");
-    if (argc > 2 && !strcmp(argv[1], "--address")) {
-        snprintf(target->text, sizeof(target->text), "%s", argv[2]);
-        path = NULL;
-        taken = 2;
-    } else if (argc > 2 && !strcmp(argv[1], "--config")) {
-        path = argv[2];
-        taken = 2;
-    }
-    status = path && path[0] ? read_config(target, path) : read_token(target);
-    if (status)
-        return -1;
-    if (conf_address_parse(span_from_text(target->text), &target->address)) {
-        command_bad_usage("keys", "the address must be HOST:PORT or unix:/path");
-        return -1;
-    }
-    return taken;
-}
-
-/* --- what it answers --- */
-
-static int tell_refusal(struct span body, int status)
-{
-    char why[32];
-    struct json_tree tree;
-    struct span message = {NULL, 0};
-
-    if (json_tree_read(&tree, body, TREE_MAX_BYTES) == 0)
-        message =
-            json_tree_string(json_tree_member(yyjson_doc_get_root(tree.doc), "error"), "message");
-    snprintf(why, sizeof(why), "HTTP %d", status);
-    if (message.len)
-        fprintf(stderr, "bellwether keys: %.*s\n", SPAN_ARG(message));
-    else
-        fail("the gateway refuses", why);
-    json_tree_fini(&tree);
-    return COMMAND_FAILED;
-}
-
-/* One request; its answer goes to `show`. */
-static int ask(const struct target *target, const char *method, const char *path, const char *body,
-               void (*show)(const yyjson_val *root))
-{
-    struct json_tree tree;
-    struct buf answer;
-    int status, result = COMMAND_OK;
-
-    buf_init(&answer, ANSWER_MAX_BYTES);
-    status = call_ask(&target->address, method, path, target->token, body, &answer);
-    if (status < 0) {
-        result = fail(target->text, strerror(errno));
-    } else if (status > 299) {
-        result = tell_refusal(buf_span(&answer), status);
-    } else {
-        if (json_tree_read(&tree, buf_span(&answer), TREE_MAX_BYTES) == 0)
-            show(yyjson_doc_get_root(tree.doc));
-        else
-            result = fail(target->text, "the answer is not that of a gateway");
-        json_tree_fini(&tree);
-    }
-    buf_fini(&answer);
-    return result;
-}
+enum { PATH_BYTES = 1024 };
 
 /* --- list --- */
-
-static double number(const yyjson_val *object, const char *name)
-{
-    double value = 0;
-
-    (void)json_tree_double(json_tree_member(object, name), &value);
-    return value;
-}
 
 static void print_key(const yyjson_val *key)
 {
@@ -147,8 +21,8 @@ static void print_key(const yyjson_val *key)
              SPAN_ARG(json_tree_string(key, "name")));
     printf("%-32s %-9.*s %-9.*s %-9.*s %8g %10.0f %8.0f\n", name,
            SPAN_ARG(json_tree_string(key, "step")), SPAN_ARG(json_tree_string(key, "wish")),
-           SPAN_ARG(json_tree_string(key, "health")), number(key, "weight"),
-           number(key, "request_count"), number(key, "error_count"));
+           SPAN_ARG(json_tree_string(key, "health")), target_number(key, "weight"),
+           target_number(key, "request_count"), target_number(key, "error_count"));
 }
 
 static void show_list(const yyjson_val *root)
@@ -167,19 +41,19 @@ static void show_order(const yyjson_val *root)
 {
     printf("%.*s/%.*s: %.*s, weight %g\n", SPAN_ARG(json_tree_string(root, "provider")),
            SPAN_ARG(json_tree_string(root, "name")), SPAN_ARG(json_tree_string(root, "wish")),
-           number(root, "weight"));
+           target_number(root, "weight"));
 }
 
 static void show_rotation(const yyjson_val *root)
 {
     printf("%.*s/%.*s: rotation %.0f\n", SPAN_ARG(json_tree_string(root, "provider")),
-           SPAN_ARG(json_tree_string(root, "name")), number(root, "rotation"));
+           SPAN_ARG(json_tree_string(root, "name")), target_number(root, "rotation"));
 }
 
 static void show_added(const yyjson_val *root)
 {
     printf("%.*s: rotation %.0f\n", SPAN_ARG(json_tree_string(root, "provider")),
-           number(root, "rotation"));
+           target_number(root, "rotation"));
 }
 
 static void print_step(const yyjson_val *key)
@@ -189,7 +63,7 @@ static void print_step(const yyjson_val *key)
 
     snprintf(name, sizeof(name), "%.*s/%.*s", SPAN_ARG(json_tree_string(key, "provider")),
              SPAN_ARG(json_tree_string(key, "name")));
-    printf("%8.0f  %-40s %-12.*s %-25.*s %.*s\n", number(key, "rotation"), name,
+    printf("%8.0f  %-40s %-12.*s %-25.*s %.*s\n", target_number(key, "rotation"), name,
            SPAN_ARG(json_tree_string(key, "step")), SPAN_ARG(json_tree_string(key, "since")),
            SPAN_ARG(reason));
 }
@@ -256,7 +130,7 @@ static int give_order(const struct target *target, const struct order *order, in
         return command_bad_usage("keys", order->is_patch
                                              ? "a weight is a number from 0 to 1000000"
                                              : "there is something too much behind the key");
-    return ask(target, order->is_patch ? "PATCH" : "POST", path, body, order->show);
+    return target_ask(target, order->is_patch ? "PATCH" : "POST", path, body, order->show);
 }
 
 /* One more key. */
@@ -267,7 +141,7 @@ static int add(const struct target *target, const char *provider)
 
     if (!provider[0] || strpbrk(provider, "/ ?#%\r\n") || len < 0 || len >= PATH_BYTES)
         return command_bad_usage("keys", "a provider is named as in the configuration");
-    return ask(target, "POST", path, "", show_added);
+    return target_ask(target, "POST", path, "", show_added);
 }
 
 /* Who did what: to a key, to a provider's, or to all. */
@@ -277,15 +151,15 @@ static int audit(const struct target *target, const char *about)
 
     if (!keys_audit_path(about, path, sizeof(path)))
         return command_bad_usage("keys", "audit takes a PROVIDER, or one key as PROVIDER/KEY");
-    return ask(target, "GET", path, "", keys_show_audit);
+    return target_ask(target, "GET", path, "", keys_show_audit);
 }
 
 static int run(const struct target *target, int argc, char **argv)
 {
     if (argc == 1 && !strcmp(argv[0], "list"))
-        return ask(target, "GET", "/v1/admin/keys", "", show_list);
+        return target_ask(target, "GET", "/v1/admin/keys", "", show_list);
     if (argc == 1 && !strcmp(argv[0], "history"))
-        return ask(target, "GET", "/v1/admin/rotations", "", show_history);
+        return target_ask(target, "GET", "/v1/admin/rotations", "", show_history);
     if ((argc == 1 || argc == 2) && !strcmp(argv[0], "audit"))
         return audit(target, argc == 2 ? argv[1] : NULL);
     if (argc == 2 && !strcmp(argv[0], "add"))
@@ -301,15 +175,5 @@ static int run(const struct target *target, int argc, char **argv)
 
 int command_keys(int argc, char **argv)
 {
-    struct target target = {.token = NULL};
-    int status = COMMAND_BAD_USAGE, taken;
-
-    if (setup_init(&target.setup))
-        return COMMAND_FAILED;
-    taken = read_options(&target, argc, argv);
-    if (taken >= 0)
-        status = run(&target, argc - 1 - taken, argv + 1 + taken);
-    secret_unref(&target.token);
-    setup_fini(&target.setup);
-    return status;
+    return target_command("keys", argc, argv, run);
 }

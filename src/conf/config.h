@@ -375,6 +375,24 @@ struct conf_targets {
     size_t count;
 };
 
+enum conf_migration_start { CONF_MIGRATION_AUTO, CONF_MIGRATION_MANUAL };
+
+/* One target ramped in for another. Their place among the model's targets is that of whichever
+ * stands there, with the weight of both where both do. */
+struct conf_migration {
+    struct conf_target to, from; /* from: settled from the targets where the file is silent */
+    enum conf_migration_start start;
+    uint32_t initial_ppm;
+    uint64_t first_hold_us;
+    uint32_t step_ppm;
+    uint64_t every_us;
+    uint64_t min_requests;
+    uint32_t max_error_ppm;
+    uint32_t max_divergence_ppm;   /* 0: the file says nothing of it */
+    uint64_t max_added_latency_us; /* 0: not judged */
+    uint64_t revert_window_us;
+};
+
 /* A name that clients send. Its plan: a weighted choice of targets, then the other targets, then
  * the fallbacks in order. */
 enum conf_period { CONF_PERIOD_HOUR, CONF_PERIOD_DAY, CONF_PERIOD_MONTH };
@@ -400,6 +418,7 @@ struct conf_model {
     struct conf_targets fallback;
     struct conf_limits limits;
     struct conf_shadow *shadow; /* NULL: none */
+    struct conf_migration *migration; /* NULL: none */
 };
 
 struct conf_models {

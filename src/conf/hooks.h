@@ -8,6 +8,8 @@
 
 #include "conf/schema.h"
 
+struct conf_model;
+
 /* Groups of plain settings (hooks.c). */
 void hook_certificate_finish(struct loading *loading, const struct yaml_node *node,
                              struct conf_mark mark, void *object);
@@ -96,6 +98,8 @@ void conf_keys_check(struct loading *loading, const struct yaml_node *node);
 void hook_target_short(struct loading *loading, const struct yaml_node *node, void *object);
 void hook_target_finish(struct loading *loading, const struct yaml_node *node,
                         struct conf_mark mark, void *object);
+void hook_migration_finish(struct loading *loading, const struct yaml_node *node,
+                           struct conf_mark mark, void *object);
 void hook_model_prepare(struct loading *loading, struct span name, struct conf_mark mark,
                         void *object);
 void hook_model_short(struct loading *loading, const struct yaml_node *node, void *object);
@@ -115,5 +119,10 @@ void hook_currency_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object);
 void hook_price_long_finish(struct loading *loading, const struct yaml_node *node,
                             struct conf_mark mark, void *object);
+
+/* Of a model whose targets were read (types_migration.c): settles which side is the old one, and
+ * complains of a migration that has no place among the targets. */
+void conf_migration_settle(struct loading *loading, struct conf_mark mark,
+                           struct conf_model *model);
 
 #endif

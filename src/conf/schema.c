@@ -91,6 +91,11 @@ static const struct conf_word period_words[] = {
     {TEXT("month"), CONF_PERIOD_MONTH, true},
 };
 
+static const struct conf_word migration_start_words[] = {
+    {TEXT("auto"), CONF_MIGRATION_AUTO, true},
+    {TEXT("manual"), CONF_MIGRATION_MANUAL, true},
+};
+
 static const struct conf_word log_level_words[] = {
     {TEXT("error"), CONF_LOG_ERROR, true},
     {TEXT("warn"), CONF_LOG_WARN, true},
@@ -121,8 +126,8 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_provider_timeouts, group_connections, group_upstream_tls, group_issuer_create,
     group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
     group_error_rate, group_canary, group_rotation, group_provider, group_target,
-    group_shadow_budget, group_shadow, group_model, group_names, group_retry, group_log,
-    group_secrets, group_webhook, group_alert_rules, group_alerts;
+    group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_retry,
+    group_log, group_secrets, group_webhook, group_alert_rules, group_alerts;
 static const struct conf_group group_price_long, group_price, group_currency, group_key_budget;
 
 /* First the rows of every group. */
@@ -222,6 +227,7 @@ static const struct conf_group group_target = {ROWS(target), .read_short = hook_
                                                .finish = hook_target_finish};
 static const struct conf_group group_shadow_budget = {ROWS(shadow_budget)};
 static const struct conf_group group_shadow = {ROWS(shadow), .finish = hook_shadow_finish};
+static const struct conf_group group_migration = {ROWS(migration), .finish = hook_migration_finish};
 static const struct conf_group group_model = {ROWS(model), .prepare = hook_model_prepare,
                                               .read_short = hook_model_short,
                                               .finish = hook_model_finish, .name = hook_model_name};

@@ -62,6 +62,10 @@ extern const struct conf_type conf_type_target;    /* struct conf_target */
 extern const struct conf_type conf_type_fallback;  /* struct conf_targets */
 extern const struct conf_type conf_type_model;     /* struct span, declared in models, or empty */
 
+/* Migrations (types_migration.c). */
+extern const struct conf_type conf_type_limit_share;    /* uint32_t; 0: not in the file */
+extern const struct conf_type conf_type_limit_duration; /* uint64_t; 0: not in the file */
+
 /* Rotation (types_issuer.c, types_body.c, types_rotation.c). */
 extern const struct conf_type conf_type_issuer_url;  /* struct conf_issuer_request, its url */
 extern const struct conf_type conf_type_pointer;     /* struct span: a JSON pointer */

@@ -213,7 +213,7 @@ void hook_model_short(struct loading *loading, const struct yaml_node *node, voi
 void hook_model_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
                        void *object)
 {
-    const struct conf_model *model = object;
+    struct conf_model *model = object;
     const struct yaml_item *targets = yaml_find(node, SPAN("targets"));
     uint64_t weights = 0;
 
@@ -227,4 +227,6 @@ void hook_model_finish(struct loading *loading, const struct yaml_node *node, st
     else if (!weights)
         loading_error(loading, targets ? targets->value->mark : mark,
                       "the weight of every target is 0; allowed: at least one above it");
+    else if (model->migration)
+        conf_migration_settle(loading, yaml_find(node, SPAN("migration"))->value->mark, model);
 }

@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/fetch.h"
+#include "exchange/cross.h"
 #include "ledger/prices.h"
 
 enum {
@@ -138,6 +139,8 @@ static void on_sent(struct attempt *attempt)
     struct exchange *x = exchange_of(attempt);
 
     select_note_wait_over(x);
+    if (x->route.crossing)
+        cross_note_sent(x);
     keypool_sent(exchange_outlet(x)->view, &x->select.grant, loop_now_us(exchange_loop(x)));
 }
 

@@ -122,6 +122,11 @@ struct part_route {
     uint32_t label_index;              /* of the model, for metrics */
     struct limiter *limiter;           /* the model's; NULL: none */
     struct span model;                 /* as the client named it; in the arena */
+    /* Of a model that is being migrated (exchange/cross.h). */
+    struct crossing *crossing; /* NULL: there is nothing to count; the snapshot's */
+    enum crossing_side side;
+    uint64_t sent_us;                /* of the last attempt */
+    const struct outcome_row *blame; /* the last failure on that side; NULL: none */
 };
 
 /* admit: what it holds of the limits. */

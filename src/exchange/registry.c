@@ -24,14 +24,15 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     body_budget_init(&registry->shadow_bodies, workers * (uint64_t)SHADOW_BODIES_BYTES);
     registry->shadows = shadow_board_new();
     registry->limiters = limiter_book_new();
+    registry->crossings = crossing_book_new(workers);
     registry->retry_budget = retry_budget_new(workers);
     registry->metrics = metrics_schema_new();
     registry->resolver = resolver_new(MAX_RESOLVES);
     /* Whatever stands in line is bounded already: requests by server.body_memory, answers by what
      * their exchanges may hold of one. */
     registry->helpers = helpers_new(workers < MAX_HELPERS ? workers : MAX_HELPERS, SIZE_MAX);
-    if (registry->limiters && registry->retry_budget && registry->metrics && registry->resolver &&
-        registry->helpers && registry->shadows)
+    if (registry->limiters && registry->crossings && registry->retry_budget && registry->metrics &&
+        registry->resolver && registry->helpers && registry->shadows)
         return 0;
     registry_fini(registry);
     return ERR_NOMEM;
@@ -56,6 +57,7 @@ void registry_fini(struct registry *registry)
     helpers_free(&registry->helpers);
     resolver_free(&registry->resolver);
     limiter_book_free(&registry->limiters);
+    crossing_book_free(&registry->crossings);
     retry_budget_free(&registry->retry_budget);
     metrics_schema_free(&registry->metrics);
     shadow_board_free(&registry->shadows);

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/secret.h"
 #include "limits/retry_budget.h"
+#include "migration/crossing.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
 #include "upstream/body.h"
@@ -27,6 +28,7 @@ struct registry {
     uint32_t workers;
     struct secret_arena *secrets;
     struct limiter_book *limiters;
+    struct crossing_book *crossings;
     struct retry_budget *retry_budget;
     struct metrics_schema *metrics;
     struct log *log;

@@ -236,6 +236,8 @@ static int build(struct snapshot *snapshot, struct registry *registry, const str
     if (!err)
         err = routes_new(config, registry->limiters, &snapshot->routes);
     if (!err)
+        err = routes_join(snapshot->routes, registry->crossings);
+    if (!err)
         err = clients_new(config, registry->limiters, &snapshot->clients);
     if (!err)
         err = prices_new(config, &snapshot->prices);
@@ -286,6 +288,7 @@ void snapshot_commit(struct registry *registry, struct snapshot *snapshot)
     atomic_store_explicit(&registry->bodies.shared.max, snapshot->config->server.body_memory,
                           memory_order_relaxed);
     registry_prune(registry, snapshot->config);
+    crossing_book_sweep(registry->crossings);
 }
 
 void snapshot_refuse(struct registry *registry, struct snapshot **snapshot)

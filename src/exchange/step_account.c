@@ -2,6 +2,7 @@
  * Always runs. */
 #include "access/issued.h"
 #include "base/clock.h"
+#include "exchange/cross.h"
 #include "exchange/exchange.h"
 #include "ledger/price.h"
 
@@ -201,6 +202,8 @@ struct move step_account(struct exchange *x)
     select_leave_room(x, false);
     exchange_leave(x);
     note_cut_usage(x);
+    if (x->route.crossing)
+        cross_end(x, duration_us);
     relay_book(x, outcome_of(x), 0);
     attempt_end(exchange_attempt(x));
     if (x->admit.is_admitted)

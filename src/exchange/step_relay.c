@@ -5,7 +5,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "dialect/error_read.h"
-#include "exchange/exchange.h"
+#include "exchange/cross.h"
 
 /* Longer fields of an answer are dropped: the head that goes to the client is built in a buffer of
  * fixed size. */
@@ -225,6 +225,8 @@ void relay_commit(struct exchange *x, int64_t length, struct span first, bool is
         return;
     x->relay.is_committed = true;
     x->relay.committed_us = now_us;
+    if (x->route.crossing)
+        cross_note_commit(x, now_us);
     loop_timer_clear(&x->relay.ping_timer);
     attempt_commit(exchange_attempt(x));
     x->account.overhead_ns += clock_now_ns() - x->relay.first_byte_ns;

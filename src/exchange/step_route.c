@@ -1,5 +1,5 @@
 /* Where it may go: the plan, and whether this client may ask for that model. */
-#include "exchange/exchange.h"
+#include "exchange/cross.h"
 
 /* What of the plan the later steps read. */
 static bool keep(struct exchange *x, const struct plan *plan)
@@ -48,6 +48,8 @@ struct move step_route(struct exchange *x)
             x, FAILURE_MODEL_NOT_ALLOWED,
             arena_printf(&x->arena, "This API key may not use the model '%.*s'.", SPAN_ARG(model)),
             SPAN("model"));
+    if (plan.crossing)
+        cross_begin(x, &plan);
     if (!keep(x, &plan))
         return exchange_refuse(x, FAILURE_OVERLOADED, none, none);
     if (plan.shadow)

@@ -4,6 +4,7 @@
  */
 #include "dialect/openai_error.h"
 #include "dialect/reset.h"
+#include "exchange/cross.h"
 #include "exchange/exchange.h"
 #include "ledger/price.h"
 #include "exchange/notice.h"
@@ -155,9 +156,11 @@ static struct move decide(struct exchange *x, const struct outcome_row *row, boo
     };
     enum retry_verdict verdict;
 
-    x->select.tries += retry_counts_try(row);
-    facts.tries = x->select.tries;
+    facts.tries = x->select.tries + retry_counts_try(row);
     verdict = retry_decide(&facts);
+    if (x->route.crossing && cross_goes_back(x, row, verdict != RETRY_NO))
+        return try_again(x);
+    x->select.tries = facts.tries;
     if (verdict == RETRY_NO || !is_retry_in_budget(x, row))
         return respond_with_last(x);
     x->select.timeouts += row->class == CLASS_TIMEOUT && was_sent;

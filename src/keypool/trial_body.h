@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/rand.h"
+#include "canary/turns.h"
 #include "keypool/trial.h"
 
 enum { TRIAL_LINE_BYTES = 64 };
@@ -50,27 +50,7 @@ struct keypool_trial {
     struct trial_seen *seen;    /* one a worker; control thread */
 };
 
-/* A worker's way of sharing out picks. */
-struct trial_turns {
-    struct rand rand;
-    int32_t passed; /* of this whole, in millionths; below 0: a turn was taken early */
-    int32_t mark;   /* where its turn comes: 1 to the whole */
-    bool is_due;    /* it has come, and is not taken yet: no second one adds up behind it */
-};
-
 struct keypool_trial *trial_ref(struct keypool_trial *trial);
 void trial_unref(struct keypool_trial **place);
-
-/* The first whole begins. */
-void trial_turns_init(struct trial_turns *turns, uint64_t seed);
-
-/* One more pick: is it the canary's turn? It stays so until the turn is taken. */
-bool trial_turns_step(struct trial_turns *turns, uint32_t share_ppm);
-
-/* The canary was picked, in its turn or not: one fewer to come. */
-void trial_turns_take(struct trial_turns *turns);
-
-/* It was not, after all. */
-void trial_turns_give_back(struct trial_turns *turns);
 
 #endif

@@ -14,8 +14,7 @@ void view_take_trial(struct keypool_view *view)
     view->trial_number = atomic_load_explicit(&pool->shared.trial_number, memory_order_relaxed);
     pthread_mutex_unlock(&pool->lock);
     if (view->trial)
-        trial_turns_init(&view->turns,
-                         view->seed ^ (uint64_t)view->trial_number << 32 ^ view->worker);
+        turns_init(&view->turns, view->seed ^ (uint64_t)view->trial_number << 32 ^ view->worker);
 }
 
 uint32_t view_weight(const struct keypool_view *view, const struct key *key)
@@ -96,7 +95,7 @@ bool pick_turn(struct pick *pick, uint32_t *ret_place)
     uint32_t share_ppm = atomic_load_explicit(&view->trial->share_ppm, memory_order_relaxed);
 
     pick->is_stood_in = false;
-    if (!is_concerned(pick, slot) || !trial_turns_step(&view->turns, share_ppm))
+    if (!is_concerned(pick, slot) || !turns_step(&view->turns, share_ppm))
         return false;
     *ret_place = slot->key->place;
     if (take_canary(pick, slot))
@@ -113,7 +112,7 @@ void pick_note_turn(struct pick *pick)
 
     pick->grant->stands_in = pick->is_stood_in && is_first && !is_canary;
     if (is_canary || pick->grant->stands_in)
-        trial_turns_take(&view->turns);
+        turns_take(&view->turns);
     if (is_first)
         pick->grant->trial = view->trial_number;
 }
@@ -157,7 +156,7 @@ bool trial_note_good(const struct keypool_view *view, const struct keypool_grant
 void trial_note_cancel(struct keypool_view *view, const struct keypool_grant *grant)
 {
     if (grant->stands_in || grant->key == view->trial->key)
-        trial_turns_give_back(&view->turns);
+        turns_give_back(&view->turns);
 }
 
 bool trial_note_end(const struct keypool_view *view, const struct keypool_grant *grant,

@@ -48,7 +48,7 @@ struct keypool_view {
     uint32_t worker;
     uint32_t trial_number;       /* the pool's, when its trial was taken over */
     struct keypool_trial *trial; /* NULL: none. Holds a reference */
-    struct trial_turns turns;
+    struct turns turns;
     uint32_t places;  /* size of slots */
     uint32_t highest; /* lineups ever used: those above need not be looked at */
     struct slot *slots;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/map.h"
 #include "route/own_names.h"
@@ -22,6 +23,11 @@ struct route {
     struct limiter *limiter;
     uint32_t label;
     struct plan_shadow *shadow; /* NULL: none */
+    /* Of a model that is migrated. Its old side stands in targets, with the weight of both. */
+    bool has_place;
+    uint32_t place;
+    struct plan_target newcomer;
+    struct crossing *crossing; /* NULL: none, or not joined */
 };
 
 struct routes {
@@ -54,6 +60,32 @@ static struct plan_target compile_target(const struct config *config,
                                          const struct conf_target *conf)
 {
     return target_of(config, conf->provider, conf->model);
+}
+
+static bool is_same(const struct conf_target *a, const struct conf_target *b)
+{
+    return a->provider == b->provider && span_is_equal(a->model, b->model);
+}
+
+/* A target with its weight. Both sides of a migration have one place, the first one's, where the
+ * old side stands for both. */
+static void compile_weighted(const struct config *config, struct route *route,
+                             const struct conf_target *conf)
+{
+    const struct conf_migration *migration = route->conf->migration;
+    bool is_side = migration && (is_same(conf, &migration->from) || is_same(conf, &migration->to));
+
+    route->weight += conf->weight;
+    if (is_side && route->has_place) {
+        route->weights[route->place] += conf->weight;
+        return;
+    }
+    if (is_side) {
+        route->has_place = true;
+        route->place = route->count;
+    }
+    route->targets[route->count] = compile_target(config, is_side ? &migration->from : conf);
+    route->weights[route->count++] = conf->weight;
 }
 
 static bool has_limits(const struct conf_limits *limits)
@@ -99,11 +131,10 @@ static int compile_route(struct routes *routes, struct route *route, const struc
     route->weights = mem_zalloc(count + 1, sizeof(*route->weights));
     if (!route->targets || !route->weights)
         return ERR_NOMEM;
-    for (size_t i = 0; i < conf->targets.count; i++) {
-        route->targets[route->count] = compile_target(config, &conf->targets.items[i]);
-        route->weights[route->count++] = conf->targets.items[i].weight;
-        route->weight += conf->targets.items[i].weight;
-    }
+    for (size_t i = 0; i < conf->targets.count; i++)
+        compile_weighted(config, route, &conf->targets.items[i]);
+    if (conf->migration)
+        route->newcomer = compile_target(config, &conf->migration->to);
     route->target_count = route->count;
     for (size_t i = 0; i < conf->fallback.count; i++)
         route->targets[route->count++] = compile_target(config, &conf->fallback.items[i]);
@@ -170,6 +201,7 @@ void routes_free(struct routes **place)
         mem_free(routes->items[i].weights);
         mem_free(routes->items[i].shadow);
         limiter_unref(&routes->items[i].limiter);
+        crossing_unref(&routes->items[i].crossing);
     }
     for (int i = 0; i < OTHER_LIMITERS; i++)
         limiter_unref(&routes->others[i]);
@@ -214,6 +246,11 @@ static void plan_route(const struct route *route, struct rand *rand, struct plan
     plan->label_index = route->label;
     plan->limiter = route->limiter;
     plan->shadow = route->shadow;
+    if (!route->crossing)
+        return;
+    plan->crossing = route->crossing;
+    plan->newcomer = &route->newcomer;
+    plan->place = first == route->place ? 0 : route->place + (first > route->place);
 }
 
 static void add_own(const struct routes *routes, uint32_t provider, struct span model,
@@ -290,6 +327,7 @@ enum plan_verdict plan_make(const struct routes *routes, struct span name, struc
     ret_plan->label_index = 0;
     ret_plan->limiter = NULL;
     ret_plan->shadow = NULL;
+    ret_plan->crossing = NULL;
     if (name.len)
         plan_name(routes, name, names->direct, rand, ret_plan);
     else if (names->absent.len)
@@ -299,6 +337,85 @@ enum plan_verdict plan_make(const struct routes *routes, struct span name, struc
     if (ret_plan->count == 0 && names->unknown.len)
         plan_name(routes, names->unknown, true, rand, ret_plan);
     return ret_plan->count ? PLAN_OK : PLAN_UNKNOWN;
+}
+
+/* ---- migrations ---- */
+
+static int target_text(const struct conf_target *target, struct buf *text)
+{
+    return buf_printf(text, "%.*s/%.*s", SPAN_ARG(target->provider->name), SPAN_ARG(target->model));
+}
+
+static int join(struct route *route, struct crossing_book *book)
+{
+    const struct conf_migration *migration = route->conf->migration;
+    struct buf from, to;
+    int err;
+
+    buf_init(&from, 1024);
+    buf_init(&to, 1024);
+    err = target_text(&migration->from, &from);
+    if (!err)
+        err = target_text(&migration->to, &to);
+    if (!err)
+        err = crossing_book_get(book, route->conf->name, buf_span(&from), buf_span(&to),
+                                &route->crossing);
+    buf_fini(&from);
+    buf_fini(&to);
+    return err;
+}
+
+int routes_join(struct routes *routes, struct crossing_book *book)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < routes->count && !err; i++) {
+        if (routes->items[i].conf->migration)
+            err = join(&routes->items[i], book);
+    }
+    return err;
+}
+
+struct crossing *routes_crossing(const struct routes *routes, struct span model)
+{
+    const struct route *route = map_find(&routes->by_name, model);
+
+    return route ? route->crossing : NULL;
+}
+
+/* Behind that place; the last of a plan that is full falls out. */
+static void insert(struct plan *plan, uint32_t at, struct plan_target target)
+{
+    if (plan->count < PLAN_MAX_TARGETS)
+        plan->count++;
+    for (uint32_t i = plan->count - 1; i > at; i--)
+        plan->targets[i] = plan->targets[i - 1];
+    if (at < plan->count)
+        plan->targets[at] = target;
+}
+
+struct plan_turn plan_cross(struct plan *plan, uint32_t worker)
+{
+    struct crossing_stand stand = crossing_stand(plan->crossing);
+    struct plan_turn turn = {.side = CROSSING_OLD};
+    struct plan_target old;
+
+    if (!stand.has_new || plan->place >= plan->count)
+        return turn;
+    old = plan->targets[plan->place];
+    if (!stand.has_old) {
+        plan->targets[plan->place] = *plan->newcomer;
+        return turn;
+    }
+    turn.is_counted = plan->place == 0 && stand.share_ppm > 0;
+    if (turn.is_counted)
+        turn.side = crossing_turn(plan->crossing, worker);
+    else if (stand.share_ppm >= CROSSING_WHOLE_PPM)
+        turn.side = CROSSING_NEW;
+    if (turn.side == CROSSING_NEW)
+        plan->targets[plan->place] = *plan->newcomer;
+    insert(plan, plan->place + 1, turn.side == CROSSING_NEW ? old : *plan->newcomer);
+    return turn;
 }
 
 bool routes_name_at(const struct routes *routes, size_t index, struct span *ret_name)

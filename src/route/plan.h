@@ -27,6 +27,7 @@
 #include "base/rand.h"
 #include "base/span.h"
 #include "conf/config.h"
+#include "migration/crossing.h"
 
 /* PLAN_NAME_BYTES: the longest "PROVIDER/MODEL" of a file (conf/names.h), and a NUL. */
 enum { PLAN_MAX_TARGETS = 16, PLAN_NAME_BYTES = 64 + 1 + 256 + 1 };
@@ -51,11 +52,20 @@ struct plan_shadow {
 struct plan {
     struct plan_target targets[PLAN_MAX_TARGETS];
     uint32_t count;
-    struct span model;       /* the name that is served: the client's own, or that of `names` */
-    struct span label;       /* for metrics: a name out of the configuration, or "other" */
-    uint32_t label_index;    /* below routes_label_count; 0 is "other" */
-    struct limiter *limiter; /* the model's; NULL: none */
+    struct span model;         /* the name that is served: the client's own, or that of `names` */
+    struct span label;         /* for metrics: a name out of the configuration, or "other" */
+    uint32_t label_index;      /* below routes_label_count; 0 is "other" */
+    struct limiter *limiter;   /* the model's; NULL: none */
     const struct plan_shadow *shadow; /* NULL: none */
+    struct crossing *crossing; /* of the model's migration; NULL: none. Borrowed from the routes */
+    const struct plan_target *newcomer; /* with crossing: its new side */
+    uint32_t place;                     /* of its old side among the targets */
+};
+
+/* On which side an exchange is counted. */
+struct plan_turn {
+    enum crossing_side side;
+    bool is_counted; /* chance has decided: both sides were there, and one was due */
 };
 
 enum plan_verdict {
@@ -77,6 +87,17 @@ struct span plan_target_name(const struct conf_target *target, char text[PLAN_NA
  */
 enum plan_verdict plan_make(const struct routes *routes, struct span name, struct rand *rand,
                             struct plan *ret_plan);
+
+/* The crossings of the models that are migrated, out of the book. Before the first plan; 0 or
+ * ERR_NOMEM. Without it their old sides serve. */
+int routes_join(struct routes *routes, struct crossing_book *book);
+
+/* The crossing of the model of that name; NULL: it is not migrated. Borrowed. */
+struct crossing *routes_crossing(const struct routes *routes, struct span model);
+
+/* Of a plan with a crossing: puts its sides where they belong now, each as the other's fallback,
+ * and takes a turn where the plan begins with them. */
+struct plan_turn plan_cross(struct plan *plan, uint32_t worker);
 
 /* Names for GET /v1/models: those under `models`. Index from 0; false at the end. */
 bool routes_name_at(const struct routes *routes, size_t index, struct span *ret_name);

@@ -164,6 +164,7 @@ static int do_act(const struct folder_store *store, const struct folder_place *p
         snprintf(act->why, sizeof(act->why), "there is none");
         return act->expected == SECRET_ANY || act->expected == 0 ? 0 : ERR_EXISTS;
     case SECRET_LIST:
+    case SECRET_VERSIONS: /* never asked */
         break;
     }
     if (!store->file)

@@ -47,6 +47,15 @@ bool secret_path_is_good(struct span path)
     return true;
 }
 
+bool secret_version_is_good(struct span version)
+{
+    for (size_t i = 0; i < version.len; i++) {
+        if (!is_path_byte(version.ptr[i]))
+            return false;
+    }
+    return version.len > 0 && version.len <= SECRET_VERSION_MAX_BYTES;
+}
+
 /* ---- entries ---- */
 
 /* A header line can carry it. */

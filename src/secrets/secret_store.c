@@ -15,6 +15,33 @@ void secret_store_init(struct secret_store *store, const struct secret_store_ops
 
 /* ---- asks ---- */
 
+/* The kind keeps no versions. */
+static void on_unsupported(struct loop_task *task)
+{
+    struct secret_ask *ask = container_of(task, struct secret_ask, task);
+
+    secret_ask_fail(ask, ERR_UNSUPPORTED, "a store of this kind keeps no older versions");
+}
+
+static bool is_unsupported(const struct secret_ask *ask)
+{
+    return ask->work == ask;
+}
+
+/* The kind's, or the refusal of one that keeps no versions: told later, as every answer. */
+static int begin_work(struct secret_store *store, struct secret_ask *ask,
+                      const struct secret_request *request)
+{
+    bool is_old = request->act == SECRET_VERSIONS || request->version.len;
+
+    if (!is_old || store->ops->has_versions)
+        return store->ops->begin(store, ask, request);
+    ask->work = ask;
+    loop_task_init(&ask->task, on_unsupported);
+    loop_defer(store->loop, &ask->task);
+    return 0;
+}
+
 static int begin(struct secret_store *store, struct secret_ask *ask,
                  const struct secret_request *request)
 {
@@ -23,7 +50,7 @@ static int begin(struct secret_store *store, struct secret_ask *ask,
     ask->store = store;
     ask->work = NULL;
     list_push_back(&store->asks, &ask->link);
-    err = store->ops->begin(store, ask, request);
+    err = begin_work(store, ask, request);
     if (err) {
         list_remove(&ask->link);
         ask->store = NULL;
@@ -41,7 +68,8 @@ int secret_store_read(struct secret_store *store, struct secret_ask *ask, struct
 int secret_store_write(struct secret_store *store, struct secret_ask *ask, struct span path,
                        struct span text, uint64_t expected)
 {
-    struct secret_request request = {SECRET_WRITE, path, text, expected};
+    struct secret_request request = {
+        .act = SECRET_WRITE, .path = path, .text = text, .expected = expected};
     const char *why;
     int err = secret_path_is_good(path) ? secret_entry_check(text, &why) : ERR_SYNTAX;
 
@@ -63,13 +91,34 @@ int secret_store_list(struct secret_store *store, struct secret_ask *ask, struct
     return !folder.len || secret_path_is_good(folder) ? begin(store, ask, &request) : ERR_SYNTAX;
 }
 
+int secret_store_versions(struct secret_store *store, struct secret_ask *ask, struct span path)
+{
+    struct secret_request request = {.act = SECRET_VERSIONS, .path = path, .expected = SECRET_ANY};
+
+    return secret_path_is_good(path) ? begin(store, ask, &request) : ERR_SYNTAX;
+}
+
+int secret_store_read_version(struct secret_store *store, struct secret_ask *ask, struct span path,
+                              struct span version)
+{
+    struct secret_request request = {
+        .act = SECRET_READ, .path = path, .expected = SECRET_ANY, .version = version};
+
+    return secret_path_is_good(path) && secret_version_is_good(version)
+               ? begin(store, ask, &request)
+               : ERR_SYNTAX;
+}
+
 void secret_ask_cancel(struct secret_ask *ask)
 {
     struct secret_store *store = ask->store;
 
     if (!store)
         return;
-    store->ops->cancel(ask);
+    if (is_unsupported(ask))
+        loop_task_cancel(&ask->task);
+    else
+        store->ops->cancel(ask);
     list_remove(&ask->link);
     ask->store = NULL;
     ask->work = NULL;

@@ -29,6 +29,7 @@ enum {
     SECRET_ENTRY_MAX_BYTES = 128 << 10,
     SECRET_LIST_MAX_BYTES = 4 << 20,
     SECRET_WORDS_BYTES = 320,
+    SECRET_VERSION_MAX_BYTES = 128,
 };
 
 /* In place of an expected version: whatever is there, or is not. */
@@ -51,7 +52,8 @@ struct secret_answer {
     int err;
     const char *why;           /* with err; else "" */
     struct secret_entry entry; /* of a read; of a write: its version alone */
-    struct span names;         /* of a list: sorted, a '\n' behind each; folders end in '/' */
+    /* Of a list: sorted, a '\n' behind each; folders end in '/'. Of versions: the newest first. */
+    struct span names;
 };
 
 /* One question. Embedded in its owner; zeroed before its first use, and between two. */
@@ -84,6 +86,17 @@ int secret_store_remove(struct secret_store *store, struct secret_ask *ask, stru
 
 /* The names right below a folder; empty: the store's own. A folder that is not there has none. */
 int secret_store_list(struct secret_store *store, struct secret_ask *ask, struct span folder);
+
+/* The versions of an entry that can still be read, the newest first, a line for each: its name, and
+ * behind a space when it was made, where that is known ("3 2026-11-21T10:15:00.000Z"). An entry
+ * that is not there has none. ERR_UNSUPPORTED where the store keeps none. */
+int secret_store_versions(struct secret_store *store, struct secret_ask *ask, struct span path);
+
+/* One of them, by its name (ERR_SYNTAX where it can be none, secret_version_is_good); of AWS also
+ * by a staging label: "AWSPENDING". One that is not there, or no more, is no error: its version is
+ * 0. */
+int secret_store_read_version(struct secret_store *store, struct secret_ask *ask, struct span path,
+                              struct span version);
 
 /* Ends it untold; a change may be made all the same. Harmless where nothing is under way. */
 void secret_ask_cancel(struct secret_ask *ask);
@@ -127,6 +140,9 @@ void secret_store_free(struct secret_store **store);
 /* 1 to SECRET_PATH_MAX_BYTES in segments of letters, digits, '-', '_' and '.', none of which is
  * empty or begins or ends with a '.': what every kind can hold. */
 bool secret_path_is_good(struct span path);
+
+/* 1 to SECRET_VERSION_MAX_BYTES letters, digits, '-', '_' and '.': a version's name. */
+bool secret_version_is_good(struct span version);
 
 /* 0 where the text is a JSON object of at most SECRET_ENTRY_MAX_BYTES, none of its names twice,
  * whose api_key, if there is one, is a string that is not empty and could stand in a header line;

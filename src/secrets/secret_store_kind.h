@@ -10,7 +10,7 @@
 #include "json/tree.h"
 #include "secrets/secret_store.h"
 
-enum secret_act { SECRET_READ, SECRET_WRITE, SECRET_REMOVE, SECRET_LIST };
+enum secret_act { SECRET_READ, SECRET_WRITE, SECRET_REMOVE, SECRET_LIST, SECRET_VERSIONS };
 
 /* What is asked; borrowed for the call, and checked. */
 struct secret_request {
@@ -18,10 +18,13 @@ struct secret_request {
     struct span path; /* SECRET_LIST: may be empty */
     struct span text; /* SECRET_WRITE */
     uint64_t expected;
+    struct span version; /* SECRET_READ: of an older one; empty: the current one */
 };
 
 struct secret_store_ops {
     const char *kind;
+    /* SECRET_VERSIONS and versions are asked of it; else those are answered for it. */
+    bool has_versions;
     /* 0, and secret_ask_finish later; or ERR_NOMEM with nothing under way. */
     int (*begin)(struct secret_store *store, struct secret_ask *ask,
                  const struct secret_request *request);

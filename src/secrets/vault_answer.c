@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 
+#include "base/datetime.h"
 #include "base/err.h"
 #include "secrets/secret_store_kind.h"
+#include "secrets/secret_versions.h"
 #include "secrets/token_answer.h"
 
 enum { TREE_MAX_BYTES = 16 << 20 };
@@ -236,6 +238,53 @@ int vault_answer_names(struct span body, struct buf *out)
     return err;
 }
 
+/* ---- versions ---- */
+
+static bool is_gone(yyjson_val *version, uint64_t wall_us)
+{
+    struct span deleted = json_tree_string(version, "deletion_time");
+    uint64_t deleted_us;
+
+    if (yyjson_get_bool(yyjson_obj_get(version, "destroyed")))
+        return true;
+    /* One that is to be deleted some time is there until then. */
+    return deleted.len && (datetime_read_rfc3339(deleted, &deleted_us) || deleted_us <= wall_us);
+}
+
+static int add_version(struct secret_versions *versions, struct span name, yyjson_val *version)
+{
+    uint64_t made_us = 0, number;
+
+    if (span_to_u64(name, &number))
+        return ERR_PROTO;
+    if (datetime_read_rfc3339(json_tree_string(version, "created_time"), &made_us))
+        made_us = 0;
+    return secret_versions_add(versions, name, made_us, number);
+}
+
+int vault_answer_versions(struct span body, uint64_t wall_us, struct buf *out)
+{
+    struct secret_versions versions = {0};
+    struct json_tree tree;
+    int err;
+    yyjson_val *all = yyjson_obj_get(read_part(&tree, body, "data", &err), "versions"), *name;
+    yyjson_obj_iter iter = yyjson_obj_iter_with(all);
+
+    if (!err && !yyjson_is_obj(all))
+        err = ERR_PROTO;
+    while (!err && (name = yyjson_obj_iter_next(&iter))) {
+        yyjson_val *version = yyjson_obj_iter_get_val(name);
+
+        if (!is_gone(version, wall_us))
+            err = add_version(&versions, json_tree_text(name), version);
+    }
+    if (!err)
+        err = secret_versions_write(&versions, out);
+    secret_versions_fini(&versions);
+    secret_tree_fini(&tree);
+    return err;
+}
+
 /* ---- refusals ---- */
 
 static const char *words_of(int status)
@@ -296,6 +345,20 @@ void vault_answer_words(int status, struct span body, char *words)
     if (!words[0])
         token_words(span_from_text(words_of(status)), words);
     buf_fini(&errors);
+}
+
+bool vault_answer_is_none(struct span body)
+{
+    struct json_tree tree;
+    yyjson_val *root = NULL;
+    bool is_own;
+
+    if (!json_tree_read(&tree, body, TREE_MAX_BYTES))
+        root = yyjson_doc_get_root(tree.doc);
+    is_own = yyjson_is_arr(yyjson_obj_get(root, "errors")) ||
+             yyjson_is_obj(yyjson_obj_get(root, "data"));
+    secret_tree_fini(&tree);
+    return is_own;
 }
 
 static bool errors_hold(struct span body, struct span words)

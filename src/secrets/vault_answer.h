@@ -57,9 +57,17 @@ int vault_answer_stamp(struct span body, uint64_t *ret_stamp);
  * 0, ERR_PROTO, ERR_FULL or ERR_NOMEM. */
 int vault_answer_names(struct span body, struct buf *out);
 
+/* The versions that KV v2's metadata tell of, as secret_answer.names has them, but for those that
+ * are deleted by now or destroyed: 0, ERR_PROTO, ERR_FULL or ERR_NOMEM. */
+int vault_answer_versions(struct span body, uint64_t wall_us, struct buf *out);
+
 /* Why it was refused, as the server says it, or the status: "permission denied". `words` has
  * TOKEN_WORDS_BYTES (secrets/token_answer.h). */
 void vault_answer_words(int status, struct span body, char *words);
+
+/* A 404 that is Vault's own, with errors (even none) or data; another's, where the address is wrong
+ * or something stands in between, says nothing of what is there. */
+bool vault_answer_is_none(struct span body);
 
 /* Refusals of a write: another version is there than the one named; or none was named. */
 bool vault_answer_is_mismatch(int status, struct span body);

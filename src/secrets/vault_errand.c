@@ -63,7 +63,7 @@ static void end_well(struct vault_errand *errand)
 
     if (errand->act == SECRET_READ)
         answer.entry.text = buf_span(&errand->text);
-    if (errand->act == SECRET_LIST)
+    if (errand->act == SECRET_LIST || errand->act == SECRET_VERSIONS)
         answer.names = buf_span(&errand->text);
     end(errand, &answer);
 }
@@ -135,6 +135,9 @@ static const char *prepare_act(struct vault_errand *errand, struct buf *body)
     case SECRET_LIST:
         set_list_api(errand);
         break;
+    case SECRET_VERSIONS:
+        set_api(errand, "metadata", "");
+        break;
     }
     return "GET";
 }
@@ -142,13 +145,17 @@ static const char *prepare_act(struct vault_errand *errand, struct buf *body)
 /* The step's request. */
 static const char *prepare(struct vault_errand *errand, struct buf *body)
 {
+    char query[SECRET_VERSION_MAX_BYTES + 16];
+
     switch (errand->step) {
     case VAULT_STEP_MOUNT:
         snprintf(errand->api, sizeof(errand->api), "sys/internal/ui/mounts/%s",
                  errand->place->mount);
         break;
     case VAULT_STEP_FIND:
-        set_api(errand, "data", "");
+        snprintf(query, sizeof(query), "%s%s", *errand->version ? "?version=" : "",
+                 errand->version);
+        set_api(errand, "data", query);
         break;
     case VAULT_STEP_LOOK:
         set_api(errand, errand->is_whole ? "data" : "metadata", "");
@@ -173,6 +180,19 @@ static enum vault_step next_step(const struct vault_errand *errand)
                                                                   : VAULT_STEP_ACT;
 }
 
+/* What only version 2 has. */
+static bool is_of_versions(const struct vault_errand *errand)
+{
+    return errand->act == SECRET_VERSIONS || *errand->version;
+}
+
+static bool is_number(const char *version)
+{
+    uint64_t number;
+
+    return !*version || !span_to_u64(span_from_text(version), &number);
+}
+
 static void ask_server(struct vault_errand *errand)
 {
     struct vault_place *place = errand->place;
@@ -180,6 +200,15 @@ static void ask_server(struct vault_errand *errand)
     struct buf body;
     int err;
 
+    if (is_of_versions(errand) && place->kv == 1) {
+        end_failed(errand, ERR_UNSUPPORTED,
+                   "vault: version 1 of the engine keeps no older versions", false);
+        return;
+    }
+    if (!is_number(errand->version)) {
+        end_well(errand);
+        return;
+    }
     buf_init(&body, 2 * (size_t)SECRET_ENTRY_MAX_BYTES);
     body.is_secret = true;
     errand->step = next_step(errand);
@@ -302,6 +331,14 @@ static bool is_to_find_first(struct vault_errand *errand, const struct vault_rep
     return false;
 }
 
+static int read_names(struct vault_errand *errand, const struct vault_reply *reply)
+{
+    if (errand->act == SECRET_LIST)
+        return vault_answer_names(reply->body, &errand->text);
+    return vault_answer_versions(reply->body, loop_wall_us(errand->place->server.loop),
+                                 &errand->text);
+}
+
 static void end_act(struct vault_errand *errand, const struct vault_reply *reply)
 {
     bool is_good = reply->status >= 200 && reply->status <= 299;
@@ -311,8 +348,8 @@ static void end_act(struct vault_errand *errand, const struct vault_reply *reply
         end_well(errand);
     } else if (errand->act == SECRET_WRITE && is_good) {
         end_write(errand, reply);
-    } else if (errand->act == SECRET_LIST && (is_good || reply->status == 404)) {
-        int err = is_good ? vault_answer_names(reply->body, &errand->text) : 0;
+    } else if (errand->act != SECRET_WRITE && (is_good || reply->status == 404)) {
+        int err = is_good ? read_names(errand, reply) : 0;
 
         if (err)
             end_unread(errand, err, NULL);
@@ -386,7 +423,7 @@ static void on_reply(struct vault_call *call, const struct vault_reply *reply)
     struct vault_errand *errand = container_of(call, struct vault_errand, call);
     struct vault_session *session = errand->place->session;
 
-    if (reply->err) {
+    if (reply->err || (reply->status == 404 && !vault_answer_is_none(reply->body))) {
         end_refused(errand, reply);
         return;
     }
@@ -435,7 +472,7 @@ static int set_text(struct vault_errand *errand, struct span text)
 int vault_errand_begin(struct vault_errand *errand, struct vault_place *place,
                        const struct secret_request *request)
 {
-    bool is_list = request->act == SECRET_LIST;
+    bool is_list = request->act == SECRET_LIST || request->act == SECRET_VERSIONS;
 
     errand->place = place;
     errand->act = request->act;
@@ -446,6 +483,7 @@ int vault_errand_begin(struct vault_errand *errand, struct vault_place *place,
     buf_init(&errand->text, is_list ? SECRET_LIST_MAX_BYTES : (size_t)SECRET_ENTRY_MAX_BYTES);
     errand->text.is_secret = true;
     snprintf(errand->path, sizeof(errand->path), "%.*s", SPAN_ARG(request->path));
+    snprintf(errand->version, sizeof(errand->version), "%.*s", SPAN_ARG(request->version));
     if (request->act == SECRET_WRITE && set_text(errand, request->text)) {
         release(errand);
         return ERR_NOMEM;

@@ -46,6 +46,7 @@ struct vault_errand {
     struct vault_call call;
     char api[VAULT_API_BYTES]; /* what the call is for */
     char path[SECRET_PATH_MAX_BYTES + 1];
+    char version[SECRET_VERSION_MAX_BYTES + 1]; /* that is to be read; "": the current one */
 };
 
 /* Begins; on_end is called once, never before this has returned: nothing is under way then, and the

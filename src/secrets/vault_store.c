@@ -5,8 +5,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/rand.h"
 #include "secrets/secret_store_kind.h"
+#include "secrets/store_looks.h"
 #include "secrets/vault_errand.h"
 
 #define POLL_US    (30 * US_PER_SEC)
@@ -17,21 +17,8 @@ struct vault_store {
     struct secret_store store;
     struct vault_place place;
     char *url, *name_space, *ca_file;
-    uint64_t poll_us;
-    struct rand rand;
-    struct loop_timer timer; /* of the next round of looks */
-    struct loop_task next;   /* the next look of this round */
-    struct loop_task tell;   /* our own changes, to who watches them */
-    struct list due, rested; /* struct glance */
-    struct glance *looking;  /* at most one */
-};
-
-/* A watched entry. */
-struct glance {
-    struct list link;
-    struct secret_watch *watch;
-    struct vault_store *store;
-    struct vault_errand errand;
+    struct store_looks looks;
+    struct vault_errand look; /* of the one that is under way */
 };
 
 /* An ask at work. */
@@ -49,11 +36,8 @@ static void on_asked(struct vault_errand *errand, const struct secret_answer *an
     struct vault_store *store = work->store;
     struct secret_ask *ask = work->ask;
 
-    if (!answer->err && (errand->act == SECRET_WRITE || errand->act == SECRET_REMOVE)) {
-        /* Told later: who is told may end this very ask. */
-        secret_watch_note_path(&store->store, span_from_text(errand->path));
-        loop_defer(store->store.loop, &store->tell);
-    }
+    if (!answer->err && (errand->act == SECRET_WRITE || errand->act == SECRET_REMOVE))
+        store_looks_changed(&store->looks, span_from_text(errand->path));
     mem_free(work);
     secret_ask_finish(ask, answer);
 }
@@ -86,108 +70,42 @@ static void cancel(struct secret_ask *ask)
     mem_free(work);
 }
 
-static void on_tell(struct loop_task *task)
-{
-    secret_watch_tell(&container_of(task, struct vault_store, tell)->store);
-}
-
 /* ---- looks ---- */
-
-static void start_round(struct vault_store *store)
-{
-    uint64_t poll_us = store->poll_us;
-
-    poll_us = poll_us - poll_us / 10 + rand_below(&store->rand, poll_us / 5 + 1);
-    if (list_is_empty(&store->rested))
-        loop_timer_clear(&store->timer);
-    else /* reserved: it cannot fail */
-        (void)loop_timer_set(&store->timer, loop_now_us(store->store.loop) + poll_us);
-}
-
-/* A server that cannot be asked at all: nobody else need try in this round. */
-static void end_round(struct vault_store *store, const struct secret_answer *answer)
-{
-    while (!list_is_empty(&store->due)) {
-        struct list *link = list_pop_front(&store->due);
-
-        secret_watch_note(container_of(link, struct glance, link)->watch, 0, answer->err,
-                          answer->why);
-        list_push_back(&store->rested, link);
-    }
-}
 
 static void on_looked(struct vault_errand *errand, const struct secret_answer *answer)
 {
-    struct glance *glance = errand->owner;
-    struct vault_store *store = glance->store;
+    struct store_look *look = errand->owner;
 
-    store->looking = NULL;
-    secret_watch_note(glance->watch, answer->entry.version, answer->err, answer->why);
-    if (answer->err && errand->is_lost)
-        end_round(store, answer);
-    loop_defer(store->store.loop, &store->next);
-    secret_watch_tell(&store->store);
+    look->is_whole = errand->is_whole;
+    store_look_done(look, answer->entry.version, answer->err, answer->why, errand->is_lost);
 }
 
-static void on_next(struct loop_task *task)
+static int begin_look(struct store_look *look)
 {
-    struct vault_store *store = container_of(task, struct vault_store, next);
-    struct secret_request request = {.act = SECRET_READ, .expected = SECRET_ANY};
-    struct glance *glance;
+    struct vault_store *store = container_of(look->looks, struct vault_store, looks);
+    struct secret_request request = {
+        .act = SECRET_READ, .path = secret_watch_path(look->watch), .expected = SECRET_ANY};
 
-    if (store->looking)
-        return;
-    if (list_is_empty(&store->due)) {
-        start_round(store);
-        return;
-    }
-    glance = container_of(list_pop_front(&store->due), struct glance, link);
-    list_push_back(&store->rested, &glance->link);
-    request.path = secret_watch_path(glance->watch);
-    glance->errand = (struct vault_errand){
-        .on_end = on_looked, .owner = glance, .is_look = true, .is_whole = glance->errand.is_whole};
-    if (vault_errand_begin(&glance->errand, &store->place, &request) == 0)
-        store->looking = glance;
-    else /* it has its turn in the next round */
-        loop_defer(store->store.loop, &store->next);
+    store->look = (struct vault_errand){
+        .on_end = on_looked, .owner = look, .is_look = true, .is_whole = look->is_whole};
+    return vault_errand_begin(&store->look, &store->place, &request);
 }
 
-static void on_due(struct loop_timer *timer)
+static void cancel_look(struct store_look *look)
 {
-    struct vault_store *store = container_of(timer, struct vault_store, timer);
-
-    while (!list_is_empty(&store->rested))
-        list_push_back(&store->due, list_pop_front(&store->rested));
-    loop_defer(store->store.loop, &store->next);
+    vault_errand_cancel(&container_of(look->looks, struct vault_store, looks)->look);
 }
+
+static const struct store_looks_ops looks_ops = {.begin = begin_look, .cancel = cancel_look};
 
 static int watch_entry(struct secret_store *base, struct secret_watch *watch)
 {
-    struct vault_store *store = container_of(base, struct vault_store, store);
-    struct glance *glance = mem_zalloc(1, sizeof(*glance));
-
-    if (!glance)
-        return ERR_NOMEM;
-    glance->watch = watch;
-    glance->store = store;
-    watch->work = glance;
-    list_push_back(&store->due, &glance->link);
-    loop_defer(base->loop, &store->next);
-    return 0;
+    return store_looks_add(&container_of(base, struct vault_store, store)->looks, watch);
 }
 
 static void unwatch_entry(struct secret_watch *watch)
 {
-    struct vault_store *store = container_of(watch->store, struct vault_store, store);
-    struct glance *glance = watch->work;
-
-    if (store->looking == glance) {
-        vault_errand_cancel(&glance->errand);
-        store->looking = NULL;
-        loop_defer(store->store.loop, &store->next);
-    }
-    list_remove(&glance->link);
-    mem_free(glance);
+    store_looks_remove(&container_of(watch->store, struct vault_store, store)->looks, watch);
 }
 
 /* ---- the store ---- */
@@ -196,9 +114,7 @@ static void free_store(struct secret_store *base)
 {
     struct vault_store *store = container_of(base, struct vault_store, store);
 
-    loop_task_cancel(&store->next);
-    loop_task_cancel(&store->tell);
-    loop_timer_fini(&store->timer);
+    store_looks_fini(&store->looks);
     vault_session_free(&store->place.session);
     mem_free(store->url);
     mem_free(store->name_space);
@@ -209,6 +125,7 @@ static void free_store(struct secret_store *base)
 }
 
 static const struct secret_store_ops ops = {.kind = "vault",
+                                            .has_versions = true,
                                             .begin = begin,
                                             .cancel = cancel,
                                             .watch = watch_entry,
@@ -292,13 +209,15 @@ static int copy_options(struct vault_store *store, const struct vault_options *o
         .total_us = options->total_us ? options->total_us : TOTAL_US,
     };
     store->place.kv = options->kv;
-    store->poll_us = options->poll_us ? options->poll_us : POLL_US;
+    if (store_looks_init(&store->looks, &store->store, &looks_ops,
+                         options->poll_us ? options->poll_us : POLL_US))
+        return ERR_NOMEM;
     if (!store->url || !store->name_space || !store->ca_file || !store->place.mount ||
         !store->place.prefix)
         return ERR_NOMEM;
     store->place.session =
         vault_session_new(&store->place.server, &options->login, options->secrets);
-    return store->place.session ? loop_timer_reserve(&store->timer) : ERR_NOMEM;
+    return store->place.session ? 0 : ERR_NOMEM;
 }
 
 int vault_store_open(const struct vault_options *options, struct secret_store **ret_store,
@@ -314,12 +233,6 @@ int vault_store_open(const struct vault_options *options, struct secret_store **
     if (!store)
         return ERR_NOMEM;
     secret_store_init(&store->store, &ops, options->loop);
-    list_init(&store->due);
-    list_init(&store->rested);
-    loop_task_init(&store->next, on_next);
-    loop_task_init(&store->tell, on_tell);
-    loop_timer_init(&store->timer, options->loop, on_due);
-    rand_init_from_system(&store->rand);
     if (copy_options(store, options)) {
         free_store(&store->store);
         return ERR_NOMEM;

@@ -84,6 +84,7 @@ static int make_admin(struct gateway *gateway)
         .rotation = gateway_rotation,
         .clients = gateway->clients,
         .rotate = gateway_rotate,
+        .migration = gateway_migrator,
         .on_effect = gateway_follow,
         .store = gateway_store,
         .on_order = gateway_note_order,
@@ -156,6 +157,7 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
     prober_commit(&probes);
     gateway_follow_rotations(gateway);
     gateway_follow_budgets(gateway);
+    gateway_follow_migrations(gateway);
     return 0;
 }
 
@@ -203,6 +205,7 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
     gateway->options = *options;
     gateway->loop = options->loop;
     list_init(&gateway->rotors);
+    list_init(&gateway->migrators);
     gateway->sockets.admin_fd = -1;
     gateway->started_wall_us = gateway->loaded_wall_us = clock_wall_us();
     gateway->worker_count = count_workers(config);
@@ -258,6 +261,7 @@ void gateway_free(struct gateway **gateway)
     gateway_discard_tokens(&g->tokens);
     gateway_drop_budgets(g);
     gateway_drop_rotations(g);
+    gateway_drop_migrations(g);
     gateway_drop_alerts(g);
     gateway_silence_journal(g);
     gateway_close_store(g);

@@ -1,11 +1,11 @@
 /*
  * What the files of the gateway share: gateway.c begins and ends it, gateway_phases.c knows when it
  * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_tokens.c gets
- * tokens for keys, gateway_rotations.c replaces them,
- * gateway_clients.c issues keys to clients, gateway_budgets.c rests keys that have spent theirs,
- * gateway_media.c what exchanges have fetched,
- * gateway_alerts.c wakes somebody, gateway_events.c keeps what happens, gateway_reload.c takes a
- * new configuration over. Included by these alone; control thread.
+ * tokens for keys, gateway_rotations.c replaces them, gateway_clients.c issues
+ * keys to clients, gateway_budgets.c rests keys that have spent theirs, gateway_migrations.c takes models over to
+ * other targets, gateway_media.c what exchanges have fetched, gateway_alerts.c wakes somebody,
+ * gateway_events.c keeps what happens, gateway_reload.c takes a new configuration over. Included by
+ * these alone; control thread.
  */
 #ifndef SERVER_GATEWAY_INNER_H
 #define SERVER_GATEWAY_INNER_H
@@ -73,6 +73,7 @@ struct gateway {
     struct alert_desk *alerts;         /* NULL while there is none: nobody is told */
     uint64_t heard;                    /* the number of the last event that was looked at */
     struct list rotors;                /* of providers whose keys are rotated */
+    struct list migrators;             /* of models that are migrated */
     struct secret_store *secret_store; /* NULL until a provider's keys are */
     struct client_desk *clients;       /* which issues client keys */
     struct budgets *budgets;           /* of keys; NULL until one has one */
@@ -134,6 +135,18 @@ struct rotor *gateway_find_rotor(const struct gateway *gateway, struct span prov
 struct rotation *gateway_rotation(void *owner, struct span provider);
 enum rotation_begun gateway_rotate(void *owner, struct span provider, struct span name,
                                    bool is_leaked, uint64_t *ret_id);
+
+/* Migrates the models for which the snapshot in force says so (gateway_migrations.c). */
+void gateway_follow_migrations(struct gateway *gateway);
+
+/* The durable store has told how far they are, or has been waited for long enough. */
+bool gateway_has_loaded_migrations(const struct gateway *gateway);
+
+/* How far they are is written down once more. */
+void gateway_drop_migrations(struct gateway *gateway);
+
+/* What the admin address asks: see struct admin_options. */
+struct migrator *gateway_migrator(void *owner, size_t index);
 
 /* What is under way ends untold, and is taken up again by the next process. */
 void gateway_drop_rotations(struct gateway *gateway);

@@ -18,7 +18,7 @@ static bool is_settled(const struct gateway *gateway)
         if (!keypool_is_settled(provider_keys(gateway->snapshot->providers[i].provider)))
             return false;
     }
-    return true;
+    return gateway_has_loaded_migrations(gateway);
 }
 
 static void set_ready(struct gateway *gateway, bool is_ready)

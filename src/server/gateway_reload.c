@@ -101,6 +101,7 @@ static void take_over(struct gateway *gateway)
     gateway_look_at_kept_keys(gateway);
     gateway_follow_rotations(gateway);
     gateway_follow_budgets(gateway);
+    gateway_follow_migrations(gateway);
     snapshot_unref(&old);
 }
 

@@ -36,9 +36,14 @@ static void on_health(void *owner, const struct store_health *health)
 {
     struct archive *archive = owner;
     struct log *log = archive->gateway->log;
+    const struct alert alert = {.kind = ALERT_STATE_UNWRITABLE,
+                                .is_over = !health->err,
+                                .reason = span_from_text(health->err ? health->why : NULL),
+                                .wall_us = loop_wall_us(archive->gateway->loop)};
 
     if (archive->is_starting)
         return; /* it is told at the end of the start, in other words */
+    gateway_alert(archive->gateway, &alert);
     if (!health->err)
         log_write(log, LOG_LEVEL_INFO, "store works again");
     else if (health->is_keeping)

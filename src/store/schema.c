@@ -5,8 +5,8 @@
  * - A migration that was released stays as it is; a change is a further one, with a dump of the
  *   version before in tests/store/.
  * - No column can take a secret: a column is a number, a digest of 32 bytes, a word (small letters
- *   and "_" alone), or a text of bounded length, which is a name or a reason. The tests hold the
- *   schema to that.
+ *   and "_" alone), a text of bounded length, which is a name or a reason, or a note: numbers by
+ *   name, without capital letters. The tests hold the schema to that.
  * - Times are microseconds since the Unix epoch; 0 stands for none.
  */
 
@@ -26,6 +26,11 @@
     column " TEXT NOT NULL CHECK (length(CAST(" column " AS BLOB)) <= 520),\n"
 #define REASON(column)                                                                             \
     column " TEXT NOT NULL CHECK (length(CAST(" column " AS BLOB)) <= 512),\n"
+#define ID(column)                                                                                 \
+    column " TEXT NOT NULL CHECK (length(CAST(" column " AS BLOB)) BETWEEN 1 AND 520),\n"
+#define NOTE(column)                                                                               \
+    column " TEXT NOT NULL CHECK (length(" column ") <= 65536"                                     \
+           " AND " column " NOT GLOB '*[^a-z0-9_=:;,./ -]*'),\n"
 #define NUMBER(column) column " INTEGER NOT NULL CHECK (" column " >= 0),\n"
 #define DIGEST(column) column " BLOB NOT NULL CHECK (length(" column ") = 32),\n"
 
@@ -130,11 +135,40 @@ static const char version_2[] =
     "PRIMARY KEY (id, place),\n"
     "FOREIGN KEY (id) REFERENCES client_keys ON DELETE CASCADE) STRICT, WITHOUT ROWID;\n";
 
+static const char version_3[] =
+    /* migrations.h */
+    "CREATE TABLE migrations (\n"
+    NAME("model")
+    ID("from_target")
+    ID("to_target")
+    WORD("state")
+    NUMBER("run")
+    NUMBER("share_ppm")
+    REASON("reason")
+    NOTE("note")
+    NOTE("old_side")
+    NOTE("new_side")
+    NUMBER("changed_us")
+    "PRIMARY KEY (model)) STRICT, WITHOUT ROWID;\n"
+
+    "CREATE TABLE migration_moves (\n"
+    "seq INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+    NAME("model")
+    NUMBER("run")
+    NUMBER("at_us")
+    WORD_OR_NONE("from_state")
+    WORD("to_state")
+    NUMBER("share_ppm")
+    REASON("reason")
+    "CHECK (run >= 0)) STRICT;\n"
+    "CREATE INDEX migration_moves_by_model ON migration_moves (model, seq);\n";
+
 /* clang-format on */
 
 static const struct migration migrations[] = {
     {.text = version_1},
     {.text = version_2},
+    {.text = version_3},
 };
 
 const struct schema store_schema = {migrations, sizeof(migrations) / sizeof(migrations[0])};

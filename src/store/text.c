@@ -1,5 +1,7 @@
 #include "store/text.h"
 
+#include <string.h>
+
 static bool is_control(char c)
 {
     return (unsigned char)c < 0x20 || c == 0x7f;
@@ -47,6 +49,17 @@ bool text_is_name(struct span text)
 bool text_is_value(struct span text)
 {
     return is_plain(text, TEXT_REASON_BYTES);
+}
+
+bool text_is_note(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && !memchr("_=:;,./ -", c, 9))
+            return false;
+    }
+    return text.len <= TEXT_NOTE_BYTES;
 }
 
 /* A byte of the form 10xxxxxx goes on with the character before it (RFC 3629). */

@@ -90,11 +90,13 @@ def test_a_storm_is_one_message(stage, keyed):
     assert gateway.post(chat("hello")).status == 200
     hook.wait_messages(1)
     assert [list(message) for message in hook.told()] == [["text"]]
-    assert "ERROR key_invalid (up): the provider refuses a key that used to work: k1: invalid_key" in hook.told()[0]["text"]
-    assert gateway.metrics().get("bellwether_alerts_total", webhook="1", result="sent") == 1
+    first = hook.told()[0]["text"]  # of whatever had died by then
+    assert "ERROR key_invalid (up): the provider refuses a key that used to work" in first and "k1: invalid_key" in first
+    told = int(gateway.metrics().get("bellwether_alerts_total", webhook="1", result="sent"))
+    assert 1 <= told < 12
     time.sleep(1)
     gateway.stop()  # what is collected goes out with the process
-    assert len(hook.messages) == 2 and "11 alerts" in hook.told()[1]["text"] and "k12" in hook.told()[1]["text"]
+    assert len(hook.messages) == 2 and f"{12 - told} alert" in hook.told()[1]["text"] and "k12" in hook.told()[1]["text"]
 
 
 def test_json_and_again_when_it_is_down(stage, keyed):

@@ -449,7 +449,7 @@ def test_an_operator_s_wish_for_a_key_that_was_issued(stage, sim, tmp_path):
 
     gateway = stage.gateway(config, secrets=[ADMIN])
     wait_for(lambda: name in gateway.key_states())
-    wait_for(lambda: gateway.key_states()["a"]["wish"] == "drained")
+    wait_for(lambda: gateway.key_states()["a"]["wish"] == "disabled")
     assert gateway.key_states()[name]["wish"] == "disabled"
     assert gateway.key_states()["b"]["weight"] == 3
     for _ in range(10):

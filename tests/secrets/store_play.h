@@ -30,6 +30,8 @@ struct play {
     struct secret_arena *secrets;
     struct secret_store *store;
     void (*turn)(struct play *play); /* NULL: a turn of a loop on the real clock */
+    size_t entry_max; /* of a store that takes less than SECRET_ENTRY_MAX_BYTES; 0: none */
+    bool has_versions;
     struct secret_ask ask;
     /* What came of the last one. */
     int done, err;
@@ -149,6 +151,19 @@ static inline int play_list(struct play *play, const char *folder)
 {
     play->ask.on_done = play_on_done;
     return play_wait(play, secret_store_list(play->store, &play->ask, span_from_text(folder)));
+}
+
+static inline int play_versions(struct play *play, const char *path)
+{
+    play->ask.on_done = play_on_done;
+    return play_wait(play, secret_store_versions(play->store, &play->ask, span_from_text(path)));
+}
+
+static inline int play_read_version(struct play *play, const char *path, const char *version)
+{
+    play->ask.on_done = play_on_done;
+    return play_wait(play, secret_store_read_version(play->store, &play->ask, span_from_text(path),
+                                                     span_from_text(version)));
 }
 
 static inline void play_on_change(struct secret_watch *watch)
@@ -352,15 +367,17 @@ static inline void conforms_refusing(struct play *play)
 static inline void conforms_large(struct play *play)
 {
     static char text[SECRET_ENTRY_MAX_BYTES + 2];
+    size_t max = play->entry_max ? play->entry_max : SECRET_ENTRY_MAX_BYTES;
 
     memset(text, 'x', sizeof(text) - 1);
     memcpy(text, "{\"api_key\":\"", 12);
-    memcpy(text + SECRET_ENTRY_MAX_BYTES - 2, "\"}", 3);
+    memcpy(text + max - 2, "\"}", 3);
     assert_int_equal(play_write(play, "large", text, 0), 0);
     assert_int_equal(play_read(play, "large"), 0);
     assert_string_equal(play->text, text);
-    memcpy(text + SECRET_ENTRY_MAX_BYTES - 2, "x\"}", 4);
-    assert_int_equal(play_write(play, "large", text, SECRET_ANY), ERR_SYNTAX);
+    memcpy(text + max - 2, "x\"}", 4);
+    assert_int_equal(play_write(play, "large", text, SECRET_ANY),
+                     play->entry_max ? ERR_FULL : ERR_SYNTAX);
     assert_int_equal(play_remove(play, "large", SECRET_ANY), 0);
 }
 
@@ -409,6 +426,67 @@ static inline void conforms_watching(struct play *play)
     assert_int_equal(secret_store_watch(play->store, &play->watch, SPAN("../x")), ERR_SYNTAX);
 }
 
+/* The name in a line of the versions. */
+static inline const char *play_version_name(const struct play *play, int line, char *name)
+{
+    const char *at = play->names;
+
+    for (int i = 0; i < line; i++) {
+        at = strchr(at, '\n');
+        assert_non_null(at++);
+    }
+    snprintf(name, 200, "%.*s", (int)strcspn(at, " \n"), at);
+    assert_true(*name);
+    return name;
+}
+
+/* What a store keeps of an entry that was written over: the newest first, each readable. */
+static inline void conforms_versions(struct play *play)
+{
+    char one[200], two[200], again[200];
+    uint64_t version;
+
+    if (!play->has_versions) {
+        assert_int_equal(play_versions(play, "versions/a"), ERR_UNSUPPORTED);
+        assert_int_equal(play_read_version(play, "versions/a", "1"), ERR_UNSUPPORTED);
+        assert_int_equal(secret_store_versions(play->store, &play->ask, SPAN("versions/a")), 0);
+        secret_ask_cancel(&play->ask);
+        return;
+    }
+    assert_int_equal(play_versions(play, "versions/a"), 0);
+    assert_string_equal(play->names, "");
+    assert_int_equal(play_write(play, "versions/a", PLAY_ONE, 0), 0);
+    version = play->version;
+    assert_int_equal(play_versions(play, "versions/a"), 0);
+    play_version_name(play, 0, one);
+    assert_non_null(strchr(play->names, '\n'));
+    assert_string_equal(strchr(play->names, '\n'), "\n");
+    assert_int_equal(play_write(play, "versions/a", PLAY_TWO, version), 0);
+    version = play->version;
+    assert_int_equal(play_versions(play, "versions/a"), 0);
+    play_version_name(play, 0, two);
+    assert_string_not_equal(one, two);
+    assert_string_equal(play_version_name(play, 1, again), one);
+    assert_int_equal(play_read_version(play, "versions/a", two), 0);
+    assert_string_equal(play->text, PLAY_TWO);
+    assert_true(play->version == version);
+    assert_int_equal(play_read_version(play, "versions/a", one), 0);
+    assert_string_equal(play->text, PLAY_ONE);
+    assert_true(play->version != version && play->version != 0);
+    /* One that there never was; and what can be none. */
+    assert_int_equal(play_read_version(play, "versions/a", "77777"), 0);
+    assert_int_equal(play->version, 0);
+    assert_int_equal(play_read_version(play, "versions/a", "no-such-version"), 0);
+    assert_int_equal(play->version, 0);
+    assert_int_equal(play_read_version(play, "versions/a", "a/b"), ERR_SYNTAX);
+    assert_int_equal(play_read_version(play, "versions/a", ""), ERR_SYNTAX);
+    assert_int_equal(play_read_version(play, "versions/none", one), 0);
+    assert_int_equal(play->version, 0);
+    assert_int_equal(play_remove(play, "versions/a", SECRET_ANY), 0);
+    assert_int_equal(play_versions(play, "versions/a"), 0);
+    assert_string_equal(play->names, "");
+}
+
 /* Of an empty store. */
 static inline void store_conforms(struct play *play)
 {
@@ -418,6 +496,7 @@ static inline void store_conforms(struct play *play)
     conforms_removing(play);
     conforms_refusing(play);
     conforms_large(play);
+    conforms_versions(play);
     conforms_cancelling(play);
     conforms_watching(play);
 }

@@ -4,6 +4,7 @@
 #include "vault_double.h"
 
 #include "base/alloc.h"
+#include "secrets/vault_answer.h"
 #include "secrets/vault_store.h"
 
 struct stage {
@@ -34,6 +35,7 @@ static void open_stage(struct stage *stage, int kv)
     stage->play.loop = loop_new_virtual(1000 * US_PER_SEC);
     assert_non_null(stage->play.loop);
     stage->play.turn = turn;
+    stage->play.has_versions = kv == 2;
     stage->fetcher = fetcher_new(stage->play.loop);
     assert_non_null(stage->fetcher);
     stage->vault = vd_open(kv);
@@ -168,6 +170,37 @@ static void deleted_versions(void **state)
     assert_int_equal(play_read(&stage.play, "a"), 0);
     assert_int_equal(stage.play.version, 3);
     close_stage(&stage);
+}
+
+/* The newest first; those that are destroyed, or deleted by now, are none. */
+static void versions_that_can_be_read(void **state)
+{
+    static const char body[] =
+        "{\"data\":{\"current_version\":11,\"versions\":{"
+        "\"2\":{\"created_time\":\"2026-11-20T10:00:00.5Z\",\"deletion_time\":\"\",\"destroyed\":"
+        "true},"
+        "\"9\":{\"created_time\":\"2026-11-20T10:00:00.123456789Z\",\"deletion_time\":\"\"},"
+        "\"10\":{\"created_time\":\"odd\",\"deletion_time\":\"2026-11-21T10:00:00Z\"},"
+        "\"11\":{\"created_time\":\"2026-11-20T11:00:00Z\",\"destroyed\":false}}}}";
+    struct buf names;
+
+    (void)state;
+    buf_init(&names, SECRET_LIST_MAX_BYTES);
+    /* 2026-11-21T09:00:00Z, and two hours later. */
+    assert_int_equal(
+        vault_answer_versions(span_from_text(body), UINT64_C(1795251600) * US_PER_SEC, &names), 0);
+    assert_string_equal(buf_text(&names),
+                        "11 2026-11-20T11:00:00.000Z\n10\n9 2026-11-20T10:00:00.123Z\n");
+    buf_clear(&names);
+    assert_int_equal(
+        vault_answer_versions(span_from_text(body), UINT64_C(1795258800) * US_PER_SEC, &names), 0);
+    assert_string_equal(buf_text(&names),
+                        "11 2026-11-20T11:00:00.000Z\n9 2026-11-20T10:00:00.123Z\n");
+    buf_clear(&names);
+    assert_int_equal(vault_answer_versions(SPAN("{\"data\":{}}"), 1, &names), ERR_PROTO);
+    assert_int_equal(vault_answer_versions(SPAN("{\"data\":{\"versions\":{\"x\":{}}}}"), 1, &names),
+                     ERR_PROTO);
+    buf_fini(&names);
 }
 
 /* Somebody else writes between our look at an entry and our write. */
@@ -330,6 +363,29 @@ static void failures_in_plain_words(void **state)
     assert_int_equal(play_read(&stage.play, "llm"), ERR_PROTO);
     assert_null(strstr(stage.play.why, "root-token"));
     close_stage(&stage);
+}
+
+/* Of a proxy, or a wrong address: no key goes because of it. */
+static void a_404_of_somebody_else(void **state)
+{
+    static const char answer[] = "HTTP/1.1 404 X\r\nContent-Length: 18\r\n\r\n404 page not found";
+    struct stage stage;
+
+    for (int kv = 1; kv <= 2; kv++) {
+        (void)state;
+        open_stage(&stage, kv);
+        open_store(&stage);
+        assert_int_equal(play_read(&stage.play, "a"), 0);
+        stage.vault->canned = answer;
+        refused(&stage, play_read(&stage.play, "a"), ERR_PROTO,
+                kv == 2 ? "vault: no such path for secret/data/a (404)"
+                        : "vault: no such path for secret/a (404)");
+        stage.vault->canned = answer;
+        assert_int_equal(play_list(&stage.play, ""), ERR_PROTO);
+        stage.vault->canned = answer;
+        assert_int_equal(play_remove(&stage.play, "a", SECRET_ANY), ERR_PROTO);
+        close_stage(&stage);
+    }
 }
 
 static void unreachable(void **state)
@@ -866,11 +922,13 @@ int main(void)
         cmocka_unit_test(in_a_folder_of_a_namespace),
         cmocka_unit_test(every_write_names_a_version),
         cmocka_unit_test(deleted_versions),
+        cmocka_unit_test(versions_that_can_be_read),
         cmocka_unit_test(somebody_else_is_quicker),
         cmocka_unit_test(what_is_no_entry),
         cmocka_unit_test(wrong_options),
         cmocka_unit_test(places_as_they_are_spelled),
         cmocka_unit_test(failures_in_plain_words),
+        cmocka_unit_test(a_404_of_somebody_else),
         cmocka_unit_test(unreachable),
         cmocka_unit_test(a_server_that_says_nothing),
         cmocka_unit_test(a_server_that_lags),

@@ -55,6 +55,7 @@ struct vault_double {
     int behind;            /* so many answers of 412 */
     const char *redirect;  /* all is answered by 307 to there */
     const char *canned;    /* an answer to the next KV request, whole */
+    int version;           /* that this request asks for */
     /* What it holds. */
     char tokens[VD_TOKENS][64]; /* "": revoked */
     int token_count;
@@ -303,23 +304,24 @@ static inline void vd_kv1(struct vault_double *vd, const char *method, char *pat
     }
 }
 
-static inline void vd_read_data(struct vault_double *vd, const struct vd_entry *entry)
+/* version 0: the current one. */
+static inline void vd_read_data(struct vault_double *vd, const struct vd_entry *entry, int version)
 {
-    int at = entry ? entry->current % VD_VERSIONS : 0;
+    int number = entry && !version ? entry->current : version, at = number % VD_VERSIONS;
 
     vd->data_reads++;
-    if (!entry)
+    if (!entry || number > entry->current || !entry->texts[at])
         vd_say(vd, 404, "{\"errors\":[]}");
     else if (entry->is_deleted[at])
         vd_say(vd, 404,
                "{\"data\":{\"data\":null,\"metadata\":{\"created_time\":\"c\",\"deletion_time\":"
                "\"2026-11-21T10:00:00Z\",\"destroyed\":false,\"version\":%d}}}",
-               entry->current);
+               number);
     else
         vd_say(vd, 200,
                "{\"data\":{\"data\":%s,\"metadata\":{\"created_time\":\"c\",\"deletion_time\":\"\","
                "\"destroyed\":false,\"version\":%d}}}",
-               entry->texts[at], entry->current);
+               entry->texts[at], number);
 }
 
 static inline void vd_write_data(struct vault_double *vd, const char *path,
@@ -350,6 +352,22 @@ static inline void vd_write_data(struct vault_double *vd, const char *path,
     yyjson_doc_free(doc);
 }
 
+/* The last few of them. */
+static inline const char *vd_versions(const struct vd_entry *entry)
+{
+    static char text[4096];
+    int first = entry->current > 8 ? entry->current - 8 : 1;
+
+    text[0] = '\0';
+    for (int i = first; i <= entry->current; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                 "%s\"%d\":{\"created_time\":\"2026-11-20T10:%02d:%02d.123456789Z\","
+                 "\"deletion_time\":\"%s\",\"destroyed\":false}",
+                 i == first ? "" : ",", i, entry->born % 60, i % 60,
+                 entry->is_deleted[i % VD_VERSIONS] ? "2026-11-21T10:00:00Z" : "");
+    return text;
+}
+
 static inline void vd_metadata(struct vault_double *vd, const char *method, char *path,
                                bool is_list)
 {
@@ -373,10 +391,8 @@ static inline void vd_metadata(struct vault_double *vd, const char *method, char
         vd->metadata_reads++;
         vd_say(vd, 200,
                "{\"data\":{\"cas_required\":false,\"created_time\":\"b\",\"current_version\":%d,"
-               "\"max_versions\":0,\"oldest_version\":0,\"versions\":{\"%d\":{\"created_time\":"
-               "\"born %d\",\"deletion_time\":\"%s\",\"destroyed\":false}}}}",
-               entry->current, entry->current, entry->born,
-               entry->is_deleted[entry->current % VD_VERSIONS] ? "2026-11-21T10:00:00Z" : "");
+               "\"max_versions\":0,\"oldest_version\":0,\"versions\":{%s}}}",
+               entry->current, vd_versions(entry));
     }
 }
 
@@ -389,7 +405,7 @@ static inline void vd_kv2(struct vault_double *vd, const char *method, char *pat
                "{\"errors\":[],\"warnings\":[\"Invalid path for a versioned K/V secrets "
                "engine. See the API docs for the appropriate API endpoints to use.\"]}");
     } else if (!strcmp(method, "GET")) {
-        vd_read_data(vd, vd_find(vd, path + 5));
+        vd_read_data(vd, vd_find(vd, path + 5), vd->version);
         if (vd->races > 0 && vd->races--)
             vd_add(vd, path + 5, "{\"api_key\":\"another's\"}");
     } else if (!strcmp(method, "POST")) {
@@ -413,6 +429,7 @@ static inline void vd_with_token(struct vault_double *vd, const char *method, ch
     char *query = strchr(path, '?');
     bool is_list = query && !strcmp(query, "?list=true");
 
+    vd->version = query && !strncmp(query, "?version=", 9) ? (int)strtol(query + 9, NULL, 10) : 0;
     if (query)
         *query = '\0';
     snprintf(token, sizeof(token), "%s", vd_header(vd, "X-Vault-Token"));

@@ -9,7 +9,8 @@
 #include "store/meta.h"
 #include "store/rotations.h"
 
-/* Every column with its kind: n: a number; d: a digest of 32 bytes; w: a word; t: a name or reason.
+/* Every column with its kind: n: a number; d: a digest of 32 bytes; w: a word; t: a name or reason;
+ * m: numbers by name.
  * A name may be of a model, a key or an address; none of what a credential, a token or a header is
  * called. */
 static const char *const columns[] = {
@@ -55,6 +56,25 @@ static const char *const columns[] = {
     "meta.changed_us n",
     "meta.name w",
     "meta.value t",
+    "migration_moves.at_us n",
+    "migration_moves.from_state w",
+    "migration_moves.model t",
+    "migration_moves.reason t",
+    "migration_moves.run n",
+    "migration_moves.seq n",
+    "migration_moves.share_ppm n",
+    "migration_moves.to_state w",
+    "migrations.changed_us n",
+    "migrations.from_target t",
+    "migrations.model t",
+    "migrations.new_side m",
+    "migrations.note m",
+    "migrations.old_side m",
+    "migrations.reason t",
+    "migrations.run n",
+    "migrations.share_ppm n",
+    "migrations.state w",
+    "migrations.to_target t",
     "rotation_moves.at_us n",
     "rotation_moves.from_state w",
     "rotation_moves.reason t",
@@ -95,7 +115,9 @@ static void the_columns_are_these(void **state)
         "WHEN c.type = 'BLOB' AND instr(t.sql, 'CHECK (length(' || c.name || ') = 32)') THEN 'd' "
         "WHEN c.type = 'TEXT' AND instr(t.sql, c.name || ' NOT GLOB ''*[^a-z_]*''') THEN 'w' "
         "WHEN c.type = 'TEXT' AND instr(t.sql, 'CHECK (length(CAST(' || c.name || ' AS BLOB))') "
-        "THEN 't' ELSE 'anything' END "
+        "THEN 't' WHEN c.type = 'TEXT' AND "
+        "instr(t.sql, c.name || ' NOT GLOB ''*[^a-z0-9_=:;,./ -]*''') THEN 'm' "
+        "ELSE 'anything' END "
         "FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c "
         "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY 1";
     sqlite3_stmt *stmt;

@@ -1,24 +1,23 @@
-/* The canary's turns among a worker's picks: one in each whole that the share adds up to. */
-#include "keypool/trial_body.h"
+#include "canary/turns.h"
 
-enum { WHOLE = KEYPOOL_TRIAL_WHOLE };
+enum { WHOLE = TURNS_WHOLE_PPM };
 
 /* Where in this whole its turn comes is drawn: a turn at a fixed place would meet the same kind of
  * request for ever where those have a rhythm of their own. */
-static void draw_mark(struct trial_turns *turns)
+static void draw_mark(struct turns *turns)
 {
     turns->mark = 1 + (int32_t)rand_below(&turns->rand, WHOLE);
     turns->is_due = false;
 }
 
-void trial_turns_init(struct trial_turns *turns, uint64_t seed)
+void turns_init(struct turns *turns, uint64_t seed)
 {
     rand_init(&turns->rand, seed);
     turns->passed = 0;
     draw_mark(turns);
 }
 
-bool trial_turns_step(struct trial_turns *turns, uint32_t share_ppm)
+bool turns_step(struct turns *turns, uint32_t share_ppm)
 {
     if (!turns->is_due)
         turns->passed += (int32_t)share_ppm;
@@ -26,7 +25,7 @@ bool trial_turns_step(struct trial_turns *turns, uint32_t share_ppm)
     return turns->is_due;
 }
 
-void trial_turns_take(struct trial_turns *turns)
+void turns_take(struct turns *turns)
 {
     turns->passed -= WHOLE;
     /* However long it stood in for others, it has its turns again soon after. */
@@ -35,7 +34,7 @@ void trial_turns_take(struct trial_turns *turns)
     draw_mark(turns);
 }
 
-void trial_turns_give_back(struct trial_turns *turns)
+void turns_give_back(struct turns *turns)
 {
     if (turns->passed < WHOLE)
         turns->passed += WHOLE;
