@@ -169,8 +169,8 @@ static void find_client(struct scene *scene)
     const struct client *client;
 
     scene->at = (scene->at + 7919) % scene->count;
-    must(clients_find(scene->known, NULL, span_from_text(scene->names[scene->at]), 1, &client) ==
-         CLIENTS_OK);
+    must(clients_find(scene->known, NULL, NULL, span_from_text(scene->names[scene->at]), 1,
+                      &client) == CLIENTS_OK);
 }
 
 static void admit(struct scene *scene)

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "access/issued.h"
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/map.h"
@@ -130,18 +131,21 @@ void clients_memo_clear(struct clients_memo *memo, const uint8_t key[CLIENTS_TAG
     memcpy(memo->key, key, CLIENTS_TAG_BYTES);
 }
 
-static const struct client *find_by_digest(const struct clients *clients, struct span secret)
+static const struct client *find_by_digest(const struct clients *clients,
+                                           const struct issued *issued, struct span secret)
 {
     uint8_t digest[crypto_hash_sha256_BYTES];
+    const struct client *client;
 
     _Static_assert(CONF_SHA256_BYTES == crypto_hash_sha256_BYTES, "both are SHA-256");
     crypto_hash_sha256(digest, (const unsigned char *)secret.ptr, secret.len);
-    return find_digest(clients, digest);
+    client = find_digest(clients, digest);
+    return client || !issued ? client : issued_find(issued, digest);
 }
 
 /* The same through the memo; only who was found is remembered, so that guesses push nobody out. */
-static const struct client *find(const struct clients *clients, struct clients_memo *memo,
-                                 struct span secret)
+static const struct client *find(const struct clients *clients, const struct issued *issued,
+                                 struct clients_memo *memo, struct span secret)
 {
     uint8_t tag[CLIENTS_TAG_BYTES];
     const struct client *client;
@@ -149,12 +153,12 @@ static const struct client *find(const struct clients *clients, struct clients_m
 
     _Static_assert(CLIENTS_TAG_BYTES == crypto_shorthash_siphashx24_BYTES, "both are 128 bits");
     if (!memo)
-        return find_by_digest(clients, secret);
+        return find_by_digest(clients, issued, secret);
     crypto_shorthash_siphashx24(tag, (const unsigned char *)secret.ptr, secret.len, memo->key);
     at = tag[0] % CLIENTS_MEMO_ENTRIES;
     if (memo->entries[at].client && sodium_memcmp(memo->entries[at].tag, tag, sizeof(tag)) == 0)
         return memo->entries[at].client;
-    client = find_by_digest(clients, secret);
+    client = find_by_digest(clients, issued, secret);
     if (client) {
         memcpy(memo->entries[at].tag, tag, sizeof(tag));
         memo->entries[at].client = client;
@@ -162,18 +166,28 @@ static const struct client *find(const struct clients *clients, struct clients_m
     return client;
 }
 
-enum clients_verdict clients_find(const struct clients *clients, struct clients_memo *memo,
-                                  struct span secret, uint64_t wall_us,
+static bool is_revoked(const struct client *client)
+{
+    const struct issued_client *issued = issued_of(client);
+
+    return issued && issued->facts.revoked_wall_us;
+}
+
+enum clients_verdict clients_find(const struct clients *clients, const struct issued *issued,
+                                  struct clients_memo *memo, struct span secret, uint64_t wall_us,
                                   const struct client **ret_client)
 {
+    bool are_known = clients->count > 1 || (issued && issued_count(issued));
     const struct client *client =
-        secret.len && clients->count > 1 ? find(clients, memo, secret) : NULL;
+        secret.len && are_known ? find(clients, issued, memo, secret) : NULL;
 
     if (!client) {
         if (!clients->is_open)
             return secret.len ? CLIENTS_UNKNOWN : CLIENTS_MISSING;
         client = &clients->items[0];
     }
+    if (is_revoked(client))
+        return CLIENTS_UNKNOWN;
     if (client->conf && client->conf->expires_wall_us && client->conf->expires_wall_us <= wall_us)
         return CLIENTS_EXPIRED;
     *ret_client = client;

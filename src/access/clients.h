@@ -23,10 +23,11 @@ struct client {
     uint64_t pool;                  /* map_hash of pool_name; 0: none */
     struct limiter *limiter;        /* NULL: no limits */
     const struct conf_client *conf; /* NULL: anonymous */
-    uint32_t index;                 /* below clients_count: for counters */
+    uint32_t index;                 /* below clients_count: for counters; or CLIENT_ISSUED */
 };
 
 struct clients;
+struct issued;
 
 /* The table of that configuration, with the limiters of the book. 0 or ERR_NOMEM. */
 int clients_new(const struct config *config, struct limiter_book *book,
@@ -60,11 +61,12 @@ struct clients_memo {
 /* Empties it. key: random bytes. */
 void clients_memo_clear(struct clients_memo *memo, const uint8_t key[CLIENTS_TAG_BYTES]);
 
-/* Whose secret that is; an empty one means that none was sent. Where clients are open, any other
- * caller is the anonymous client (an expired key stays expired). memo may be NULL. *ret_client is
+/* Whose secret that is, of these or of those that were issued (NULL: none); an empty one means that
+ * none was sent. Where clients are open, any other caller is the anonymous client (an expired key
+ * stays expired, one that was issued and revoked stays refused). memo may be NULL. *ret_client is
  * written with CLIENTS_OK. The time does not depend on the number of clients. */
-enum clients_verdict clients_find(const struct clients *clients, struct clients_memo *memo,
-                                  struct span secret, uint64_t wall_us,
+enum clients_verdict clients_find(const struct clients *clients, const struct issued *issued,
+                                  struct clients_memo *memo, struct span secret, uint64_t wall_us,
                                   const struct client **ret_client);
 
 /* The token of an Authorization field: "Bearer TOKEN", the scheme in any case (RFC 6750 2.1). Empty

@@ -44,7 +44,14 @@ struct reading {
     struct buf path; /* which the subject is borrowed from */
     struct admin_subject subject;
     struct buf body;
+    bool is_later; /* its end is awaited */
+    /* Where it ends later. */
+    struct admin *admin;
+    struct admin_call call;
+    char from[ADDR_TEXT_BYTES];
 };
+
+const struct failure_row order_later = {.label = "later"};
 
 /* --- answers --- */
 
@@ -190,6 +197,8 @@ static void read_order(struct admin *admin, struct http_server_conn *conn,
         return;
     }
     reading->conn = conn;
+    reading->admin = admin;
+    addr_write(http_server_peer(conn), reading->from);
     list_push_back(&admin->orders, &reading->link);
     buf_init(&reading->path, path.len);
     buf_init(&reading->body, ORDER_BYTES);
@@ -221,7 +230,7 @@ static void note_order(struct admin *admin, const struct admin_route *route,
         admin->options.on_order(admin->options.owner, &note);
 }
 
-static const struct failure_row *carry_out(struct admin *admin, const struct reading *reading,
+static const struct failure_row *carry_out(struct admin *admin, struct reading *reading,
                                            struct page *page)
 {
     const struct page_view view = view_of(admin);
@@ -232,6 +241,7 @@ static const struct failure_row *carry_out(struct admin *admin, const struct rea
         .peer = http_server_peer(reading->conn),
         .on_effect = admin->options.on_effect,
         .owner = admin->options.owner,
+        .call = &reading->call,
     };
     const struct failure_row *refusal;
     struct json_tree tree;
@@ -241,27 +251,60 @@ static const struct failure_row *carry_out(struct admin *admin, const struct rea
         order.body = yyjson_doc_get_root(tree.doc);
     refusal = yyjson_is_obj(json_tree_plain(order.body)) ? reading->route->order(&order, page)
                                                          : refusal_row(REFUSAL_BAD_ORDER);
-    note_order(admin, reading->route, &order, refusal);
+    if (refusal != &order_later)
+        note_order(admin, reading->route, &order, refusal);
     json_tree_fini(&tree);
     return refusal;
+}
+
+/* Answers it, unless its client has left. */
+static void finish_order(struct reading *reading, const struct failure_row *refusal,
+                         struct page *page)
+{
+    struct http_server_conn *conn = reading->conn;
+    const struct admin_route *route = reading->route;
+
+    reading_free(reading);
+    if (!conn) {
+        buf_fini(&page->body);
+    } else if (refusal) {
+        refuse(conn, refusal, buf_span(&page->body), route->path, false);
+        buf_fini(&page->body);
+    } else {
+        show(conn, page, route->path);
+    }
 }
 
 static void end_order(struct admin *admin, struct reading *reading)
 {
     struct page page = {.status = 202, .type = "application/json"};
-    struct http_server_conn *conn = reading->conn;
-    const struct admin_route *route = reading->route;
     const struct failure_row *refusal;
 
     buf_init(&page.body, PAGE_MAX_BYTES);
     refusal = carry_out(admin, reading, &page);
-    reading_free(reading);
-    if (refusal) {
+    if (refusal == &order_later) {
+        reading->is_later = true;
         buf_fini(&page.body);
-        refuse(conn, refusal, span_of(NULL, 0), route->path, false);
-        return;
+    } else {
+        finish_order(reading, refusal, &page);
     }
-    show(conn, &page, route->path);
+}
+
+void admin_call_end(struct admin_call *call, const struct failure_row *refusal, struct page *page)
+{
+    struct reading *reading = container_of(call, struct reading, call);
+    const struct admin_options *options = &reading->admin->options;
+    char action[ORDER_WORD_BYTES];
+    const struct admin_order_note note = {
+        .action = order_word(reading->route->symbol, action),
+        .from = span_from_text(reading->from),
+        .is_done = !refusal,
+        .detail = span_from_text(call->detail),
+    };
+
+    if (options->on_order)
+        options->on_order(options->owner, &note);
+    finish_order(reading, refusal, page);
 }
 
 /* --- requests --- */
@@ -325,7 +368,11 @@ static void drop_reading(struct http_server_conn *conn)
 {
     struct reading *reading = find_reading(of(conn), conn);
 
-    if (reading)
+    if (!reading)
+        return;
+    if (reading->is_later)
+        reading->conn = NULL;
+    else
         reading_free(reading);
 }
 

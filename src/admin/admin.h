@@ -14,6 +14,7 @@
 #include "rotation/rotation.h"
 
 struct admin;
+struct client_desk;
 struct migrator;
 
 /* What the process around it knows. */
@@ -44,6 +45,7 @@ struct admin_options {
     /* Replaces a key of a provider that has one; as rotation_begin. */
     enum rotation_begun (*rotate)(void *owner, struct span provider, struct span name,
                                   bool is_leaked, uint64_t *ret_id);
+    struct client_desk *clients; /* of issued client keys */
     /* The migrations of models, from index 0; NULL at the end. The same thread. */
     struct migrator *(*migration)(void *owner, size_t index);
     /* An order changed a key: who waits for one may go on. The same thread. */

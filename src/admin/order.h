@@ -12,15 +12,22 @@
 #include "io/addr.h"
 #include "json/tree.h"
 
+/* An order whose end comes later. Whoever carries it out may say what it is about. */
+struct admin_call {
+    char detail[96]; /* for the audit trail */
+};
+
 /* An order that has come whole; borrowed for the call. */
 struct order {
     const struct page_view *view;
-    struct span provider, name; /* of the key; name is empty where it is about none */
+    struct span provider, name; /* of the key; name is empty where it is about none, provider where
+                                   the path has none */
     const yyjson_val *body;     /* NULL: there is none */
     const struct addr *peer;
     /* Who waits for a key may go on. */
     void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
     void *owner;
+    struct admin_call *call; /* with order_later: for admin_call_end */
 };
 
 /* order_add, order_rotate and order_roll_back answer {"provider", "name", "rotation"} (of no
@@ -36,12 +43,20 @@ struct span order_word(const char *symbol, char to[ORDER_WORD_BYTES]);
  * nothing. */
 struct span order_detail(const struct order *order, char *to, size_t cap);
 
-/* Carries it out: NULL, with the answer in *page (202, JSON); or why not. */
+/* Carries it out: NULL, with the answer in *page (202, JSON); or why not, in the words that *page
+ * holds, if any; or &order_later, and admin_call_end is called once, after it has returned. */
 typedef const struct failure_row *order_fn(const struct order *order, struct page *page);
 
 /* The rows of tables/admin.def. */
 order_fn order_add, order_weigh, order_drain, order_disable, order_enable, order_rotate,
     order_roll_back;
+order_fn order_issue_client, order_update_client, order_revoke_client;
+
+extern const struct failure_row order_later;
+
+/* The end of an order that came later, as it would have been returned; empties the page. The client
+ * may have left. */
+void admin_call_end(struct admin_call *call, const struct failure_row *refusal, struct page *page);
 
 /* Of migrations (order_migrate.c). */
 order_fn order_migration_start, order_migration_pause, order_migration_hold, order_migration_resume,

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/datetime.h"
+#include "base/decimal.h"
 
 uint64_t page_wall_of(const struct page_view *view, uint64_t at_us)
 {
@@ -22,6 +23,14 @@ void page_put_time(struct json_writer *writer, const char *name, uint64_t wall_u
     }
     datetime_write_rfc3339(wall_us, text);
     json_member_string(writer, name, span_of(text, sizeof(text)));
+}
+
+void page_put_nano(struct json_writer *writer, const char *name, uint64_t billionths)
+{
+    char buffer[DECIMAL_NANO_BYTES];
+
+    json_name(writer, name);
+    json_raw(writer, decimal_nano_text(billionths, buffer));
 }
 
 void page_put_ms(struct json_writer *writer, const char *name, uint64_t us)

@@ -38,8 +38,8 @@ struct page {
 typedef void page_write_fn(const struct page_view *view, struct page *page);
 
 /* The rows of tables/admin.def. Status 200 and JSON unless they say otherwise. */
-page_write_fn page_metrics, page_keys, page_routing, page_shadows, page_stats, page_health,
-    page_ready;
+page_write_fn page_metrics, page_keys, page_client_keys, page_client_key, page_routing,
+    page_shadows, page_stats, page_health, page_ready;
 page_write_fn page_migrations, page_migration;
 
 /* The step of a key under rotation; one that rotation has nothing to do with is in use. */
@@ -50,6 +50,9 @@ uint64_t page_wall_of(const struct page_view *view, uint64_t at_us);
 
 /* The member as RFC 3339 in UTC; 0 as null. */
 void page_put_time(struct json_writer *writer, const char *name, uint64_t wall_us);
+
+/* The member in units, of its billionths. */
+void page_put_nano(struct json_writer *writer, const char *name, uint64_t billionths);
 
 /* The member in milliseconds; 0.25 ms are 0.25. */
 void page_put_ms(struct json_writer *writer, const char *name, uint64_t us);

@@ -76,6 +76,7 @@ static void put_key(struct json_writer *writer, const struct page_view *view, st
     json_member_uint(writer, "failures", row->failures);
     json_member_uint(writer, "request_count", row->requests);
     json_member_uint(writer, "error_count", row->errors);
+    page_put_nano(writer, "spent_usd", row->spent_nanousd);
     page_put_time(writer, "last_used", page_wall_of(view, row->last_used_us));
     put_last_success(writer, view, row->last_success_us);
     page_put_time(writer, "cooldown_until", page_wall_of(view, row->cooldown_until_us));

@@ -50,6 +50,23 @@ static void put_totals(struct json_writer *writer, const struct stats *stats)
     json_end_object(writer);
 }
 
+/* Dollars, and the same in the file's other currency. */
+static void put_cost(struct json_writer *writer, const struct page_view *view,
+                     const struct stats *stats)
+{
+    const struct conf_currency *currency = view->snapshot->config->currency;
+
+    json_name(writer, "cost");
+    json_begin_object(writer);
+    page_put_nano(writer, "usd", stats->cost_nanousd);
+    if (currency) {
+        json_name_span(writer, currency->second);
+        json_double(writer, (double)stats->cost_nanousd * 1e-9 * ((double)currency->rate * 1e-6));
+    }
+    json_member_uint(writer, "unpriced_requests", stats->unpriced);
+    json_end_object(writer);
+}
+
 /* --- models --- */
 
 static void put_model(struct json_writer *writer, const struct stats_model *model)
@@ -63,6 +80,7 @@ static void put_model(struct json_writer *writer, const struct stats_model *mode
     page_put_ms(writer, "average_latency_ms", count ? model->latency_sum_us / count : 0);
     json_member_uint(writer, "prompt_tokens", model->prompt_tokens);
     json_member_uint(writer, "completion_tokens", model->completion_tokens);
+    page_put_nano(writer, "cost_usd", model->cost_nanousd);
     json_end_object(writer);
 }
 
@@ -143,6 +161,7 @@ void page_stats(const struct page_view *view, struct page *page)
     json_begin_object(&writer);
     put_process(&writer, view);
     put_totals(&writer, &stats);
+    put_cost(&writer, view, &stats);
     put_models(&writer, models, stats_read_models(view->registry->metrics, models, MOST_MODELS));
     put_providers(&writer, view);
     json_end_object(&writer);

@@ -29,3 +29,21 @@ int decimal_append(struct buf *buf, uint64_t number)
 
     return buf_append_span(buf, decimal_text(number, digits));
 }
+
+struct span decimal_nano_text(uint64_t billionths, char buffer[DECIMAL_NANO_BYTES])
+{
+    const uint64_t one = 1000000000;
+    uint64_t fraction = billionths % one;
+    char whole[DECIMAL_BYTES];
+    struct span digits = decimal_text(billionths / one, whole);
+    size_t len = digits.len;
+
+    memcpy(buffer, digits.ptr, digits.len);
+    if (fraction)
+        buffer[len++] = '.';
+    for (uint64_t place = one / 10; fraction; place /= 10) {
+        buffer[len++] = (char)('0' + fraction / place);
+        fraction %= place;
+    }
+    return span_of(buffer, len);
+}

@@ -17,4 +17,8 @@ struct span decimal_text(uint64_t number, char buffer[DECIMAL_BYTES]);
 /* Appends them: 0, ERR_FULL or ERR_NOMEM. */
 int decimal_append(struct buf *buf, uint64_t number);
 
+/* Billionths as whole ones with their decimals, without zeros at the end: 1500000 is "0.0015". */
+enum { DECIMAL_NANO_BYTES = DECIMAL_BYTES + 1 };
+struct span decimal_nano_text(uint64_t billionths, char buffer[DECIMAL_NANO_BYTES]);
+
 #endif

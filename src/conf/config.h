@@ -112,6 +112,12 @@ struct conf_pools {
     size_t count;
 };
 
+/* What may be spent in a period of the calendar. */
+struct conf_key_budget {
+    uint64_t millionth_usd;
+    uint32_t per; /* enum budget_period */
+};
+
 /* One upstream credential: a key as it is, or what is exchanged for one. */
 struct conf_key {
     struct span name;
@@ -126,9 +132,10 @@ struct conf_key {
     uint32_t weight;                       /* 0: standby */
     struct span account;                   /* empty: an account of its own */
     struct conf_limits limits;
-    struct conf_strings models; /* patterns with '*'; empty: all */
-    struct span pool;           /* name of one of config.pools, or empty: everybody */
-    uint64_t expires_wall_us;   /* 0: never */
+    struct conf_strings models;     /* patterns with '*'; empty: all */
+    struct span pool;               /* name of one of config.pools, or empty: everybody */
+    uint64_t expires_wall_us;       /* 0: never */
+    struct conf_key_budget *budget; /* NULL: none */
     struct span made_in; /* of an entry that a rotation made: the folder of the store; else empty */
 };
 
@@ -418,7 +425,7 @@ struct conf_model {
     struct conf_targets targets; /* at least one */
     struct conf_targets fallback;
     struct conf_limits limits;
-    struct conf_shadow *shadow; /* NULL: none */
+    struct conf_shadow *shadow;       /* NULL: none */
     struct conf_migration *migration; /* NULL: none */
 };
 
@@ -526,8 +533,8 @@ struct conf_secrets {
     struct span named_file;   /* in the same folder; what `secrets seal` sealed */
     struct conf_vault *vault; /* NULL: none; so are these */
     struct conf_cloud *aws, *google, *azure, *kubernetes;
-    bool is_sound;            /* nothing of it was complained of */
-    uint64_t poll_us;         /* between two looks at what was read from stores and files */
+    bool is_sound;    /* nothing of it was complained of */
+    uint64_t poll_us; /* between two looks at what was read from stores and files */
 };
 
 /* Where key states, rotations and the audit trail are kept. */
@@ -535,6 +542,37 @@ struct conf_store {
     struct span
         path;      /* of the database; absolute or relative to the working directory; empty: none */
     bool is_given; /* the file names it: where it cannot be opened, nothing starts */
+};
+
+/* USD per million tokens, in millionths: picodollars a token. */
+struct conf_price_rates {
+    uint64_t input, output;
+    uint64_t cached_input, cache_write, cache_write_long; /* that of input where nothing is said */
+};
+
+/* What a longer prompt makes of a request's price. */
+struct conf_price_long {
+    uint64_t above; /* tokens */
+    struct conf_price_rates rates;
+};
+
+struct conf_price {
+    struct span name;                     /* as the file has it */
+    const struct conf_provider *provider; /* NULL: any */
+    struct span model;                    /* as the provider calls it */
+    struct conf_price_rates rates;
+    struct conf_price_long *long_prompt; /* NULL: it makes no difference */
+};
+
+/* Another currency that sums are shown in. */
+struct conf_currency {
+    struct span second;
+    uint64_t rate; /* of it for a dollar, in millionths */
+};
+
+struct conf_prices {
+    struct conf_price *items;
+    size_t count;
 };
 
 enum conf_alert_format { CONF_ALERT_SLACK, CONF_ALERT_JSON };
@@ -579,6 +617,8 @@ struct config {
     struct conf_log log;
     struct conf_secrets secrets;
     struct conf_store store;
+    struct conf_prices prices;      /* before what is built in */
+    struct conf_currency *currency; /* NULL: none */
     struct conf_alerts alerts;
     struct conf_files files; /* what is to be loaded again when it changes */
 

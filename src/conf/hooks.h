@@ -119,6 +119,19 @@ void hook_model_finish(struct loading *loading, const struct yaml_node *node, st
                        void *object);
 struct span hook_model_name(const void *object);
 
+/* Prices (types_price.c). */
+void hook_price_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                        void *object);
+struct span hook_price_name(const void *object);
+void hook_price_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object);
+void hook_key_budget_finish(struct loading *loading, const struct yaml_node *node,
+                            struct conf_mark mark, void *object);
+void hook_currency_finish(struct loading *loading, const struct yaml_node *node,
+                          struct conf_mark mark, void *object);
+void hook_price_long_finish(struct loading *loading, const struct yaml_node *node,
+                            struct conf_mark mark, void *object);
+
 /* Of a model whose targets were read (types_migration.c): settles which side is the old one, and
  * complains of a migration that has no place among the targets. */
 void conf_migration_settle(struct loading *loading, struct conf_mark mark,

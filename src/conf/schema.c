@@ -80,6 +80,14 @@ static const struct conf_word rotation_cause_words[] = {
     {TEXT("age"), CONF_ROTATION_AGE, true},
 };
 
+/* As in ledger/budget.h. */
+static const struct conf_word budget_period_words[] = {
+    {TEXT("hour"), 0, true},
+    {TEXT("day"), 1, true},
+    {TEXT("week"), 2, true},
+    {TEXT("month"), 3, true},
+};
+
 static const struct conf_word period_words[] = {
     {TEXT("hour"), CONF_PERIOD_HOUR, true},
     {TEXT("day"), CONF_PERIOD_DAY, true},
@@ -127,7 +135,8 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_error_rate, group_canary, group_rotation, group_provider, group_target,
     group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_retry,
     group_log, group_vault, group_aws, group_google, group_azure, group_kubernetes, group_secrets,
-    group_webhook, group_alert_rules, group_alerts;
+    group_webhook, group_alert_rules, group_alerts, group_price_long, group_price, group_currency,
+    group_key_budget;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -240,6 +249,13 @@ static const struct conf_group group_azure = {ROWS(azure), .finish = hook_azure_
 static const struct conf_group group_kubernetes = {ROWS(kubernetes)};
 static const struct conf_group group_secrets = {ROWS(secrets), .prepare = hook_secrets_prepare,
                                                 .finish = hook_secrets_finish};
+static const struct conf_group group_price_long = {ROWS(price_long),
+                                                   .finish = hook_price_long_finish};
+static const struct conf_group group_price = {ROWS(price), .prepare = hook_price_prepare,
+                                              .finish = hook_price_finish, .name = hook_price_name};
+static const struct conf_group group_key_budget = {ROWS(key_budget),
+                                                   .finish = hook_key_budget_finish};
+static const struct conf_group group_currency = {ROWS(currency), .finish = hook_currency_finish};
 static const struct conf_group group_webhook = {ROWS(webhook), .read_short = hook_webhook_short,
                                                 .finish = hook_webhook_finish};
 static const struct conf_group group_alert_rules = {ROWS(alert_rules)};

@@ -81,6 +81,8 @@ extern const struct conf_type conf_type_ratio;       /* uint32_t, thousandths */
 extern const struct conf_type conf_type_seal_key;    /* struct span: a file; types_secrets.c */
 extern const struct conf_type conf_type_store;       /* struct conf_store (types_store.c) */
 
+extern const struct conf_type conf_type_price; /* uint64_t: millionths of a dollar */
+
 /* Alerts (types_alerts.c). */
 extern const struct conf_type conf_type_webhook_url; /* struct secret * */
 extern const struct conf_type

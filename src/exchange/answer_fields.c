@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "exchange/exchange.h"
+#include "ledger/price.h"
 
 /* A client's JSON can name a model with line breaks in it. */
 static bool breaks_lines(struct span value)
@@ -82,6 +83,18 @@ struct span answer_upstream_id(const struct exchange *x)
     return id;
 }
 
+/* Of a stream it is not known yet. */
+static void put_cost(const struct exchange *x, struct buf *out)
+{
+    uint64_t picousd;
+
+    if (x->body.is_streaming || !exchange_cost(x, &picousd))
+        return;
+    buf_append_span(out, SPAN("X-Bellwether-Cost-Usd: "));
+    price_write_usd(out, picousd);
+    buf_append_span(out, SPAN("\r\n"));
+}
+
 /* Which way the exchange went. */
 static void put_way(struct exchange *x, struct buf *out)
 {
@@ -98,6 +111,7 @@ static void put_way(struct exchange *x, struct buf *out)
         put_field(out, SPAN("X-Bellwether-Key"), key);
     put_number(out, SPAN("X-Bellwether-Attempts"), x->select.attempts);
     put_number(out, SPAN("X-Bellwether-Overhead-Us"), x->account.overhead_ns / 1000);
+    put_cost(x, out);
     if (target->retired.len)
         put_foreign(out, SPAN("X-Bellwether-Retired-Model"), target->retired);
     if (x->send.drops && x->send.drops->len)

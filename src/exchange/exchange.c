@@ -1,10 +1,12 @@
 #include "exchange/exchange.h"
 
+#include "access/issued.h"
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/fetch.h"
 #include "exchange/cross.h"
+#include "ledger/prices.h"
 
 enum {
     ARENA_MAX_BYTES = 1 << 20,
@@ -225,6 +227,7 @@ struct move step_end(struct exchange *x)
     arena_fini(&x->scan_arena);
     arena_fini(&x->attempt_arena);
     arena_fini(&x->arena);
+    issued_hold_unref(&x->auth.issued);
     binding_unref(&x->binding);
     list_remove(&x->link);
     host->exchange_count--;
@@ -234,6 +237,17 @@ struct move step_end(struct exchange *x)
 }
 
 /* --- small things that several steps ask --- */
+
+bool exchange_cost(const struct exchange *x, uint64_t *ret_picousd)
+{
+    const struct plan_target *target = exchange_target(x);
+
+    if (!target || !x->account.usage.is_known)
+        return false;
+    return price_of(prices_find(x->binding->snapshot->prices, target->provider_index, target->model,
+                                target->model_hash),
+                    &x->account.usage, x->head.start_wall_us, ret_picousd);
+}
 
 const struct plan_target *exchange_target(const struct exchange *x)
 {

@@ -95,6 +95,7 @@ struct part_head {
 /* auth: who asks. */
 struct part_auth {
     const struct client *client;
+    struct issued_hold *issued; /* which has it; NULL: the snapshot does */
 };
 
 /* body: what was sent. */
@@ -236,6 +237,8 @@ struct part_respond {
 /* account: what it came to. */
 struct part_account {
     struct dialect_usage usage;
+    uint64_t cost_nanousd; /* with has_cost; of the last attempt */
+    bool has_cost;
     enum interrupt cut_by;
     int status;                    /* sent to the client; 0: none */
     uint64_t overhead_ns;          /* the gateway's own time, both ways */
@@ -407,6 +410,10 @@ struct buf exchange_scratch(struct exchange *x);
 
 /* The lines of the answer's head, in the loop's scratch; valid until the next use of it. */
 struct span answer_fields(struct exchange *x, bool is_own);
+
+/* What the attempt's tokens, as far as they are known, cost: true and *ret_picousd, or false where
+ * the tokens or the price are not known. */
+bool exchange_cost(const struct exchange *x, uint64_t *ret_picousd);
 
 /* The provider's own id of the request, by whatever field it tells it; a NULL ptr: none. */
 struct span answer_upstream_id(const struct exchange *x);

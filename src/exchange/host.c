@@ -1,5 +1,6 @@
 #include "exchange/host.h"
 
+#include "access/issued.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -88,6 +89,7 @@ void exchange_host_fini(struct exchange_host *host)
     loop_task_cancel(&host->waking);
     binding_unref(&host->prepared);
     binding_unref(&host->binding);
+    issued_hold_unref(&host->issued);
     while ((link = list_pop_front(&host->spare)))
         mem_free(container_of(link, struct exchange, link));
     buf_fini(&host->told);
@@ -125,16 +127,28 @@ void exchange_host_discard(struct exchange_host *host)
     binding_unref(&host->prepared);
 }
 
-void exchange_host_commit(struct exchange_host *host)
+static void forget_callers(struct exchange_host *host)
 {
     uint8_t key[CLIENTS_TAG_BYTES];
 
+    rand_fill_secure(key, sizeof(key));
+    clients_memo_clear(&host->memo, key);
+}
+
+void exchange_host_commit(struct exchange_host *host)
+{
     binding_unref(&host->binding);
     host->binding = host->prepared;
     host->prepared = NULL;
     binding_apply(host->binding);
-    rand_fill_secure(key, sizeof(key));
-    clients_memo_clear(&host->memo, key);
+    forget_callers(host);
+}
+
+void exchange_host_set_issued(struct exchange_host *host, struct issued_hold *issued)
+{
+    issued_hold_unref(&host->issued);
+    host->issued = issued;
+    forget_callers(host);
 }
 
 void exchange_host_spare(struct exchange_host *host, struct exchange *x)

@@ -26,6 +26,7 @@
 struct exchange;
 struct exchange_host;
 struct helper_job;
+struct issued_hold;
 struct media_errand;
 
 /* A hundred thousand that wait for one key must not stand in the way of all others. */
@@ -67,7 +68,8 @@ struct exchange_host {
     struct arena_pool loose;    /* keeps no block: for arenas that helper threads fill */
     struct body_lease lease;
     struct rand rand;
-    struct clients_memo memo; /* of the binding in force */
+    struct clients_memo memo;   /* of the binding in force, and of: */
+    struct issued_hold *issued; /* client keys beside the file; NULL: none */
     struct metrics *metrics;
     struct exchange_series series;
     struct log_ring *log;
@@ -100,6 +102,9 @@ int exchange_host_bind(struct exchange_host *host, struct snapshot *snapshot);
 int exchange_host_prepare(struct exchange_host *host, struct snapshot *snapshot);
 void exchange_host_commit(struct exchange_host *host);
 void exchange_host_discard(struct exchange_host *host);
+
+/* These are the issued client keys from now on. Takes the hold. */
+void exchange_host_set_issued(struct exchange_host *host, struct issued_hold *issued);
 
 /* Those of this worker that wait and were granted a key look for it: HOST_WAKES_A_TURN in this turn
  * of the loop, as many in each that follows, in the order in which they came. */

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "exchange/learned.h"
 #include "exchange/registry.h"
+#include "ledger/prices.h"
 
 /* The counted whole around what the road reads. */
 struct counted {
@@ -48,6 +49,7 @@ static void free_parts(struct snapshot *snapshot)
     mem_free(snapshot->forward_fields.items);
     routes_free(&snapshot->routes);
     clients_free(&snapshot->clients);
+    prices_free(&snapshot->prices);
 }
 
 void snapshot_unref(struct snapshot **snapshot)
@@ -153,6 +155,8 @@ static const struct {
     {METRIC_TTFB, offsetof(struct snapshot_series, ttfb)},
     {METRIC_TOKENS, offsetof(struct snapshot_series, tokens)},
     {METRIC_USAGE_ESTIMATED, offsetof(struct snapshot_series, estimated)},
+    {METRIC_COST, offsetof(struct snapshot_series, cost)},
+    {METRIC_UNPRICED, offsetof(struct snapshot_series, unpriced)},
 };
 
 enum { SERIES_ROWS = sizeof(series_rows) / sizeof(series_rows[0]) };
@@ -211,6 +215,8 @@ static int name_all_series(struct snapshot *snapshot, struct registry *registry)
             metrics_series(registry->metrics, METRIC_CLIENT_REQUESTS, &name);
         snapshot->client_series[i].tokens =
             metrics_series(registry->metrics, METRIC_CLIENT_TOKENS, &name);
+        snapshot->client_series[i].cost =
+            metrics_series(registry->metrics, METRIC_CLIENT_COST, &name);
     }
     return 0;
 }
@@ -233,6 +239,8 @@ static int build(struct snapshot *snapshot, struct registry *registry, const str
         err = routes_join(snapshot->routes, registry->crossings);
     if (!err)
         err = clients_new(config, registry->limiters, &snapshot->clients);
+    if (!err)
+        err = prices_new(config, &snapshot->prices);
     if (!err)
         err = collect_forward_fields(snapshot, config);
     if (!err)

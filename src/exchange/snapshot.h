@@ -19,6 +19,7 @@
 #include "upstream/provider.h"
 
 struct learned;
+struct prices;
 
 /* A provider under this configuration. Same order as config.providers. */
 struct snapshot_provider {
@@ -35,18 +36,19 @@ struct snapshot_provider {
 
 /* Series of one provider and one model label. */
 struct snapshot_series {
-    uint32_t requests, errors, latency, ttfb, tokens, estimated;
+    uint32_t requests, errors, latency, ttfb, tokens, estimated, cost, unpriced;
 };
 
 /* Series of one client. */
 struct snapshot_client_series {
-    uint32_t requests, tokens;
+    uint32_t requests, tokens, cost;
 };
 
 struct snapshot {
     const struct config *config;
     struct routes *routes;
     struct clients *clients;
+    struct prices *prices;
     struct snapshot_provider *providers;
     size_t provider_count;
     struct snapshot_series *series;               /* [label][provider + 1], 0 for no provider */

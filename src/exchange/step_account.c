@@ -1,7 +1,10 @@
 /* What it came to: reservations settled, the key told, numbers counted, one line in the access log.
  * Always runs. */
+#include "access/issued.h"
 #include "base/clock.h"
 #include "exchange/cross.h"
+#include "exchange/exchange.h"
+#include "ledger/price.h"
 
 static const struct outcome_row *outcome_of(const struct exchange *x)
 {
@@ -47,11 +50,20 @@ static const char *cutter(enum interrupt interrupt)
     return NULL;
 }
 
+static struct snapshot_client_series series_of_client(const struct exchange *x)
+{
+    const struct issued_client *issued = issued_of(x->auth.client);
+
+    if (!issued)
+        return x->binding->snapshot->client_series[x->auth.client->index];
+    return (struct snapshot_client_series){issued->requests, issued->tokens, issued->cost};
+}
+
 static void count_tokens(struct exchange *x, const struct snapshot_series *series)
 {
     const struct dialect_usage *usage = &x->account.usage;
     struct metrics *metrics = x->host->metrics;
-    uint32_t client = x->binding->snapshot->client_series[x->auth.client->index].tokens;
+    uint32_t client = series_of_client(x).tokens;
 
     if (!usage->is_known)
         return;
@@ -62,6 +74,23 @@ static void count_tokens(struct exchange *x, const struct snapshot_series *serie
     metrics_add(metrics, client + METRIC_TOKENS_COMPLETION, usage->completion_tokens);
     if (usage->is_estimated)
         metrics_add(metrics, series->estimated, 1);
+}
+
+static void count_cost(struct exchange *x, const struct snapshot_series *series)
+{
+    struct metrics *metrics = x->host->metrics;
+    uint64_t picousd;
+
+    if (!x->account.usage.is_known)
+        return;
+    x->account.has_cost = exchange_cost(x, &picousd);
+    if (!x->account.has_cost) {
+        metrics_add(metrics, series->unpriced, 1);
+        return;
+    }
+    x->account.cost_nanousd = price_nano(picousd);
+    metrics_add(metrics, series->cost, x->account.cost_nanousd);
+    metrics_add(metrics, series_of_client(x).cost, x->account.cost_nanousd);
 }
 
 static void count(struct exchange *x, uint64_t duration_us)
@@ -89,11 +118,12 @@ static void count(struct exchange *x, uint64_t duration_us)
     metrics_add(metrics, x->host->series.bytes + METRIC_FLOW_TO_CLIENT, x->relay.bytes_out);
     if (!x->auth.client)
         return;
-    metrics_add(metrics,
-                x->binding->snapshot->client_series[x->auth.client->index].requests +
-                    metrics_status((unsigned)x->account.status),
+    metrics_add(metrics, series_of_client(x).requests + metrics_status((unsigned)x->account.status),
                 1);
+    if (x->auth.issued)
+        issued_note_use(issued_of(x->auth.client), x->head.start_wall_us);
     count_tokens(x, series);
+    count_cost(x, series);
 }
 
 static void count_shared_writes(struct exchange *x)
@@ -147,6 +177,8 @@ static void write_line(struct exchange *x, uint64_t duration_us)
         .completion_tokens = usage->completion_tokens,
         .cached_tokens = usage->cached_tokens,
         .is_estimated = usage->is_estimated,
+        .has_cost = x->account.has_cost,
+        .cost_usd = x->account.cost_nanousd,
         .duration_us = duration_us,
         .ttfb_us = ttfb_us == duration_us ? 0 : ttfb_us,
         .waited_us = x->select.waited_us,

@@ -1,4 +1,5 @@
 /* Whose request this is. The credential is looked at here alone, and never kept. */
+#include "access/issued.h"
 #include "base/secret.h"
 #include "exchange/exchange.h"
 
@@ -15,8 +16,12 @@ struct move step_auth(struct exchange *x)
 
     (void)http_head_path(x->head.head, &query);
     key = inbound_key(x->head.head, x->head.dialect, query, room);
-    verdict = clients_find(x->binding->snapshot->clients, &x->host->memo, key,
+    verdict = clients_find(x->binding->snapshot->clients,
+                           x->host->issued ? x->host->issued->issued : NULL, &x->host->memo, key,
                            x->head.start_wall_us, &x->auth.client);
+    /* It may be taken out of the table while the exchange runs. */
+    if (verdict == CLIENTS_OK && issued_of(x->auth.client))
+        x->auth.issued = issued_hold_ref(x->host->issued);
     /* What was read of the request is our own memory: nobody behind this needs the credential. */
     if (key.len)
         secret_wipe((char *)(uintptr_t)key.ptr, key.len);

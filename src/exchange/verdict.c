@@ -5,6 +5,8 @@
 #include "dialect/openai_error.h"
 #include "dialect/reset.h"
 #include "exchange/cross.h"
+#include "exchange/exchange.h"
+#include "ledger/price.h"
 #include "exchange/notice.h"
 #include "exchange/retry.h"
 
@@ -48,12 +50,15 @@ void relay_book(struct exchange *x, const struct outcome_row *row, uint64_t hint
     const struct key *key = x->select.grant.key; /* the view keeps it */
     struct keypool_effect effect;
     struct outlet *outlet;
+    uint64_t picousd;
 
     if (!key)
         return;
     outlet = exchange_outlet(x);
     if (x->account.usage.is_known)
         end.tokens = x->account.usage.total_tokens;
+    if (exchange_cost(x, &picousd))
+        end.cost_nanousd = price_nano(picousd);
     keep_name(x, key_name(key));
     metrics_add(x->host->metrics, outlet->row->attempts + told->outcome, 1);
     effect = keypool_end(outlet->view, &x->select.grant, &end, loop_now_us(exchange_loop(x)));

@@ -132,6 +132,20 @@ static void judge(struct keypool_row *row, const struct key *key, uint64_t now_u
                       row->breaker != BREAKER_OPEN;
 }
 
+/* A spent budget is as good as a depleted key, but for its name. */
+static void judge_budget(struct keypool_row *row, const struct key *key, uint64_t now_us)
+{
+    uint64_t rest_us = atomic_load_explicit(&key->shared.rest_until_us, memory_order_relaxed);
+
+    if (rest_us <= now_us || !is_usable(row->health))
+        return;
+    row->health = KEY_DEPLETED;
+    row->health_text = "budget_spent";
+    row->is_healthy = false;
+    if (rest_us > row->cooldown_until_us)
+        row->cooldown_until_us = rest_us;
+}
+
 static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
 {
     const struct key_label *label = key_label_of(key);
@@ -158,6 +172,8 @@ static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
     if (account)
         add_asides(row, &account->asides, now_us);
     judge(row, key, now_us);
+    judge_budget(row, key, now_us);
+    row->spent_nanousd = keypool_spent(key->pool, key);
 }
 
 bool keypool_describe(struct keypool *pool, size_t *at, uint64_t now_us,

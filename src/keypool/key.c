@@ -118,6 +118,7 @@ static void init_shared(struct key *key, enum key_health first)
     atomic_init(&key->shared.account, NULL);
     atomic_init(&key->shared.quota, NULL);
     atomic_init(&key->shared.expires_us, 0);
+    atomic_init(&key->shared.rest_until_us, 0);
     atomic_init(&key->shared.wish, KEY_ENABLED);
     atomic_init(&key->shared.weight_milli, 0);
     atomic_init(&key->shared.contradictions, 0);

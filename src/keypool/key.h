@@ -21,7 +21,8 @@
  * is picked only with a token in hand. While one is fetched it stands as new, and without one as
  * invalid.
  *
- * Besides, a key past its `expires` is as good as invalid; its account, its breaker, its declared
+ * Besides, a key past its `expires` is as good as invalid, and one whose budget is spent as good as
+ * depleted until the budget's period ends; its account, its breaker, its declared
  * limits and the models set aside may each stand against it for a time.
  */
 #ifndef KEYPOOL_KEY_H

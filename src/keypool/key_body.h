@@ -28,6 +28,7 @@ struct key_local {
     _Atomic uint64_t errors;
     _Atomic uint64_t last_used_us;
     _Atomic uint64_t last_success_us;
+    _Atomic uint64_t spent_nanousd;
     _Atomic uint64_t tokens; /* as far as they are known */
     _Atomic uint32_t in_flight;
     struct tally good;       /* for the breaker's share */
@@ -52,6 +53,7 @@ struct key {
         _Atomic(struct account *) account;    /* NULL: one of its own */
         _Atomic(struct quota *) quota;        /* its own or its account's; NULL: no limits */
         _Atomic uint64_t expires_us;          /* 0: never */
+        _Atomic uint64_t rest_until_us;       /* its budget is spent until then; 0: it is not */
         _Atomic uint32_t wish;                /* enum key_wish */
         _Atomic uint32_t weight_milli;        /* 0: standby */
         _Atomic uint32_t contradictions; /* cured by probes and refused by requests, in a row */

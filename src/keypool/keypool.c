@@ -206,6 +206,22 @@ bool keypool_is_drained(struct keypool *pool, const struct key *key, uint64_t no
            key_in_flight(key) == 0 && !is_probing(pool, key);
 }
 
+struct keypool_effect keypool_rest(struct keypool *pool, struct key *key, uint64_t until_us)
+{
+    atomic_store_explicit(&key->shared.rest_until_us, until_us, memory_order_release);
+    keypool_tell(pool, key->place);
+    return (struct keypool_effect){.wakes = UINT32_MAX};
+}
+
+uint64_t keypool_spent(const struct keypool *pool, const struct key *key)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < pool->workers; i++)
+        sum += atomic_load_explicit(&key->locals[i].spent_nanousd, memory_order_relaxed);
+    return sum;
+}
+
 struct keypool_effect keypool_weigh(struct keypool *pool, struct key *key, uint32_t weight_milli)
 {
     atomic_store_explicit(&key->shared.weight_milli, weight_milli, memory_order_release);

@@ -257,6 +257,7 @@ struct keypool_end {
     const struct outcome_row *outcome; /* NULL: nothing is known (the client left, shut down) */
     uint64_t hint_us;                  /* reset hint, from now; 0: none */
     uint64_t tokens;                   /* really used; 0: unknown, the estimate stands */
+    uint64_t cost_nanousd;             /* 0: nothing, or unknown */
 };
 
 /* Ends the grant: gives back its place, settles its tokens, moves the key's state. */
@@ -322,6 +323,14 @@ bool keypool_is_drained(struct keypool *pool, const struct key *key, uint64_t no
 /* Sets the weight, in thousandths (1000: a weight of 1; 0: standby). */
 struct keypool_effect keypool_weigh(struct keypool *pool, struct key *key, uint32_t weight_milli);
 
+/* Its budget is spent: it is as good as depleted until then (0: it is not, or no more). What runs
+ * on it goes on. The control thread's. */
+struct keypool_effect keypool_rest(struct keypool *pool, struct key *key, uint64_t until_us);
+
+/* What was spent on the key in this process, in billionths of a dollar, as far as prices are known.
+ * Any thread. */
+uint64_t keypool_spent(const struct keypool *pool, const struct key *key);
+
 enum { KEYPOOL_ROW_LIMITS = 12, KEYPOOL_ROW_NAME_BYTES = 96 };
 
 /* One limit of a key as it stands: declared ones, and models set aside. */
@@ -352,6 +361,7 @@ struct keypool_row {
     bool has_worked; /* a probe or a request has found it good, once */
     uint64_t faults; /* errors for which the key may be to blame: what a trial counts as failures,
                         but for limits reached and money used up, which no other key mends */
+    uint64_t spent_nanousd;
     uint64_t last_used_us, last_success_us; /* 0: never */
     uint64_t cooldown_until_us;             /* 0: none */
     struct keypool_row_limit limits[KEYPOOL_ROW_LIMITS];

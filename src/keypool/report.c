@@ -390,6 +390,15 @@ static void count_error(struct report *report)
         bump(&local_of(report)->errors);
 }
 
+/* One writer: a load and a store do. */
+static void count_spent(struct report *report, uint64_t nanousd)
+{
+    _Atomic uint64_t *spent = &local_of(report)->spent_nanousd;
+
+    atomic_store_explicit(spent, atomic_load_explicit(spent, memory_order_relaxed) + nanousd,
+                          memory_order_relaxed);
+}
+
 /* ---- the public calls ---- */
 
 static uint64_t bench_until(const struct report *report, const struct keypool_end *end)
@@ -453,6 +462,8 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
     if (grant->quota &&
         quota_settle(grant->quota, &grant->hold, end->tokens, now_us, &view->shared_writes))
         wake(&report, 1);
+    if (end->cost_nanousd)
+        count_spent(&report, end->cost_nanousd);
     finish(&report);
     return report.effect;
 }

@@ -129,6 +129,7 @@ struct standing view_examine(const struct keypool_view *view, const struct slot 
     const struct key *key = slot->key;
     const struct account *account = key_account_of(key);
     uint64_t expires_us = atomic_load_explicit(&key->shared.expires_us, memory_order_relaxed);
+    uint64_t rest_us = atomic_load_explicit(&key->shared.rest_until_us, memory_order_relaxed);
     struct standing standing;
 
     if (key_wish(key) != KEY_ENABLED)
@@ -136,6 +137,8 @@ struct standing view_examine(const struct keypool_view *view, const struct slot 
     if (expires_us && expires_us <= now_us)
         return stand(LINEUP_OUT, KEYPOOL_INVALID, 0);
     standing = stand_by_health(health_read(&key->shared.health), now_us);
+    if (rest_us > now_us)
+        standing = graver(standing, stand(LINEUP_BARRED, KEYPOOL_DEPLETED, rest_us));
     if (key->has_tokens)
         standing = graver(standing, stand_by_token(key, now_us));
     standing = graver(standing, stand_by_breaker(view, &key->shared.breaker, now_us));

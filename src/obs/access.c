@@ -1,6 +1,7 @@
 #include "obs/access.h"
 
 #include "base/datetime.h"
+#include "base/decimal.h"
 #include "obs/line.h"
 #include "obs/log.h"
 
@@ -15,6 +16,7 @@ static struct span cut(struct span text)
 #define BYTES_IF_SET LINE_NUMBER_BYTES
 #define BYTES_USAGE  LINE_NUMBER_BYTES
 #define BYTES_FLAG   4
+#define BYTES_USD    DECIMAL_NANO_BYTES
 enum {
     FIXED_BYTES = sizeof("{\"time\":\"\",\"kind\":\"access\"}\n") + RFC3339_BYTES
 #define ACCESS(kind, member, text) +sizeof(",\"" #member "\":") + BYTES_##kind
@@ -27,6 +29,7 @@ enum {
 #define LEN_IF_SET(value) 0
 #define LEN_USAGE(value)  0
 #define LEN_FLAG(value)   0
+#define LEN_USD(value)    0
 
 size_t access_line_bound(const struct access_record *record)
 {
@@ -44,6 +47,7 @@ size_t access_line_bound(const struct access_record *record)
 #define HAS_IF_SET(record, value) ((value) != 0)
 #define HAS_USAGE(record, value)  ((record)->has_usage)
 #define HAS_FLAG(record, value)   (value)
+#define HAS_USD(record, value)    ((record)->has_cost)
 
 static char *put_json_text(char *out, struct span text)
 {
@@ -53,11 +57,20 @@ static char *put_json_text(char *out, struct span text)
     return out;
 }
 
+static char *put_usd(char *out, uint64_t billionths)
+{
+    char buffer[DECIMAL_NANO_BYTES];
+    struct span text = decimal_nano_text(billionths, buffer);
+
+    return line_put(out, text.ptr, text.len);
+}
+
 #define JSON_TEXT(out, value)   put_json_text(out, value)
 #define JSON_NUMBER(out, value) line_put_uint(out, value)
 #define JSON_IF_SET(out, value) line_put_uint(out, value)
 #define JSON_USAGE(out, value)  line_put_uint(out, value)
 #define JSON_FLAG(out, value)   LINE_PUT(out, "true")
+#define JSON_USD(out, value)    put_usd(out, value)
 
 char *access_put_json(char *out, const struct access_record *record, const char *time)
 {
@@ -79,6 +92,7 @@ char *access_put_json(char *out, const struct access_record *record, const char 
 #define PLAIN_IF_SET(out, value) line_put_uint(out, value)
 #define PLAIN_USAGE(out, value)  line_put_uint(out, value)
 #define PLAIN_FLAG(out, value)   LINE_PUT(out, "true")
+#define PLAIN_USD(out, value)    put_usd(out, value)
 
 char *access_put_text(char *out, const struct access_record *record, const char *time)
 {

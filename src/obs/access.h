@@ -22,11 +22,13 @@ enum { ACCESS_TEXT_BYTES = 512 };
 #define ACCESS_TYPE_IF_SET uint64_t
 #define ACCESS_TYPE_USAGE  uint64_t
 #define ACCESS_TYPE_FLAG   bool
+#define ACCESS_TYPE_USD    uint64_t /* billionths */
 
 /* Filled by the exchange, which owns the texts. All zero is a valid record. */
 struct access_record {
     uint64_t wall_us; /* when the request's first byte was read */
     bool has_usage;   /* the three token counts are known, or estimated */
+    bool has_cost;    /* and so is what they cost */
 #define ACCESS(kind, member, text) ACCESS_TYPE_##kind member;
 #include "tables/access.def"
 #undef ACCESS

@@ -15,7 +15,13 @@
 
 enum { METRICS_MAX_LABELS = 3, METRICS_MAX_LABEL_NAMES = 12 };
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM_MS, METRIC_HISTOGRAM_US };
+enum metric_type {
+    METRIC_COUNTER,
+    METRIC_COUNTER_NANO, /* counted in billionths, shown as whole ones */
+    METRIC_GAUGE,
+    METRIC_HISTOGRAM_MS,
+    METRIC_HISTOGRAM_US,
+};
 enum metric_source { METRIC_CELLS, METRIC_SAMPLED };
 
 /* A row of metrics.def. */

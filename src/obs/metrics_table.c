@@ -73,6 +73,7 @@ const struct metrics_bounds *metric_bounds(enum metric_type type)
 {
     switch (type) {
     case METRIC_COUNTER:
+    case METRIC_COUNTER_NANO:
     case METRIC_GAUGE:
         return NULL;
     case METRIC_HISTOGRAM_MS:
@@ -97,6 +98,7 @@ const char *metric_type_text(enum metric_type type)
 {
     switch (type) {
     case METRIC_COUNTER:
+    case METRIC_COUNTER_NANO:
         return "counter";
     case METRIC_GAUGE:
         return "gauge";

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/buf.h"
+#include "base/decimal.h"
 #include "base/err.h"
 #include "obs/line.h"
 #include "obs/metrics_schema.h"
@@ -76,9 +77,13 @@ static void put_end_of_extra(struct buf *text)
 
 static void put_value(struct buf *text, enum metric_type type, uint64_t value)
 {
+    char digits[DECIMAL_NANO_BYTES];
+
     buf_append_byte(text, ' ');
     if (type == METRIC_GAUGE)
         put_int(text, (int64_t)value);
+    else if (type == METRIC_COUNTER_NANO)
+        buf_append_span(text, decimal_nano_text(value, digits));
     else
         put_uint(text, value);
     buf_append_byte(text, '\n');

@@ -54,6 +54,8 @@ void stats_read(struct metrics_schema *schema, struct stats *ret_stats)
         .prompt_tokens = sum_value(schema, METRIC_TOKENS, METRIC_TOKENS_PROMPT),
         .completion_tokens = sum_value(schema, METRIC_TOKENS, METRIC_TOKENS_COMPLETION),
         .cached_tokens = sum_value(schema, METRIC_TOKENS, METRIC_TOKENS_CACHED),
+        .cost_nanousd = sum_value(schema, METRIC_COST, 0),
+        .unpriced = sum_value(schema, METRIC_UNPRICED, 0),
     };
     read_histogram(schema, METRIC_REQUEST_LATENCY, &ret_stats->latency);
     read_histogram(schema, METRIC_TTFB, &ret_stats->ttfb);
@@ -113,6 +115,7 @@ size_t stats_read_models(struct metrics_schema *schema, struct stats_model *ret_
     add_up(&models, METRIC_TOKENS, METRIC_TOKENS_COMPLETION, 1, MEMBER(completion_tokens));
     add_up(&models, METRIC_REQUEST_LATENCY, 0, buckets, MEMBER(latency_count));
     add_up(&models, METRIC_REQUEST_LATENCY, buckets, 1, MEMBER(latency_sum_us));
+    add_up(&models, METRIC_COST, 0, 1, MEMBER(cost_nanousd));
 #undef MEMBER
     return count;
 }

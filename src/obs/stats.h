@@ -24,6 +24,7 @@ struct stats {
     uint64_t active;   /* under way */
     uint64_t attempts;
     uint64_t prompt_tokens, completion_tokens, cached_tokens;
+    uint64_t cost_nanousd, unpriced; /* exchanges that cost something unknown besides */
     struct stats_histogram latency, ttfb, overhead;
 };
 
@@ -34,6 +35,7 @@ struct stats_model {
     uint64_t errors;
     uint64_t prompt_tokens, completion_tokens;
     uint64_t latency_count, latency_sum_us;
+    uint64_t cost_nanousd;
 };
 
 /* Everything up to now. */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "admin/client_desk.h"
 #include "alerts/journal.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -64,6 +65,8 @@ static int make_workers(struct gateway *gateway, const struct config *config)
 
         err = worker_new(&options, &gateway_worker_ops, gateway, &gateway->workers[i]);
     }
+    if (!err)
+        err = gateway_make_clients(gateway);
     for (uint32_t i = 0; i < gateway->registry.workers && !err; i++) {
         err = worker_start(gateway->workers[i]);
         gateway->started = i + 1;
@@ -79,6 +82,7 @@ static int make_admin(struct gateway *gateway)
         .fd = gateway->sockets.admin_fd,
         .state = gateway_state,
         .rotation = gateway_rotation,
+        .clients = gateway->clients,
         .rotate = gateway_rotate,
         .migration = gateway_migrator,
         .on_effect = gateway_follow,
@@ -159,6 +163,7 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
     if (!gateway->reader)
         return ERR_NOMEM;
     gateway_follow_rotations(gateway);
+    gateway_follow_budgets(gateway);
     gateway_follow_migrations(gateway);
     return 0;
 }
@@ -254,6 +259,7 @@ void gateway_free(struct gateway **gateway)
     sockets_hide(&g->sockets, true);
     loop_timer_fini(&g->timer);
     loop_timer_fini(&g->reload_timer);
+    client_desk_close(g->clients);
     admin_free(&g->admin);
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)
         worker_stop(g->workers[i]);
@@ -263,6 +269,7 @@ void gateway_free(struct gateway **gateway)
     gateway_end_store(g);
     gateway_drop_media(g);
     gateway_discard_tokens(&g->tokens);
+    gateway_drop_budgets(g);
     gateway_drop_rotations(g);
     gateway_drop_migrations(g);
     gateway_drop_alerts(g);
@@ -286,6 +293,7 @@ void gateway_free(struct gateway **gateway)
     loop_turn(g->loop, 0);
     mem_free(g->news);
     snapshot_unref(&g->snapshot);
+    client_desk_free(&g->clients);
     if (g->has_registry) {
         journal_free(&g->registry.journal);
         registry_fini(&g->registry);

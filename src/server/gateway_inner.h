@@ -1,10 +1,11 @@
 /*
  * What the files of the gateway share: gateway.c begins and ends it, gateway_phases.c knows when it
  * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_tokens.c gets
- * tokens for keys, gateway_rotations.c replaces them, gateway_migrations.c takes models over to
- * other targets, gateway_media.c what exchanges have fetched, gateway_alerts.c wakes somebody,
- * gateway_events.c keeps what happens, gateway_reload.c takes a new configuration over. Included by
- * these alone; control thread.
+ * tokens for keys, gateway_rotations.c replaces them, gateway_clients.c issues
+ * keys to clients, gateway_budgets.c rests keys that have spent theirs, gateway_migrations.c takes
+ * models over to other targets, gateway_media.c what exchanges have fetched, gateway_alerts.c wakes
+ * somebody, gateway_events.c keeps what happens, gateway_reload.c takes a new configuration over.
+ * Included by these alone; control thread.
  */
 #ifndef SERVER_GATEWAY_INNER_H
 #define SERVER_GATEWAY_INNER_H
@@ -34,7 +35,7 @@ enum phase { PHASE_STARTING, PHASE_READY, PHASE_DELAYING, PHASE_DRAINING, PHASE_
 /* What one worker has to tell, in messages that stand ready. */
 struct worker_news {
     struct gateway *gateway;
-    struct loop_mail prepared, committed, drained;
+    struct loop_mail prepared, committed, issued, drained;
     int prepare_err; /* written before `prepared` is posted */
 };
 
@@ -67,16 +68,19 @@ struct gateway {
     uint32_t worker_count;
     struct admin *admin;
     struct prober *prober;
-    struct fetcher *fetcher;           /* NULL until a key needs tokens */
-    struct tokens_plan *tokens;        /* in force; NULL: none yet */
-    struct archive *archive;           /* what outlives a restart; NULL: nothing does */
-    struct media_desk *media;          /* NULL until media are fetched */
-    struct alert_desk *alerts;         /* NULL while there is none: nobody is told */
-    uint64_t heard;                    /* the number of the last event that was looked at */
-    struct list rotors;                /* of providers whose keys are rotated */
-    struct list migrators;             /* of models that are migrated */
-    struct config_reader *reader;      /* the options', or its own */
+    struct fetcher *fetcher;      /* NULL until a key needs tokens */
+    struct tokens_plan *tokens;   /* in force; NULL: none yet */
+    struct archive *archive;      /* what outlives a restart; NULL: nothing does */
+    struct media_desk *media;     /* NULL until media are fetched */
+    struct alert_desk *alerts;    /* NULL while there is none: nobody is told */
+    uint64_t heard;               /* the number of the last event that was looked at */
+    struct list rotors;           /* of providers whose keys are rotated */
+    struct list migrators;        /* of models that are migrated */
+    struct config_reader *reader; /* the options', or its own */
     bool is_reader_own;
+    struct client_desk *clients; /* which issues client keys */
+    struct budgets *budgets;     /* of keys; NULL until one has one */
+    uint32_t issued_answers;     /* of workers, to the last table of them */
     struct metrics *metrics;
     uint32_t reloads, media_fetches;
     enum phase phase;
@@ -189,6 +193,17 @@ void gateway_note(struct gateway *gateway, enum event_kind kind, const char *sta
 /* One more worker has answered (gateway_reload). */
 void gateway_note_prepared(struct gateway *gateway, int err);
 void gateway_note_committed(struct gateway *gateway);
+
+/* The desk of issued client keys; those of the store are read, and the workers, which do not run
+ * yet, have them. 0 or ERR_NOMEM. */
+int gateway_make_clients(struct gateway *gateway);
+
+/* One more worker goes by the issued keys that were published last. */
+void gateway_note_issued(struct gateway *gateway);
+
+/* Watches the budgets of the keys of the snapshot in force. */
+void gateway_follow_budgets(struct gateway *gateway);
+void gateway_drop_budgets(struct gateway *gateway);
 
 /* The timer of a reload that is waited for. */
 void gateway_on_reload_timer(struct loop_timer *timer);

@@ -88,6 +88,18 @@ static void worker_has_committed(void *owner, uint32_t index)
     loop_post(gateway->loop, &gateway->news[index].committed);
 }
 
+static void on_issued(struct loop_mail *mail)
+{
+    gateway_note_issued(container_of(mail, struct worker_news, issued)->gateway);
+}
+
+static void worker_has_issued(void *owner, uint32_t index)
+{
+    struct gateway *gateway = owner;
+
+    loop_post(gateway->loop, &gateway->news[index].issued);
+}
+
 int gateway_make_news(struct gateway *gateway)
 {
     gateway->news = mem_zalloc(gateway->worker_count, sizeof(*gateway->news));
@@ -97,6 +109,7 @@ int gateway_make_news(struct gateway *gateway)
         gateway->news[i].gateway = gateway;
         gateway->news[i].prepared.on_arrival = on_prepared;
         gateway->news[i].committed.on_arrival = on_committed;
+        gateway->news[i].issued.on_arrival = on_issued;
         gateway->news[i].drained.on_arrival = on_drained;
     }
     return 0;
@@ -108,6 +121,7 @@ const struct worker_ops gateway_worker_ops = {
     .fetch_media = gateway_fetch_media,
     .prepared = worker_is_prepared,
     .committed = worker_has_committed,
+    .issued = worker_has_issued,
     .drained = worker_is_drained,
 };
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "access/issued.h"
 #include "base/alloc.h"
 #include "base/bug.h"
 #include "base/err.h"
@@ -41,6 +42,7 @@ struct worker {
         /* Written by the control thread before the order, read by the worker after it. */
         struct snapshot *snapshot;
         struct tls_context *tls;
+        struct issued_hold *issued;
     } shared;
 };
 
@@ -139,6 +141,7 @@ enum {
     ORDER_DISCARD = 16,
     ORDER_DRAIN = 32,
     ORDER_CUT = 64,
+    ORDER_ISSUED = 128,
 };
 
 static void apply_settings(struct worker *worker, const struct conf_server *conf)
@@ -170,6 +173,13 @@ static void commit(struct worker *worker)
     use_tls(worker, worker->shared.tls);
     tls_context_unref(&worker->shared.tls);
     worker->ops->committed(worker->owner, worker->index);
+}
+
+static void take_issued(struct worker *worker)
+{
+    exchange_host_set_issued(&worker->host, worker->shared.issued);
+    worker->shared.issued = NULL;
+    worker->ops->issued(worker->owner, worker->index);
 }
 
 static void stop_listening(struct worker *worker)
@@ -211,6 +221,8 @@ static void on_orders(struct loop_mail *mail)
         return;
     if (orders & ORDER_READY)
         worker->host.is_ready = atomic_load(&worker->shared.is_ready);
+    if (orders & ORDER_ISSUED)
+        take_issued(worker);
     if (orders & ORDER_LOOK)
         exchange_host_look(&worker->host);
     /* What was prepared comes first: the next is prepared only after it was decided. */
@@ -273,6 +285,15 @@ void worker_commit(struct worker *worker, struct tls_context *tls)
 void worker_discard(struct worker *worker)
 {
     order(worker, ORDER_DISCARD);
+}
+
+void worker_set_issued(struct worker *worker, struct issued_hold *issued)
+{
+    worker->shared.issued = issued;
+    if (worker->has_thread)
+        order(worker, ORDER_ISSUED);
+    else
+        take_issued(worker);
 }
 
 /* --- its life --- */
@@ -391,6 +412,7 @@ void worker_free(struct worker **worker)
     }
     tls_context_unref(&w->server.tls);
     tls_context_unref(&w->shared.tls);
+    issued_hold_unref(&w->shared.issued);
     loop_timer_fini(&w->closing);
     loop_free(&w->loop);
     mem_free(w);

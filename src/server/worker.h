@@ -14,6 +14,7 @@
 #include "io/tls.h"
 #include "keypool/waiting.h"
 
+struct issued_hold;
 struct media_errand;
 struct worker;
 
@@ -44,6 +45,8 @@ struct worker_ops {
     void (*prepared)(void *owner, uint32_t index, int err);
     /* After worker_commit: from now on it goes by the new configuration. */
     void (*committed)(void *owner, uint32_t index);
+    /* After worker_set_issued: it goes by them. */
+    void (*issued)(void *owner, uint32_t index);
     /* After worker_drain: its last connection is gone. */
     void (*drained)(void *owner, uint32_t index);
 };
@@ -77,6 +80,10 @@ void worker_cut(struct worker *worker);
 
 /* Exchanges of this worker were granted something: they look for a key again. */
 void worker_look(struct worker *worker);
+
+/* These are the issued client keys from now on; takes the hold. `issued` is told, before which no
+ * others may be set. Before it is started, at once. */
+void worker_set_issued(struct worker *worker, struct issued_hold *issued);
 
 /* --- a new configuration, in two steps; the control thread, one at a time --- */
 

@@ -111,6 +111,30 @@ static const char version_1[] =
     NUMBER("changed_us")
     "PRIMARY KEY (name)) STRICT, WITHOUT ROWID;\n";
 
+static const char version_2[] =
+    /* client_keys.h */
+    "CREATE TABLE client_keys (\n"
+    NAME("id")
+    NAME("name")
+    NAME("class")
+    DIGEST("digest")
+    NUMBER("rpm")
+    NUMBER("tpm")
+    NUMBER("concurrent")
+    NUMBER("burst")
+    NUMBER("created_us")
+    NUMBER("expires_us")
+    NUMBER("revoked_us")
+    "UNIQUE (digest),\n"
+    "PRIMARY KEY (id)) STRICT, WITHOUT ROWID;\n"
+
+    "CREATE TABLE client_key_models (\n"
+    NAME("id")
+    NUMBER("place")
+    NAME("model")
+    "PRIMARY KEY (id, place),\n"
+    "FOREIGN KEY (id) REFERENCES client_keys ON DELETE CASCADE) STRICT, WITHOUT ROWID;\n";
+
 static const char version_3[] =
     /* migrations.h */
     "CREATE TABLE migrations (\n"
@@ -143,6 +167,7 @@ static const char version_3[] =
 
 static const struct migration migrations[] = {
     {.text = version_1},
+    {.text = version_2},
     {.text = version_3},
 };
 

@@ -1,8 +1,8 @@
 /*
  * The durable store: what must outlive a restart, in one SQLite file (write-ahead log, one writer).
  * This header is the file, its line of work and its health; what is kept stands in a header for
- * each matter: key_states.h, rotations.h, migrations.h, audit.h, meta.h. No SQL stands outside this
- * folder.
+ * each matter: key_states.h, rotations.h, migrations.h, client_keys.h, audit.h, meta.h. No SQL
+ * stands outside this folder.
  *
  * NO SECRET IS EVER WRITTEN TO IT. Keys are known by name and by the digest of their identity. No
  * function here takes a struct secret, and no column is made for one: there are numbers, digests of

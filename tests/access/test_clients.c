@@ -52,7 +52,7 @@ static void close_house(struct house *house)
 static enum clients_verdict ask(struct house *house, const char *secret,
                                 const struct client **ret_client)
 {
-    return clients_find(house->clients, NULL, span_from_text(secret), wall, ret_client);
+    return clients_find(house->clients, NULL, NULL, span_from_text(secret), wall, ret_client);
 }
 
 static void test_declared_clients_are_found(void **state)

@@ -62,7 +62,7 @@ static void shows_keys_nobody_used(void **state)
         "{\"provider\":\"sim\",\"name\":\"first\",\"account\":\"org-1\",\"wish\":\"enabled\","
         "\"health\":\"trial\",\"healthy\":true,\"step\":\"active\",\"weight\":3,"
         "\"models\":[\"gpt-4.1\",\"gpt-5*\"],\"failures\":0,\"request_count\":0,"
-        "\"error_count\":0,\"last_used\":null,\"last_success_seconds_ago\":null,"
+        "\"error_count\":0,\"spent_usd\":0,\"last_used\":null,\"last_success_seconds_ago\":null,"
         "\"cooldown_until\":null,\"limits\":["
         "{\"scope\":\"rpm\",\"limit\":60,\"remaining\":60,\"reset\":null},"
         "{\"scope\":\"tpm\",\"limit\":1000,\"remaining\":1000,\"reset\":null},"
@@ -70,12 +70,12 @@ static void shows_keys_nobody_used(void **state)
         "{\"provider\":\"sim\",\"name\":\"second\",\"account\":null,\"wish\":\"enabled\","
         "\"health\":\"trial\",\"healthy\":true,\"step\":\"active\",\"weight\":0,"
         "\"models\":[\"*\"],\"failures\":0,\"request_count\":0,"
-        "\"error_count\":0,\"last_used\":null,\"last_success_seconds_ago\":null,"
+        "\"error_count\":0,\"spent_usd\":0,\"last_used\":null,\"last_success_seconds_ago\":null,"
         "\"cooldown_until\":null,\"limits\":[]},"
         "{\"provider\":\"idle\",\"name\":\"idle-1\",\"account\":null,\"wish\":\"enabled\","
         "\"health\":\"new\",\"healthy\":false,\"step\":\"active\",\"weight\":1,"
         "\"models\":[\"*\"],\"failures\":0,\"request_count\":0,"
-        "\"error_count\":0,\"last_used\":null,\"last_success_seconds_ago\":null,"
+        "\"error_count\":0,\"spent_usd\":0,\"last_used\":null,\"last_success_seconds_ago\":null,"
         "\"cooldown_until\":null,\"limits\":[]}]}\n");
 }
 
@@ -89,7 +89,7 @@ static void shows_use_and_limits_in_wall_time(void **state)
     stage_pass(stage, 2 * US_PER_SEC + 250 * US_PER_MS);
     text = stage_show(stage, page_keys);
     stage_expect_part(text, "\"health\":\"healthy\",\"healthy\":true");
-    stage_expect_part(text, "\"request_count\":2,\"error_count\":0,"
+    stage_expect_part(text, "\"request_count\":2,\"error_count\":0,\"spent_usd\":0,"
                             "\"last_used\":\"2025-10-09T08:53:20.000Z\","
                             "\"last_success_seconds_ago\":2.25,\"cooldown_until\":null");
     stage_expect_part(text, "{\"scope\":\"rpm\",\"limit\":60,\"remaining\":58,\"reset\":\"2025-10-"
@@ -183,7 +183,7 @@ static void sums_up_requests_and_keys(void **state)
     stage_expect_part(text, "\"requests_by_model\":{\"fast\":10},");
     stage_expect_part(text, "\"models\":[{\"model\":\"fast\",\"requests\":10,\"errors\":1,"
                             "\"average_latency_ms\":100,\"prompt_tokens\":1000,"
-                            "\"completion_tokens\":500}]");
+                            "\"completion_tokens\":500,\"cost_usd\":0}]");
     stage_expect_part(text,
                       "{\"provider\":\"sim\",\"breaker\":\"closed\",\"total_keys\":2,"
                       "\"healthy_keys\":1,\"new_keys\":1,\"cooling_keys\":0,\"depleted_keys\":0,"

@@ -193,16 +193,32 @@ static void what_is_not_built(void **state)
         "shared: x\n"
         "\n"
         "classes: {}\n"
-        "prices: {}\n"
-        "currency: {}\n"
         "pools: {p: {budget: {}}}\n",
         "b.yaml:2:8: store: the value names a server of PostgreSQL, which is not built yet; "
         "allowed: sqlite:PATH, absolute or from the configuration's folder, or none\n"
         "b.yaml:3:1: shared: not built yet; allowed: to leave it out\n"
         "b.yaml:5:1: classes: not built yet; allowed: to leave it out\n"
-        "b.yaml:6:1: prices: not built yet; allowed: to leave it out\n"
-        "b.yaml:7:1: currency: not built yet; allowed: to leave it out\n"
-        "b.yaml:8:13: pools.p.budget: not built yet; allowed: to leave it out\n");
+        "b.yaml:6:13: pools.p.budget: not built yet; allowed: to leave it out\n");
+}
+
+static void prices(void **state)
+{
+    fake_expect(*state,
+                "providers: {openai: {keys: [sk-a]}}\n"
+                "prices:\n"
+                "  a: {input: -1, output: 1.2345678, long: {input: 1, output: 1}}\n"
+                "  b: {input: 1}\n"
+                "  c d: {input: 1, output: 1}\n"
+                "currency: {second: CNY}\n",
+                "b.yaml:3:14: prices.a.input: '-1' is no such amount; allowed: an amount of USD "
+                "from 0 to 1000000, such as 0.28, with up to 6 decimals\n"
+                "b.yaml:3:26: prices.a.output: '1.2345678' is no such amount; allowed: an amount "
+                "of USD from 0 to 1000000, such as 0.28, with up to 6 decimals\n"
+                "b.yaml:3:43: prices.a.long: above is missing; allowed: a number of tokens\n"
+                "b.yaml:4:3: prices.b: output is missing; allowed: USD per million tokens\n"
+                "b.yaml:5:3: prices.c d: this is no name of a model; allowed: 1 to 256 characters "
+                "without spaces\n"
+                "b.yaml:6:11: currency: second and rate belong together; allowed: both\n");
 }
 
 static void references(void **state)
@@ -325,10 +341,11 @@ static void slips_of_the_fingers(void **state)
         "b.yaml:4:10: server: unknown key 'wrokers'; the nearest is 'workers'\n"
         "b.yaml:4:22: server: unknown key 'listne'; the nearest is 'listen'\n"
         "b.yaml:4:33: server: unknown key 'timeout'; the nearest is 'timeouts'\n"
-        "b.yaml:5:1: unknown key 'zzzzzz'; allowed: secrets, server, admin, pools, clients, providers, "
-        "models, names, retry, log, store, alerts\n"
+        "b.yaml:5:1: unknown key 'zzzzzz'; allowed: secrets, server, admin, pools, clients, "
+        "providers, "
+        "models, names, retry, log, store, alerts, prices, currency\n"
         "b.yaml:6:1: unknown key (not shown); allowed: secrets, server, admin, pools, clients, "
-        "providers, models, names, retry, log, store, alerts\n");
+        "providers, models, names, retry, log, store, alerts, prices, currency\n");
 }
 
 static void duplicates(void **state)
@@ -382,6 +399,7 @@ int main(void)
         cmocka_unit_test(nobody_can_call),
         cmocka_unit_test(values_of_retry_and_log),
         cmocka_unit_test(what_is_not_built),
+        cmocka_unit_test(prices),
         cmocka_unit_test(references),
         cmocka_unit_test(references_elsewhere),
         cmocka_unit_test(names_of_other_tools),

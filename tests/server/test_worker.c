@@ -33,13 +33,18 @@ static void on_committed(void *owner, uint32_t index)
     fail();
 }
 
+static void on_issued(void *owner, uint32_t index)
+{
+    fail();
+}
+
 static void on_drained(void *owner, uint32_t index)
 {
     fail();
 }
 
-static const struct worker_ops ops = {on_call,     on_want_probe, on_fetch_media,
-                                      on_prepared, on_committed,  on_drained};
+static const struct worker_ops ops = {on_call,      on_want_probe, on_fetch_media, on_prepared,
+                                      on_committed, on_issued,     on_drained};
 
 /* A reload may be asked for, or decided, at any moment until the worker is freed. */
 static void test_orders_after_the_end(void **state)

@@ -1,4 +1,4 @@
--- What this version of the store wrote: what the one before did, and a migration. Never changed.
+-- What the second version of the store wrote: what the first one did, and a client key. Never changed.
 PRAGMA journal_mode = WAL;
 PRAGMA foreign_keys=OFF;
 BEGIN TRANSACTION;
@@ -76,32 +76,29 @@ CREATE INDEX rotations_by_provider ON rotations (provider, seq);
 CREATE INDEX rotation_moves_by_rotation ON rotation_moves (rotation, seq);
 CREATE INDEX audit_by_provider ON audit (provider, seq);
 CREATE INDEX audit_by_key ON audit (provider, key_name, seq);
-CREATE TABLE migrations (
+CREATE TABLE client_keys (
+id TEXT NOT NULL CHECK (length(CAST(id AS BLOB)) BETWEEN 1 AND 256),
+name TEXT NOT NULL CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 256),
+class TEXT NOT NULL CHECK (length(CAST(class AS BLOB)) BETWEEN 1 AND 256),
+digest BLOB NOT NULL CHECK (length(digest) = 32),
+rpm INTEGER NOT NULL CHECK (rpm >= 0),
+tpm INTEGER NOT NULL CHECK (tpm >= 0),
+concurrent INTEGER NOT NULL CHECK (concurrent >= 0),
+burst INTEGER NOT NULL CHECK (burst >= 0),
+created_us INTEGER NOT NULL CHECK (created_us >= 0),
+expires_us INTEGER NOT NULL CHECK (expires_us >= 0),
+revoked_us INTEGER NOT NULL CHECK (revoked_us >= 0),
+UNIQUE (digest),
+PRIMARY KEY (id)) STRICT, WITHOUT ROWID;
+INSERT INTO client_keys VALUES('ck_0102030405060708090a0b0c','web','standard',X'0102030000000000000000000000000000000000000000000000000000000000',600,0,50,60,1000000000,1795275000000000,0);
+CREATE TABLE client_key_models (
+id TEXT NOT NULL CHECK (length(CAST(id AS BLOB)) BETWEEN 1 AND 256),
+place INTEGER NOT NULL CHECK (place >= 0),
 model TEXT NOT NULL CHECK (length(CAST(model AS BLOB)) BETWEEN 1 AND 256),
-from_target TEXT NOT NULL CHECK (length(CAST(from_target AS BLOB)) BETWEEN 1 AND 520),
-to_target TEXT NOT NULL CHECK (length(CAST(to_target AS BLOB)) BETWEEN 1 AND 520),
-state TEXT NOT NULL CHECK (length(state) BETWEEN 1 AND 32 AND state NOT GLOB '*[^a-z_]*'),
-run INTEGER NOT NULL CHECK (run >= 0),
-share_ppm INTEGER NOT NULL CHECK (share_ppm >= 0),
-reason TEXT NOT NULL CHECK (length(CAST(reason AS BLOB)) <= 512),
-note TEXT NOT NULL CHECK (length(note) <= 65536 AND note NOT GLOB '*[^a-z0-9_=:;,./ -]*'),
-old_side TEXT NOT NULL CHECK (length(old_side) <= 65536 AND old_side NOT GLOB '*[^a-z0-9_=:;,./ -]*'),
-new_side TEXT NOT NULL CHECK (length(new_side) <= 65536 AND new_side NOT GLOB '*[^a-z0-9_=:;,./ -]*'),
-changed_us INTEGER NOT NULL CHECK (changed_us >= 0),
-PRIMARY KEY (model)) STRICT, WITHOUT ROWID;
-INSERT INTO migrations VALUES('chat','legacy/y','new/x','ramping',1,50000,'','migration/1 state=1','side/1 requests=1','',1000000000);
-CREATE TABLE migration_moves (
-seq INTEGER PRIMARY KEY AUTOINCREMENT,
-model TEXT NOT NULL CHECK (length(CAST(model AS BLOB)) BETWEEN 1 AND 256),
-run INTEGER NOT NULL CHECK (run >= 0),
-at_us INTEGER NOT NULL CHECK (at_us >= 0),
-from_state TEXT NOT NULL CHECK (length(from_state) <= 32 AND from_state NOT GLOB '*[^a-z_]*'),
-to_state TEXT NOT NULL CHECK (length(to_state) BETWEEN 1 AND 32 AND to_state NOT GLOB '*[^a-z_]*'),
-share_ppm INTEGER NOT NULL CHECK (share_ppm >= 0),
-reason TEXT NOT NULL CHECK (length(CAST(reason AS BLOB)) <= 512),
-CHECK (run >= 0)) STRICT;
-INSERT INTO migration_moves VALUES(1,'chat',1,1000000000,'','ramping',50000,'');
-CREATE INDEX migration_moves_by_model ON migration_moves (model, seq);
+PRIMARY KEY (id, place),
+FOREIGN KEY (id) REFERENCES client_keys ON DELETE CASCADE) STRICT, WITHOUT ROWID;
+INSERT INTO client_key_models VALUES('ck_0102030405060708090a0b0c',0,'gpt-4.1');
+INSERT INTO client_key_models VALUES('ck_0102030405060708090a0b0c',1,'deepseek-*');
 COMMIT;
 PRAGMA application_id = 1651990905;
 PRAGMA user_version = 2;

@@ -1,0 +1,156 @@
+/* What models cost, where the file says so. */
+#include "conf/types.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "conf/config.h"
+#include "conf/hooks.h"
+#include "conf/loading.h"
+#include "conf/names.h"
+#include "conf/printing.h"
+#include "conf/units.h"
+
+/* A millionth of a dollar for a million tokens is a picodollar a token. */
+enum { DECIMALS = 6, MAX_DIGITS = 14 };
+
+/* Dollars with up to six decimals, as millionths, exactly. */
+static int parse_price(const struct conf_row *row, struct span text, void *field)
+{
+    uint64_t millionths = 0;
+    size_t digits = 0, decimals = 0;
+    bool has_point = false;
+
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+
+        if (c == '.' && !has_point && digits > 0) {
+            has_point = true;
+            continue;
+        }
+        if (c < '0' || c > '9' || ++digits > MAX_DIGITS || (has_point && ++decimals > DECIMALS))
+            return ERR_SYNTAX;
+        millionths = millionths * 10 + (uint64_t)(c - '0');
+    }
+    if (digits == 0 || (has_point && decimals == 0))
+        return ERR_SYNTAX;
+    for (; decimals < DECIMALS; decimals++)
+        millionths *= 10;
+    if (millionths < row->min || millionths > row->max)
+        return ERR_RANGE;
+    *(uint64_t *)field = millionths;
+    return 0;
+}
+
+static void write_price(uint64_t millionths, char out[UNITS_TEXT_BYTES])
+{
+    int len =
+        snprintf(out, UNITS_TEXT_BYTES, "%llu.%06llu", (unsigned long long)(millionths / 1000000),
+                 (unsigned long long)(millionths % 1000000));
+
+    while (out[len - 1] == '0')
+        len--;
+    out[out[len - 1] == '.' ? len - 1 : len] = '\0';
+}
+
+static void print_price(struct printing *printing, const struct conf_row *row, const void *field)
+{
+    char text[UNITS_TEXT_BYTES];
+
+    write_price(*(const uint64_t *)field, text);
+    print_line(printing, row->name, span_from_text(text));
+}
+
+static void tell_price(const struct conf_row *row, struct buf *out)
+{
+    char least[UNITS_TEXT_BYTES], most[UNITS_TEXT_BYTES];
+
+    write_price(row->min, least);
+    write_price(row->max, most);
+    buf_printf(out, "an amount of USD from %s to %s, such as 0.28, with up to 6 decimals", least,
+               most);
+}
+
+const struct conf_type conf_type_price = {.name = "USD",
+                                          .read = conf_read_parsed,
+                                          .parse = parse_price,
+                                          .otherwise = "is no such amount",
+                                          .print = print_price,
+                                          .tell = tell_price};
+
+/* ---- prices by name ---- */
+
+/* PROVIDER/MODEL, or a model as any provider calls it, which may have slashes of its own. */
+void hook_price_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                        void *object)
+{
+    struct conf_price *price = object;
+    size_t slash = span_find_byte(name, '/');
+
+    if (!conf_model_is_valid(name))
+        loading_error(loading, mark, "this is no name of a model; allowed: " CONF_MODEL_ALLOWED);
+    price->name = loading_keep(loading, name);
+    price->model = price->name;
+    if (slash == SIZE_MAX || slash + 1 >= price->name.len)
+        return;
+    price->provider = config_find_provider(loading->config, span_of(name.ptr, slash));
+    if (price->provider)
+        price->model = span_skip(price->name, slash + 1);
+}
+
+struct span hook_price_name(const void *object)
+{
+    return ((const struct conf_price *)object)->name;
+}
+
+static void need(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                 const char *name)
+{
+    if (!yaml_find(node, span_from_text(name)))
+        loading_error(loading, mark, "%s is missing; allowed: USD per million tokens", name);
+}
+
+/* What is not said of parts of a prompt is what all of it costs. */
+static void fill(const struct yaml_node *node, struct conf_price_rates *rates)
+{
+    if (!yaml_find(node, SPAN("cached_input")))
+        rates->cached_input = rates->input;
+    if (!yaml_find(node, SPAN("cache_write")))
+        rates->cache_write = rates->input;
+    if (!yaml_find(node, SPAN("cache_write_long")))
+        rates->cache_write_long = rates->cache_write;
+}
+
+void hook_price_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object)
+{
+    need(loading, node, mark, "input");
+    need(loading, node, mark, "output");
+    fill(node, &((struct conf_price *)object)->rates);
+}
+
+void hook_price_long_finish(struct loading *loading, const struct yaml_node *node,
+                            struct conf_mark mark, void *object)
+{
+    if (!yaml_find(node, SPAN("above")))
+        loading_error(loading, mark, "above is missing; allowed: a number of tokens");
+    need(loading, node, mark, "input");
+    need(loading, node, mark, "output");
+    fill(node, &((struct conf_price_long *)object)->rates);
+}
+
+void hook_currency_finish(struct loading *loading, const struct yaml_node *node,
+                          struct conf_mark mark, void *object)
+{
+    (void)object;
+    if (!yaml_find(node, SPAN("second")) || !yaml_find(node, SPAN("rate")))
+        loading_error(loading, mark, "second and rate belong together; allowed: both");
+}
+
+void hook_key_budget_finish(struct loading *loading, const struct yaml_node *node,
+                            struct conf_mark mark, void *object)
+{
+    (void)object;
+    if (!yaml_find(node, SPAN("usd")))
+        loading_error(loading, mark, "usd is missing; allowed: an amount of USD such as 100");
+}

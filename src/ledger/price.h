@@ -1,0 +1,72 @@
+/*
+ * What tokens cost. Money is whole picodollars (1e-12 USD): a price of 1 USD per million tokens is
+ * 1,000,000 of them a token, and the cheapest price there is has none to round away. What is not
+ * known is not free: a price that nobody told is unknown, and so is what it would come to. Pure;
+ * any thread.
+ */
+#ifndef LEDGER_PRICE_H
+#define LEDGER_PRICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "conf/provider_kind.h"
+#include "dialect/dialect.h"
+
+#define PICOUSD_PER_USD UINT64_C(1000000000000)
+
+/* Of one token, in picodollars. Reasoning is billed as output. */
+struct price_rates {
+    uint64_t input;
+    uint64_t cached_input;     /* in the place of input, for what was read from a cache */
+    uint64_t cache_write;      /* in the place of input, for what was written to one */
+    uint64_t cache_write_long; /* the same, where it is kept for an hour */
+    uint64_t output;
+};
+
+/* What one model costs at one provider. */
+struct price {
+    struct price_rates rates;
+    /* All of a request whose prompt is longer costs these; 0: no such bound. */
+    uint64_t long_above;
+    struct price_rates long_rates;
+    /* On working days from 01:00 to 04:00 and from 06:00 to 10:00 UTC (DeepSeek's peak). Its
+     * holidays are not known here and count as working days: never too little. */
+    bool has_peak;
+    struct price_rates peak_rates;
+    /* From that moment on it costs this; NULL: nothing else is announced. */
+    const struct price *later;
+    uint64_t later_wall_us;
+};
+
+/* What that usage costs at that moment: true and *ret_picousd (UINT64_MAX where it would be more),
+ * or false where price is NULL or the usage is not known. A few multiplications. */
+bool price_of(const struct price *price, const struct dialect_usage *usage, uint64_t wall_us,
+              uint64_t *ret_picousd);
+
+/* What is known of a model that providers of that kind call so, as of the dates in
+ * tables/prices.def; also by a name with its date ("-2025-04-14", "-20250929", "@20250929") or
+ * "-latest" behind it. False: unknown. */
+bool price_builtin(enum provider_kind kind, struct span model, struct price *ret_price);
+
+/* The next of all that is built in: begins with *at 0; false at the end. Another kind than the one
+ * told may have them too: price_kind. */
+bool price_builtin_next(size_t *at, enum provider_kind *ret_kind, struct span *ret_model,
+                        struct price *ret_price);
+
+/* Whose prices providers of that kind have: Azure's are OpenAI's. */
+enum provider_kind price_kind(enum provider_kind kind);
+
+/* The name without what price_builtin passes over; itself where there is nothing of the kind. */
+struct span price_bare_name(struct span model);
+
+/* The same in billionths, rounded up, so that what costs something is not shown as nothing: what
+ * is told, logged and summed up of an exchange. */
+uint64_t price_nano(uint64_t picousd);
+
+/* That in dollars as decimal text without zeros at the end ("0.000123"), appended. */
+void price_write_usd(struct buf *out, uint64_t picousd);
+
+#endif

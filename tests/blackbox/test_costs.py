@@ -1,0 +1,95 @@
+"""What exchanges cost: told, logged, summed up; unknown where it is not known."""
+
+import time
+
+import pytest
+from harness.expect import chat
+from harness.wire import Wire, request
+
+PRICES = {"sim/gpt-4.1": {"input": 2, "output": 8, "cached_input": 0.5}}
+
+
+@pytest.fixture
+def gateway(pool):
+    return pool(1, config={"prices": PRICES, "currency": {"second": "CNY", "rate": 7.3}})
+
+
+def usd(line):
+    """What an access line's tokens cost."""
+    return (line["prompt_tokens"] * 2 + line["completion_tokens"] * 8) / 1e6
+
+
+def test_a_whole_answer_says_what_it_cost(gateway):
+    answer = gateway.post(chat("hello", model="gpt-4.1"))
+    line = gateway.wait_access(model="gpt-4.1")
+    assert float(answer.get("x-bellwether-cost-usd")) == pytest.approx(usd(line))
+    assert "e" not in answer.get("x-bellwether-cost-usd")
+    assert line["cost_usd"] == pytest.approx(usd(line))
+
+
+def test_a_stream_is_priced_at_its_end(gateway):
+    answer = gateway.post(chat("hello", model="gpt-4.1", stream=True))
+    assert answer.get("x-bellwether-cost-usd") is None
+    line = gateway.wait_access(model="gpt-4.1", is_stream=True)
+    assert line["cost_usd"] == pytest.approx(usd(line))
+
+
+def test_sums(gateway):
+    for _ in range(5):
+        assert gateway.post(chat("hello", model="gpt-4.1")).status == 200
+    total = 5 * gateway.wait_access(model="gpt-4.1")["cost_usd"]
+    stats = gateway.admin("/v1/admin/stats").json
+    assert stats["cost"]["usd"] == pytest.approx(total)
+    assert stats["cost"]["CNY"] == pytest.approx(total * 7.3)
+    assert stats["cost"]["unpriced_requests"] == 0
+    metrics = gateway.metrics()
+    assert metrics.sum("bellwether_cost_usd_total", provider="sim") == pytest.approx(total)
+    assert metrics.get("bellwether_client_cost_usd_total", client="anonymous") == pytest.approx(total)
+
+
+def test_an_unknown_price_is_not_nothing(gateway):
+    answer = gateway.post(chat("hello", model="somebody-s-own"))
+    assert answer.status == 200 and answer.get("x-bellwether-cost-usd") is None
+    assert "cost_usd" not in gateway.wait_access(model="somebody-s-own")
+    assert gateway.admin("/v1/admin/stats").json["cost"] == {"usd": 0, "CNY": 0, "unpriced_requests": 1}
+
+
+def test_a_reload_changes_the_price(gateway):
+    before = float(gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-cost-usd"))
+    config = dict(gateway.config, prices={"gpt-4.1": {"input": 4, "output": 16}})
+    assert gateway.reload(config)
+    after = float(gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-cost-usd"))
+    assert after == pytest.approx(2 * before)
+
+
+def health_of(gateway, name, wanted, within=5):
+    until = time.monotonic() + within
+    while (state := gateway.key_states()[name])["health"] != wanted:
+        assert time.monotonic() < until, state
+        time.sleep(0.05)
+    return state
+
+
+def test_a_key_that_has_spent_its_budget_rests(pool):
+    """The others carry the load; with none left the client is told until when."""
+    def key(i):
+        return {"budget": {"usd": 0.001, "per": "hour"}, "priority": i}
+
+    gateway = pool(2, config={"prices": {"gpt-4.1": {"input": 200, "output": 800}}}, key=key)
+    assert gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-key") == "k1"
+    state = health_of(gateway, "k1", "budget_spent")
+    assert not state["healthy"] and state["cooldown_until"] and state["spent_usd"] > 0.001
+    # The end of the hour, to within what the two clocks are apart.
+    assert state["cooldown_until"][14:19] in ("00:00", "59:59")
+    gateway.wait_line(r'"message":"key has spent its budget".*"key":"k1"')
+    assert gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-key") == "k2"
+    health_of(gateway, "k2", "budget_spent")
+    answer = gateway.post(chat("hello", model="gpt-4.1"))
+    assert (answer.status, answer.error["code"]) == (503, "upstream_depleted")
+    assert 1 <= int(answer.get("retry-after")) <= 3600
+    config = gateway.config
+    config["providers"]["sim"]["keys"][0]["budget"]["usd"] = 100
+    del config["providers"]["sim"]["keys"][1]["budget"]
+    assert gateway.reload(config)
+    assert {health_of(gateway, name, "healthy")["health"] for name in ("k1", "k2")} == {"healthy"}
+    assert gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-key") == "k1"

@@ -1,0 +1,79 @@
+/* Which price holds: the file's before the built-in one, a provider's own before anybody's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/map.h"
+#include "ledger/prices.h"
+
+enum { OPENAI, AZURE, LOCAL, PROVIDERS };
+
+struct shop {
+    struct config config;
+    struct conf_provider providers[PROVIDERS];
+    struct conf_price own[3];
+    struct prices *prices;
+};
+
+static void open_shop(struct shop *shop, size_t own)
+{
+    *shop = (struct shop){.own = {{.model = SPAN("gpt-4.1"), .rates = {.input = 1}},
+                                  {.model = SPAN("gpt-4.1"), .rates = {.input = 2}},
+                                  {.model = SPAN("org/llama"), .rates = {.input = 3}}}};
+    shop->providers[OPENAI].kind = PROVIDER_OPENAI;
+    shop->providers[AZURE].kind = PROVIDER_AZURE;
+    shop->providers[LOCAL].kind = PROVIDER_COMPATIBLE;
+    shop->own[1].provider = &shop->providers[OPENAI];
+    shop->config.providers = (struct conf_providers){shop->providers, PROVIDERS};
+    shop->config.prices = (struct conf_prices){shop->own, own};
+    assert_int_equal(prices_new(&shop->config, &shop->prices), 0);
+}
+
+static uint64_t input_of(const struct shop *shop, uint32_t provider, const char *model)
+{
+    struct span name = span_from_text(model);
+    const struct price *price = prices_find(shop->prices, provider, name, map_hash(name));
+
+    return price ? price->rates.input : 0;
+}
+
+static void the_file_goes_before_the_table(void **state)
+{
+    struct shop shop;
+
+    open_shop(&shop, 3);
+    assert_int_equal(input_of(&shop, OPENAI, "gpt-4.1"), 2);
+    assert_int_equal(input_of(&shop, AZURE, "gpt-4.1"), 1);
+    assert_int_equal(input_of(&shop, LOCAL, "gpt-4.1"), 1);
+    assert_int_equal(input_of(&shop, LOCAL, "org/llama"), 3);
+    assert_int_equal(input_of(&shop, OPENAI, "gpt-4.1-2025-04-14"), 2);
+    prices_free(&shop.prices);
+}
+
+static void each_provider_has_its_kind_s(void **state)
+{
+    struct shop shop;
+
+    open_shop(&shop, 0);
+    assert_int_equal(input_of(&shop, OPENAI, "gpt-4.1"), 2000000);
+    assert_int_equal(input_of(&shop, AZURE, "gpt-4.1-mini"), 400000);
+    assert_int_equal(input_of(&shop, LOCAL, "gpt-4.1"), 0);
+    assert_int_equal(input_of(&shop, OPENAI, "claude-opus-5"), 0);
+    assert_int_equal(input_of(&shop, OPENAI, ""), 0);
+    assert_int_equal(input_of(&shop, OPENAI, "gpt-4.1-20250414"), 2000000);
+    prices_free(&shop.prices);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_file_goes_before_the_table),
+        cmocka_unit_test(each_provider_has_its_kind_s),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
