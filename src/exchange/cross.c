@@ -1,5 +1,7 @@
 #include "exchange/cross.h"
 
+#include "ledger/price.h"
+
 /* Of the plan of an exchange that is counted: the side that it is counted on. */
 enum { DRAWN_TARGET = 0 };
 
@@ -73,13 +75,17 @@ void cross_note_commit(struct exchange *x, uint64_t now_us)
 static void note_whole(struct exchange *x, uint64_t duration_us)
 {
     const struct dialect_usage *usage = &x->account.usage;
-    const struct crossing_answer answer = {
+    struct crossing_answer answer = {
         .total_us = duration_us,
         .has_usage = usage->is_known,
         .prompt_tokens = usage->prompt_tokens,
         .completion_tokens = usage->completion_tokens,
     };
+    uint64_t picousd;
 
+    answer.has_cost = exchange_cost(x, &picousd);
+    if (answer.has_cost)
+        answer.cost_nano = price_nano(picousd);
     crossing_note_whole(x->route.crossing, x->host->worker, x->route.side, &answer);
 }
 

@@ -354,8 +354,20 @@ static void on_written(struct helper_job *job, int err)
 
 /* ---- the beginning ---- */
 
+/* The shadow's target has served the real exchange, as it does more and more in a migration: there
+ * is nothing to compare it with, but where it is a key that is tried. */
+static bool is_same(const struct exchange *x, const struct plan_shadow *plan)
+{
+    const struct plan_target *target = exchange_target(x);
+
+    return !plan->conf->key.len && target &&
+           target->provider_index == plan->target.provider_index &&
+           span_is_equal(target->model, plan->target.model);
+}
+
 /* SHADOW_SKIPS: the real exchange came to something that can be compared. */
-static enum shadow_skip judge_real(const struct exchange *x, struct shadow_heard *real)
+static enum shadow_skip judge_real(const struct exchange *x, const struct plan_shadow *plan,
+                                   struct shadow_heard *real)
 {
     real->status = x->relay.status ? x->relay.status : x->respond.last_status;
     real->form = x->send.form;
@@ -365,6 +377,8 @@ static enum shadow_skip judge_real(const struct exchange *x, struct shadow_heard
         return SHADOW_SKIP_REAL;
     if (!real->is_good && !(x->respond.is_passed_on && shadow_is_refusal(real->status)))
         return SHADOW_SKIP_REAL;
+    if (is_same(x, plan))
+        return SHADOW_SKIP_SAME;
     if (real->is_good && x->relay.mode == RELAY_RAW)
         return SHADOW_SKIP_UNREAD;
     if (real->is_long)
@@ -397,8 +411,8 @@ static bool is_within_budget(struct shadow *shadow, const struct exchange *x)
     enum shadow_skip skip;
     bool is_news, is_within;
 
-    shadow->estimate =
-        shadow_spend_of(shadow, x->account.usage.is_known ? &x->account.usage : &prompt);
+    shadow->estimate = shadow_spend_of(shadow, x->binding,
+                                       x->account.usage.is_known ? &x->account.usage : &prompt);
     is_within = shadow_entry_begin(shadow->entry, &cap, &shadow->estimate, shadow_now_us(shadow),
                                    wall_us, &skip, &is_news);
     if (is_news)
@@ -435,7 +449,7 @@ void shadow_follow(struct exchange *x)
     enum shadow_skip skip;
 
     x->shadow = NULL;
-    skip = judge_real(x, &shadow->real);
+    skip = judge_real(x, shadow->plan, &shadow->real);
     if (skip == SHADOW_SKIPS && x->host->is_terminating)
         skip = SHADOW_SKIP_YIELDED;
     if (skip == SHADOW_SKIPS) {

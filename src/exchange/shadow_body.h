@@ -85,8 +85,10 @@ static inline uint64_t shadow_now_us(const struct shadow *shadow)
     return loop_now_us(shadow->host->loop);
 }
 
-/* What that usage costs at the shadow's target. */
-struct shadow_spend shadow_spend_of(const struct shadow *shadow, const struct dialect_usage *usage);
+/* What that usage costs at the shadow's target, by the prices of that configuration; where they do
+ * not know it, a high price. */
+struct shadow_spend shadow_spend_of(const struct shadow *shadow, const struct binding *binding,
+                                    const struct dialect_usage *usage);
 
 /* Of so many bytes of an answer, as much as is kept; from the first on the time is noted. */
 void shadow_keep(struct shadow_heard *heard, const char *data, size_t len, uint64_t now_us);

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "ledger/prices.h"
 
 bool shadow_is_refusal(int status)
 {
@@ -26,11 +27,18 @@ void shadow_send_job(struct shadow *shadow, enum shadow_phase phase,
 
 /* ---- what it used ---- */
 
-struct shadow_spend shadow_spend_of(const struct shadow *shadow, const struct dialect_usage *usage)
+struct shadow_spend shadow_spend_of(const struct shadow *shadow, const struct binding *binding,
+                                    const struct dialect_usage *usage)
 {
-    (void)shadow;
-    return (struct shadow_spend){.pico_usd = usage->prompt_tokens * SHADOW_PROMPT_PICO_USD +
-                                             usage->completion_tokens * SHADOW_COMPLETION_PICO_USD,
+    const struct plan_target *target = &shadow->plan->target;
+    const struct price *price = prices_find(binding->snapshot->prices, target->provider_index,
+                                            target->model, target->model_hash);
+    uint64_t pico_usd;
+
+    if (!price_of(price, usage, loop_wall_us(shadow->host->loop), &pico_usd))
+        pico_usd = usage->prompt_tokens * SHADOW_PROMPT_PICO_USD +
+                   usage->completion_tokens * SHADOW_COMPLETION_PICO_USD;
+    return (struct shadow_spend){.pico_usd = pico_usd,
                                  .requests = 1,
                                  .tokens = usage->prompt_tokens + usage->completion_tokens};
 }
@@ -47,7 +55,7 @@ static struct shadow_spend used_of(const struct shadow *shadow)
     if (shadow->phase == SHADOW_COMPARING && shadow->is_away)
         return shadow->estimate;
     if (shadow->own_answer)
-        return shadow_spend_of(shadow, &shadow->own_answer->usage);
+        return shadow_spend_of(shadow, shadow->binding, &shadow->own_answer->usage);
     if (shadow->own.status == 0 || (shadow->own.status >= 200 && shadow->own.status <= 299))
         used = shadow->estimate;
     return used;

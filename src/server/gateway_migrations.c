@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "rotation/migrator.h"
 #include "server/gateway_store.h"
+#include "shadow/board.h"
 
 /* How long the process is not ready for a store that does not answer: the old sides serve. */
 enum { LOAD_WAIT_US = 2 * (int)US_PER_SEC };
@@ -85,6 +86,19 @@ static void on_news(void *owner, const struct migrator *migrator)
         gateway_alert(gateway, &alert);
 }
 
+/* By a shadow of the model whose target is the new side. */
+static bool compared(void *owner, struct span model, struct migrator_compared *ret_compared)
+{
+    const struct gateway *gateway = owner;
+    const struct migrator_seat *seat = find(gateway, model);
+    struct shadow_counts counts = {.compared = 0};
+
+    if (seat)
+        counts = shadow_board_counts(gateway->registry.shadows, model, migrator_to(seat->migrator));
+    *ret_compared = (struct migrator_compared){counts.compared, counts.diverged};
+    return counts.compared > 0;
+}
+
 static int add(struct gateway *gateway, const struct conf_model *conf)
 {
     const struct migrator_options options = {
@@ -93,6 +107,7 @@ static int add(struct gateway *gateway, const struct conf_model *conf)
         .store = gateway_store(gateway),
         .crossing = routes_crossing(gateway->snapshot->routes, conf->name),
         .conf = conf,
+        .compared = compared,
         .on_news = on_news,
         .owner = gateway,
     };
