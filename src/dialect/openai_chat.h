@@ -10,8 +10,8 @@
 
 #include "json/tree.h"
 
-/* May any of the quirks (enum quirk) touch a body at all? Some only say what a provider knows beyond
- * OpenAI: nothing is taken from a body for them. */
+/* May any of the quirks (enum quirk) touch a body at all? Some only say what a provider knows
+ * beyond OpenAI: nothing is taken from a body for them. */
 bool openai_has_rewrites(uint32_t quirks);
 
 /* Does any of the quirks touch this very body, of an OpenAI client? Where it does not,

@@ -52,10 +52,10 @@ struct plan_shadow {
 struct plan {
     struct plan_target targets[PLAN_MAX_TARGETS];
     uint32_t count;
-    struct span model;         /* the name that is served: the client's own, or that of `names` */
-    struct span label;         /* for metrics: a name out of the configuration, or "other" */
-    uint32_t label_index;      /* below routes_label_count; 0 is "other" */
-    struct limiter *limiter;   /* the model's; NULL: none */
+    struct span model;       /* the name that is served: the client's own, or that of `names` */
+    struct span label;       /* for metrics: a name out of the configuration, or "other" */
+    uint32_t label_index;    /* below routes_label_count; 0 is "other" */
+    struct limiter *limiter; /* the model's; NULL: none */
     const struct plan_shadow *shadow; /* NULL: none */
     struct crossing *crossing; /* of the model's migration; NULL: none. Borrowed from the routes */
     const struct plan_target *newcomer; /* with crossing: its new side */

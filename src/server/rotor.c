@@ -649,8 +649,8 @@ static void read_issuer(struct rotor *rotor)
                                            rotor->options.secrets};
     char why[ISSUER_WHY_BYTES] = "";
     struct issuer *issuer = NULL;
-    int err = issuer_of_conf(&options, rotor->conf->rotation->issuer, rotor->options.from, why,
-                             &issuer);
+    int err =
+        issuer_of_conf(&options, rotor->conf->rotation->issuer, rotor->options.from, why, &issuer);
 
     if (err) {
         log_write(rotor->options.log, LOG_LEVEL_ERROR,

@@ -172,10 +172,11 @@ static void an_issuer_is_needed(void **state)
     fake_expect(*state, "providers: {openai: {keys: [sk-a], rotation: }}\n",
                 "b.yaml:1:36: providers.openai.rotation: the issuer is missing; allowed: issuer, a "
                 "map with its kind\n");
-    fake_expect(*state, "providers: {openai: {keys: [sk-a], rotation: [a]}}\n",
-                "b.yaml:1:46: providers.openai.rotation: a list stands where a map should; "
-                "allowed: a map of issuer, name, keep_in, schedule, max_age, warn_before, rotate_before, "
-                "refused_for, overlap, max_keys, validate, on, error_rate, canary\n");
+    fake_expect(
+        *state, "providers: {openai: {keys: [sk-a], rotation: [a]}}\n",
+        "b.yaml:1:46: providers.openai.rotation: a list stands where a map should; "
+        "allowed: a map of issuer, name, keep_in, schedule, max_age, warn_before, rotate_before, "
+        "refused_for, overlap, max_keys, validate, on, error_rate, canary\n");
 }
 
 static void a_key_to_replace_is_needed(void **state)
