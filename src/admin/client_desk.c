@@ -99,13 +99,30 @@ static void forget(struct client_desk *desk, struct issued_client *client)
     issued_client_unref(&client);
 }
 
+static bool is_under_way(const struct list *changes, const struct issued_client *client)
+{
+    list_for_each (link, changes) {
+        const struct client_change *change = container_of(link, struct client_change, link);
+
+        if (change->before == client || change->fresh == client)
+            return true;
+    }
+    return false;
+}
+
+static bool is_changing(const struct client_desk *desk, const struct issued_client *client)
+{
+    return is_under_way(&desk->writing, client) || is_under_way(&desk->waiting, client) ||
+           is_under_way(&desk->publishing, client);
+}
+
 /* A place for one more: the key that was revoked first is remembered no longer. */
 static int make_room(struct client_desk *desk)
 {
     if (desk->count < ISSUED_MAX)
         return 0;
     for (size_t i = 0; i < desk->count; i++) {
-        if (!is_revoked(desk->clients[i]))
+        if (!is_revoked(desk->clients[i]) || is_changing(desk, desk->clients[i]))
             continue;
         /* Without memory for that, the next start forgets it. */
         (void)client_keys_forget(desk->store, NULL, id_of(desk->clients[i]));
@@ -197,7 +214,7 @@ static void end(struct client_change *change, int err, const char *why)
     change->fresh = NULL;
     change->client = err ? NULL : fresh;
     /* One that came to nothing is nobody's but ours. */
-    if (err && fresh && place_of(desk, fresh) == desk->count) {
+    if (err && fresh && change->kind != CHANGE_REVOKES && place_of(desk, fresh) == desk->count) {
         if (map_find(&desk->names, fresh->facts.name) == fresh)
             map_remove(&desk->names, fresh->facts.name);
         issued_client_unref(&fresh);
@@ -411,17 +428,6 @@ int client_desk_issue(struct client_desk *desk, struct client_change *change,
     return err;
 }
 
-static bool is_under_way(const struct list *changes, const struct issued_client *client)
-{
-    list_for_each (link, changes) {
-        const struct client_change *change = container_of(link, struct client_change, link);
-
-        if (change->before == client || change->fresh == client)
-            return true;
-    }
-    return false;
-}
-
 static int find_idle(const struct client_desk *desk, struct span id,
                      struct issued_client **ret_client)
 {
@@ -429,8 +435,7 @@ static int find_idle(const struct client_desk *desk, struct span id,
 
     if (!client || is_revoked(client))
         return ERR_NOTFOUND;
-    if (is_under_way(&desk->writing, client) || is_under_way(&desk->waiting, client) ||
-        is_under_way(&desk->publishing, client))
+    if (is_changing(desk, client))
         return ERR_AGAIN;
     *ret_client = client;
     return 0;

@@ -99,7 +99,8 @@ struct conf_client_list {
 };
 
 struct conf_clients {
-    bool is_open; /* any caller, any or no key */
+    bool is_open;    /* any caller, any or no key */
+    bool is_decided; /* the file says whether it is open; else its addresses and keys do */
     struct conf_client_list keys;
 };
 

@@ -214,6 +214,7 @@ void hook_clients_finish(struct loading *loading, const struct yaml_node *node,
     size_t before;
 
     (void)mark;
+    clients->is_decided = open != NULL;
     if (!open)
         clients->is_open =
             clients->keys.count == 0 && listens_to_this_machine_alone(loading->config);

@@ -91,8 +91,14 @@ int azure_answer_names(struct span body, struct span vault,
     yyjson_val *list = read_page(&tree, body, vault, next, &err), *item;
     yyjson_arr_iter iter = yyjson_arr_iter_with(list);
 
-    while (!err && (item = yyjson_arr_iter_next(&iter)))
-        err = on_name(owner, cloud_answer_tail(json_tree_string(item, "id")));
+    while (!err && (item = yyjson_arr_iter_next(&iter))) {
+        const yyjson_val *attributes = json_tree_member(item, "attributes");
+        const yyjson_val *enabled = json_tree_member(attributes, "enabled");
+
+        /* One that is disabled cannot be read: it is not there for now. */
+        if (!yyjson_is_false(json_tree_plain(enabled)))
+            err = on_name(owner, cloud_answer_tail(json_tree_string(item, "id")));
+    }
     secret_tree_fini(&tree);
     return err;
 }

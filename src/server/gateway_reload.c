@@ -1,5 +1,7 @@
 #include "server/gateway_inner.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/err.h"
 #include "server/gateway_store.h"
@@ -131,15 +133,40 @@ static void refuse(struct gateway *gateway, const char *reason)
 
 /* --- the way there --- */
 
+/* Addresses change at a restart alone: what a file leaves open because of the addresses in it must
+ * not come into force on others. */
+static int check_openness(const struct gateway *gateway, const struct config *config,
+                          char *ret_error)
+{
+    const struct sockets *sockets = &gateway->sockets;
+    bool is_undecided = config->clients.is_open && !config->clients.is_decided;
+
+    if (!config->admin.token && !addr_is_loopback(&sockets->admin)) {
+        snprintf(ret_error, GATEWAY_ERROR_BYTES,
+                 "admin.token is gone, and the admin address in force is not loopback: restart");
+        return ERR_DENIED;
+    }
+    for (size_t i = 0; i < sockets->address_count && is_undecided; i++) {
+        if (addr_is_loopback(&sockets->addrs[i]))
+            continue;
+        snprintf(ret_error, GATEWAY_ERROR_BYTES,
+                 "nobody is asked for a key any more, and an address in force is not loopback: "
+                 "restart, or say clients.open: true");
+        return ERR_DENIED;
+    }
+    return 0;
+}
+
 /* All that this thread can make before the workers are asked. The configuration becomes the
  * reload's, or goes. */
 static int prepare(struct gateway *gateway, struct config *config, char *ret_error)
 {
     struct reload *reload = &gateway->reload;
-    int err = gateway_make_tls(config, ret_error, &reload->tls);
+    int err = check_openness(gateway, config, ret_error);
 
+    if (!err)
+        err = gateway_make_tls(config, ret_error, &reload->tls);
     gateway_tell_extras(gateway);
-
     if (!err)
         err = snapshot_prepare(&gateway->registry, config, loop_now_us(gateway->loop),
                                loop_wall_us(gateway->loop), ret_error, &reload->snapshot);

@@ -146,7 +146,9 @@ static void digest(const struct conf_secrets *conf, const struct conf_place *pla
 
     crypto_hash_sha256_init(&state);
     add(&state, span_of(&kind, 1));
-    add(&state, span_of((const char *)&conf->poll_us, sizeof(conf->poll_us)));
+    /* The sealed file is not polled: two that write it would be in each other's way. */
+    if (place->kind != CONF_STORE_SEALED)
+        add(&state, span_of((const char *)&conf->poll_us, sizeof(conf->poll_us)));
     switch (place->kind) {
     case CONF_STORE_SEALED:
         add(&state, conf->sealed_file);

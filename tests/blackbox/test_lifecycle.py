@@ -427,3 +427,17 @@ def test_upstream_connections_are_closed_at_the_end(stage):
     gateway.post(chat("hello"))
     gateway.stop()
     wait_for(lambda: all(peer.socket.fileno() < 0 for peer in upstream.peers))
+
+
+@pytest.mark.parametrize("lost", ["admin", "clients"])
+def test_a_reload_opens_nothing(stage, sim, lost):
+    """Addresses stay until a restart: a file that is open because of its own loopback addresses is not taken over on others."""
+    config = {"providers": {"sim": provider(sim.base_url, ["sk-pool-1"])}}
+    public = {"server": {"listen": "0.0.0.0:0"}, "admin": {"listen": "0.0.0.0:0", "token": "token-of-admin"},
+              "clients": {"keys": [{"name": "web", "secret": "sk-client-web"}]}}
+    gateway = stage.gateway({**config, **public}, secrets=["token-of-admin"]).settle()
+    kept = {name: public[name] for name in ("admin", "clients") if name != lost}
+    assert not gateway.reload({**config, **kept, "server": {"listen": "127.0.0.1:0"}})
+    assert "is not loopback" in gateway.output
+    assert gateway.admin("/v1/admin/keys", headers={"Host": "localhost"}).status == 401
+    assert gateway.post(chat("hello")).status == 401
