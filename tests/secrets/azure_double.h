@@ -73,7 +73,7 @@ static inline struct zd_secret *zd_put(struct azure_double *zd, const char *name
         secret = &zd->secrets[zd->secret_count++];
         assert_true(zd->secret_count <= ZD_SECRETS);
         memset(secret, 0, sizeof(*secret));
-        memcpy(secret->name, name, strnlen(name, sizeof(secret->name) - 1));
+        snprintf(secret->name, sizeof(secret->name), "%s", name);
     }
     version = &secret->versions[secret->count++];
     assert_true(secret->count <= ZD_VERSIONS);
