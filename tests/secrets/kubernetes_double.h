@@ -65,7 +65,7 @@ static inline struct kd_secret *kd_put(struct kubernetes_double *kd, const char 
         secret = &kd->secrets[kd->secret_count++];
         assert_true(kd->secret_count <= KD_SECRETS);
         memset(secret, 0, sizeof(*secret));
-        memcpy(secret->name, name, strnlen(name, sizeof(secret->name) - 1));
+        snprintf(secret->name, sizeof(secret->name), "%s", name);
     }
     free(secret->data);
     secret->data = strdup(data);
