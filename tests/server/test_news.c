@@ -42,6 +42,7 @@ static void begin(struct stage *stage)
     gateway->options.config_path = "/gateway.yaml";
     gateway->loop = loop_new_virtual(START_US);
     list_init(&gateway->rotors);
+    assert_int_equal(addr_parse(SPAN("127.0.0.1:1"), &gateway->sockets.admin), 0);
     gateway->reader = config_reader_new(gateway->loop, &stage->fake.source);
     assert_non_null(gateway->reader);
     loop_timer_init(&gateway->reload_timer, gateway->loop, gateway_on_reload_timer);
