@@ -62,6 +62,8 @@ struct rotation_ops {
     /* The identity (struct conf_key) of a secret of this provider. */
     void (*identify)(void *owner, const struct secret *secret,
                      uint8_t ret_identity[LIFE_IDENTITY_BYTES]);
+    /* The file has a key of that identity. NULL: it has none. */
+    bool (*is_in_file)(void *owner, const uint8_t identity[LIFE_IDENTITY_BYTES]);
     void (*on_news)(void *owner, const struct rotation_news *news);
     /* Store or issuer fail with words that are new; NULL: that one does not any more. */
     void (*on_trouble)(void *owner, enum rotation_side side, const char *why);

@@ -70,6 +70,15 @@ static const struct conf_key *key_named(const struct conf_provider *conf, struct
     return NULL;
 }
 
+static bool has_identity(const struct conf_provider *conf, const uint8_t *identity)
+{
+    for (size_t i = 0; i < conf->keys.count; i++) {
+        if (!memcmp(conf->keys.items[i].identity, identity, CONF_IDENTITY_BYTES))
+            return true;
+    }
+    return false;
+}
+
 static const struct conf_key *file_key(const struct rotor *rotor, const char *name)
 {
     return key_named(rotor->conf, span_from_text(name));
@@ -156,6 +165,23 @@ static int apply(struct rotor *rotor)
                          loop_wall_us(rotor->options.loop));
 }
 
+/* Another one stands for the same key: the one that took nobody's place does, and of two such, the
+ * one that is to end. */
+static bool is_doubled(const struct rotor *rotor, size_t at)
+{
+    const struct stood *stood = &rotor->stood[at];
+
+    for (size_t i = 0; i < rotor->count; i++) {
+        const struct stood *other = &rotor->stood[i];
+
+        if (i == at || memcmp(other->identity, stood->identity, LIFE_IDENTITY_BYTES) != 0)
+            continue;
+        if (!stood->replaces[0] != !other->replaces[0] ? stood->replaces[0] != 0 : i > at)
+            return true;
+    }
+    return false;
+}
+
 static void wish(struct rotor *rotor, size_t at)
 {
     const struct keypool_extra *extra = &rotor->extras[at];
@@ -164,8 +190,10 @@ static void wish(struct rotor *rotor, size_t at)
     struct key *key = keypool_find_identity(pool_of(rotor), identity);
     struct keypool_effect effect;
 
-    if (!key)
+    if (!key || is_doubled(rotor, at)) {
+        key_unref(&key);
         return;
+    }
     /* An operator who was there before it was to serve has the last word. */
     if (stood->wished != extra->wish &&
         !(extra->wish == KEY_ENABLED && key_wish(key) != stood->wished)) {
@@ -440,6 +468,13 @@ static void identify(void *owner, const struct secret *secret,
     conf_key_identity(provider_name(rotor->provider), secret_reveal(secret), ret_identity);
 }
 
+static bool is_in_file(void *owner, const uint8_t *identity)
+{
+    const struct rotor *rotor = owner;
+
+    return has_identity(rotor->conf, identity);
+}
+
 static void raise_alert(struct rotor *rotor, struct alert *alert)
 {
     alert->provider = provider_name(rotor->provider);
@@ -500,6 +535,7 @@ static const struct rotation_ops ops = {
     .is_drained = is_drained,
     .take = take,
     .identify = identify,
+    .is_in_file = is_in_file,
     .on_news = on_news,
     .on_trouble = on_trouble,
 };
@@ -662,15 +698,6 @@ static void read_issuer(struct rotor *rotor)
     issuer_free(&rotor->next_issuer);
     rotor->next_issuer = issuer;
     change_issuer(rotor);
-}
-
-static bool has_identity(const struct conf_provider *conf, const uint8_t *identity)
-{
-    for (size_t i = 0; i < conf->keys.count; i++) {
-        if (!memcmp(conf->keys.items[i].identity, identity, CONF_IDENTITY_BYTES))
-            return true;
-    }
-    return false;
 }
 
 /* Keys whose name is the same, and whose secret is another: neither may stand elsewhere in the

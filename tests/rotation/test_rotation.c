@@ -98,6 +98,36 @@ static void test_entry_that_somebody_changes(void **state)
     shop_close(&shop);
 }
 
+/* A key that is known already is nobody's successor, and is not revoked. */
+static void test_issuer_gives_a_known_key(void **state)
+{
+    struct shop *shop = shop_open();
+
+    (void)state;
+    shop->settings.rules.has_ramp = false;
+    shop_start(shop);
+    shop_pass(shop, US_PER_SEC);
+    begin(shop, "file");
+    shop_pass(shop, US_PER_SEC);
+    shop->gives = "key-20261120-101501";
+    assert_string_equal(shop_step(shop, shop->gives), "active");
+    begin(shop, shop->gives);
+    shop_pass(shop, 10 * US_PER_SEC);
+    assert_string_equal(shop_step(shop, "key-20261120-101502"), "rolled_back");
+    assert_string_equal(shop_step(shop, shop->gives), "active");
+    assert_int_equal(shop_alive(shop), 2); /* the second is the first by another name */
+    assert_int_equal(shop_stand(shop, shop->gives)->standing, LIFE_STANDS_FULL);
+    /* Nor is one of the file, which was never spoken of. */
+    shop->has_file = true;
+    shop_identity(SPAN("sk-key-of-the-file"), shop->file);
+    shop->gives = "key-of-the-file";
+    begin(shop, "key-20261120-101501");
+    shop_pass(shop, 10 * US_PER_SEC);
+    assert_string_equal(shop_step(shop, "key-20261120-101512"), "rolled_back");
+    assert_int_equal(shop_alive(shop), 3);
+    shop_close(&shop);
+}
+
 /* A bad key is rolled back within moments, and revoked where it was made. */
 static void test_bad_canary(void **state)
 {
@@ -335,6 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_way),
         cmocka_unit_test(test_entry_that_somebody_changes),
+        cmocka_unit_test(test_issuer_gives_a_known_key),
         cmocka_unit_test(test_bad_canary),
         cmocka_unit_test(test_store_is_away),
         cmocka_unit_test(test_processes_end),
