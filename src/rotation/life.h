@@ -237,6 +237,9 @@ void life_note(struct life *life, struct span note);
 
 /* ---- what there is ---- */
 
+/* Whether a record speaks of the key of that identity: unknown ones (zeroes) agree with all. */
+bool life_is_of(const struct life_key *key, const uint8_t *identity);
+
 /* The key of that name; NULL. */
 struct life_key *life_find(struct life *life, struct span name);
 

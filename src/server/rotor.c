@@ -93,6 +93,23 @@ static const struct stood *find_stood(const struct rotor *rotor, const char *nam
     return NULL;
 }
 
+/* The pool's key of which the rotor speaks under that name, with a reference: where the name is
+ * another key's by now, that one is none of its. NULL: the pool has it not. */
+static struct key *find_key(const struct rotor *rotor, struct span name)
+{
+    static const uint8_t unknown[LIFE_IDENTITY_BYTES];
+
+    for (size_t i = 0; i < rotor->count; i++) {
+        const struct stood *stood = &rotor->stood[i];
+
+        if (span_is_equal(span_from_text(stood->name), name) &&
+            memcmp(stood->identity, unknown, LIFE_IDENTITY_BYTES) != 0)
+            return keypool_find_identity(
+                pool_of(rotor), span_of((const char *)stood->identity, LIFE_IDENTITY_BYTES));
+    }
+    return keypool_find_key(pool_of(rotor), name);
+}
+
 /* A key has the settings of the one whose place it takes, and so on back to one of the file; where
  * that is there no more, those of the file's first. */
 static const struct conf_key *model_of(const struct rotor *rotor, const struct stood *stood)
@@ -207,7 +224,7 @@ static void wish(struct rotor *rotor, size_t at)
 static void weigh(struct rotor *rotor, size_t at, uint32_t weight_milli)
 {
     struct stood *stood = &rotor->stood[at];
-    struct key *key = keypool_find_key(pool_of(rotor), rotor->extras[at].key.name);
+    struct key *key = find_key(rotor, rotor->extras[at].key.name);
     struct keypool_effect effect;
     uint32_t before = stood->is_weighed ? stood->weighed_milli : rotor->extras[at].weight_milli;
 
@@ -242,7 +259,7 @@ static uint64_t weigh_others(struct rotor *rotor, struct span canary, struct spa
 
 static bool has_predecessor(struct rotor *rotor, struct span name)
 {
-    struct key *key = name.len ? keypool_find_key(pool_of(rotor), name) : NULL;
+    struct key *key = name.len ? find_key(rotor, name) : NULL;
     bool is_there = key && key_wish(key) == KEY_ENABLED;
 
     key_unref(&key);
@@ -354,7 +371,7 @@ static int stand(void *owner, const struct rotation_stand *stands, size_t count)
 
         take_over(rotor, &next[i], &stands[i]);
         before = find_stood(rotor, next[i].name);
-        if (before)
+        if (before && !memcmp(before->identity, next[i].identity, LIFE_IDENTITY_BYTES))
             remember(&next[i], before);
     }
     drop(rotor->stood, rotor->count);
@@ -445,7 +462,7 @@ static void validate(void *owner, struct span name)
 static bool is_drained(void *owner, struct span name)
 {
     struct rotor *rotor = owner;
-    struct key *key = keypool_find_key(pool_of(rotor), name);
+    struct key *key = find_key(rotor, name);
     bool is_idle = !key || keypool_is_drained(pool_of(rotor), key, now_us(rotor));
 
     key_unref(&key);
