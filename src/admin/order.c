@@ -213,6 +213,18 @@ static bool is_leak(const struct order *order)
     return yyjson_is_true(json_tree_plain(leaked));
 }
 
+/* A leaked key is off, also where none can be made in its place now. */
+static bool is_put_out(const struct order *order)
+{
+    const struct life *life = rotation_life(find_rotation(order));
+
+    for (uint32_t i = 0; i < life->count; i++) {
+        if (span_is_equal(span_from_text(life->keys[i].name), order->name))
+            return life->keys[i].is_leaked;
+    }
+    return false;
+}
+
 /* NULL: it has begun, or, of a leaked key, one that was begun before goes on. */
 static const struct failure_row *begin(const struct order *order, bool is_leaked, uint64_t *ret_id)
 {
@@ -226,7 +238,7 @@ static const struct failure_row *begin(const struct order *order, bool is_leaked
     case ROTATION_GONE:
         return refusal_row(REFUSAL_NO_WAY_BACK);
     case ROTATION_CROWDED:
-        return refusal_row(REFUSAL_TOO_MANY_KEYS);
+        return is_leaked && is_put_out(order) ? NULL : refusal_row(REFUSAL_TOO_MANY_KEYS);
     case ROTATION_AWAY:
         break;
     }

@@ -310,16 +310,21 @@ enum life_begun life_begin(struct life *life, const struct life_rules *rules,
     struct life_key *key, *old = find_replaced(life, order, &now);
     bool is_leak = order->replaces.len && order->trigger == LIFE_BY_LEAK;
     bool is_replaced = old && old->step > LIFE_ACTIVE && !life_lacks_successor(old);
+    uint32_t needed = 2;
 
-    if (order->replaces.len >= LIFE_NAME_BYTES || !is_valid_name(life, order->name) ||
-        span_is_equal(order->name, order->replaces))
+    if (order->replaces.len >= LIFE_NAME_BYTES)
         return LIFE_NAMELESS;
-    if (!has_room(life, 2))
+    /* It is off, whatever becomes of the rest. */
+    if (is_leak && (old || has_room(life, 1))) {
+        put_out(life, take_in(life, order, &now), &now);
+        needed = old ? 2 : 1;
+    }
+    if (!is_valid_name(life, order->name) || span_is_equal(order->name, order->replaces))
+        return LIFE_NAMELESS;
+    if (!has_room(life, needed))
         return LIFE_CROWDED;
     if (is_replaced && !is_leak)
         return LIFE_GONE;
-    if (is_leak)
-        put_out(life, take_in(life, order, &now), &now);
     if (life_successor(life) || is_replaced)
         return LIFE_BUSY;
     if (is_crowded(life, rules, &now))

@@ -158,7 +158,8 @@ enum life_begun {
 
 void life_init(struct life *life);
 
-/* A rotation begins, or the reason why not. */
+/* A rotation begins, or the reason why not. A leaked key is off in any case, but where there is no
+ * room to remember that (is_leaked of its record tells). */
 enum life_begun life_begin(struct life *life, const struct life_rules *rules,
                            const struct life_order *order, uint64_t now_us, uint64_t wall_us);
 

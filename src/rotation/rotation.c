@@ -432,6 +432,27 @@ void rotation_remember(struct rotation *rotation, const struct life_memory *memo
         rotation_go_on(rotation);
 }
 
+void rotation_release_gone(struct rotation *rotation)
+{
+    static const uint8_t unknown[LIFE_IDENTITY_BYTES];
+
+    for (uint32_t i = 0; rotation->ops->is_in_file && i < rotation->life.count; i++) {
+        struct life_key *key = &rotation->life.keys[i];
+
+        if (!key->is_gone && memcmp(key->identity, unknown, sizeof(unknown)) != 0 &&
+            !rotation->ops->is_in_file(rotation->owner, key->identity))
+            (void)life_release(&rotation->life, key);
+    }
+}
+
+void rotation_follow_file(struct rotation *rotation)
+{
+    if (!rotation->is_loaded)
+        return;
+    rotation_release_gone(rotation);
+    rotation_go_on(rotation);
+}
+
 int rotation_set_settings(struct rotation *rotation, const struct rotation_settings *settings)
 {
     if (settings->name.len >= sizeof(rotation->name))

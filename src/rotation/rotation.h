@@ -136,6 +136,9 @@ void rotation_validated(struct rotation *rotation, struct span name, int err, co
 /* What the triggers are to remember, over restarts too. */
 void rotation_remember(struct rotation *rotation, const struct life_memory *memory);
 
+/* The file is another now: what was off and stands in it no more is not spoken of again. */
+void rotation_follow_file(struct rotation *rotation);
+
 /* The rules and the canary's settings from now on; folder and created_by stay. ERR_RANGE of a name
  * that is too long, in which nothing changes. */
 int rotation_set_settings(struct rotation *rotation, const struct rotation_settings *settings);

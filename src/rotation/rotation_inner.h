@@ -118,6 +118,9 @@ static inline uint32_t rotation_place(const struct rotation *rotation, const str
     return (uint32_t)(key - rotation->life.keys);
 }
 
+/* Releases the keys of the file that it has no more. */
+void rotation_release_gone(struct rotation *rotation);
+
 /* Reads the state, and the secrets of the keys that are to serve; then goes on. */
 void rotation_load(struct rotation *rotation);
 

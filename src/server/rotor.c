@@ -747,6 +747,7 @@ void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf,
     read_issuer(rotor);
     /* A name that is too long was refused with the file. */
     (void)rotation_set_settings(rotor->rotation, &settings);
+    rotation_follow_file(rotor->rotation);
     rotor_triggers_set_conf(rotor->triggers, conf);
 }
 

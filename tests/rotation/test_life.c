@@ -218,6 +218,33 @@ static void test_new_secret_under_an_old_name(void **state)
     assert_false(key->is_leaked);
 }
 
+/* A leak is put out though there is neither room nor a name for another key; keys that the file has
+ * no more make room. */
+static void test_leak_in_a_crowd(void **state)
+{
+    static struct life life;
+    const struct life_rules rules = {.max_keys = 4, .attempts = 1};
+    struct life_order order = {.trigger = LIFE_BY_LEAK};
+    char name[16];
+
+    (void)state;
+    life_init(&life);
+    for (uint32_t i = 0; i < LIFE_KEYS_MAX; i++) {
+        snprintf(name, sizeof(name), "file-%u", i);
+        order.replaces = span_from_text(name);
+        assert_int_equal(life_begin(&life, &rules, &order, 1, 1), LIFE_NAMELESS);
+        assert_true(life_find(&life, order.replaces)->is_leaked);
+        assert_int_equal(life_find(&life, order.replaces)->step, LIFE_RETIRED);
+    }
+    order.name = SPAN("next");
+    assert_int_equal(life_begin(&life, &rules, &order, 1, 1), LIFE_CROWDED);
+    order.replaces = SPAN("file-of-many");
+    assert_int_equal(life_begin(&life, &rules, &order, 1, 1), LIFE_CROWDED);
+    assert_null(life_find(&life, order.replaces));
+    for (uint32_t i = 0; i < 4; i++)
+        assert_true(life_release(&life, &life.keys[i]));
+}
+
 static void test_leak_while_one_is_under_way(void **state)
 {
     struct world *world = world_begin(7);
@@ -598,6 +625,7 @@ int main(void)
         cmocka_unit_test(test_no_way_back),
         cmocka_unit_test(test_leak),
         cmocka_unit_test(test_new_secret_under_an_old_name),
+        cmocka_unit_test(test_leak_in_a_crowd),
         cmocka_unit_test(test_leak_while_one_is_under_way),
         cmocka_unit_test(test_lost_answer),
         cmocka_unit_test(test_attempts_end),
