@@ -680,6 +680,58 @@ void rotor_free(struct rotor **place)
     mem_free(rotor);
 }
 
+static const struct conf_key *key_of_identity(const struct conf_provider *conf,
+                                              const uint8_t *identity)
+{
+    for (size_t i = 0; i < conf->keys.count; i++) {
+        if (!memcmp(conf->keys.items[i].identity, identity, CONF_IDENTITY_BYTES))
+            return &conf->keys.items[i];
+    }
+    return NULL;
+}
+
+static bool has_leaked(const struct rotor *rotor, const struct stood *stood)
+{
+    const struct life *life = rotation_life(rotor->rotation);
+
+    for (uint32_t i = 0; i < life->count; i++) {
+        if (life->keys[i].is_leaked &&
+            !memcmp(life->keys[i].identity, stood->identity, LIFE_IDENTITY_BYTES))
+            return true;
+    }
+    return false;
+}
+
+/* What an operator has said besides stays. */
+static void give_back(struct rotor *rotor, size_t at, const struct conf_provider *conf)
+{
+    const struct stood *stood = &rotor->stood[at];
+    const struct conf_key *model = key_of_identity(conf, stood->identity);
+    struct span identity = span_of((const char *)stood->identity, LIFE_IDENTITY_BYTES);
+    struct key *key = model ? keypool_find_identity(pool_of(rotor), identity) : NULL;
+
+    if (!key || has_leaked(rotor, stood)) {
+        key_unref(&key);
+        return;
+    }
+    if (stood->wished != KEY_ENABLED && key_wish(key) == stood->wished)
+        (void)keypool_wish(pool_of(rotor), key, KEY_ENABLED, now_us(rotor));
+    if (stood->is_weighed && stood->weighed_milli != place_milli(model))
+        (void)keypool_weigh(pool_of(rotor), key, place_milli(model));
+    key_unref(&key);
+}
+
+void rotor_let_go(struct rotor *rotor, const struct conf_provider *conf)
+{
+    const struct keypool_effect effect = {.wakes = UINT32_MAX, .wants_probe = true};
+
+    for (size_t i = 0; i < rotor->count; i++)
+        give_back(rotor, i, conf);
+    drop(rotor->stood, rotor->count);
+    rotor->count = 0;
+    rotor->options.on_effect(rotor->options.owner, rotor->provider, &effect);
+}
+
 struct span rotor_provider(const struct rotor *rotor)
 {
     return provider_name(rotor->provider);
