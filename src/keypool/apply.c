@@ -24,12 +24,15 @@ static const struct conf_key nameless = {
 };
 
 static enum key_health first_health(const struct keypool_change *change,
-                                    const struct conf_key *conf)
+                                    const struct conf_key *conf,
+                                    const struct keypool_extra *extra)
 {
     if (conf->credential)
         return KEY_NEW; /* until there is a token */
     if (!conf->secret)
         return KEY_HEALTHY;
+    if (extra && extra->wish == KEY_DRAINED)
+        return KEY_NEW; /* it has no requests that could prove it: a probe is to */
     return change->provider->health.validate_new ? KEY_NEW : KEY_TRIAL;
 }
 
@@ -108,7 +111,7 @@ static int find_or_make_key(struct keypool_change *change, const struct conf_key
     if (key)
         key_ref(key);
     else
-        err = key_new(change->pool, change->provider, conf, first_health(change, conf),
+        err = key_new(change->pool, change->provider, conf, first_health(change, conf, extra),
                       change->now_us, &key);
     return err ? err : prepare_key(change, conf, extra, key);
 }
