@@ -42,6 +42,8 @@ static void end(struct errand *errand, const struct life_result *result)
     errand_free(errand);
     life_end(&rotation->life, &rotation->settings.rules, &task, result, rotation_now_us(rotation),
              rotation_wall_us(rotation));
+    if (life_is_recorded(&rotation->life))
+        rotation->leak_count = 0;
     rotation_go_on(rotation);
 }
 

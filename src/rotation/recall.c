@@ -143,6 +143,7 @@ static void on_loaded(struct secret_ask *ask, const struct secret_answer *answer
     rotation->loads = 0;
     rotation->has_canary = false;
     rotation->unread_us = 0;
+    rotation_repeat_leaks(rotation);
     rotation_release_gone(rotation);
     rotation_go_on(rotation);
 }
