@@ -198,10 +198,14 @@ static void set_weight(struct key *key, const struct roster_input *input)
 }
 
 /* What an operator has wished since stays. */
-static void set_wish(struct key *key, const struct roster_input *input)
+static void set_wish(struct key *key, const struct roster_input *input, uint64_t now_us)
 {
-    if (input->extra && !key->control.is_listed)
-        atomic_store_explicit(&key->shared.wish, input->extra->wish, memory_order_relaxed);
+    if (!input->extra || key->control.is_listed)
+        return;
+    atomic_store_explicit(&key->shared.wish, input->extra->wish, memory_order_relaxed);
+    /* What was kept of it from before does not bring it back. */
+    if (input->extra->wish != KEY_ENABLED)
+        key->control.wish_us = now_us ? now_us : 1;
 }
 
 static void set_limits(struct keypool_change *change, uint32_t at)
@@ -248,7 +252,7 @@ static void commit_key(struct keypool_change *change, uint32_t at)
     atomic_store_explicit(&key->shared.label, input->label, memory_order_release);
     set_expiry(key, input->conf, change);
     set_weight(key, input);
-    set_wish(key, input);
+    set_wish(key, input, change->now_us);
     set_limits(change, at);
     if (key->place >= change->roster->places)
         change->roster->places = key->place + 1;
