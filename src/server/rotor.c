@@ -14,6 +14,9 @@
 /* How often a key that is being validated is looked at. */
 #define LOOK_US (20 * US_PER_MS)
 
+/* For how long a key that is being validated may be missing from the pool. */
+#define MISSING_US (30 * US_PER_SEC)
+
 /* A key as it stands, with texts of its own. */
 struct stood {
     char name[LIFE_NAME_BYTES], replaces[LIFE_NAME_BYTES];
@@ -47,6 +50,7 @@ struct rotor {
 
     struct loop_timer look;           /* at the key that is being validated */
     char validating[LIFE_NAME_BYTES]; /* empty: none is */
+    uint64_t missing_until_us;
 };
 
 static struct keypool *pool_of(const struct rotor *rotor)
@@ -403,11 +407,16 @@ static void on_look(struct loop_timer *timer)
     struct rotor *rotor = container_of(timer, struct rotor, look);
     struct key *key = keypool_find_key(pool_of(rotor), span_from_text(rotor->validating));
     uint64_t until_us;
-    enum key_health health = key ? key_health(key, &until_us) : KEY_INVALID;
+    bool is_there = key != NULL;
+    enum key_health health = key ? key_health(key, &until_us) : KEY_NEW;
 
     key_unref(&key);
     if (!rotor->validating[0])
         return;
+    if (!is_there && now_us(rotor) >= rotor->missing_until_us) {
+        end_validation(rotor, ERR_NOTFOUND, "the pool does not have it");
+        return;
+    }
     switch (health) {
     case KEY_NEW:
         look_later(rotor);
@@ -452,6 +461,7 @@ static void validate(void *owner, struct span name)
     key_unref(&key);
     memcpy(rotor->validating, name.ptr, name.len);
     rotor->validating[name.len] = '\0';
+    rotor->missing_until_us = now_us(rotor) + MISSING_US;
     if (is_known && !rotor->options.is_busy(rotor->options.owner))
         renew(rotor, rotor->validating);
     look_later(rotor);
