@@ -102,6 +102,14 @@ static const struct life_key *find_life(const struct order *order, const struct 
     return NULL;
 }
 
+/* It serves no more, and is never to by hand: it ends as rotation says. */
+static bool is_on_its_way_out(const struct order *order, const struct key *key)
+{
+    const struct life_key *life = find_life(order, key);
+
+    return life && life->step >= LIFE_DRAINING;
+}
+
 /* What rotation does with a key on its way in or out is not undone by hand: neither who serves, nor
  * how much. One that it does not know, or that serves, is the operator's. */
 static bool is_on_its_way(const struct order *order, const struct key *key)
@@ -122,7 +130,7 @@ static const struct failure_row *wish(const struct order *order, enum key_wish w
 
     if (!key)
         return refusal_row(REFUSAL_NO_KEY);
-    if (wish == KEY_ENABLED && is_on_its_way(order, key)) {
+    if (wish == KEY_ENABLED ? is_on_its_way(order, key) : is_on_its_way_out(order, key)) {
         key_unref(&key);
         return refusal_row(REFUSAL_NO_WAY_BACK);
     }
