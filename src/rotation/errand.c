@@ -299,9 +299,14 @@ void rotation_look_at_drains(struct rotation *rotation)
         struct errand *errand = container_of(at, struct errand, link);
         struct life_task task = errand->task;
         const struct life_result result = {.err = 0};
+        bool is_moot;
 
         at = at->next;
-        if (errand->is_reading || task.act != LIFE_DRAIN ||
+        if (errand->is_reading || task.act != LIFE_DRAIN)
+            continue;
+        /* It serves again, or leaked: it need not drain. */
+        is_moot = task.key->step != LIFE_DRAINING && task.key->step != LIFE_ROLLED_BACK;
+        if (!is_moot &&
             !rotation->ops->is_drained(rotation->owner, span_from_text(task.key->name)))
             continue;
         errand_free(errand);
