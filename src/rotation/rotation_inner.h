@@ -93,6 +93,7 @@ struct errand {
     struct issuer_ask issuer;
     struct secret_ask store;
     bool is_reading; /* the secret of its key, which the state told of: no task */
+    char reads[LIFE_NAME_BYTES]; /* that key's name */
 };
 
 static inline uint64_t rotation_now_us(const struct rotation *rotation)
