@@ -88,18 +88,35 @@ static struct rotation *find_rotation(const struct order *order)
     return admin->rotation(admin->owner, order->provider);
 }
 
-/* What rotation does with a key on its way in or out is not undone by hand: neither who serves, nor
- * how much. One that it does not know, or that serves, is the operator's. */
-static bool is_on_its_way(const struct order *order)
+/* What rotation knows of the key; NULL: nothing. */
+static const struct life_key *find_life(const struct order *order, const struct key *key)
 {
     const struct rotation *rotation = find_rotation(order);
     const struct life *life = rotation ? rotation_life(rotation) : NULL;
 
     for (uint32_t i = 0; life && i < life->count; i++) {
-        if (span_is_equal(span_from_text(life->keys[i].name), order->name))
-            return life->keys[i].step != LIFE_ACTIVE;
+        if (span_is_equal(span_from_text(life->keys[i].name), order->name) &&
+            life_is_of(&life->keys[i], key_digest(key)))
+            return &life->keys[i];
     }
-    return false;
+    return NULL;
+}
+
+/* It serves no more, and is never to by hand: it ends as rotation says. */
+static bool is_on_its_way_out(const struct order *order, const struct key *key)
+{
+    const struct life_key *life = find_life(order, key);
+
+    return life && life->step >= LIFE_DRAINING;
+}
+
+/* What rotation does with a key on its way in or out is not undone by hand: neither who serves, nor
+ * how much. One that it does not know, or that serves, is the operator's. */
+static bool is_on_its_way(const struct order *order, const struct key *key)
+{
+    const struct life_key *life = find_life(order, key);
+
+    return life && life->step != LIFE_ACTIVE;
 }
 
 /* ---- wishes ---- */
@@ -113,7 +130,7 @@ static const struct failure_row *wish(const struct order *order, enum key_wish w
 
     if (!key)
         return refusal_row(REFUSAL_NO_KEY);
-    if (wish == KEY_ENABLED && is_on_its_way(order)) {
+    if (wish == KEY_ENABLED ? is_on_its_way(order, key) : is_on_its_way_out(order, key)) {
         key_unref(&key);
         return refusal_row(REFUSAL_NO_WAY_BACK);
     }
@@ -164,7 +181,7 @@ const struct failure_row *order_weigh(const struct order *order, struct page *pa
     key = find_key(order, &provider);
     if (!key)
         return refusal_row(REFUSAL_NO_KEY);
-    if (is_on_its_way(order)) {
+    if (is_on_its_way(order, key)) {
         key_unref(&key);
         return refusal_row(REFUSAL_NO_WAY_BACK);
     }
@@ -204,6 +221,18 @@ static bool is_leak(const struct order *order)
     return yyjson_is_true(json_tree_plain(leaked));
 }
 
+/* A leaked key is off, also where none can be made in its place now. */
+static bool is_put_out(const struct order *order)
+{
+    const struct life *life = rotation_life(find_rotation(order));
+
+    for (uint32_t i = 0; i < life->count; i++) {
+        if (span_is_equal(span_from_text(life->keys[i].name), order->name))
+            return life->keys[i].is_leaked;
+    }
+    return false;
+}
+
 /* NULL: it has begun, or, of a leaked key, one that was begun before goes on. */
 static const struct failure_row *begin(const struct order *order, bool is_leaked, uint64_t *ret_id)
 {
@@ -217,7 +246,7 @@ static const struct failure_row *begin(const struct order *order, bool is_leaked
     case ROTATION_GONE:
         return refusal_row(REFUSAL_NO_WAY_BACK);
     case ROTATION_CROWDED:
-        return refusal_row(REFUSAL_TOO_MANY_KEYS);
+        return is_leaked && is_put_out(order) ? NULL : refusal_row(REFUSAL_TOO_MANY_KEYS);
     case ROTATION_AWAY:
         break;
     }

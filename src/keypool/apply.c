@@ -24,12 +24,15 @@ static const struct conf_key nameless = {
 };
 
 static enum key_health first_health(const struct keypool_change *change,
-                                    const struct conf_key *conf)
+                                    const struct conf_key *conf,
+                                    const struct keypool_extra *extra)
 {
     if (conf->credential)
         return KEY_NEW; /* until there is a token */
     if (!conf->secret)
         return KEY_HEALTHY;
+    if (extra && extra->wish == KEY_DRAINED)
+        return KEY_NEW; /* it has no requests that could prove it: a probe is to */
     return change->provider->health.validate_new ? KEY_NEW : KEY_TRIAL;
 }
 
@@ -108,7 +111,7 @@ static int find_or_make_key(struct keypool_change *change, const struct conf_key
     if (key)
         key_ref(key);
     else
-        err = key_new(change->pool, change->provider, conf, first_health(change, conf),
+        err = key_new(change->pool, change->provider, conf, first_health(change, conf, extra),
                       change->now_us, &key);
     return err ? err : prepare_key(change, conf, extra, key);
 }
@@ -195,10 +198,14 @@ static void set_weight(struct key *key, const struct roster_input *input)
 }
 
 /* What an operator has wished since stays. */
-static void set_wish(struct key *key, const struct roster_input *input)
+static void set_wish(struct key *key, const struct roster_input *input, uint64_t now_us)
 {
-    if (input->extra && !key->control.is_listed)
-        atomic_store_explicit(&key->shared.wish, input->extra->wish, memory_order_relaxed);
+    if (!input->extra || key->control.is_listed)
+        return;
+    atomic_store_explicit(&key->shared.wish, input->extra->wish, memory_order_relaxed);
+    /* What was kept of it from before does not bring it back. */
+    if (input->extra->wish != KEY_ENABLED)
+        key->control.wish_us = now_us ? now_us : 1;
 }
 
 static void set_limits(struct keypool_change *change, uint32_t at)
@@ -245,7 +252,7 @@ static void commit_key(struct keypool_change *change, uint32_t at)
     atomic_store_explicit(&key->shared.label, input->label, memory_order_release);
     set_expiry(key, input->conf, change);
     set_weight(key, input);
-    set_wish(key, input);
+    set_wish(key, input, change->now_us);
     set_limits(change, at);
     if (key->place >= change->roster->places)
         change->roster->places = key->place + 1;

@@ -269,6 +269,11 @@ bool key_doubt_token(struct key *key, const struct secret *line, bool *ret_is_wa
 
 /* ---- reading ---- */
 
+const uint8_t *key_digest(const struct key *key)
+{
+    return key->identity;
+}
+
 struct span key_name(const struct key *key)
 {
     return key_label_of(key)->name;

@@ -42,6 +42,8 @@ static void end(struct errand *errand, const struct life_result *result)
     errand_free(errand);
     life_end(&rotation->life, &rotation->settings.rules, &task, result, rotation_now_us(rotation),
              rotation_wall_us(rotation));
+    if (life_is_recorded(&rotation->life))
+        rotation->leak_count = 0;
     rotation_go_on(rotation);
 }
 
@@ -61,20 +63,53 @@ void rotation_drop_errands(struct rotation *rotation)
 
 /* ---- the issuer ---- */
 
-/* A key without a secret that can be used is looked for as one that may exist. */
+/* Another key of the rotation's, or one of the file, has that identity. */
+static bool is_identity_known(const struct errand *errand, const uint8_t *identity)
+{
+    const struct rotation *rotation = errand->rotation;
+
+    for (uint32_t i = 0; i < rotation->life.count; i++) {
+        const struct life_key *key = &rotation->life.keys[i];
+
+        if (key != errand->task.key && !memcmp(key->identity, identity, LIFE_IDENTITY_BYTES))
+            return true;
+    }
+    return rotation->ops->is_in_file && rotation->ops->is_in_file(rotation->owner, identity);
+}
+
+static bool is_known(void *owner, const struct secret *secret)
+{
+    const struct errand *errand = owner;
+    uint8_t identity[LIFE_IDENTITY_BYTES] = {0};
+
+    errand->rotation->ops->identify(errand->rotation->owner, secret, identity);
+    return is_identity_known(errand, identity);
+}
+
+/* A key without a secret that can be used is looked for as one that may exist. One that is known
+ * already would be its own successor: it is not taken, and not revoked either. */
 static void keep_issued(struct errand *errand, const struct issuer_answer *answer,
                         struct life_result *result, uint8_t *identity)
 {
     struct rotation *rotation = errand->rotation;
     uint32_t place = rotation_place(rotation, errand->task.key);
 
+    if (errand->task.act == LIFE_CREATE && !answer->err) {
+        rotation->ops->identify(rotation->owner, answer->issued.key, identity);
+        if (is_identity_known(errand, identity)) {
+            result->err = ERR_EXISTS;
+            result->why = "the issuer gave a key that is known already";
+            result->is_final = true;
+            result->may_exist = false;
+            return;
+        }
+    }
     result->id = answer->issued.id;
     result->expires_wall_us = answer->issued.expires_wall_us;
     if (errand->task.act != LIFE_CREATE || answer->err)
         return;
     secret_unref(&rotation->secrets_of[place]);
     rotation->secrets_of[place] = secret_ref((struct secret *)(uintptr_t)answer->issued.key);
-    rotation->ops->identify(rotation->owner, answer->issued.key, identity);
     result->identity = identity;
 }
 
@@ -109,7 +144,9 @@ static void ask_issuer(struct errand *errand)
     struct rotation *rotation = errand->rotation;
     struct issuer_subject subject = {.name = span_from_text(errand->task.key->name),
                                      .id = span_from_text(errand->task.key->id),
-                                     .current_key = current_secret(rotation)};
+                                     .current_key = current_secret(rotation),
+                                     .is_known = is_known,
+                                     .owner = errand};
     int err;
 
     errand->issuer.on_done = on_issuer;
@@ -262,9 +299,14 @@ void rotation_look_at_drains(struct rotation *rotation)
         struct errand *errand = container_of(at, struct errand, link);
         struct life_task task = errand->task;
         const struct life_result result = {.err = 0};
+        bool is_moot;
 
         at = at->next;
-        if (errand->is_reading || task.act != LIFE_DRAIN ||
+        if (errand->is_reading || task.act != LIFE_DRAIN)
+            continue;
+        /* It serves again, or leaked: it need not drain. */
+        is_moot = task.key->step != LIFE_DRAINING && task.key->step != LIFE_ROLLED_BACK;
+        if (!is_moot &&
             !rotation->ops->is_drained(rotation->owner, span_from_text(task.key->name)))
             continue;
         errand_free(errand);

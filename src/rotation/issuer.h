@@ -53,6 +53,9 @@ struct issuer_subject {
     struct span name;           /* of 1 to ISSUER_NAME_MAX_BYTES */
     struct span id;             /* issuer_revoke only: as issuer_answer told it */
     struct secret *current_key; /* one that works now; NULL: there is none */
+    /* That key is no news: it serves, or did; asked until the call ends. NULL: none is. */
+    bool (*is_known)(void *owner, const struct secret *key);
+    void *owner;
 };
 
 /* A key as its issuer told it. */

@@ -31,6 +31,8 @@ struct store_work {
     bool was_read; /* the store has answered: from now on it is waited for */
     bool is_due;   /* a change came while it was being read */
     struct secret *current_key;
+    bool (*is_known)(void *owner, const struct secret *key);
+    void *owner;
 };
 
 static struct store_issuer *issuer_of(const struct store_work *work)
@@ -115,6 +117,10 @@ static bool read_answer(struct store_work *work, const struct secret_entry *entr
         if (json_tree_string(doc.root, "key_id").len)
             shape.id = SPAN("/key_id");
         err = issuer_read_key(doc.root, &shape, work->base.issuer->options.secrets, &result);
+        /* It may have been told before a restart, which forgets that. */
+        is_news = !result.key || !work->is_known || !work->is_known(work->owner, result.key);
+        if (!is_news)
+            secret_unref(&result.key);
     }
     issuer_doc_fini(&doc);
     if (is_news) {
@@ -183,6 +189,8 @@ static int begin(struct issuer_work *base, const struct issuer_subject *subject,
     (void)ret_why;
     if (subject->current_key)
         work->current_key = secret_ref(subject->current_key);
+    work->is_known = subject->is_known;
+    work->owner = subject->owner;
     work->give_up_us = now_of(work) + issuer->base.timeout_us;
     err = secret_store_watch(issuer->store, &work->watch, span_from_text(issuer->path));
     return err ? err : read_entry(work);

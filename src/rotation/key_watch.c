@@ -106,9 +106,12 @@ static const struct conf_key *file_key(const struct conf_provider *conf, size_t 
     return NULL;
 }
 
-static const struct life_key *life_key(const struct life *life, struct span name)
+static const struct life_key *life_key(const struct life *life, struct span name,
+                                       const uint8_t *identity)
 {
-    return life_find((struct life *)(uintptr_t)life, name);
+    const struct life_key *key = life_find((struct life *)(uintptr_t)life, name);
+
+    return key && life_is_of(key, identity) ? key : NULL;
 }
 
 static int make_room(struct key_watch *watch)
@@ -190,7 +193,7 @@ static struct trigger_key *add(struct key_watch *watch, const struct key_watch_l
 static int add_row(struct key_watch *watch, const struct key_watch_look *look,
                    const struct keypool_row *row)
 {
-    const struct life_key *life = life_key(look->life, row->name);
+    const struct life_key *life = life_key(look->life, row->name, row->identity);
     const struct conf_key *conf = file_key(look->conf, watch->count, row->name);
     struct trigger_key *fact = add(watch, look, row->name, row->identity);
     struct watched *key;

@@ -228,6 +228,41 @@ void life_init(struct life *life)
     memset(life, 0, sizeof(*life));
 }
 
+static bool is_blank(const uint8_t *identity)
+{
+    static const uint8_t zeroes[LIFE_IDENTITY_BYTES];
+
+    return !memcmp(identity, zeroes, LIFE_IDENTITY_BYTES);
+}
+
+bool life_is_of(const struct life_key *key, const uint8_t *identity)
+{
+    return is_blank(key->identity) || is_blank(identity) ||
+           !memcmp(key->identity, identity, LIFE_IDENTITY_BYTES);
+}
+
+/* The key of the order, as far as it is known. One of the file that has another secret by now is
+ * another key, which serves: what was known under its name is of the one before. */
+static struct life_key *find_replaced(struct life *life, const struct life_order *order,
+                                      const struct life_now *now)
+{
+    struct life_key *key = life_find(life, order->replaces);
+    bool is_busy;
+
+    if (!key || key->is_ours || !order->identity || life_is_of(key, order->identity))
+        return key;
+    is_busy = key->live.is_busy;
+    memset(key, 0, sizeof(*key));
+    memcpy(key->name, order->replaces.ptr, order->replaces.len);
+    memcpy(key->identity, order->identity, LIFE_IDENTITY_BYTES);
+    key->step = LIFE_ACTIVE;
+    key->since_wall_us = now->wall_us;
+    key->live.since_us = now->us;
+    key->live.is_busy = is_busy; /* until that task has ended */
+    life_touch(life);
+    return key;
+}
+
 static struct life_key *take_in(struct life *life, const struct life_order *order,
                                 const struct life_now *now)
 {
@@ -272,19 +307,24 @@ enum life_begun life_begin(struct life *life, const struct life_rules *rules,
                            const struct life_order *order, uint64_t now_us, uint64_t wall_us)
 {
     const struct life_now now = {now_us, wall_us};
-    struct life_key *key, *old = life_find(life, order->replaces);
+    struct life_key *key, *old = find_replaced(life, order, &now);
     bool is_leak = order->replaces.len && order->trigger == LIFE_BY_LEAK;
     bool is_replaced = old && old->step > LIFE_ACTIVE && !life_lacks_successor(old);
+    uint32_t needed = 2;
 
-    if (order->replaces.len >= LIFE_NAME_BYTES || !is_valid_name(life, order->name) ||
-        span_is_equal(order->name, order->replaces))
+    if (order->replaces.len >= LIFE_NAME_BYTES)
         return LIFE_NAMELESS;
-    if (!has_room(life, 2))
+    /* It is off, whatever becomes of the rest. */
+    if (is_leak && (old || has_room(life, 1))) {
+        put_out(life, take_in(life, order, &now), &now);
+        needed = old ? 2 : 1;
+    }
+    if (!is_valid_name(life, order->name) || span_is_equal(order->name, order->replaces))
+        return LIFE_NAMELESS;
+    if (!has_room(life, needed))
         return LIFE_CROWDED;
     if (is_replaced && !is_leak)
         return LIFE_GONE;
-    if (is_leak)
-        put_out(life, take_in(life, order, &now), &now);
     if (life_successor(life) || is_replaced)
         return LIFE_BUSY;
     if (is_crowded(life, rules, &now))
@@ -433,7 +473,7 @@ bool life_prune(struct life *life, const struct life_order *order, uint64_t now_
                 uint64_t wall_us)
 {
     const struct life_now now = {now_us, wall_us};
-    struct life_key *key = life_find(life, order->replaces);
+    struct life_key *key = find_replaced(life, order, &now);
 
     if (key ? key->step != LIFE_ACTIVE
             : !order->replaces.len || order->replaces.len >= LIFE_NAME_BYTES || !has_room(life, 1))

@@ -158,7 +158,8 @@ enum life_begun {
 
 void life_init(struct life *life);
 
-/* A rotation begins, or the reason why not. */
+/* A rotation begins, or the reason why not. A leaked key is off in any case, but where there is no
+ * room to remember that (is_leaked of its record tells). */
 enum life_begun life_begin(struct life *life, const struct life_rules *rules,
                            const struct life_order *order, uint64_t now_us, uint64_t wall_us);
 
@@ -236,6 +237,9 @@ void life_remember(struct life *life, const struct life_memory *memory);
 void life_note(struct life *life, struct span note);
 
 /* ---- what there is ---- */
+
+/* Whether a record speaks of the key of that identity: unknown ones (zeroes) agree with all. */
+bool life_is_of(const struct life_key *key, const uint8_t *identity);
 
 /* The key of that name; NULL. */
 struct life_key *life_find(struct life *life, struct span name);

@@ -72,8 +72,11 @@ static void settle(struct life *life, const struct life_rules *rules, struct lif
             key->is_asked = key->live.is_asked_here = life->live.is_dirty = true;
         break;
     case LIFE_ISSUED:
-        if (!key->live.has_secret)
+        if (!key->live.has_secret) {
+            /* It was nowhere yet: an issuer that tells of it again tells news. */
+            memset(key->identity, 0, sizeof(key->identity));
             give_up(life, rules, key, "a restart: its secret was not kept yet", now);
+        }
         break;
     case LIFE_STORED:
         life_move(life, key, LIFE_VALIDATING, NULL, now);

@@ -30,6 +30,13 @@ static void on_secret(struct secret_ask *ask, const struct secret_answer *answer
     bool is_awaited = false;
     int err = answer->err;
 
+    if (strcmp(errand->reads, key->name) != 0) {
+        /* Another key stands in its place by now. */
+        rotation->unread_us = 0;
+        errand_free(errand);
+        rotation_go_on(rotation);
+        return;
+    }
     if (!err && answer->entry.version)
         err = secret_entry_member(answer->entry.text, "api_key", rotation->secrets, &secret);
     if (secret) {
@@ -64,6 +71,7 @@ static void read_secret(struct rotation *rotation, struct life_key *key)
         return;
     errand->task.key = key;
     errand->is_reading = true;
+    memcpy(errand->reads, key->name, sizeof(errand->reads));
     errand->store.on_done = on_secret;
     if (secret_store_read(rotation->store, &errand->store,
                           rotation_path(rotation, key->name, path)))
@@ -143,6 +151,8 @@ static void on_loaded(struct secret_ask *ask, const struct secret_answer *answer
     rotation->loads = 0;
     rotation->has_canary = false;
     rotation->unread_us = 0;
+    rotation_repeat_leaks(rotation);
+    rotation_release_gone(rotation);
     rotation_go_on(rotation);
 }
 

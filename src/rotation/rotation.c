@@ -349,19 +349,57 @@ static struct life_order order_of(const struct rotation_order *order)
                                .why = order->why};
 }
 
+static enum life_begun begin(struct rotation *rotation, const struct life_order *order)
+{
+    struct life_order made = *order;
+    char name[LIFE_NAME_BYTES];
+
+    made.name = make_name(rotation, name);
+    return life_begin(&rotation->life, &rotation->settings.rules, &made, rotation_now_us(rotation),
+                      rotation_wall_us(rotation));
+}
+
+/* Until it was written down. */
+static void keep_leak(struct rotation *rotation, struct span name)
+{
+    const struct life_key *key = life_find(&rotation->life, name);
+    struct rotation_leak *leak = rotation->leaks;
+    struct rotation_leak *end = leak + rotation->leak_count;
+
+    if (!key || !key->is_leaked)
+        return;
+    while (leak < end && !span_is_equal(span_from_text(leak->name), name))
+        leak++;
+    if (leak == rotation->leaks + LIFE_KEYS_MAX)
+        return;
+    rotation->leak_count += leak == end;
+    memcpy(leak->name, key->name, LIFE_NAME_BYTES);
+    memcpy(leak->identity, key->identity, LIFE_IDENTITY_BYTES);
+}
+
+void rotation_repeat_leaks(struct rotation *rotation)
+{
+    for (uint32_t i = 0; i < rotation->leak_count; i++) {
+        const struct life_order order = {.replaces = span_from_text(rotation->leaks[i].name),
+                                         .identity = rotation->leaks[i].identity,
+                                         .trigger = LIFE_BY_LEAK};
+
+        (void)begin(rotation, &order);
+    }
+}
+
 enum rotation_begun rotation_begin(struct rotation *rotation, const struct rotation_order *order,
                                    uint64_t *ret_id)
 {
-    char name[LIFE_NAME_BYTES];
     struct life_order made = order_of(order);
     enum life_begun begun;
 
     *ret_id = 0;
     if (!rotation->is_loaded)
         return ROTATION_AWAY;
-    made.name = make_name(rotation, name);
-    begun = life_begin(&rotation->life, &rotation->settings.rules, &made, rotation_now_us(rotation),
-                       rotation_wall_us(rotation));
+    begun = begin(rotation, &made);
+    if (order->trigger == LIFE_BY_LEAK)
+        keep_leak(rotation, order->replaces);
     if (life_successor(&rotation->life))
         *ret_id = life_successor(&rotation->life)->rotation;
     rotation_go_on(rotation);
@@ -430,6 +468,27 @@ void rotation_remember(struct rotation *rotation, const struct life_memory *memo
     life_remember(&rotation->life, memory);
     if (!life_is_recorded(&rotation->life))
         rotation_go_on(rotation);
+}
+
+void rotation_release_gone(struct rotation *rotation)
+{
+    static const uint8_t unknown[LIFE_IDENTITY_BYTES];
+
+    for (uint32_t i = 0; rotation->ops->is_in_file && i < rotation->life.count; i++) {
+        struct life_key *key = &rotation->life.keys[i];
+
+        if (!key->is_gone && memcmp(key->identity, unknown, sizeof(unknown)) != 0 &&
+            !rotation->ops->is_in_file(rotation->owner, key->identity))
+            (void)life_release(&rotation->life, key);
+    }
+}
+
+void rotation_follow_file(struct rotation *rotation)
+{
+    if (!rotation->is_loaded)
+        return;
+    rotation_release_gone(rotation);
+    rotation_go_on(rotation);
 }
 
 int rotation_set_settings(struct rotation *rotation, const struct rotation_settings *settings)

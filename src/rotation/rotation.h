@@ -62,6 +62,8 @@ struct rotation_ops {
     /* The identity (struct conf_key) of a secret of this provider. */
     void (*identify)(void *owner, const struct secret *secret,
                      uint8_t ret_identity[LIFE_IDENTITY_BYTES]);
+    /* The file has a key of that identity. NULL: it has none. */
+    bool (*is_in_file)(void *owner, const uint8_t identity[LIFE_IDENTITY_BYTES]);
     void (*on_news)(void *owner, const struct rotation_news *news);
     /* Store or issuer fail with words that are new; NULL: that one does not any more. */
     void (*on_trouble)(void *owner, enum rotation_side side, const char *why);
@@ -133,6 +135,9 @@ void rotation_validated(struct rotation *rotation, struct span name, int err, co
 
 /* What the triggers are to remember, over restarts too. */
 void rotation_remember(struct rotation *rotation, const struct life_memory *memory);
+
+/* The file is another now: what was off and stands in it no more is not spoken of again. */
+void rotation_follow_file(struct rotation *rotation);
 
 /* The rules and the canary's settings from now on; folder and created_by stay. ERR_RANGE of a name
  * that is too long, in which nothing changes. */

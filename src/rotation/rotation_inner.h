@@ -37,6 +37,12 @@ struct entry_watch {
     bool is_due;                /* it changed while it was being read */
 };
 
+/* A leak that is not written down yet. */
+struct rotation_leak {
+    char name[LIFE_NAME_BYTES];
+    uint8_t identity[LIFE_IDENTITY_BYTES]; /* zeroes: not known */
+};
+
 struct rotation {
     struct loop *loop;
     struct secret_arena *secrets;
@@ -58,6 +64,10 @@ struct rotation {
     struct canary canary;
     bool has_canary;
     uint64_t noted_us; /* when its state was last written down */
+
+    /* Put out again where the state that told of them was lost to another's. */
+    struct rotation_leak leaks[LIFE_KEYS_MAX];
+    uint32_t leak_count;
 
     struct list errands; /* tasks under way */
     bool is_going;       /* rotation_go_on is on the stack */
@@ -83,6 +93,7 @@ struct errand {
     struct issuer_ask issuer;
     struct secret_ask store;
     bool is_reading; /* the secret of its key, which the state told of: no task */
+    char reads[LIFE_NAME_BYTES]; /* that key's name */
 };
 
 static inline uint64_t rotation_now_us(const struct rotation *rotation)
@@ -117,6 +128,12 @@ static inline uint32_t rotation_place(const struct rotation *rotation, const str
 {
     return (uint32_t)(key - rotation->life.keys);
 }
+
+/* Puts out anew what leaked and was not written down. */
+void rotation_repeat_leaks(struct rotation *rotation);
+
+/* Releases the keys of the file that it has no more. */
+void rotation_release_gone(struct rotation *rotation);
 
 /* Reads the state, and the secrets of the keys that are to serve; then goes on. */
 void rotation_load(struct rotation *rotation);

@@ -224,6 +224,7 @@ static void leave_alone(struct gateway *gateway, const struct rotor_seat *seat,
     struct span name = rotor_provider(seat->rotor);
     struct keypool *pool = rotor_pool(seat->rotor);
 
+    rotor_let_go(seat->rotor, conf);
     registry_set_extras(&gateway->registry, name, (struct keypool_extras){NULL, 0});
     if (keypool_apply(pool, conf, NULL, loop_now_us(gateway->loop), loop_wall_us(gateway->loop)))
         complain(gateway, name, "without memory: issued keys serve until the next reload");

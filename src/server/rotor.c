@@ -14,6 +14,9 @@
 /* How often a key that is being validated is looked at. */
 #define LOOK_US (20 * US_PER_MS)
 
+/* For how long a key that is being validated may be missing from the pool. */
+#define MISSING_US (30 * US_PER_SEC)
+
 /* A key as it stands, with texts of its own. */
 struct stood {
     char name[LIFE_NAME_BYTES], replaces[LIFE_NAME_BYTES];
@@ -47,6 +50,7 @@ struct rotor {
 
     struct loop_timer look;           /* at the key that is being validated */
     char validating[LIFE_NAME_BYTES]; /* empty: none is */
+    uint64_t missing_until_us;
 };
 
 static struct keypool *pool_of(const struct rotor *rotor)
@@ -70,6 +74,15 @@ static const struct conf_key *key_named(const struct conf_provider *conf, struct
     return NULL;
 }
 
+static bool has_identity(const struct conf_provider *conf, const uint8_t *identity)
+{
+    for (size_t i = 0; i < conf->keys.count; i++) {
+        if (!memcmp(conf->keys.items[i].identity, identity, CONF_IDENTITY_BYTES))
+            return true;
+    }
+    return false;
+}
+
 static const struct conf_key *file_key(const struct rotor *rotor, const char *name)
 {
     return key_named(rotor->conf, span_from_text(name));
@@ -82,6 +95,23 @@ static const struct stood *find_stood(const struct rotor *rotor, const char *nam
             return &rotor->stood[i];
     }
     return NULL;
+}
+
+/* The pool's key of which the rotor speaks under that name, with a reference: where the name is
+ * another key's by now, that one is none of its. NULL: the pool has it not. */
+static struct key *find_key(const struct rotor *rotor, struct span name)
+{
+    static const uint8_t unknown[LIFE_IDENTITY_BYTES];
+
+    for (size_t i = 0; i < rotor->count; i++) {
+        const struct stood *stood = &rotor->stood[i];
+
+        if (span_is_equal(span_from_text(stood->name), name) &&
+            memcmp(stood->identity, unknown, LIFE_IDENTITY_BYTES) != 0)
+            return keypool_find_identity(
+                pool_of(rotor), span_of((const char *)stood->identity, LIFE_IDENTITY_BYTES));
+    }
+    return keypool_find_key(pool_of(rotor), name);
 }
 
 /* A key has the settings of the one whose place it takes, and so on back to one of the file; where
@@ -156,6 +186,23 @@ static int apply(struct rotor *rotor)
                          loop_wall_us(rotor->options.loop));
 }
 
+/* Another one stands for the same key: the one that took nobody's place does, and of two such, the
+ * one that is to end. */
+static bool is_doubled(const struct rotor *rotor, size_t at)
+{
+    const struct stood *stood = &rotor->stood[at];
+
+    for (size_t i = 0; i < rotor->count; i++) {
+        const struct stood *other = &rotor->stood[i];
+
+        if (i == at || memcmp(other->identity, stood->identity, LIFE_IDENTITY_BYTES) != 0)
+            continue;
+        if (!stood->replaces[0] != !other->replaces[0] ? stood->replaces[0] != 0 : i > at)
+            return true;
+    }
+    return false;
+}
+
 static void wish(struct rotor *rotor, size_t at)
 {
     const struct keypool_extra *extra = &rotor->extras[at];
@@ -164,8 +211,10 @@ static void wish(struct rotor *rotor, size_t at)
     struct key *key = keypool_find_identity(pool_of(rotor), identity);
     struct keypool_effect effect;
 
-    if (!key)
+    if (!key || is_doubled(rotor, at)) {
+        key_unref(&key);
         return;
+    }
     /* An operator who was there before it was to serve has the last word. */
     if (stood->wished != extra->wish &&
         !(extra->wish == KEY_ENABLED && key_wish(key) != stood->wished)) {
@@ -179,7 +228,7 @@ static void wish(struct rotor *rotor, size_t at)
 static void weigh(struct rotor *rotor, size_t at, uint32_t weight_milli)
 {
     struct stood *stood = &rotor->stood[at];
-    struct key *key = keypool_find_key(pool_of(rotor), rotor->extras[at].key.name);
+    struct key *key = find_key(rotor, rotor->extras[at].key.name);
     struct keypool_effect effect;
     uint32_t before = stood->is_weighed ? stood->weighed_milli : rotor->extras[at].weight_milli;
 
@@ -214,7 +263,7 @@ static uint64_t weigh_others(struct rotor *rotor, struct span canary, struct spa
 
 static bool has_predecessor(struct rotor *rotor, struct span name)
 {
-    struct key *key = name.len ? keypool_find_key(pool_of(rotor), name) : NULL;
+    struct key *key = name.len ? find_key(rotor, name) : NULL;
     bool is_there = key && key_wish(key) == KEY_ENABLED;
 
     key_unref(&key);
@@ -326,7 +375,7 @@ static int stand(void *owner, const struct rotation_stand *stands, size_t count)
 
         take_over(rotor, &next[i], &stands[i]);
         before = find_stood(rotor, next[i].name);
-        if (before)
+        if (before && !memcmp(before->identity, next[i].identity, LIFE_IDENTITY_BYTES))
             remember(&next[i], before);
     }
     drop(rotor->stood, rotor->count);
@@ -358,11 +407,16 @@ static void on_look(struct loop_timer *timer)
     struct rotor *rotor = container_of(timer, struct rotor, look);
     struct key *key = keypool_find_key(pool_of(rotor), span_from_text(rotor->validating));
     uint64_t until_us;
-    enum key_health health = key ? key_health(key, &until_us) : KEY_INVALID;
+    bool is_there = key != NULL;
+    enum key_health health = key ? key_health(key, &until_us) : KEY_NEW;
 
     key_unref(&key);
     if (!rotor->validating[0])
         return;
+    if (!is_there && now_us(rotor) >= rotor->missing_until_us) {
+        end_validation(rotor, ERR_NOTFOUND, "the pool does not have it");
+        return;
+    }
     switch (health) {
     case KEY_NEW:
         look_later(rotor);
@@ -407,6 +461,7 @@ static void validate(void *owner, struct span name)
     key_unref(&key);
     memcpy(rotor->validating, name.ptr, name.len);
     rotor->validating[name.len] = '\0';
+    rotor->missing_until_us = now_us(rotor) + MISSING_US;
     if (is_known && !rotor->options.is_busy(rotor->options.owner))
         renew(rotor, rotor->validating);
     look_later(rotor);
@@ -417,7 +472,7 @@ static void validate(void *owner, struct span name)
 static bool is_drained(void *owner, struct span name)
 {
     struct rotor *rotor = owner;
-    struct key *key = keypool_find_key(pool_of(rotor), name);
+    struct key *key = find_key(rotor, name);
     bool is_idle = !key || keypool_is_drained(pool_of(rotor), key, now_us(rotor));
 
     key_unref(&key);
@@ -438,6 +493,13 @@ static void identify(void *owner, const struct secret *secret,
 {
     struct rotor *rotor = owner;
     conf_key_identity(provider_name(rotor->provider), secret_reveal(secret), ret_identity);
+}
+
+static bool is_in_file(void *owner, const uint8_t *identity)
+{
+    const struct rotor *rotor = owner;
+
+    return has_identity(rotor->conf, identity);
 }
 
 static void raise_alert(struct rotor *rotor, struct alert *alert)
@@ -500,6 +562,7 @@ static const struct rotation_ops ops = {
     .is_drained = is_drained,
     .take = take,
     .identify = identify,
+    .is_in_file = is_in_file,
     .on_news = on_news,
     .on_trouble = on_trouble,
 };
@@ -627,6 +690,58 @@ void rotor_free(struct rotor **place)
     mem_free(rotor);
 }
 
+static const struct conf_key *key_of_identity(const struct conf_provider *conf,
+                                              const uint8_t *identity)
+{
+    for (size_t i = 0; i < conf->keys.count; i++) {
+        if (!memcmp(conf->keys.items[i].identity, identity, CONF_IDENTITY_BYTES))
+            return &conf->keys.items[i];
+    }
+    return NULL;
+}
+
+static bool has_leaked(const struct rotor *rotor, const struct stood *stood)
+{
+    const struct life *life = rotation_life(rotor->rotation);
+
+    for (uint32_t i = 0; i < life->count; i++) {
+        if (life->keys[i].is_leaked &&
+            !memcmp(life->keys[i].identity, stood->identity, LIFE_IDENTITY_BYTES))
+            return true;
+    }
+    return false;
+}
+
+/* What an operator has said besides stays. */
+static void give_back(struct rotor *rotor, size_t at, const struct conf_provider *conf)
+{
+    const struct stood *stood = &rotor->stood[at];
+    const struct conf_key *model = key_of_identity(conf, stood->identity);
+    struct span identity = span_of((const char *)stood->identity, LIFE_IDENTITY_BYTES);
+    struct key *key = model ? keypool_find_identity(pool_of(rotor), identity) : NULL;
+
+    if (!key || has_leaked(rotor, stood)) {
+        key_unref(&key);
+        return;
+    }
+    if (stood->wished != KEY_ENABLED && key_wish(key) == stood->wished)
+        (void)keypool_wish(pool_of(rotor), key, KEY_ENABLED, now_us(rotor));
+    if (stood->is_weighed && stood->weighed_milli != place_milli(model))
+        (void)keypool_weigh(pool_of(rotor), key, place_milli(model));
+    key_unref(&key);
+}
+
+void rotor_let_go(struct rotor *rotor, const struct conf_provider *conf)
+{
+    const struct keypool_effect effect = {.wakes = UINT32_MAX, .wants_probe = true};
+
+    for (size_t i = 0; i < rotor->count; i++)
+        give_back(rotor, i, conf);
+    drop(rotor->stood, rotor->count);
+    rotor->count = 0;
+    rotor->options.on_effect(rotor->options.owner, rotor->provider, &effect);
+}
+
 struct span rotor_provider(const struct rotor *rotor)
 {
     return provider_name(rotor->provider);
@@ -664,15 +779,6 @@ static void read_issuer(struct rotor *rotor)
     change_issuer(rotor);
 }
 
-static bool has_identity(const struct conf_provider *conf, const uint8_t *identity)
-{
-    for (size_t i = 0; i < conf->keys.count; i++) {
-        if (!memcmp(conf->keys.items[i].identity, identity, CONF_IDENTITY_BYTES))
-            return true;
-    }
-    return false;
-}
-
 /* Keys whose name is the same, and whose secret is another: neither may stand elsewhere in the
  * list, for keys without a name of their own are counted. */
 static void note_changes(struct rotor *rotor, const struct conf_provider *before)
@@ -703,6 +809,7 @@ void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf,
     read_issuer(rotor);
     /* A name that is too long was refused with the file. */
     (void)rotation_set_settings(rotor->rotation, &settings);
+    rotation_follow_file(rotor->rotation);
     rotor_triggers_set_conf(rotor->triggers, conf);
 }
 

@@ -108,7 +108,7 @@ static void test_weight_and_wish(void **state)
     start(&beside, 1);
     extra = add(&beside, 1);
     extra->weight_milli = 250;
-    extra->wish = KEY_DRAINED;
+    extra->wish = KEY_DISABLED;
     beside.play.conf.selection = CONF_SELECTION_WEIGHTED;
     apply(&beside);
     count_picks(&beside, 10, counts);
@@ -124,6 +124,27 @@ static void test_weight_and_wish(void **state)
     extra->weight_milli = 300; /* something else is said */
     apply(&beside);
     assert_int_equal(play_row(&beside.play, 1).weight_milli, 300);
+    key_unref(&key);
+    play_end(&beside.play);
+}
+
+/* One that is probed and gets no traffic is to be proven, whatever is said of other new keys. */
+static void test_one_to_be_proven_is_new(void **state)
+{
+    struct beside beside;
+    uint64_t until_us;
+    struct key *key;
+
+    start(&beside, 1);
+    assert_false(beside.play.conf.health.validate_new);
+    add(&beside, 1)->wish = KEY_DRAINED;
+    add(&beside, 2);
+    apply(&beside);
+    key = find(&beside, 1);
+    assert_int_equal(key_health(key, &until_us), KEY_NEW);
+    key_unref(&key);
+    key = find(&beside, 2);
+    assert_int_equal(key_health(key, &until_us), KEY_TRIAL);
     key_unref(&key);
     play_end(&beside.play);
 }
@@ -457,6 +478,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_key_comes_and_the_others_notice_nothing),
         cmocka_unit_test(test_weight_and_wish),
+        cmocka_unit_test(test_one_to_be_proven_is_new),
         cmocka_unit_test(test_a_reload_keeps_them),
         cmocka_unit_test(test_in_the_file_too),
         cmocka_unit_test(test_into_the_file_and_out_of_it),

@@ -153,7 +153,7 @@ static void create_key(struct shop *shop, const struct work *work, struct issuer
         result->answer.may_exist = true;
         return;
     }
-    len = snprintf(secret, sizeof(secret), "sk-%s", key->name);
+    len = snprintf(secret, sizeof(secret), "sk-%s", shop->gives ? shop->gives : key->name);
     assert_int_equal(secret_new(shop->secrets, span_of(secret, (size_t)len), &result->key), 0);
     result->id_len = (size_t)snprintf(result->id, sizeof(result->id), "%s", key->id);
 }
@@ -287,11 +287,28 @@ static void on_take(void *owner, struct evidence_tick *ret_tick)
     *ret_tick = shop->tick;
 }
 
+void shop_identity(struct span secret, uint8_t ret_identity[LIFE_IDENTITY_BYTES])
+{
+    uint32_t hash = 5381;
+
+    for (size_t i = 0; i < secret.len; i++)
+        hash = hash * 33 + (unsigned char)secret.ptr[i];
+    memset(ret_identity, 1, LIFE_IDENTITY_BYTES);
+    memcpy(ret_identity, &hash, sizeof(hash));
+}
+
 static void on_identify(void *owner, const struct secret *secret,
                         uint8_t ret_identity[LIFE_IDENTITY_BYTES])
 {
     (void)owner;
-    memset(ret_identity, (int)secret_reveal(secret).len, LIFE_IDENTITY_BYTES);
+    shop_identity(secret_reveal(secret), ret_identity);
+}
+
+static bool on_is_in_file(void *owner, const uint8_t *identity)
+{
+    const struct shop *shop = owner;
+
+    return shop->has_file && !memcmp(shop->file, identity, LIFE_IDENTITY_BYTES);
 }
 
 static void on_news(void *owner, const struct rotation_news *news)
@@ -328,6 +345,7 @@ static const struct rotation_ops ops = {.on_changed = on_changed,
                                         .is_drained = on_is_drained,
                                         .take = on_take,
                                         .identify = on_identify,
+                                        .is_in_file = on_is_in_file,
                                         .on_news = on_news,
                                         .on_trouble = on_trouble};
 

@@ -57,6 +57,9 @@ struct shop {
     struct shop_key keys[SHOP_KEYS];
     size_t key_count;
     bool is_lost; /* of a creation the answer is lost */
+    const char *gives; /* its secret, behind "sk-"; NULL: its name */
+    bool has_file;
+    uint8_t file[LIFE_IDENTITY_BYTES]; /* of the one key of the file */
 
     struct shop_stand stands[SHOP_STANDS];
     size_t stand_count;
@@ -91,6 +94,9 @@ const struct shop_entry *shop_entry(const struct shop *shop, const char *name);
 
 /* Somebody else writes that secret into the entry of that name. */
 void shop_change(struct shop *shop, const char *name, const char *secret);
+
+/* By which the shop tells secrets apart. */
+void shop_identity(struct span secret, uint8_t ret_identity[LIFE_IDENTITY_BYTES]);
 
 /* How many keys are alive at the issuer. */
 size_t shop_alive(const struct shop *shop);

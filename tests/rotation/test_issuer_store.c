@@ -172,6 +172,34 @@ static void each_is_told_once(void **state)
     close_scene(&scene);
 }
 
+static bool is_old(void *owner, const struct secret *key)
+{
+    (void)owner;
+    return span_is_equal(secret_reveal(key), SPAN("sk-old"));
+}
+
+/* One that was told before a restart is no news. */
+static void a_known_key_is_waited_out(void **state)
+{
+    struct scene scene;
+    struct issuer_subject subject;
+
+    (void)state;
+    open_scene(&scene, "{\"api_key\":\"sk-old\"}");
+    subject = stage_subject(&scene.stage, "n", NULL);
+    subject.is_known = is_old;
+    assert_int_equal(issuer_create(scene.stage.issuer, &scene.stage.ask, &subject), 0);
+    pass(&scene, 86400 * US_PER_SEC);
+    put(&scene, "{\"api_key\":\"sk-old\"}");
+    pass(&scene, 86400 * US_PER_SEC);
+    assert_int_equal(scene.stage.answers, 0);
+    put(&scene, "{\"api_key\":\"sk-next\"}");
+    pass(&scene, 1);
+    assert_int_equal(scene.stage.answers, 1);
+    assert_string_equal(scene.stage.key, "sk-next");
+    close_scene(&scene);
+}
+
 static void a_key_that_cannot_be_used(void **state)
 {
     struct scene scene;
@@ -265,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits_until_it_is_there),   cmocka_unit_test(each_is_told_once),
+        cmocka_unit_test(a_known_key_is_waited_out),
         cmocka_unit_test(a_key_that_cannot_be_used), cmocka_unit_test(a_store_that_is_away),
         cmocka_unit_test(changed_while_it_is_read),  cmocka_unit_test(what_it_cannot_do_is_said),
     };

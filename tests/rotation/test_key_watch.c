@@ -77,6 +77,9 @@ static struct life_key *add_life(struct scene *scene, const char *name, enum lif
     key->step = step;
     key->identity[0] = (uint8_t)scene->life.count;
     key->identity[5] = 9;
+    if (name[0] == 'k') /* of the pool */
+        memcpy(key->identity, play_key(&scene->play, (size_t)(name[1] - '0'))->identity,
+               LIFE_IDENTITY_BYTES);
     return key;
 }
 
@@ -215,6 +218,10 @@ static void test_lives(void **state)
     assert_true(fact(&scene, "k2")->is_pruned);
     assert_true(fact(&scene, "gone")->is_leaked);
     assert_int_equal(fact(&scene, "gone")->step, LIFE_REVOKED);
+    /* A new secret under a name is another key. */
+    scene.life.keys[2].identity[0] ^= 1;
+    look(&scene);
+    assert_false(fact(&scene, "k2")->is_pruned);
     tear_down(&scene);
 }
 

@@ -181,6 +181,70 @@ static void test_leak(void **state)
     world_end(&world);
 }
 
+/* A key of the file whose secret is another by now is another key: what was known of the one before
+ * does not hold for it, and a leak of it is put out. */
+static void test_new_secret_under_an_old_name(void **state)
+{
+    static struct life life;
+    const struct life_rules rules = {.max_keys = 4, .attempts = 1};
+    uint8_t first[LIFE_IDENTITY_BYTES] = {1}, second[LIFE_IDENTITY_BYTES] = {2};
+    struct life_order order = {.name = SPAN("next"),
+                               .replaces = SPAN("file"),
+                               .identity = first,
+                               .trigger = LIFE_BY_LEAK};
+    struct life_key *key;
+
+    (void)state;
+    life_init(&life);
+    assert_int_equal(life_begin(&life, &rules, &order, 1, 1), LIFE_BEGUN);
+    key = life_find(&life, SPAN("file"));
+    assert_int_equal(key->step, LIFE_RETIRED);
+    assert_true(key->is_leaked);
+    assert_true(life_is_of(key, first) && !life_is_of(key, second));
+    order.identity = second;
+    order.trigger = LIFE_BY_OPERATOR;
+    assert_int_equal(life_begin(&life, &rules, &order, 2, 2), LIFE_NAMELESS);
+    assert_int_equal(key->step, LIFE_ACTIVE);
+    assert_false(key->is_leaked);
+    assert_memory_equal(key->identity, second, sizeof(second));
+    order.trigger = LIFE_BY_LEAK;
+    order.name = SPAN("another");
+    assert_int_equal(life_begin(&life, &rules, &order, 3, 3), LIFE_BUSY);
+    assert_int_equal(key->step, LIFE_RETIRED);
+    /* Pruned likewise. */
+    order.identity = first;
+    assert_true(life_prune(&life, &order, 4, 4));
+    assert_int_equal(key->step, LIFE_DRAINING);
+    assert_false(key->is_leaked);
+}
+
+/* A leak is put out though there is neither room nor a name for another key; keys that the file has
+ * no more make room. */
+static void test_leak_in_a_crowd(void **state)
+{
+    static struct life life;
+    const struct life_rules rules = {.max_keys = 4, .attempts = 1};
+    struct life_order order = {.trigger = LIFE_BY_LEAK};
+    char name[16];
+
+    (void)state;
+    life_init(&life);
+    for (uint32_t i = 0; i < LIFE_KEYS_MAX; i++) {
+        snprintf(name, sizeof(name), "file-%u", i);
+        order.replaces = span_from_text(name);
+        assert_int_equal(life_begin(&life, &rules, &order, 1, 1), LIFE_NAMELESS);
+        assert_true(life_find(&life, order.replaces)->is_leaked);
+        assert_int_equal(life_find(&life, order.replaces)->step, LIFE_RETIRED);
+    }
+    order.name = SPAN("next");
+    assert_int_equal(life_begin(&life, &rules, &order, 1, 1), LIFE_CROWDED);
+    order.replaces = SPAN("file-of-many");
+    assert_int_equal(life_begin(&life, &rules, &order, 1, 1), LIFE_CROWDED);
+    assert_null(life_find(&life, order.replaces));
+    for (uint32_t i = 0; i < 4; i++)
+        assert_true(life_release(&life, &life.keys[i]));
+}
+
 static void test_leak_while_one_is_under_way(void **state)
 {
     struct world *world = world_begin(7);
@@ -560,6 +624,8 @@ int main(void)
         cmocka_unit_test(test_way_back),
         cmocka_unit_test(test_no_way_back),
         cmocka_unit_test(test_leak),
+        cmocka_unit_test(test_new_secret_under_an_old_name),
+        cmocka_unit_test(test_leak_in_a_crowd),
         cmocka_unit_test(test_leak_while_one_is_under_way),
         cmocka_unit_test(test_lost_answer),
         cmocka_unit_test(test_attempts_end),

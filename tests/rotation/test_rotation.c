@@ -28,6 +28,18 @@ static void set_traffic(struct shop *shop, uint32_t requests, uint32_t failures)
     shop->tick.control = (struct evidence_arm){.requests = requests};
 }
 
+/* Somebody else does, of seven rotations and no key. */
+static void write_other_state(struct shop *shop)
+{
+    struct shop_entry *entry;
+
+    shop_change(shop, "state", "none");
+    entry = (struct shop_entry *)(uintptr_t)shop_entry(shop, "state");
+    entry->len = (size_t)snprintf(entry->text, sizeof(entry->text),
+                                  "{\"life\":\"{\\\"version\\\":1,\\\"rotations\\\":7,\\\"ended_"
+                                  "us\\\":5,\\\"keys\\\":[]}\"}");
+}
+
 static void test_whole_way(void **state)
 {
     struct shop *shop = shop_open();
@@ -95,6 +107,59 @@ static void test_entry_that_somebody_changes(void **state)
     shop_change(shop, FIRST, "sk-something-else");
     shop_pass(shop, US_PER_SEC);
     assert_int_equal(shop->changes, 1);
+    shop_close(&shop);
+}
+
+/* A key that is known already is nobody's successor, and is not revoked. */
+static void test_issuer_gives_a_known_key(void **state)
+{
+    struct shop *shop = shop_open();
+
+    (void)state;
+    shop->settings.rules.has_ramp = false;
+    shop_start(shop);
+    shop_pass(shop, US_PER_SEC);
+    begin(shop, "file");
+    shop_pass(shop, US_PER_SEC);
+    shop->gives = "key-20261120-101501";
+    assert_string_equal(shop_step(shop, shop->gives), "active");
+    begin(shop, shop->gives);
+    shop_pass(shop, 10 * US_PER_SEC);
+    assert_string_equal(shop_step(shop, "key-20261120-101502"), "rolled_back");
+    assert_string_equal(shop_step(shop, shop->gives), "active");
+    assert_int_equal(shop_alive(shop), 2); /* the second is the first by another name */
+    assert_int_equal(shop_stand(shop, shop->gives)->standing, LIFE_STANDS_FULL);
+    /* Nor is one of the file, which was never spoken of. */
+    shop->has_file = true;
+    shop_identity(SPAN("sk-key-of-the-file"), shop->file);
+    shop->gives = "key-of-the-file";
+    begin(shop, "key-20261120-101501");
+    shop_pass(shop, 10 * US_PER_SEC);
+    assert_string_equal(shop_step(shop, "key-20261120-101512"), "rolled_back");
+    assert_int_equal(shop_alive(shop), 3);
+    shop_close(&shop);
+}
+
+/* Another has written the state just then: a leak is put out all the same. */
+static void test_leak_that_loses_the_race(void **state)
+{
+    struct shop *shop = shop_open();
+    uint8_t identity[LIFE_IDENTITY_BYTES] = {7};
+    struct rotation_order order = {
+        .replaces = SPAN("file"), .identity = identity, .trigger = LIFE_BY_LEAK};
+    uint64_t id;
+
+    (void)state;
+    shop_start(shop);
+    shop_pass(shop, US_PER_SEC);
+    write_other_state(shop);
+    assert_int_equal(rotation_begin(shop->rotation, &order, &id), ROTATION_BEGUN);
+    assert_int_equal(shop_stand(shop, "file")->standing, LIFE_STANDS_OFF);
+    shop_pass(shop, 10 * US_PER_SEC);
+    assert_int_equal(shop_stand(shop, "file")->standing, LIFE_STANDS_OFF);
+    assert_true(life_find((struct life *)(uintptr_t)rotation_life(shop->rotation), SPAN("file"))
+                    ->is_leaked);
+    assert_non_null(strstr(shop_entry(shop, "state")->text, "file"));
     shop_close(&shop);
 }
 
@@ -335,6 +400,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_way),
         cmocka_unit_test(test_entry_that_somebody_changes),
+        cmocka_unit_test(test_issuer_gives_a_known_key),
+        cmocka_unit_test(test_leak_that_loses_the_race),
         cmocka_unit_test(test_bad_canary),
         cmocka_unit_test(test_store_is_away),
         cmocka_unit_test(test_processes_end),
