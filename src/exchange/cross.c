@@ -22,6 +22,11 @@ void cross_note_sent(struct exchange *x)
 
 /* ---- the way to the old side ---- */
 
+bool cross_is_apart(const struct exchange *x, uint32_t target)
+{
+    return x->route.crossing && x->route.side == CROSSING_NEW && target == DRAWN_TARGET;
+}
+
 /* Ends that another target would not mend, or that are nobody's fault. */
 static bool is_final(enum outcome outcome)
 {
