@@ -30,8 +30,7 @@ bool cross_is_apart(const struct exchange *x, uint32_t target)
 /* Ends that another target would not mend, or that are nobody's fault. */
 static bool is_final(enum outcome outcome)
 {
-    return outcome == OUTCOME_CLIENT_GONE || outcome == OUTCOME_TOTAL_TIMEOUT ||
-           outcome == OUTCOME_NO_CONNECTION;
+    return outcome == OUTCOME_CLIENT_GONE || outcome == OUTCOME_TOTAL_TIMEOUT;
 }
 
 bool cross_goes_back(struct exchange *x, const struct outcome_row *row, bool may_try_again)

@@ -212,6 +212,38 @@ static void test_one_provider_for_both(void **state)
     }
 }
 
+/* A side that has no connection left when the wait is over has no answer, and the other one may. */
+static void test_no_connection(void **state)
+{
+    static const char yaml[] =
+        "providers:\n"
+        "  up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "    keys: [{name: one, secret: key-one}]}\n"
+        "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+        "    connections: {max: 1}, keys: [{name: two, secret: key-two}]}\n"
+        "models: {m: {targets: [{to: up/m}], migration: {to: other/n}}}\n"
+        "retry: {wait: 1s}\n"
+        "clients: {open: true}\n";
+    struct crossed crossed;
+    int first, upstream;
+
+    (void)state;
+    begin(&crossed, yaml, all_new);
+    first = crossed.client;
+    ask(&crossed);
+    upstream = road_attempt_with(&crossed.road, 'b', -1, "key-two");
+    crossed.client = road_connect(&crossed.road);
+    ask(&crossed);
+    wire_settle(crossed.road.loop);
+    assert_int_equal(road_try_accept(&crossed.road, 'a'), -1);
+    road_pass_ms(&crossed.road, 1100);
+    answer(&crossed, 'a', "key-one");
+    expect_counts(&crossed, "old 0/0/0 whole 0, new 1/1/0 whole 0");
+    close(upstream);
+    close(first);
+    end(&crossed);
+}
+
 /* A replay guard of the new side is not waited for. */
 static void test_a_conflict(void **state)
 {
@@ -407,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_a_key_of_the_new_side),
         cmocka_unit_test(test_one_provider_for_both),
         cmocka_unit_test(test_a_conflict),
+        cmocka_unit_test(test_no_connection),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_a_bad_request),
         cmocka_unit_test(test_the_old_side_fails),
