@@ -56,6 +56,14 @@ static bool is_fault(const struct outcome_row *row)
     return row && row->class != CLASS_BAD_REQUEST && !is_final(row->outcome);
 }
 
+/* The side had the request, and let the exchange's whole time pass: nobody else could be asked. */
+static bool is_hung(const struct exchange *x)
+{
+    const struct outcome_row *blame = x->route.blame;
+
+    return blame && blame->outcome == OUTCOME_TOTAL_TIMEOUT && x->route.sent_us;
+}
+
 static void note_failed(struct exchange *x, bool is_broken)
 {
     const struct outcome_row *blame = x->route.blame;
@@ -98,7 +106,7 @@ void cross_end(struct exchange *x, uint64_t duration_us)
     bool is_cut = x->account.cut_by != INTERRUPT_NONE;
 
     if (!x->relay.is_committed) {
-        if (x->select.attempts > 0 && !is_cut && is_fault(x->route.blame))
+        if (is_hung(x) || (x->select.attempts > 0 && !is_cut && is_fault(x->route.blame)))
             note_failed(x, false);
         return;
     }

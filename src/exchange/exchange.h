@@ -125,7 +125,7 @@ struct part_route {
     /* Of a model that is being migrated (exchange/cross.h). */
     struct crossing *crossing; /* NULL: there is nothing to count; the snapshot's */
     enum crossing_side side;
-    uint64_t sent_us;                /* of the last attempt */
+    uint64_t sent_us;                /* of the last attempt; 0: it was not sent */
     const struct outcome_row *blame; /* the last failure on that side; NULL: none */
 };
 

@@ -126,6 +126,7 @@ static struct move try_again(struct exchange *x)
 {
     x->send.is_begun = false;
     x->select.has_backed_off = false;
+    x->route.sent_us = 0;
     return move_done(STEP_SELECT);
 }
 

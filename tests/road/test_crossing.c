@@ -244,6 +244,38 @@ static void test_no_connection(void **state)
     end(&crossed);
 }
 
+/* A side that hangs until nobody can be asked any more has failed; one that was never asked has
+ * not. */
+static void test_a_side_that_hangs(void **state)
+{
+    static const char yaml[] =
+        "providers:\n"
+        "  up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "    keys: [{name: one, secret: key-one}]}\n"
+        "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+        "    timeouts: {total: 5s}, connections: {max: 1},\n"
+        "    keys: [{name: two, secret: key-two}]}\n"
+        "models: {m: {targets: [{to: up/m}], migration: {to: other/n}}}\n"
+        "retry: {wait: 20s}\n"
+        "clients: {open: true}\n";
+    struct crossed crossed;
+    int first, upstream;
+
+    (void)state;
+    begin(&crossed, yaml, all_new);
+    first = crossed.client;
+    ask(&crossed);
+    upstream = road_attempt_with(&crossed.road, 'b', -1, "key-two");
+    crossed.client = road_connect(&crossed.road);
+    ask(&crossed);
+    road_pass_ms(&crossed.road, 5100);
+    road_expect_error(&crossed.road, first, 504, "timeout");
+    expect_counts(&crossed, "old 0/0/0 whole 0, new 1/1/0 whole 0");
+    close(upstream);
+    close(first);
+    end(&crossed);
+}
+
 /* A replay guard of the new side is not waited for. */
 static void test_a_conflict(void **state)
 {
@@ -439,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_a_key_of_the_new_side),
         cmocka_unit_test(test_one_provider_for_both),
         cmocka_unit_test(test_a_conflict),
+        cmocka_unit_test(test_a_side_that_hangs),
         cmocka_unit_test(test_no_connection),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_a_bad_request),
