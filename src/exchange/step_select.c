@@ -33,6 +33,12 @@ struct keypool_tried **select_tried(struct exchange *x, uint32_t target)
     return cross_is_apart(x, target) ? &x->select.tried_apart : &x->select.tried;
 }
 
+static bool is_limited(const struct keypool_choice *choice)
+{
+    return choice->verdict == KEYPOOL_LATER &&
+           (choice->reason == KEYPOOL_AT_LIMIT || choice->reason == KEYPOOL_FULL);
+}
+
 static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_last, uint64_t now_us)
 {
     const struct plan_target *row = &x->route.targets[target];
@@ -50,7 +56,13 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
         .is_last_endpoint = is_last,
         .is_urgent = wait_until_us && now_us >= wait_until_us,
     };
+    struct keypool_choice choice =
+        keypool_select(outlet->view, &question, now_us, &x->select.grant);
 
+    /* Before it goes elsewhere, or waits: shadows may hold what it needs. */
+    if (!is_limited(&choice) || list_is_empty(&x->host->shadows.under_way))
+        return choice;
+    shadows_yield_keys(x->host, outlet->row->provider);
     return keypool_select(outlet->view, &question, now_us, &x->select.grant);
 }
 

@@ -602,6 +602,46 @@ static void test_a_real_exchange_takes_the_shadows_place(void **state)
     road_end(&road);
 }
 
+/* Nor does it go to another target for a shadow's sake. */
+static void test_a_real_exchange_keeps_its_target(void **state)
+{
+    static const char yaml[] =
+        "providers:\n"
+        "  up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "    keys: [{name: one, secret: key-one}]}\n"
+        "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+        "    keys: [{name: two, secret: key-two, limits: {concurrent: 2}}]}\n"
+        "models: {up/m: {targets: [other/m], fallback: [up/m],\n"
+        "  shadow: {to: other/n, share: 100%}}}\n"
+        "clients: {open: true}\n";
+    struct road road;
+    int clients[3], shadow, first, second;
+
+    road_begin(&road, yaml);
+    for (int i = 0; i < 3; i++)
+        clients[i] = road_connect(&road);
+    road_chat(&road, clients[0]);
+    first = road_attempt_with(&road, 'b', -1, "key-two");
+    road_reply_ok(&road, first);
+    road_expect(&road, clients[0], 200, road_ok);
+    shadow = road_attempt_with(&road, 'b', first, "key-two");
+    road_chat(&road, clients[1]);
+    first = road_attempt_with(&road, 'b', -1, "key-two");
+    road_chat(&road, clients[2]);
+    second = road_attempt_with(&road, 'b', -1, "key-two");
+    road_expect_closed(&road, shadow);
+    assert_int_equal(road_try_accept(&road, 'a'), -1);
+    road_reply_ok(&road, first);
+    road_expect(&road, clients[1], 200, road_ok);
+    road_reply_ok(&road, second);
+    road_expect(&road, clients[2], 200, road_ok);
+    exchange_host_cut(&road.host);
+    close(first);
+    close(second);
+    scene_close_all(clients, 3);
+    road_end(&road);
+}
+
 static void test_a_real_exchange_takes_the_shadows_connection(void **state)
 {
     static const char yaml[] =
@@ -844,6 +884,7 @@ int main(void)
         cmocka_unit_test(test_failures_are_the_shadows_alone),
         cmocka_unit_test(test_a_target_that_hangs),
         cmocka_unit_test(test_a_real_exchange_takes_the_shadows_place),
+        cmocka_unit_test(test_a_real_exchange_keeps_its_target),
         cmocka_unit_test(test_a_real_exchange_takes_the_shadows_connection),
         cmocka_unit_test(test_a_key_of_its_own),
         cmocka_unit_test(test_dropped_at_any_time),
