@@ -20,6 +20,7 @@ void shadow_send_job(struct shadow *shadow, enum shadow_phase phase,
     shadow->phase = phase;
     shadow->is_away = true;
     shadow->job.loop = shadow->host->loop;
+    shadow->job.is_spare = true;
     shadow->job.work = work;
     shadow->job.on_done = on_done;
     shadow->host->ops->help(shadow->host->owner, &shadow->job);
