@@ -48,6 +48,7 @@ void away_send(struct away *away, struct exchange *x)
 {
     away->host = x->host;
     away->job.loop = exchange_loop(x);
+    away->job.is_spare = false;
     away->job.work = work;
     away->job.on_done = on_done;
     metrics_add(x->host->metrics, x->host->series.large_bodies, 1);

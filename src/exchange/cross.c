@@ -22,11 +22,15 @@ void cross_note_sent(struct exchange *x)
 
 /* ---- the way to the old side ---- */
 
+bool cross_is_apart(const struct exchange *x, uint32_t target)
+{
+    return x->route.crossing && x->route.side == CROSSING_NEW && target == DRAWN_TARGET;
+}
+
 /* Ends that another target would not mend, or that are nobody's fault. */
 static bool is_final(enum outcome outcome)
 {
-    return outcome == OUTCOME_CLIENT_GONE || outcome == OUTCOME_TOTAL_TIMEOUT ||
-           outcome == OUTCOME_NO_CONNECTION;
+    return outcome == OUTCOME_CLIENT_GONE || outcome == OUTCOME_TOTAL_TIMEOUT;
 }
 
 bool cross_goes_back(struct exchange *x, const struct outcome_row *row, bool may_try_again)
@@ -50,6 +54,14 @@ bool cross_goes_back(struct exchange *x, const struct outcome_row *row, bool may
 static bool is_fault(const struct outcome_row *row)
 {
     return row && row->class != CLASS_BAD_REQUEST && !is_final(row->outcome);
+}
+
+/* The side had the request, and let the exchange's whole time pass: nobody else could be asked. */
+static bool is_hung(const struct exchange *x)
+{
+    const struct outcome_row *blame = x->route.blame;
+
+    return blame && blame->outcome == OUTCOME_TOTAL_TIMEOUT && x->route.sent_us;
 }
 
 static void note_failed(struct exchange *x, bool is_broken)
@@ -94,7 +106,7 @@ void cross_end(struct exchange *x, uint64_t duration_us)
     bool is_cut = x->account.cut_by != INTERRUPT_NONE;
 
     if (!x->relay.is_committed) {
-        if (x->select.attempts > 0 && !is_cut && is_fault(x->route.blame))
+        if (is_hung(x) || (x->select.attempts > 0 && !is_cut && is_fault(x->route.blame)))
             note_failed(x, false);
         return;
     }

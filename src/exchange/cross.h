@@ -17,6 +17,10 @@ void cross_begin(struct exchange *x, struct plan *plan);
 /* The request begins to leave for the target at hand. */
 void cross_note_sent(struct exchange *x);
 
+/* Whether the target is the new side, whose turn it is: the keys that failed there may well serve
+ * at the others, whose providers may be the same. */
+bool cross_is_apart(const struct exchange *x, uint32_t target);
+
 /* The attempt failed, before commit, and this is what `retry:` says of another try there. True
  * where the exchange goes to the old side now instead: whatever the new side answers that a client
  * would see as a failure, an answer that blames the request too, which the old side is asked to

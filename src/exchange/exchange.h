@@ -125,7 +125,7 @@ struct part_route {
     /* Of a model that is being migrated (exchange/cross.h). */
     struct crossing *crossing; /* NULL: there is nothing to count; the snapshot's */
     enum crossing_side side;
-    uint64_t sent_us;                /* of the last attempt */
+    uint64_t sent_us;                /* of the last attempt; 0: it was not sent */
     const struct outcome_row *blame; /* the last failure on that side; NULL: none */
 };
 
@@ -138,7 +138,9 @@ struct part_admit {
 
 /* select: what was tried. */
 struct part_select {
-    struct keypool_tried *tried; /* in the arena from the first failure on */
+    /* In the arena from the first failure on. Apart, what the new side of a migration tried: its
+     * failures say nothing of the same keys at the old one (cross_is_apart). */
+    struct keypool_tried *tried, *tried_apart;
     struct keypool_grant grant;
     uint32_t target;   /* of the attempt, in the plan */
     uint32_t excluded; /* bit per target that is not asked again */
@@ -334,6 +336,9 @@ void relay_book(struct exchange *x, const struct outcome_row *row, uint64_t hint
 /* What follows from what an attempt's outcome changed: others are woken, operators told. */
 void relay_follow(struct exchange *x, const struct key *key, const struct keypool_effect *effect,
                   const struct outcome_row *row);
+
+/* Where the keys that failed at that target are remembered. */
+struct keypool_tried **select_tried(struct exchange *x, uint32_t target);
 
 /* The head goes out, with the first bytes: from here on there is no way back. */
 void relay_commit(struct exchange *x, int64_t length, struct span first, bool is_last);

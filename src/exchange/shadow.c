@@ -398,7 +398,18 @@ static void tell_budget(const struct shadow *shadow, uint64_t wall_us)
               LOG_SPAN("until", span_of(text, sizeof(text))));
 }
 
-/* About as much as the real one used. */
+/* About as much as the real one used; but what that provider had in its cache says nothing of the
+ * other's. */
+static struct dialect_usage likely_usage(const struct exchange *x)
+{
+    struct dialect_usage usage = {.prompt_tokens = x->body.prompt_tokens};
+
+    if (x->account.usage.is_known)
+        usage = x->account.usage;
+    usage.cached_tokens = usage.cache_write_tokens = usage.cache_write_long_tokens = 0;
+    return usage;
+}
+
 static bool is_within_budget(struct shadow *shadow, const struct exchange *x)
 {
     const struct conf_shadow_budget *budget = &shadow->plan->conf->budget;
@@ -407,12 +418,11 @@ static bool is_within_budget(struct shadow *shadow, const struct exchange *x)
                                             .tokens = budget->tokens},
                                    .per = (enum period)budget->per};
     uint64_t wall_us = loop_wall_us(shadow->host->loop);
-    const struct dialect_usage prompt = {.prompt_tokens = x->body.prompt_tokens};
+    const struct dialect_usage usage = likely_usage(x);
     enum shadow_skip skip;
     bool is_news, is_within;
 
-    shadow->estimate = shadow_spend_of(shadow, x->binding,
-                                       x->account.usage.is_known ? &x->account.usage : &prompt);
+    shadow->estimate = shadow_spend_of(shadow, x->binding, &usage);
     is_within = shadow_entry_begin(shadow->entry, &cap, &shadow->estimate, shadow_now_us(shadow),
                                    wall_us, &skip, &is_news);
     if (is_news)

@@ -20,6 +20,7 @@ void shadow_send_job(struct shadow *shadow, enum shadow_phase phase,
     shadow->phase = phase;
     shadow->is_away = true;
     shadow->job.loop = shadow->host->loop;
+    shadow->job.is_spare = true;
     shadow->job.work = work;
     shadow->job.on_done = on_done;
     shadow->host->ops->help(shadow->host->owner, &shadow->job);
@@ -27,15 +28,23 @@ void shadow_send_job(struct shadow *shadow, enum shadow_phase phase,
 
 /* ---- what it used ---- */
 
-struct shadow_spend shadow_spend_of(const struct shadow *shadow, const struct binding *binding,
-                                    const struct dialect_usage *usage)
+/* False where the prices do not know it. */
+static bool cost_of(const struct shadow *shadow, const struct binding *binding,
+                    const struct dialect_usage *usage, uint64_t *ret_pico_usd)
 {
     const struct plan_target *target = &shadow->plan->target;
     const struct price *price = prices_find(binding->snapshot->prices, target->provider_index,
                                             target->model, target->model_hash);
+
+    return price_of(price, usage, loop_wall_us(shadow->host->loop), ret_pico_usd);
+}
+
+struct shadow_spend shadow_spend_of(const struct shadow *shadow, const struct binding *binding,
+                                    const struct dialect_usage *usage)
+{
     uint64_t pico_usd;
 
-    if (!price_of(price, usage, loop_wall_us(shadow->host->loop), &pico_usd))
+    if (!cost_of(shadow, binding, usage, &pico_usd))
         pico_usd = usage->prompt_tokens * SHADOW_PROMPT_PICO_USD +
                    usage->completion_tokens * SHADOW_COMPLETION_PICO_USD;
     return (struct shadow_spend){.pico_usd = pico_usd,
@@ -63,15 +72,21 @@ static struct shadow_spend used_of(const struct shadow *shadow)
 
 /* ---- the end ---- */
 
-/* Nothing is told of the key: what came of a shadow must change nothing for others. */
-static void give_key_back(struct shadow *shadow, uint64_t tokens)
+/* What it used and cost, where its answer, which no helper is reading, tells; of the key nothing
+ * else is told: what came of a shadow must change nothing for others. usage NULL: not known. */
+static void give_key_back(struct shadow *shadow, const struct dialect_usage *usage)
 {
     struct outlet *outlet = shadow_outlet(shadow);
-    const struct keypool_end end = {.tokens = tokens};
+    struct keypool_end end = {.tokens = 0};
     struct keypool_effect effect;
+    uint64_t pico_usd;
 
     if (!shadow->grant.key)
         return;
+    if (usage)
+        end.tokens = usage->total_tokens;
+    if (usage && cost_of(shadow, shadow->binding, usage, &pico_usd))
+        end.cost_nanousd = price_nano(pico_usd);
     effect = shadow->is_sent
                  ? keypool_end(outlet->view, &shadow->grant, &end, shadow_now_us(shadow))
                  : keypool_cancel(outlet->view, &shadow->grant, shadow_now_us(shadow));
@@ -79,10 +94,10 @@ static void give_key_back(struct shadow *shadow, uint64_t tokens)
 }
 
 /* All that others could want. */
-static void give_back(struct shadow *shadow, uint64_t tokens)
+static void give_back(struct shadow *shadow, const struct dialect_usage *usage)
 {
     attempt_end(&shadow->attempt);
-    give_key_back(shadow, tokens);
+    give_key_back(shadow, usage);
     binding_unref(&shadow->binding);
     list_remove(&shadow->link);
     shadow->host->shadows.count--;
@@ -132,15 +147,10 @@ static void count(struct shadow *shadow, enum shadow_skip skip)
     shadow_entry_end(shadow->entry, &end);
 }
 
-static uint64_t tokens_of(const struct shadow *shadow)
-{
-    return shadow->own_answer ? shadow->own_answer->usage.total_tokens : 0;
-}
-
 static void finish(struct shadow *shadow, enum shadow_skip skip)
 {
     count(shadow, skip);
-    give_back(shadow, tokens_of(shadow));
+    give_back(shadow, shadow->own_answer ? &shadow->own_answer->usage : NULL);
     free_shadow(shadow);
 }
 
@@ -159,7 +169,7 @@ void shadow_end(struct shadow *shadow, enum shadow_skip skip)
     case SHADOW_COMPARING:
         /* A helper works on it: the rest is freed when that is done. */
         count(shadow, skip);
-        give_back(shadow, 0);
+        give_back(shadow, NULL);
         shadow->phase = SHADOW_DROPPED;
         break;
     case SHADOW_DROPPED:
@@ -236,7 +246,7 @@ void shadows_yield_keys(struct exchange_host *host, const struct provider *provi
             continue;
         /* One that has its answer holds the key only to tell what it used. */
         if (shadow->phase == SHADOW_COMPARING)
-            give_key_back(shadow, 0);
+            give_key_back(shadow, NULL);
         else
             shadow_end(shadow, SHADOW_SKIP_YIELDED);
     }

@@ -3,6 +3,7 @@
  * waits in the room of the provider that is free first, as long as retry.wait allows; a second 429
  * does not start the wait anew.
  */
+#include "exchange/cross.h"
 #include "exchange/exchange.h"
 #include "exchange/notice.h"
 #include "limits/backoff.h"
@@ -27,6 +28,17 @@ bool select_has_other_target(const struct exchange *x, uint32_t target)
     return false;
 }
 
+struct keypool_tried **select_tried(struct exchange *x, uint32_t target)
+{
+    return cross_is_apart(x, target) ? &x->select.tried_apart : &x->select.tried;
+}
+
+static bool is_limited(const struct keypool_choice *choice)
+{
+    return choice->verdict == KEYPOOL_LATER &&
+           (choice->reason == KEYPOOL_AT_LIMIT || choice->reason == KEYPOOL_FULL);
+}
+
 static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_last, uint64_t now_us)
 {
     const struct plan_target *row = &x->route.targets[target];
@@ -38,19 +50,25 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
         .pool = x->auth.client->pool,
         .tokens = x->body.prompt_tokens + request_scan_max_tokens(x->body.request),
         .wait_until_us = wait_until_us ? wait_until_us : now_us + exchange_config(x)->retry.wait_us,
-        .tried = x->select.tried,
+        .tried = *select_tried(x, target),
         .endpoint = endpoint_health_of(outlet->row->endpoint),
         .endpoint_tally = outlet->tally,
         .is_last_endpoint = is_last,
         .is_urgent = wait_until_us && now_us >= wait_until_us,
     };
+    struct keypool_choice choice =
+        keypool_select(outlet->view, &question, now_us, &x->select.grant);
 
+    /* Before it goes elsewhere, or waits: shadows may hold what it needs. */
+    if (!is_limited(&choice) || list_is_empty(&x->host->shadows.under_way))
+        return choice;
+    shadows_yield_keys(x->host, outlet->row->provider);
     return keypool_select(outlet->view, &question, now_us, &x->select.grant);
 }
 
-static bool was_tried(const struct exchange *x)
+static bool was_tried(struct exchange *x, uint32_t target)
 {
-    const struct keypool_tried *tried = x->select.tried;
+    const struct keypool_tried *tried = *select_tried(x, target);
 
     for (uint32_t i = 0; tried && i < tried->count; i++) {
         if (tried->items[i].key == x->select.grant.key)
@@ -86,7 +104,7 @@ static struct survey ask_all(struct exchange *x, uint64_t now_us)
             continue;
         choice = ask(x, i, !select_has_other_target(x, i), now_us);
         if (choice.verdict == KEYPOOL_CHOSEN) {
-            if (!was_tried(x) || !select_has_other_target(x, i))
+            if (!was_tried(x, i) || !select_has_other_target(x, i))
                 return (struct survey){choice, i};
             give_back(x, i, now_us);
             exhausted = exhausted == UINT32_MAX ? i : exhausted;
@@ -258,7 +276,7 @@ static struct move refuse(struct exchange *x, const struct survey *survey, uint6
 
 /* What was refused for its rate, or refused the connection, has been waited for already: the pool
  * holds it back until its time. What was refused for now waits whichever key comes next. */
-static bool needs_backoff(const struct exchange *x)
+static bool needs_backoff(struct exchange *x)
 {
     const struct outcome_row *last = x->respond.last;
 
@@ -266,7 +284,7 @@ static bool needs_backoff(const struct exchange *x)
         return false;
     if (last && last->remedy == REMEDY_LATER)
         return true;
-    if (!was_tried(x))
+    if (!was_tried(x, x->select.target))
         return false;
     return !last || (last->class != CLASS_RATE_LIMIT && last->class != CLASS_CONNECT);
 }

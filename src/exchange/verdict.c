@@ -97,11 +97,12 @@ static void remember_key(struct exchange *x, const struct key *key, const struct
     bool is_renewed = key_token(key, loop_now_us(exchange_loop(x))) == KEY_TOKEN_AWAITED;
     bool is_final = is_rotation && row->class != CLASS_RATE_LIMIT && !is_renewed;
     bool is_news = true; /* where there is no room to remember it, each one counts */
+    struct keypool_tried **tried = select_tried(x, x->select.target);
 
-    if (!x->select.tried)
-        x->select.tried = arena_zalloc(&x->arena, sizeof(*x->select.tried));
-    if (x->select.tried && x->select.tried->count < KEYPOOL_MAX_TRIED)
-        is_news = keypool_tried_add(x->select.tried, key, is_final);
+    if (!*tried)
+        *tried = arena_zalloc(&x->arena, sizeof(**tried));
+    if (*tried && (*tried)->count < KEYPOOL_MAX_TRIED)
+        is_news = keypool_tried_add(*tried, key, is_final);
     x->select.rotations += is_rotation && is_news;
 }
 
@@ -125,7 +126,21 @@ static struct move try_again(struct exchange *x)
 {
     x->send.is_begun = false;
     x->select.has_backed_off = false;
+    x->route.sent_us = 0;
     return move_done(STEP_SELECT);
+}
+
+/* The old side is asked as if it had been the first: for what the new one said it neither waits nor
+ * is refused. */
+static struct move go_back(struct exchange *x)
+{
+    struct move move = try_again(x);
+
+    x->select.rotations = 0;
+    x->select.hint_us = 0;
+    x->respond.retry_after_us = 0;
+    x->select.has_backed_off = true;
+    return move;
 }
 
 static bool is_retry_in_budget(struct exchange *x, const struct outcome_row *row)
@@ -159,7 +174,7 @@ static struct move decide(struct exchange *x, const struct outcome_row *row, boo
     facts.tries = x->select.tries + retry_counts_try(row);
     verdict = retry_decide(&facts);
     if (x->route.crossing && cross_goes_back(x, row, verdict != RETRY_NO))
-        return try_again(x);
+        return go_back(x);
     x->select.tries = facts.tries;
     if (verdict == RETRY_NO || !is_retry_in_budget(x, row))
         return respond_with_last(x);

@@ -6,11 +6,16 @@
 #include "base/alloc.h"
 #include "base/err.h"
 
+/* Jobs in the order in which they came. */
+struct job_line {
+    struct helper_job *first, **last;
+};
+
 struct helpers {
     pthread_mutex_t lock; /* guards what follows, but for the threads; taken alone */
     pthread_cond_t news;
-    struct helper_job *first, **last;
-    size_t queued, max_queued;
+    struct job_line line, spare; /* the second is served while nobody stands in the first */
+    size_t queued, max_queued;   /* in both */
     bool is_ending;
     size_t thread_count;
     pthread_t threads[];
@@ -30,19 +35,49 @@ void helper_job_return(struct helper_job *job, int err)
     loop_post(job->loop, &job->mail);
 }
 
+static void line_init(struct job_line *line)
+{
+    line->first = NULL;
+    line->last = &line->first;
+}
+
+static void line_push(struct job_line *line, struct helper_job *job)
+{
+    job->next = NULL;
+    *line->last = job;
+    line->last = &job->next;
+}
+
+/* NULL: nobody stands there. */
+static struct helper_job *line_pop(struct job_line *line)
+{
+    struct helper_job *job = line->first;
+
+    if (!job)
+        return NULL;
+    line->first = job->next;
+    if (!line->first)
+        line->last = &line->first;
+    return job;
+}
+
+static struct helper_job *next_job(struct helpers *helpers)
+{
+    struct helper_job *job = line_pop(&helpers->line);
+
+    return job ? job : line_pop(&helpers->spare);
+}
+
 /* The next one, waited for; NULL at the end. */
 static struct helper_job *take_job(struct helpers *helpers)
 {
     struct helper_job *job = NULL;
 
     pthread_mutex_lock(&helpers->lock);
-    while (!helpers->first && !helpers->is_ending)
+    while (helpers->queued == 0 && !helpers->is_ending)
         pthread_cond_wait(&helpers->news, &helpers->lock);
     if (!helpers->is_ending) {
-        job = helpers->first;
-        helpers->first = job->next;
-        if (!helpers->first)
-            helpers->last = &helpers->first;
+        job = next_job(helpers);
         helpers->queued--;
     }
     pthread_mutex_unlock(&helpers->lock);
@@ -70,7 +105,8 @@ struct helpers *helpers_new(size_t threads, size_t max_queued)
         return NULL;
     pthread_mutex_init(&helpers->lock, NULL);
     pthread_cond_init(&helpers->news, NULL);
-    helpers->last = &helpers->first;
+    line_init(&helpers->line);
+    line_init(&helpers->spare);
     helpers->max_queued = max_queued;
     while (helpers->thread_count < threads &&
            pthread_create(&helpers->threads[helpers->thread_count], NULL, run, helpers) == 0)
@@ -83,6 +119,7 @@ struct helpers *helpers_new(size_t threads, size_t max_queued)
 void helpers_free(struct helpers **helpers)
 {
     struct helpers *h = *helpers;
+    struct helper_job *job;
 
     *helpers = NULL;
     if (!h)
@@ -93,12 +130,8 @@ void helpers_free(struct helpers **helpers)
     pthread_mutex_unlock(&h->lock);
     for (size_t i = 0; i < h->thread_count; i++)
         pthread_join(h->threads[i], NULL);
-    while (h->first) {
-        struct helper_job *job = h->first;
-
-        h->first = job->next;
+    while ((job = next_job(h)))
         helper_job_return(job, ERR_CANCELLED);
-    }
     pthread_mutex_destroy(&h->lock);
     pthread_cond_destroy(&h->news);
     mem_free(h);
@@ -108,12 +141,10 @@ void helpers_ask(struct helpers *helpers, struct helper_job *job)
 {
     bool is_full;
 
-    job->next = NULL;
     pthread_mutex_lock(&helpers->lock);
     is_full = helpers->queued >= helpers->max_queued || helpers->is_ending;
     if (!is_full) {
-        *helpers->last = job;
-        helpers->last = &job->next;
+        line_push(job->is_spare ? &helpers->spare : &helpers->line, job);
         helpers->queued++;
         pthread_cond_signal(&helpers->news);
     }

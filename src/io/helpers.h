@@ -1,25 +1,27 @@
 /*
  * Work that would hold up an event loop, done by a few helper threads behind one bounded line: so
- * names are looked up, and large bodies told anew. A job is its maker's until it is asked for, the
- * helpers' until it comes back by mail to the loop that it names, and its maker's again from
- * on_done on; nobody else may touch meanwhile what it works on. One set of helpers serves all
- * loops.
+ * names are looked up, and large bodies told anew; those that nobody waits for come last. A job is
+ * its maker's until it is asked for, the helpers' until it comes back by mail to the loop that it
+ * names, and its maker's again from on_done on; nobody else may touch meanwhile what it works on.
+ * One set of helpers serves all loops.
  */
 #ifndef IO_HELPERS_H
 #define IO_HELPERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "io/loop.h"
 
 struct helpers;
 
-/* Embedded in what it works on. loop, work and on_done are its maker's. */
+/* Embedded in what it works on. loop, is_spare, work and on_done are its maker's. */
 struct helper_job {
     struct loop_mail mail;
     struct helper_job *next;
-    struct loop *loop;                    /* where it comes back; must live until then */
-    void (*work)(struct helper_job *job); /* on a helper thread */
+    struct loop *loop; /* where it comes back; must live until then */
+    bool is_spare;     /* nobody waits for it: it is done while there is no other */
+    void (*work)(struct helper_job *job);             /* on a helper thread */
     void (*on_done)(struct helper_job *job, int err); /* on the loop's; err: see helpers_ask */
     int err;
 };

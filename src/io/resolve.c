@@ -95,6 +95,7 @@ void resolver_free(struct resolver **resolver)
 
 void resolver_ask(struct resolver *resolver, struct resolve_query *query)
 {
+    query->job.is_spare = false;
     query->job.work = look_up;
     query->job.on_done = on_done;
     query->err = 0;

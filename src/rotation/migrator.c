@@ -31,7 +31,8 @@ struct migrator {
     uint64_t noted_requests;
     uint64_t told_state; /* what news and log were told last */
     bool is_loaded;
-    bool is_unread; /* a person must begin it anew */
+    bool has_looked; /* what the process before, or none, had counted is passed over */
+    bool is_unread;  /* a person must begin it anew */
 };
 
 static uint64_t now_us(const struct migrator *migrator)
@@ -236,11 +237,23 @@ static void compare(struct migrator *migrator, struct evidence_tick *tick)
     *seen = now;
 }
 
+/* What was counted and compared while nothing was on trial is no evidence: of the report alone. */
+static void pass_over(struct migrator *migrator)
+{
+    struct evidence_tick tick;
+
+    crossing_take(migrator->crossing, &tick, migrator->sides);
+    compare(migrator, &tick);
+}
+
 static void look(struct migrator *migrator)
 {
     struct migration *migration = &migrator->migration;
     struct evidence_tick tick;
 
+    if (!migrator->has_looked)
+        pass_over(migrator);
+    migrator->has_looked = true;
     crossing_take(migrator->crossing, &tick, migrator->sides);
     compare(migrator, &tick);
     (void)migration_tick(migration, &migrator->rules, &tick, now_us(migrator), wall_us(migrator));
@@ -391,10 +404,12 @@ void migrator_set_conf(struct migrator *migrator, const struct conf_model *conf)
 
 bool migrator_order(struct migrator *migrator, enum migration_order order)
 {
-    bool is_done =
-        migrator->is_loaded && migration_order(&migrator->migration, &migrator->rules, order,
-                                               now_us(migrator), wall_us(migrator));
+    bool is_done;
 
+    if (migrator->is_loaded && !migration_is_live(&migrator->migration, &migrator->rules))
+        pass_over(migrator);
+    is_done = migrator->is_loaded && migration_order(&migrator->migration, &migrator->rules, order,
+                                                     now_us(migrator), wall_us(migrator));
     if (is_done)
         settle(migrator);
     return is_done;

@@ -43,14 +43,22 @@ static void on_done(struct helper_job *job, int err)
     task->err = err;
 }
 
-static void ask(struct helpers *helpers, struct loop *loop, struct task *task, int *order)
+static void ask_for(struct helpers *helpers, struct loop *loop, struct task *task, bool is_spare,
+                    int *order)
 {
-    *task = (struct task){
-        .job = {.loop = loop, .work = work, .on_done = on_done}, .number = -1, .order = order};
+    *task =
+        (struct task){.job = {.loop = loop, .work = work, .is_spare = is_spare, .on_done = on_done},
+                      .number = -1,
+                      .order = order};
     sem_init(&task->begun, 0, 0);
     sem_init(&task->release, 0, 0);
     helpers_ask(helpers, &task->job);
     assert_int_equal(task->returns, 0); /* never before the call returns */
+}
+
+static void ask(struct helpers *helpers, struct loop *loop, struct task *task, int *order)
+{
+    ask_for(helpers, loop, task, false, order);
 }
 
 static void await(struct loop *loop, struct task *task)
@@ -132,6 +140,37 @@ static void test_full_line(void **state)
     loop_free(&loop);
 }
 
+/* What nobody waits for is done last. */
+static void test_spare(void **state)
+{
+    struct helpers *helpers = helpers_new(1, 4);
+    struct loop *loop = loop_new();
+    struct task under_way, spare[2], wanted[2];
+    int order = 0;
+
+    (void)state;
+    ask(helpers, loop, &under_way, &order);
+    sem_wait(&under_way.begun);
+    for (int i = 0; i < 2; i++)
+        ask_for(helpers, loop, &spare[i], true, &order);
+    for (int i = 0; i < 2; i++)
+        ask(helpers, loop, &wanted[i], &order);
+    for (int i = 0; i < 2; i++) {
+        sem_post(&spare[i].release);
+        sem_post(&wanted[i].release);
+    }
+    sem_post(&under_way.release);
+    await(loop, &under_way);
+    for (int i = 0; i < 2; i++) {
+        await(loop, &wanted[i]);
+        await(loop, &spare[i]);
+        assert_int_equal(wanted[i].number, 1 + i);
+        assert_int_equal(spare[i].number, 3 + i);
+    }
+    helpers_free(&helpers);
+    loop_free(&loop);
+}
+
 static void *end(void *arg)
 {
     helpers_free(arg);
@@ -179,7 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_order),       cmocka_unit_test(test_side_by_side),
         cmocka_unit_test(test_full_line),      cmocka_unit_test(test_ending),
-        cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_without_memory), cmocka_unit_test(test_spare),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

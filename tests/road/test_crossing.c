@@ -162,6 +162,134 @@ static void test_a_key_of_the_new_side(void **state)
     end(&crossed);
 }
 
+/* Both sides are models of one provider, which has one key. */
+static const char same_provider[] =
+    "providers:\n"
+    "  up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+    "    keys: [{name: one, secret: key-one}]}\n"
+    "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+    "    keys: [{name: two, secret: key-two}]}\n"
+    "models: {m: {targets: [{to: up/old}], fallback: [other/x], migration: {to: up/new}}}\n"
+    "clients: {open: true}\n";
+
+static int expect_asked_for(struct crossed *crossed, int upstream, const char *model)
+{
+    char *heard;
+
+    upstream = road_attempt(&crossed->road, 'a', upstream, &heard);
+    assert_non_null(strstr(heard, model));
+    mem_free(heard);
+    return upstream;
+}
+
+/* What the new side answers says nothing of its key at the old one, which is asked at once. */
+static void test_one_provider_for_both(void **state)
+{
+    static const struct failing rows[] = {
+        {404, "{\"error\":{\"message\":\"no\",\"code\":\"model_not_found\"}}", NULL},
+        {403, "{\"error\":{\"message\":\"no\",\"code\":\"model_not_found\"}}", NULL},
+        {500, "{\"error\":{\"message\":\"oops\"}}", NULL},
+        {409, "{\"error\":{\"message\":\"not now\"}}", NULL},
+        {400, "{\"error\":{\"message\":\"no\"}}", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct crossed crossed;
+        int upstream;
+
+        begin(&crossed, same_provider, all_new);
+        ask(&crossed);
+        upstream = expect_asked_for(&crossed, -1, "\"model\":\"new\"");
+        road_reply(&crossed.road, upstream, rows[i].status, "", rows[i].body);
+        upstream = expect_asked_for(&crossed, upstream, "\"model\":\"old\"");
+        road_reply_ok(&crossed.road, upstream);
+        road_expect(&crossed.road, crossed.client, 200, road_ok);
+        assert_int_equal(road_now_ms(&crossed.road), 0);
+        expect_counts(&crossed, "old 0/0/0 whole 0, new 1/1/0 whole 0");
+        close(upstream);
+        end(&crossed);
+    }
+}
+
+/* A side that has no connection left when the wait is over has no answer, and the other one may. */
+static void test_no_connection(void **state)
+{
+    static const char yaml[] =
+        "providers:\n"
+        "  up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "    keys: [{name: one, secret: key-one}]}\n"
+        "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+        "    connections: {max: 1}, keys: [{name: two, secret: key-two}]}\n"
+        "models: {m: {targets: [{to: up/m}], migration: {to: other/n}}}\n"
+        "retry: {wait: 1s}\n"
+        "clients: {open: true}\n";
+    struct crossed crossed;
+    int first, upstream;
+
+    (void)state;
+    begin(&crossed, yaml, all_new);
+    first = crossed.client;
+    ask(&crossed);
+    upstream = road_attempt_with(&crossed.road, 'b', -1, "key-two");
+    crossed.client = road_connect(&crossed.road);
+    ask(&crossed);
+    wire_settle(crossed.road.loop);
+    assert_int_equal(road_try_accept(&crossed.road, 'a'), -1);
+    road_pass_ms(&crossed.road, 1100);
+    answer(&crossed, 'a', "key-one");
+    expect_counts(&crossed, "old 0/0/0 whole 0, new 1/1/0 whole 0");
+    close(upstream);
+    close(first);
+    end(&crossed);
+}
+
+/* A side that hangs until nobody can be asked any more has failed; one that was never asked has
+ * not. */
+static void test_a_side_that_hangs(void **state)
+{
+    static const char yaml[] =
+        "providers:\n"
+        "  up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "    keys: [{name: one, secret: key-one}]}\n"
+        "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+        "    timeouts: {total: 5s}, connections: {max: 1},\n"
+        "    keys: [{name: two, secret: key-two}]}\n"
+        "models: {m: {targets: [{to: up/m}], migration: {to: other/n}}}\n"
+        "retry: {wait: 20s}\n"
+        "clients: {open: true}\n";
+    struct crossed crossed;
+    int first, upstream;
+
+    (void)state;
+    begin(&crossed, yaml, all_new);
+    first = crossed.client;
+    ask(&crossed);
+    upstream = road_attempt_with(&crossed.road, 'b', -1, "key-two");
+    crossed.client = road_connect(&crossed.road);
+    ask(&crossed);
+    road_pass_ms(&crossed.road, 5100);
+    road_expect_error(&crossed.road, first, 504, "timeout");
+    expect_counts(&crossed, "old 0/0/0 whole 0, new 1/1/0 whole 0");
+    close(upstream);
+    close(first);
+    end(&crossed);
+}
+
+/* A replay guard of the new side is not waited for. */
+static void test_a_conflict(void **state)
+{
+    struct crossed crossed;
+
+    (void)state;
+    begin(&crossed, sides, all_new);
+    ask(&crossed);
+    refuse(&crossed, 'b', "key-two", 409, "{\"error\":{\"message\":\"not now\"}}");
+    answer(&crossed, 'a', "key-one");
+    assert_int_equal(road_now_ms(&crossed.road), 0);
+    end(&crossed);
+}
+
 static void test_nobody_listens(void **state)
 {
     struct crossed crossed;
@@ -341,6 +469,10 @@ int main(void)
         cmocka_unit_test(test_each_side),
         cmocka_unit_test(test_failures_that_no_client_sees),
         cmocka_unit_test(test_a_key_of_the_new_side),
+        cmocka_unit_test(test_one_provider_for_both),
+        cmocka_unit_test(test_a_conflict),
+        cmocka_unit_test(test_a_side_that_hangs),
+        cmocka_unit_test(test_no_connection),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_a_bad_request),
         cmocka_unit_test(test_the_old_side_fails),

@@ -174,6 +174,46 @@ static void test_report_has_both_sides(void **state)
     scene_end(&scene);
 }
 
+/* By the prices: of the shadow, and of its key. */
+static void test_what_it_costs(void **state)
+{
+    static const char yaml[] =
+        "providers:\n"
+        "  up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "    keys: [{name: one, secret: key-one}]}\n"
+        "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+        "    keys: [{name: two, secret: key-two}]}\n"
+        "models: {up/m: {targets: [up/m], shadow: {to: other/n, share: 100%}}}\n"
+        "prices: {other/n: {input: 2, output: 10}}\n"
+        "clients: {open: true}\n";
+    struct keypool_row key = {.key = NULL};
+    struct shadow_report *report;
+    struct scene scene;
+    int shadow;
+
+    scene_begin(&scene, yaml);
+    serve(&scene);
+    shadow = shadow_at_b(&scene, NULL);
+    road_reply(&scene.road, shadow, 200, "", other_words);
+    wire_settle(scene.road.loop);
+    road_help(&scene.road);
+    report = report_of(&scene.road);
+    assert_int_equal(report->spent.pico_usd, 5 * 2000000 + 7 * 10000000);
+    mem_free(report);
+    for (size_t i = 0; i < scene.road.snapshot->provider_count; i++) {
+        struct provider *provider = scene.road.snapshot->providers[i].provider;
+        size_t at = 0;
+
+        assert_true(
+            keypool_describe(provider_keys(provider), &at, loop_now_us(scene.road.loop), &key));
+        assert_int_equal(key.spent_nanousd,
+                         span_is_equal(key_name(key.key), SPAN("two")) ? 80000 : 0);
+        key_unref(&key.key);
+    }
+    close(shadow);
+    scene_end(&scene);
+}
+
 static void test_streams(void **state)
 {
     struct scene scene;
@@ -602,6 +642,46 @@ static void test_a_real_exchange_takes_the_shadows_place(void **state)
     road_end(&road);
 }
 
+/* Nor does it go to another target for a shadow's sake. */
+static void test_a_real_exchange_keeps_its_target(void **state)
+{
+    static const char yaml[] =
+        "providers:\n"
+        "  up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "    keys: [{name: one, secret: key-one}]}\n"
+        "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+        "    keys: [{name: two, secret: key-two, limits: {concurrent: 2}}]}\n"
+        "models: {up/m: {targets: [other/m], fallback: [up/m],\n"
+        "  shadow: {to: other/n, share: 100%}}}\n"
+        "clients: {open: true}\n";
+    struct road road;
+    int clients[3], shadow, first, second;
+
+    road_begin(&road, yaml);
+    for (int i = 0; i < 3; i++)
+        clients[i] = road_connect(&road);
+    road_chat(&road, clients[0]);
+    first = road_attempt_with(&road, 'b', -1, "key-two");
+    road_reply_ok(&road, first);
+    road_expect(&road, clients[0], 200, road_ok);
+    shadow = road_attempt_with(&road, 'b', first, "key-two");
+    road_chat(&road, clients[1]);
+    first = road_attempt_with(&road, 'b', -1, "key-two");
+    road_chat(&road, clients[2]);
+    second = road_attempt_with(&road, 'b', -1, "key-two");
+    road_expect_closed(&road, shadow);
+    assert_int_equal(road_try_accept(&road, 'a'), -1);
+    road_reply_ok(&road, first);
+    road_expect(&road, clients[1], 200, road_ok);
+    road_reply_ok(&road, second);
+    road_expect(&road, clients[2], 200, road_ok);
+    exchange_host_cut(&road.host);
+    close(first);
+    close(second);
+    scene_close_all(clients, 3);
+    road_end(&road);
+}
+
 static void test_a_real_exchange_takes_the_shadows_connection(void **state)
 {
     static const char yaml[] =
@@ -834,6 +914,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_exchange_is_mirrored),
         cmocka_unit_test(test_report_has_both_sides),
+        cmocka_unit_test(test_what_it_costs),
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_another_dialect),
         cmocka_unit_test(test_a_side_that_refuses),
@@ -844,6 +925,7 @@ int main(void)
         cmocka_unit_test(test_failures_are_the_shadows_alone),
         cmocka_unit_test(test_a_target_that_hangs),
         cmocka_unit_test(test_a_real_exchange_takes_the_shadows_place),
+        cmocka_unit_test(test_a_real_exchange_keeps_its_target),
         cmocka_unit_test(test_a_real_exchange_takes_the_shadows_connection),
         cmocka_unit_test(test_a_key_of_its_own),
         cmocka_unit_test(test_dropped_at_any_time),

@@ -302,6 +302,39 @@ static void a_shadow_that_compares(void **state)
     close_drive(&drive);
 }
 
+/* What was compared and counted before the start, or by the process before, proves nothing. */
+static void what_came_before(void **state)
+{
+    struct drive drive;
+
+    open_drive(&drive);
+    drive.migration.start = CONF_MIGRATION_MANUAL;
+    drive.migration.max_divergence_ppm = 20000;
+    drive.is_compared = true;
+    drive.compared = (struct migrator_compared){500, 400};
+    begin(&drive, true);
+    play(&drive, US_PER_SEC);
+    assert_int_equal(state_of(&drive), MIGRATION_PLANNED);
+    drive.compared = (struct migrator_compared){1000, 900};
+    for (int i = 0; i < 40; i++) {
+        crossing_note_failed(drive.crossing, 0, CROSSING_NEW, false, false);
+        crossing_note_good(drive.crossing, 0, CROSSING_OLD, 50000);
+    }
+    assert_true(migrator_order(drive.migrator, MIGRATION_START));
+    await_share(&drive, 100000);
+    play(&drive, US_PER_SEC);
+    assert_int_equal(state_of(&drive), MIGRATION_RAMPING);
+    assert_int_equal(migrator_migration(drive.migrator)->canary.evidence.canary.requests, 0);
+    assert_int_equal(migrator_sides(drive.migrator)[CROSSING_NEW].failures, 40);
+    restart(&drive);
+    play(&drive, US_PER_SEC);
+    assert_int_equal(state_of(&drive), MIGRATION_RAMPING);
+    /* What comes after it does. */
+    drive.compared = (struct migrator_compared){1100, 1000};
+    await_state(&drive, MIGRATION_REVERTED);
+    close_drive(&drive);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +346,7 @@ int main(void)
         cmocka_unit_test(a_state_that_cannot_be_read),
         cmocka_unit_test(without_a_store),
         cmocka_unit_test(a_shadow_that_compares),
+        cmocka_unit_test(what_came_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
