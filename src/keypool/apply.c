@@ -24,8 +24,7 @@ static const struct conf_key nameless = {
 };
 
 static enum key_health first_health(const struct keypool_change *change,
-                                    const struct conf_key *conf,
-                                    const struct keypool_extra *extra)
+                                    const struct conf_key *conf, const struct keypool_extra *extra)
 {
     if (conf->credential)
         return KEY_NEW; /* until there is a token */

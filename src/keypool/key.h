@@ -75,8 +75,10 @@ void key_unref(struct key **place);
 
 /* Borrowed, as long as a reference is held. */
 struct span key_name(const struct key *key);
-const uint8_t *key_digest(const struct key *key); /* its identity: CONF_IDENTITY_BYTES */
 struct span key_account(const struct key *key); /* empty: an account of its own */
+
+/* Its identity: CONF_IDENTITY_BYTES, borrowed likewise. */
+const uint8_t *key_digest(const struct key *key);
 
 /* The whole header lines of its credential, "Authorization: Bearer sk-...\r\n", to be sent as they
  * are, with a reference of the caller's (secret_unref): a token may be replaced meanwhile. NULL for

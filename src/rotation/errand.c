@@ -306,8 +306,7 @@ void rotation_look_at_drains(struct rotation *rotation)
             continue;
         /* It serves again, or leaked: it need not drain. */
         is_moot = task.key->step != LIFE_DRAINING && task.key->step != LIFE_ROLLED_BACK;
-        if (!is_moot &&
-            !rotation->ops->is_drained(rotation->owner, span_from_text(task.key->name)))
+        if (!is_moot && !rotation->ops->is_drained(rotation->owner, span_from_text(task.key->name)))
             continue;
         errand_free(errand);
         life_end(&rotation->life, &rotation->settings.rules, &task, &result,

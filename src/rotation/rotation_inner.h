@@ -92,7 +92,7 @@ struct errand {
     struct life_task task;
     struct issuer_ask issuer;
     struct secret_ask store;
-    bool is_reading; /* the secret of its key, which the state told of: no task */
+    bool is_reading;             /* the secret of its key, which the state told of: no task */
     char reads[LIFE_NAME_BYTES]; /* that key's name */
 };
 

@@ -43,8 +43,8 @@ int rotor_new(const struct rotor_options *options, char *why, struct rotor **ret
 /* Its keys stay in the pool as they stand. Accepts a pointer to NULL. */
 void rotor_free(struct rotor **place);
 
-/* Before rotor_free, where the file asks for no rotation any more: its keys, of which conf tells, are
- * as the file says, but for those that leaked. Nothing else may follow. */
+/* Before rotor_free, where the file asks for no rotation any more: its keys, of which conf tells,
+ * are as the file says, but for those that leaked. Nothing else may follow. */
 void rotor_let_go(struct rotor *rotor, const struct conf_provider *conf);
 
 struct span rotor_provider(const struct rotor *rotor);

@@ -1,5 +1,6 @@
 /* Keys that come and go while the configuration stays, and stay while that changes. */
 #include "base/alloc.h"
+#include "keypool/kept.h"
 #include "pool_play.h"
 
 enum { MOST = 4 };
@@ -145,6 +146,27 @@ static void test_one_to_be_proven_is_new(void **state)
     key_unref(&key);
     key = find(&beside, 2);
     assert_int_equal(key_health(key, &until_us), KEY_TRIAL);
+    key_unref(&key);
+    play_end(&beside.play);
+}
+
+/* What was kept of it from before a restart does not bring back one that came to be off. */
+static void test_one_that_is_off_stays_so(void **state)
+{
+    struct kept_key kept = {.wish = KEY_ENABLED, .weight_milli = 1000, .said_milli = 1000};
+    struct keypool_effect effect;
+    struct beside beside;
+    struct key *key;
+
+    start(&beside, 1);
+    add(&beside, 1)->wish = KEY_DISABLED;
+    apply(&beside);
+    key = find(&beside, 1);
+    memcpy(kept.identity, key_digest(key), sizeof(kept.identity));
+    kept.name = key_name(key);
+    kept.health = KEY_HEALTHY;
+    assert_true(keypool_restore(beside.play.pool, &kept, beside.play.now, &effect));
+    assert_int_equal(key_wish(key), KEY_DISABLED);
     key_unref(&key);
     play_end(&beside.play);
 }
@@ -479,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_a_key_comes_and_the_others_notice_nothing),
         cmocka_unit_test(test_weight_and_wish),
         cmocka_unit_test(test_one_to_be_proven_is_new),
+        cmocka_unit_test(test_one_that_is_off_stays_so),
         cmocka_unit_test(test_a_reload_keeps_them),
         cmocka_unit_test(test_in_the_file_too),
         cmocka_unit_test(test_into_the_file_and_out_of_it),

@@ -56,7 +56,7 @@ struct shop {
 
     struct shop_key keys[SHOP_KEYS];
     size_t key_count;
-    bool is_lost; /* of a creation the answer is lost */
+    bool is_lost;      /* of a creation the answer is lost */
     const char *gives; /* its secret, behind "sk-"; NULL: its name */
     bool has_file;
     uint8_t file[LIFE_IDENTITY_BYTES]; /* of the one key of the file */

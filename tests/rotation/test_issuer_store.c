@@ -293,9 +293,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits_until_it_is_there),   cmocka_unit_test(each_is_told_once),
-        cmocka_unit_test(a_known_key_is_waited_out),
-        cmocka_unit_test(a_key_that_cannot_be_used), cmocka_unit_test(a_store_that_is_away),
-        cmocka_unit_test(changed_while_it_is_read),  cmocka_unit_test(what_it_cannot_do_is_said),
+        cmocka_unit_test(a_known_key_is_waited_out), cmocka_unit_test(a_key_that_cannot_be_used),
+        cmocka_unit_test(a_store_that_is_away),      cmocka_unit_test(changed_while_it_is_read),
+        cmocka_unit_test(what_it_cannot_do_is_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

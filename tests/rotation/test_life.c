@@ -188,10 +188,8 @@ static void test_new_secret_under_an_old_name(void **state)
     static struct life life;
     const struct life_rules rules = {.max_keys = 4, .attempts = 1};
     uint8_t first[LIFE_IDENTITY_BYTES] = {1}, second[LIFE_IDENTITY_BYTES] = {2};
-    struct life_order order = {.name = SPAN("next"),
-                               .replaces = SPAN("file"),
-                               .identity = first,
-                               .trigger = LIFE_BY_LEAK};
+    struct life_order order = {
+        .name = SPAN("next"), .replaces = SPAN("file"), .identity = first, .trigger = LIFE_BY_LEAK};
     struct life_key *key;
 
     (void)state;
