@@ -171,6 +171,48 @@ def test_reload_in_the_midst(rotating):
     assert set(load.statuses) == {200}
 
 
+def leaks(gateway, name):
+    done = run(["keys", "--address", "{}:{}".format(*gateway.admin_address), "rotate", f"sim/{name}", "--leaked"], env={"ADMIN_TOKEN": ""})
+    assert done.returncode == 0, done
+
+
+def test_rotation_is_taken_out_of_the_file(rotating, sim):
+    """The keys of the file serve as it says, but for one that leaked."""
+    gateway = rotating(overlap="1h", canary="off")
+    assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+    wait_step(gateway, "retired", name="a")
+    leaks(gateway, "b")
+    assert gateway.key_states()["b"]["wish"] == "disabled"
+    for order in ("drain", "disable", "enable"):  # on its way out it is not the operator's
+        assert gateway.admin(f"/v1/admin/keys/sim/a/{order}", method="POST").json["error"]["code"] == "step_does_not_allow_it"
+    config = rotating.config()
+    del config["providers"]["sim"]["rotation"]
+    assert gateway.reload(config)
+    assert {name: state["wish"] for name, state in gateway.key_states().items()} == {"a": "enabled", "b": "disabled"}
+
+
+def test_a_new_secret_under_an_old_name(rotating, sim):
+    """What leaked is off; the key that the file has in its place serves, and may leak in its turn."""
+    gateway = rotating(canary="off")
+    leaks(gateway, "a")
+    wait_step(gateway, "active")
+    config = rotating.config(canary="off")
+    config["providers"]["sim"]["keys"][0]["secret"] = "sk-pool-3"
+    assert gateway.reload(config)
+    assert gateway.key_states()["a"]["wish"] == "enabled"
+    leaks(gateway, "a")
+    assert gateway.key_states()["a"]["wish"] == "disabled"
+
+
+def test_proven_though_new_keys_are_not_validated(rotating, sim, stage):
+    config = rotating.config(canary="off")
+    config["providers"]["sim"]["health"] = {"validate_new": False}
+    gateway = stage.gateway(config, secrets=[ADMIN]).settle()
+    assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
+    wait_step(gateway, "active")
+    assert issuer(sim)["issued"] == 1
+
+
 def test_one_more(rotating, sim):
     """Nothing is replaced: it ramps to a place of its own beside the others, and no more are made than max_keys allows."""
     gateway = rotating(max_keys=2)
