@@ -366,6 +366,9 @@ struct move relay_events(struct exchange *x, char *data, size_t len, bool is_las
 struct move relay_raw(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last);
 
+/* An answer that was cut, after commit, is billed for what was produced: notes that, once. */
+void account_note_cut(struct exchange *x);
+
 /* Notes what the object used as far as it came, estimated from its text where it has not told. */
 void relay_json_usage(struct exchange *x);
 

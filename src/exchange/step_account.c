@@ -15,8 +15,7 @@ static const struct outcome_row *outcome_of(const struct exchange *x)
     return outcome_row(OUTCOME_SUCCESS);
 }
 
-/* An answer that was cut is billed for what was produced. */
-static void note_cut_usage(struct exchange *x)
+void account_note_cut(struct exchange *x)
 {
     if (x->account.usage.is_known || !x->relay.is_committed)
         return;
@@ -201,7 +200,7 @@ struct move step_account(struct exchange *x)
 
     select_leave_room(x, false);
     exchange_leave(x);
-    note_cut_usage(x);
+    account_note_cut(x);
     if (x->route.crossing)
         cross_end(x, duration_us);
     relay_book(x, outcome_of(x), 0);

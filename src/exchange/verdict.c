@@ -197,6 +197,7 @@ struct move relay_failed(struct exchange *x, const struct outcome_row *row)
     x->select.hint_us = find_hint(x, row);
     x->respond.last = row;
     x->respond.last_status = x->relay.status;
+    account_note_cut(x);
     relay_book(x, row, x->select.hint_us);
     is_refused = is_usage_refused(x);
     if (key && !is_refused && row->remedy != REMEDY_LATER)

@@ -14,6 +14,7 @@
     "    selection: priority,\n"                                                                   \
     "    keys: [{name: two, secret: key-two}, {name: three, secret: key-three}]}\n"                \
     "models: {m: {targets: [{to: up/m}], migration: {to: other/n}}, plain: up/m}\n"                \
+    "prices: {other/n: {input: 2, output: 10}}\n"                                                  \
     "clients: {open: true}\n"
 
 static const char sides[] = SIDES;
@@ -355,6 +356,20 @@ static void test_both_fail(void **state)
     end(&crossed);
 }
 
+/* The first key of the new side has cost something: what was produced is billed. */
+static void expect_spent(struct crossed *crossed)
+{
+    struct provider *provider = crossed->road.snapshot->providers[1].provider;
+    struct keypool_row key;
+    size_t at = 0;
+
+    assert_true(
+        keypool_describe(provider_keys(provider), &at, loop_now_us(crossed->road.loop), &key));
+    assert_true(span_is_equal(key_name(key.key), SPAN("two")));
+    assert_true(key.spent_nanousd > 0);
+    key_unref(&key.key);
+}
+
 /* An answer that breaks off counts as good when it began, and then as a failure. */
 static void test_broken_off(void **state)
 {
@@ -372,6 +387,7 @@ static void test_broken_off(void **state)
     close(upstream);
     wire_settle(crossed.road.loop);
     expect_counts(&crossed, "old 0/0/0 whole 0, new 1/1/0 whole 0");
+    expect_spent(&crossed);
     end(&crossed);
 }
 
