@@ -314,7 +314,7 @@ class Suites:
                    f"--junitxml={report}", *options, *only, *folders]
         env = {**SANITIZER_ENV, "BELLWETHER": os.path.join(ROOT, build, BINARY), "PYTHONDONTWRITEBYTECODE": "1",
                "PATH": os.path.join(ROOT, "build-tools/bin") + ":" + os.environ["PATH"]}
-        status = self.runner.run(command, f"{name}-pytest.log", 1200, env)
+        status = self.runner.run(command, f"{name}-pytest.log", 2400, env)
         failures = len(result.failures)
         if os.path.exists(report):
             for case in xml.etree.ElementTree.parse(report).iter("testcase"):

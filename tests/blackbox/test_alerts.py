@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from harness.callers import Load
 from harness.events import Events
 from harness.expect import chat
 from harness.fixtures import provider
@@ -12,7 +13,6 @@ from harness.keyed import REVOKED
 from harness.processes import run
 from harness.rotation import ADMIN, rotation, wait_step
 from harness.upstream import Upstream
-from test_rotation import Load
 
 TOKEN = "T0PTOKEN99"
 

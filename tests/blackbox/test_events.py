@@ -3,13 +3,13 @@
 import time
 
 import pytest
+from harness.callers import Load
 from harness.events import Events
 from harness.expect import chat
 from harness.fixtures import provider
 from harness.keyed import BROKEN, REVOKED
 from harness.rotation import ADMIN, rotation
 from harness.wire import Wire, request
-from test_rotation import Load
 
 
 @pytest.fixture

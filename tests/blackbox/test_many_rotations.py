@@ -1,44 +1,25 @@
 """Rotation after rotation at full speed, under load: every answer is right, none is lost, and no request ever shows a revoked key."""
 
-import threading
+import collections
 import time
 
 import pytest
+from harness.callers import Load
 from harness.expect import chat, content
 from harness.fixtures import provider
 from harness.rotation import ADMIN, issuer, rotation, rotations, wait_step
-from harness.wire import post
 
 ROTATIONS = 200
 
 
-class Load:
-    """Each client checks what it is told: the simulator answers with what was asked."""
+def question(connection, number):
+    return chat(f"question {connection} {number}", stream=number % 2 == 1)
 
-    def __init__(self, gateway, clients=4):
-        self.gateway, self.is_over = gateway, threading.Event()
-        self.right, self.wrong = [0] * clients, []
-        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(clients)]
 
-    def run(self, i):
-        with self.gateway.connect() as connection:
-            while not self.is_over.is_set():
-                question = f"question {i} {self.right[i]}"
-                answer = connection.ask(post(chat(question, stream=self.right[i] % 2 == 1)))
-                if answer.status == 200 and answer.content == content(question):
-                    self.right[i] += 1
-                else:
-                    self.wrong.append(repr(answer))
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        for thread in self.threads:
-            thread.join(20)
+def wrong(load):
+    """The simulator answers with what was asked."""
+    return [answer for body, answer in load.told
+            if answer.status != 200 or answer.content != content(body["messages"][0]["content"])]
 
 
 @pytest.mark.timeout(280)
@@ -51,7 +32,7 @@ def test_two_hundred_in_a_row(stage, sim, tmp_path):
         {"secrets": {"seal_key": f"file:{tmp_path}/bellwether.key"},
          "providers": {"sim": provider(sim.base_url, keys, rotation=rotated)}}, secrets=[ADMIN]).settle()
     newest, until = "a", time.monotonic() + 240
-    with Load(gateway) as load:
+    with Load(gateway, body=question) as load:
         for number in range(1, ROTATIONS + 1):
             while True:
                 answer = gateway.admin(f"/v1/admin/keys/sim/{newest}/rotate", method="POST")
@@ -62,8 +43,9 @@ def test_two_hundred_in_a_row(stage, sim, tmp_path):
                 time.sleep(0.005)
             assert answer.json["rotation"] == number
             newest = wait_step(gateway, "active", within=until - time.monotonic())["name"]
-    assert not load.wrong, load.wrong[:3]
-    assert min(load.right) > ROTATIONS / 4
+    assert not wrong(load), wrong(load)[:3]
+    asked = collections.Counter(body["messages"][0]["content"].split()[1] for body, _ in load.told)
+    assert len(asked) == 4 and min(asked.values()) > ROTATIONS / 4
     until = time.monotonic() + 60
     while issuer(sim)["revoked"] < ROTATIONS - 1:
         assert time.monotonic() < until, issuer(sim)
@@ -87,7 +69,7 @@ def test_a_bad_key_is_taken_back_each_time(stage, sim, tmp_path, fault, median):
     gateway = stage.gateway(
         {"secrets": {"seal_key": f"file:{tmp_path}/bellwether.key"},
          "providers": {"sim": provider(sim.base_url, keys, rotation=rotation(sim, canary=canary))}}, secrets=[ADMIN]).settle()
-    with Load(gateway) as load:
+    with Load(gateway, body=question) as load:
         for number in range(1, BAD_KEYS + 1):
             assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
             until = time.monotonic() + 90
@@ -98,7 +80,7 @@ def test_a_bad_key_is_taken_back_each_time(stage, sim, tmp_path, fault, median):
                 assert time.monotonic() < until, issuer(sim)
                 time.sleep(0.02)
             assert row["replaces"] == "a"
-    assert not load.wrong, load.wrong[:3]
+    assert not wrong(load), wrong(load)[:3]
     asked = sorted(sum(stats["generations"].values()) for key, stats in sim.stats()["keys"].items() if key.startswith("sk-issued-"))
     assert len(asked) == BAD_KEYS and asked[BAD_KEYS // 2] <= median, asked
     facts = issuer(sim)

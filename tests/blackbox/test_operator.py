@@ -1,10 +1,10 @@
 """What an operator wants of a key, by the admin API and by bellwether keys: at once, under load, and through reloads."""
 
 import json
-import threading
 from collections import Counter
 
 import pytest
+from harness.callers import Load
 from harness.expect import chat
 from harness.processes import run
 from harness.wire import post
@@ -89,22 +89,10 @@ def test_nobody_there(pool, tmp_path):
 def test_no_request_is_lost(pool):
     """Keys are drained, weighed and enabled without pause while requests come."""
     gateway = pool(3)
-    statuses, is_over = [], threading.Event()
-
-    def load():
-        with gateway.connect() as connection:
-            while not is_over.is_set():
-                statuses.append(connection.ask(post(chat("hello"))).status)
-
-    threads = [threading.Thread(target=load) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for turn in range(60):
-        name = f"k{turn % 3 + 1}"
-        for order in ("drain", "enable") if turn % 2 else ("disable", "enable"):
-            assert gateway.admin(f"/v1/admin/keys/sim/{name}/{order}", method="POST").status == 202
-    is_over.set()
-    for thread in threads:
-        thread.join(20)
-    assert len(statuses) > 60 and set(statuses) == {200}
+    with Load(gateway) as load:
+        for turn in range(60):
+            name = f"k{turn % 3 + 1}"
+            for order in ("drain", "enable") if turn % 2 else ("disable", "enable"):
+                assert gateway.admin(f"/v1/admin/keys/sim/{name}/{order}", method="POST").status == 202
+    assert len(load.statuses) > 60 and set(load.statuses) == {200}
     assert {json.dumps(row["wish"]) for row in gateway.key_states().values()} == {'"enabled"'}

@@ -1,15 +1,14 @@
 """A key is replaced while requests come: issued, kept, proven, ramped, promoted, drained and revoked; or taken back. The issuer is
 the simulator's own key API, which counts requests with a revoked key."""
 
-import threading
 import time
 
 import pytest
-from harness.expect import chat
+from harness.callers import Load
 from harness.fixtures import provider
 from harness.processes import Gateway, run
 from harness.rotation import ADMIN, issuer, rotation, rotations, wait_step
-from harness.wire import post
+
 
 @pytest.fixture
 def rotating(stage, sim, tmp_path):
@@ -26,29 +25,6 @@ def rotating(stage, sim, tmp_path):
 
     start.config = config
     return start
-
-
-class Load:
-    """Requests without pause, on some connections."""
-
-    def __init__(self, gateway, connections=4):
-        self.gateway, self.statuses, self.is_over = gateway, [], threading.Event()
-        self.threads = [threading.Thread(target=self.run) for _ in range(connections)]
-
-    def run(self):
-        with self.gateway.connect() as connection:
-            while not self.is_over.is_set():
-                self.statuses.append(connection.ask(post(chat("hello"))).status)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        for thread in self.threads:
-            thread.join(20)
 
 
 def sealed(tmp_path):

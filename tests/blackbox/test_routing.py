@@ -1,10 +1,10 @@
 """GET /v1/admin/routing: where traffic goes."""
 
+from harness.callers import Load
 from harness.expect import chat
 from harness.fixtures import provider
 from harness.keyed import BROKEN
 from harness.rotation import ADMIN, rotation, wait_step
-from test_rotation import Load
 
 
 def routing(gateway):

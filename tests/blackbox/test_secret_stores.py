@@ -7,13 +7,14 @@ import subprocess
 import time
 
 import pytest
+from harness.callers import Load
 from harness.clouds import TOKEN, Clouds
 from harness.expect import chat
 from harness.fixtures import provider
 from harness.processes import BINARY, Gateway, run
+from harness.rotation import ADMIN, issuer, rotation, rotations, wait_step
 from harness.vault import ROOT, Vault
 from harness.wire import post
-from test_rotation import ADMIN, Load, issuer, rotation, rotations, wait_step
 
 HELD = "secret/data/llm/openai"
 

@@ -4,9 +4,10 @@ import datetime
 import time
 
 import pytest
+from harness.callers import Load
 from harness.processes import Gateway
 from harness.rotation import ADMIN, issuer, rotations, wait_step
-from test_rotation import Load, rotating  # noqa: F401 (rotating is a fixture)
+from test_rotation import rotating  # noqa: F401 (a fixture)
 
 QUICK = {"canary": "off", "overlap": "1h"}
 
