@@ -2,14 +2,12 @@
 
 #include <sodium.h>
 
+#include "base/fnv.h"
+
 /* splitmix64, which spreads a seed over the state as its authors of xoshiro recommend. */
 static uint64_t splitmix(uint64_t *x)
 {
-    uint64_t z = (*x += 0x9e3779b97f4a7c15ull);
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
+    return hash_mix(*x += UINT64_C(0x9e3779b97f4a7c15));
 }
 
 void rand_init(struct rand *rand, uint64_t seed)

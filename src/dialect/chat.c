@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/fnv.h"
 
 int chat_refuse(struct chat_refusal *refusal, enum failure failure, const char *param,
                 const char *format, ...)
@@ -256,22 +257,13 @@ static bool is_fit(struct span id, size_t max)
     return true;
 }
 
-uint64_t chat_hash(struct span text)
-{
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
-
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.ptr[i]) * UINT64_C(0x100000001B3);
-    return hash;
-}
-
 struct span chat_fit_id(struct span id, size_t max, struct arena *arena)
 {
     struct span made;
 
     if (is_fit(id, max))
         return id;
-    made = arena_printf(arena, "call_%016llx", (unsigned long long)chat_hash(id));
+    made = arena_printf(arena, "call_%016llx", (unsigned long long)fnv_span(FNV_START, id));
     if (made.len > max)
         made.len = max;
     return made;

@@ -281,10 +281,6 @@ struct span chat_text_of(const struct chat_part *parts, size_t count, unsigned k
 /* What the parts say in plain text: the same of TEXT and REFUSAL. */
 struct span chat_plain_text(const struct chat_part *parts, size_t count, struct arena *arena);
 
-/* FNV-1a, 64 bits: of a text the same on every machine and at every time, so that what is made of
- * it is found in later turns. */
-uint64_t chat_hash(struct span text);
-
 /* An id fit for `^[A-Za-z0-9_-]+$` and at most `max` bytes: the id itself where it is fit, else one
  * derived from it, always the same one ("call_" and a hash). In `arena`; NULL ptr without memory.
  */

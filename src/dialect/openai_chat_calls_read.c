@@ -3,6 +3,7 @@
  * or the same for all, a name may be repeated empty, arguments may be an object, and what belongs
  * to a call may come before its name.
  */
+#include "base/fnv.h"
 #include "dialect/openai_chat_inner.h"
 
 enum {
@@ -22,7 +23,7 @@ struct fragment {
 
 static uint64_t hash_of(struct span id)
 {
-    return chat_hash(id) | 1; /* 0 stands for none */
+    return fnv_span(FNV_START, id) | 1; /* 0 stands for none */
 }
 
 static void fail(struct openai_reader *reader, const char *message)

@@ -1,4 +1,5 @@
 /* Which messages a provider's quirks touch. */
+#include "base/fnv.h"
 #include "dialect/openai_chat_inner.h"
 
 static bool is_short_id(struct span id)
@@ -21,7 +22,7 @@ struct span openai_call_id(struct span id, uint32_t quirks, struct arena *arena)
 
     if (!(quirks & QUIRK_SHORT_CALL_IDS) || is_short_id(id))
         return id;
-    hash = chat_hash(id);
+    hash = fnv_span(FNV_START, id);
     for (size_t i = 0; i < sizeof(made); i++) {
         made[i] = digits[hash % 62];
         hash /= 62;

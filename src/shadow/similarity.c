@@ -3,19 +3,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* The words of a text and their pairs, as hashes. */
+#include "base/fnv.h"
+
+/* The words of a text and their pairs, as hashes: a collision makes two texts look a little more
+ * alike, and nothing else. */
 struct bag {
     uint64_t *items;
     size_t count;
 };
-
-/* FNV-1a: a collision makes two texts look a little more alike, and nothing else. */
-static const uint64_t hash_start = UINT64_C(0xcbf29ce484222325);
-
-static uint64_t hash_byte(uint64_t hash, unsigned char byte)
-{
-    return (hash ^ byte) * UINT64_C(0x100000001b3);
-}
 
 /* Neighbours: unlike the same two the other way round, and unlike each alone. */
 static uint64_t hash_pair(uint64_t first, uint64_t second)
@@ -54,24 +49,24 @@ static bool is_long_lead(unsigned char byte)
 /* Reads a run of letters and digits at *at. */
 static uint64_t read_run(struct span text, size_t *at)
 {
-    uint64_t hash = hash_start;
+    uint64_t hash = FNV_START;
 
     for (; *at < text.len; ++*at) {
         unsigned char byte = (unsigned char)text.ptr[*at];
 
         if (!is_plain(byte) && !is_short_lead(byte) && !is_trail(byte))
             break;
-        hash = hash_byte(hash, is_capital(byte) ? (unsigned char)(byte | 0x20) : byte);
+        hash = fnv_byte(hash, is_capital(byte) ? (unsigned char)(byte | 0x20) : byte);
     }
     return hash;
 }
 
 static uint64_t read_character(struct span text, size_t *at)
 {
-    uint64_t hash = hash_byte(hash_start, (unsigned char)text.ptr[(*at)++]);
+    uint64_t hash = fnv_byte(FNV_START, (unsigned char)text.ptr[(*at)++]);
 
     while (*at < text.len && is_trail((unsigned char)text.ptr[*at]))
-        hash = hash_byte(hash, (unsigned char)text.ptr[(*at)++]);
+        hash = fnv_byte(hash, (unsigned char)text.ptr[(*at)++]);
     return hash;
 }
 
