@@ -150,6 +150,7 @@ enum conf_selection {
     CONF_SELECTION_ROUND_ROBIN,
     CONF_SELECTION_WEIGHTED,
     CONF_SELECTION_PRIORITY,
+    CONF_SELECTION_STICKY,
 };
 
 struct conf_health {

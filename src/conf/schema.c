@@ -41,7 +41,7 @@ static const struct conf_word selection_words[] = {
     {TEXT("weighted"), CONF_SELECTION_WEIGHTED, true},
     {TEXT("priority"), CONF_SELECTION_PRIORITY, true},
     {TEXT("headroom"), 0, false},
-    {TEXT("sticky"), 0, false},
+    {TEXT("sticky"), CONF_SELECTION_STICKY, true},
 };
 
 static const struct conf_word retry_cause_words[] = {

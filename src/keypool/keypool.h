@@ -13,7 +13,8 @@
  * Keys stand in tiers by `priority` (lower first); standby keys (weight 0) come after all others.
  * Within a tier `selection` decides: least_used takes the fewest under way by weight, then the
  * fewest served; round_robin takes turns; weighted takes turns in shares of the weights; priority
- * takes the first in the file.
+ * takes the first in the file; sticky takes for each session the key that it had before, and as
+ * least_used where the request has no session, or its keys rest.
  *
  * A new key can be put on trial (keypool/trial.h): then it has its turns by a share of its own.
  *
@@ -141,6 +142,7 @@ struct keypool_ask {
     struct span model;      /* upstream name; must live as long as the grant */
     uint64_t model_hash;    /* map_hash of it; 0: computed here */
     uint64_t pool;          /* map_hash of the client's pool; 0: none */
+    uint64_t session;       /* evenly spread number of who asks again and again; 0: none is known */
     uint64_t tokens;        /* estimate of what the request will use */
     uint64_t wait_until_us; /* how long the exchange could wait; 0: not at all */
     const struct keypool_tried *tried;

@@ -25,6 +25,7 @@ int lineup_init(struct lineup *lineup, uint64_t signature, uint64_t model_hash, 
 
 void lineup_fini(struct lineup *lineup)
 {
+    sticky_free(&lineup->sticky);
     mem_free(lineup->block);
     *lineup = (struct lineup){.signature = 0};
 }

@@ -12,6 +12,7 @@
 
 #include "keypool/keypool.h"
 #include "keypool/order.h"
+#include "keypool/sticky.h"
 
 enum lineup_where {
     LINEUP_READY,   /* by rank: as far as known it may be picked */
@@ -46,6 +47,7 @@ struct lineup {
     uint32_t *positions;
     struct lineup_spot *spots;
     uint32_t out[KEYPOOL_REASONS]; /* how many are LINEUP_OUT for each reason */
+    struct sticky *sticky;         /* what sessions prefer of it; NULL: none has asked yet */
     void *block;
 };
 

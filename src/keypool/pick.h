@@ -47,6 +47,10 @@ enum trial { NOT_TRIED, TRIED, TRIED_FOR_GOOD };
  * canary may not be picked now. */
 bool pick_turn(struct pick *pick, uint32_t *ret_place);
 
+/* The keys that the session of this request prefers; none where the provider's selection, or the
+ * request, knows of no sessions, or memory is short. Before anything is passed over. */
+struct sticky_choice pick_preferred(const struct pick *pick);
+
 /* The grant is there: marks it as one that counts, and the turn as taken. */
 void pick_note_turn(struct pick *pick);
 

@@ -101,8 +101,15 @@ static bool try_ready(struct pick *pick, uint32_t place, bool *ret_is_full)
 static bool pick_ready(struct pick *pick, uint32_t *ret_place)
 {
     const struct order *ready = &pick->lineup->heaps[LINEUP_READY];
+    struct sticky_choice preferred = pick_preferred(pick);
     bool is_full = false;
 
+    for (uint32_t i = 0; i < preferred.count && !is_full; i++) {
+        *ret_place = preferred.places[i];
+        if (lineup_where(pick->lineup, *ret_place) == LINEUP_READY &&
+            try_ready(pick, *ret_place, &is_full))
+            return true;
+    }
     while (order_top(ready) && !is_full) {
         *ret_place = order_top(ready)->place;
         if (try_ready(pick, *ret_place, &is_full))

@@ -39,6 +39,7 @@ uint64_t view_rank(const struct keypool_view *view, const struct slot *slot)
 
     switch (view->roster->selection) {
     case CONF_SELECTION_LEAST_USED:
+    case CONF_SELECTION_STICKY:
         return rank | load_of(slot) << LOAD_SHIFT | slot->pass;
     case CONF_SELECTION_ROUND_ROBIN:
     case CONF_SELECTION_WEIGHTED:
@@ -142,7 +143,8 @@ void view_count_end(struct keypool_view *view, uint32_t place)
         }
         return;
     }
-    if (view->roster->selection == CONF_SELECTION_LEAST_USED)
+    if (view->roster->selection == CONF_SELECTION_LEAST_USED ||
+        view->roster->selection == CONF_SELECTION_STICKY)
         rank_everywhere(view, place);
 }
 
@@ -165,13 +167,17 @@ void view_wake(struct keypool_view *view, struct lineup *lineup, uint64_t now_us
 static void review(struct keypool_view *view, uint32_t place, uint64_t now_us)
 {
     struct slot *slot = place < view->places ? &view->slots[place] : NULL;
+    bool is_weighed_anew;
 
     if (!slot || !slot->key || !slot->is_listed)
         return;
+    is_weighed_anew = slot->weight_milli != view_weight(view, slot->key);
     slot->weight_milli = view_weight(view, slot->key);
     for (uint32_t i = 0; i < view->highest; i++) {
         struct lineup *lineup = &view->lineups[i];
 
+        if (is_weighed_anew)
+            sticky_free(&lineup->sticky);
         if (lineup->signature && lineup_where(lineup, place) != LINEUP_ABSENT)
             view_place(view, lineup, place, now_us);
     }
