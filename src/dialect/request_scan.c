@@ -31,17 +31,23 @@ enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
         [REQUEST_TOOLS] = {SPAN_INIT("tools"), -1, JSON_ANY, 0, 0, 0},                             \
         [REQUEST_CONTENT] = {SPAN_INIT(content), -1, content_types, JSON_COUNTED, 0, 0},           \
         [REQUEST_SYSTEM] = {SPAN_INIT(system), -1, JSON_ANY, JSON_COUNTED, 0, 0},                  \
+        [REQUEST_CACHE_KEY] = {SPAN_INIT("prompt_cache_key"), -1, JSON_ANY, 0, 0, 0},              \
+        [REQUEST_USER] = {SPAN_INIT("user"), -1, JSON_ANY, 0, 0, 0},                               \
+        [REQUEST_METADATA] = {SPAN_INIT("metadata"), -1, JSON_ANY, 0, REQUEST_USER_ID,             \
+                              JSON_MARK("user_id")},                                               \
         [REQUEST_INCLUDE_USAGE] = {SPAN_INIT(include_usage), REQUEST_OPTIONS,                      \
                                    JSON_BOOL | JSON_NULL, ONCE, 0, 0},                             \
         [REQUEST_INNER_N] = {SPAN_INIT(inner_n), REQUEST_OPTIONS, NUMBER, 0, 0, 0},                \
         [REQUEST_INNER_MAX] = {SPAN_INIT(inner_max), REQUEST_OPTIONS, NUMBER, 0, 0, 0},            \
+        [REQUEST_USER_ID] = {SPAN_INIT("user_id"), REQUEST_METADATA, JSON_ANY, 0, 0, 0},           \
     }
 
 #define MARK(name) (sizeof(name) == 1 ? 0 : JSON_MARK(name))
 #define MARKS(model, stream, options, n, best_of, max, max_completion, content, content_types,     \
               system, include_usage, inner_n, inner_max)                                           \
     (MARK(model) | MARK(stream) | MARK(options) | MARK(n) | MARK(best_of) | MARK(max) |            \
-     MARK(max_completion) | JSON_MARK("tools") | MARK(content) | MARK(system))
+     MARK(max_completion) | JSON_MARK("tools") | MARK(content) | MARK(system) |                    \
+     JSON_MARK("prompt_cache_key") | JSON_MARK("user") | JSON_MARK("metadata"))
 
 #define CHAT        "model", "stream", "stream_options", "n", "", "max_tokens", "max_completion_tokens", \
                     "messages", JSON_ARRAY, "", "include_usage", "", ""

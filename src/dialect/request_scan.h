@@ -29,9 +29,13 @@ enum request_field {
     REQUEST_TOOLS,
     REQUEST_CONTENT, /* messages, prompt, input or contents */
     REQUEST_SYSTEM,  /* what stands apart from them: system, instructions, systemInstruction */
+    REQUEST_CACHE_KEY, /* prompt_cache_key */
+    REQUEST_USER,
+    REQUEST_METADATA,
     REQUEST_INCLUDE_USAGE, /* inside stream_options */
     REQUEST_INNER_N,       /* inside generationConfig */
     REQUEST_INNER_MAX,
+    REQUEST_USER_ID, /* inside metadata */
     REQUEST_FIELD_COUNT,
 };
 

@@ -89,6 +89,7 @@ struct part_head {
     size_t extra_count;
     bool has_content_type, has_user_agent, has_version; /* of anthropic-version */
     struct span request_id; /* in the arena, or static; empty: not named yet */
+    uint64_t session; /* hash of the session that a field names (base/fnv); 0: none does */
     uint64_t start_us, start_wall_us;
 };
 
@@ -142,6 +143,7 @@ struct part_select {
      * failures say nothing of the same keys at the old one (cross_is_apart). */
     struct keypool_tried *tried, *tried_apart;
     struct keypool_grant grant;
+    uint64_t session;  /* exchange/session.h, once a provider wanted to know it; 0: not yet */
     uint32_t target;   /* of the attempt, in the plan */
     uint32_t excluded; /* bit per target that is not asked again */
     uint32_t attempts; /* made, as the client is told */

@@ -6,6 +6,7 @@
 #include "exchange/cross.h"
 #include "exchange/exchange.h"
 #include "exchange/notice.h"
+#include "exchange/session.h"
 #include "limits/backoff.h"
 
 /* What asking all targets came to. */
@@ -48,6 +49,7 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
         .model = row->model,
         .model_hash = row->model_hash,
         .pool = x->auth.client->pool,
+        .session = row->provider->selection == CONF_SELECTION_STICKY ? session_of(x) : 0,
         .tokens = x->body.prompt_tokens + request_scan_max_tokens(x->body.request),
         .wait_until_us = wait_until_us ? wait_until_us : now_us + exchange_config(x)->retry.wait_us,
         .tried = *select_tried(x, target),
