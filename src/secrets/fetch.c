@@ -17,7 +17,9 @@
 
 _Static_assert((int)FETCH_WORDS_BYTES >= CURL_ERROR_SIZE, "libcurl's words fit");
 
-enum { EVENTS_AT_ONCE = 8, ROUNDS_A_TURN = 16, CONNECTIONS_MAX = 16 };
+/* A host that does not answer must hold up no other: how much is under way in all is bounded by
+ * those who ask. */
+enum { EVENTS_AT_ONCE = 8, ROUNDS_A_TURN = 16, HOST_CONNECTIONS_MAX = 16 };
 
 struct fetcher {
     struct loop *loop;
@@ -447,8 +449,8 @@ static int make_multi(struct fetcher *fetcher)
     if (!code)
         code = curl_multi_setopt(fetcher->multi, CURLMOPT_TIMERDATA, fetcher);
     if (!code)
-        code = curl_multi_setopt(fetcher->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-                                 (long)CONNECTIONS_MAX);
+        code = curl_multi_setopt(fetcher->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                                 (long)HOST_CONNECTIONS_MAX);
     if (code)
         put_away(fetcher);
     return code ? ERR_NOMEM : 0;
