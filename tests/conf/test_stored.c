@@ -216,6 +216,29 @@ static void a_folder_of_keys(void **state)
     assert_span(key(stage, 2)->name, "old");
 }
 
+/* Somebody else's Secret among ours: named, passed over, and the others are loaded. */
+static void what_is_no_entry_of_a_folder_is_passed_over(void **state)
+{
+    struct stage *stage = *state;
+
+    assert_int_equal(fake_load(&stage->fake, folder), ERR_AGAIN);
+    tell_names(stage, "vault:secret/data/llm/pool", "foreign\nmine\n");
+    assert_int_equal(fake_load(&stage->fake, folder), ERR_AGAIN);
+    tell(stage, "vault:secret/data/llm/pool/mine", "api_key", "sk-mine");
+    tell(stage, "vault:secret/data/llm/pool/mine", "created_by", NULL);
+    tell_trouble(stage, "vault:secret/data/llm/pool/foreign", "it holds a certificate");
+    /* What its store may only not tell now is an error. */
+    assert_int_equal(fake_load(&stage->fake, folder), ERR_SYNTAX);
+    find(stage, "vault:secret/data/llm/pool/foreign", false)->is_foreign = true;
+    assert_int_equal(fake_load(&stage->fake, folder), 0);
+    assert_string_equal(fake_complaints(&stage->fake),
+                        "b.yaml:6:17: warning: providers.compatible.keys_from[0]: the entry "
+                        "'foreign' of this folder is passed over, as it could not be read: it "
+                        "holds a certificate; allowed: what its store has\n");
+    assert_int_equal(stage->fake.config->providers.items[0].keys.count, 2);
+    assert_span(key(stage, 1)->name, "mine");
+}
+
 static void an_empty_folder_is_a_warning(void **state)
 {
     struct stage *stage = *state;
@@ -435,6 +458,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_told_last_stands, begin, end),
         cmocka_unit_test_setup_teardown(what_is_used_is_known, begin, end),
         cmocka_unit_test_setup_teardown(a_folder_of_keys, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_no_entry_of_a_folder_is_passed_over, begin, end),
         cmocka_unit_test_setup_teardown(an_empty_folder_is_a_warning, begin, end),
         cmocka_unit_test_setup_teardown(places, begin, end),
         cmocka_unit_test_setup_teardown(vault_and_its_ways_in, begin, end),
