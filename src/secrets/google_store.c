@@ -392,27 +392,7 @@ static unsigned first_step(struct cloud_errand *errand)
     return STEP_VERSIONS;
 }
 
-static bool is_login_refused(const struct cloud_reply *reply)
-{
-    return reply->status == 401;
-}
-
-static int refusal(const struct cloud_reply *reply, struct buf *words)
-{
-    cloud_answer_words(reply->body, words);
-    return cloud_answer_err(reply->status);
-}
-
 /* ---- the store ---- */
-
-static void free_store(struct secret_store *base)
-{
-    struct google_store *store =
-        container_of(container_of(base, struct cloud_store, store), struct google_store, cloud);
-
-    cloud_store_fini(&store->cloud);
-    mem_free(store);
-}
 
 static const struct cloud_kind kind = {
     .ops = {.kind = "google",
@@ -421,15 +401,15 @@ static const struct cloud_kind kind = {
             .cancel = cloud_store_cancel,
             .watch = cloud_store_watch,
             .unwatch = cloud_store_unwatch,
-            .free = free_store},
+            .free = cloud_store_free},
     .label = "google",
     .names = SECRET_NAME_GOOGLE,
     .entry_max = ENTRY_MAX_BYTES,
     .first_step = first_step,
     .ask = ask,
     .take = take,
-    .is_login_refused = is_login_refused,
-    .refusal = refusal,
+    .is_login_refused = cloud_reply_refuses_login,
+    .refusal = cloud_reply_refusal,
 };
 
 /* "example.com:project" is one, too. */
@@ -491,18 +471,11 @@ int google_store_open(const struct google_options *options, struct secret_store 
         fault = cloud_options_fault(&cloud);
     if (fault)
         return cloud_options_refuse("google", fault, why);
-    snprintf(why, SECRET_WORDS_BYTES, "google: %s", err_text(ERR_NOMEM));
     store = mem_zalloc(1, sizeof(*store));
-    if (!store)
-        return ERR_NOMEM;
-    store->is_regional = *location != '\0';
-    snprintf(store->parent, sizeof(store->parent), "projects/%.80s%s%.80s", options->project,
-             *location ? "/locations/" : "", location);
-    if (cloud_store_init(&store->cloud, &kind, &cloud)) {
-        free_store(&store->cloud.store);
-        return ERR_NOMEM;
+    if (store) {
+        store->is_regional = *location != '\0';
+        snprintf(store->parent, sizeof(store->parent), "projects/%.80s%s%.80s", options->project,
+                 *location ? "/locations/" : "", location);
     }
-    why[0] = '\0';
-    *ret_store = &store->cloud.store;
-    return 0;
+    return cloud_store_open(store ? &store->cloud : NULL, &kind, &cloud, ret_store, why);
 }
