@@ -3,6 +3,7 @@
 #include "../conf/fake.h"
 #include "../secrets/vault_double.h"
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "server/stored_reader.h"
 
@@ -65,28 +66,41 @@ static int listen_for_nothing(uint16_t *ret_port)
     return fd;
 }
 
-static int begin(void **state)
+static void open_reader(struct stage *stage)
 {
-    static struct stage stage;
-    struct stored_reader_options options = {.within_us = WITHIN_US,
+    struct stored_reader_options options = {.loop = stage->loop,
+                                            .secrets = stage->fake.secrets,
+                                            .stored = &stage->stored,
+                                            .within_us = WITHIN_US,
                                             .on_asked = on_asked,
                                             .on_change = on_change,
                                             .on_trouble = on_trouble,
                                             .on_away = on_away,
-                                            .owner = &stage};
+                                            .owner = stage};
+
+    conf_stored_init(&stage->stored);
+    stage->fake.source.stored = &stage->stored;
+    stage->stores = options.stores = secret_stores_new(stage->loop, stage->fake.secrets);
+    assert_non_null(stage->stores);
+    stage->reader = stored_reader_new(&options);
+    assert_non_null(stage->reader);
+}
+
+static void close_reader(struct stage *stage)
+{
+    stored_reader_free(&stage->reader);
+    conf_stored_fini(&stage->stored);
+    secret_stores_free(&stage->stores);
+}
+
+static int begin(void **state)
+{
+    static struct stage stage;
 
     memset(&stage, 0, sizeof(stage));
     fake_init(&stage.fake);
     stage.loop = loop_new_virtual(1000 * US_PER_SEC);
-    conf_stored_init(&stage.stored);
-    stage.fake.source.stored = &stage.stored;
-    stage.stores = secret_stores_new(stage.loop, stage.fake.secrets);
-    options.loop = stage.loop;
-    options.secrets = stage.fake.secrets;
-    options.stores = stage.stores;
-    options.stored = &stage.stored;
-    stage.reader = stored_reader_new(&options);
-    assert_non_null(stage.reader);
+    open_reader(&stage);
     stage.vault = vd_open(2);
     *state = &stage;
     return 0;
@@ -96,9 +110,7 @@ static int end(void **state)
 {
     struct stage *stage = *state;
 
-    stored_reader_free(&stage->reader);
-    conf_stored_fini(&stage->stored);
-    secret_stores_free(&stage->stores);
+    close_reader(stage);
     vd_close(&stage->vault);
     if (stage->dead)
         close(stage->dead);
@@ -287,6 +299,35 @@ static void what_is_no_entry_is_no_store_away(void **state)
     assert_true(is_told(stage, "vault:secret/data/a", "sk-b"));
 }
 
+#ifdef BW_FAULTS
+/* Whatever was missing, it is told in the end, and the next load has it. */
+static void memory_may_run_out_anywhere(void **state)
+{
+    struct stage *stage = *state;
+    bool is_pending = false;
+
+    write_yaml(stage, "", "\"${vault:secret/data/a}\"");
+    vd_put(stage->vault, "a", "{\"api_key\":\"sk-a\"}");
+    for (long after = 0; !is_pending; after++) {
+        int err, asked = stage->asked;
+
+        assert_int_equal(fake_load(&stage->fake, stage->yaml), ERR_AGAIN);
+        mem_fail_after(after);
+        err = stored_reader_ask(stage->reader, &stage->fake.config->secrets);
+        assert_true(!err || err == ERR_NOMEM);
+        if (!err)
+            assert_true(wait_for(stage, &stage->asked, asked + 1, WITHIN_US + US_PER_SEC));
+        is_pending = mem_fail_is_pending();
+        mem_fail_after(-1);
+        conf_stored_doubt(&stage->stored);
+        ask(stage);
+        assert_true(is_told(stage, "vault:secret/data/a", "sk-a"));
+        close_reader(stage);
+        open_reader(stage);
+    }
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +335,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_store_goes_away_and_comes_back, begin, end),
         cmocka_unit_test_setup_teardown(what_is_read_no_more_is_over, begin, end),
         cmocka_unit_test_setup_teardown(what_is_no_entry_is_no_store_away, begin, end),
+#ifdef BW_FAULTS
+        cmocka_unit_test_setup_teardown(memory_may_run_out_anywhere, begin, end),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
