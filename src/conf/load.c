@@ -28,6 +28,7 @@ static int loading_init(struct loading *loading, const struct conf_source *sourc
     buf_init(&loading->scratch, LOADING_SCRATCH_BYTES);
     buf_init(&loading->file, LOADING_SCRATCH_BYTES);
     map_init(&loading->pools, YAML_MAX_NODES);
+    sealed_entries_init(&loading->sealed.entries, source->secrets);
     loading->box = box_new();
     if (!loading->box)
         return ERR_NOMEM;
@@ -50,6 +51,7 @@ static void loading_fini(struct loading *loading)
 
     config_free(&config);
     map_fini(&loading->pools);
+    sealed_entries_fini(&loading->sealed.entries);
     buf_fini(&loading->scratch);
     buf_fini(&loading->file);
 }

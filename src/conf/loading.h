@@ -17,6 +17,7 @@
 #include "conf/load.h"
 #include "conf/schema.h"
 #include "conf/yaml.h"
+#include "secrets/sealed_entries.h"
 
 /* What a sealed text (secrets/sealed.h) begins with; and the member of an entry that was sealed. */
 #define LOADING_SEALED_TEXT   "QldTRUFMVA"
@@ -34,6 +35,14 @@ struct config_box {
     size_t secret_count, secret_cap;
 };
 
+/* What `bellwether secrets seal` sealed by names: opened when the first of them is asked for. */
+struct loading_sealed {
+    struct sealed_entries entries;
+    bool is_opened;
+    int err; /* why it could not be, in words too */
+    char why[LOADING_WHY_BYTES];
+};
+
 struct loading {
     const struct conf_source *source;
     struct complaints *complaints;
@@ -44,6 +53,7 @@ struct loading {
     struct map pools;   /* struct conf_pool by name */
     struct buf scratch; /* resolved text; all its room is taken at the start, and it is wiped */
     struct buf file;    /* the same for what a reference reads */
+    struct loading_sealed sealed;
     char path[LOADING_PATH_BYTES]; /* of the setting being read: "providers.openai.keys[2]" */
     size_t path_len;
     /* The provider being read: its members need its name. */

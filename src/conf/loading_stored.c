@@ -10,7 +10,6 @@
 #include "conf/quote.h"
 #include "secrets/sealed.h"
 #include "secrets/sealed_disk.h"
-#include "secrets/sealed_entries.h"
 
 enum { FILES_FIRST = 16 };
 
@@ -161,12 +160,11 @@ static int find_sealed(const struct sealed_entries *entries, struct span name,
 }
 
 /* The text within the file, which is noted. */
-static int open_sealed(struct loading *loading, struct buf *plain, char *why)
+static int decrypt_file(struct loading *loading, struct buf *plain, char *words)
 {
     const struct conf_secrets *conf = &loading->config->secrets;
     struct sealed_identity seen;
     struct seal_key key = {.bytes = NULL};
-    char words[SECRET_WORDS_BYTES] = "";
     struct buf file;
     int err;
 
@@ -174,18 +172,37 @@ static int open_sealed(struct loading *loading, struct buf *plain, char *why)
     err = sealed_disk_read(conf->named_file.ptr, &file, &seen, words);
     loading_note_file(loading, conf->named_file, buf_span(&file));
     if (err == ERR_NOTFOUND)
-        snprintf(words, sizeof(words), "nothing was sealed so far");
+        snprintf(words, SECRET_WORDS_BYTES, "nothing was sealed so far");
     if (!err)
         err = seal_key_read(conf->seal_key.ptr, loading->source->secrets, &key, words);
     if (!err)
         err = sealed_open(&key, SEALED_FILE, buf_span(&file), plain, words);
-    if (err)
-        snprintf(why, LOADING_WHY_BYTES,
-                 "cannot be read: %s; allowed: what `bellwether secrets seal` sealed",
-                 words[0] ? words : err_text(err));
     seal_key_fini(&key);
     buf_fini(&file);
     return err;
+}
+
+/* Once in a load, so that all of it sees one file. */
+static const struct loading_sealed *open_file(struct loading *loading)
+{
+    struct loading_sealed *sealed = &loading->sealed;
+    char words[SECRET_WORDS_BYTES] = "";
+    struct buf plain;
+
+    if (sealed->is_opened)
+        return sealed;
+    sealed->is_opened = true;
+    buf_init(&plain, LOADING_SCRATCH_BYTES);
+    plain.is_secret = true;
+    sealed->err = decrypt_file(loading, &plain, words);
+    if (!sealed->err)
+        sealed->err = sealed_entries_read(&sealed->entries, buf_span(&plain));
+    if (sealed->err)
+        snprintf(sealed->why, sizeof(sealed->why),
+                 "cannot be read: %s; allowed: what `bellwether secrets seal` sealed",
+                 words[0] ? words : err_text(sealed->err));
+    buf_fini(&plain);
+    return sealed;
 }
 
 /* The secret stands in the reference itself. */
@@ -209,9 +226,7 @@ static int read_sealed_text(struct loading *loading, struct span text, struct bu
 int loading_read_sealed(struct loading *loading, struct span text, struct buf *out, char *why)
 {
     const struct span name = span_skip(text, sizeof("sealed:") - 1);
-    struct sealed_entries entries;
-    struct buf plain;
-    int err;
+    const struct loading_sealed *sealed;
 
     if (loading_is_unseen(loading))
         return buf_append_span(out, text);
@@ -223,21 +238,11 @@ int loading_read_sealed(struct loading *loading, struct span text, struct buf *o
                  "as in ${sealed:openai}");
         return ERR_SYNTAX;
     }
-    sealed_entries_init(&entries, loading->source->secrets);
-    buf_init(&plain, LOADING_SCRATCH_BYTES);
-    plain.is_secret = true;
-    err = open_sealed(loading, &plain, why);
-    if (!err) {
-        err = sealed_entries_read(&entries, buf_span(&plain));
-        if (err)
-            snprintf(why, LOADING_WHY_BYTES, "cannot be read: %s; allowed: to seal it again",
-                     err_text(err));
-    }
-    if (!err)
-        err = find_sealed(&entries, name, loading->source->secrets, out, why);
-    buf_fini(&plain);
-    sealed_entries_fini(&entries);
-    return err;
+    sealed = open_file(loading);
+    if (!sealed->err)
+        return find_sealed(&sealed->entries, name, loading->source->secrets, out, why);
+    memcpy(why, sealed->why, sizeof(sealed->why));
+    return sealed->err;
 }
 
 /* ---- files ---- */

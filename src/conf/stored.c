@@ -127,8 +127,10 @@ static int state_of(struct conf_stored *stored, const struct conf_stored_entry *
                     bool is_known, const char **ret_why)
 {
     *ret_why = entry->why;
+    if (!entry->is_wanted && is_known)
+        return 0;
     if (!entry->is_wanted)
-        return is_known ? 0 : ERR_IO;
+        return entry->is_foreign ? ERR_SYNTAX : ERR_IO;
     stored->is_wanting = true;
     return ERR_AGAIN;
 }
@@ -165,4 +167,52 @@ int conf_stored_list(struct conf_stored *stored, const struct conf_place *place,
         return ERR_NOMEM;
     *ret_names = buf_span(&entry->names);
     return state_of(stored, entry, entry->is_known, ret_why);
+}
+
+/* ---- what a store tells ---- */
+
+static bool is_same(const struct secret *a, const struct secret *b)
+{
+    return a && b ? secret_is_equal(a, secret_reveal(b)) : a == b;
+}
+
+static int take_member(struct conf_stored_member *member, const struct secret_entry *told,
+                       struct secret_arena *arena, bool *ret_is_news)
+{
+    struct secret *value = NULL;
+    int err = ERR_NOTFOUND;
+
+    if (told->version)
+        err = secret_entry_member(told->text, member->name, arena, &value);
+    if (err && err != ERR_NOTFOUND)
+        return err;
+    *ret_is_news |= !member->is_known || !is_same(value, member->value);
+    secret_unref(&member->value);
+    member->value = value;
+    member->is_known = true;
+    return 0;
+}
+
+int conf_stored_take_entry(struct conf_stored_entry *entry, const struct secret_entry *told,
+                           struct secret_arena *arena, bool *ret_is_news)
+{
+    int err = 0;
+
+    list_for_each (link, &entry->members) {
+        struct conf_stored_member *member = container_of(link, struct conf_stored_member, link);
+        int one = take_member(member, told, arena, ret_is_news);
+
+        err = err ? err : one;
+    }
+    return err;
+}
+
+int conf_stored_take_names(struct conf_stored_entry *entry, struct span names, bool *ret_is_news)
+{
+    if (entry->is_known && span_is_equal(buf_span(&entry->names), names))
+        return 0;
+    buf_clear(&entry->names);
+    *ret_is_news = true;
+    entry->is_known = true;
+    return buf_append_span(&entry->names, names);
 }

@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/secret.h"
 #include "conf/place.h"
+#include "secrets/secret_store.h"
 
 enum { CONF_STORED_WHY_BYTES = 400, CONF_STORED_MEMBER_BYTES = 128 };
 
@@ -37,6 +38,7 @@ struct conf_stored_entry {
     struct list members;     /* struct conf_stored_member */
     struct buf names;        /* of a folder: sorted, a '\n' behind each */
     char why[CONF_STORED_WHY_BYTES]; /* the last ask failed; else "" */
+    bool is_foreign;                 /* it failed as what stands there is no entry */
     void *reader;                    /* of whoever asks the stores */
     char text[];
 };
@@ -55,14 +57,22 @@ void conf_stored_fini(struct conf_stored *stored);
 void conf_stored_begin(struct conf_stored *stored);
 
 /* A member of an entry: 0, with NULL where there is no such entry or member; ERR_AGAIN: wanted from
- * now on; ERR_IO: it could not be told, and *ret_why says why; ERR_RANGE: the name is too long;
- * ERR_NOMEM. Borrowed until control returns to the loop. */
+ * now on; ERR_IO: it could not be told, and *ret_why says why; ERR_SYNTAX: as ERR_IO, for what
+ * stands there is no entry; ERR_RANGE: the name is too long; ERR_NOMEM. Borrowed until control
+ * returns to the loop. */
 int conf_stored_find(struct conf_stored *stored, const struct conf_place *place, struct span member,
                      const struct secret **ret_value, const char **ret_why);
 
 /* The names below a folder, as secret_store_list tells them; the rest as above. */
 int conf_stored_list(struct conf_stored *stored, const struct conf_place *place,
                      struct span *ret_names, const char **ret_why);
+
+/* What a store told of an entry, or of a folder. *ret_is_news is set where anything is another than
+ * it was. 0, or an error that leaves what it concerns as it was: ERR_RANGE: a member is too large;
+ * ERR_FULL: the arena is; ERR_SYNTAX: what stands there is no entry; ERR_NOMEM. */
+int conf_stored_take_entry(struct conf_stored_entry *entry, const struct secret_entry *told,
+                           struct secret_arena *arena, bool *ret_is_news);
+int conf_stored_take_names(struct conf_stored_entry *entry, struct span names, bool *ret_is_news);
 
 /* All of it is to be asked for again by the next load that uses it. */
 void conf_stored_doubt(struct conf_stored *stored);

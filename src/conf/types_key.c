@@ -267,8 +267,8 @@ static bool is_made_by_us(const struct loading *loading, enum conf_store_kind ki
                                     conf_secrets_created_by(&loading->config->secrets, kind));
 }
 
-/* The last part of an entry's path is the key's name. An entry without a key is none of the keys.
- */
+/* The last part of an entry's path is the key's name. An entry without a key is none of the keys;
+ * one that somebody else put there, and is none at all, takes the others nothing. */
 static void read_stored_key(struct loading *loading, struct conf_mark mark,
                             const struct conf_place *folder, struct span name,
                             struct conf_key_list *keys)
@@ -294,6 +294,11 @@ static void read_stored_key(struct loading *loading, struct conf_mark mark,
     /* Both, so that both are wanted. */
     err = loading_find_member(loading, &place, SPAN("api_key"), &key, why);
     other = loading_find_member(loading, &place, SPAN("created_by"), &made_by, why);
+    if (err == ERR_SYNTAX || other == ERR_SYNTAX) {
+        loading_warning(loading, mark, "the entry '%.*s' of this folder is passed over, as it %s",
+                        SPAN_ARG(name), why);
+        return;
+    }
     if (err || other) {
         loading_error(loading, mark, "the entry '%.*s' of this folder %s", SPAN_ARG(name), why);
         return;

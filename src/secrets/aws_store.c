@@ -419,18 +419,23 @@ static bool has_path(struct span url)
     return false;
 }
 
-static int copy_options(struct aws_store *store, const struct aws_options *options,
-                        const struct cloud_options *cloud)
+/* NULL without memory. */
+static struct aws_store *new_store(const struct aws_options *options)
 {
-    store->region = mem_strdup(options->region, strlen(options->region));
+    struct aws_store *store = mem_zalloc(1, sizeof(*store));
+
+    if (!store)
+        return NULL;
     store->recovery_days = options->recovery_days;
+    store->region = mem_strdup(options->region, strlen(options->region));
     if (options->kms_key)
         store->kms_key = mem_strdup(options->kms_key, strlen(options->kms_key));
-    if (cloud_store_init(&store->cloud, &kind, cloud) || !store->region ||
-        (options->kms_key && !store->kms_key))
-        return ERR_NOMEM;
-    store->host = host_of(span_from_text(store->cloud.url));
-    return 0;
+    if (store->region && (store->kms_key || !options->kms_key))
+        return store;
+    mem_free(store->region);
+    mem_free(store->kms_key);
+    mem_free(store);
+    return NULL;
 }
 
 int aws_store_open(const struct aws_options *options, struct secret_store **ret_store, char *why)
@@ -450,6 +455,7 @@ int aws_store_open(const struct aws_options *options, struct secret_store **ret_
                                   .total_us = options->total_us,
                                   .is_busy = is_busy};
     struct aws_store *store;
+    int err;
 
     snprintf(url, sizeof(url), "https://secretsmanager.%.64s.amazonaws.com%s",
              options->region ? options->region : "",
@@ -460,15 +466,9 @@ int aws_store_open(const struct aws_options *options, struct secret_store **ret_
         fault = "the address has a path";
     if (fault)
         return cloud_options_refuse("aws", fault, why);
-    snprintf(why, SECRET_WORDS_BYTES, "aws: %s", err_text(ERR_NOMEM));
-    store = mem_zalloc(1, sizeof(*store));
-    if (!store)
-        return ERR_NOMEM;
-    if (copy_options(store, options, &cloud)) {
-        free_store(&store->cloud.store);
-        return ERR_NOMEM;
-    }
-    why[0] = '\0';
-    *ret_store = &store->cloud.store;
-    return 0;
+    store = new_store(options);
+    err = cloud_store_open(store ? &store->cloud : NULL, &kind, &cloud, ret_store, why);
+    if (!err)
+        store->host = host_of(span_from_text(store->cloud.url));
+    return err;
 }

@@ -1,7 +1,5 @@
 #include "secrets/azure_store.h"
 
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -23,10 +21,6 @@ enum step {
     STEP_DELETE,
     STEP_LIST,
     STEP_VERSIONS,
-};
-
-struct azure_store {
-    struct cloud_store cloud;
 };
 
 /* ---- questions ---- */
@@ -253,27 +247,7 @@ static unsigned first_step(struct cloud_errand *errand)
     return STEP_GET;
 }
 
-static bool is_login_refused(const struct cloud_reply *reply)
-{
-    return reply->status == 401;
-}
-
-static int refusal(const struct cloud_reply *reply, struct buf *words)
-{
-    cloud_answer_words(reply->body, words);
-    return cloud_answer_err(reply->status);
-}
-
 /* ---- the store ---- */
-
-static void free_store(struct secret_store *base)
-{
-    struct azure_store *store =
-        container_of(container_of(base, struct cloud_store, store), struct azure_store, cloud);
-
-    cloud_store_fini(&store->cloud);
-    mem_free(store);
-}
 
 static const struct cloud_kind kind = {
     .ops = {.kind = "azure",
@@ -282,15 +256,15 @@ static const struct cloud_kind kind = {
             .cancel = cloud_store_cancel,
             .watch = cloud_store_watch,
             .unwatch = cloud_store_unwatch,
-            .free = free_store},
+            .free = cloud_store_free},
     .label = "azure",
     .names = SECRET_NAME_AZURE,
     .entry_max = ENTRY_MAX_BYTES,
     .first_step = first_step,
     .ask = ask,
     .take = take,
-    .is_login_refused = is_login_refused,
-    .refusal = refusal,
+    .is_login_refused = cloud_reply_refuses_login,
+    .refusal = cloud_reply_refusal,
 };
 
 static const char *fault_of(const struct azure_options *options)
@@ -326,21 +300,12 @@ int azure_store_open(const struct azure_options *options, struct secret_store **
                                   .poll_us = options->poll_us,
                                   .connect_us = options->connect_us,
                                   .total_us = options->total_us};
-    struct azure_store *store;
+    struct cloud_store *store;
 
     if (!fault)
         fault = cloud_options_fault(&cloud);
     if (fault)
         return cloud_options_refuse("azure", fault, why);
-    snprintf(why, SECRET_WORDS_BYTES, "azure: %s", err_text(ERR_NOMEM));
     store = mem_zalloc(1, sizeof(*store));
-    if (!store)
-        return ERR_NOMEM;
-    if (cloud_store_init(&store->cloud, &kind, &cloud)) {
-        free_store(&store->cloud.store);
-        return ERR_NOMEM;
-    }
-    why[0] = '\0';
-    *ret_store = &store->cloud.store;
-    return 0;
+    return cloud_store_open(store, &kind, &cloud, ret_store, why);
 }

@@ -62,10 +62,20 @@ const char *cloud_options_fault(const struct cloud_options *options);
 /* "aws: the region is missing" into `why` (SECRET_WORDS_BYTES). Returns ERR_SYNTAX. */
 int cloud_options_refuse(const char *label, const char *fault, char *why);
 
-/* 0 or ERR_NOMEM; cloud_store_fini is right in any case of a zeroed one. */
-int cloud_store_init(struct cloud_store *store, const struct cloud_kind *kind,
-                     const struct cloud_options *options);
+/* Opens a zeroed one (NULL: there was no memory for it), which is the store's, or is freed by the
+ * kind: 0 or ERR_NOMEM, in `why` (SECRET_WORDS_BYTES) too. */
+int cloud_store_open(struct cloud_store *store, const struct cloud_kind *kind,
+                     const struct cloud_options *options, struct secret_store **ret_store,
+                     char *why);
+
+/* All but the memory of the struct itself; and, where a kind has nothing else, that too (a member
+ * of struct secret_store_ops). */
 void cloud_store_fini(struct cloud_store *store);
+void cloud_store_free(struct secret_store *base);
+
+/* Members of struct cloud_kind, where refusals are told by their status and JSON words. */
+bool cloud_reply_refuses_login(const struct cloud_reply *reply);
+int cloud_reply_refusal(const struct cloud_reply *reply, struct buf *words);
 
 /* Members of struct secret_store_ops. */
 int cloud_store_begin(struct secret_store *base, struct secret_ask *ask,
@@ -73,6 +83,9 @@ int cloud_store_begin(struct secret_store *base, struct secret_ask *ask,
 void cloud_store_cancel(struct secret_ask *ask);
 int cloud_store_watch(struct secret_store *base, struct secret_watch *watch);
 void cloud_store_unwatch(struct secret_watch *watch);
+
+/* The looks of all of them. */
+extern const struct store_looks_ops cloud_looks_ops;
 
 /* One question on its way. */
 struct cloud_errand {

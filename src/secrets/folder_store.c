@@ -1,7 +1,5 @@
 #include "secrets/folder_store.h"
 
-#include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -9,200 +7,15 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "secrets/folder_disk.h"
-#include "secrets/secret_store_kind.h"
+#include "secrets/folder_work.h"
 
 #define POLL_US (30 * US_PER_SEC)
 #define SETTLE_US                                                                                  \
     (50 * US_PER_MS) /* a file is made and then written: looked at once, behind both */
 
-enum { TRIES = 5, NOTIFY_BYTES = 4096 };
+enum { NOTIFY_BYTES = 4096 };
 
-/* An ask at work. */
-struct act {
-    struct list link;
-    struct secret_ask *ask; /* NULL: nobody asks any more */
-    enum secret_act act;
-    uint64_t expected;
-    struct buf text; /* secret: what is written, or was read */
-    uint64_t version;
-    int err;
-    char why[SECRET_WORDS_BYTES];
-    char name[SECRET_PATH_MAX_BYTES + 1];
-};
-
-/* A watched entry. */
-struct sight {
-    struct list link;
-    struct secret_watch *watch; /* NULL: nobody watches any more */
-    char name[SECRET_PATH_MAX_BYTES + 1];
-    bool is_looked_at;
-    /* Of the look under way: the helper's. */
-    int now_err;
-    uint64_t now_version;
-    char now_why[SECRET_WORDS_BYTES];
-};
-
-struct folder_store {
-    struct secret_store store;
-    struct helpers *helpers;
-    char *path; /* of the folder */
-    char *file; /* the one file's name in it, or NULL */
-    uint64_t poll_us;
-    struct loop_fd notify; /* fd -1: changes are found by looking alone */
-    struct loop_timer timer;
-    struct loop_task start;
-    struct list waiting, sights; /* struct act; struct sight, new ones too */
-    bool is_look_wanted;
-    bool is_working, is_gone; /* while working, the lists below are the helper's */
-    bool is_look;
-    struct helper_job job;
-    struct list working, looking;
-};
-
-/* ---- on a helper thread ---- */
-
-/* What stands under an entry's path; NULL: nothing ever does. */
-static const char *name_of(const struct folder_store *store, const char *path)
-{
-    if (!store->file)
-        return path;
-    return strcmp(path, FOLDER_STORE_FILE) ? NULL : store->file;
-}
-
-/* Heard of from before it is looked at, so that nothing is missed in between. */
-static void listen_at(const struct folder_store *store, const char *name)
-{
-    const char *slash = strrchr(name, '/');
-    struct buf path;
-
-    if (store->notify.fd < 0)
-        return;
-    buf_init(&path, strlen(store->path) + strlen(name) + 2);
-    buf_printf(&path, "%s/%.*s", store->path, slash ? (int)(slash - name) : 0, name);
-    /* What cannot be heard of is found by looking. */
-    if (!path.err)
-        (void)inotify_add_watch(store->notify.fd, buf_text(&path),
-                                IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
-                                    IN_DELETE | IN_ATTRIB | IN_ONLYDIR);
-    buf_fini(&path);
-}
-
-static void look_at(const struct folder_place *place, const char *name, struct sight *sight)
-{
-    struct buf entry;
-
-    sight->now_err = 0;
-    sight->now_version = 0;
-    sight->now_why[0] = '\0';
-    if (!name)
-        return;
-    buf_init(&entry, SECRET_ENTRY_MAX_BYTES);
-    entry.is_secret = true;
-    sight->now_err = folder_read(place, name, &entry, &sight->now_version, sight->now_why);
-    buf_fini(&entry);
-}
-
-/* All of them in one snapshot: true where that is the one of now. */
-static bool look_once(struct folder_store *store)
-{
-    char why[SECRET_WORDS_BYTES];
-    struct folder_place place;
-    int err = folder_place_open(&place, store->path, why);
-    bool is_current;
-
-    list_for_each (link, &store->looking) {
-        struct sight *sight = container_of(link, struct sight, link);
-
-        if (!err) {
-            look_at(&place, name_of(store, sight->name), sight);
-            continue;
-        }
-        sight->now_err = err;
-        sight->now_version = 0;
-        memcpy(sight->now_why, why, sizeof(why));
-    }
-    is_current = err || folder_place_is_current(&place);
-    if (!err)
-        folder_place_close(&place);
-    return is_current;
-}
-
-static void look(struct folder_store *store)
-{
-    listen_at(store, "");
-    list_for_each (link, &store->looking) {
-        const struct sight *sight = container_of(link, struct sight, link);
-
-        if (strchr(sight->name, '/'))
-            listen_at(store, sight->name);
-    }
-    for (int i = 0; i < TRIES && !look_once(store); i++)
-        ;
-}
-
-static int do_act(const struct folder_store *store, const struct folder_place *place,
-                  struct act *act)
-{
-    const char *name =
-        act->act == SECRET_LIST && !store->file ? act->name : name_of(store, act->name);
-
-    switch (act->act) {
-    case SECRET_READ:
-        act->version = 0;
-        return name ? folder_read(place, name, &act->text, &act->version, act->why) : 0;
-    case SECRET_WRITE:
-        if (name)
-            return folder_write(place, name, buf_span(&act->text), act->expected, &act->version,
-                                act->why);
-        snprintf(act->why, sizeof(act->why), "a store of one file holds nothing but \"%s\"",
-                 FOLDER_STORE_FILE);
-        return ERR_UNSUPPORTED;
-    case SECRET_REMOVE:
-        if (name)
-            return folder_remove(place, name, act->expected, act->why);
-        snprintf(act->why, sizeof(act->why), "there is none");
-        return act->expected == SECRET_ANY || act->expected == 0 ? 0 : ERR_EXISTS;
-    case SECRET_LIST:
-    case SECRET_VERSIONS: /* never asked */
-        break;
-    }
-    if (!store->file)
-        return folder_list(place, name, &act->text, act->why);
-    return act->name[0] ? 0 : buf_append_span(&act->text, SPAN(FOLDER_STORE_FILE "\n"));
-}
-
-/* Begun anew where the snapshot that it read was swapped away meanwhile. */
-static void perform(struct folder_store *store, struct act *act)
-{
-    struct folder_place place;
-    bool is_done = false;
-
-    for (int i = 0; i < TRIES && !is_done; i++) {
-        if (act->act != SECRET_WRITE)
-            buf_clear(&act->text);
-        act->err = folder_place_open(&place, store->path, act->why);
-        if (act->err)
-            return;
-        act->err = do_act(store, &place, act);
-        is_done = act->act == SECRET_WRITE || act->act == SECRET_REMOVE ||
-                  folder_place_is_current(&place);
-        folder_place_close(&place);
-    }
-}
-
-static void work(struct helper_job *job)
-{
-    struct folder_store *store = container_of(job, struct folder_store, job);
-
-    /* First, so that who reads after it began to watch sees no less than this. */
-    if (store->is_look)
-        look(store);
-    list_for_each (link, &store->working)
-        perform(store, container_of(link, struct act, link));
-}
-
-/* ---- on the loop ---- */
+/* ---- at work ---- */
 
 static void start_soon(struct folder_store *store)
 {
@@ -216,7 +29,7 @@ static void want_look(struct folder_store *store)
     start_soon(store);
 }
 
-static void free_act(struct act *act)
+static void free_act(struct folder_act *act)
 {
     buf_fini(&act->text);
     mem_free(act);
@@ -225,13 +38,13 @@ static void free_act(struct act *act)
 static void empty_acts(struct list *acts)
 {
     while (!list_is_empty(acts))
-        free_act(container_of(list_pop_front(acts), struct act, link));
+        free_act(container_of(list_pop_front(acts), struct folder_act, link));
 }
 
 static void empty_sights(struct list *sights)
 {
     while (!list_is_empty(sights))
-        mem_free(container_of(list_pop_front(sights), struct sight, link));
+        mem_free(container_of(list_pop_front(sights), struct folder_sight, link));
 }
 
 static void destroy(struct folder_store *store)
@@ -247,7 +60,7 @@ static void destroy(struct folder_store *store)
     mem_free(store);
 }
 
-static void answer_act(struct act *act)
+static void answer_act(struct folder_act *act)
 {
     struct secret_answer answer = {.why = ""};
     struct secret_ask *ask = act->ask;
@@ -280,7 +93,7 @@ static void end_look(struct folder_store *store, int err)
 {
     while (!list_is_empty(&store->looking)) {
         struct list *link = list_pop_front(&store->looking);
-        struct sight *sight = container_of(link, struct sight, link);
+        struct folder_sight *sight = container_of(link, struct folder_sight, link);
 
         sight->is_looked_at = false;
         if (!sight->watch) {
@@ -308,7 +121,7 @@ static void on_worked(struct helper_job *job, int err)
     list_init(&acts);
     while (!list_is_empty(&store->working)) {
         struct list *link = list_pop_front(&store->working);
-        struct act *act = container_of(link, struct act, link);
+        struct folder_act *act = container_of(link, struct folder_act, link);
 
         if (err)
             act->err = err;
@@ -322,7 +135,7 @@ static void on_worked(struct helper_job *job, int err)
         loop_defer(store->store.loop, &store->start);
     /* The store may be gone after any of these; the others then have no ask. */
     while (!list_is_empty(&acts))
-        answer_act(container_of(list_pop_front(&acts), struct act, link));
+        answer_act(container_of(list_pop_front(&acts), struct folder_act, link));
 }
 
 static void on_start(struct loop_task *task)
@@ -338,13 +151,14 @@ static void on_start(struct loop_task *task)
     while (store->is_look && !list_is_empty(&store->sights)) {
         struct list *link = list_pop_front(&store->sights);
 
-        container_of(link, struct sight, link)->is_looked_at = true;
+        container_of(link, struct folder_sight, link)->is_looked_at = true;
         list_push_back(&store->looking, link);
     }
     if (list_is_empty(&store->working) && !store->is_look)
         return;
     store->is_working = true;
-    store->job = (struct helper_job){.loop = store->store.loop, .work = work, .on_done = on_worked};
+    store->job =
+        (struct helper_job){.loop = store->store.loop, .work = folder_work, .on_done = on_worked};
     helpers_ask(store->helpers, &store->job);
 }
 
@@ -378,7 +192,7 @@ static int begin(struct secret_store *base, struct secret_ask *ask,
                  const struct secret_request *request)
 {
     struct folder_store *store = container_of(base, struct folder_store, store);
-    struct act *act = mem_zalloc(1, sizeof(*act));
+    struct folder_act *act = mem_zalloc(1, sizeof(*act));
 
     if (!act)
         return ERR_NOMEM;
@@ -401,7 +215,7 @@ static int begin(struct secret_store *base, struct secret_ask *ask,
 
 static void cancel(struct secret_ask *ask)
 {
-    struct act *act = ask->work;
+    struct folder_act *act = ask->work;
 
     act->ask = NULL;
 }
@@ -409,7 +223,7 @@ static void cancel(struct secret_ask *ask)
 static int watch_entry(struct secret_store *base, struct secret_watch *watch)
 {
     struct folder_store *store = container_of(base, struct folder_store, store);
-    struct sight *sight = mem_zalloc(1, sizeof(*sight));
+    struct folder_sight *sight = mem_zalloc(1, sizeof(*sight));
 
     if (!sight)
         return ERR_NOMEM;
@@ -423,7 +237,7 @@ static int watch_entry(struct secret_store *base, struct secret_watch *watch)
 
 static void unwatch_entry(struct secret_watch *watch)
 {
-    struct sight *sight = watch->work;
+    struct folder_sight *sight = watch->work;
 
     sight->watch = NULL;
     /* Else it goes when the helper is back. */

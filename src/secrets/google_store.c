@@ -3,143 +3,12 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "base/base64.h"
 #include "base/err.h"
-#include "base/percent.h"
-#include "json/write.h"
 #include "secrets/cloud_answer.h"
-#include "secrets/cloud_store.h"
 #include "secrets/google_answer.h"
+#include "secrets/google_question.h"
 
-enum { ENTRY_MAX_BYTES = 65536, TRIES_MAX = 6, PARENT_BYTES = 256, URL_BYTES = 160 };
-
-enum step {
-    STEP_ACCESS,  /* what stands there: the latest version, or one that is named */
-    STEP_LATEST,  /* of what version the latest is */
-    STEP_NEWEST,  /* the newest version that is enabled, and the newest of all */
-    STEP_CREATE,  /* a secret, without a version */
-    STEP_ADD,     /* a version */
-    STEP_DESTROY, /* ours, as somebody else was quicker */
-    STEP_DELETE,
-    STEP_LIST,
-    STEP_VERSIONS,
-};
-
-struct google_store {
-    struct cloud_store cloud;
-    char parent[PARENT_BYTES]; /* "projects/p/locations/l" */
-    bool is_regional;
-};
-
-static struct google_store *google_of(const struct cloud_errand *errand)
-{
-    return container_of(errand->store, struct google_store, cloud);
-}
-
-/* ---- questions ---- */
-
-static void put_page(struct buf *url, const struct cloud_errand *errand, const char *size)
-{
-    buf_printf(url, "?pageSize=%s", size);
-    if (errand->page.len) {
-        buf_append_span(url, SPAN("&pageToken="));
-        percent_write(url, buf_span(&errand->page), "");
-    }
-}
-
-static void write_version(struct buf *body, const struct cloud_errand *errand)
-{
-    struct json_writer writer;
-    struct buf data;
-    char sum[16];
-
-    buf_init(&data, 2 * (size_t)SECRET_ENTRY_MAX_BYTES);
-    data.is_secret = true;
-    base64_write(&data, buf_span(&errand->text));
-    snprintf(sum, sizeof(sum), "%lu", (unsigned long)google_crc32c(buf_span(&errand->text)));
-    json_writer_init(&writer, body);
-    json_begin_object(&writer);
-    json_name(&writer, "payload");
-    json_begin_object(&writer);
-    json_member_string(&writer, "data", buf_span(&data));
-    json_member_text(&writer, "dataCrc32c", sum);
-    json_end_object(&writer);
-    json_end_object(&writer);
-    if (data.err)
-        buf_fail(body, data.err);
-    buf_fini(&data);
-}
-
-/* A method with a JSON body. */
-static void set_post(struct cloud_question *question, struct span body)
-{
-    question->method = "POST";
-    question->is_repeatable = false;
-    cloud_question_line(question, "Content-Type", SPAN("application/json"));
-    buf_append_span(&question->body, body);
-}
-
-static void ask_of_secret(struct cloud_errand *errand, struct cloud_question *question)
-{
-    struct buf *url = &question->url;
-
-    buf_append_span(url, span_from_text(errand->name));
-    switch ((enum step)errand->step) {
-    case STEP_ACCESS:
-        buf_printf(url, "/versions/%s:access", *errand->version ? errand->version : "latest");
-        break;
-    case STEP_LATEST:
-        buf_append_span(url, SPAN("/versions/latest"));
-        break;
-    case STEP_NEWEST:
-        buf_append_span(url, SPAN("/versions"));
-        put_page(url, errand, "25");
-        break;
-    case STEP_ADD:
-        buf_append_span(url, SPAN(":addVersion"));
-        set_post(question, SPAN(""));
-        write_version(&question->body, errand);
-        break;
-    case STEP_DESTROY:
-        buf_printf(url, "/versions/%s:destroy", errand->made);
-        set_post(question, SPAN("{}"));
-        question->is_repeatable = true;
-        break;
-    case STEP_DELETE:
-        question->method = "DELETE";
-        break;
-    case STEP_VERSIONS:
-        buf_append_span(url, SPAN("/versions"));
-        put_page(url, errand, "100");
-        break;
-    case STEP_CREATE:
-    case STEP_LIST:
-        break;
-    }
-}
-
-static void ask(struct cloud_errand *errand, struct cloud_question *question)
-{
-    const struct google_store *store = google_of(errand);
-
-    question->is_repeatable = true;
-    buf_append_span(&question->lines, SPAN("Authorization: Bearer "));
-    buf_append_span(&question->lines, secret_reveal(errand->secret));
-    buf_append_byte(&question->lines, '\0');
-    cloud_question_line(question, "Accept", SPAN("application/json"));
-    buf_printf(&question->url, "%s/v1/%s/secrets", errand->store->url, store->parent);
-    if (errand->step == STEP_LIST) {
-        put_page(&question->url, errand, "250");
-    } else if (errand->step == STEP_CREATE) {
-        buf_printf(&question->url, "?secretId=%s", errand->name);
-        set_post(question,
-                 store->is_regional ? SPAN("{}") : SPAN("{\"replication\":{\"automatic\":{}}}"));
-        question->is_repeatable = true;
-    } else {
-        buf_append_byte(&question->url, '/');
-        ask_of_secret(errand, question);
-    }
-}
+enum { ENTRY_MAX_BYTES = 65536, TRIES_MAX = 6, URL_BYTES = 160 };
 
 /* ---- answers ---- */
 
@@ -173,7 +42,7 @@ static void take_value(struct cloud_errand *errand, const struct cloud_reply *re
     }
     if (!is_good(reply)) {
         if (is_gone(reply)) /* the latest is: another may not be */
-            cloud_errand_go(errand, STEP_NEWEST);
+            cloud_errand_go(errand, GOOGLE_STEP_NEWEST);
         else
             cloud_errand_end_refused(errand, reply);
         return;
@@ -197,7 +66,7 @@ static void take_latest(struct cloud_errand *errand, const struct cloud_reply *r
         cloud_errand_end(errand, 0);
     } else if (reply->status == 403) {
         errand->look->is_whole = true;
-        cloud_errand_go(errand, STEP_ACCESS);
+        cloud_errand_go(errand, GOOGLE_STEP_ACCESS);
     } else if (!is_good(reply)) {
         cloud_errand_end_refused(errand, reply);
     } else {
@@ -253,7 +122,7 @@ static void found(struct cloud_errand *errand)
         if (errand->found && ++errand->tries < TRIES_MAX) {
             snprintf(errand->version, sizeof(errand->version), "%llu",
                      (unsigned long long)errand->found);
-            cloud_errand_go(errand, STEP_ACCESS);
+            cloud_errand_go(errand, GOOGLE_STEP_ACCESS);
         } else {
             cloud_errand_end(errand, 0);
         }
@@ -261,11 +130,11 @@ static void found(struct cloud_errand *errand)
         cloud_errand_end_other(errand);
     } else if (errand->act == SECRET_REMOVE) {
         if (errand->found)
-            cloud_errand_go(errand, STEP_DELETE);
+            cloud_errand_go(errand, GOOGLE_STEP_DELETE);
         else
             cloud_errand_end(errand, 0);
     } else {
-        cloud_errand_go(errand, errand->has_found ? STEP_ADD : STEP_CREATE);
+        cloud_errand_go(errand, errand->has_found ? GOOGLE_STEP_ADD : GOOGLE_STEP_CREATE);
     }
 }
 
@@ -278,10 +147,11 @@ static void take_newest(struct cloud_errand *errand, const struct cloud_reply *r
 static void take_created(struct cloud_errand *errand, const struct cloud_reply *reply)
 {
     if (is_good(reply)) {
-        cloud_errand_go(errand, STEP_ADD);
+        cloud_errand_go(errand, GOOGLE_STEP_ADD);
     } else if (reply->status == 409 && ++errand->tries < TRIES_MAX) {
         errand->number = errand->found = 0;
-        cloud_errand_go(errand, errand->expected == SECRET_ANY ? STEP_ADD : STEP_NEWEST);
+        cloud_errand_go(errand,
+                        errand->expected == SECRET_ANY ? GOOGLE_STEP_ADD : GOOGLE_STEP_NEWEST);
     } else {
         cloud_errand_end_refused(errand, reply);
     }
@@ -294,7 +164,7 @@ static void take_added(struct cloud_errand *errand, const struct cloud_reply *re
     int err;
 
     if (is_none(reply) && errand->expected == SECRET_ANY && ++errand->tries < TRIES_MAX) {
-        cloud_errand_go(errand, STEP_CREATE);
+        cloud_errand_go(errand, GOOGLE_STEP_CREATE);
         return;
     }
     if (is_none(reply) && errand->expected != SECRET_ANY) {
@@ -312,7 +182,7 @@ static void take_added(struct cloud_errand *errand, const struct cloud_reply *re
         cloud_errand_end(errand, number);
     } else {
         snprintf(errand->made, sizeof(errand->made), "%llu", (unsigned long long)number);
-        cloud_errand_go(errand, STEP_DESTROY);
+        cloud_errand_go(errand, GOOGLE_STEP_DESTROY);
     }
 }
 
@@ -333,41 +203,41 @@ static int read_names(struct cloud_errand *errand, struct span body, struct buf 
 {
     struct google_newest newest = {0};
 
-    if (errand->step == STEP_LIST)
+    if (errand->step == GOOGLE_STEP_LIST)
         return google_answer_names(body, on_name, errand, next);
     return google_answer_versions(body, &newest, &errand->versions, next);
 }
 
 static void take(struct cloud_errand *errand, const struct cloud_reply *reply)
 {
-    switch ((enum step)errand->step) {
-    case STEP_ACCESS:
+    switch ((enum google_step)errand->step) {
+    case GOOGLE_STEP_ACCESS:
         take_value(errand, reply);
         break;
-    case STEP_LATEST:
+    case GOOGLE_STEP_LATEST:
         take_latest(errand, reply);
         break;
-    case STEP_NEWEST:
+    case GOOGLE_STEP_NEWEST:
         take_newest(errand, reply);
         break;
-    case STEP_CREATE:
+    case GOOGLE_STEP_CREATE:
         take_created(errand, reply);
         break;
-    case STEP_ADD:
+    case GOOGLE_STEP_ADD:
         take_added(errand, reply);
         break;
-    case STEP_DESTROY:
+    case GOOGLE_STEP_DESTROY:
         take_destroyed(errand, reply);
         break;
-    case STEP_DELETE:
+    case GOOGLE_STEP_DELETE:
         if (is_good(reply) || is_none(reply))
             cloud_errand_end(errand, 0);
         else
             cloud_errand_end_refused(errand, reply);
         break;
-    case STEP_LIST:
-    case STEP_VERSIONS:
-        if (errand->step == STEP_LIST && is_none(reply))
+    case GOOGLE_STEP_LIST:
+    case GOOGLE_STEP_VERSIONS:
+        if (errand->step == GOOGLE_STEP_LIST && is_none(reply))
             cloud_errand_end_refused(errand, reply);
         else if (read_page(errand, reply, read_names))
             cloud_errand_end_names(errand);
@@ -379,40 +249,20 @@ static unsigned first_step(struct cloud_errand *errand)
 {
     switch (errand->act) {
     case SECRET_READ:
-        return errand->look && !errand->look->is_whole ? STEP_LATEST : STEP_ACCESS;
+        return errand->look && !errand->look->is_whole ? GOOGLE_STEP_LATEST : GOOGLE_STEP_ACCESS;
     case SECRET_WRITE:
-        return errand->expected == SECRET_ANY ? STEP_ADD : STEP_NEWEST;
+        return errand->expected == SECRET_ANY ? GOOGLE_STEP_ADD : GOOGLE_STEP_NEWEST;
     case SECRET_REMOVE:
-        return errand->expected == SECRET_ANY ? STEP_DELETE : STEP_NEWEST;
+        return errand->expected == SECRET_ANY ? GOOGLE_STEP_DELETE : GOOGLE_STEP_NEWEST;
     case SECRET_LIST:
-        return STEP_LIST;
+        return GOOGLE_STEP_LIST;
     case SECRET_VERSIONS:
         break;
     }
-    return STEP_VERSIONS;
-}
-
-static bool is_login_refused(const struct cloud_reply *reply)
-{
-    return reply->status == 401;
-}
-
-static int refusal(const struct cloud_reply *reply, struct buf *words)
-{
-    cloud_answer_words(reply->body, words);
-    return cloud_answer_err(reply->status);
+    return GOOGLE_STEP_VERSIONS;
 }
 
 /* ---- the store ---- */
-
-static void free_store(struct secret_store *base)
-{
-    struct google_store *store =
-        container_of(container_of(base, struct cloud_store, store), struct google_store, cloud);
-
-    cloud_store_fini(&store->cloud);
-    mem_free(store);
-}
 
 static const struct cloud_kind kind = {
     .ops = {.kind = "google",
@@ -421,15 +271,15 @@ static const struct cloud_kind kind = {
             .cancel = cloud_store_cancel,
             .watch = cloud_store_watch,
             .unwatch = cloud_store_unwatch,
-            .free = free_store},
+            .free = cloud_store_free},
     .label = "google",
     .names = SECRET_NAME_GOOGLE,
     .entry_max = ENTRY_MAX_BYTES,
     .first_step = first_step,
-    .ask = ask,
+    .ask = google_question_write,
     .take = take,
-    .is_login_refused = is_login_refused,
-    .refusal = refusal,
+    .is_login_refused = cloud_reply_refuses_login,
+    .refusal = cloud_reply_refusal,
 };
 
 /* "example.com:project" is one, too. */
@@ -443,7 +293,7 @@ static bool is_project(const char *project)
         if (c != ':' && !secret_version_is_good(span_of(&c, 1)))
             return false;
     }
-    return text.len > 0 && text.len < PARENT_BYTES / 3;
+    return text.len > 0 && text.len < GOOGLE_PARENT_BYTES / 3;
 }
 
 static const char *fault_of(const struct google_options *options)
@@ -491,18 +341,11 @@ int google_store_open(const struct google_options *options, struct secret_store 
         fault = cloud_options_fault(&cloud);
     if (fault)
         return cloud_options_refuse("google", fault, why);
-    snprintf(why, SECRET_WORDS_BYTES, "google: %s", err_text(ERR_NOMEM));
     store = mem_zalloc(1, sizeof(*store));
-    if (!store)
-        return ERR_NOMEM;
-    store->is_regional = *location != '\0';
-    snprintf(store->parent, sizeof(store->parent), "projects/%.80s%s%.80s", options->project,
-             *location ? "/locations/" : "", location);
-    if (cloud_store_init(&store->cloud, &kind, &cloud)) {
-        free_store(&store->cloud.store);
-        return ERR_NOMEM;
+    if (store) {
+        store->is_regional = *location != '\0';
+        snprintf(store->parent, sizeof(store->parent), "projects/%.80s%s%.80s", options->project,
+                 *location ? "/locations/" : "", location);
     }
-    why[0] = '\0';
-    *ret_store = &store->cloud.store;
-    return 0;
+    return cloud_store_open(store ? &store->cloud : NULL, &kind, &cloud, ret_store, why);
 }

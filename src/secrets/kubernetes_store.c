@@ -301,27 +301,7 @@ static unsigned first_step(struct cloud_errand *errand)
     return STEP_LIST;
 }
 
-static bool is_login_refused(const struct cloud_reply *reply)
-{
-    return reply->status == 401;
-}
-
-static int refusal(const struct cloud_reply *reply, struct buf *words)
-{
-    cloud_answer_words(reply->body, words);
-    return cloud_answer_err(reply->status);
-}
-
 /* ---- the store ---- */
-
-static void free_store(struct secret_store *base)
-{
-    struct kubernetes_store *store =
-        container_of(container_of(base, struct cloud_store, store), struct kubernetes_store, cloud);
-
-    cloud_store_fini(&store->cloud);
-    mem_free(store);
-}
 
 static const struct cloud_kind kind = {
     .ops = {.kind = "kubernetes",
@@ -329,15 +309,15 @@ static const struct cloud_kind kind = {
             .cancel = cloud_store_cancel,
             .watch = cloud_store_watch,
             .unwatch = cloud_store_unwatch,
-            .free = free_store},
+            .free = cloud_store_free},
     .label = "kubernetes",
     .names = SECRET_NAME_KUBERNETES,
     .entry_max = SECRET_ENTRY_MAX_BYTES,
     .first_step = first_step,
     .ask = ask,
     .take = take,
-    .is_login_refused = is_login_refused,
-    .refusal = refusal,
+    .is_login_refused = cloud_reply_refuses_login,
+    .refusal = cloud_reply_refusal,
 };
 
 /* A DNS label (RFC 1123). */
@@ -432,16 +412,8 @@ int kubernetes_store_open(const struct kubernetes_options *options, struct secre
         fault = cloud_options_fault(&cloud);
     if (fault && fault != no_memory)
         return cloud_options_refuse("kubernetes", fault, why);
-    snprintf(why, SECRET_WORDS_BYTES, "kubernetes: %s", err_text(ERR_NOMEM));
     store = fault ? NULL : mem_zalloc(1, sizeof(*store));
-    if (!store)
-        return ERR_NOMEM;
-    snprintf(store->name_space, sizeof(store->name_space), "%s", name_space);
-    if (cloud_store_init(&store->cloud, &kind, &cloud)) {
-        free_store(&store->cloud.store);
-        return ERR_NOMEM;
-    }
-    why[0] = '\0';
-    *ret_store = &store->cloud.store;
-    return 0;
+    if (store)
+        snprintf(store->name_space, sizeof(store->name_space), "%s", name_space);
+    return cloud_store_open(store ? &store->cloud : NULL, &kind, &cloud, ret_store, why);
 }

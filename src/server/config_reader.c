@@ -60,6 +60,14 @@ static void on_trouble(void *owner, struct span place, const char *why)
         reader->ops->on_trouble(reader->owner, place, why);
 }
 
+static void on_away(void *owner, struct span place, const char *why)
+{
+    struct config_reader *reader = owner;
+
+    if (reader->ops)
+        reader->ops->on_away(reader->owner, place, why);
+}
+
 /* ---- a reading ---- */
 
 static void end(struct config_reader *reader, int err, const struct complaints *complaints,
@@ -200,6 +208,7 @@ static int make_parts(struct config_reader *reader)
                                            .on_asked = on_asked,
                                            .on_change = on_change,
                                            .on_trouble = on_trouble,
+                                           .on_away = on_away,
                                            .owner = reader};
     struct file_watch_options files = {.loop = reader->loop,
                                        .system = reader->source.system,

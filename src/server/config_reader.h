@@ -16,6 +16,8 @@ struct config_reader_ops {
     void (*on_change)(void *owner);
     /* A place cannot be read, so that its last value stands; NULL: it can be again. */
     void (*on_trouble)(void *owner, struct span place, const char *why);
+    /* A store cannot be reached any more, as was seen at that place; NULL: all can be again. */
+    void (*on_away)(void *owner, struct span place, const char *why);
 };
 
 /* What came of a reading; the complaints are borrowed for the call, the config is the owner's. */

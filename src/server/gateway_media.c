@@ -11,7 +11,7 @@
 #include "upstream/body.h"
 
 enum {
-    FETCHES_AT_ONCE = 16, /* each may hold server.media.max; as many as a fetcher connects */
+    FETCHES_AT_ONCE = 16, /* each may hold server.media.max */
     REDIRECTS = 3,
     LOOK_US = 250000, /* whether what is fetched is still wanted */
 };

@@ -9,6 +9,9 @@
 /* A worker answers within a turn of its loop, unless something is wrong with it. */
 enum { RELOAD_WAIT_US = 5 * (int)US_PER_SEC };
 
+/* Of a place in an alert, so that the store's words have room. */
+enum { PLACE_BYTES = 100 };
+
 struct log_options gateway_log_options(const struct config *config)
 {
     static const enum log_level levels[] = {
@@ -297,5 +300,20 @@ static void on_trouble(void *owner, struct span place, const char *why)
                   LOG_SPAN("secret", place));
 }
 
-const struct config_reader_ops gateway_reader_ops = {.on_change = on_change,
-                                                     .on_trouble = on_trouble};
+/* No provider's own: many may have their keys there. */
+static void on_away(void *owner, struct span place, const char *why)
+{
+    struct gateway *gateway = owner;
+    char reason[ALERT_REASON_BYTES] = "";
+
+    if (why)
+        snprintf(reason, sizeof(reason), "%.*s: %s", (int)alert_fit(place, PLACE_BYTES), place.ptr,
+                 why);
+    gateway_alert(gateway, &(struct alert){.kind = ALERT_STORE_UNREACHABLE,
+                                           .is_over = !why,
+                                           .reason = span_from_text(reason),
+                                           .wall_us = loop_wall_us(gateway->loop)});
+}
+
+const struct config_reader_ops gateway_reader_ops = {
+    .on_change = on_change, .on_trouble = on_trouble, .on_away = on_away};

@@ -5,36 +5,31 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
-
-enum {
-    ASKS_AT_ONCE = 16,
-    FIRST_RETRY_US = (int)US_PER_SEC,
-    LAST_RETRY_US = 60 * (int)US_PER_SEC,
-};
+#include "server/store_queue.h"
 
 /* One entry, or the names of one folder, and where it is read. */
 struct reading {
-    struct list link; /* in the line; unlinked: not in it */
     struct stored_reader *reader;
     struct conf_stored_entry *entry;
     struct secret_store *store; /* NULL: none could be opened */
-    struct secret_ask ask;
+    struct store_question question;
     struct secret_watch watch;
     bool is_awaited; /* by on_asked */
-    bool is_due;     /* to be read again once it is not being read any more */
-    bool has_failed;
-    bool is_told; /* the trouble was */
+    bool is_told;    /* the trouble was */
+    bool is_away;    /* its store was told to be out of reach */
 };
 
 struct stored_reader {
     struct stored_reader_options options;
-    struct list line; /* struct reading: to be asked */
-    unsigned under_way, awaited;
+    struct list queues; /* struct store_queue */
+    unsigned awaited;
+    unsigned away;                 /* struct reading: so many are */
+    bool is_away_told;             /* and that was told */
     bool is_asking;                /* on_asked is to come */
     bool is_following, is_changed; /* is_changed: on_change is to come */
-    struct loop_task pump, done, tell;
-    struct loop_timer limit, retry, poll;
-    uint64_t retry_us, poll_us;
+    struct loop_task done, tell;
+    struct loop_timer limit, poll;
+    uint64_t poll_us;
 };
 
 static struct reading *reading_of(const struct conf_stored_entry *entry)
@@ -94,6 +89,43 @@ static void count_asked(struct reading *reading)
         loop_defer(reader->options.loop, &reader->done);
 }
 
+/* ---- trouble ---- */
+
+/* Counted for its store, so that each that goes away is told once. */
+static void count_away(struct reading *reading, bool is_away)
+{
+    struct store_queue *queue = reading->question.queue;
+
+    if (reading->is_away == is_away)
+        return;
+    reading->is_away = is_away;
+    reading->reader->away += is_away ? 1 : -1;
+    if (queue)
+        queue->away += is_away ? 1 : -1;
+}
+
+static void tell_back(struct stored_reader *reader)
+{
+    if (reader->is_away_told && !reader->away) {
+        reader->is_away_told = false;
+        reader->options.on_away(reader->options.owner, SPAN(""), NULL);
+    }
+}
+
+static void tell_away(struct reading *reading, const char *why)
+{
+    struct stored_reader *reader = reading->reader;
+    struct store_queue *queue = reading->question.queue;
+
+    if (!reader->is_following || reading->is_away)
+        return;
+    count_away(reading, true);
+    if (queue && queue->away > 1)
+        return;
+    reader->is_away_told = true;
+    reader->options.on_away(reader->options.owner, reading->entry->place.text, why);
+}
+
 static void tell_trouble(struct reading *reading, const char *why)
 {
     struct stored_reader *reader = reading->reader;
@@ -106,72 +138,18 @@ static void tell_trouble(struct reading *reading, const char *why)
     reading->is_told = why && (is_news ? reader->is_following : reading->is_told);
 }
 
-static void fail(struct reading *reading, const char *why)
+/* Why the store is out of reach, or NULL. */
+static void note_reach(struct reading *reading, const char *why)
 {
-    struct stored_reader *reader = reading->reader;
-
-    reading->has_failed = true;
-    tell_trouble(reading, why);
-    if (reader->is_following && !reader->retry.deadline_us) {
-        /* Reserved: it cannot fail. */
-        (void)loop_timer_set(&reader->retry, now_us(reader) + reader->retry_us);
-        if (reader->retry_us < LAST_RETRY_US)
-            reader->retry_us *= 2;
+    if (why) {
+        tell_away(reading, why);
+    } else {
+        count_away(reading, false);
+        tell_back(reading->reader);
     }
-    count_asked(reading);
 }
 
 /* ---- what a store tells ---- */
-
-static bool is_same(const struct secret *a, const struct secret *b)
-{
-    return a && b ? secret_is_equal(a, secret_reveal(b)) : a == b;
-}
-
-/* The member as it is now: 0, or an error that leaves it as it was. */
-static int take_member(struct reading *reading, const struct secret_answer *answer,
-                       struct conf_stored_member *member)
-{
-    struct secret *value = NULL;
-    int err = ERR_NOTFOUND;
-
-    if (answer->entry.version)
-        err = secret_entry_member(answer->entry.text, member->name,
-                                  reading->reader->options.secrets, &value);
-    if (err && err != ERR_NOTFOUND)
-        return err;
-    if (!member->is_known || !is_same(value, member->value))
-        note_change(reading->reader);
-    secret_unref(&member->value);
-    member->value = value;
-    member->is_known = true;
-    return 0;
-}
-
-static int take_entry(struct reading *reading, const struct secret_answer *answer)
-{
-    int err = 0;
-
-    list_for_each (link, &reading->entry->members) {
-        struct conf_stored_member *member = container_of(link, struct conf_stored_member, link);
-        int one = take_member(reading, answer, member);
-
-        err = err ? err : one;
-    }
-    return err;
-}
-
-static int take_names(struct reading *reading, const struct secret_answer *answer)
-{
-    struct conf_stored_entry *entry = reading->entry;
-
-    if (entry->is_known && span_is_equal(buf_span(&entry->names), answer->names))
-        return 0;
-    buf_clear(&entry->names);
-    note_change(reading->reader);
-    entry->is_known = true;
-    return buf_append_span(&entry->names, answer->names);
-}
 
 static const char *words_of(int err)
 {
@@ -182,83 +160,49 @@ static const char *words_of(int err)
     return err_text(err);
 }
 
-static void on_answer(struct secret_ask *ask, const struct secret_answer *answer)
+static int take(struct reading *reading, const struct secret_answer *answer)
 {
-    struct reading *reading = container_of(ask, struct reading, ask);
     struct stored_reader *reader = reading->reader;
-    int err = answer->err;
+    bool is_news = false;
+    int err = reading->entry->is_folder
+                  ? conf_stored_take_names(reading->entry, answer->names, &is_news)
+                  : conf_stored_take_entry(reading->entry, &answer->entry, reader->options.secrets,
+                                           &is_news);
 
-    reader->under_way--;
-    loop_defer(reader->options.loop, &reader->pump);
-    if (!err)
-        err = reading->entry->is_folder ? take_names(reading, answer) : take_entry(reading, answer);
-    if (err) {
-        fail(reading, answer->err ? answer->why : words_of(err));
-        return;
-    }
-    reading->has_failed = false;
-    reader->retry_us = FIRST_RETRY_US;
-    tell_trouble(reading, NULL);
+    if (is_news)
+        note_change(reader);
+    return err;
+}
+
+static int on_answer(struct store_question *question, const struct secret_answer *answer)
+{
+    struct reading *reading = container_of(question, struct reading, question);
+    int err = answer->err ? answer->err : take(reading, answer);
+    bool is_away = answer->err && err != ERR_SYNTAX && err != ERR_NOMEM;
+
+    reading->entry->is_foreign = err == ERR_SYNTAX;
+    tell_trouble(reading, answer->err ? answer->why : err ? words_of(err) : NULL);
+    note_reach(reading, is_away ? answer->why : NULL);
     count_asked(reading);
+    return err;
 }
 
-/* ---- the line ---- */
-
-static void enqueue(struct reading *reading)
+static int begin(struct store_question *question, struct secret_store *store)
 {
-    struct stored_reader *reader = reading->reader;
+    const struct conf_stored_entry *entry = container_of(question, struct reading, question)->entry;
 
-    if (reading->ask.store) {
-        reading->is_due = true;
-        return;
-    }
-    if (!list_is_linked(&reading->link))
-        list_push_back(&reader->line, &reading->link);
-    loop_defer(reader->options.loop, &reader->pump);
-}
-
-static void begin(struct reading *reading)
-{
-    struct stored_reader *reader = reading->reader;
-    const struct conf_stored_entry *entry = reading->entry;
-    int err;
-
-    reading->is_due = false;
-    reading->ask.on_done = on_answer;
-    err = entry->is_folder ? secret_store_list(reading->store, &reading->ask, entry->place.path)
-                           : secret_store_read(reading->store, &reading->ask, entry->place.path);
-    if (err)
-        fail(reading, err_text(err));
-    else
-        reader->under_way++;
-}
-
-static void on_pump(struct loop_task *task)
-{
-    struct stored_reader *reader = container_of(task, struct stored_reader, pump);
-
-    list_for_each (link, &reader->options.stored->entries) {
-        struct reading *reading = reading_of(entry_of(link));
-
-        if (reading && reading->is_due && !reading->ask.store) {
-            reading->is_due = false;
-            enqueue(reading);
-        }
-    }
-    while (reader->under_way < ASKS_AT_ONCE && !list_is_empty(&reader->line))
-        begin(container_of(list_pop_front(&reader->line), struct reading, link));
+    return entry->is_folder ? secret_store_list(store, &question->ask, entry->place.path)
+                            : secret_store_read(store, &question->ask, entry->place.path);
 }
 
 /* ---- readings ---- */
 
 static void stop(struct reading *reading)
 {
-    reading->reader->under_way -= reading->ask.store != NULL;
-    secret_ask_cancel(&reading->ask);
+    count_away(reading, false);
     secret_watch_cancel(&reading->watch);
-    if (list_is_linked(&reading->link))
-        list_remove(&reading->link);
-    reading->is_due = false;
+    store_queue_leave(&reading->question);
+    secret_stores_give(reading->reader->options.stores, &reading->store);
 }
 
 static void leave(struct reading *reading)
@@ -267,40 +211,59 @@ static void leave(struct reading *reading)
 
     stop(reading);
     count_asked(reading);
-    if (reading->store)
-        secret_stores_give(reading->reader->options.stores, &reading->store);
     entry->reader = NULL;
     mem_free(reading);
+}
+
+/* NULL without memory. */
+static struct reading *reading_for(struct stored_reader *reader, struct conf_stored_entry *entry)
+{
+    struct reading *reading = reading_of(entry);
+
+    if (reading)
+        return reading;
+    reading = mem_zalloc(1, sizeof(*reading));
+    if (!reading)
+        return NULL;
+    reading->reader = reader;
+    reading->entry = entry;
+    reading->question.begin = begin;
+    reading->question.on_answer = on_answer;
+    entry->reader = reading;
+    return reading;
 }
 
 /* One in the store of that configuration: NULL without memory. */
 static struct reading *visit(struct stored_reader *reader, struct conf_stored_entry *entry,
                              const struct conf_secrets *conf)
 {
-    struct reading *reading = reading_of(entry);
+    struct reading *reading = reading_for(reader, entry);
     struct secret_store *store = NULL;
     char why[SECRET_WORDS_BYTES];
     int err;
 
-    if (!reading) {
-        reading = mem_zalloc(1, sizeof(*reading));
-        if (!reading)
-            return NULL;
-        reading->reader = reader;
-        reading->entry = entry;
-        entry->reader = reading;
-    }
+    if (!reading)
+        return NULL;
     err = secret_stores_take(reader->options.stores, conf, &entry->place, why, &store);
     if (!err && store == reading->store) {
         secret_stores_give(reader->options.stores, &store);
         return reading;
     }
-    stop(reading);
     if (reading->store)
-        secret_stores_give(reader->options.stores, &reading->store);
+        stop(reading);
+    if (!err) {
+        err = store_queue_join(&reader->queues, reader->options.loop, store, &reading->question);
+        if (err)
+            secret_stores_give(reader->options.stores, &store);
+        else
+            reading->question.queue->away += reading->is_away;
+    }
     reading->store = store;
-    if (err)
-        fail(reading, why[0] ? why : err_text(err));
+    if (err) {
+        tell_trouble(reading, why[0] ? why : err_text(err));
+        note_reach(reading, entry->why);
+        count_asked(reading);
+    }
     return reading;
 }
 
@@ -308,12 +271,20 @@ static struct reading *visit(struct stored_reader *reader, struct conf_stored_en
 
 static void on_change(struct secret_watch *watch)
 {
-    enqueue(container_of(watch, struct reading, watch));
+    store_queue_ask(&container_of(watch, struct reading, watch)->question);
 }
 
 static void on_watch_trouble(struct secret_watch *watch, const char *why)
 {
-    tell_trouble(container_of(watch, struct reading, watch), why);
+    struct reading *reading = container_of(watch, struct reading, watch);
+
+    /* What could not be read is told by its answer. */
+    if (!why && reading->question.has_failed) {
+        store_queue_ask(&reading->question);
+        return;
+    }
+    tell_trouble(reading, why);
+    note_reach(reading, why);
 }
 
 static void watch(struct reading *reading)
@@ -326,7 +297,7 @@ static void watch(struct reading *reading)
     reading->watch.on_trouble = on_watch_trouble;
     if (secret_store_watch(reading->store, &reading->watch, path))
         tell_trouble(reading, "it cannot be watched, for want of memory");
-    enqueue(reading);
+    store_queue_ask(&reading->question);
 }
 
 /* A store has no watch of folders: they are looked at now and then. */
@@ -338,21 +309,9 @@ static void on_poll(struct loop_timer *timer)
         struct reading *reading = reading_of(entry_of(link));
 
         if (reading && reading->store && reading->entry->is_folder)
-            enqueue(reading);
+            store_queue_ask(&reading->question);
     }
     (void)loop_timer_set(&reader->poll, now_us(reader) + reader->poll_us);
-}
-
-static void on_retry(struct loop_timer *timer)
-{
-    struct stored_reader *reader = container_of(timer, struct stored_reader, retry);
-
-    list_for_each (link, &reader->options.stored->entries) {
-        struct reading *reading = reading_of(entry_of(link));
-
-        if (reading && reading->store && reading->has_failed)
-            enqueue(reading);
-    }
 }
 
 void stored_reader_follow(struct stored_reader *reader, const struct conf_secrets *conf)
@@ -380,6 +339,7 @@ void stored_reader_follow(struct stored_reader *reader, const struct conf_secret
         (void)loop_timer_set(&reader->poll, now_us(reader) + reader->poll_us);
     else
         loop_timer_clear(&reader->poll);
+    tell_back(reader); /* by those that are read no more */
 }
 
 /* ---- asking ---- */
@@ -387,13 +347,17 @@ void stored_reader_follow(struct stored_reader *reader, const struct conf_secret
 /* Who has not answered by now is waited for no longer; an answer that comes all the same counts. */
 static void on_limit(struct loop_timer *timer)
 {
+    static const char late[] = "there was no answer in time";
     struct stored_reader *reader = container_of(timer, struct stored_reader, limit);
 
     list_for_each (link, &reader->options.stored->entries) {
         struct reading *reading = reading_of(entry_of(link));
 
-        if (reading && reading->is_awaited)
-            fail(reading, "there was no answer in time");
+        if (reading && reading->is_awaited) {
+            tell_trouble(reading, late);
+            note_reach(reading, late);
+            count_asked(reading);
+        }
     }
 }
 
@@ -415,7 +379,7 @@ int stored_reader_ask(struct stored_reader *reader, const struct conf_secrets *c
             continue;
         reader->awaited += !reading->is_awaited;
         reading->is_awaited = true;
-        enqueue(reading);
+        store_queue_ask(&reading->question);
     }
     if (!reader->awaited)
         loop_defer(reader->options.loop, &reader->done);
@@ -438,16 +402,12 @@ struct stored_reader *stored_reader_new(const struct stored_reader_options *opti
     if (!reader)
         return NULL;
     reader->options = *options;
-    reader->retry_us = FIRST_RETRY_US;
-    list_init(&reader->line);
-    loop_task_init(&reader->pump, on_pump);
+    list_init(&reader->queues);
     loop_task_init(&reader->done, on_done_task);
     loop_task_init(&reader->tell, on_tell);
     loop_timer_init(&reader->limit, options->loop, on_limit);
-    loop_timer_init(&reader->retry, options->loop, on_retry);
     loop_timer_init(&reader->poll, options->loop, on_poll);
-    if (loop_timer_reserve(&reader->limit) || loop_timer_reserve(&reader->retry) ||
-        loop_timer_reserve(&reader->poll))
+    if (loop_timer_reserve(&reader->limit) || loop_timer_reserve(&reader->poll))
         stored_reader_free(&reader);
     return reader;
 }
@@ -464,11 +424,9 @@ void stored_reader_free(struct stored_reader **reader)
         if (reading_of(entry_of(link)))
             leave(reading_of(entry_of(link)));
     }
-    loop_task_cancel(&r->pump);
     loop_task_cancel(&r->done);
     loop_task_cancel(&r->tell);
     loop_timer_fini(&r->limit);
-    loop_timer_fini(&r->retry);
     loop_timer_fini(&r->poll);
     mem_free(r);
 }

@@ -1,8 +1,8 @@
 /*
  * Asks secret stores for what configurations refer to (conf/stored.h): for what a load wants, in
  * parallel and for a bounded time; and again whenever a store tells that something changed. A store
- * that cannot be asked leaves what it told last in force, and is asked again, ever more seldom. The
- * control thread's.
+ * that cannot be asked leaves what it told last in force, is asked again, ever more seldom, and
+ * holds up no other. The control thread's.
  */
 #ifndef SERVER_STORED_READER_H
 #define SERVER_STORED_READER_H
@@ -25,6 +25,9 @@ struct stored_reader_options {
     void (*on_change)(void *owner);
     /* A place cannot be read, for a reason that is new; NULL: it can be again. */
     void (*on_trouble)(void *owner, struct span place, const char *why);
+    /* A store cannot be reached any more, as was seen at that place; NULL: all that are still asked
+     * can be again. */
+    void (*on_away)(void *owner, struct span place, const char *why);
     void *owner;
 };
 

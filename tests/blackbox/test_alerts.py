@@ -13,6 +13,7 @@ from harness.keyed import REVOKED
 from harness.processes import run
 from harness.rotation import ADMIN, rotation, wait_step
 from harness.upstream import Upstream
+from harness.vault import ROOT, Vault
 
 TOKEN = "T0PTOKEN99"
 
@@ -180,6 +181,29 @@ def test_an_issuer_that_is_away(stage, sim, tmp_path):
         end(gateway, hook, "issuer_unreachable")
     finally:
         made.stop()
+
+
+def test_a_store_of_keys_that_is_away(stage, sim):
+    """Of all that the file refers to, one alert, and one when it is over; the keys serve on."""
+    sim.scenario()
+    hook, vault = Hook(stage), Vault()
+    vault.put("secret/data/llm", api_key="sk-pool-1", other="sk-pool-2")
+    vault.put("secret/data/more", api_key="sk-pool-3")
+    keys = ["${vault:secret/data/llm}", "${vault:secret/data/llm#other}", "${vault:secret/data/more}"]
+    try:
+        gateway = stage.gateway({
+            "secrets": {"poll": "200ms", "vault": {"address": vault.address, "token": ROOT}},
+            "alerts": {"webhooks": [{"url": hook.url, "format": "json"}]},
+            "providers": {"sim": provider(sim.base_url, keys)},
+        }, secrets=[ROOT, TOKEN]).settle()
+        vault.is_sealed = True
+        alert = hook.wait("store_unreachable", state="firing")
+        assert alert["count"] == 1 and "vault:secret/data/" in alert["reason"] and "sealed" in alert["reason"], alert
+        assert gateway.post(chat("hello")).status == 200
+        vault.is_sealed = False
+        end(gateway, hook, "store_unreachable")
+    finally:
+        vault.stop()
 
 
 def test_a_reload_changes_who_is_told(stage, keyed):

@@ -500,3 +500,25 @@ def test_in_the_clouds(stage, sim, tmp_path, kind, reference, name, settings):
         assert done.returncode == 1 and "is not there" in done.stderr, done.stderr
     finally:
         clouds.stop()
+
+
+def test_somebody_elses_secret(stage, sim, tmp_path):
+    """What stands among our keys in the cluster and is none is named and passed over; the keys serve."""
+    sim.scenario()
+    clouds = Clouds()
+    file = tmp_path / "token"
+    file.write_text(TOKEN + "\n")
+    clouds.put("bellwether.pool.one", json.dumps({"api_key": "sk-cloud-1"}))
+    clouds.put("bellwether.pool.tls", None)
+    settings = {"address": clouds.address, "namespace": "llm", "token_file": str(file)}
+    config = {"secrets": {"poll": "200ms", "kubernetes": settings},
+              "providers": {"sim": provider(sim.base_url, [], keys_from=["k8s:pool/*"])}}
+    del config["providers"]["sim"]["keys"]
+    try:
+        gateway = stage.gateway(config, secrets=[TOKEN]).settle()
+        assert names(gateway) == ["one"] and ask(gateway) == 200
+        assert "the entry 'tls' of this folder is passed over" in gateway.output
+        clouds.put("bellwether.pool.tls", json.dumps({"api_key": "sk-cloud-2"}))
+        wait(lambda: names(gateway) == ["one", "tls"])
+    finally:
+        clouds.stop()

@@ -1,11 +1,16 @@
 /* References to secret stores: what a load wants of them, what it makes of what they told, and what
  * stands while they do not tell. */
+#include "../secrets/store_play.h"
 #include "fake.h"
 
 #include <stdio.h>
 
 #include "base/alloc.h"
 #include "conf/stored.h"
+#include "secrets/seal_key.h"
+#include "secrets/sealed.h"
+#include "secrets/sealed_disk.h"
+#include "secrets/sealed_entries.h"
 
 #define VAULT                                                                                      \
     "secrets: {vault: {address: \"http://127.0.0.1:8200\", token: TOPSECRET-token, "               \
@@ -216,6 +221,29 @@ static void a_folder_of_keys(void **state)
     assert_span(key(stage, 2)->name, "old");
 }
 
+/* Somebody else's Secret among ours: named, passed over, and the others are loaded. */
+static void what_is_no_entry_of_a_folder_is_passed_over(void **state)
+{
+    struct stage *stage = *state;
+
+    assert_int_equal(fake_load(&stage->fake, folder), ERR_AGAIN);
+    tell_names(stage, "vault:secret/data/llm/pool", "foreign\nmine\n");
+    assert_int_equal(fake_load(&stage->fake, folder), ERR_AGAIN);
+    tell(stage, "vault:secret/data/llm/pool/mine", "api_key", "sk-mine");
+    tell(stage, "vault:secret/data/llm/pool/mine", "created_by", NULL);
+    tell_trouble(stage, "vault:secret/data/llm/pool/foreign", "it holds a certificate");
+    /* What its store may only not tell now is an error. */
+    assert_int_equal(fake_load(&stage->fake, folder), ERR_SYNTAX);
+    find(stage, "vault:secret/data/llm/pool/foreign", false)->is_foreign = true;
+    assert_int_equal(fake_load(&stage->fake, folder), 0);
+    assert_string_equal(fake_complaints(&stage->fake),
+                        "b.yaml:6:17: warning: providers.compatible.keys_from[0]: the entry "
+                        "'foreign' of this folder is passed over, as it could not be read: it "
+                        "holds a certificate; allowed: what its store has\n");
+    assert_int_equal(stage->fake.config->providers.items[0].keys.count, 2);
+    assert_span(key(stage, 1)->name, "mine");
+}
+
 static void an_empty_folder_is_a_warning(void **state)
 {
     struct stage *stage = *state;
@@ -226,6 +254,58 @@ static void an_empty_folder_is_a_warning(void **state)
     assert_string_equal(fake_complaints(&stage->fake),
                         "b.yaml:6:17: warning: providers.compatible.keys_from[0]: the folder holds "
                         "no key so far; one entry is one key\n");
+}
+
+/* As `bellwether secrets seal` leaves them. */
+static void seal_two(struct stage *stage, const char *home)
+{
+    struct secret_arena *arena = stage->fake.secrets;
+    struct seal_key key = {.bytes = NULL};
+    char path[128], why[SECRET_WORDS_BYTES] = "";
+    struct sealed_identity seen;
+    struct sealed_entries entries;
+    struct sealed_body *body;
+    struct buf plain, file;
+    uint64_t version;
+
+    sealed_entries_init(&entries, arena);
+    buf_init(&plain, 4096);
+    buf_init(&file, 4096);
+    assert_int_equal(sealed_body_new(arena, SPAN("{\"value\":\"sk-sealed\"}"), &body), 0);
+    assert_int_equal(sealed_entries_try(&entries, SPAN("a"), body, SECRET_ANY, &version), 0);
+    assert_int_equal(sealed_entries_try(&entries, SPAN("b"), body, SECRET_ANY, &version), 0);
+    assert_int_equal(sealed_entries_write(&entries, &plain), 0);
+    sealed_entries_keep(&entries);
+    snprintf(path, sizeof(path), "%s/seal.key", home);
+    assert_int_equal(seal_key_make(path, arena, &key, why), 0);
+    assert_int_equal(sealed_close(&key, SEALED_FILE, buf_span(&plain), &file), 0);
+    snprintf(path, sizeof(path), "%s/bellwether.secrets", home);
+    assert_int_equal(sealed_disk_read(path, &plain, &seen, why), ERR_NOTFOUND);
+    assert_int_equal(sealed_disk_replace(path, buf_span(&file), &seen, why), 0);
+    sealed_body_unref(&body);
+    sealed_entries_fini(&entries);
+    seal_key_fini(&key);
+    buf_fini(&plain);
+    buf_fini(&file);
+}
+
+/* However many refer to it. */
+static void the_sealed_file_is_read_once(void **state)
+{
+    struct stage *stage = *state;
+    char home[64], yaml[512];
+
+    play_make_folder(home, sizeof(home));
+    seal_two(stage, home);
+    snprintf(yaml, sizeof(yaml),
+             "secrets: {seal_key: \"file:%s/seal.key\"}\n"
+             "providers: {openai: {keys: [\"${sealed:a}\", \"${sealed:b}-2\"]}}\n",
+             home);
+    fake_must_load(&stage->fake, yaml);
+    assert_true(secret_is_equal(key(stage, 0)->secret, SPAN("sk-sealed")));
+    assert_true(secret_is_equal(key(stage, 1)->secret, SPAN("sk-sealed-2")));
+    assert_int_equal(stage->fake.config->files.count, 1);
+    play_remove_folder(home);
 }
 
 static void places(void **state)
@@ -435,7 +515,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_told_last_stands, begin, end),
         cmocka_unit_test_setup_teardown(what_is_used_is_known, begin, end),
         cmocka_unit_test_setup_teardown(a_folder_of_keys, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_no_entry_of_a_folder_is_passed_over, begin, end),
         cmocka_unit_test_setup_teardown(an_empty_folder_is_a_warning, begin, end),
+        cmocka_unit_test_setup_teardown(the_sealed_file_is_read_once, begin, end),
         cmocka_unit_test_setup_teardown(places, begin, end),
         cmocka_unit_test_setup_teardown(vault_and_its_ways_in, begin, end),
         cmocka_unit_test_setup_teardown(references_that_cannot_be, begin, end),

@@ -92,9 +92,13 @@ class Clouds:
         return 200, {"value": [about]} if parts[-1] == "versions" else {**about, "value": self.values[name]}
 
     def kubernetes(self, parts):
+        """A Secret whose value is no text is somebody else's."""
+        if len(parts) == 5 and parts[3] == "llm":
+            return 200, {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {},
+                         "items": [{"metadata": {"name": name, "namespace": "llm"}} for name in sorted(self.values)]}
         name = parts[5] if len(parts) > 5 else ""
         if parts[3] != "llm" or name not in self.values:
             return 404, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404, "message": "no"}
         return 200, {"kind": "Secret", "apiVersion": "v1", "type": "Opaque",
                      "metadata": {"name": name, "namespace": "llm", "uid": "u", "resourceVersion": str(self.versions[name])},
-                     "data": {"entry": base64.b64encode(self.values[name].encode()).decode()}}
+                     "data": {"entry": base64.b64encode(self.values[name].encode()).decode()} if self.values[name] else {"tls.crt": "eA=="}}
