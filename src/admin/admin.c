@@ -516,9 +516,20 @@ void admin_free(struct admin **admin)
     *admin = NULL;
 }
 
+static bool is_same_token(const struct secret *one, const struct secret *other)
+{
+    return one && other ? secret_is_equal(one, secret_reveal(other)) : one == other;
+}
+
 void admin_set_snapshot(struct admin *admin, struct snapshot *snapshot)
 {
+    const struct snapshot *old = admin->snapshot;
+
     admin->snapshot = snapshot;
+    /* Who asked with the old token, or before there was one, is to ask again. */
+    if (admin->streams && old &&
+        !is_same_token(old->config->admin.token, snapshot->config->admin.token))
+        event_streams_close(admin->streams);
 }
 
 void admin_tell_events(struct admin *admin)
