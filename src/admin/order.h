@@ -1,7 +1,7 @@
 /*
  * What an operator may want of a key: each order changes what is wished of it (keypool_wish,
- * keypool_weigh), at once for all workers, and says how it stands then. What is wished lasts as
- * long as the process, through reloads. Every order is written to the log: who gave it, and what it
+ * keypool_weigh), at once for all workers, and says how it stands then. What is wished lasts
+ * through reloads and, with a store, restarts. Every order is written to the log: who gave it, and what it
  * was. The control thread's.
  */
 #ifndef ADMIN_ORDER_H

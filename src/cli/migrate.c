@@ -137,23 +137,37 @@ static int ask(const struct target *target, const char *model, const char *order
                       order[0] ? show_order : show_report);
 }
 
-static int run(const struct target *target, int argc, char **argv)
+static int list(const struct target *target, int argc, char **argv)
 {
-    static const char *const orders[] = {"start", "pause", "hold", "resume", "advance", "revert"};
-
-    if (argc == 1 && !strcmp(argv[0], "list"))
-        return target_ask(target, "GET", "/v1/admin/migrations", "", show_list);
-    if (argc == 2 && !strcmp(argv[0], "report"))
-        return ask(target, argv[1], "");
-    for (size_t i = 0; argc == 2 && i < sizeof(orders) / sizeof(orders[0]); i++) {
-        if (!strcmp(argv[0], orders[i]))
-            return ask(target, argv[1], orders[i]);
-    }
-    return command_bad_usage("migrate", "takes list, or start, pause, hold, resume, advance, "
-                                        "revert or report and a model");
+    (void)argc, (void)argv;
+    return target_ask(target, "GET", "/v1/admin/migrations", "", show_list);
 }
+
+static int report(const struct target *target, int argc, char **argv)
+{
+    (void)argc;
+    return ask(target, argv[1], "");
+}
+
+static int order(const struct target *target, int argc, char **argv)
+{
+    (void)argc;
+    return ask(target, argv[1], argv[0]);
+}
+
+static const struct target_verb verbs[] = {
+    {"list", 0, 0, "nothing more", list},
+    {"report", 1, 1, "MODEL", report},
+    {"start", 1, 1, "MODEL", order},
+    {"pause", 1, 1, "MODEL", order},
+    {"hold", 1, 1, "MODEL", order},
+    {"resume", 1, 1, "MODEL", order},
+    {"advance", 1, 1, "MODEL", order},
+    {"revert", 1, 1, "MODEL", order},
+    {0},
+};
 
 int command_migrate(int argc, char **argv)
 {
-    return target_command("migrate", argc, argv, run);
+    return target_command("migrate", verbs, argc, argv);
 }

@@ -240,9 +240,7 @@ static void head_and_old_clients(void **state)
 
 static void configure(struct play *play, const char *token, char yaml[512])
 {
-    snprintf(yaml, 512, "%s%s%s", plain, token[0] ? "admin: {token: " : "", token);
-    if (token[0])
-        strcat(yaml, "}\n");
+    snprintf(yaml, 512, token[0] ? "%sadmin: {token: %s}\n" : "%s", plain, token);
     if (play->admin)
         play_reload(play, yaml);
     else
