@@ -258,12 +258,6 @@ static const struct failure_row *begun(const struct order *order, struct request
         err, err == ERR_NOMEM ? err_text(err) : client_desk_why(order->view->admin->clients), page);
 }
 
-static const struct failure_row *refuse_form(const struct client_form *form, struct page *page)
-{
-    buf_append_span(&page->body, span_from_text(form->why));
-    return refusal_row(REFUSAL_BAD_ORDER);
-}
-
 /* ---- issuing ---- */
 
 static bool is_in_file(const struct order *order, struct span name)
@@ -325,7 +319,7 @@ const struct failure_row *order_issue_client(const struct order *order, struct p
     int err = ERR_NOMEM;
 
     if (client_form_read(&form, order->body, NULL, order->view->wall_us))
-        return refuse_form(&form, page);
+        return order_refuse_body(page, form.why);
     if (is_in_file(order, form.facts.name))
         return refusal_row(REFUSAL_NAME_TAKEN);
     request = request_new(order, "issue client key", 201);
@@ -354,7 +348,7 @@ const struct failure_row *order_update_client(const struct order *order, struct 
     if (!client)
         return begun(order, NULL, client_desk_is_ready(desk) ? ERR_NOTFOUND : ERR_AGAIN, page);
     if (client_form_read(&form, order->body, &client->facts, order->view->wall_us))
-        return refuse_form(&form, page);
+        return order_refuse_body(page, form.why);
     request = request_new(order, "update client key", 200);
     if (request)
         err = client_desk_update(desk, &request->change, client->facts.id, &form.facts);

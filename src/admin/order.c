@@ -35,6 +35,12 @@ static struct key *find_key(const struct order *order, struct provider **ret_pro
 
 /* ---- what came of it ---- */
 
+const struct failure_row *order_refuse_body(struct page *page, const char *why)
+{
+    buf_append_span(&page->body, span_from_text(why));
+    return refusal_row(REFUSAL_BAD_ORDER);
+}
+
 static void tell(const struct order *order, const char *what, uint32_t weight_milli)
 {
     char from[ADDR_TEXT_BYTES];
@@ -177,7 +183,9 @@ const struct failure_row *order_weigh(const struct order *order, struct page *pa
     struct key *key;
 
     if (!read_weight(order, &weight_milli))
-        return refusal_row(REFUSAL_BAD_ORDER);
+        return order_refuse_body(page,
+                                 "'weight' is missing, or is no number from 0.001 to 1000000; 0: "
+                                 "standby");
     key = find_key(order, &provider);
     if (!key)
         return refusal_row(REFUSAL_NO_KEY);
@@ -193,7 +201,7 @@ const struct failure_row *order_weigh(const struct order *order, struct page *pa
 
 /* ---- rotation ---- */
 
-static void end_rotation(const struct order *order, const char *what, uint64_t id,
+static void end_rotation(const struct order *order, const char *what, uint64_t number,
                          struct page *page)
 {
     char from[ADDR_TEXT_BYTES];
@@ -202,16 +210,25 @@ static void end_rotation(const struct order *order, const char *what, uint64_t i
     addr_write(order->peer, from);
     log_write(order->view->registry->log, LOG_LEVEL_INFO, "operator's order",
               LOG_TEXT("order", what), LOG_SPAN("provider", order->provider),
-              LOG_SPAN("key", order->name), LOG_UINT("rotation", id), LOG_TEXT("from", from));
+              LOG_SPAN("key", order->name), LOG_UINT("rotation", number), LOG_TEXT("from", from));
     page->status = 202;
     json_writer_init(&writer, &page->body);
     json_begin_object(&writer);
     json_member_string(&writer, "provider", order->provider);
     if (order->name.len)
         json_member_string(&writer, "name", order->name);
-    json_member_uint(&writer, "rotation", id);
+    json_member_uint(&writer, "rotation", number);
+    page_put_rotation_id(&writer, order->provider, number);
     json_end_object(&writer);
     buf_append_byte(&page->body, '\n');
+}
+
+/* A slip of the pen here would leave a leaked key in use: nothing else is taken. */
+static bool is_rotate_body(const struct order *order)
+{
+    yyjson_val *body = json_tree_plain(order->body), *leaked = yyjson_obj_get(body, "leaked");
+
+    return yyjson_obj_size(body) == (leaked ? 1 : 0) && (!leaked || yyjson_is_bool(leaked));
 }
 
 static bool is_leak(const struct order *order)
@@ -221,16 +238,21 @@ static bool is_leak(const struct order *order)
     return yyjson_is_true(json_tree_plain(leaked));
 }
 
+static const struct life_key *find_named(const struct life *life, struct span name)
+{
+    for (uint32_t i = 0; i < life->count; i++) {
+        if (span_is_equal(span_from_text(life->keys[i].name), name))
+            return &life->keys[i];
+    }
+    return NULL;
+}
+
 /* A leaked key is off, also where none can be made in its place now. */
 static bool is_put_out(const struct order *order)
 {
-    const struct life *life = rotation_life(find_rotation(order));
+    const struct life_key *key = find_named(rotation_life(find_rotation(order)), order->name);
 
-    for (uint32_t i = 0; i < life->count; i++) {
-        if (span_is_equal(span_from_text(life->keys[i].name), order->name))
-            return life->keys[i].is_leaked;
-    }
-    return false;
+    return key && key->is_leaked;
 }
 
 /* NULL: it has begun, or, of a leaked key, one that was begun before goes on. */
@@ -271,9 +293,14 @@ const struct failure_row *order_rotate(const struct order *order, struct page *p
 {
     bool is_leaked = is_leak(order);
     struct provider *provider;
-    struct key *key = find_key(order, &provider);
-    bool is_there = key != NULL;
+    struct key *key;
+    bool is_there;
 
+    if (!is_rotate_body(order))
+        return order_refuse_body(page,
+                                 "'rotate' takes {\"leaked\": true} or {\"leaked\": false} alone");
+    key = find_key(order, &provider);
+    is_there = key != NULL;
     key_unref(&key);
     return is_there ? rotate(order, is_leaked ? "rotate, leaked" : "rotate", is_leaked, page)
                     : refusal_row(REFUSAL_NO_KEY);
@@ -288,12 +315,16 @@ const struct failure_row *order_add(const struct order *order, struct page *page
 const struct failure_row *order_roll_back(const struct order *order, struct page *page)
 {
     struct rotation *rotation = find_rotation(order);
+    const struct life_key *key;
+    uint64_t number;
 
     if (!rotation)
         return refusal_row(REFUSAL_NO_ROTATION);
+    key = find_named(rotation_life(rotation), order->name);
+    number = key ? key->rotation : 0;
     if (!rotation_roll_back(rotation, order->name, "by an operator"))
         return refusal_row(REFUSAL_NO_WAY_BACK);
-    end_rotation(order, "rollback", rotation_life(rotation)->rotations, page);
+    end_rotation(order, "rollback", number, page);
     return NULL;
 }
 

@@ -121,7 +121,9 @@ const struct failure_row *order_send_back(const struct order *order, struct page
     struct way_back way;
 
     if (!read_way_back(order, &way))
-        return refusal_row(REFUSAL_BAD_ORDER);
+        return order_refuse_body(
+            page, "'provider' and 'percentage' (above 0, to 100) are needed, 'model' "
+                  "is allowed");
     json_writer_init(&writer, &page->body);
     json_begin_object(&writer);
     json_member_string(&writer, "provider", way.provider);

@@ -30,6 +30,7 @@ static void put_key(struct json_writer *writer, struct span provider,
     json_member_string(writer, "provider", provider);
     json_member_text(writer, "name", key->name);
     json_member_uint(writer, "rotation", key->rotation);
+    page_put_rotation_id(writer, provider, key->rotation);
     json_member_text(writer, "step", life_step_text(key->step));
     page_put_time(writer, "since", key->since_wall_us);
     put_text(writer, "replaces", key->replaces);

@@ -46,14 +46,17 @@ static void show_order(const yyjson_val *root)
 
 static void show_rotation(const yyjson_val *root)
 {
-    printf("%.*s/%.*s: rotation %.0f\n", SPAN_ARG(json_tree_string(root, "provider")),
-           SPAN_ARG(json_tree_string(root, "name")), target_number(root, "rotation"));
+    struct span id = json_tree_string(root, "id");
+
+    printf("%.*s/%.*s: %s%.*s\n", SPAN_ARG(json_tree_string(root, "provider")),
+           SPAN_ARG(json_tree_string(root, "name")), id.len ? "rotation " : "ordered",
+           SPAN_ARG(id));
 }
 
 static void show_added(const yyjson_val *root)
 {
-    printf("%.*s: rotation %.0f\n", SPAN_ARG(json_tree_string(root, "provider")),
-           target_number(root, "rotation"));
+    printf("%.*s: rotation %.*s\n", SPAN_ARG(json_tree_string(root, "provider")),
+           SPAN_ARG(json_tree_string(root, "id")));
 }
 
 static void print_step(const yyjson_val *key)
@@ -63,7 +66,7 @@ static void print_step(const yyjson_val *key)
 
     snprintf(name, sizeof(name), "%.*s/%.*s", SPAN_ARG(json_tree_string(key, "provider")),
              SPAN_ARG(json_tree_string(key, "name")));
-    printf("%8.0f  %-40s %-12.*s %-25.*s %.*s\n", target_number(key, "rotation"), name,
+    printf("%-24.*s  %-40s %-12.*s %-25.*s %.*s\n", SPAN_ARG(json_tree_string(key, "id")), name,
            SPAN_ARG(json_tree_string(key, "step")), SPAN_ARG(json_tree_string(key, "since")),
            SPAN_ARG(reason));
 }
@@ -73,7 +76,7 @@ static void show_history(const yyjson_val *root)
     yyjson_val *keys = json_tree_plain(json_tree_member(root, "rotations")), *key;
     size_t i, count;
 
-    printf("%8s  %-40s %-12s %-25s %s\n", "ROTATION", "KEY", "STEP", "SINCE", "REASON");
+    printf("%-24s  %-40s %-12s %-25s %s\n", "ROTATION", "KEY", "STEP", "SINCE", "REASON");
     yyjson_arr_foreach(keys, i, count, key) print_step(key);
     keys_show_past(root);
 }

@@ -429,6 +429,14 @@ bool rotation_prune(struct rotation *rotation, const struct rotation_order *orde
     return is_done;
 }
 
+struct span rotation_id(struct span provider, uint64_t number, char to[ROTATION_ID_BYTES])
+{
+    int len = snprintf(to, ROTATION_ID_BYTES, "%.*s-%llu", SPAN_ARG(provider),
+                       (unsigned long long)number);
+
+    return span_of(to, number && len > 0 && len < ROTATION_ID_BYTES ? (size_t)len : 0);
+}
+
 bool rotation_roll_back(struct rotation *rotation, struct span name, const char *reason)
 {
     struct life_key *key = rotation->is_loaded ? life_find(&rotation->life, name) : NULL;

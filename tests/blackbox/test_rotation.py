@@ -59,7 +59,7 @@ def test_the_whole_way(rotating, sim, tmp_path):
     gateway = rotating()
     with Load(gateway) as load:
         answer = gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST")
-        assert answer.status == 202 and answer.json == {"provider": "sim", "name": "a", "rotation": 1}
+        assert answer.status == 202 and answer.json == {"provider": "sim", "name": "a", "rotation": 1, "id": "sim-1"}
         row = wait_step(gateway, "canary")
         assert row["replaces"] == "a" and row["trigger"] == "operator" and row["expires"]
         assert gateway.admin("/v1/admin/keys/sim/b/rotate", method="POST").json["error"]["code"] == "rotation_under_way"
@@ -108,7 +108,7 @@ def test_leaked(rotating, sim):
     gateway = rotating()
     with Load(gateway) as load:
         done = run(["keys", "--address", "{}:{}".format(*gateway.admin_address), "rotate", "sim/a", "--leaked"], env={"ADMIN_TOKEN": ""})
-        assert (done.returncode, done.stdout) == (0, "sim/a: rotation 1\n")
+        assert (done.returncode, done.stdout) == (0, "sim/a: rotation sim-1\n")
         assert gateway.key_states()["a"]["wish"] == "disabled"
         wait_step(gateway, "active")
     assert set(load.statuses) == {200}
@@ -218,7 +218,7 @@ def test_one_more(rotating, sim):
     gateway = rotating(max_keys=2)
     with Load(gateway) as load:
         done = run(["keys", "--address", "{}:{}".format(*gateway.admin_address), "add", "sim"], env={"ADMIN_TOKEN": ""})
-        assert (done.returncode, done.stdout) == (0, "sim: rotation 1\n")
+        assert (done.returncode, done.stdout) == (0, "sim: rotation sim-1\n")
         row = wait_step(gateway, "active")
     assert set(load.statuses) == {200}
     assert row["replaces"] is None
