@@ -87,6 +87,26 @@ static void end(const struct order *order, const char *what, struct provider *pr
 
 /* ---- what its step allows ---- */
 
+static const struct failure_row *refuse_step(const struct order *order, struct page *page)
+{
+    enum life_step step = page_step_of(order->view, order->provider, order->name);
+
+    buf_printf(&page->body, "The key's step, '%s', does not allow that.", life_step_text(step));
+    return refusal_row(REFUSAL_NO_WAY_BACK);
+}
+
+static const struct failure_row *refuse_busy(const struct order *order, uint64_t number,
+                                             struct page *page)
+{
+    char to[ROTATION_ID_BYTES];
+    struct span id = rotation_id(order->provider, number, to);
+
+    if (id.len)
+        buf_printf(&page->body, "A rotation of this provider's keys is under way: %.*s.",
+                   SPAN_ARG(id));
+    return refusal_row(REFUSAL_ROTATION_BUSY);
+}
+
 static struct rotation *find_rotation(const struct order *order)
 {
     const struct admin_options *admin = order->view->admin;
@@ -138,7 +158,7 @@ static const struct failure_row *wish(const struct order *order, enum key_wish w
         return refusal_row(REFUSAL_NO_KEY);
     if (wish == KEY_ENABLED ? is_on_its_way(order, key) : is_on_its_way_out(order, key)) {
         key_unref(&key);
-        return refusal_row(REFUSAL_NO_WAY_BACK);
+        return refuse_step(order, page);
     }
     effect = keypool_wish(provider_keys(provider), key, wish, order->view->now_us);
     end(order, what, provider, key, &effect, page);
@@ -191,7 +211,7 @@ const struct failure_row *order_weigh(const struct order *order, struct page *pa
         return refusal_row(REFUSAL_NO_KEY);
     if (is_on_its_way(order, key)) {
         key_unref(&key);
-        return refusal_row(REFUSAL_NO_WAY_BACK);
+        return refuse_step(order, page);
     }
     effect = keypool_weigh(provider_keys(provider), key, weight_milli);
     end(order, "weight", provider, key, &effect, page);
@@ -256,7 +276,8 @@ static bool is_put_out(const struct order *order)
 }
 
 /* NULL: it has begun, or, of a leaked key, one that was begun before goes on. */
-static const struct failure_row *begin(const struct order *order, bool is_leaked, uint64_t *ret_id)
+static const struct failure_row *begin(const struct order *order, bool is_leaked, uint64_t *ret_id,
+                                       struct page *page)
 {
     const struct admin_options *admin = order->view->admin;
 
@@ -264,9 +285,9 @@ static const struct failure_row *begin(const struct order *order, bool is_leaked
     case ROTATION_BEGUN:
         return NULL;
     case ROTATION_BUSY:
-        return is_leaked ? NULL : refusal_row(REFUSAL_ROTATION_BUSY);
+        return is_leaked ? NULL : refuse_busy(order, *ret_id, page);
     case ROTATION_GONE:
-        return refusal_row(REFUSAL_NO_WAY_BACK);
+        return refuse_step(order, page);
     case ROTATION_CROWDED:
         return is_leaked && is_put_out(order) ? NULL : refusal_row(REFUSAL_TOO_MANY_KEYS);
     case ROTATION_AWAY:
@@ -283,7 +304,7 @@ static const struct failure_row *rotate(const struct order *order, const char *w
 
     if (!find_rotation(order))
         return refusal_row(REFUSAL_NO_ROTATION);
-    refusal = begin(order, is_leaked, &id);
+    refusal = begin(order, is_leaked, &id, page);
     if (!refusal)
         end_rotation(order, what, id, page);
     return refusal;
@@ -323,7 +344,7 @@ const struct failure_row *order_roll_back(const struct order *order, struct page
     key = find_named(rotation_life(rotation), order->name);
     number = key ? key->rotation : 0;
     if (!rotation_roll_back(rotation, order->name, "by an operator"))
-        return refusal_row(REFUSAL_NO_WAY_BACK);
+        return refuse_step(order, page);
     end_rotation(order, "rollback", number, page);
     return NULL;
 }

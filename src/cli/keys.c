@@ -62,13 +62,12 @@ static void show_added(const yyjson_val *root)
 static void print_step(const yyjson_val *key)
 {
     char name[256];
-    struct span reason = json_tree_string(key, "reason");
 
     snprintf(name, sizeof(name), "%.*s/%.*s", SPAN_ARG(json_tree_string(key, "provider")),
              SPAN_ARG(json_tree_string(key, "name")));
     printf("%-24.*s  %-40s %-12.*s %-25.*s %.*s\n", SPAN_ARG(json_tree_string(key, "id")), name,
            SPAN_ARG(json_tree_string(key, "step")), SPAN_ARG(json_tree_string(key, "since")),
-           SPAN_ARG(reason));
+           SPAN_ARG(json_tree_string(key, "reason")));
 }
 
 static void show_history(const yyjson_val *root)

@@ -548,6 +548,13 @@ const struct canary *rotation_canary(const struct rotation *rotation)
     return rotation->has_canary ? &rotation->canary : NULL;
 }
 
+void rotation_explain(const struct rotation *rotation, char ret_text[CANARY_EXPLAIN_BYTES])
+{
+    ret_text[0] = '\0';
+    if (rotation->has_canary)
+        canary_explain(&rotation->canary, &rotation->settings.canary, ret_text);
+}
+
 uint32_t rotation_share_ppm(const struct rotation *rotation)
 {
     return rotation->has_canary ? canary_share_ppm(&rotation->canary, &rotation->settings.canary)

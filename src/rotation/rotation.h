@@ -170,4 +170,7 @@ uint32_t rotation_share_ppm(const struct rotation *rotation);
 /* The canary; NULL: none. */
 const struct canary *rotation_canary(const struct rotation *rotation);
 
+/* How the canary does and what it waits for, as canary_explain; empty where there is none. */
+void rotation_explain(const struct rotation *rotation, char ret_text[CANARY_EXPLAIN_BYTES]);
+
 #endif

@@ -62,7 +62,9 @@ def test_the_whole_way(rotating, sim, tmp_path):
         assert answer.status == 202 and answer.json == {"provider": "sim", "name": "a", "rotation": 1, "id": "sim-1"}
         row = wait_step(gateway, "canary")
         assert row["replaces"] == "a" and row["trigger"] == "operator" and row["expires"]
-        assert gateway.admin("/v1/admin/keys/sim/b/rotate", method="POST").json["error"]["code"] == "rotation_under_way"
+        assert "requests failed" in row["reason"]  # how it does, and what it waits for
+        busy = gateway.admin("/v1/admin/keys/sim/b/rotate", method="POST").json["error"]
+        assert busy["code"] == "rotation_under_way" and "sim-1" in busy["message"]
         row = wait_step(gateway, "active")
         wait_step(gateway, "retired", name="a")
         states = gateway.key_states()
@@ -123,11 +125,13 @@ def test_the_way_back(rotating, sim):
         # By hand it does not come back beside its successor.
         assert gateway.admin("/v1/admin/keys/sim/a/enable", method="POST").json["error"]["code"] == "step_does_not_allow_it"
         assert gateway.key_states()["a"]["wish"] == "disabled"
-        assert gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST").status == 202
+        back = gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST")
+        assert back.status == 202 and back.json["id"] == row["id"] == "sim-1"
         wait_step(gateway, "active", name="a")
         assert gateway.key_states()["a"]["wish"] == "enabled"
         wait_step(gateway, "rolled_back", name=row["name"])
-        assert gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST").json["error"]["code"] == "step_does_not_allow_it"
+        again = gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST").json["error"]
+        assert again["code"] == "step_does_not_allow_it" and "'rolled_back'" in again["message"]
     assert set(load.statuses) == {200}
     until = time.monotonic() + 90
     while issuer(sim)["revoked"] == 0 and time.monotonic() < until:
