@@ -23,14 +23,14 @@ static void put_canary(struct json_writer *writer, const struct rotation *rotati
     json_member_uint(writer, "canary_failures", canary->evidence.canary.failures);
 }
 
-/* That of its step; of a canary how it does. */
+/* That of its step; else what it waits for. */
 static void put_reason(struct json_writer *writer, const struct rotation *rotation,
                        const struct life_key *key)
 {
     char text[CANARY_EXPLAIN_BYTES] = "";
 
-    if (key->step == LIFE_CANARY && !key->reason[0])
-        rotation_explain(rotation, text);
+    if (!key->reason[0])
+        rotation_explain(rotation, key, text);
     put_text(writer, "reason", key->reason[0] ? key->reason : text);
 }
 

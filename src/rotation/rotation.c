@@ -548,11 +548,18 @@ const struct canary *rotation_canary(const struct rotation *rotation)
     return rotation->has_canary ? &rotation->canary : NULL;
 }
 
-void rotation_explain(const struct rotation *rotation, char ret_text[CANARY_EXPLAIN_BYTES])
+void rotation_explain(const struct rotation *rotation, const struct life_key *key,
+                      char ret_text[CANARY_EXPLAIN_BYTES])
 {
+    const char *why = rotation->trouble[ROTATION_STORE];
+
     ret_text[0] = '\0';
-    if (rotation->has_canary)
+    if (key->step == LIFE_ISSUING && rotation->trouble[ROTATION_ISSUER][0])
+        why = rotation->trouble[ROTATION_ISSUER];
+    if (key->step == LIFE_CANARY && rotation->has_canary)
         canary_explain(&rotation->canary, &rotation->settings.canary, ret_text);
+    else if (key->step <= LIFE_STORED && why[0])
+        snprintf(ret_text, CANARY_EXPLAIN_BYTES, "waits: %.200s", why);
 }
 
 uint32_t rotation_share_ppm(const struct rotation *rotation)

@@ -170,7 +170,9 @@ uint32_t rotation_share_ppm(const struct rotation *rotation);
 /* The canary; NULL: none. */
 const struct canary *rotation_canary(const struct rotation *rotation);
 
-/* How the canary does and what it waits for, as canary_explain; empty where there is none. */
-void rotation_explain(const struct rotation *rotation, char ret_text[CANARY_EXPLAIN_BYTES]);
+/* What a key on its way in waits for: the words of the store or the issuer; of a canary how it does
+ * (canary_explain). Empty: nothing is known. */
+void rotation_explain(const struct rotation *rotation, const struct life_key *key,
+                      char ret_text[CANARY_EXPLAIN_BYTES]);
 
 #endif
