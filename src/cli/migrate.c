@@ -1,6 +1,7 @@
 /* bellwether migrate: asks the admin API of a running gateway how its migrations stand, tells it
  * what is wanted of one, and shows its two sides beside each other. */
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,13 +19,18 @@ static const yyjson_val *member(const yyjson_val *object, const char *name)
 
 static void print_migration(const yyjson_val *migration)
 {
-    printf("%-24.*s %-10.*s %5.4g%% %4.0f/%-3.0f %-28.*s %-28.*s %.*s\n",
+    double left_ms = target_number(migration, "revert_window_left_ms");
+
+    printf("%-24.*s %-10.*s %5.4g%% %4.0f/%-3.0f %-28.*s %-28.*s %.*s",
            SPAN_ARG(json_tree_string(migration, "id")),
            SPAN_ARG(json_tree_string(migration, "state")), target_number(migration, "share") * 100,
            target_number(migration, "step"), target_number(migration, "steps"),
            SPAN_ARG(json_tree_string(migration, "from")),
            SPAN_ARG(json_tree_string(migration, "to")),
            SPAN_ARG(json_tree_string(migration, "reason")));
+    if (left_ms > 0)
+        printf("; %.0f s left to revert it", ceil(left_ms / 1000));
+    printf("\n");
 }
 
 static void show_list(const yyjson_val *root)

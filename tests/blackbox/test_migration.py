@@ -239,10 +239,13 @@ def test_the_command(migrating):
         time.sleep(0.5)
     done = cli(gateway, "report", "m")
     assert done.returncode == 0 and "first byte, p95" in done.stdout and "old/y" in done.stdout
+    while "cut_over" not in cli(gateway, "advance", "m").stdout:
+        pass
+    assert "s left to revert it" in cli(gateway, "list").stdout
     done = cli(gateway, "revert", "m")
     assert (done.returncode, done.stdout) == (0, "m: reverted, 0% on the new side\n")
     done = cli(gateway, "revert", "m")
-    assert done.returncode == 1 and "does not allow" in done.stderr
+    assert done.returncode == 1 and "'reverted', does not allow" in done.stderr
     assert cli(gateway, "revert").returncode == 2
     assert cli(gateway, "report", "nobody").returncode == 1
 
