@@ -66,17 +66,6 @@ static void put_limits(struct json_writer *writer, const struct conf_limits *lim
     json_end_object(writer);
 }
 
-static void put_models(struct json_writer *writer, const struct conf_strings *models)
-{
-    json_name(writer, "models");
-    json_begin_array(writer);
-    if (models->count == 0)
-        json_text(writer, "*");
-    for (size_t i = 0; i < models->count; i++)
-        json_string(writer, models->items[i]);
-    json_end_array(writer);
-}
-
 static const char *status_of(const struct issued_facts *facts, uint64_t wall_us)
 {
     if (facts->revoked_wall_us)
@@ -100,7 +89,7 @@ static void put_key(struct json_writer *writer, const struct issued_facts *facts
         page_put_time(writer, "revoked_at", facts->revoked_wall_us);
     page_put_time(writer, "last_used", last_use_wall_us);
     put_limits(writer, &facts->limits);
-    put_models(writer, &facts->models);
+    page_put_models(writer, &facts->models);
     json_member_string(writer, "class", facts->class_name);
 }
 

@@ -1,9 +1,9 @@
 """Rotation after rotation at full speed, under load: every answer is right, none is lost, and no request ever shows a revoked key."""
 
-import threading
 import time
 
 import pytest
+from harness.clients import Clients
 from harness.expect import chat, content
 from harness.fixtures import provider
 from harness.rotation import ADMIN, issuer, rotation, rotations, wait_step
@@ -12,33 +12,20 @@ from harness.wire import post
 ROTATIONS = 200
 
 
-class Load:
+class Load(Clients):
     """Each client checks what it is told: the simulator answers with what was asked."""
 
     def __init__(self, gateway, clients=4):
-        self.gateway, self.is_over = gateway, threading.Event()
+        super().__init__(gateway, clients)
         self.right, self.wrong = [0] * clients, []
-        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(clients)]
 
-    def run(self, i):
-        with self.gateway.connect() as connection:
-            while not self.is_over.is_set():
-                question = f"question {i} {self.right[i]}"
-                answer = connection.ask(post(chat(question, stream=self.right[i] % 2 == 1)))
-                if answer.status == 200 and answer.content == content(question):
-                    self.right[i] += 1
-                else:
-                    self.wrong.append(repr(answer))
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        for thread in self.threads:
-            thread.join(20)
+    def ask(self, connection, i):
+        question = f"question {i} {self.right[i]}"
+        answer = connection.ask(post(chat(question, stream=self.right[i] % 2 == 1)))
+        if answer.status == 200 and answer.content == content(question):
+            self.right[i] += 1
+        else:
+            self.wrong.append(repr(answer))
 
 
 @pytest.mark.timeout(280)

@@ -2,10 +2,10 @@
 Both sides are the simulator's, told apart by their keys."""
 
 import json
-import threading
 import time
 
 import pytest
+from harness.clients import Clients
 from harness.expect import chat
 from harness.fixtures import provider
 from harness.processes import Gateway, run
@@ -33,29 +33,16 @@ def migrating(stage, sim):
     return start
 
 
-class Load:
+class Load(Clients):
     """Requests without pause, on some connections: what each was answered, and by whom."""
 
     def __init__(self, gateway, connections=4, body=None):
-        self.gateway, self.answers, self.is_over = gateway, [], threading.Event()
-        self.body = body or BODY
-        self.threads = [threading.Thread(target=self.run) for _ in range(connections)]
+        super().__init__(gateway, connections)
+        self.answers, self.body = [], body or BODY
 
-    def run(self):
-        with self.gateway.connect() as connection:
-            while not self.is_over.is_set():
-                answer = connection.ask(post(self.body))
-                self.answers.append((answer.status, answer.get("x-bellwether-provider")))
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        for thread in self.threads:
-            thread.join(20)
+    def ask(self, connection, _):
+        answer = connection.ask(post(self.body))
+        self.answers.append((answer.status, answer.get("x-bellwether-provider")))
 
     @property
     def statuses(self):

@@ -1,10 +1,10 @@
 """A key is replaced while requests come: issued, kept, proven, ramped, promoted, drained and revoked; or taken back. The issuer is
 the simulator's own key API, which counts requests with a revoked key."""
 
-import threading
 import time
 
 import pytest
+from harness.clients import Clients
 from harness.expect import chat
 from harness.fixtures import provider
 from harness.processes import Gateway, run
@@ -28,27 +28,15 @@ def rotating(stage, sim, tmp_path):
     return start
 
 
-class Load:
+class Load(Clients):
     """Requests without pause, on some connections."""
 
     def __init__(self, gateway, connections=4):
-        self.gateway, self.statuses, self.is_over = gateway, [], threading.Event()
-        self.threads = [threading.Thread(target=self.run) for _ in range(connections)]
+        super().__init__(gateway, connections)
+        self.statuses = []
 
-    def run(self):
-        with self.gateway.connect() as connection:
-            while not self.is_over.is_set():
-                self.statuses.append(connection.ask(post(chat("hello"))).status)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.is_over.set()
-        for thread in self.threads:
-            thread.join(20)
+    def ask(self, connection, _):
+        self.statuses.append(connection.ask(post(chat("hello"))).status)
 
 
 def sealed(tmp_path):
