@@ -170,7 +170,7 @@ static bool is_revoked(const struct client *client)
 {
     const struct issued_client *issued = issued_of(client);
 
-    return issued && issued->facts.revoked_wall_us;
+    return issued && issued_is_revoked(issued);
 }
 
 enum clients_verdict clients_find(const struct clients *clients, const struct issued *issued,

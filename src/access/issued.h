@@ -47,6 +47,11 @@ int issued_client_new(const struct issued_facts *facts, struct limiter_book *boo
 struct issued_client *issued_client_ref(struct issued_client *client);
 void issued_client_unref(struct issued_client **place);
 
+static inline bool issued_is_revoked(const struct issued_client *client)
+{
+    return client->facts.revoked_wall_us != 0;
+}
+
 /* The issued client that this is, or NULL. */
 static inline const struct issued_client *issued_of(const struct client *client)
 {

@@ -5,7 +5,7 @@
 #include "admin/events.h"
 #include "admin/guard.h"
 #include "admin/lookup.h"
-#include "admin/order.h"
+#include "admin/orders.h"
 #include "admin/page.h"
 #include "admin/refusal.h"
 #include "admin/reply.h"
@@ -20,8 +20,7 @@
 
 /* A scraper, a dashboard and a few shells need no more; a connection that does nothing makes room
  * soon. */
-enum { MAX_CONNECTIONS = 64, FIELDS_BYTES = 1024, MESSAGE_BYTES = 256, ORDER_BYTES = 4096 };
-enum { TREE_MAX_BYTES = 256 << 10 };
+enum { MAX_CONNECTIONS = 64, FIELDS_BYTES = 1024, MESSAGE_BYTES = 256 };
 enum { HEADER_US = 10000000, BODY_US = 10000000, WRITE_US = 30000000, IDLE_US = 60000000 };
 
 struct admin {
@@ -30,28 +29,11 @@ struct admin {
     struct http_server server;
     struct listener *listener; /* NULL while it ends */
     bool is_full;              /* the listener is paused */
-    struct list orders;        /* that are being read */
+    struct orders orders;
     struct lookups lookups;
     struct event_streams *streams; /* NULL: the registry has no journal */
     struct traffic *traffic;
 };
-
-/* An order whose body is on its way. */
-struct reading {
-    struct list link; /* in admin->orders */
-    struct http_server_conn *conn;
-    const struct admin_route *route;
-    struct buf path; /* which the subject is borrowed from */
-    struct admin_subject subject;
-    struct buf body;
-    bool is_later; /* its end is awaited */
-    /* Where it ends later. */
-    struct admin *admin;
-    struct admin_call call;
-    char from[ADDR_TEXT_BYTES];
-};
-
-const struct failure_row order_later = {.label = "later"};
 
 /* --- answers --- */
 
@@ -146,165 +128,26 @@ static void show_page(struct admin *admin, struct http_server_conn *conn,
     show(conn, &page, route->path);
 }
 
-/* --- pages that ask the store --- */
+/* --- what is answered later --- */
 
-static struct page_view lookup_view(void *owner)
+static struct page_view later_view(void *owner)
 {
     return view_of(owner);
 }
 
-static void lookup_answer(void *owner, struct http_server_conn *conn,
-                          const struct failure_row *refusal, struct page *page)
+static void later_answer(void *owner, struct http_server_conn *conn,
+                         const struct failure_row *refusal, struct page *page)
 {
-    const struct span no_path = {NULL, 0};
+    const struct span none = {NULL, 0};
 
     (void)owner;
-    if (refusal)
-        refuse(conn, refusal, no_path, no_path, false);
-    else
-        show(conn, page, no_path);
-}
-
-/* --- orders --- */
-
-static void reading_free(struct reading *reading)
-{
-    list_remove(&reading->link);
-    buf_fini(&reading->path);
-    buf_fini(&reading->body);
-    mem_free(reading);
-}
-
-static struct reading *find_reading(const struct admin *admin, const struct http_server_conn *conn)
-{
-    for (struct list *at = admin->orders.next; at != &admin->orders; at = at->next) {
-        struct reading *reading = container_of(at, struct reading, link);
-
-        if (reading->conn == conn)
-            return reading;
-    }
-    return NULL;
-}
-
-/* It is carried out once its body has come. */
-static void read_order(struct admin *admin, struct http_server_conn *conn,
-                       const struct admin_route *route, struct span path)
-{
-    struct reading *reading = mem_zalloc(1, sizeof(*reading));
-
-    if (!reading) {
-        refuse_as(conn, FAILURE_OVERLOADED, path);
+    if (!refusal) {
+        show(conn, page, none);
         return;
     }
-    reading->conn = conn;
-    reading->admin = admin;
-    addr_write(http_server_peer(conn), reading->from);
-    list_push_back(&admin->orders, &reading->link);
-    buf_init(&reading->path, path.len);
-    buf_init(&reading->body, ORDER_BYTES);
-    if (buf_append_span(&reading->path, path)) {
-        reading_free(reading);
-        refuse_as(conn, FAILURE_OVERLOADED, path);
-        return;
-    }
-    reading->route = admin_route_find(route->method, buf_span(&reading->path), &reading->subject);
-}
-
-/* Told of whoever gave it, whatever came of it. */
-static void note_order(struct admin *admin, const struct admin_route *route,
-                       const struct order *order, const struct failure_row *refusal)
-{
-    char from[ADDR_TEXT_BYTES], action[ORDER_WORD_BYTES], detail[MESSAGE_BYTES];
-    struct admin_order_note note = {
-        .action = order_word(route->symbol, action),
-        .provider = order->provider,
-        .key = order->name,
-        .is_done = !refusal,
-        .detail =
-            refusal ? span_from_text(refusal->code) : order_detail(order, detail, sizeof(detail)),
-    };
-
-    addr_write(order->peer, from);
-    note.from = span_from_text(from);
-    if (admin->options.on_order)
-        admin->options.on_order(admin->options.owner, &note);
-}
-
-static const struct failure_row *carry_out(struct admin *admin, struct reading *reading,
-                                           struct page *page)
-{
-    const struct page_view view = view_of(admin);
-    struct order order = {
-        .view = &view,
-        .provider = reading->subject.provider,
-        .name = reading->subject.name,
-        .peer = http_server_peer(reading->conn),
-        .on_effect = admin->options.on_effect,
-        .owner = admin->options.owner,
-        .call = &reading->call,
-    };
-    const struct failure_row *refusal;
-    struct json_tree tree;
-
-    if (json_tree_read(&tree, reading->body.len ? buf_span(&reading->body) : SPAN("{}"),
-                       TREE_MAX_BYTES) == 0)
-        order.body = yyjson_doc_get_root(tree.doc);
-    refusal = yyjson_is_obj(json_tree_plain(order.body)) ? reading->route->order(&order, page)
-                                                         : refusal_row(REFUSAL_BAD_ORDER);
-    if (refusal != &order_later)
-        note_order(admin, reading->route, &order, refusal);
-    json_tree_fini(&tree);
-    return refusal;
-}
-
-/* Answers it, unless its client has left. */
-static void finish_order(struct reading *reading, const struct failure_row *refusal,
-                         struct page *page)
-{
-    struct http_server_conn *conn = reading->conn;
-    const struct admin_route *route = reading->route;
-
-    reading_free(reading);
-    if (!conn) {
+    refuse(conn, refusal, page ? buf_span(&page->body) : none, none, false);
+    if (page)
         buf_fini(&page->body);
-    } else if (refusal) {
-        refuse(conn, refusal, buf_span(&page->body), route->path, false);
-        buf_fini(&page->body);
-    } else {
-        show(conn, page, route->path);
-    }
-}
-
-static void end_order(struct admin *admin, struct reading *reading)
-{
-    struct page page = {.status = 202, .type = "application/json"};
-    const struct failure_row *refusal;
-
-    buf_init(&page.body, PAGE_MAX_BYTES);
-    refusal = carry_out(admin, reading, &page);
-    if (refusal == &order_later) {
-        reading->is_later = true;
-        buf_fini(&page.body);
-    } else {
-        finish_order(reading, refusal, &page);
-    }
-}
-
-void admin_call_end(struct admin_call *call, const struct failure_row *refusal, struct page *page)
-{
-    struct reading *reading = container_of(call, struct reading, call);
-    const struct admin_options *options = &reading->admin->options;
-    char action[ORDER_WORD_BYTES];
-    const struct admin_order_note note = {
-        .action = order_word(reading->route->symbol, action),
-        .from = span_from_text(reading->from),
-        .is_done = !refusal,
-        .detail = span_from_text(call->detail),
-    };
-
-    if (options->on_order)
-        options->on_order(options->owner, &note);
-    finish_order(reading, refusal, page);
 }
 
 /* --- requests --- */
@@ -335,8 +178,10 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
         refuse_path(conn, head->method, path);
     else if (!admin_route_takes(route, head->method))
         refuse_as(conn, FAILURE_METHOD, path);
+    else if (route->order && orders_begin(&admin->orders, conn, route, path))
+        refuse_as(conn, FAILURE_OVERLOADED, path);
     else if (route->order)
-        read_order(admin, conn, route, path);
+        return;
     else if (route->lookup)
         lookup_begin(&admin->lookups, conn, route->lookup, &subject, query);
     else if (route->write)
@@ -348,32 +193,13 @@ static void on_head(struct http_server_conn *conn, const struct http_head *head)
 /* A page is answered with its head: what a body says is not asked for. */
 static void on_body(struct http_server_conn *conn, struct span data)
 {
-    struct reading *reading = find_reading(of(conn), conn);
-
-    if (!reading || buf_append_span(&reading->body, data) == 0)
-        return;
-    reading_free(reading);
-    refuse(conn, refusal_row(REFUSAL_LARGE_ORDER), span_of(NULL, 0), span_of(NULL, 0), true);
+    if (orders_read(&of(conn)->orders, conn, data))
+        refuse(conn, refusal_row(REFUSAL_LARGE_ORDER), span_of(NULL, 0), span_of(NULL, 0), true);
 }
 
 static void on_end(struct http_server_conn *conn)
 {
-    struct reading *reading = find_reading(of(conn), conn);
-
-    if (reading)
-        end_order(of(conn), reading);
-}
-
-static void drop_reading(struct http_server_conn *conn)
-{
-    struct reading *reading = find_reading(of(conn), conn);
-
-    if (!reading)
-        return;
-    if (reading->is_later)
-        reading->conn = NULL;
-    else
-        reading_free(reading);
+    orders_end(&of(conn)->orders, conn);
 }
 
 static void drop_stream(struct http_server_conn *conn)
@@ -386,7 +212,7 @@ static void on_bad(struct http_server_conn *conn, enum http_bad bad, enum http_p
 {
     const char *message = bad == HTTP_BAD_REQUEST ? http_problem_text(problem) : NULL;
 
-    drop_reading(conn);
+    orders_drop(&of(conn)->orders, conn);
     lookup_drop(&of(conn)->lookups, conn);
     refuse(conn, failure_row(exchange_failure_of_bad(bad, problem)), span_from_text(message),
            span_of(NULL, 0), true);
@@ -395,7 +221,7 @@ static void on_bad(struct http_server_conn *conn, enum http_bad bad, enum http_p
 static void on_gone(struct http_server_conn *conn, int err)
 {
     (void)err;
-    drop_reading(conn);
+    orders_drop(&of(conn)->orders, conn);
     lookup_drop(&of(conn)->lookups, conn);
     drop_stream(conn);
     reply_drop(conn);
@@ -472,8 +298,10 @@ int admin_new(const struct admin_options *options, struct admin **ret_admin)
     if (!admin)
         return ERR_NOMEM;
     admin->options = *options;
-    list_init(&admin->orders);
-    admin->lookups = (struct lookups){.view = lookup_view, .answer = lookup_answer, .owner = admin};
+    admin->orders = (struct orders){
+        .options = &admin->options, .view = later_view, .answer = later_answer, .owner = admin};
+    list_init(&admin->orders.all);
+    admin->lookups = (struct lookups){.view = later_view, .answer = later_answer, .owner = admin};
     list_init(&admin->lookups.all);
     admin->traffic = traffic_new(options->loop, show_traffic, admin);
     err = admin->traffic ? make_streams(admin) : ERR_NOMEM;
@@ -516,9 +344,20 @@ void admin_free(struct admin **admin)
     *admin = NULL;
 }
 
+static bool is_same_token(const struct secret *one, const struct secret *other)
+{
+    return one && other ? secret_is_equal(one, secret_reveal(other)) : one == other;
+}
+
 void admin_set_snapshot(struct admin *admin, struct snapshot *snapshot)
 {
+    const struct snapshot *old = admin->snapshot;
+
     admin->snapshot = snapshot;
+    /* Who asked with the old token, or before there was one, is to ask again. */
+    if (admin->streams && old && snapshot &&
+        !is_same_token(old->config->admin.token, snapshot->config->admin.token))
+        event_streams_close(admin->streams);
 }
 
 void admin_tell_events(struct admin *admin)

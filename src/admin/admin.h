@@ -69,8 +69,8 @@ void admin_tell_events(struct admin *admin);
 /* Ends the streams of events as they should end; further ones are refused. */
 void admin_end_events(struct admin *admin);
 
-/* What it shows from now on; borrowed until the next call. The token is that of its configuration.
- */
+/* What it shows from now on; borrowed until the next call. The token is that of its configuration:
+ * where it is another, or the first, or gone, the streams of events end. */
 void admin_set_snapshot(struct admin *admin, struct snapshot *snapshot);
 
 #endif

@@ -66,17 +66,6 @@ static void put_limits(struct json_writer *writer, const struct conf_limits *lim
     json_end_object(writer);
 }
 
-static void put_models(struct json_writer *writer, const struct conf_strings *models)
-{
-    json_name(writer, "models");
-    json_begin_array(writer);
-    if (models->count == 0)
-        json_text(writer, "*");
-    for (size_t i = 0; i < models->count; i++)
-        json_string(writer, models->items[i]);
-    json_end_array(writer);
-}
-
 static const char *status_of(const struct issued_facts *facts, uint64_t wall_us)
 {
     if (facts->revoked_wall_us)
@@ -100,7 +89,7 @@ static void put_key(struct json_writer *writer, const struct issued_facts *facts
         page_put_time(writer, "revoked_at", facts->revoked_wall_us);
     page_put_time(writer, "last_used", last_use_wall_us);
     put_limits(writer, &facts->limits);
-    put_models(writer, &facts->models);
+    page_put_models(writer, &facts->models);
     json_member_string(writer, "class", facts->class_name);
 }
 
@@ -258,12 +247,6 @@ static const struct failure_row *begun(const struct order *order, struct request
         err, err == ERR_NOMEM ? err_text(err) : client_desk_why(order->view->admin->clients), page);
 }
 
-static const struct failure_row *refuse_form(const struct client_form *form, struct page *page)
-{
-    buf_append_span(&page->body, span_from_text(form->why));
-    return refusal_row(REFUSAL_BAD_ORDER);
-}
-
 /* ---- issuing ---- */
 
 static bool is_in_file(const struct order *order, struct span name)
@@ -325,7 +308,7 @@ const struct failure_row *order_issue_client(const struct order *order, struct p
     int err = ERR_NOMEM;
 
     if (client_form_read(&form, order->body, NULL, order->view->wall_us))
-        return refuse_form(&form, page);
+        return order_refuse_body(page, form.why);
     if (is_in_file(order, form.facts.name))
         return refusal_row(REFUSAL_NAME_TAKEN);
     request = request_new(order, "issue client key", 201);
@@ -354,7 +337,7 @@ const struct failure_row *order_update_client(const struct order *order, struct 
     if (!client)
         return begun(order, NULL, client_desk_is_ready(desk) ? ERR_NOTFOUND : ERR_AGAIN, page);
     if (client_form_read(&form, order->body, &client->facts, order->view->wall_us))
-        return refuse_form(&form, page);
+        return order_refuse_body(page, form.why);
     request = request_new(order, "update client key", 200);
     if (request)
         err = client_desk_update(desk, &request->change, client->facts.id, &form.facts);

@@ -241,10 +241,8 @@ void event_streams_drop(struct event_streams *streams, struct http_server_conn *
         stream->conn = NULL;
 }
 
-void event_streams_end(struct event_streams *streams)
+void event_streams_close(struct event_streams *streams)
 {
-    streams->is_ending = true;
-    event_streams_tell(streams);
     for (size_t i = 0; i < EVENT_STREAMS_MAX; i++) {
         struct http_server_conn *conn = streams->streams[i].conn;
 
@@ -252,6 +250,13 @@ void event_streams_end(struct event_streams *streams)
         if (conn)
             http_server_body(conn, span_of(NULL, 0), true);
     }
+}
+
+void event_streams_end(struct event_streams *streams)
+{
+    streams->is_ending = true;
+    event_streams_tell(streams);
+    event_streams_close(streams);
 }
 
 /* ---- life ---- */

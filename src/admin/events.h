@@ -38,8 +38,10 @@ void event_streams_tell(struct event_streams *streams);
 bool event_streams_go_on(struct event_streams *streams, struct http_server_conn *conn);
 void event_streams_drop(struct event_streams *streams, struct http_server_conn *conn);
 
-/* Ends all of them as they should end, with all that they are to be told; further ones are refused.
- */
+/* Ends all of them as they should end: whoever may still read comes again. */
+void event_streams_close(struct event_streams *streams);
+
+/* The same for good, with all that they are to be told; further ones are refused. */
 void event_streams_end(struct event_streams *streams);
 
 #endif

@@ -22,7 +22,7 @@ struct store_ask;
 struct lookups {
     struct list all;
     struct page_view (*view)(void *owner); /* this moment */
-    /* Answers: refusal, or with NULL the page, whose buffer goes. */
+    /* Answers: refusal, or with NULL the page. Its buffer goes. */
     void (*answer)(void *owner, struct http_server_conn *conn, const struct failure_row *refusal,
                    struct page *page);
     void *owner;

@@ -35,6 +35,12 @@ static struct key *find_key(const struct order *order, struct provider **ret_pro
 
 /* ---- what came of it ---- */
 
+const struct failure_row *order_refuse_body(struct page *page, const char *why)
+{
+    buf_append_span(&page->body, span_from_text(why));
+    return refusal_row(REFUSAL_BAD_ORDER);
+}
+
 static void tell(const struct order *order, const char *what, uint32_t weight_milli)
 {
     char from[ADDR_TEXT_BYTES];
@@ -80,6 +86,26 @@ static void end(const struct order *order, const char *what, struct provider *pr
 }
 
 /* ---- what its step allows ---- */
+
+static const struct failure_row *refuse_step(const struct order *order, struct page *page)
+{
+    enum life_step step = page_step_of(order->view, order->provider, order->name);
+
+    buf_printf(&page->body, "The key's step, '%s', does not allow that.", life_step_text(step));
+    return refusal_row(REFUSAL_NO_WAY_BACK);
+}
+
+static const struct failure_row *refuse_busy(const struct order *order, uint64_t number,
+                                             struct page *page)
+{
+    char to[ROTATION_ID_BYTES];
+    struct span id = rotation_id(order->provider, number, to);
+
+    if (id.len)
+        buf_printf(&page->body, "A rotation of this provider's keys is under way: %.*s.",
+                   SPAN_ARG(id));
+    return refusal_row(REFUSAL_ROTATION_BUSY);
+}
 
 static struct rotation *find_rotation(const struct order *order)
 {
@@ -132,7 +158,7 @@ static const struct failure_row *wish(const struct order *order, enum key_wish w
         return refusal_row(REFUSAL_NO_KEY);
     if (wish == KEY_ENABLED ? is_on_its_way(order, key) : is_on_its_way_out(order, key)) {
         key_unref(&key);
-        return refusal_row(REFUSAL_NO_WAY_BACK);
+        return refuse_step(order, page);
     }
     effect = keypool_wish(provider_keys(provider), key, wish, order->view->now_us);
     end(order, what, provider, key, &effect, page);
@@ -177,13 +203,15 @@ const struct failure_row *order_weigh(const struct order *order, struct page *pa
     struct key *key;
 
     if (!read_weight(order, &weight_milli))
-        return refusal_row(REFUSAL_BAD_ORDER);
+        return order_refuse_body(page,
+                                 "'weight' is missing, or is no number from 0.001 to 1000000; 0: "
+                                 "standby");
     key = find_key(order, &provider);
     if (!key)
         return refusal_row(REFUSAL_NO_KEY);
     if (is_on_its_way(order, key)) {
         key_unref(&key);
-        return refusal_row(REFUSAL_NO_WAY_BACK);
+        return refuse_step(order, page);
     }
     effect = keypool_weigh(provider_keys(provider), key, weight_milli);
     end(order, "weight", provider, key, &effect, page);
@@ -193,7 +221,7 @@ const struct failure_row *order_weigh(const struct order *order, struct page *pa
 
 /* ---- rotation ---- */
 
-static void end_rotation(const struct order *order, const char *what, uint64_t id,
+static void end_rotation(const struct order *order, const char *what, uint64_t number,
                          struct page *page)
 {
     char from[ADDR_TEXT_BYTES];
@@ -202,16 +230,25 @@ static void end_rotation(const struct order *order, const char *what, uint64_t i
     addr_write(order->peer, from);
     log_write(order->view->registry->log, LOG_LEVEL_INFO, "operator's order",
               LOG_TEXT("order", what), LOG_SPAN("provider", order->provider),
-              LOG_SPAN("key", order->name), LOG_UINT("rotation", id), LOG_TEXT("from", from));
+              LOG_SPAN("key", order->name), LOG_UINT("rotation", number), LOG_TEXT("from", from));
     page->status = 202;
     json_writer_init(&writer, &page->body);
     json_begin_object(&writer);
     json_member_string(&writer, "provider", order->provider);
     if (order->name.len)
         json_member_string(&writer, "name", order->name);
-    json_member_uint(&writer, "rotation", id);
+    json_member_uint(&writer, "rotation", number);
+    page_put_rotation_id(&writer, order->provider, number);
     json_end_object(&writer);
     buf_append_byte(&page->body, '\n');
+}
+
+/* A slip of the pen here would leave a leaked key in use: nothing else is taken. */
+static bool is_rotate_body(const struct order *order)
+{
+    yyjson_val *body = json_tree_plain(order->body), *leaked = yyjson_obj_get(body, "leaked");
+
+    return yyjson_obj_size(body) == (leaked ? 1 : 0) && (!leaked || yyjson_is_bool(leaked));
 }
 
 static bool is_leak(const struct order *order)
@@ -221,20 +258,26 @@ static bool is_leak(const struct order *order)
     return yyjson_is_true(json_tree_plain(leaked));
 }
 
+static const struct life_key *find_named(const struct life *life, struct span name)
+{
+    for (uint32_t i = 0; i < life->count; i++) {
+        if (span_is_equal(span_from_text(life->keys[i].name), name))
+            return &life->keys[i];
+    }
+    return NULL;
+}
+
 /* A leaked key is off, also where none can be made in its place now. */
 static bool is_put_out(const struct order *order)
 {
-    const struct life *life = rotation_life(find_rotation(order));
+    const struct life_key *key = find_named(rotation_life(find_rotation(order)), order->name);
 
-    for (uint32_t i = 0; i < life->count; i++) {
-        if (span_is_equal(span_from_text(life->keys[i].name), order->name))
-            return life->keys[i].is_leaked;
-    }
-    return false;
+    return key && key->is_leaked;
 }
 
 /* NULL: it has begun, or, of a leaked key, one that was begun before goes on. */
-static const struct failure_row *begin(const struct order *order, bool is_leaked, uint64_t *ret_id)
+static const struct failure_row *begin(const struct order *order, bool is_leaked, uint64_t *ret_id,
+                                       struct page *page)
 {
     const struct admin_options *admin = order->view->admin;
 
@@ -242,9 +285,9 @@ static const struct failure_row *begin(const struct order *order, bool is_leaked
     case ROTATION_BEGUN:
         return NULL;
     case ROTATION_BUSY:
-        return is_leaked ? NULL : refusal_row(REFUSAL_ROTATION_BUSY);
+        return is_leaked ? NULL : refuse_busy(order, *ret_id, page);
     case ROTATION_GONE:
-        return refusal_row(REFUSAL_NO_WAY_BACK);
+        return refuse_step(order, page);
     case ROTATION_CROWDED:
         return is_leaked && is_put_out(order) ? NULL : refusal_row(REFUSAL_TOO_MANY_KEYS);
     case ROTATION_AWAY:
@@ -261,7 +304,7 @@ static const struct failure_row *rotate(const struct order *order, const char *w
 
     if (!find_rotation(order))
         return refusal_row(REFUSAL_NO_ROTATION);
-    refusal = begin(order, is_leaked, &id);
+    refusal = begin(order, is_leaked, &id, page);
     if (!refusal)
         end_rotation(order, what, id, page);
     return refusal;
@@ -271,9 +314,14 @@ const struct failure_row *order_rotate(const struct order *order, struct page *p
 {
     bool is_leaked = is_leak(order);
     struct provider *provider;
-    struct key *key = find_key(order, &provider);
-    bool is_there = key != NULL;
+    struct key *key;
+    bool is_there;
 
+    if (!is_rotate_body(order))
+        return order_refuse_body(page,
+                                 "'rotate' takes {\"leaked\": true} or {\"leaked\": false} alone");
+    key = find_key(order, &provider);
+    is_there = key != NULL;
     key_unref(&key);
     return is_there ? rotate(order, is_leaked ? "rotate, leaked" : "rotate", is_leaked, page)
                     : refusal_row(REFUSAL_NO_KEY);
@@ -288,12 +336,16 @@ const struct failure_row *order_add(const struct order *order, struct page *page
 const struct failure_row *order_roll_back(const struct order *order, struct page *page)
 {
     struct rotation *rotation = find_rotation(order);
+    const struct life_key *key;
+    uint64_t number;
 
     if (!rotation)
         return refusal_row(REFUSAL_NO_ROTATION);
+    key = find_named(rotation_life(rotation), order->name);
+    number = key ? key->rotation : 0;
     if (!rotation_roll_back(rotation, order->name, "by an operator"))
-        return refusal_row(REFUSAL_NO_WAY_BACK);
-    end_rotation(order, "rollback", rotation_life(rotation)->rotations, page);
+        return refuse_step(order, page);
+    end_rotation(order, "rollback", number, page);
     return NULL;
 }
 

@@ -1,8 +1,8 @@
 /*
  * What an operator may want of a key: each order changes what is wished of it (keypool_wish,
- * keypool_weigh), at once for all workers, and says how it stands then. What is wished lasts as
- * long as the process, through reloads. Every order is written to the log: who gave it, and what it
- * was. The control thread's.
+ * keypool_weigh), at once for all workers, and says how it stands then. What is wished lasts
+ * through reloads and, with a store, restarts. Every order is written to the log: who gave it, and
+ * what it was. The control thread's.
  */
 #ifndef ADMIN_ORDER_H
 #define ADMIN_ORDER_H
@@ -30,13 +30,15 @@ struct order {
     struct admin_call *call; /* with order_later: for admin_call_end */
 };
 
-/* order_add, order_rotate and order_roll_back answer {"provider", "name", "rotation"} (of no
- * key yet: no name), and return before
- * anything has come of them. */
+/* order_add, order_rotate and order_roll_back answer {"provider", "name", "rotation", "id"} (of no
+ * key yet: no name; of no rotation: a null id), and return before anything has come of them. */
+
+/* That the body is not what the order takes, and why. */
+const struct failure_row *order_refuse_body(struct page *page, const char *why);
 
 enum { ORDER_WORD_BYTES = 32 };
 
-/* How the audit trail says it: "ROLL_BACK" is "roll_back". */
+/* How the audit trail says it: "SEND_BACK" is "send_back". */
 struct span order_word(const char *symbol, char to[ORDER_WORD_BYTES]);
 
 /* What was asked for besides, as far as it is known not to be secret: "weight 2.5", "leaked"; or

@@ -43,8 +43,11 @@ static const struct failure_row *migrate(const struct order *order, struct page 
         return refusal_row(REFUSAL_NO_MIGRATION);
     if (!migrator_is_loaded(migrator))
         return refusal_row(REFUSAL_MIGRATION_UNKNOWN);
-    if (!migrator_order(migrator, what))
+    if (!migrator_order(migrator, what)) {
+        buf_printf(&page->body, "The migration's state, '%s', does not allow that.",
+                   migration_state_text(migrator_migration(migrator)->state));
         return refusal_row(REFUSAL_MIGRATION_STATE);
+    }
     tell(order, migrator, migration_order_text(what));
     page->status = 202;
     json_writer_init(&writer, &page->body);
@@ -121,7 +124,9 @@ const struct failure_row *order_send_back(const struct order *order, struct page
     struct way_back way;
 
     if (!read_way_back(order, &way))
-        return refusal_row(REFUSAL_BAD_ORDER);
+        return order_refuse_body(
+            page, "'provider' and 'percentage' (above 0, to 100) are needed, 'model' "
+                  "is allowed");
     json_writer_init(&writer, &page->body);
     json_begin_object(&writer);
     json_member_string(&writer, "provider", way.provider);

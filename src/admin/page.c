@@ -25,6 +25,28 @@ void page_put_time(struct json_writer *writer, const char *name, uint64_t wall_u
     json_member_string(writer, name, span_of(text, sizeof(text)));
 }
 
+void page_put_models(struct json_writer *writer, const struct conf_strings *models)
+{
+    json_name(writer, "models");
+    json_begin_array(writer);
+    if (models->count == 0)
+        json_text(writer, "*");
+    for (size_t i = 0; i < models->count; i++)
+        json_string(writer, models->items[i]);
+    json_end_array(writer);
+}
+
+void page_put_rotation_id(struct json_writer *writer, struct span provider, uint64_t number)
+{
+    char to[ROTATION_ID_BYTES];
+    struct span id = rotation_id(provider, number, to);
+
+    if (id.len)
+        json_member_string(writer, "id", id);
+    else
+        json_member_null(writer, "id");
+}
+
 void page_put_nano(struct json_writer *writer, const char *name, uint64_t billionths)
 {
     char buffer[DECIMAL_NANO_BYTES];

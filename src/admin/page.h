@@ -51,6 +51,12 @@ uint64_t page_wall_of(const struct page_view *view, uint64_t at_us);
 /* The member as RFC 3339 in UTC; 0 as null. */
 void page_put_time(struct json_writer *writer, const char *name, uint64_t wall_us);
 
+/* The member `models`: names and patterns, of which none means all. */
+void page_put_models(struct json_writer *writer, const struct conf_strings *models);
+
+/* The member `id`, by which GET /v1/admin/rotations/{id} knows a rotation; number 0: null. */
+void page_put_rotation_id(struct json_writer *writer, struct span provider, uint64_t number);
+
 /* The member in units, of its billionths. */
 void page_put_nano(struct json_writer *writer, const char *name, uint64_t billionths);
 

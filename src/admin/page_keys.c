@@ -14,17 +14,6 @@ enum life_step page_step_of(const struct page_view *view, struct span provider, 
     return LIFE_ACTIVE;
 }
 
-static void put_models(struct json_writer *writer, const struct conf_strings *models)
-{
-    json_name(writer, "models");
-    json_begin_array(writer);
-    if (models->count == 0)
-        json_text(writer, "*");
-    for (size_t i = 0; i < models->count; i++)
-        json_string(writer, models->items[i]);
-    json_end_array(writer);
-}
-
 static void put_limit(struct json_writer *writer, const struct page_view *view,
                       const struct keypool_row_limit *limit)
 {
@@ -72,7 +61,7 @@ static void put_key(struct json_writer *writer, const struct page_view *view, st
     json_member_bool(writer, "healthy", row->is_healthy);
     json_member_text(writer, "step", life_step_text(page_step_of(view, provider, row->name)));
     json_member_double(writer, "weight", row->weight_milli / 1000.0);
-    put_models(writer, &row->models);
+    page_put_models(writer, &row->models);
     json_member_uint(writer, "failures", row->failures);
     json_member_uint(writer, "request_count", row->requests);
     json_member_uint(writer, "error_count", row->errors);

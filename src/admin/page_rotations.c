@@ -23,6 +23,17 @@ static void put_canary(struct json_writer *writer, const struct rotation *rotati
     json_member_uint(writer, "canary_failures", canary->evidence.canary.failures);
 }
 
+/* That of its step; else what it waits for. */
+static void put_reason(struct json_writer *writer, const struct rotation *rotation,
+                       const struct life_key *key)
+{
+    char text[CANARY_EXPLAIN_BYTES] = "";
+
+    if (!key->reason[0])
+        rotation_explain(rotation, key, text);
+    put_text(writer, "reason", key->reason[0] ? key->reason : text);
+}
+
 static void put_key(struct json_writer *writer, struct span provider,
                     const struct rotation *rotation, const struct life_key *key)
 {
@@ -30,11 +41,12 @@ static void put_key(struct json_writer *writer, struct span provider,
     json_member_string(writer, "provider", provider);
     json_member_text(writer, "name", key->name);
     json_member_uint(writer, "rotation", key->rotation);
+    page_put_rotation_id(writer, provider, key->rotation);
     json_member_text(writer, "step", life_step_text(key->step));
     page_put_time(writer, "since", key->since_wall_us);
     put_text(writer, "replaces", key->replaces);
     json_member_text(writer, "trigger", life_trigger_text(key->trigger));
-    put_text(writer, "reason", key->reason);
+    put_reason(writer, rotation, key);
     page_put_time(writer, "created", key->created_wall_us);
     page_put_time(writer, "expires", key->expires_wall_us);
     page_put_time(writer, "revoked_from", key->step == LIFE_RETIRED ? key->until_wall_us : 0);

@@ -1,5 +1,6 @@
 /* bellwether clients: the client keys that a running gateway issues. A new key is printed once, on
  * a line of its own, and can be shown by nobody afterwards. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,40 +170,61 @@ static bool write_path(const char *name, char *to)
 {
     int len = snprintf(to, PATH_BYTES, "/v1/keys/%s", name);
 
-    return name[0] && !strpbrk(name, " /?#%\r\n") && len > 0 && len < PATH_BYTES;
+    /* What looks like an option was meant to be one. */
+    return name[0] && name[0] != '-' && !strpbrk(name, " /?#%\r\n") && len > 0 && len < PATH_BYTES;
 }
 
-static int run_one(const struct target *target, int argc, char **argv)
+/* One client key by its name: method and path, and what it is to be. */
+static int ask_one(const struct target *target, const char *method, char **argv)
+{
+    char path[PATH_BYTES];
+
+    if (!write_path(argv[1], path))
+        return command_bad_usage("clients", "a client key is named by its name or its id");
+    return target_ask(target, method, path, "", show_one);
+}
+
+static int show(const struct target *target, int argc, char **argv)
+{
+    (void)argc;
+    return ask_one(target, "GET", argv);
+}
+
+static int revoke(const struct target *target, int argc, char **argv)
+{
+    (void)argc;
+    return ask_one(target, "DELETE", argv);
+}
+
+/* add and update. */
+static int put(const struct target *target, int argc, char **argv)
 {
     struct wanted wanted;
     char path[PATH_BYTES];
 
     if (!write_path(argv[1], path))
         return command_bad_usage("clients", "a client key is named by its name or its id");
-    if (argc == 2 && !strcmp(argv[0], "show"))
-        return target_ask(target, "GET", path, "", show_one);
-    if (argc == 2 && !strcmp(argv[0], "revoke"))
-        return target_ask(target, "DELETE", path, "", show_one);
     if (!read_wanted(&wanted, argc - 2, argv + 2))
         return command_bad_usage("clients", "takes --days, --rpm, --tpm, --concurrent, --class and "
                                             "--model, each with a value");
     if (!strcmp(argv[0], "add"))
         return send_wanted(target, "POST", "/v1/keys", argv[1], &wanted, show_new);
-    if (!strcmp(argv[0], "update"))
-        return send_wanted(target, "PATCH", path, NULL, &wanted, show_one);
-    return command_bad_usage("clients", "takes list, show, add, update or revoke");
+    return send_wanted(target, "PATCH", path, NULL, &wanted, show_one);
 }
 
-static int run(const struct target *target, int argc, char **argv)
+static int list(const struct target *target, int argc, char **argv)
 {
-    if (argc == 1 && !strcmp(argv[0], "list"))
-        return target_ask(target, "GET", "/v1/keys", "", show_list);
-    if (argc >= 2)
-        return run_one(target, argc, argv);
-    return command_bad_usage("clients", "takes list; or show, add, update or revoke and a name");
+    (void)argc, (void)argv;
+    return target_ask(target, "GET", "/v1/keys", "", show_list);
 }
+
+static const struct target_verb verbs[] = {
+    {"list", 0, 0, "nothing more", list},   {"show", 1, 1, "NAME", show},
+    {"add", 1, INT_MAX, "NAME [...]", put}, {"update", 1, INT_MAX, "NAME [...]", put},
+    {"revoke", 1, 1, "NAME", revoke},       {0},
+};
 
 int command_clients(int argc, char **argv)
 {
-    return target_command("clients", argc, argv, run);
+    return target_command("clients", verbs, argc, argv);
 }

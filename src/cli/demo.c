@@ -48,8 +48,7 @@ static void say_what_to_try(const struct demo *demo)
            "  curl -s http://%s/metrics | grep requests_total\n\n",
            demo->gateway_addr, demo->admin_addr, demo->gateway_addr, demo_question,
            demo->admin_addr, demo->admin_addr, demo->admin_addr, demo->admin_addr);
-    if (!demo->is_once)
-        printf("Ctrl-C ends it.\n");
+    printf("Ctrl-C ends it.\n");
     fflush(stdout);
 }
 
@@ -62,9 +61,10 @@ static void on_rotated(void *owner, const char *why)
         fail(demo, why);
         return;
     }
-    say_what_to_try(demo);
     if (demo->is_once)
         gateway_shut_down(demo->gateway);
+    else
+        say_what_to_try(demo);
 }
 
 static void on_talked(void *owner, const char *why)

@@ -9,6 +9,7 @@
 
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/option.h"
 #include "cli/setup.h"
 #include "conf/address.h"
 
@@ -43,17 +44,14 @@ static int read_target(const char *path, char *ret_target)
 
 static int find_target(int argc, char **argv, char *ret_target)
 {
-    const char *path = getenv("CONFIG_PATH");
+    const char *path = getenv("CONFIG_PATH"), *address = NULL;
 
-    snprintf(ret_target, TARGET_BYTES, "127.0.0.1:8080");
-    if (argc == 3 && strcmp(argv[1], "--address") == 0) {
-        snprintf(ret_target, TARGET_BYTES, "%s", argv[2]);
-        return COMMAND_OK;
-    }
-    if (argc == 3 && strcmp(argv[1], "--config") == 0)
-        path = argv[2];
-    else if (argc != 1)
+    if (!option_take(&argc, argv, "--config", &path) ||
+        !option_take(&argc, argv, "--address", &address) || argc > 1)
         return command_bad_usage("healthcheck", "takes --config FILE or --address ADDR alone");
+    snprintf(ret_target, TARGET_BYTES, "%s", address ? address : "127.0.0.1:8080");
+    if (address)
+        return COMMAND_OK;
     if (path && path[0] && read_target(path, ret_target))
         return COMMAND_FAILED;
     return COMMAND_OK;

@@ -46,26 +46,28 @@ static void show_order(const yyjson_val *root)
 
 static void show_rotation(const yyjson_val *root)
 {
-    printf("%.*s/%.*s: rotation %.0f\n", SPAN_ARG(json_tree_string(root, "provider")),
-           SPAN_ARG(json_tree_string(root, "name")), target_number(root, "rotation"));
+    struct span id = json_tree_string(root, "id");
+
+    printf("%.*s/%.*s: %s%.*s\n", SPAN_ARG(json_tree_string(root, "provider")),
+           SPAN_ARG(json_tree_string(root, "name")), id.len ? "rotation " : "ordered",
+           SPAN_ARG(id));
 }
 
 static void show_added(const yyjson_val *root)
 {
-    printf("%.*s: rotation %.0f\n", SPAN_ARG(json_tree_string(root, "provider")),
-           target_number(root, "rotation"));
+    printf("%.*s: rotation %.*s\n", SPAN_ARG(json_tree_string(root, "provider")),
+           SPAN_ARG(json_tree_string(root, "id")));
 }
 
 static void print_step(const yyjson_val *key)
 {
     char name[256];
-    struct span reason = json_tree_string(key, "reason");
 
     snprintf(name, sizeof(name), "%.*s/%.*s", SPAN_ARG(json_tree_string(key, "provider")),
              SPAN_ARG(json_tree_string(key, "name")));
-    printf("%8.0f  %-40s %-12.*s %-25.*s %.*s\n", target_number(key, "rotation"), name,
+    printf("%-24.*s  %-40s %-12.*s %-25.*s %.*s\n", SPAN_ARG(json_tree_string(key, "id")), name,
            SPAN_ARG(json_tree_string(key, "step")), SPAN_ARG(json_tree_string(key, "since")),
-           SPAN_ARG(reason));
+           SPAN_ARG(json_tree_string(key, "reason")));
 }
 
 static void show_history(const yyjson_val *root)
@@ -73,7 +75,7 @@ static void show_history(const yyjson_val *root)
     yyjson_val *keys = json_tree_plain(json_tree_member(root, "rotations")), *key;
     size_t i, count;
 
-    printf("%8s  %-40s %-12s %-25s %s\n", "ROTATION", "KEY", "STEP", "SINCE", "REASON");
+    printf("%-24s  %-40s %-12s %-25s %s\n", "ROTATION", "KEY", "STEP", "SINCE", "REASON");
     yyjson_arr_foreach(keys, i, count, key) print_step(key);
     keys_show_past(root);
 }
@@ -88,92 +90,100 @@ static bool write_path(const char *key, const char *order, char *to)
            !strpbrk(key, " ?#%\r\n") && len > 0 && len < PATH_BYTES;
 }
 
-/* What stands behind the key's name in each order. */
-static const struct order {
-    const char *name;
-    bool is_patch, is_leak_allowed;
-    void (*show)(const yyjson_val *root);
-} orders[] = {
-    {"drain", false, false, show_order},    {"disable", false, false, show_order},
-    {"enable", false, false, show_order},   {"weight", true, false, show_order},
-    {"rotate", false, true, show_rotation}, {"rollback", false, false, show_rotation},
-};
-
-/* The body of an order by what stands behind the key's name; false where that is nothing it takes.
- */
-static bool write_body(const struct order *order, int argc, char **argv, char *to, size_t cap)
+/* The key, its order, and perhaps a body of JSON. */
+static int give_order(const struct target *target, const char *key, const char *method,
+                      const char *order, const char *body, void (*show)(const yyjson_val *root))
 {
-    char *end;
-    double weight;
+    char path[PATH_BYTES];
 
-    to[0] = '\0';
-    if (order->is_leak_allowed && argc == 3 && !strcmp(argv[2], "--leaked")) {
-        snprintf(to, cap, "{\"leaked\": true}");
-        return true;
-    }
-    if (!order->is_patch)
-        return argc == 2;
-    weight = argc == 3 ? strtod(argv[2], &end) : -1;
-    if (argc != 3 || end == argv[2] || *end || !(weight >= 0 && weight <= 1e6))
-        return false;
-    snprintf(to, cap, "{\"weight\": %.3f}", weight);
-    return true;
+    if (!write_path(key, order, path))
+        return command_bad_usage("keys", "a key is named PROVIDER/KEY, as 'keys list' shows it");
+    return target_ask(target, method, path, body, show);
 }
 
-static int give_order(const struct target *target, const struct order *order, int argc, char **argv)
+static int wish(const struct target *target, int argc, char **argv)
 {
-    char path[PATH_BYTES], body[64];
+    (void)argc;
+    return give_order(target, argv[1], "POST", argv[0], "", show_order);
+}
 
-    if (argc < 2 || !write_path(argv[1], order->is_patch ? "" : order->name, path))
-        return command_bad_usage("keys", "a key is named PROVIDER/KEY, as 'keys list' shows it");
-    if (!write_body(order, argc, argv, body, sizeof(body)))
-        return command_bad_usage("keys", order->is_patch
-                                             ? "a weight is a number from 0 to 1000000"
-                                             : "there is something too much behind the key");
-    return target_ask(target, order->is_patch ? "PATCH" : "POST", path, body, order->show);
+static int roll_back(const struct target *target, int argc, char **argv)
+{
+    (void)argc;
+    return give_order(target, argv[1], "POST", argv[0], "", show_rotation);
+}
+
+static int rotate(const struct target *target, int argc, char **argv)
+{
+    bool is_leaked = argc == 3;
+
+    if (is_leaked && strcmp(argv[2], "--leaked"))
+        return command_bad_usage("keys", "'rotate' takes PROVIDER/KEY [--leaked]");
+    return give_order(target, argv[1], "POST", argv[0], is_leaked ? "{\"leaked\": true}" : "",
+                      show_rotation);
+}
+
+static int weigh(const struct target *target, int argc, char **argv)
+{
+    char *end, body[64];
+    double weight = strtod(argv[2], &end);
+
+    (void)argc;
+    if (end == argv[2] || *end || !(weight >= 0 && weight <= 1e6))
+        return command_bad_usage("keys", "a weight is a number from 0 to 1000000");
+    snprintf(body, sizeof(body), "{\"weight\": %.3f}", weight);
+    return give_order(target, argv[1], "PATCH", "", body, show_order);
 }
 
 /* One more key. */
-static int add(const struct target *target, const char *provider)
+static int add(const struct target *target, int argc, char **argv)
 {
     char path[PATH_BYTES];
-    int len = snprintf(path, sizeof(path), "/v1/admin/keys/%s", provider);
+    int len = snprintf(path, sizeof(path), "/v1/admin/keys/%s", argv[1]);
 
-    if (!provider[0] || strpbrk(provider, "/ ?#%\r\n") || len < 0 || len >= PATH_BYTES)
+    (void)argc;
+    if (!argv[1][0] || strpbrk(argv[1], "/ ?#%\r\n") || len < 0 || len >= PATH_BYTES)
         return command_bad_usage("keys", "a provider is named as in the configuration");
     return target_ask(target, "POST", path, "", show_added);
 }
 
+static int list(const struct target *target, int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    return target_ask(target, "GET", "/v1/admin/keys", "", show_list);
+}
+
+static int history(const struct target *target, int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    return target_ask(target, "GET", "/v1/admin/rotations", "", show_history);
+}
+
 /* Who did what: to a key, to a provider's, or to all. */
-static int audit(const struct target *target, const char *about)
+static int audit(const struct target *target, int argc, char **argv)
 {
     char path[PATH_BYTES];
 
-    if (!keys_audit_path(about, path, sizeof(path)))
+    if (!keys_audit_path(argc == 2 ? argv[1] : NULL, path, sizeof(path)))
         return command_bad_usage("keys", "audit takes a PROVIDER, or one key as PROVIDER/KEY");
     return target_ask(target, "GET", path, "", keys_show_audit);
 }
 
-static int run(const struct target *target, int argc, char **argv)
-{
-    if (argc == 1 && !strcmp(argv[0], "list"))
-        return target_ask(target, "GET", "/v1/admin/keys", "", show_list);
-    if (argc == 1 && !strcmp(argv[0], "history"))
-        return target_ask(target, "GET", "/v1/admin/rotations", "", show_history);
-    if ((argc == 1 || argc == 2) && !strcmp(argv[0], "audit"))
-        return audit(target, argc == 2 ? argv[1] : NULL);
-    if (argc == 2 && !strcmp(argv[0], "add"))
-        return add(target, argv[1]);
-    for (size_t i = 0; argc > 0 && i < sizeof(orders) / sizeof(orders[0]); i++) {
-        if (!strcmp(argv[0], orders[i].name))
-            return give_order(target, &orders[i], argc, argv);
-    }
-    return command_bad_usage(
-        "keys",
-        "takes list, history, audit, add, rotate, rollback, drain, disable, enable or weight");
-}
+static const struct target_verb verbs[] = {
+    {"list", 0, 0, "nothing more", list},
+    {"history", 0, 0, "nothing more", history},
+    {"audit", 0, 1, "[PROVIDER[/KEY]]", audit},
+    {"add", 1, 1, "PROVIDER", add},
+    {"rotate", 1, 2, "PROVIDER/KEY [--leaked]", rotate},
+    {"rollback", 1, 1, "PROVIDER/KEY", roll_back},
+    {"drain", 1, 1, "PROVIDER/KEY", wish},
+    {"disable", 1, 1, "PROVIDER/KEY", wish},
+    {"enable", 1, 1, "PROVIDER/KEY", wish},
+    {"weight", 2, 2, "PROVIDER/KEY N, a number from 0 to 1000000", weigh},
+    {0},
+};
 
 int command_keys(int argc, char **argv)
 {
-    return target_command("keys", argc, argv, run);
+    return target_command("keys", verbs, argc, argv);
 }

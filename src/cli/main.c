@@ -39,9 +39,14 @@ static void print_command(const struct command *command)
         printf("\n%s", command->details);
 }
 
+/* Wherever it stands: no word of a command may be meant otherwise. */
 static bool is_asking_for_help(int argc, char **argv)
 {
-    return argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    }
+    return false;
 }
 
 static int complain(const char *name)
@@ -73,7 +78,7 @@ int command_bad_usage(const char *name, const char *why)
 
     fprintf(stderr, "bellwether %s: %s\n", name, why);
     if (command)
-        fprintf(stderr, "usage: bellwether %s\n", command->usage);
+        fprintf(stderr, "usage: bellwether %s; more: bellwether help %s\n", command->usage, name);
     return COMMAND_BAD_USAGE;
 }
 

@@ -1,6 +1,7 @@
 /* bellwether migrate: asks the admin API of a running gateway how its migrations stand, tells it
  * what is wanted of one, and shows its two sides beside each other. */
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,13 +19,18 @@ static const yyjson_val *member(const yyjson_val *object, const char *name)
 
 static void print_migration(const yyjson_val *migration)
 {
-    printf("%-24.*s %-10.*s %5.4g%% %4.0f/%-3.0f %-28.*s %-28.*s %.*s\n",
+    double left_ms = target_number(migration, "revert_window_left_ms");
+
+    printf("%-24.*s %-10.*s %5.4g%% %4.0f/%-3.0f %-28.*s %-28.*s %.*s",
            SPAN_ARG(json_tree_string(migration, "id")),
            SPAN_ARG(json_tree_string(migration, "state")), target_number(migration, "share") * 100,
            target_number(migration, "step"), target_number(migration, "steps"),
            SPAN_ARG(json_tree_string(migration, "from")),
            SPAN_ARG(json_tree_string(migration, "to")),
            SPAN_ARG(json_tree_string(migration, "reason")));
+    if (left_ms > 0)
+        printf("; %.0f s left to revert it", ceil(left_ms / 1000));
+    printf("\n");
 }
 
 static void show_list(const yyjson_val *root)
@@ -137,23 +143,37 @@ static int ask(const struct target *target, const char *model, const char *order
                       order[0] ? show_order : show_report);
 }
 
-static int run(const struct target *target, int argc, char **argv)
+static int list(const struct target *target, int argc, char **argv)
 {
-    static const char *const orders[] = {"start", "pause", "hold", "resume", "advance", "revert"};
-
-    if (argc == 1 && !strcmp(argv[0], "list"))
-        return target_ask(target, "GET", "/v1/admin/migrations", "", show_list);
-    if (argc == 2 && !strcmp(argv[0], "report"))
-        return ask(target, argv[1], "");
-    for (size_t i = 0; argc == 2 && i < sizeof(orders) / sizeof(orders[0]); i++) {
-        if (!strcmp(argv[0], orders[i]))
-            return ask(target, argv[1], orders[i]);
-    }
-    return command_bad_usage("migrate", "takes list, or start, pause, hold, resume, advance, "
-                                        "revert or report and a model");
+    (void)argc, (void)argv;
+    return target_ask(target, "GET", "/v1/admin/migrations", "", show_list);
 }
+
+static int report(const struct target *target, int argc, char **argv)
+{
+    (void)argc;
+    return ask(target, argv[1], "");
+}
+
+static int order(const struct target *target, int argc, char **argv)
+{
+    (void)argc;
+    return ask(target, argv[1], argv[0]);
+}
+
+static const struct target_verb verbs[] = {
+    {"list", 0, 0, "nothing more", list},
+    {"report", 1, 1, "MODEL", report},
+    {"start", 1, 1, "MODEL", order},
+    {"pause", 1, 1, "MODEL", order},
+    {"hold", 1, 1, "MODEL", order},
+    {"resume", 1, 1, "MODEL", order},
+    {"advance", 1, 1, "MODEL", order},
+    {"revert", 1, 1, "MODEL", order},
+    {0},
+};
 
 int command_migrate(int argc, char **argv)
 {
-    return target_command("migrate", argc, argv, run);
+    return target_command("migrate", verbs, argc, argv);
 }

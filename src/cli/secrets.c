@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "cli/commands.h"
+#include "cli/option.h"
 #include "cli/setup.h"
 #include "conf/loading.h"
 #include "io/helpers.h"
@@ -264,7 +265,7 @@ static int drop(struct call *call, const char *name)
 /* One segment, so that a list shows it as it is named. */
 static bool is_name(const char *name)
 {
-    return secret_path_is_good(span_from_text(name)) && !strchr(name, '/') &&
+    return secret_path_is_good(span_from_text(name)) && name[0] != '-' && !strchr(name, '/') &&
            strncmp(name, LOADING_SEALED_TEXT, strlen(LOADING_SEALED_TEXT)) != 0;
 }
 
@@ -295,18 +296,16 @@ int command_secrets(int argc, char **argv)
 {
     const char *path = NULL, *why;
     struct call call;
-    int status, taken = 1;
+    int status;
 
-    if (argc > 2 && !strcmp(argv[1], "--config")) {
-        path = argv[2];
-        taken = 3;
-    }
-    why = fault_of(argc - taken, argv + taken);
+    if (!option_take(&argc, argv, "--config", &path))
+        return command_bad_usage("secrets", "--config takes a FILE");
+    why = fault_of(argc - 1, argv + 1);
     if (why)
         return command_bad_usage("secrets", why);
     status = begin(&call, path);
     if (status == COMMAND_OK)
-        status = act(&call, argv[taken], argc - taken > 1 ? argv[taken + 1] : NULL);
+        status = act(&call, argv[1], argc > 2 ? argv[2] : NULL);
     end(&call);
     return status;
 }

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "cli/commands.h"
+#include "cli/option.h"
 #include "cli/setup.h"
 #include "cli/signals.h"
 #include "server/gateway.h"
@@ -65,14 +66,8 @@ int command_serve(int argc, char **argv)
     struct loop *loop;
     int status = COMMAND_FAILED;
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
-            path = argv[++i];
-        else if (strncmp(argv[i], "--config=", 9) == 0)
-            path = argv[i] + 9;
-        else
-            return command_bad_usage("serve", "takes --config FILE alone");
-    }
+    if (!option_take(&argc, argv, "--config", &path) || argc > 1)
+        return command_bad_usage("serve", "takes --config FILE alone");
     if (setup_init(&setup))
         return COMMAND_FAILED;
     loop = loop_new();

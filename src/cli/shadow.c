@@ -116,14 +116,15 @@ static void show(const yyjson_val *root)
     yyjson_arr_foreach(shadows, i, count, shadow) print_shadow(shadow);
 }
 
-static int run(const struct target *target, int argc, char **argv)
+static int report(const struct target *target, int argc, char **argv)
 {
-    if (argc == 1 && !strcmp(argv[0], "report"))
-        return target_ask(target, "GET", "/v1/admin/shadows", "", show);
-    return command_bad_usage("shadow", "takes report");
+    (void)argc, (void)argv;
+    return target_ask(target, "GET", "/v1/admin/shadows", "", show);
 }
+
+static const struct target_verb verbs[] = {{"report", 0, 0, "nothing more", report}, {0}};
 
 int command_shadow(int argc, char **argv)
 {
-    return target_command("shadow", argc, argv, run);
+    return target_command("shadow", verbs, argc, argv);
 }

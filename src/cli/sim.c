@@ -16,8 +16,10 @@ int command_sim(int argc, char **argv)
 {
     struct loop *loop = loop_new();
     struct signals *signals = NULL;
+    char name[] = "bellwether sim"; /* as getopt's complaints begin */
     int status = COMMAND_FAILED;
 
+    argv[0] = name;
     if (!loop || signals_new(loop, on_signal, loop, &signals))
         fprintf(stderr, "bellwether sim: out of memory or descriptors\n");
     else

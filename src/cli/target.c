@@ -7,10 +7,12 @@
 
 #include "cli/call.h"
 #include "cli/commands.h"
+#include "cli/option.h"
 #include "cli/setup.h"
 
 enum {
     TARGET_BYTES = 320,
+    WHY_BYTES = 256,
     ANSWER_MAX_BYTES = 64 << 20,
     TREE_MAX_BYTES = 512 << 20,
 };
@@ -58,42 +60,75 @@ static int read_token(struct target *target)
     return err ? fail(target, "ADMIN_TOKEN", "cannot be kept") : COMMAND_OK;
 }
 
-/* Takes the options off the front: how many there were, or -1. */
-static int read_options(struct target *target, int argc, char **argv)
+static int find_gateway(struct target *target, const char *path, const char *address)
 {
-    const char *path = getenv("CONFIG_PATH");
-    int status, taken = 0;
+    int status;
 
-    snprintf(target->text, sizeof(target->text), "127.0.0.1:9090");
-    if (argc > 2 && !strcmp(argv[1], "--address")) {
-        snprintf(target->text, sizeof(target->text), "%s", argv[2]);
-        path = NULL;
-        taken = 2;
-    } else if (argc > 2 && !strcmp(argv[1], "--config")) {
-        path = argv[2];
-        taken = 2;
-    }
-    status = path && path[0] ? read_config(target, path) : read_token(target);
-    if (status)
-        return -1;
-    if (conf_address_parse(span_from_text(target->text), &target->address)) {
-        command_bad_usage(target->name, "the address must be HOST:PORT or unix:/path");
-        return -1;
-    }
-    return taken;
+    snprintf(target->text, sizeof(target->text), "%s", address ? address : "127.0.0.1:9090");
+    status = !address && path && path[0] ? read_config(target, path) : read_token(target);
+    if (status == COMMAND_OK && conf_address_parse(span_from_text(target->text), &target->address))
+        status = command_bad_usage(target->name, "the address must be HOST:PORT or unix:/path");
+    return status;
 }
 
-int target_command(const char *name, int argc, char **argv,
-                   int (*run)(const struct target *target, int argc, char **argv))
-{
-    struct target target = {.name = name};
-    int status = COMMAND_BAD_USAGE, taken;
+/* --- what to ask --- */
 
+static int tell_verbs(const char *name, const struct target_verb *verbs, const char *given)
+{
+    char why[WHY_BYTES];
+    size_t len;
+
+    len = (size_t)snprintf(why, sizeof(why), given ? "there is no '%.64s'; it takes" : "takes",
+                           given ? given : "");
+    for (size_t i = 0; verbs[i].name && len < sizeof(why); i++)
+        len += (size_t)snprintf(why + len, sizeof(why) - len, "%s %s",
+                                i == 0 ? "" : (verbs[i + 1].name ? "," : " or"), verbs[i].name);
+    return command_bad_usage(name, why);
+}
+
+static int tell_words(const char *name, const struct target_verb *verb)
+{
+    char why[WHY_BYTES];
+
+    snprintf(why, sizeof(why), "'%s' takes %s", verb->name, verb->takes);
+    return command_bad_usage(name, why);
+}
+
+/* NULL: what is wrong was told. */
+static const struct target_verb *find_verb(const char *name, const struct target_verb *verbs,
+                                           int argc, char **argv)
+{
+    for (const struct target_verb *verb = verbs; argc > 0 && verb->name; verb++) {
+        if (strcmp(verb->name, argv[0]))
+            continue;
+        if (argc - 1 >= verb->least && argc - 1 <= verb->most)
+            return verb;
+        tell_words(name, verb);
+        return NULL;
+    }
+    tell_verbs(name, verbs, argc > 0 ? argv[0] : NULL);
+    return NULL;
+}
+
+int target_command(const char *name, const struct target_verb *verbs, int argc, char **argv)
+{
+    const char *path = getenv("CONFIG_PATH"), *address = NULL;
+    struct target target = {.name = name};
+    const struct target_verb *verb;
+    int status;
+
+    if (!option_take(&argc, argv, "--config", &path) ||
+        !option_take(&argc, argv, "--address", &address))
+        return command_bad_usage(name,
+                                 "--config takes a FILE, --address takes HOST:PORT or unix:/path");
+    verb = find_verb(name, verbs, argc - 1, argv + 1);
+    if (!verb)
+        return COMMAND_BAD_USAGE;
     if (setup_init(&target.setup))
         return COMMAND_FAILED;
-    taken = read_options(&target, argc, argv);
-    if (taken >= 0)
-        status = run(&target, argc - 1 - taken, argv + 1 + taken);
+    status = find_gateway(&target, path, address);
+    if (status == COMMAND_OK)
+        status = verb->run(&target, argc - 1, argv + 1);
     secret_unref(&target.token);
     setup_fini(&target.setup);
     return status;
@@ -116,6 +151,9 @@ static int tell_refusal(const struct target *target, struct span body, int statu
     else
         fail(target, "the gateway refuses", why);
     json_tree_fini(&tree);
+    if (status == 401)
+        fprintf(stderr, "The token is that of the configuration (--config FILE, or CONFIG_PATH), "
+                        "or ADMIN_TOKEN.\n");
     return COMMAND_FAILED;
 }
 

@@ -200,3 +200,13 @@ struct secret *loading_keep_document(struct loading *loading, struct conf_mark m
     }
     return secret;
 }
+
+struct span loading_name_key(struct loading *loading)
+{
+    struct span name = arena_printf(&loading->box->arena, "%.*s-%zu",
+                                    SPAN_ARG(loading->provider->name), ++loading->short_keys);
+
+    if (!name.ptr)
+        loading->err = ERR_NOMEM;
+    return name.ptr ? name : (struct span){0};
+}

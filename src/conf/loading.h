@@ -150,4 +150,8 @@ void conf_check(struct loading *loading);
 int conf_environment_write(const struct conf_system *system, struct complaints *complaints,
                            struct buf *out);
 
+/* "PROVIDER-1", "PROVIDER-2", ...: keys without a name of their own, in their order. Empty: without
+ * memory, which loading->err says. */
+struct span loading_name_key(struct loading *loading);
+
 #endif

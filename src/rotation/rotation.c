@@ -429,6 +429,14 @@ bool rotation_prune(struct rotation *rotation, const struct rotation_order *orde
     return is_done;
 }
 
+struct span rotation_id(struct span provider, uint64_t number, char to[ROTATION_ID_BYTES])
+{
+    int len = snprintf(to, ROTATION_ID_BYTES, "%.*s-%llu", SPAN_ARG(provider),
+                       (unsigned long long)number);
+
+    return span_of(to, number && len > 0 && len < ROTATION_ID_BYTES ? (size_t)len : 0);
+}
+
 bool rotation_roll_back(struct rotation *rotation, struct span name, const char *reason)
 {
     struct life_key *key = rotation->is_loaded ? life_find(&rotation->life, name) : NULL;
@@ -538,6 +546,20 @@ const struct life *rotation_life(const struct rotation *rotation)
 const struct canary *rotation_canary(const struct rotation *rotation)
 {
     return rotation->has_canary ? &rotation->canary : NULL;
+}
+
+void rotation_explain(const struct rotation *rotation, const struct life_key *key,
+                      char ret_text[CANARY_EXPLAIN_BYTES])
+{
+    const char *why = rotation->trouble[ROTATION_STORE];
+
+    ret_text[0] = '\0';
+    if (key->step == LIFE_ISSUING && rotation->trouble[ROTATION_ISSUER][0])
+        why = rotation->trouble[ROTATION_ISSUER];
+    if (key->step == LIFE_CANARY && rotation->has_canary)
+        canary_explain(&rotation->canary, &rotation->settings.canary, ret_text);
+    else if (key->step <= LIFE_STORED && why[0])
+        snprintf(ret_text, CANARY_EXPLAIN_BYTES, "waits: %.200s", why);
 }
 
 uint32_t rotation_share_ppm(const struct rotation *rotation)

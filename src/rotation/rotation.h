@@ -107,6 +107,10 @@ enum rotation_begun {
     ROTATION_AWAY,    /* the state could not be read yet */
 };
 
+/* How the rotation of that number is named to the world, "PROVIDER-NUMBER"; empty for number 0. */
+enum { ROTATION_ID_BYTES = 256 };
+struct span rotation_id(struct span provider, uint64_t number, char to[ROTATION_ID_BYTES]);
+
 /* Which key an order is about, and why. */
 struct rotation_order {
     struct span replaces;    /* its name; of a rotation also empty: there is to be one more */
@@ -165,5 +169,10 @@ uint32_t rotation_share_ppm(const struct rotation *rotation);
 
 /* The canary; NULL: none. */
 const struct canary *rotation_canary(const struct rotation *rotation);
+
+/* What a key on its way in waits for: the words of the store or the issuer; of a canary how it does
+ * (canary_explain). Empty: nothing is known. */
+void rotation_explain(const struct rotation *rotation, const struct life_key *key,
+                      char ret_text[CANARY_EXPLAIN_BYTES]);
 
 #endif

@@ -6,14 +6,6 @@
 #include "store/audit.h"
 #include "store/rotations.h"
 
-struct span mirror_id(struct span provider, uint64_t rotation, char to[MIRROR_ID_BYTES])
-{
-    int len = snprintf(to, MIRROR_ID_BYTES, "%.*s-%llu", SPAN_ARG(provider),
-                       (unsigned long long)rotation);
-
-    return span_of(to, len > 0 && len < MIRROR_ID_BYTES ? (size_t)len : 0);
-}
-
 static const struct life_key *find(const struct life *life, const char *name)
 {
     for (uint32_t i = 0; i < life->count; i++) {
@@ -69,9 +61,9 @@ static bool is_over(const struct life_key *made, const struct life_key *mover)
 static void write(struct store *store, struct span provider, const struct life_key *made,
                   const struct life_key *old, const struct life_key *mover)
 {
-    char id[MIRROR_ID_BYTES];
+    char id[ROTATION_ID_BYTES];
     struct rotation_row row = {
-        .id = mirror_id(provider, made->rotation, id),
+        .id = rotation_id(provider, made->rotation, id),
         .provider = provider,
         .predecessor = span_from_text(made->replaces),
         .successor = span_from_text(made->name),

@@ -9,12 +9,6 @@
 #include "rotation/rotation.h"
 #include "store/store.h"
 
-enum { MIRROR_ID_BYTES = 256 };
-
-/* "PROVIDER-NUMBER", by which a rotation is known outside; empty where the provider's name is too
- * long. */
-struct span mirror_id(struct span provider, uint64_t rotation, char to[MIRROR_ID_BYTES]);
-
 /* A key has taken a step: what becomes of that in the rotation that made it, or that replaces it.
  * What the store does not take is left out. */
 void mirror_news(struct store *store, struct span provider, const struct life *life,

@@ -189,7 +189,7 @@ static int listen_at(struct sim *sim, struct span text, struct buf *complaints)
     if (!err)
         err = listener_open(&addr, false, &fd, &sim->addr);
     if (err) {
-        buf_printf(complaints, "%.*s: %s\n", SPAN_ARG(text), err_text(err));
+        buf_printf(complaints, "%.*s: cannot listen there: %s\n", SPAN_ARG(text), err_text(err));
         return err;
     }
     return listener_new(sim->loop, fd, false, on_accept, sim, &sim->listener);

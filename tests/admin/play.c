@@ -100,6 +100,16 @@ void play_begin(struct play *play, const char *yaml, bool is_tcp)
     open_address(play, is_tcp);
 }
 
+void play_reload(struct play *play, const char *yaml)
+{
+    struct snapshot *old = play->stage.view.snapshot;
+
+    stage_load(&play->stage, yaml);
+    admin_set_snapshot(play->admin, play->stage.view.snapshot);
+    snapshot_unref(&old);
+    play_settle(play);
+}
+
 void play_end(struct play *play)
 {
     admin_free(&play->admin);

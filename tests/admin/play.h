@@ -25,6 +25,9 @@ struct play {
 void play_begin(struct play *play, const char *yaml, bool is_tcp);
 void play_end(struct play *play);
 
+/* Another configuration is in force from now on. */
+void play_reload(struct play *play, const char *yaml);
+
 /* Turns until nothing is ready any more; play_pass lets time go by as well. */
 void play_settle(struct play *play);
 void play_pass(struct play *play, uint64_t us);

@@ -47,10 +47,18 @@ static struct rotation *no_rotation(void *owner, struct span provider)
     return NULL;
 }
 
+void stage_load(struct stage *stage, const char *yaml)
+{
+    char error[1024];
+
+    if (snapshot_new(&stage->registry, load(stage, yaml), STAGE_NOW_US, STAGE_WALL_US, error,
+                     &stage->view.snapshot))
+        fail_msg("%s", error);
+}
+
 void stage_begin(struct stage *stage, const char *yaml)
 {
     static const struct admin_options admin = {.rotation = no_rotation};
-    char error[1024];
     bool is_locked;
 
     memset(stage, 0, sizeof(*stage));
@@ -66,9 +74,7 @@ void stage_begin(struct stage *stage, const char *yaml)
         .now_us = STAGE_NOW_US,
         .wall_us = STAGE_WALL_US,
     };
-    if (snapshot_new(&stage->registry, load(stage, yaml), STAGE_NOW_US, STAGE_WALL_US, error,
-                     &stage->view.snapshot))
-        fail_msg("%s", error);
+    stage_load(stage, yaml);
     for (uint32_t i = 0; i < STAGE_WORKERS; i++) {
         stage->workers[i] =
             keypool_view_new(provider_keys(stage->view.snapshot->providers[0].provider), i, 0);

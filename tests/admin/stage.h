@@ -35,6 +35,9 @@ struct stage {
 void stage_begin(struct stage *stage, const char *yaml);
 void stage_end(struct stage *stage);
 
+/* The view's snapshot is of this configuration from now on; the one before is the caller's. */
+void stage_load(struct stage *stage, const char *yaml);
+
 void stage_pass(struct stage *stage, uint64_t us);
 
 /* An attempt of that worker on whatever key comes: the key's name, valid while the key is. */

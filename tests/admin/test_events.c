@@ -236,6 +236,74 @@ static void head_and_old_clients(void **state)
     play_end(&play);
 }
 
+#define TOLD "Authorization: Bearer %s\r\n"
+
+static void configure(struct play *play, const char *token, char yaml[512])
+{
+    snprintf(yaml, 512, token[0] ? "%sadmin: {token: %s}\n" : "%s", plain, token);
+    if (play->admin)
+        play_reload(play, yaml);
+    else
+        play_begin(play, yaml, false);
+}
+
+static int open_with(struct play *play, const char *token)
+{
+    char fields[128] = "";
+    int fd;
+
+    if (token[0])
+        snprintf(fields, sizeof(fields), TOLD, token);
+    fd = open_stream(play, "", fields);
+    play_expect_status(play_hear(play, fd), 200);
+    return fd;
+}
+
+/* Whoever asked with a token that is no longer the token reads no further. */
+static void another_token_ends_them(void **state)
+{
+    static const char *const moves[][2] = {{"old", "new"}, {"old", ""}, {"", "new"}};
+    struct play play;
+    char yaml[512];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
+        int fd;
+
+        memset(&play, 0, sizeof(play));
+        configure(&play, moves[i][0], yaml);
+        fd = open_with(&play, moves[i][0]);
+        configure(&play, moves[i][1], yaml);
+        note(&play, "sim", "after", "");
+        admin_tell_events(play.admin);
+        assert_string_equal(play_hear(&play, fd), "0\r\n\r\n");
+        close(fd);
+        fd = open_with(&play, moves[i][1]);
+        note(&play, "sim", "after", "");
+        admin_tell_events(play.admin);
+        stage_expect_part(play_hear(&play, fd), "after");
+        close(fd);
+        play_end(&play);
+    }
+}
+
+static void the_same_token_goes_on(void **state)
+{
+    struct play play = {0};
+    char yaml[512];
+    int fd;
+
+    (void)state;
+    configure(&play, "same", yaml);
+    fd = open_with(&play, "same");
+    configure(&play, "same", yaml);
+    note(&play, "sim", "after", "");
+    admin_tell_events(play.admin);
+    stage_expect_part(play_hear(&play, fd), "after");
+    close(fd);
+    play_end(&play);
+}
+
 /* All that there is to tell, then the last chunk; nobody begins anew. */
 static void the_end(void **state)
 {
@@ -268,6 +336,8 @@ int main(void)
         cmocka_unit_test(who_takes_nothing_is_cut),
         cmocka_unit_test(no_more_than_so_many),
         cmocka_unit_test(head_and_old_clients),
+        cmocka_unit_test(another_token_ends_them),
+        cmocka_unit_test(the_same_token_goes_on),
         cmocka_unit_test(the_end),
     };
 

@@ -197,7 +197,7 @@ static void orders_are_told_of(void **state)
     play_begin(&play, yaml, true);
     play_ask(&play, "PATCH /v1/admin/keys/sim/sim-1 HTTP/1.1\r\nHost: localhost\r\n"
                     "Content-Length: 15\r\n\r\n{\"weight\": 2.5}");
-    assert_string_equal(play.noted, "weigh sim/sim-1 done weight 2.5");
+    assert_string_equal(play.noted, "weight sim/sim-1 done weight 2.5");
     play_ask(&play, "POST /v1/admin/keys/sim/nobody/drain HTTP/1.1\r\nHost: localhost\r\n"
                     "Content-Length: 0\r\n\r\n");
     assert_string_equal(play.noted, "drain sim/nobody refused key_not_found");

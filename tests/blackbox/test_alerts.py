@@ -177,6 +177,8 @@ def test_an_issuer_that_is_away(stage, sim, tmp_path):
         }, secrets=[TOKEN]).settle()
         assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
         hook.wait("issuer_unreachable", state="firing")
+        (waiting,) = [row for row in gateway.admin("/v1/admin/rotations").json["rotations"] if row["step"] == "issuing"]
+        assert waiting["reason"].startswith("waits: ")  # so that history says it too
         is_there.set()
         end(gateway, hook, "issuer_unreachable")
     finally:

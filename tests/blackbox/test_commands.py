@@ -10,7 +10,7 @@ from harness import wire
 from harness.fixtures import provider
 from harness.processes import run
 
-COMMANDS = ("serve", "check-config", "sim", "demo", "healthcheck", "keys", "secrets", "help")
+COMMANDS = ("serve", "check-config", "sim", "demo", "healthcheck", "keys", "clients", "shadow", "migrate", "secrets", "help")
 
 
 def wait_for(condition, within=5):
@@ -41,6 +41,7 @@ def test_help_of_a_command(command):
     assert told.returncode == 0 and told.stdout.startswith(f"bellwether {command}")
     asked = run([command, "--help"])
     assert asked.returncode == 0 and asked.stdout == told.stdout
+    assert run([command, "add", "--help"]).stdout == told.stdout
 
 
 def test_help_of_the_file():
@@ -49,10 +50,27 @@ def test_help_of_the_file():
 
 
 @pytest.mark.parametrize("arguments", [["keys"], ["help", "nothing"], ["serve", "file.yaml"], ["serve", "--config"], ["check-config"],
-                                       ["demo", "--twice"], ["healthcheck", "now"], ["sim", "--speed", "3"]], ids=" ".join)
+                                       ["demo", "--twice"], ["healthcheck", "now"], ["sim", "--speed", "3"], ["keys", "add"], ["keys", "drain"],
+                                       ["keys", "list", "x"], ["keys", "rotate", "a/b", "--leak"], ["keys", "--address"],
+                                       ["keys", "--address", "nowhere", "list"], ["migrate", "start"], ["migrate", "nothing", "chat"],
+                                       ["shadow"], ["clients", "add", "--rpm", "5"], ["secrets", "seal", "--name"]], ids=" ".join)
 def test_bad_usage(arguments):
     done = run(arguments)
     assert done.returncode == 2 and done.stderr and not done.stdout
+    assert done.stderr.startswith("bellwether")
+
+
+@pytest.mark.parametrize(("arguments", "word"), [(["keys", "add"], "'add' takes PROVIDER"), (["keys", "drian", "a/b"], "no 'drian'"),
+                                                 (["migrate", "start"], "'start' takes MODEL")], ids=str)
+def test_bad_usage_says_what_is_wrong(arguments, word):
+    assert word in run(arguments).stderr
+
+
+@pytest.mark.parametrize("command", ["keys", "clients", "shadow", "migrate", "secrets"])
+def test_a_file_that_is_not_there_is_no_bad_usage(command, tmp_path):
+    word = {"shadow": "report"}.get(command, "list")
+    done = run([command, "--config", str(tmp_path / "none.yaml"), word])
+    assert done.returncode == 1 and "there is no such file" in done.stderr
 
 
 def test_without_any_configuration(tmp_path):
@@ -74,6 +92,27 @@ def test_healthcheck(stage, sim):
     gateway.stop()
     done = run(["healthcheck", "--address", f"{host}:{port}"])
     assert done.returncode == 1 and "refused" in done.stderr
+
+
+def test_options_stand_anywhere(stage, sim, tmp_path):
+    config = {"admin": {"listen": f"unix:{tmp_path}/admin"}, "providers": {"sim": provider(sim.base_url, ["sk-pool-1"])}}
+    gateway = stage.gateway(config).settle()
+    path = str(gateway.path)
+    first = run(["keys", "--config", path, "list"])
+    assert first.returncode == 0 and "sim/sim-1" in first.stdout
+    assert run(["keys", "list", "--config", path]).returncode == 0
+    assert run(["keys", "drain", f"--config={path}", "sim/sim-1"]).stdout == "sim/sim-1: drained, weight 1\n"
+
+
+def test_the_token_is_asked_for(stage, sim):
+    """Who lacks it is told where the command takes it from."""
+    gateway = stage.gateway({"admin": {"token": "a-good-token"}, "providers": {"sim": provider(sim.base_url, ["sk-pool-1"])}}).settle()
+    host, port = gateway.admin_address
+    command = ["keys", "list", "--address", f"{host}:{port}"]
+    done = run(command)
+    assert done.returncode == 1 and "ADMIN_TOKEN" in done.stderr and "a-good-token" not in done.stderr
+    assert run(command, env={"ADMIN_TOKEN": "wrong"}).returncode == 1
+    assert run(command, env={"ADMIN_TOKEN": "a-good-token"}).returncode == 0
 
 
 def test_healthcheck_by_configuration(stage, sim, tmp_path):

@@ -423,6 +423,7 @@ def test_demo():
     done = run(["demo", "--once"])
     assert done.returncode == 0
     assert "plain" in done.stdout and "streamed" in done.stdout
+    assert "Try:" not in done.stdout  # it is gone
     steps = re.findall(r"s  (\S+) +(issued|canary|active|draining|retired|revoked)", done.stdout)
     first, second = dict.fromkeys(name for name, _ in steps if name != "sim-1")
     assert [step for name, step in steps if name == "sim-1"] == ["draining", "retired"]
