@@ -22,7 +22,9 @@ struct play {
 
 static void put(struct play *play, const char *text)
 {
-    strncat(play->told, text, sizeof(play->told) - strlen(play->told) - 1);
+    size_t len = strlen(play->told);
+
+    snprintf(play->told + len, sizeof(play->told) - len, "%s", text);
 }
 
 static void on_key(void *owner, struct span id, struct span account)

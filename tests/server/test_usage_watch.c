@@ -268,10 +268,8 @@ static void keys_of_a_service_account(void **state)
     load(&stage, "[{name: a, secret: sk-one-0123456789}]", "");
     life_init(&life);
     life.count = 2;
-    strcpy(life.keys[0].name, "a");
-    strcpy(life.keys[0].id, "svc_1");
-    strcpy(life.keys[1].name, "long-gone");
-    strcpy(life.keys[1].id, "svc_2");
+    life.keys[0] = (struct life_key){.name = "a", .id = "svc_1"};
+    life.keys[1] = (struct life_key){.name = "long-gone", .id = "svc_2"};
     used_keys_init(&keys, 3600);
     look(&stage, &keys, &life, START_US);
     assert_false(used_keys_is_empty(&keys));
