@@ -271,6 +271,14 @@ static void what_a_kind_has_not(void **state)
         "allowed: kind, timeout, life, url, project, admin_key, usage\n"
         "b.yaml:6:72: providers.openai.rotation.issuer: kind openai has no list; allowed: kind, "
         "timeout, life, url, project, admin_key, usage\n");
+    fake_expect(
+        *state,
+        BEFORE "      issuer: {kind: openai, project: p, admin_key: sk-admin-1, usage: {per: "
+               "day, lag: 25h}}\n",
+        "b.yaml:5:78: providers.openai.rotation.issuer.usage.per: 'day' is not known; allowed: "
+        "hour, minute, never\n"
+        "b.yaml:5:88: providers.openai.rotation.issuer.usage.lag: '25h' is out of range; "
+        "allowed: a duration such as 250ms, 30s, 5m, 2h or 30d, from 0s to 24h\n");
     fake_expect(*state, BEFORE "      issuer: {kind: http, revoke: true}\n",
                 "b.yaml:5:15: providers.openai.rotation.issuer: the create is missing; allowed: "
                 "create: {url: \"https://host/keys\", key: /key}\n"
