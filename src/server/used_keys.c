@@ -10,10 +10,10 @@ enum { KEYS_MAX = 1 << 14, ALIASES_MAX = 1 << 16 };
 struct used_key {
     struct list link;
     struct use_book book;
-    struct use_count all; /* of all its life here, at the last look */
-    bool is_there;
-    bool is_account;        /* its id is that of its service account */
-    char id[LIFE_ID_BYTES]; /* empty: not known any more */
+    struct use_count all;    /* of all its life here, at the last look */
+    bool is_known, is_there; /* seen in this look: its id, and itself in the pool */
+    bool is_account;         /* its id is that of its service account */
+    char id[LIFE_ID_BYTES];
     size_t len;
     char name[];
 };
@@ -92,6 +92,7 @@ static void know(struct used_keys *keys, struct span name, struct span id, bool 
     memset(key->id, 0, sizeof(key->id));
     memcpy(key->id, id.ptr, id.len);
     key->is_account = is_account;
+    key->is_known = true;
 }
 
 static void know_all(struct used_keys *keys, const struct conf_provider *conf,
@@ -125,10 +126,10 @@ static void forget_gone(struct used_keys *keys)
         struct used_key *key = key_at(at);
 
         at = at->next;
-        if (!key->is_there)
+        if (!key->is_known || !key->is_there)
             drop(keys, key);
         else
-            key->is_there = false;
+            key->is_known = key->is_there = false;
     }
 }
 
@@ -179,9 +180,8 @@ static void on_key(void *owner, struct span id, struct span account)
 
     for (struct list *at = keys->all.next; at != &keys->all; at = at->next) {
         struct used_key *key = key_at(at);
-        struct span known = span_from_text(key->id);
 
-        if (known.len && span_is_equal(known, key->is_account ? account : id))
+        if (span_is_equal(span_from_text(key->id), key->is_account ? account : id))
             name_it(keys, id, key);
     }
 }

@@ -27,8 +27,9 @@ void used_keys_init(struct used_keys *keys, uint32_t span_s);
 void used_keys_fini(struct used_keys *keys);
 
 /* Looks at what the keys have used here, of those of which an id is known; life may be NULL: there
- * is no rotation. Those that the pool has no more are forgotten. What finds no memory is not
- * watched until the next look. To be called several times in each span. */
+ * is no rotation. Those that the pool has no more, or whose id is not known any more, are
+ * forgotten. What finds no memory is not watched until the next look. To be called several times in
+ * each span. */
 void used_keys_look(struct used_keys *keys, const struct conf_provider *conf,
                     const struct life *life, struct keypool *pool, uint64_t now_us,
                     uint64_t wall_us);

@@ -272,7 +272,7 @@ static void keys_of_a_service_account(void **state)
     life.keys[1] = (struct life_key){.name = "long-gone", .id = "svc_2"};
     used_keys_init(&keys, 3600);
     look(&stage, &keys, &life, START_US);
-    assert_false(used_keys_is_empty(&keys));
+    assert_int_equal(keys.by_name.count, 1);
     look(&stage, &keys, &life, START_US + HOUR);
     used_keys_forget(&keys);
     used_keys_ops.on_key(&keys, SPAN("key_1"), SPAN("svc_1"));
@@ -288,6 +288,8 @@ static void keys_of_a_service_account(void **state)
     assert_int_equal(gaps, 1);
     life.count = 0;
     look(&stage, &keys, &life, START_US + 2 * HOUR);
+    assert_true(used_keys_is_empty(&keys));
+    assert_int_equal(keys.by_id.count, 0);
     used_keys_fini(&keys);
     end(&stage);
 }
