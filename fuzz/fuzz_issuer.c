@@ -1,7 +1,8 @@
 /*
  * An issuer's answer: a first byte that picks status and call, a line with a JSON pointer, then a
  * body. Whatever it says, a key can stand in a header line, an id in a URL, times keep their
- * bounds, and the words told of a refusal are one line of plain characters. The same bytes as
+ * bounds, and the words told of a refusal are one line of plain characters; what keys used, as
+ * OpenAI tells it, has an id and stays countable. The same bytes as
  * texts of the configuration: what is written of them stays JSON, or plain characters of a URL.
  */
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "json/tree.h"
 #include "rotation/issuer_answer.h"
 #include "rotation/issuer_text.h"
+#include "rotation/usage_answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -50,6 +52,28 @@ static void check_result(const struct issuer_result *result, int err)
         check_words(result->why);
 }
 
+static void on_key(void *owner, struct span id, struct span account)
+{
+    (void)owner, (void)account;
+    must(id.len > 0);
+}
+
+static void on_use(void *owner, struct span id, uint64_t start_s, uint64_t requests,
+                   uint64_t tokens)
+{
+    (void)owner;
+    must(id.len > 0 && start_s > 0 && requests < UINT64_C(1) << 50 && tokens < UINT64_C(1) << 51);
+}
+
+static void read_usage(const yyjson_val *root)
+{
+    static const struct usage_ops ops = {.on_key = on_key, .on_use = on_use};
+
+    (void)usage_read_keys(root, &ops, NULL);
+    (void)usage_read_uses(root, &ops, NULL);
+    (void)usage_read_next(root, "last_id");
+}
+
 static void read_answer(int status, enum issuer_call call, struct span pointer, struct span body)
 {
     static struct secret_arena *arena;
@@ -65,6 +89,7 @@ static void read_answer(int status, enum issuer_call call, struct span pointer, 
         return;
     err = issuer_doc_read(&doc, body);
     must((err == 0) == (doc.root != NULL));
+    read_usage(doc.root);
     if (!issuer_status_is_done(status, doc.root, call, &refusal)) {
         check_words(refusal.why);
         must(refusal.answer.err != 0);

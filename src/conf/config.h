@@ -137,6 +137,7 @@ struct conf_key {
     struct span pool;               /* name of one of config.pools, or empty: everybody */
     uint64_t expires_wall_us;       /* 0: never */
     struct conf_key_budget *budget; /* NULL: none */
+    struct span id;                 /* by which the provider knows it; empty: not known */
     struct span made_in; /* of an entry that a rotation made: the folder of the store; else empty */
 };
 
@@ -279,6 +280,14 @@ enum conf_issuer_kind {
     CONF_ISSUER_KINDS,
 };
 
+enum conf_usage_span { CONF_USAGE_HOUR, CONF_USAGE_MINUTE, CONF_USAGE_NEVER };
+
+/* How the provider's own count of each key's use is compared with ours. */
+struct conf_issuer_usage {
+    uint32_t per; /* enum conf_usage_span */
+    uint64_t lag_us;
+};
+
 /* Who makes and destroys the keys. What the kind does not have is empty. */
 struct conf_issuer {
     enum conf_issuer_kind kind;
@@ -293,6 +302,7 @@ struct conf_issuer {
     struct span url;                   /* openai, openrouter, gcp; empty: the provider's own */
     struct span project;               /* openai, gcp */
     struct secret *admin_key;          /* openai */
+    struct conf_issuer_usage *usage;   /* openai; NULL: as usual */
     struct secret *provisioning_key;   /* openrouter */
     struct span limit_usd;             /* openrouter: a decimal number; empty: none */
     struct credential *account;        /* gcp: of a service account */

@@ -22,6 +22,7 @@ static const struct kind_rule {
     {SPAN_INIT("url"), KIND(OPENAI) | KIND(OPENROUTER) | KIND(GCP), 0, ""},
     {SPAN_INIT("project"), KIND(OPENAI) | KIND(GCP), KIND(OPENAI) | KIND(GCP), "its id"},
     {SPAN_INIT("admin_key"), KIND(OPENAI), KIND(OPENAI), "${env:NAME}"},
+    {SPAN_INIT("usage"), KIND(OPENAI), 0, ""},
     {SPAN_INIT("provisioning_key"), KIND(OPENROUTER), KIND(OPENROUTER), "${env:NAME}"},
     {SPAN_INIT("limit"), KIND(OPENROUTER), 0, ""},
     {SPAN_INIT("google_service_account"), KIND(GCP), KIND(GCP), "${file:/path}"},

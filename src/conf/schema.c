@@ -80,6 +80,12 @@ static const struct conf_word rotation_cause_words[] = {
     {TEXT("age"), CONF_ROTATION_AGE, true},
 };
 
+static const struct conf_word usage_span_words[] = {
+    {TEXT("hour"), CONF_USAGE_HOUR, true},
+    {TEXT("minute"), CONF_USAGE_MINUTE, true},
+    {TEXT("never"), CONF_USAGE_NEVER, true},
+};
+
 /* As in ledger/budget.h. */
 static const struct conf_word budget_period_words[] = {
     {TEXT("hour"), 0, true},
@@ -131,8 +137,8 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_limits, group_azure_entra, group_google_service_account, group_anthropic_federation,
     group_key, group_health, group_probe, group_breaker, group_margin, group_first_byte,
     group_provider_timeouts, group_connections, group_upstream_tls, group_issuer_create,
-    group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
-    group_error_rate, group_canary, group_rotation, group_provider, group_target,
+    group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer_usage, group_issuer,
+    group_validate, group_error_rate, group_canary, group_rotation, group_provider, group_target,
     group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_retry,
     group_log, group_vault, group_aws, group_google, group_azure, group_kubernetes, group_secrets,
     group_webhook, group_alert_rules, group_alerts, group_price_long, group_price, group_currency,
@@ -222,6 +228,7 @@ static const struct conf_group group_issuer_paging = {ROWS(issuer_paging),
                                                       .finish = hook_issuer_paging_finish};
 static const struct conf_group group_issuer_list = {ROWS(issuer_list),
                                                     .finish = hook_issuer_list_finish};
+static const struct conf_group group_issuer_usage = {ROWS(issuer_usage)};
 static const struct conf_group group_issuer = {ROWS(issuer), .prepare = hook_issuer_prepare,
                                                .finish = hook_issuer_finish};
 static const struct conf_group group_validate = {ROWS(validate)};

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "server/alert_rules.h"
 #include "server/spend_watch.h"
+#include "server/usage_watch.h"
 
 /* At the end of the process, for what has not been sent yet. */
 #define END_US   (2 * US_PER_SEC)
@@ -20,6 +21,7 @@ struct alert_desk {
     struct alerts *alerts;
     struct alert_rules *rules;
     struct spend_watch *spend;
+    struct usage_watch *usage;
     struct loop_timer timer; /* of the end */
     uint64_t end_us;         /* 0: it has not come */
 };
@@ -138,6 +140,7 @@ void gateway_follow_alerts(struct gateway *gateway)
     show_counters(gateway);
     alert_rules_set(gateway->alerts->rules, gateway->snapshot);
     spend_watch_set(gateway->alerts->spend, gateway->snapshot);
+    usage_watch_set(gateway->alerts->usage, gateway->snapshot);
 }
 
 /* ---- its life ---- */
@@ -160,6 +163,20 @@ static struct alerts *make_alerts(struct gateway *gateway)
     return alerts_new(&surroundings);
 }
 
+/* NULL without memory. */
+static struct usage_watch *make_usage_watch(struct gateway *gateway)
+{
+    const struct usage_watch_options options = {.loop = gateway->loop,
+                                                .fetcher = gateway->fetcher,
+                                                .secrets = gateway->registry.secrets,
+                                                .log = gateway->log,
+                                                .rotation = gateway_rotation,
+                                                .on_alert = on_rule,
+                                                .owner = gateway};
+
+    return usage_watch_new(&options);
+}
+
 int gateway_open_alerts(struct gateway *gateway)
 {
     const struct alert_rules_options rules = {.loop = gateway->loop,
@@ -177,7 +194,9 @@ int gateway_open_alerts(struct gateway *gateway)
     desk->alerts = make_alerts(gateway);
     desk->rules = alert_rules_new(&rules);
     desk->spend = spend_watch_new(gateway->loop, on_rule, gateway);
-    if (!desk->alerts || !desk->rules || !desk->spend || loop_timer_reserve(&desk->timer)) {
+    desk->usage = make_usage_watch(gateway);
+    if (!desk->alerts || !desk->rules || !desk->spend || !desk->usage ||
+        loop_timer_reserve(&desk->timer)) {
         gateway_drop_alerts(gateway);
         return ERR_NOMEM;
     }
@@ -195,6 +214,7 @@ void gateway_drop_alerts(struct gateway *gateway)
     loop_timer_fini(&desk->timer);
     alert_rules_free(&desk->rules);
     spend_watch_free(&desk->spend);
+    usage_watch_free(&desk->usage);
     alerts_free(&desk->alerts);
     mem_free(desk);
 }

@@ -256,21 +256,29 @@ static void what_a_kind_has_not(void **state)
         "b.yaml:5:15: providers.openai.rotation.issuer: the admin_key is missing; allowed: "
         "admin_key: ${env:NAME}\n"
         "b.yaml:5:30: providers.openai.rotation.issuer: kind openai has no create; allowed: kind, "
-        "timeout, life, url, project, admin_key\n"
+        "timeout, life, url, project, admin_key, usage\n"
         "b.yaml:5:66: providers.openai.rotation.issuer: kind openai has no argv; allowed: kind, "
-        "timeout, life, url, project, admin_key\n"
+        "timeout, life, url, project, admin_key, usage\n"
         "b.yaml:5:78: providers.openai.rotation.issuer: kind openai has no limit; allowed: kind, "
-        "timeout, life, url, project, admin_key\n"
+        "timeout, life, url, project, admin_key, usage\n"
         "b.yaml:6:16: providers.openai.rotation.issuer: kind openai has no revoke; allowed: kind, "
-        "timeout, life, url, project, admin_key\n"
+        "timeout, life, url, project, admin_key, usage\n"
         "b.yaml:6:30: providers.openai.rotation.issuer: kind openai has no env; allowed: kind, "
-        "timeout, life, url, project, admin_key\n"
+        "timeout, life, url, project, admin_key, usage\n"
         "b.yaml:6:39: providers.openai.rotation.issuer: kind openai has no find; allowed: kind, "
-        "timeout, life, url, project, admin_key\n"
+        "timeout, life, url, project, admin_key, usage\n"
         "b.yaml:6:51: providers.openai.rotation.issuer: kind openai has no provisioning_key; "
-        "allowed: kind, timeout, life, url, project, admin_key\n"
+        "allowed: kind, timeout, life, url, project, admin_key, usage\n"
         "b.yaml:6:72: providers.openai.rotation.issuer: kind openai has no list; allowed: kind, "
-        "timeout, life, url, project, admin_key\n");
+        "timeout, life, url, project, admin_key, usage\n");
+    fake_expect(
+        *state,
+        BEFORE "      issuer: {kind: openai, project: p, admin_key: sk-admin-1, usage: {per: "
+               "day, lag: 25h}}\n",
+        "b.yaml:5:78: providers.openai.rotation.issuer.usage.per: 'day' is not known; allowed: "
+        "hour, minute, never\n"
+        "b.yaml:5:88: providers.openai.rotation.issuer.usage.lag: '25h' is out of range; "
+        "allowed: a duration such as 250ms, 30s, 5m, 2h or 30d, from 0s to 24h\n");
     fake_expect(*state, BEFORE "      issuer: {kind: http, revoke: true}\n",
                 "b.yaml:5:15: providers.openai.rotation.issuer: the create is missing; allowed: "
                 "create: {url: \"https://host/keys\", key: /key}\n"
