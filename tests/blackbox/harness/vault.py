@@ -1,5 +1,6 @@
 """A Vault on a thread, strict as the real one about tokens, AppRole, paths, methods and check-and-set: key-value engines of version 2 at `secret`
-and of version 1 at `kv`. It can be sealed, slow, forbid all, lose tokens, or be written to by somebody else."""
+and of version 1 at `kv`. It can be sealed, slow, forbid all, lose tokens, or be written to by somebody else. The tests that have it run against a real
+OpenBao too (harness/openbao.py), by `scripts/test --openbao`."""
 
 import json
 import threading
@@ -7,7 +8,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-ROOT = "hvs.root-of-the-double"
+TOKEN = "token-of-the-gateway"
 
 
 class Refusal(Exception):
@@ -21,12 +22,12 @@ class Vault:
         self.lock = threading.RLock()
         self.entries = {}  # of version 2: a list of versions each; None: destroyed
         self.flat = {}  # of version 1
-        self.tokens = {ROOT}
+        self.tokens = {TOKEN}
         self.approle = None  # (role_id, secret_id)
         self.is_sealed = self.is_forbidden = False
         self.delay = 0
         self.behind = 0  # so many writes find that somebody else has written first
-        self.requests, self.logins, self.refused = [], 0, []
+        self.logins = 0
         vault = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,6 +59,10 @@ class Vault:
         self.address = f"http://127.0.0.1:{self.port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
+
+    def close(self):
+        self.delay = 0
+        self.stop()
 
     def stop(self):
         """Nobody listens there from now on; start() takes it up again with all that it holds."""
@@ -92,9 +97,34 @@ class Vault:
             versions = self.entries.get(path.removeprefix("secret/data/"), [None])
             return versions[-1] if path.startswith("secret/") else self.flat.get(path.removeprefix("kv/"))
 
-    def names(self, folder):
+    def let_log_in(self, role_id, secret_id):
+        self.approle = (role_id, secret_id)
+
+    def forget_logins(self):
+        """Their tokens are refused from now on."""
         with self.lock:
-            return self.below(self.entries, folder.removeprefix("secret/data/"))
+            self.tokens &= {TOKEN}
+
+    def away(self, how):
+        if how == "sealed":
+            self.is_sealed = True
+        elif how == "forbidden":
+            self.is_forbidden = True
+        elif how == "gone":
+            self.stop()
+        elif how == "slow":
+            self.delay = 30
+
+    def back(self):
+        """From whatever away() did."""
+        self.is_sealed = self.is_forbidden = False
+        self.delay = 0
+        if not self.server:
+            self.start()
+
+    def ask(self, method, path, body=None, token=TOKEN):
+        """The status and the answer of one request, as if it had come from outside."""
+        return self.answer(method, f"/v1/{path}", {"X-Vault-Token": token}, b"" if body is None else json.dumps(body).encode())
 
     # What it answers.
 
@@ -103,7 +133,6 @@ class Vault:
             time.sleep(self.delay)
         with self.lock:
             url = urlsplit(target)
-            self.requests.append((method, url.path))
             try:
                 if not url.path.startswith("/v1/"):
                     raise Refusal(404, "no handler for route")
@@ -111,7 +140,6 @@ class Vault:
                     raise Refusal(503, "Vault is sealed")
                 return self.route(method, url.path.removeprefix("/v1/"), parse_qs(url.query), headers, body)
             except Refusal as refusal:
-                self.refused.append((method, url.path, refusal.status))
                 return refusal.status, {"errors": refusal.words}
 
     def route(self, method, path, query, headers, body):
