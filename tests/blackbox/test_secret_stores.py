@@ -1,6 +1,7 @@
 """Secrets that stand elsewhere: in Vault, in files, sealed. They are found at the start, followed when they change, and the last good value
 serves while their store is away."""
 
+import base64
 import json
 import os
 import subprocess
@@ -76,19 +77,54 @@ def test_a_key_that_changes(held, vault, sim):
     assert "a secret has changed" in gateway.output
 
 
-def test_logging_in(stage, sim, vault):
-    """By AppRole; and anew where the token is lost."""
+def jwt(**claims):
+    parts = ({"alg": "RS256", "typ": "JWT"}, claims, "signature")
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+
+
+OF_POD = jwt(sub="system:serviceaccount:llm:gateway", **{"kubernetes.io": {"namespace": "llm", "serviceaccount": {"name": "gateway", "uid": "uid-1"}}})
+
+
+@pytest.mark.parametrize("by, proof", [("approle", {"role_id": "role-1", "secret_id": "secret-id-1"}), ("kubernetes", {"role": "gateway", "jwt": OF_POD})])
+def test_logging_in(stage, sim, vault, tmp_path, by, proof):
+    """And anew where the token is lost."""
     sim.scenario()
-    vault.let_log_in("role-1", "secret-id-1")
+    vault.let_log_in(by, **proof)
     vault.put(HELD, api_key="sk-held-1")
-    login = {"poll": "200ms", "vault": {"address": vault.address, "auth": "approle", "role_id": "role-1", "secret_id": "secret-id-1"}}
+    settings = dict(proof)
+    if by == "kubernetes":
+        (tmp_path / "jwt").write_text(settings.pop("jwt"))
+        settings["jwt_file"] = str(tmp_path / "jwt")
+    login = {"poll": "200ms", "vault": {"address": vault.address, "auth": by, **settings}}
     config = {"secrets": login, "providers": {"sim": provider(sim.base_url, [f"${{vault:{HELD}}}"])}}
-    gateway = stage.gateway(config, secrets=["secret-id-1", "hvs.of-login"]).settle()
+    gateway = stage.gateway(config, secrets=["secret-id-1", OF_POD, "hvs.of-login"]).settle()
     assert ask(gateway) == 200 and vault.logins == 1
     vault.forget_logins()
     vault.put(HELD, api_key="sk-held-2")
     gateway.wait_line("configuration reloaded")
     assert ask(gateway) == 200 and sim.generations("sk-held-2") == 1
+
+
+@pytest.mark.parametrize(
+    "by, proof, words",
+    [
+        ("approle", {"role_id": "role-1", "secret_id": "secret-id-2"}, "invalid role or secret ID"),
+        ("kubernetes", {"role": "none", "jwt": OF_POD}, "invalid role name"),
+        ("kubernetes", {"role": "gateway", "jwt": jwt(sub="system:serviceaccount:llm:other")}, "permission denied"),
+    ],
+)
+def test_logging_in_refused(vault, tmp_path, by, proof, words):
+    vault.let_log_in(by, **({"role_id": "role-1", "secret_id": "secret-id-1"} if by == "approle" else {"role": "gateway", "jwt": OF_POD}))
+    vault.put(HELD, api_key="sk-held-1")
+    settings = dict(proof)
+    if by == "kubernetes":
+        (tmp_path / "jwt").write_text(settings.pop("jwt"))
+        settings["jwt_file"] = str(tmp_path / "jwt")
+    file = tmp_path / "b.yaml"
+    file.write_text(json.dumps({"secrets": {"vault": {"address": vault.address, "auth": by, **settings}}, "providers": {"openai": {"keys": [f"${{vault:{HELD}}}"]}}}))
+    done = run(["check-config", str(file)])
+    assert done.returncode == 1 and words in done.stderr, done.stderr
+    assert not any(proof.get(name, "none of it") in done.stderr for name in ("secret_id", "jwt"))
 
 
 def away(vault, how):

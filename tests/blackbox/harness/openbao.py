@@ -12,12 +12,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from .vault import TOKEN
 
 ROOT = "root-of-openbao"
 ALLOWED = 'path "secret/*" {capabilities = ["create", "read", "update", "delete", "list"]} path "kv/*" {capabilities = ["create", "read", "update", "delete", "list"]}'
+GRANTED = {"token_policies": ["gateway"], "token_ttl": "1h"}
+REVIEWER = "token-of-the-reviewer"
 FORBIDDEN = 'path "*" {capabilities = ["deny"]}'
 REQUEST = re.compile(rb"^(GET|POST|PUT|DELETE|LIST) (/v1/[^ ?]*)\S* HTTP/1.1\r\n", re.MULTILINE)
 STARTED_WITHIN = 30
@@ -75,13 +78,42 @@ class Relay:
             time.sleep(self.delay)
 
 
+class Reviewer:
+    """What a cluster's API says of a service account's token."""
+
+    def __init__(self, jwt):
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status = {"authenticated": False}
+                if self.headers["Authorization"] == f"Bearer {REVIEWER}" and asked["spec"]["token"] == jwt:
+                    status = {"authenticated": True, "user": {"username": "system:serviceaccount:llm:gateway", "uid": "uid-1"}}
+                data = json.dumps({**asked, "status": status}).encode()
+                self.send_response(201)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class OpenBao:
     """A server in memory, of one test: engines at `secret` and `kv`, and the gateway's token."""
 
     def __init__(self):
         self.behind = 0
         self.requests = []
-        self.relay = None
+        self.relay = self.reviewer = None
         self.folder = tempfile.TemporaryDirectory(prefix="openbao-")
         self.log = Path(self.folder.name) / "log"
         self.port = free_port()
@@ -107,11 +139,12 @@ class OpenBao:
         self.call("POST", "sys/mounts/kv", {"type": "kv", "options": {"version": "1"}})
         self.call("PUT", "sys/policies/acl/gateway", {"policy": ALLOWED})
         self.call("POST", "auth/token/create", {"id": TOKEN, "policies": ["gateway"], "no_parent": True})
-        self.wait_for(lambda: self.ask("GET", "secret/data/none")[0] == 404)
+        self.wait_for(lambda: self.ask("GET", "secret/data/none", token=ROOT)[0] == 404)
 
     def close(self):
-        if self.relay:
-            self.relay.stop()
+        for started in (self.relay, self.reviewer):
+            if started:
+                started.stop()
         self.process.kill()
         self.process.wait()
         self.folder.cleanup()
@@ -122,8 +155,8 @@ class OpenBao:
             assert self.process.poll() is None and time.monotonic() < until, self.log.read_text()
             time.sleep(0.05)
 
-    def ask(self, method, path, body=None, token=ROOT):
-        """Its status and its answer, not through the relay."""
+    def ask(self, method, path, body=None, token=TOKEN):
+        """The status and the answer of one request, not through the relay."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/v1/{path}", data, {"X-Vault-Token": token}, method=method)
         try:
@@ -133,7 +166,7 @@ class OpenBao:
             return answer.code, json.loads(answer.read() or b"null")
 
     def call(self, method, path, body=None):
-        status, answer = self.ask(method, path, body)
+        status, answer = self.ask(method, path, body, ROOT)
         assert status in (200, 204), (method, path, status, answer)
         return answer
 
@@ -152,18 +185,25 @@ class OpenBao:
         answer = self.call("GET", path)
         return answer["data"]["data"] if path.startswith("secret/") else answer["data"]
 
-    def let_log_in(self, role_id, secret_id):
-        self.call("POST", "sys/auth/approle", {"type": "approle"})
-        self.call("POST", "auth/approle/role/gateway", {"token_policies": ["gateway"], "token_ttl": "1h"})
-        self.call("POST", "auth/approle/role/gateway/role-id", {"role_id": role_id})
-        self.call("POST", "auth/approle/role/gateway/custom-secret-id", {"secret_id": secret_id})
+    def let_log_in(self, by, **proof):
+        self.call("POST", f"sys/auth/{by}", {"type": by})
+        if by == "approle":
+            self.call("POST", "auth/approle/role/gateway", GRANTED)
+            self.call("POST", "auth/approle/role/gateway/role-id", {"role_id": proof["role_id"]})
+            self.call("POST", "auth/approle/role/gateway/custom-secret-id", {"secret_id": proof["secret_id"]})
+        else:
+            self.reviewer = Reviewer(proof["jwt"])
+            self.call("POST", "auth/kubernetes/config", {"kubernetes_host": self.reviewer.address, "token_reviewer_jwt": REVIEWER, "disable_local_ca_jwt": True})
+            bound = {"bound_service_account_names": ["gateway"], "bound_service_account_namespaces": ["llm"]}
+            self.call("POST", f"auth/kubernetes/role/{proof['role']}", {**bound, **GRANTED})
 
     def forget_logins(self):
-        self.call("PUT", "sys/leases/revoke-prefix/auth/approle/login")
+        for by in ("approle", "kubernetes"):
+            self.call("PUT", f"sys/leases/revoke-prefix/auth/{by}/login")
 
     @property
     def logins(self):
-        return self.requests.count(("POST", "/v1/auth/approle/login"))
+        return sum(path.endswith("/login") for _, path in self.requests)
 
     def away(self, how):
         if how == "sealed":
@@ -181,7 +221,7 @@ class OpenBao:
             self.relay.start()
         if self.ask("GET", "sys/seal-status")[1]["sealed"]:
             self.call("PUT", "sys/unseal", {"key": self.unseal_key})
-            self.wait_for(lambda: self.ask("GET", "secret/data/none")[0] == 404)
+            self.wait_for(lambda: self.ask("GET", "secret/data/none", token=ROOT)[0] == 404)
         self.call("PUT", "sys/policies/acl/gateway", {"policy": ALLOWED})
 
     # What the relay sees.
@@ -191,7 +231,7 @@ class OpenBao:
         if self.behind and method in ("POST", "PUT") and path.startswith("/v1/secret/data/"):
             self.behind -= 1
             path = path.removeprefix("/v1/")
-            status, answer = self.ask("GET", path)
+            status, answer = self.ask("GET", path, token=ROOT)
             self.put(path, **(answer["data"]["data"] if status == 200 else {"note": "somebody else's"}))
 
 

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "token-of-the-gateway"
+TTL_SECONDS = 32 * 86400
 
 
 class Refusal(Exception):
@@ -23,7 +24,7 @@ class Vault:
         self.entries = {}  # of version 2: a list of versions each; None: destroyed
         self.flat = {}  # of version 1
         self.tokens = {TOKEN}
-        self.approle = None  # (role_id, secret_id)
+        self.proofs = {}  # by way of logging in: what it takes
         self.is_sealed = self.is_forbidden = False
         self.delay = 0
         self.behind = 0  # so many writes find that somebody else has written first
@@ -97,8 +98,9 @@ class Vault:
             versions = self.entries.get(path.removeprefix("secret/data/"), [None])
             return versions[-1] if path.startswith("secret/") else self.flat.get(path.removeprefix("kv/"))
 
-    def let_log_in(self, role_id, secret_id):
-        self.approle = (role_id, secret_id)
+    def let_log_in(self, by, **proof):
+        """By approle (role_id, secret_id) or kubernetes (role, jwt)."""
+        self.proofs[by] = proof
 
     def forget_logins(self):
         """Their tokens are refused from now on."""
@@ -143,17 +145,16 @@ class Vault:
                 return refusal.status, {"errors": refusal.words}
 
     def route(self, method, path, query, headers, body):
-        if path == "auth/approle/login" and method in ("POST", "PUT"):
-            return self.log_in(json.loads(body))
+        by = path.removeprefix("auth/").removesuffix("/login")
+        if path == f"auth/{by}/login" and by in self.proofs and method in ("POST", "PUT"):
+            return self.log_in(by, json.loads(body))
         token = headers.get("X-Vault-Token")
         if token not in self.tokens or self.is_forbidden:
             raise Refusal(403, "permission denied")
         if path == "auth/token/lookup-self" and method == "GET":
-            return 200, {"data": {"ttl": 0 if token == ROOT else 3600, "renewable": token != ROOT, "expire_time": None, "type": "service"}}
+            return 200, {"data": {"id": token, "ttl": TTL_SECONDS, "renewable": True, "expire_time": "2027-01-01T00:00:00Z", "type": "service"}}
         if path == "auth/token/renew-self":
-            if token == ROOT:
-                raise Refusal(400, "lease is not renewable")
-            return 200, {"auth": {"client_token": token, "lease_duration": 3600, "renewable": True}}
+            return 200, {"auth": {"client_token": token, "lease_duration": TTL_SECONDS, "renewable": True}}
         if path.startswith("sys/internal/ui/mounts/") and method == "GET":
             mount = path.removeprefix("sys/internal/ui/mounts/").split("/")[0]
             if mount not in ("secret", "kv"):
@@ -173,13 +174,17 @@ class Vault:
             return self.metadata(method, rest, is_list)
         raise Refusal(404)
 
-    def log_in(self, asked):
+    def log_in(self, by, asked):
         self.logins += 1
-        if not self.approle or (asked.get("role_id"), asked.get("secret_id")) != self.approle:
+        if by == "approle" and asked != self.proofs[by]:
             raise Refusal(400, "invalid role or secret ID")
+        if asked.get("role") != self.proofs[by].get("role"):
+            raise Refusal(400, f'invalid role name "{asked.get("role")}"')
+        if asked != self.proofs[by]:
+            raise Refusal(403, "permission denied")
         token = f"hvs.of-login-{self.logins}"
         self.tokens.add(token)
-        return 200, {"auth": {"client_token": token, "accessor": "a", "lease_duration": 3600, "renewable": True}}
+        return 200, {"auth": {"client_token": token, "accessor": "a", "lease_duration": TTL_SECONDS, "renewable": True}}
 
     @staticmethod
     def about(versions, is_deleted=False):
