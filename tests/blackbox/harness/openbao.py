@@ -15,6 +15,8 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import trustme
+
 from .vault import TOKEN
 
 ROOT = "root-of-openbao"
@@ -37,7 +39,7 @@ class Relay:
         self.start()
 
     def start(self):
-        self.listener = socket.create_server(("127.0.0.1", self.port), reuse_port=False)
+        self.listener = socket.create_server(("127.0.0.1", self.port))
         self.port = self.listener.getsockname()[1]
         self.open = []
         threading.Thread(target=self.accept, args=(self.listener, self.open), daemon=True).start()
@@ -193,7 +195,8 @@ class OpenBao:
             self.call("POST", "auth/approle/role/gateway/custom-secret-id", {"secret_id": proof["secret_id"]})
         else:
             self.reviewer = Reviewer(proof["jwt"])
-            self.call("POST", "auth/kubernetes/config", {"kubernetes_host": self.reviewer.address, "token_reviewer_jwt": REVIEWER, "disable_local_ca_jwt": True})
+            cluster = {"kubernetes_host": self.reviewer.address, "kubernetes_ca_cert": trustme.CA().cert_pem.bytes().decode()}
+            self.call("POST", "auth/kubernetes/config", {**cluster, "token_reviewer_jwt": REVIEWER, "disable_local_ca_jwt": True})
             bound = {"bound_service_account_names": ["gateway"], "bound_service_account_namespaces": ["llm"]}
             self.call("POST", f"auth/kubernetes/role/{proof['role']}", {**bound, **GRANTED})
 

@@ -10,6 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "token-of-the-gateway"
 TTL_SECONDS = 32 * 86400
+DENIED = "1 error occurred:\n\t* permission denied\n\n"
+UNSUPPORTED = "1 error occurred:\n\t* unsupported operation\n\n"
+NO_SUCH_PATH = "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use."
+ENVELOPE = {"request_id": "r", "lease_id": "", "renewable": False, "lease_duration": 0, "data": None, "wrap_info": None, "warnings": None, "auth": None}
 
 
 class Refusal(Exception):
@@ -140,7 +144,8 @@ class Vault:
                     raise Refusal(404, "no handler for route")
                 if self.is_sealed:
                     raise Refusal(503, "Vault is sealed")
-                return self.route(method, url.path.removeprefix("/v1/"), parse_qs(url.query), headers, body)
+                status, said = self.route(method, url.path.removeprefix("/v1/"), parse_qs(url.query), headers, body)
+                return status, None if said is None else {**ENVELOPE, **said}
             except Refusal as refusal:
                 return refusal.status, {"errors": refusal.words}
 
@@ -149,30 +154,32 @@ class Vault:
         if path == f"auth/{by}/login" and by in self.proofs and method in ("POST", "PUT"):
             return self.log_in(by, json.loads(body))
         token = headers.get("X-Vault-Token")
-        if token not in self.tokens or self.is_forbidden:
+        if token not in self.tokens:
             raise Refusal(403, "permission denied")
+        if self.is_forbidden:
+            raise Refusal(403, DENIED)
         if path == "auth/token/lookup-self" and method == "GET":
             return 200, {"data": {"id": token, "ttl": TTL_SECONDS, "renewable": True, "expire_time": "2027-01-01T00:00:00Z", "type": "service"}}
-        if path == "auth/token/renew-self":
+        if path == "auth/token/renew-self" and method in ("POST", "PUT"):
             return 200, {"auth": {"client_token": token, "lease_duration": TTL_SECONDS, "renewable": True}}
         if path.startswith("sys/internal/ui/mounts/") and method == "GET":
             mount = path.removeprefix("sys/internal/ui/mounts/").split("/")[0]
             if mount not in ("secret", "kv"):
-                raise Refusal(403, "preflight capability check returned 403, please ensure client's policies grant access to path")
+                raise Refusal(403, f"preflight capability check returned 403, please ensure client's policies grant access to path \"{mount}/\"")
             version = "2" if mount == "secret" else "1"
             return 200, {"data": {"path": mount + "/", "type": "kv", "options": {"version": version}}}
-        mount, _, rest = path.partition("/")
+        mount, slash, rest = path.partition("/")
         is_list = method == "LIST" or query.get("list") == ["true"]
-        if mount == "kv":
+        if mount == "kv" and slash:
             return self.version_1(method, rest, is_list, body)
-        if mount != "secret":
-            raise Refusal(403, "permission denied")
-        kind, _, rest = rest.partition("/")
-        if kind == "data" and not is_list:
-            return self.data(method, rest, body)
-        if kind == "metadata":
+        if mount != "secret" or not slash:
+            raise Refusal(403, DENIED)
+        kind, slash, rest = rest.partition("/")
+        if kind == "data" and slash:
+            return self.data(method, rest, is_list, query.get("version", ["0"])[0], body)
+        if kind == "metadata" and slash:
             return self.metadata(method, rest, is_list)
-        raise Refusal(404)
+        return 404, {"warnings": [NO_SUCH_PATH]}
 
     def log_in(self, by, asked):
         self.logins += 1
@@ -187,34 +194,47 @@ class Vault:
         return 200, {"auth": {"client_token": token, "accessor": "a", "lease_duration": TTL_SECONDS, "renewable": True}}
 
     @staticmethod
-    def about(versions, is_deleted=False):
-        return {"created_time": "2026-11-21T10:00:00Z", "custom_metadata": None, "destroyed": False, "version": len(versions),
+    def about(number, is_deleted=False):
+        return {"created_time": "2026-11-21T10:00:00Z", "custom_metadata": None, "destroyed": False, "version": number,
                 "deletion_time": "2026-11-21T11:00:00Z" if is_deleted else ""}
 
-    def data(self, method, path, body):
-        if not path or path.endswith("/"):
-            raise Refusal(404 if method == "GET" else 405)
-        versions = self.entries.get(path)
+    def data(self, method, path, is_list, version, body):
+        if is_list:
+            raise Refusal(405, UNSUPPORTED)
         if method == "GET":
-            if versions is None:
-                raise Refusal(404)
-            if versions[-1] is None:
-                return 404, {"data": {"data": None, "metadata": self.about(versions, True)}}
-            return 200, {"data": {"data": versions[-1], "metadata": self.about(versions)}}
-        if method not in ("POST", "PUT"):
-            raise Refusal(405)
-        asked = json.loads(body)
-        if not isinstance(asked.get("data"), dict):
+            return self.read_data(path, int(version))
+        if method == "DELETE":
+            if path in self.entries:
+                self.entries[path][-1] = None
+            return 204, None
+        if path.endswith("/") or not path:
+            raise Refusal(400, "cannot write to a path ending in '/'")
+        return self.write_data(path, json.loads(body))
+
+    def read_data(self, path, version):
+        versions = self.entries.get(path, [])
+        number = version or len(versions)
+        if not versions or number > len(versions):
+            raise Refusal(404)
+        if versions[number - 1] is None:
+            return 404, {"data": {"data": None, "metadata": self.about(number, True)}}
+        return 200, {"data": {"data": versions[number - 1], "metadata": self.about(number)}}
+
+    def write_data(self, path, asked):
+        data = asked.get("data")
+        if data is None:
             raise Refusal(400, "no data provided")
+        if not isinstance(data, dict):
+            raise Refusal(400, "error converting input for field \"data\": '' expected type 'map[string]interface {}', got unconvertible type 'string'")
         if self.behind:
             self.behind -= 1
             versions = self.entries.setdefault(path, [])
             versions.append(versions[-1] if versions else {"note": "somebody else's"})
         cas = asked.get("options", {}).get("cas")
-        if cas is not None and cas != len(versions or []):
+        if cas is not None and cas != len(self.entries.get(path, [])):
             raise Refusal(400, "check-and-set parameter did not match the current version")
-        self.entries.setdefault(path, []).append(asked["data"])
-        return 200, {"data": self.about(self.entries[path])}
+        self.entries.setdefault(path, []).append(data)
+        return 200, {"data": self.about(len(self.entries[path]))}
 
     def metadata(self, method, path, is_list):
         if is_list:
@@ -242,7 +262,10 @@ class Vault:
         if method == "DELETE":
             self.flat.pop(path, None)
             return 204, None
-        self.flat[path] = json.loads(body)
+        data = json.loads(body)
+        if not data:
+            raise Refusal(400, "missing data fields")
+        self.flat[path] = data
         return 204, None
 
     @staticmethod
