@@ -82,22 +82,26 @@ def jwt(**claims):
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
 
 
-OF_POD = jwt(sub="system:serviceaccount:llm:gateway", **{"kubernetes.io": {"namespace": "llm", "serviceaccount": {"name": "gateway", "uid": "uid-1"}}})
+POD = {"sub": "system:serviceaccount:llm:gateway", "kubernetes.io": {"namespace": "llm", "serviceaccount": {"name": "gateway", "uid": "uid-1"}}}
+PROOFS = {"approle": {"role_id": "role-1", "secret_id": "secret-id-1"}, "kubernetes": {"role": "gateway", "jwt": jwt(**POD)}}
 
 
-@pytest.mark.parametrize("by, proof", [("approle", {"role_id": "role-1", "secret_id": "secret-id-1"}), ("kubernetes", {"role": "gateway", "jwt": OF_POD})])
-def test_logging_in(stage, sim, vault, tmp_path, by, proof):
-    """And anew where the token is lost."""
-    sim.scenario()
-    vault.let_log_in(by, **proof)
-    vault.put(HELD, api_key="sk-held-1")
+def login(vault, folder, by, proof):
     settings = dict(proof)
     if by == "kubernetes":
-        (tmp_path / "jwt").write_text(settings.pop("jwt"))
-        settings["jwt_file"] = str(tmp_path / "jwt")
-    login = {"poll": "200ms", "vault": {"address": vault.address, "auth": by, **settings}}
-    config = {"secrets": login, "providers": {"sim": provider(sim.base_url, [f"${{vault:{HELD}}}"])}}
-    gateway = stage.gateway(config, secrets=["secret-id-1", OF_POD, "hvs.of-login"]).settle()
+        settings["jwt_file"] = str(folder / "jwt")
+        (folder / "jwt").write_text(settings.pop("jwt"))
+    return {"poll": "200ms", "vault": {"address": vault.address, "auth": by, **settings}}
+
+
+@pytest.mark.parametrize("by", PROOFS)
+def test_logging_in(stage, sim, vault, tmp_path, by):
+    """And anew where the token is lost."""
+    sim.scenario()
+    vault.let_log_in(by, **PROOFS[by])
+    vault.put(HELD, api_key="sk-held-1")
+    config = {"secrets": login(vault, tmp_path, by, PROOFS[by]), "providers": {"sim": provider(sim.base_url, [f"${{vault:{HELD}}}"])}}
+    gateway = stage.gateway(config, secrets=["secret-id-1", jwt(**POD), "hvs.of-login"]).settle()
     assert ask(gateway) == 200 and vault.logins == 1
     vault.forget_logins()
     vault.put(HELD, api_key="sk-held-2")
@@ -106,22 +110,19 @@ def test_logging_in(stage, sim, vault, tmp_path, by, proof):
 
 
 @pytest.mark.parametrize(
-    "by, proof, words",
+    "by, change, words",
     [
-        ("approle", {"role_id": "role-1", "secret_id": "secret-id-2"}, "invalid role or secret ID"),
-        ("kubernetes", {"role": "none", "jwt": OF_POD}, "invalid role name"),
-        ("kubernetes", {"role": "gateway", "jwt": jwt(sub="system:serviceaccount:llm:other")}, "permission denied"),
+        ("approle", {"secret_id": "secret-id-2"}, "invalid role or secret ID"),
+        ("kubernetes", {"role": "none"}, "invalid role name"),
+        ("kubernetes", {"jwt": jwt(**POD, jti="revoked")}, "permission denied"),
     ],
 )
-def test_logging_in_refused(vault, tmp_path, by, proof, words):
-    vault.let_log_in(by, **({"role_id": "role-1", "secret_id": "secret-id-1"} if by == "approle" else {"role": "gateway", "jwt": OF_POD}))
+def test_logging_in_refused(vault, tmp_path, by, change, words):
+    vault.let_log_in(by, **PROOFS[by])
     vault.put(HELD, api_key="sk-held-1")
-    settings = dict(proof)
-    if by == "kubernetes":
-        (tmp_path / "jwt").write_text(settings.pop("jwt"))
-        settings["jwt_file"] = str(tmp_path / "jwt")
+    proof = {**PROOFS[by], **change}
     file = tmp_path / "b.yaml"
-    file.write_text(json.dumps({"secrets": {"vault": {"address": vault.address, "auth": by, **settings}}, "providers": {"openai": {"keys": [f"${{vault:{HELD}}}"]}}}))
+    file.write_text(json.dumps({"secrets": login(vault, tmp_path, by, proof), "providers": {"openai": {"keys": [f"${{vault:{HELD}}}"]}}}))
     done = run(["check-config", str(file)])
     assert done.returncode == 1 and words in done.stderr, done.stderr
     assert not any(proof.get(name, "none of it") in done.stderr for name in ("secret_id", "jwt"))
