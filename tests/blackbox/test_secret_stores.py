@@ -66,6 +66,27 @@ def test_a_key_in_vault(held, vault, sim):
     assert sim.generations("sk-held-1") == 1
 
 
+def test_paths_in_vault(stage, sim, vault):
+    """Of both versions of the engine, and with `data/` or without."""
+    vault.put(HELD, api_key="sk-held-1", second="sk-held-2")
+    vault.put("kv/llm/openai", api_key="sk-flat-1")
+    keys = [f"${{vault:{path}}}" for path in (HELD, "secret/llm/openai#second", "kv/llm/openai")]
+    config = {"server": {"workers": 1}, "secrets": secrets(vault), "providers": {"sim": provider(sim.base_url, keys, selection="round_robin")}}
+    gateway = stage.gateway(config).settle()
+    assert [ask(gateway) for _ in range(3)] == [200] * 3
+    assert [sim.generations(key) for key in ("sk-held-1", "sk-held-2", "sk-flat-1")] == [1, 1, 1]
+
+
+def test_a_key_that_may_only_be_read(held, vault, sim):
+    """Without the right to look at its metadata, its change is seen all the same."""
+    vault.put(HELD, api_key="sk-held-1")
+    vault.restrict()
+    gateway = held().settle()
+    vault.put(HELD, api_key="sk-held-2")
+    gateway.wait_line("configuration reloaded")
+    assert ask(gateway) == 200 and sim.generations("sk-held-2") == 1
+
+
 def test_a_key_that_changes(held, vault, sim):
     """Without a signal: the next requests go with the new one, and none is lost."""
     vault.put(HELD, api_key="sk-held-1")
@@ -204,6 +225,7 @@ def test_a_start_without_the_store(vault, tmp_path, how):
         done = run(command)
         assert done.returncode == 1
         assert "b.yaml:6:9: providers.openai.keys[0]: ${vault:secret/data/llm/openai} could not be read: " in done.stderr
+        assert how != "forbidden" or "vault: permission denied for " in done.stderr
 
 
 def test_shown_masked(vault, tmp_path):

@@ -23,6 +23,7 @@ ROOT = "root-of-openbao"
 ALLOWED = 'path "secret/*" {capabilities = ["create", "read", "update", "delete", "list"]} path "kv/*" {capabilities = ["create", "read", "update", "delete", "list"]}'
 GRANTED = {"token_policies": ["gateway"], "token_ttl": "1h"}
 REVIEWER = "token-of-the-reviewer"
+READING = 'path "secret/data/*" {capabilities = ["read"]}'
 FORBIDDEN = 'path "*" {capabilities = ["deny"]}'
 REQUEST = re.compile(rb"^(GET|POST|PUT|DELETE|LIST) (/v1/[^ ?]*)\S* HTTP/1.1\r\n", re.MULTILINE)
 STARTED_WITHIN = 30
@@ -207,6 +208,9 @@ class OpenBao:
     @property
     def logins(self):
         return sum(path.endswith("/login") for _, path in self.requests)
+
+    def restrict(self):
+        self.call("PUT", "sys/policies/acl/gateway", {"policy": READING})
 
     def away(self, how):
         if how == "sealed":

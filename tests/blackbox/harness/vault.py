@@ -29,7 +29,7 @@ class Vault:
         self.flat = {}  # of version 1
         self.tokens = {TOKEN}
         self.proofs = {}  # by way of logging in: what it takes
-        self.is_sealed = self.is_forbidden = False
+        self.is_sealed = self.is_forbidden = self.is_restricted = False
         self.delay = 0
         self.behind = 0  # so many writes find that somebody else has written first
         self.logins = 0
@@ -111,6 +111,10 @@ class Vault:
         with self.lock:
             self.tokens &= {TOKEN}
 
+    def restrict(self):
+        """The gateway may only read entries from now on, and not look at what they are."""
+        self.is_restricted = True
+
     def away(self, how):
         if how == "sealed":
             self.is_sealed = True
@@ -156,7 +160,7 @@ class Vault:
         token = headers.get("X-Vault-Token")
         if token not in self.tokens:
             raise Refusal(403, "permission denied")
-        if self.is_forbidden:
+        if not self.allows(method, path):
             raise Refusal(403, DENIED)
         if path == "auth/token/lookup-self" and method == "GET":
             return 200, {"data": {"id": token, "ttl": TTL_SECONDS, "renewable": True, "expire_time": "2027-01-01T00:00:00Z", "type": "service"}}
@@ -180,6 +184,11 @@ class Vault:
         if kind == "metadata" and slash:
             return self.metadata(method, rest, is_list)
         return 404, {"warnings": [NO_SUCH_PATH]}
+
+    def allows(self, method, path):
+        if self.is_restricted and not path.startswith(("auth/token/", "sys/internal/")):
+            return method == "GET" and path.startswith("secret/data/")
+        return not self.is_forbidden
 
     def log_in(self, by, asked):
         self.logins += 1
