@@ -299,9 +299,14 @@ class Suites:
         self.build_asan([BINARY])
         return self.pytest("blackbox", ASAN_BUILD, [], Result())
 
+    def openbao(self):
+        """the tests that ask a Vault, against a real OpenBao server"""
+        self.build_asan([BINARY])
+        return self.pytest("openbao", ASAN_BUILD, ["-m", "vault"], Result(), {"OPENBAO": find_openbao()})
+
     # -- pytest -----------------------------------------------------------------------------------------------------
 
-    def pytest(self, name, build, options, result):
+    def pytest(self, name, build, options, result, more_env=None):
         folders = [folder for folder in ("tests/blackbox", "tests/sdk") if self.holds_tests(folder)]
         if not folders:
             return result
@@ -313,7 +318,7 @@ class Suites:
         command = [*self.steady, os.path.join(VENV, "bin/python"), "-m", "pytest", "-q", "-p", "no:cacheprovider",
                    f"--junitxml={report}", *options, *only, *folders]
         env = {**SANITIZER_ENV, "BELLWETHER": os.path.join(ROOT, build, BINARY), "PYTHONDONTWRITEBYTECODE": "1",
-               "PATH": os.path.join(ROOT, "build-tools/bin") + ":" + os.environ["PATH"]}
+               "PATH": os.path.join(ROOT, "build-tools/bin") + ":" + os.environ["PATH"], "OPENBAO": "", **(more_env or {})}
         status = self.runner.run(command, f"{name}-pytest.log", 2400, env)
         failures = len(result.failures)
         if os.path.exists(report):
@@ -359,6 +364,11 @@ class Suites:
             file.write(wanted)
 
 
+def find_openbao():
+    """The path of its server; None where there is none."""
+    return shutil.which(os.environ.get("OPENBAO") or "bao")
+
+
 NAMES = ("gates", "unit", "clang", "release", "threads", "fuzz", "blackbox")
 
 
@@ -390,12 +400,16 @@ def show_logs(names):
 def main():
     parser = argparse.ArgumentParser(prog="scripts/test")
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=" ".join(NAMES))
+    parser.add_argument("--openbao", action="store_true", help="the tests that ask a Vault, against a real OpenBao server")
     parser.add_argument("--only", metavar="NAME", help="only tests whose name holds NAME")
     parser.add_argument("--no-setup", action="store_true", help="install no packages")
     options = parser.parse_args()
     unknown = [name for name in options.suites if name not in NAMES]
     if unknown:
         parser.error(f"unknown suite {unknown[0]}; one of {', '.join(NAMES)}")
+    if options.openbao and not find_openbao():
+        parser.error("--openbao needs OpenBao's server: install it (openbao.org) as `bao`, or name it in $OPENBAO")
+    names = [*options.suites, *(["openbao"] if options.openbao else [])] or NAMES
 
     os.makedirs(LOGS, exist_ok=True)
     for name in os.listdir(LOGS):
@@ -404,7 +418,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         suites = Suites(runner, options.only)
-        results = {name: run_suite(suites, name) for name in options.suites or NAMES}
+        results = {name: run_suite(suites, name) for name in names}
     finally:
         runner.end_all()
     failed = sum(len(result.failures) for result in results.values())

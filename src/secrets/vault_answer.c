@@ -316,6 +316,15 @@ static const char *words_of(int status)
     }
 }
 
+/* What is refused by policy comes in a list of one: "1 error occurred:\n\t* permission denied\n\n".
+ */
+static struct span bare_error(struct span error)
+{
+    struct span around = SPAN("1 error occurred:\n\t* ");
+
+    return span_has_prefix(error, around) ? span_skip(error, around.len) : error;
+}
+
 /* The errors of the body, joined; empty where it has none. */
 static void errors_of(struct span body, struct buf *out)
 {
@@ -329,7 +338,7 @@ static void errors_of(struct span body, struct buf *out)
     while ((error = yyjson_arr_iter_next(&iter)) && out->len < TOKEN_WORDS_BYTES) {
         if (out->len)
             buf_append_span(out, SPAN("; "));
-        buf_append_span(out, json_tree_text(error));
+        buf_append_span(out, bare_error(json_tree_text(error)));
     }
     secret_tree_fini(&tree);
 }

@@ -13,7 +13,8 @@ from harness.keyed import REVOKED
 from harness.processes import run
 from harness.rotation import ADMIN, rotation, wait_step
 from harness.upstream import Upstream
-from harness.vault import ROOT, Vault
+from harness.vault import TOKEN as VAULT_TOKEN
+from harness.vault import Vault
 
 TOKEN = "T0PTOKEN99"
 
@@ -194,10 +195,10 @@ def test_a_store_of_keys_that_is_away(stage, sim):
     keys = ["${vault:secret/data/llm}", "${vault:secret/data/llm#other}", "${vault:secret/data/more}"]
     try:
         gateway = stage.gateway({
-            "secrets": {"poll": "200ms", "vault": {"address": vault.address, "token": ROOT}},
+            "secrets": {"poll": "200ms", "vault": {"address": vault.address, "token": VAULT_TOKEN}},
             "alerts": {"webhooks": [{"url": hook.url, "format": "json"}]},
             "providers": {"sim": provider(sim.base_url, keys)},
-        }, secrets=[ROOT, TOKEN]).settle()
+        }, secrets=[VAULT_TOKEN, TOKEN]).settle()
         vault.is_sealed = True
         alert = hook.wait("store_unreachable", state="firing")
         assert alert["count"] == 1 and "vault:secret/data/" in alert["reason"] and "sealed" in alert["reason"], alert

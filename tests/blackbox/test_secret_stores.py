@@ -1,6 +1,7 @@
 """Secrets that stand elsewhere: in Vault, in files, sealed. They are found at the start, followed when they change, and the last good value
 serves while their store is away."""
 
+import base64
 import json
 import os
 import subprocess
@@ -13,22 +14,14 @@ from harness.expect import chat
 from harness.fixtures import provider
 from harness.processes import BINARY, Gateway, run
 from harness.rotation import ADMIN, issuer, rotation, rotations, wait_step
-from harness.vault import ROOT, Vault
+from harness.vault import TOKEN as VAULT_TOKEN
 from harness.wire import post
 
 HELD = "secret/data/llm/openai"
 
 
-@pytest.fixture
-def vault():
-    vault = Vault()
-    yield vault
-    vault.delay = 0
-    vault.stop()
-
-
 def secrets(vault, **settings):
-    return {"poll": "200ms", "vault": {"address": vault.address, "token": ROOT, **settings}}
+    return {"poll": "200ms", "vault": {"address": vault.address, "token": VAULT_TOKEN, **settings}}
 
 
 def wait(what, within=20):
@@ -55,7 +48,7 @@ def held(stage, sim, vault, tmp_path):
         sim.scenario(scenario)
         config = {"secrets": secrets(vault, **(vault_settings or {})),
                   "providers": {"sim": provider(sim.base_url, [{"name": "a", "secret": f"${{vault:{HELD}#api_key}}"}], **settings)}}
-        return stage.gateway(config, secrets=[ROOT, "held-1", "held-2"])
+        return stage.gateway(config, secrets=[VAULT_TOKEN, "held-1", "held-2"])
 
     return start
 
@@ -74,6 +67,27 @@ def test_a_key_in_vault(held, vault, sim):
     assert sim.generations("sk-held-1") == 1
 
 
+def test_paths_in_vault(stage, sim, vault):
+    """Of both versions of the engine, and with `data/` or without."""
+    vault.put(HELD, api_key="sk-held-1", second="sk-held-2")
+    vault.put("kv/llm/openai", api_key="sk-flat-1")
+    keys = [f"${{vault:{path}}}" for path in (HELD, "secret/llm/openai#second", "kv/llm/openai")]
+    config = {"server": {"workers": 1}, "secrets": secrets(vault), "providers": {"sim": provider(sim.base_url, keys, selection="round_robin")}}
+    gateway = stage.gateway(config).settle()
+    assert [ask(gateway) for _ in range(3)] == [200] * 3
+    assert [sim.generations(key) for key in ("sk-held-1", "sk-held-2", "sk-flat-1")] == [1, 1, 1]
+
+
+def test_a_key_that_may_only_be_read(held, vault, sim):
+    """Without the right to look at its metadata, its change is seen all the same."""
+    vault.put(HELD, api_key="sk-held-1")
+    vault.restrict()
+    gateway = held().settle()
+    vault.put(HELD, api_key="sk-held-2")
+    gateway.wait_line("configuration reloaded")
+    assert ask(gateway) == 200 and sim.generations("sk-held-2") == 1
+
+
 def test_a_key_that_changes(held, vault, sim):
     """Without a signal: the next requests go with the new one, and none is lost."""
     vault.put(HELD, api_key="sk-held-1")
@@ -85,34 +99,64 @@ def test_a_key_that_changes(held, vault, sim):
     assert "a secret has changed" in gateway.output
 
 
-def test_logging_in(stage, sim, vault):
-    """By AppRole; and anew where the token is lost."""
+def jwt(**claims):
+    parts = ({"alg": "RS256", "typ": "JWT"}, claims, "signature")
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+
+
+POD = {"sub": "system:serviceaccount:llm:gateway", "kubernetes.io": {"namespace": "llm", "serviceaccount": {"name": "gateway", "uid": "uid-1"}}}
+PROOFS = {"approle": {"role_id": "role-1", "secret_id": "secret-id-1"}, "kubernetes": {"role": "gateway", "jwt": jwt(**POD)}}
+
+
+def login(vault, folder, by, proof):
+    settings = dict(proof)
+    if by == "kubernetes":
+        settings["jwt_file"] = str(folder / "jwt")
+        (folder / "jwt").write_text(settings.pop("jwt"))
+    return {"poll": "200ms", "vault": {"address": vault.address, "auth": by, **settings}}
+
+
+@pytest.mark.parametrize("by", PROOFS)
+def test_logging_in(stage, sim, vault, tmp_path, by):
+    """And anew where the token is lost."""
     sim.scenario()
-    vault.approle = ("role-1", "secret-id-1")
+    vault.let_log_in(by, **PROOFS[by])
     vault.put(HELD, api_key="sk-held-1")
-    login = {"poll": "200ms", "vault": {"address": vault.address, "auth": "approle", "role_id": "role-1", "secret_id": "secret-id-1"}}
-    config = {"secrets": login, "providers": {"sim": provider(sim.base_url, [f"${{vault:{HELD}}}"])}}
-    gateway = stage.gateway(config, secrets=["secret-id-1", "hvs.of-login"]).settle()
+    config = {"secrets": login(vault, tmp_path, by, PROOFS[by]), "providers": {"sim": provider(sim.base_url, [f"${{vault:{HELD}}}"])}}
+    gateway = stage.gateway(config, secrets=["secret-id-1", jwt(**POD), "hvs.of-login"]).settle()
     assert ask(gateway) == 200 and vault.logins == 1
-    vault.tokens.clear()
+    vault.forget_logins()
     vault.put(HELD, api_key="sk-held-2")
     gateway.wait_line("configuration reloaded")
     assert ask(gateway) == 200 and sim.generations("sk-held-2") == 1
 
 
+@pytest.mark.parametrize(
+    "by, change, words",
+    [
+        ("approle", {"secret_id": "secret-id-2"}, "invalid role or secret ID"),
+        ("kubernetes", {"role": "none"}, "invalid role name"),
+        ("kubernetes", {"jwt": jwt(**POD, jti="revoked")}, "permission denied"),
+    ],
+)
+def test_logging_in_refused(vault, tmp_path, by, change, words):
+    vault.let_log_in(by, **PROOFS[by])
+    vault.put(HELD, api_key="sk-held-1")
+    proof = {**PROOFS[by], **change}
+    file = tmp_path / "b.yaml"
+    file.write_text(json.dumps({"secrets": login(vault, tmp_path, by, proof), "providers": {"openai": {"keys": [f"${{vault:{HELD}}}"]}}}))
+    done = run(["check-config", str(file)])
+    assert done.returncode == 1 and words in done.stderr, done.stderr
+    assert not any(proof.get(name, "none of it") in done.stderr for name in ("secret_id", "jwt"))
+
+
 def away(vault, how):
-    if how == "sealed":
-        vault.is_sealed = True
-    elif how == "forbidden":
-        vault.is_forbidden = True
-    elif how == "gone":
-        vault.stop()
-    elif how == "slow":
-        vault.delay = 30
-    elif how == "deleted":
+    if how == "deleted":
         vault.delete_latest(HELD)
     elif how == "removed":
         vault.remove(HELD)
+    else:
+        vault.away(how)
 
 
 @pytest.mark.parametrize("how", ["sealed", "forbidden", "gone", "deleted", "removed"])
@@ -128,9 +172,7 @@ def test_a_store_that_is_away_takes_no_key_away(held, vault, how):
             assert not gateway.reload()
         time.sleep(0.3)
     assert set(load.statuses) == {200}
-    vault.is_sealed = vault.is_forbidden = False
-    if how == "gone":
-        vault.start()
+    vault.back()
     vault.put(HELD, api_key="sk-held-2")
     gateway.wait_line("configuration reloaded", after=len(gateway.lines) - 1)
     assert ask(gateway) == 200
@@ -139,7 +181,7 @@ def test_a_store_that_is_away_takes_no_key_away(held, vault, how):
 def test_a_slow_store_does_not_hold_anything_up(held, vault):
     vault.put(HELD, api_key="sk-held-1")
     gateway = held().settle()
-    vault.delay = 30
+    vault.away("slow")
     with Load(gateway, 2) as load:
         gateway.send_signal(1)
         gateway.wait_line('"message":"configuration reloaded"')
@@ -168,31 +210,32 @@ providers:
 def test_what_cannot_be_resolved(vault, tmp_path, path, words):
     vault.put(HELD, api_key="sk-held-1")
     file = tmp_path / "b.yaml"
-    file.write_text(CONFIG % (vault.address, ROOT, path))
+    file.write_text(CONFIG % (vault.address, VAULT_TOKEN, path))
     done = run(["check-config", str(file)])
     assert done.returncode == 1 and done.stdout == ""
     assert f"b.yaml:6:9: providers.openai.keys[0]: ${{vault:{path}}} " in done.stderr and words in done.stderr, done.stderr
-    assert ROOT not in done.stderr and "sk-held" not in done.stderr
+    assert VAULT_TOKEN not in done.stderr and "sk-held" not in done.stderr
 
 
 @pytest.mark.parametrize("how", ["sealed", "forbidden", "gone"])
 def test_a_start_without_the_store(vault, tmp_path, how):
     away(vault, how)
     file = tmp_path / "b.yaml"
-    file.write_text(CONFIG % (vault.address, ROOT, HELD))
+    file.write_text(CONFIG % (vault.address, VAULT_TOKEN, HELD))
     for command in (["check-config", str(file)], ["serve", "--config", str(file)]):
         done = run(command)
         assert done.returncode == 1
         assert "b.yaml:6:9: providers.openai.keys[0]: ${vault:secret/data/llm/openai} could not be read: " in done.stderr
+        assert how != "forbidden" or "vault: permission denied for " in done.stderr
 
 
 def test_shown_masked(vault, tmp_path):
     vault.put(HELD, api_key="sk-held-1")
     file = tmp_path / "b.yaml"
-    file.write_text(CONFIG % (vault.address, ROOT, HELD))
+    file.write_text(CONFIG % (vault.address, VAULT_TOKEN, HELD))
     done = run(["check-config", str(file)])
     assert done.returncode == 0, done.stderr
-    assert "sk-held" not in done.stdout and ROOT not in done.stdout
+    assert "sk-held" not in done.stdout and VAULT_TOKEN not in done.stdout
     assert 'secret: "***"' in done.stdout and 'token: "***"' in done.stdout
 
 
@@ -201,7 +244,7 @@ def test_a_health_check_asks_no_store(held, vault, tmp_path):
     gateway = held().settle()
     gateway.config["admin"]["listen"] = "{}:{}".format(*gateway.admin_address)
     gateway.write(gateway.config)
-    vault.stop()
+    vault.away("gone")
     done = run(["healthcheck", "--config", str(gateway.path)])
     assert done.returncode == 0, done.stderr
 
@@ -216,7 +259,7 @@ def test_a_folder_in_vault(stage, sim, vault):
     vault.put("secret/data/llm/pool/state", note="no key")
     config = {"secrets": secrets(vault), "providers": {"sim": provider(sim.base_url, [], keys_from=["vault:secret/data/llm/pool/*"])}}
     del config["providers"]["sim"]["keys"]
-    gateway = stage.gateway(config, secrets=[ROOT]).settle()
+    gateway = stage.gateway(config, secrets=[VAULT_TOKEN]).settle()
     assert names(gateway) == ["one"]
     with Load(gateway, 2) as load:
         vault.put("secret/data/llm/pool/two", api_key="sk-two-1")
@@ -290,7 +333,7 @@ def test_rotation_keeps_its_keys_in_vault(stage, sim, vault, tmp_path, place, fo
     """A gateway with an empty disk finds there what there is, and goes on."""
     sim.scenario()
     config = kept(sim, vault, place, canary="off", overlap="1h")
-    gateway = Gateway(tmp_path, config, secrets=[ADMIN, ROOT]).settle()
+    gateway = Gateway(tmp_path, config, secrets=[ADMIN, VAULT_TOKEN]).settle()
     rotate(gateway, "a")
     row = wait_step(gateway, "active")
     entry = vault.get(f"{folder}/{row['name']}")
@@ -301,7 +344,7 @@ def test_rotation_keeps_its_keys_in_vault(stage, sim, vault, tmp_path, place, fo
     gateway.kill()
     for file in tmp_path.glob("**/bellwether*"):
         file.unlink()
-    gateway = stage.gateway(config, secrets=[ADMIN, ROOT]).settle()
+    gateway = stage.gateway(config, secrets=[ADMIN, VAULT_TOKEN]).settle()
     wait(lambda: row["name"] in rotations(gateway))
     wait_step(gateway, "retired", name="a")
     assert gateway.key_states()[row["name"]]["step"] == "active"
@@ -314,14 +357,14 @@ def test_rotation_keeps_its_keys_in_a_folder(stage, sim, vault, tmp_path):
     folder = tmp_path / "kept" / "sim"
     folder.parent.mkdir()
     config = kept(sim, vault, f"dir:{folder}", canary="off", overlap="1h")
-    gateway = Gateway(tmp_path, config, secrets=[ADMIN, ROOT]).settle()
+    gateway = Gateway(tmp_path, config, secrets=[ADMIN, VAULT_TOKEN]).settle()
     rotate(gateway, "a")
     row = wait_step(gateway, "active")
     entry = json.loads((folder / row["name"]).read_text())
     assert entry["api_key"].startswith("sk-issued") and entry["created_by"] == "bellwether"
     assert (folder / "state").stat().st_mode & 0o777 == 0o600
     gateway.kill()
-    gateway = stage.gateway(config, secrets=[ADMIN, ROOT]).settle()
+    gateway = stage.gateway(config, secrets=[ADMIN, VAULT_TOKEN]).settle()
     wait_step(gateway, "retired", name="a")
     assert gateway.key_states()[row["name"]]["step"] == "active"
 
@@ -329,7 +372,7 @@ def test_rotation_keeps_its_keys_in_a_folder(stage, sim, vault, tmp_path):
 @pytest.mark.parametrize("how", ["sealed", "forbidden", "gone", "slow"])
 def test_rotation_while_vault_is_away(stage, sim, vault, how):
     sim.scenario()
-    gateway = stage.gateway(kept(sim, vault, canary="off"), secrets=[ADMIN, ROOT]).settle()
+    gateway = stage.gateway(kept(sim, vault, canary="off"), secrets=[ADMIN, VAULT_TOKEN]).settle()
     rotate(gateway, "a")
     first = wait_step(gateway, "active")["name"]
     wait_step(gateway, "retired", name="a")  # so that the promotion is written down
@@ -340,10 +383,7 @@ def test_rotation_while_vault_is_away(stage, sim, vault, how):
         assert gateway.reload()
         time.sleep(0.3)
         assert gateway.key_states()[first]["wish"] == "enabled"
-        vault.is_sealed = vault.is_forbidden = False
-        vault.delay = 0
-        if how == "gone":
-            vault.start()
+        vault.back()
         until = time.monotonic() + 40
         while len([row for row in rotations(gateway).values() if row["step"] == "active" and row["rotation"]]) < 2:
             assert time.monotonic() < until, json.dumps(rotations(gateway), indent=1) + gateway.output[-3000:]
@@ -356,7 +396,7 @@ def test_rotation_while_vault_is_away(stage, sim, vault, how):
 def test_rotation_while_somebody_else_writes(stage, sim, vault):
     """Check-and-set: a state that has another version than was read is not written over; it is read again, and the rotation goes on."""
     sim.scenario()
-    gateway = stage.gateway(kept(sim, vault, canary="off"), secrets=[ADMIN, ROOT]).settle()
+    gateway = stage.gateway(kept(sim, vault, canary="off"), secrets=[ADMIN, VAULT_TOKEN]).settle()
     rotate(gateway, "a")
     wait_step(gateway, "retired", name="a")
     vault.behind = 1
@@ -374,7 +414,7 @@ def test_one_folder_for_both(stage, sim, vault):
     vault.put("secret/data/llm/sim/own", api_key="sk-own-1")
     config = kept(sim, vault, canary="off")
     config["providers"]["sim"]["keys_from"] = ["vault:secret/data/llm/sim/*"]
-    gateway = stage.gateway(config, secrets=[ADMIN, ROOT]).settle()
+    gateway = stage.gateway(config, secrets=[ADMIN, VAULT_TOKEN]).settle()
     assert names(gateway) == ["a", "b", "own"]
     rotate(gateway, "a")
     row = wait_step(gateway, "active")
@@ -388,7 +428,7 @@ def test_somebody_puts_the_next_key_into_a_store(stage, sim, vault):
     sim.scenario()
     config = kept(sim, vault, canary="off")
     config["providers"]["sim"]["rotation"]["issuer"] = {"kind": "store", "from": "vault:secret/data/llm/next"}
-    gateway = stage.gateway(config, secrets=[ROOT]).settle()
+    gateway = stage.gateway(config, secrets=[VAULT_TOKEN]).settle()
     rotate(gateway, "a")
     vault.put("secret/data/llm/next", api_key="sk-next-1")
     row = wait_step(gateway, "active")

@@ -196,6 +196,20 @@ static inline void vd_renew(struct vault_double *vd, const char *token)
                token, vd->renewed_s);
 }
 
+/* No such token. */
+static inline void vd_deny(struct vault_double *vd)
+{
+    vd->refusals++;
+    vd_say(vd, 403, "{\"errors\":[\"permission denied\"]}");
+}
+
+/* None of its policies allows that. */
+static inline void vd_forbid(struct vault_double *vd)
+{
+    vd->refusals++;
+    vd_say(vd, 403, "{\"errors\":[\"1 error occurred:\\n\\t* permission denied\\n\\n\"]}");
+}
+
 /* ---- entries ---- */
 
 static inline struct vd_entry *vd_find(struct vault_double *vd, const char *path)
@@ -284,6 +298,8 @@ static inline void vd_kv1(struct vault_double *vd, const char *method, char *pat
 
     if (is_list) {
         vd_list(vd, path);
+    } else if (!strcmp(method, "POST") && !strcmp(vd->body, "{}")) {
+        vd_say(vd, 400, "{\"errors\":[\"missing data fields\"]}");
     } else if (!strcmp(method, "GET")) {
         vd->data_reads++;
         if (entry)
@@ -376,8 +392,7 @@ static inline void vd_metadata(struct vault_double *vd, const char *method, char
     if (is_list) {
         vd_list(vd, path);
     } else if (vd->are_metadata_forbidden) {
-        vd->refusals++;
-        vd_say(vd, 403, "{\"errors\":[\"1 error occurred:\\n\\t* permission denied\\n\\n\"]}");
+        vd_forbid(vd);
     } else if (!strcmp(method, "DELETE")) {
         if (entry)
             vd_drop(vd, entry);
@@ -400,10 +415,13 @@ static inline void vd_kv2(struct vault_double *vd, const char *method, char *pat
 {
     if (!strncmp(path, "metadata/", 9)) {
         vd_metadata(vd, method, path + 9, is_list);
-    } else if (strncmp(path, "data/", 5) != 0 || is_list) {
-        vd_say(vd, 404,
-               "{\"errors\":[],\"warnings\":[\"Invalid path for a versioned K/V secrets "
-               "engine. See the API docs for the appropriate API endpoints to use.\"]}");
+    } else if (strncmp(path, "data/", 5) != 0) {
+        vd_say(
+            vd, 404,
+            "{\"data\":null,\"warnings\":[\"Invalid path for a versioned K/V secrets engine. See "
+            "the API docs for the appropriate API endpoints to use.\"]}");
+    } else if (is_list) {
+        vd_say(vd, 405, "{\"errors\":[\"1 error occurred:\\n\\t* unsupported operation\\n\\n\"]}");
     } else if (!strcmp(method, "GET")) {
         vd_read_data(vd, vd_find(vd, path + 5), vd->version);
         if (vd->races > 0 && vd->races--)
@@ -416,12 +434,6 @@ static inline void vd_kv2(struct vault_double *vd, const char *method, char *pat
 }
 
 /* ---- the server ---- */
-
-static inline void vd_deny(struct vault_double *vd)
-{
-    vd->refusals++;
-    vd_say(vd, 403, "{\"errors\":[\"permission denied\"]}");
-}
 
 static inline void vd_with_token(struct vault_double *vd, const char *method, char *path)
 {
@@ -450,7 +462,7 @@ static inline void vd_with_token(struct vault_double *vd, const char *method, ch
         else
             vd_say(vd, 200, "{\"data\":{\"options\":null,\"path\":\"secret/\",\"type\":\"kv\"}}");
     } else if (strncmp(path, "secret/", 7) != 0 || vd->is_all_forbidden) {
-        vd_deny(vd);
+        vd_forbid(vd);
     } else if (vd->canned) {
         snprintf(vd->answer, sizeof(vd->answer), "%s", vd->canned);
         vd->canned = NULL;

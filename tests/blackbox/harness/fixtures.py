@@ -1,12 +1,15 @@
 """Fixtures: each starts what it names and stops it by pid."""
 
 import json
+import os
 
 import pytest
 
 from .keyed import Keyed
+from .openbao import OpenBao
 from .processes import Gateway, Process, Simulator
 from .upstream import Upstream
+from .vault import Vault
 
 
 class Stage:
@@ -74,6 +77,20 @@ def sim(running_simulator):
     """A simulator that has forgotten the last test."""
     running_simulator.scenario()
     return running_simulator
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "vault" in item.fixturenames:
+            item.add_marker("vault")
+
+
+@pytest.fixture
+def vault():
+    """The double, or with $OPENBAO the real server."""
+    vault = OpenBao() if os.environ.get("OPENBAO") else Vault()
+    yield vault
+    vault.close()
 
 
 def provider(base_url, keys, **more):

@@ -1,5 +1,6 @@
 """A Vault on a thread, strict as the real one about tokens, AppRole, paths, methods and check-and-set: key-value engines of version 2 at `secret`
-and of version 1 at `kv`. It can be sealed, slow, forbid all, lose tokens, or be written to by somebody else."""
+and of version 1 at `kv`. It can be sealed, slow, forbid all, lose tokens, or be written to by somebody else. The tests that have it run against a real
+OpenBao too (harness/openbao.py), by `scripts/test --openbao`."""
 
 import json
 import threading
@@ -7,7 +8,12 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-ROOT = "hvs.root-of-the-double"
+TOKEN = "token-of-the-gateway"
+TTL_SECONDS = 32 * 86400
+DENIED = "1 error occurred:\n\t* permission denied\n\n"
+UNSUPPORTED = "1 error occurred:\n\t* unsupported operation\n\n"
+NO_SUCH_PATH = "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use."
+ENVELOPE = {"request_id": "r", "lease_id": "", "renewable": False, "lease_duration": 0, "data": None, "wrap_info": None, "warnings": None, "auth": None}
 
 
 class Refusal(Exception):
@@ -21,12 +27,12 @@ class Vault:
         self.lock = threading.RLock()
         self.entries = {}  # of version 2: a list of versions each; None: destroyed
         self.flat = {}  # of version 1
-        self.tokens = {ROOT}
-        self.approle = None  # (role_id, secret_id)
-        self.is_sealed = self.is_forbidden = False
+        self.tokens = {TOKEN}
+        self.proofs = {}  # by way of logging in: what it takes
+        self.is_sealed = self.is_forbidden = self.is_restricted = False
         self.delay = 0
         self.behind = 0  # so many writes find that somebody else has written first
-        self.requests, self.logins, self.refused = [], 0, []
+        self.logins = 0
         vault = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,6 +64,10 @@ class Vault:
         self.address = f"http://127.0.0.1:{self.port}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
+
+    def close(self):
+        self.delay = 0
+        self.stop()
 
     def stop(self):
         """Nobody listens there from now on; start() takes it up again with all that it holds."""
@@ -92,9 +102,39 @@ class Vault:
             versions = self.entries.get(path.removeprefix("secret/data/"), [None])
             return versions[-1] if path.startswith("secret/") else self.flat.get(path.removeprefix("kv/"))
 
-    def names(self, folder):
+    def let_log_in(self, by, **proof):
+        """By approle (role_id, secret_id) or kubernetes (role, jwt)."""
+        self.proofs[by] = proof
+
+    def forget_logins(self):
+        """Their tokens are refused from now on."""
         with self.lock:
-            return self.below(self.entries, folder.removeprefix("secret/data/"))
+            self.tokens &= {TOKEN}
+
+    def restrict(self):
+        """The gateway may only read entries from now on, and not look at what they are."""
+        self.is_restricted = True
+
+    def away(self, how):
+        if how == "sealed":
+            self.is_sealed = True
+        elif how == "forbidden":
+            self.is_forbidden = True
+        elif how == "gone":
+            self.stop()
+        elif how == "slow":
+            self.delay = 30
+
+    def back(self):
+        """From whatever away() did."""
+        self.is_sealed = self.is_forbidden = False
+        self.delay = 0
+        if not self.server:
+            self.start()
+
+    def ask(self, method, path, body=None, token=TOKEN):
+        """The status and the answer of one request, as if it had come from outside."""
+        return self.answer(method, f"/v1/{path}", {"X-Vault-Token": token}, b"" if body is None else json.dumps(body).encode())
 
     # What it answers.
 
@@ -103,85 +143,107 @@ class Vault:
             time.sleep(self.delay)
         with self.lock:
             url = urlsplit(target)
-            self.requests.append((method, url.path))
             try:
                 if not url.path.startswith("/v1/"):
                     raise Refusal(404, "no handler for route")
                 if self.is_sealed:
                     raise Refusal(503, "Vault is sealed")
-                return self.route(method, url.path.removeprefix("/v1/"), parse_qs(url.query), headers, body)
+                status, said = self.route(method, url.path.removeprefix("/v1/"), parse_qs(url.query), headers, body)
+                return status, None if said is None else {**ENVELOPE, **said}
             except Refusal as refusal:
-                self.refused.append((method, url.path, refusal.status))
                 return refusal.status, {"errors": refusal.words}
 
     def route(self, method, path, query, headers, body):
-        if path == "auth/approle/login" and method in ("POST", "PUT"):
-            return self.log_in(json.loads(body))
+        by = path.removeprefix("auth/").removesuffix("/login")
+        if path == f"auth/{by}/login" and by in self.proofs and method in ("POST", "PUT"):
+            return self.log_in(by, json.loads(body))
         token = headers.get("X-Vault-Token")
-        if token not in self.tokens or self.is_forbidden:
+        if token not in self.tokens:
             raise Refusal(403, "permission denied")
+        if not self.allows(method, path):
+            raise Refusal(403, DENIED)
         if path == "auth/token/lookup-self" and method == "GET":
-            return 200, {"data": {"ttl": 0 if token == ROOT else 3600, "renewable": token != ROOT, "expire_time": None, "type": "service"}}
-        if path == "auth/token/renew-self":
-            if token == ROOT:
-                raise Refusal(400, "lease is not renewable")
-            return 200, {"auth": {"client_token": token, "lease_duration": 3600, "renewable": True}}
+            return 200, {"data": {"id": token, "ttl": TTL_SECONDS, "renewable": True, "expire_time": "2027-01-01T00:00:00Z", "type": "service"}}
+        if path == "auth/token/renew-self" and method in ("POST", "PUT"):
+            return 200, {"auth": {"client_token": token, "lease_duration": TTL_SECONDS, "renewable": True}}
         if path.startswith("sys/internal/ui/mounts/") and method == "GET":
             mount = path.removeprefix("sys/internal/ui/mounts/").split("/")[0]
             if mount not in ("secret", "kv"):
-                raise Refusal(403, "preflight capability check returned 403, please ensure client's policies grant access to path")
+                raise Refusal(403, f"preflight capability check returned 403, please ensure client's policies grant access to path \"{mount}/\"")
             version = "2" if mount == "secret" else "1"
             return 200, {"data": {"path": mount + "/", "type": "kv", "options": {"version": version}}}
-        mount, _, rest = path.partition("/")
+        mount, slash, rest = path.partition("/")
         is_list = method == "LIST" or query.get("list") == ["true"]
-        if mount == "kv":
+        if mount == "kv" and slash:
             return self.version_1(method, rest, is_list, body)
-        if mount != "secret":
-            raise Refusal(403, "permission denied")
-        kind, _, rest = rest.partition("/")
-        if kind == "data" and not is_list:
-            return self.data(method, rest, body)
-        if kind == "metadata":
+        if mount != "secret" or not slash:
+            raise Refusal(403, DENIED)
+        kind, slash, rest = rest.partition("/")
+        if kind == "data" and slash:
+            return self.data(method, rest, is_list, query.get("version", ["0"])[0], body)
+        if kind == "metadata" and slash:
             return self.metadata(method, rest, is_list)
-        raise Refusal(404)
+        return 404, {"warnings": [NO_SUCH_PATH]}
 
-    def log_in(self, asked):
+    def allows(self, method, path):
+        if self.is_restricted and not path.startswith(("auth/token/", "sys/internal/")):
+            return method == "GET" and path.startswith("secret/data/")
+        return not self.is_forbidden
+
+    def log_in(self, by, asked):
         self.logins += 1
-        if not self.approle or (asked.get("role_id"), asked.get("secret_id")) != self.approle:
+        if by == "approle" and asked != self.proofs[by]:
             raise Refusal(400, "invalid role or secret ID")
+        if asked.get("role") != self.proofs[by].get("role"):
+            raise Refusal(400, f'invalid role name "{asked.get("role")}"')
+        if asked != self.proofs[by]:
+            raise Refusal(403, "permission denied")
         token = f"hvs.of-login-{self.logins}"
         self.tokens.add(token)
-        return 200, {"auth": {"client_token": token, "accessor": "a", "lease_duration": 3600, "renewable": True}}
+        return 200, {"auth": {"client_token": token, "accessor": "a", "lease_duration": TTL_SECONDS, "renewable": True}}
 
     @staticmethod
-    def about(versions, is_deleted=False):
-        return {"created_time": "2026-11-21T10:00:00Z", "custom_metadata": None, "destroyed": False, "version": len(versions),
+    def about(number, is_deleted=False):
+        return {"created_time": "2026-11-21T10:00:00Z", "custom_metadata": None, "destroyed": False, "version": number,
                 "deletion_time": "2026-11-21T11:00:00Z" if is_deleted else ""}
 
-    def data(self, method, path, body):
-        if not path or path.endswith("/"):
-            raise Refusal(404 if method == "GET" else 405)
-        versions = self.entries.get(path)
+    def data(self, method, path, is_list, version, body):
+        if is_list:
+            raise Refusal(405, UNSUPPORTED)
         if method == "GET":
-            if versions is None:
-                raise Refusal(404)
-            if versions[-1] is None:
-                return 404, {"data": {"data": None, "metadata": self.about(versions, True)}}
-            return 200, {"data": {"data": versions[-1], "metadata": self.about(versions)}}
-        if method not in ("POST", "PUT"):
-            raise Refusal(405)
-        asked = json.loads(body)
-        if not isinstance(asked.get("data"), dict):
+            return self.read_data(path, int(version))
+        if method == "DELETE":
+            if path in self.entries:
+                self.entries[path][-1] = None
+            return 204, None
+        if path.endswith("/") or not path:
+            raise Refusal(400, "cannot write to a path ending in '/'")
+        return self.write_data(path, json.loads(body))
+
+    def read_data(self, path, version):
+        versions = self.entries.get(path, [])
+        number = version or len(versions)
+        if not versions or number > len(versions):
+            raise Refusal(404)
+        if versions[number - 1] is None:
+            return 404, {"data": {"data": None, "metadata": self.about(number, True)}}
+        return 200, {"data": {"data": versions[number - 1], "metadata": self.about(number)}}
+
+    def write_data(self, path, asked):
+        data = asked.get("data")
+        if data is None:
             raise Refusal(400, "no data provided")
+        if not isinstance(data, dict):
+            raise Refusal(400, "error converting input for field \"data\": '' expected type 'map[string]interface {}', got unconvertible type 'string'")
         if self.behind:
             self.behind -= 1
             versions = self.entries.setdefault(path, [])
             versions.append(versions[-1] if versions else {"note": "somebody else's"})
         cas = asked.get("options", {}).get("cas")
-        if cas is not None and cas != len(versions or []):
+        if cas is not None and cas != len(self.entries.get(path, [])):
             raise Refusal(400, "check-and-set parameter did not match the current version")
-        self.entries.setdefault(path, []).append(asked["data"])
-        return 200, {"data": self.about(self.entries[path])}
+        self.entries.setdefault(path, []).append(data)
+        return 200, {"data": self.about(len(self.entries[path]))}
 
     def metadata(self, method, path, is_list):
         if is_list:
@@ -209,7 +271,10 @@ class Vault:
         if method == "DELETE":
             self.flat.pop(path, None)
             return 204, None
-        self.flat[path] = json.loads(body)
+        data = json.loads(body)
+        if not data:
+            raise Refusal(400, "missing data fields")
+        self.flat[path] = data
         return 204, None
 
     @staticmethod
