@@ -33,8 +33,8 @@ int hours_read(struct span text, struct hours *ret_hours)
         hours.from_min == DAY_MIN)
         return ERR_SYNTAX;
     if (text.len > end) {
-        int err = text.ptr[end] == ' ' ? zone_load(span_skip(text, end + 1), &hours.zone)
-                                       : ERR_SYNTAX;
+        int err =
+            text.ptr[end] == ' ' ? zone_load(span_skip(text, end + 1), &hours.zone) : ERR_SYNTAX;
 
         if (err)
             return err;

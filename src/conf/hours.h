@@ -1,6 +1,7 @@
 /*
  * Hours of the day: "22:00-06:00 UTC", "00:30-08:30 Asia/Shanghai"; without a zone the clocks are
- * those of UTC. The end is not within; behind midnight it is the next day's. 00:00-24:00 is all day.
+ * those of UTC. The end is not within; behind midnight it is the next day's. 00:00-24:00 is all
+ * day.
  *
  * Plain values; owned by who reads them. Pure but for hours_read, which finds the zone; any thread.
  */

@@ -133,10 +133,10 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_provider_timeouts, group_connections, group_upstream_tls, group_issuer_create,
     group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer, group_validate,
     group_error_rate, group_canary, group_rotation, group_provider, group_target,
-    group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_class, group_retry,
-    group_log, group_vault, group_aws, group_google, group_azure, group_kubernetes, group_secrets,
-    group_webhook, group_alert_rules, group_alerts, group_price_long, group_price, group_currency,
-    group_key_budget;
+    group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_class,
+    group_retry, group_log, group_vault, group_aws, group_google, group_azure, group_kubernetes,
+    group_secrets, group_webhook, group_alert_rules, group_alerts, group_price_long, group_price,
+    group_currency, group_key_budget;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {

@@ -9,8 +9,8 @@
 
 enum { FIRST_SEATS = 64, NOBODY = 0 };
 
-/* The first seats are the heads of the lines, PRIORITIES a worker; the rest are linked by number, so
- * that they may move when the room grows. */
+/* The first seats are the heads of the lines, PRIORITIES a worker; the rest are linked by number,
+ * so that they may move when the room grows. */
 struct seat {
     struct waiting_ticket ticket;
     uint64_t order; /* of entering, over all lines */
@@ -29,9 +29,9 @@ struct line {
 struct waiting_room {
     _Atomic uint32_t count; /* not granted */
     uint32_t workers;
-    pthread_mutex_t lock; /* for all that follows */
-    struct line *lines;             /* of the first worker by class, of the second, ... */
-    uint32_t waiting[PRIORITIES];   /* over all workers, not granted */
+    pthread_mutex_t lock;         /* for all that follows */
+    struct line *lines;           /* of the first worker by class, of the second, ... */
+    uint32_t waiting[PRIORITIES]; /* over all workers, not granted */
     struct priority_turns turns;
     struct seat *seats;
     uint64_t entered;
@@ -240,8 +240,9 @@ static uint32_t longest(const struct waiting_room *room, enum priority priority)
     for (uint32_t i = priority; i < room->workers * PRIORITIES; i += PRIORITIES) {
         const struct line *line = &room->lines[i];
 
-        if (line->waiting && (first == UINT32_MAX || room->seats[line->waits].order <
-                                                         room->seats[room->lines[first].waits].order))
+        if (line->waiting &&
+            (first == UINT32_MAX ||
+             room->seats[line->waits].order < room->seats[room->lines[first].waits].order))
             first = i;
     }
     return first;

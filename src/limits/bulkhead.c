@@ -342,8 +342,7 @@ static enum bulkhead_verdict judge(const struct bulkhead *bulkhead, const struct
 {
     if (waiting_of(word_of(bulkhead)) >= bulkhead->queue_max)
         return BULKHEAD_FULL;
-    if (!is_held(ask) &&
-        wait_us(bulkhead, ask->client, ask->now_us) > ask->until_us - ask->now_us)
+    if (!is_held(ask) && wait_us(bulkhead, ask->client, ask->now_us) > ask->until_us - ask->now_us)
         return BULKHEAD_LATE;
     return BULKHEAD_WAITS;
 }
@@ -386,8 +385,7 @@ static enum bulkhead_verdict enter(struct bulkhead *bulkhead, struct bulkhead_wa
     verdict = judge(bulkhead, ask);
     if (verdict == BULKHEAD_WAITS)
         return stand(bulkhead, waiter, ask);
-    *ret_retry_us =
-        retry_us(bulkhead, ask->client, ask->now_us, ask->until_us - ask->now_us);
+    *ret_retry_us = retry_us(bulkhead, ask->client, ask->now_us, ask->until_us - ask->now_us);
     return verdict;
 }
 

@@ -1,6 +1,6 @@
 /*
- * A bulkhead: how many exchanges of one class may run at once, and whose turn it is among those that
- * wait. The clients of a class go in turn (deficit round robin whose quantum and cost are one
+ * A bulkhead: how many exchanges of one class may run at once, and whose turn it is among those
+ * that wait. The clients of a class go in turn (deficit round robin whose quantum and cost are one
  * exchange: what they share is places, and for how long one will be held is known to nobody; what
  * a client announces, max_tokens, would cost those who are honest). Of one client, first come first
  * served.
@@ -9,8 +9,8 @@
  * late, is told at once. An exchange may be held back until a moment (a window that opens); it
  * stands in line from then on, and counts as waiting before.
  *
- * Shared by all workers. Who finds room and nobody waiting takes a place by one read-modify-write of
- * one word, and gives it back by one; all else is under a lock, held for a few instructions. Who
+ * Shared by all workers. Who finds room and nobody waiting takes a place by one read-modify-write
+ * of one word, and gives it back by one; all else is under a lock, held for a few instructions. Who
  * waits is a link inside the exchange, and on its own worker alone it comes and goes; so a grant
  * needs no memory, and the lock is what keeps a late one from finding nobody. The owner outlives
  * all who are in it.

@@ -1,7 +1,7 @@
 /*
  * The classes of exchanges, by who goes first, and whose turn it is where they contend for one
- * thing: the highest that waits, but each lower one has at least one turn in PRIORITY_SHARE, so that
- * none starves. Plain values; struct priority_turns is under its owner's lock.
+ * thing: the highest that waits, but each lower one has at least one turn in PRIORITY_SHARE, so
+ * that none starves. Plain values; struct priority_turns is under its owner's lock.
  */
 #ifndef LIMITS_PRIORITY_H
 #define LIMITS_PRIORITY_H
