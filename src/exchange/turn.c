@@ -171,10 +171,12 @@ enum turn turn_go_on(struct exchange *x)
     }
     if (now_us >= exchange_deadline_us(x))
         return run_out_of_time(x);
-    if (now_us >= x->admit.until_us) {
+    if (x->admit.is_displaced || now_us >= x->admit.until_us) {
         x->respond.retry_after_us = bulkhead_retry_us(bulkhead_of(x), x->auth.client->name, now_us,
                                                       x->admit.until_us - x->admit.asked_us);
-        return refuse(x, METRIC_REFUSAL_WAITED, "The request had no turn within the wait of");
+        return x->admit.is_displaced
+                   ? refuse(x, METRIC_REFUSAL_FULL, "As many requests wait as may in")
+                   : refuse(x, METRIC_REFUSAL_WAITED, "The request had no turn within the wait of");
     }
     if (x->admit.held_until_us && now_us >= x->admit.held_until_us) {
         x->admit.held_until_us = 0;
@@ -218,13 +220,15 @@ size_t turn_look(struct exchange_host *host, size_t max)
 
     for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++) {
         while (count < max) {
+            bool has_place = false;
             struct bulkhead_waiter *waiter =
-                bulkhead_take(host->registry->bulkheads[p], host->worker);
+                bulkhead_take(host->registry->bulkheads[p], host->worker, &has_place);
             struct exchange *x = waiter ? waiter->owner : NULL;
 
             if (!x)
                 break;
-            x->admit.has_place = true;
+            x->admit.has_place = has_place;
+            x->admit.is_displaced = !has_place;
             exchange_run(x);
             count++;
         }

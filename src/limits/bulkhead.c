@@ -16,18 +16,23 @@ const struct sm_state bulkhead_state_rows[BULKHEAD_STATES] = {
     [BULKHEAD_OUTSIDE] = {"outside", "stands nowhere",
                           SM_TO(BULKHEAD_HELD) | SM_TO(BULKHEAD_QUEUED)},
     [BULKHEAD_HELD] = {"held", "held back until its moment",
-                       SM_TO(BULKHEAD_QUEUED) | SM_TO(BULKHEAD_OUTSIDE)},
+                       SM_TO(BULKHEAD_QUEUED) | SM_TO(BULKHEAD_DISPLACED) |
+                           SM_TO(BULKHEAD_OUTSIDE)},
     [BULKHEAD_QUEUED] = {"queued", "stands in its client's line",
-                         SM_TO(BULKHEAD_GRANTED) | SM_TO(BULKHEAD_OUTSIDE)},
+                         SM_TO(BULKHEAD_GRANTED) | SM_TO(BULKHEAD_DISPLACED) |
+                             SM_TO(BULKHEAD_OUTSIDE)},
     [BULKHEAD_GRANTED] = {"granted", "has a place that its worker was not told of yet",
                           SM_TO(BULKHEAD_RUNNING) | SM_TO(BULKHEAD_OUTSIDE)},
+    [BULKHEAD_DISPLACED] = {"displaced",
+                            "out of the full queue, of which its worker was not told yet",
+                            SM_TO(BULKHEAD_OUTSIDE)},
     [BULKHEAD_RUNNING] = {"running", "runs", SM_TO(BULKHEAD_OUTSIDE)},
 };
 
 /* Those of one client: made for the first, gone with the last. */
 struct bulkhead_flow {
     struct list link; /* among the flows whose turn will come; not linked where nobody is queued */
-    struct list queued;
+    struct list queued, held;
     uint32_t queued_count;
     uint32_t waiting_count; /* held ones included */
     struct span name;
@@ -42,7 +47,7 @@ struct bulkhead {
     _Atomic uint32_t limit;   /* 0: none */
     _Atomic uint64_t mean_us; /* for which a place is held, of late; 0: not known. A lost update is
                                  one measurement less. */
-    _Atomic uint32_t granted; /* and not taken yet; read without the lock, too */
+    _Atomic uint32_t told;    /* in the lists below; read without the lock, too */
     uint32_t workers;
 
     pthread_mutex_t lock; /* for all that follows */
@@ -51,8 +56,9 @@ struct bulkhead {
     uint32_t queued, flow_count; /* not held; flows in turn */
     uint64_t last_leave_us;      /* since somebody waits */
     struct map flows;
-    struct list turns, held;
-    struct list granted_of[];
+    struct bulkhead_flow *longest; /* of those that came or tried to of late; NULL: not known */
+    struct list turns;
+    struct list told_of[]; /* whose wait is over, and who was not taken yet, by worker */
 };
 
 #define WAITING_ONE (UINT64_C(1) << 32)
@@ -88,7 +94,7 @@ static void move(struct bulkhead_waiter *waiter, enum bulkhead_state next)
 struct bulkhead *bulkhead_new(uint32_t workers)
 {
     struct bulkhead *bulkhead =
-        mem_zalloc(1, sizeof(*bulkhead) + workers * sizeof(bulkhead->granted_of[0]));
+        mem_zalloc(1, sizeof(*bulkhead) + workers * sizeof(bulkhead->told_of[0]));
 
     if (!bulkhead)
         return NULL;
@@ -97,9 +103,8 @@ struct bulkhead *bulkhead_new(uint32_t workers)
     bulkhead->is_gone = true;
     map_init(&bulkhead->flows, CLIENTS_MAX);
     list_init(&bulkhead->turns);
-    list_init(&bulkhead->held);
     for (uint32_t i = 0; i < workers; i++)
-        list_init(&bulkhead->granted_of[i]);
+        list_init(&bulkhead->told_of[i]);
     return bulkhead;
 }
 
@@ -131,6 +136,7 @@ static struct bulkhead_flow *flow_get(struct bulkhead *bulkhead, struct span nam
     flow->name = span_of(flow->text, name.len);
     list_init(&flow->link);
     list_init(&flow->queued);
+    list_init(&flow->held);
     if (map_add(&bulkhead->flows, flow->name, flow)) {
         mem_free(flow);
         return NULL;
@@ -142,6 +148,8 @@ static void flow_drop_empty(struct bulkhead *bulkhead, struct bulkhead_flow *flo
 {
     if (flow->waiting_count)
         return;
+    if (bulkhead->longest == flow)
+        bulkhead->longest = NULL;
     map_remove(&bulkhead->flows, flow->name);
     mem_free(flow);
 }
@@ -167,6 +175,19 @@ static void unqueue(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
         list_remove(&waiter->flow->link);
         bulkhead->flow_count--;
     }
+}
+
+/* The worker is to be told that its wait is over; by whoever calls it behind the lock. */
+static void tell(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
+{
+    list_push_back(&bulkhead->told_of[waiter->worker], &waiter->link);
+    atomic_fetch_add_explicit(&bulkhead->told, 1, memory_order_relaxed);
+}
+
+static void untell(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
+{
+    list_remove(&waiter->link);
+    atomic_fetch_sub_explicit(&bulkhead->told, 1, memory_order_relaxed);
 }
 
 /* Waits no more: neither held nor queued. */
@@ -268,8 +289,7 @@ static int64_t grant_next(struct bulkhead *bulkhead)
     unqueue(bulkhead, waiter);
     forget(bulkhead, waiter);
     move(waiter, BULKHEAD_GRANTED);
-    list_push_back(&bulkhead->granted_of[waiter->worker], &waiter->link);
-    atomic_fetch_add_explicit(&bulkhead->granted, 1, memory_order_relaxed);
+    tell(bulkhead, waiter);
     return waiter->worker;
 }
 
@@ -288,22 +308,36 @@ uint32_t bulkhead_grant(struct bulkhead *bulkhead, const struct bulkhead_caller 
     }
 }
 
-struct bulkhead_waiter *bulkhead_take(struct bulkhead *bulkhead, uint32_t worker)
+struct bulkhead_waiter *bulkhead_take(struct bulkhead *bulkhead, uint32_t worker,
+                                      bool *ret_has_place)
 {
     struct bulkhead_waiter *waiter = NULL;
-    struct list *link;
+    const struct list *told = &bulkhead->told_of[worker];
 
-    if (atomic_load_explicit(&bulkhead->granted, memory_order_relaxed) == 0)
+    if (atomic_load_explicit(&bulkhead->told, memory_order_relaxed) == 0)
         return NULL;
     pthread_mutex_lock(&bulkhead->lock);
-    link = list_pop_front(&bulkhead->granted_of[worker]);
-    if (link) {
-        waiter = container_of(link, struct bulkhead_waiter, link);
-        atomic_fetch_sub_explicit(&bulkhead->granted, 1, memory_order_relaxed);
-        move(waiter, BULKHEAD_RUNNING);
+    if (!list_is_empty(told)) {
+        waiter = container_of(told->next, struct bulkhead_waiter, link);
+        untell(bulkhead, waiter);
+        *ret_has_place = waiter->state.state == BULKHEAD_GRANTED;
+        move(waiter, *ret_has_place ? BULKHEAD_RUNNING : BULKHEAD_OUTSIDE);
     }
     pthread_mutex_unlock(&bulkhead->lock);
     return waiter;
+}
+
+/* --- leaving --- */
+
+/* Under the lock: out of its place among those that wait. */
+static void stop_waiting(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
+{
+    if (waiter->state.state == BULKHEAD_QUEUED)
+        unqueue(bulkhead, waiter);
+    else
+        list_remove(&waiter->link);
+    forget(bulkhead, waiter);
+    atomic_fetch_sub_explicit(&bulkhead->word, WAITING_ONE, memory_order_relaxed);
 }
 
 /* --- entering --- */
@@ -337,10 +371,46 @@ static bool is_held(const struct bulkhead_ask *ask)
     return ask->held_until_us > ask->now_us;
 }
 
-/* Whether it may wait. */
-static enum bulkhead_verdict judge(const struct bulkhead *bulkhead, const struct bulkhead_ask *ask)
+/* Keeps up with who has most: of those that come, and of those that try to. */
+static void note_length(struct bulkhead *bulkhead, struct bulkhead_flow *flow)
 {
-    if (waiting_of(word_of(bulkhead)) >= bulkhead->queue_max)
+    if (!bulkhead->longest || flow->waiting_count > bulkhead->longest->waiting_count)
+        bulkhead->longest = flow;
+}
+
+static bool is_full(const struct bulkhead *bulkhead)
+{
+    return waiting_of(word_of(bulkhead)) >= bulkhead->queue_max;
+}
+
+/* Whether some client has more in the queue than that one would have. */
+static bool may_displace(struct bulkhead *bulkhead, struct span client)
+{
+    struct bulkhead_flow *own = map_find(&bulkhead->flows, client);
+
+    if (own)
+        note_length(bulkhead, own);
+    return bulkhead->longest &&
+           bulkhead->longest->waiting_count > (own ? own->waiting_count : 0) + 1;
+}
+
+/* The last one of the client that has most; its worker. */
+static uint32_t displace(struct bulkhead *bulkhead)
+{
+    struct bulkhead_flow *flow = bulkhead->longest;
+    struct list *last = list_is_empty(&flow->held) ? flow->queued.prev : flow->held.prev;
+    struct bulkhead_waiter *waiter = container_of(last, struct bulkhead_waiter, link);
+
+    stop_waiting(bulkhead, waiter);
+    move(waiter, BULKHEAD_DISPLACED);
+    tell(bulkhead, waiter);
+    return waiter->worker;
+}
+
+/* Whether it may wait. */
+static enum bulkhead_verdict judge(struct bulkhead *bulkhead, const struct bulkhead_ask *ask)
+{
+    if (is_full(bulkhead) && !may_displace(bulkhead, ask->client))
         return BULKHEAD_FULL;
     if (!is_held(ask) && wait_us(bulkhead, ask->client, ask->now_us) > ask->until_us - ask->now_us)
         return BULKHEAD_LATE;
@@ -367,14 +437,16 @@ static enum bulkhead_verdict stand(struct bulkhead *bulkhead, struct bulkhead_wa
     flow->waiting_count++;
     move(waiter, is_held(ask) ? BULKHEAD_HELD : BULKHEAD_QUEUED);
     if (is_held(ask))
-        list_push_back(&bulkhead->held, &waiter->link);
+        list_push_back(&flow->held, &waiter->link);
     else
         queue(bulkhead, waiter);
+    note_length(bulkhead, flow);
     return BULKHEAD_WAITS;
 }
 
 static enum bulkhead_verdict enter(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
-                                   const struct bulkhead_ask *ask, uint64_t *ret_retry_us)
+                                   const struct bulkhead_ask *ask, int64_t *ret_displaced,
+                                   uint64_t *ret_retry_us)
 {
     enum bulkhead_verdict verdict;
 
@@ -383,9 +455,14 @@ static enum bulkhead_verdict enter(struct bulkhead *bulkhead, struct bulkhead_wa
     if (!is_held(ask) && take_place(bulkhead, true, false))
         return BULKHEAD_TAKEN;
     verdict = judge(bulkhead, ask);
-    if (verdict == BULKHEAD_WAITS)
-        return stand(bulkhead, waiter, ask);
-    *ret_retry_us = retry_us(bulkhead, ask->client, ask->now_us, ask->until_us - ask->now_us);
+    if (verdict != BULKHEAD_WAITS) {
+        *ret_retry_us = retry_us(bulkhead, ask->client, ask->now_us, ask->until_us - ask->now_us);
+        return verdict;
+    }
+    verdict = stand(bulkhead, waiter, ask);
+    /* Not before: without memory nobody is displaced. */
+    if (verdict == BULKHEAD_WAITS && waiting_of(word_of(bulkhead)) > bulkhead->queue_max)
+        *ret_displaced = displace(bulkhead);
     return verdict;
 }
 
@@ -394,11 +471,14 @@ enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_
                                      const struct bulkhead_caller *caller, uint64_t *ret_retry_us)
 {
     enum bulkhead_verdict verdict;
+    int64_t displaced = NO_WORKER;
 
     bug_fatal_unless(ask->worker < bulkhead->workers);
     pthread_mutex_lock(&bulkhead->lock);
-    verdict = enter(bulkhead, waiter, ask, ret_retry_us);
+    verdict = enter(bulkhead, waiter, ask, &displaced, ret_retry_us);
     pthread_mutex_unlock(&bulkhead->lock);
+    if (displaced != NO_WORKER)
+        caller->call(caller->owner, (uint32_t)displaced);
     /* There may be room for those that are not held, itself among them. */
     if (verdict == BULKHEAD_WAITS)
         bulkhead_grant(bulkhead, caller);
@@ -423,6 +503,17 @@ void bulkhead_release(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
     bulkhead_grant(bulkhead, caller);
 }
 
+static void release_all(struct bulkhead *bulkhead)
+{
+    struct bulkhead_flow *flow;
+    size_t at = 0;
+
+    while ((flow = map_next(&bulkhead->flows, &at, NULL))) {
+        while (!list_is_empty(&flow->held))
+            release(bulkhead, container_of(flow->held.next, struct bulkhead_waiter, link));
+    }
+}
+
 void bulkhead_set(struct bulkhead *bulkhead, const struct bulkhead_rules *rules)
 {
     uint32_t limit = rules ? rules->concurrent : 0;
@@ -434,12 +525,10 @@ void bulkhead_set(struct bulkhead *bulkhead, const struct bulkhead_rules *rules)
     if (limit == 0 && rules && rules->has_windows)
         limit = UINT32_MAX;
     atomic_store_explicit(&bulkhead->limit, limit, memory_order_relaxed);
-    while (!rules && !list_is_empty(&bulkhead->held))
-        release(bulkhead, container_of(bulkhead->held.next, struct bulkhead_waiter, link));
+    if (!rules)
+        release_all(bulkhead);
     pthread_mutex_unlock(&bulkhead->lock);
 }
-
-/* --- leaving --- */
 
 /* Under the lock. */
 static void quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
@@ -447,16 +536,14 @@ static void quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
     switch ((enum bulkhead_state)waiter->state.state) {
     case BULKHEAD_HELD:
     case BULKHEAD_QUEUED:
-        if (waiter->state.state == BULKHEAD_QUEUED)
-            unqueue(bulkhead, waiter);
-        list_remove(&waiter->link);
-        forget(bulkhead, waiter);
-        atomic_fetch_sub_explicit(&bulkhead->word, WAITING_ONE, memory_order_relaxed);
+        stop_waiting(bulkhead, waiter);
         break;
     case BULKHEAD_GRANTED:
-        list_remove(&waiter->link);
-        atomic_fetch_sub_explicit(&bulkhead->granted, 1, memory_order_relaxed);
+        untell(bulkhead, waiter);
         atomic_fetch_sub_explicit(&bulkhead->word, 1, memory_order_relaxed);
+        break;
+    case BULKHEAD_DISPLACED:
+        untell(bulkhead, waiter);
         break;
     case BULKHEAD_OUTSIDE:
     case BULKHEAD_RUNNING:

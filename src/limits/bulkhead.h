@@ -5,9 +5,11 @@
  * a client announces, max_tokens, would cost those who are honest). Of one client, first come first
  * served.
  *
- * The queue is bounded. Who would have no turn by its time, judged by how long places were held of
- * late, is told at once. An exchange may be held back until a moment (a window that opens); it
- * stands in line from then on, and counts as waiting before.
+ * The queue is bounded. Where it is full, one of a client that has fewer in it takes the place of
+ * the last one of a client that has most: a greedy one does not keep the others out. Who would have
+ * no turn by its time, judged by how long places were held of late, is told at once. An exchange
+ * may be held back until a moment (a window that opens); it stands in line from then on, and counts
+ * as waiting before.
  *
  * Shared by all workers. Who finds room and nobody waiting takes a place by one read-modify-write
  * of one word, and gives it back by one; all else is under a lock, held for a few instructions. Who
@@ -34,6 +36,7 @@ enum bulkhead_state {
     BULKHEAD_HELD,
     BULKHEAD_QUEUED,
     BULKHEAD_GRANTED,
+    BULKHEAD_DISPLACED,
     BULKHEAD_RUNNING,
     BULKHEAD_STATES,
 };
@@ -48,7 +51,7 @@ struct bulkhead_waiter {
     uint32_t worker;
 };
 
-/* Has the worker look for its granted ones (bulkhead_take); called without the lock. */
+/* Has the worker look for its own (bulkhead_take); called without the lock. */
 typedef void bulkhead_call(void *owner, uint32_t worker);
 
 struct bulkhead_caller {
@@ -75,7 +78,7 @@ enum bulkhead_verdict {
     BULKHEAD_FREE,  /* there is no limit: goes on, and holds nothing */
     BULKHEAD_TAKEN, /* goes on with a place: bulkhead_leave must follow */
     BULKHEAD_WAITS, /* stands in it: bulkhead_take, bulkhead_release and bulkhead_quit follow */
-    BULKHEAD_FULL,  /* as many wait as may */
+    BULKHEAD_FULL,  /* as many wait as may, and of no client more than of this one */
     BULKHEAD_LATE,  /* its turn would not come by its time */
     BULKHEAD_NOMEM,
 };
@@ -102,8 +105,10 @@ enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_
 void bulkhead_release(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                       const struct bulkhead_caller *caller);
 
-/* The next one of that worker that was granted a place, which it holds from now on; or NULL. */
-struct bulkhead_waiter *bulkhead_take(struct bulkhead *bulkhead, uint32_t worker);
+/* The next one of that worker whose wait is over; or NULL. *ret_has_place: it was granted a place,
+ * which it holds from now on; else it was displaced, and stands nowhere. */
+struct bulkhead_waiter *bulkhead_take(struct bulkhead *bulkhead, uint32_t worker,
+                                      bool *ret_has_place);
 
 /* Leaves before it runs; a place that was granted meanwhile is the next one's. Nothing where the
  * waiter stands nowhere. */
