@@ -143,8 +143,8 @@ static void clients(void **state)
         "digits\n"
         "b.yaml:10:14: clients.keys[3].name: 'c/d' is no name; allowed: 1 to 64 letters, digits "
         "or any of . _ : @ -\n"
-        "b.yaml:10:38: clients.keys[3].class: 'batsh' is not allowed here; allowed: standard, "
-        "critical or batch\n"
+        "b.yaml:10:38: clients.keys[3].class: 'batsh' is not known; allowed: standard, critical, "
+        "batch\n"
         "b.yaml:10:51: clients.keys[3].pool: 'x' is no pool of this file; allowed: a name that "
         "stands in pools\n"
         "b.yaml:10:63: clients.keys[3].limits: burst without rpm; allowed: beside rpm\n"
@@ -209,10 +209,12 @@ static void classes(void **state)
         "  standard: {concurrent: 0, wait: 2d}\n"
         "  batch: {windows: ['22:00-06:00 UTC', '22:00-06:00 Mars', 8]}\n",
         "b.yaml:3:3: classes.gold: there is no such class; allowed: critical, standard or batch\n"
-        "b.yaml:4:26: classes.standard.concurrent: '0' is out of range; allowed: a number from 1 "
+        "b.yaml:4:26: classes.standard.concurrent: '0' is out of range; allowed: a whole number "
+        "from 1 "
         "to 10000000\n"
-        "b.yaml:4:35: classes.standard.wait: '2d' is out of range; allowed: a duration from 0s to "
-        "1d, such as 250ms, 30s, 5m or 2h\n"
+        "b.yaml:4:35: classes.standard.wait: '2d' is out of range; allowed: a duration such as "
+        "250ms, "
+        "30s, 5m, 2h or 30d, from 0s to 24h\n"
         "b.yaml:5:40: classes.batch.windows: '22:00-06:00 Mars' are no hours of the day; allowed: "
         "a list of at most 16 hours of the day, with a zone of the system, such as "
         "\"22:00-06:00 UTC\"\n"
@@ -362,9 +364,9 @@ static void slips_of_the_fingers(void **state)
         "b.yaml:4:33: server: unknown key 'timeout'; the nearest is 'timeouts'\n"
         "b.yaml:5:1: unknown key 'zzzzzz'; allowed: secrets, server, admin, pools, clients, "
         "providers, "
-        "models, names, retry, log, store, alerts, prices, currency\n"
+        "models, names, retry, log, store, alerts, classes, prices, currency\n"
         "b.yaml:6:1: unknown key (not shown); allowed: secrets, server, admin, pools, clients, "
-        "providers, models, names, retry, log, store, alerts, prices, currency\n");
+        "providers, models, names, retry, log, store, alerts, classes, prices, currency\n");
 }
 
 static void duplicates(void **state)
