@@ -122,6 +122,9 @@ static enum turn enter(struct exchange *x, uint64_t now_us)
         count(x, x->host->series.class_waiting, 1);
         return TURN_LATER;
     case BULKHEAD_FULL:
+        /* Those before it are held as well. */
+        if (ask.held_until_us > now_us)
+            x->respond.retry_after_us = ask.held_until_us - now_us;
         return refuse(x, METRIC_REFUSAL_FULL, "As many requests wait as may in");
     case BULKHEAD_LATE:
         return refuse(x, METRIC_REFUSAL_LATE,
