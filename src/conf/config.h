@@ -616,6 +616,23 @@ struct conf_alerts {
     struct conf_alert_rules *rules; /* NULL: none */
 };
 
+enum { CONF_CLASSES = 3 };
+
+/* A class of exchanges: how many run at once, and how the others wait. */
+struct conf_class {
+    struct span name;
+    uint32_t priority;   /* enum priority (limits/priority.h) */
+    uint32_t concurrent; /* 0: no limit */
+    uint32_t queue;
+    uint64_t wait_us;
+    struct conf_strings windows; /* hours_read reads each; empty: at any time */
+};
+
+struct conf_class_list {
+    struct conf_class *items;
+    size_t count;
+};
+
 struct config {
     struct span file; /* as complaints name it; "environment" where there was no file */
     struct conf_server server;
@@ -625,6 +642,7 @@ struct config {
     struct conf_providers providers; /* at least one */
     struct conf_models models;       /* empty: every provider's own models by their own names */
     struct conf_names names;
+    struct conf_class_list classes; /* one that is not in it has no limit and no queue */
     struct conf_retry retry;
     struct conf_log log;
     struct conf_secrets secrets;

@@ -36,6 +36,11 @@ void hook_client_finish(struct loading *loading, const struct yaml_node *node,
 void hook_clients_finish(struct loading *loading, const struct yaml_node *node,
                          struct conf_mark mark, void *object);
 
+/* Classes (types_class.c). */
+void hook_class_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                        void *object);
+struct span hook_class_name(const void *object);
+
 /* Providers (types_provider.c) and their keys (types_key.c). */
 void hook_provider_prepare(struct loading *loading, struct span name, struct conf_mark mark,
                            void *object);

@@ -31,6 +31,7 @@ extern const struct conf_type conf_type_log_file;    /* struct span */
 extern const struct conf_type conf_type_url_path;    /* struct span */
 extern const struct conf_type conf_type_secret;      /* struct secret * */
 extern const struct conf_type conf_type_patterns;    /* struct conf_strings */
+extern const struct conf_type conf_type_windows;     /* struct conf_strings: hours of the day */
 extern const struct conf_type conf_type_field_names; /* struct conf_strings, in lower case */
 extern const struct conf_type conf_type_headers;     /* struct conf_headers */
 

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "conf/config.h"
+#include "conf/hours.h"
 #include "conf/loading.h"
 #include "conf/names.h"
 #include "conf/printing.h"
@@ -240,6 +241,26 @@ const struct conf_type conf_type_patterns = {.name = "list of patterns",
                                              .otherwise = "is no name of a model",
                                              .print = print_strings,
                                              .tell = tell_patterns};
+
+static void read_windows(struct loading *loading, const struct conf_row *row,
+                         const struct yaml_node *node, void *field)
+{
+    read_strings(loading, row, node, field, hours_are_good);
+}
+
+static void tell_windows(const struct conf_row *row, struct buf *out)
+{
+    buf_printf(out,
+               "a list of at most %llu hours of the day, with a zone of the system, such as "
+               "\"22:00-06:00 UTC\"",
+               (unsigned long long)row->max);
+}
+
+const struct conf_type conf_type_windows = {.name = "list of hours",
+                                            .read = read_windows,
+                                            .otherwise = "are no hours of the day",
+                                            .print = print_strings,
+                                            .tell = tell_windows};
 
 static void read_field_names(struct loading *loading, const struct conf_row *row,
                              const struct yaml_node *node, void *field)

@@ -29,6 +29,8 @@
 #include "exchange/shadow.h"
 #include "http/server.h"
 #include "keypool/keypool.h"
+#include "limits/bulkhead.h"
+#include "limits/priority.h"
 #include "route/plan.h"
 #include "upstream/attempt.h"
 #include "upstream/body.h"
@@ -96,6 +98,7 @@ struct part_head {
 /* auth: who asks. */
 struct part_auth {
     const struct client *client;
+    enum priority priority;     /* the class it runs in */
     struct issued_hold *issued; /* which has it; NULL: the snapshot does */
 };
 
@@ -130,11 +133,17 @@ struct part_route {
     const struct outcome_row *blame; /* the last failure on that side; NULL: none */
 };
 
-/* admit: what it holds of the limits. */
+/* admit: what it holds of the limits, and of its class (exchange/turn.h). */
 struct part_admit {
     struct admission admission;
     struct limiter_reading nearest;
-    bool is_admitted;
+    bool is_admitted;               /* by its limits */
+    bool is_waiting;                /* for its turn */
+    bool has_place;                 /* in its class's bulkhead */
+    bool is_displaced;              /* from the queue there */
+    struct bulkhead_waiter *waiter; /* as which it waits, or waited; NULL: it never did */
+    uint64_t asked_us, until_us, held_until_us; /* in a class that is limited */
+    uint64_t since_us;                          /* its turn came; 0: it did not */
 };
 
 /* select: what was tried. */

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "exchange/exchange.h"
+#include "exchange/turn.h"
 
 enum { SPARE_EXCHANGES = 1024, SPARE_BLOCKS = 4096, SPARE_SCANNERS = 16 };
 
@@ -26,6 +26,14 @@ static void name_series(struct exchange_host *host)
         .large_bodies = metrics_series(schema, METRIC_LARGE_BODIES, NULL),
         .large_bodies_total = metrics_series(schema, METRIC_LARGE_BODIES_TOTAL, NULL),
     };
+    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++) {
+        struct span name = priority_name(p);
+
+        host->series.class_running[p] = metrics_series(schema, METRIC_CLASS_RUNNING, &name);
+        host->series.class_waiting[p] = metrics_series(schema, METRIC_CLASS_WAITING, &name);
+        host->series.class_wait[p] = metrics_series(schema, METRIC_CLASS_WAIT, &name);
+        host->series.class_refused[p] = metrics_series(schema, METRIC_CLASS_REFUSED, &name);
+    }
 }
 
 /* Those taken now may be gone when their turn comes, by what those before them do. */
@@ -35,8 +43,6 @@ static void on_waking(struct loop_task *task)
     struct waiting_ticket tickets[HOST_WAKES_A_TURN];
     size_t count = binding_home_take(&host->home, tickets, HOST_WAKES_A_TURN);
 
-    if (count == HOST_WAKES_A_TURN)
-        loop_defer(host->loop, &host->waking);
     for (size_t i = 0; i < count; i++) {
         struct exchange *x = parking_find(&host->parking, tickets[i]);
 
@@ -45,6 +51,10 @@ static void on_waking(struct loop_task *task)
         select_note_grant(x);
         exchange_run(x);
     }
+    if (count < HOST_WAKES_A_TURN)
+        count += turn_look(host, HOST_WAKES_A_TURN - count);
+    if (count == HOST_WAKES_A_TURN)
+        loop_defer(host->loop, &host->waking);
 }
 
 static void on_endpoint_back(void *owner, struct provider *provider)
@@ -141,6 +151,7 @@ void exchange_host_commit(struct exchange_host *host)
     host->binding = host->prepared;
     host->prepared = NULL;
     binding_apply(host->binding);
+    turn_grant(host);
     forget_callers(host);
 }
 
@@ -167,7 +178,7 @@ void exchange_host_look(struct exchange_host *host)
     loop_defer(host->loop, &host->waking);
 }
 
-static void call_worker(void *owner, uint32_t worker)
+void exchange_host_call(void *owner, uint32_t worker)
 {
     struct exchange_host *host = owner;
 
@@ -183,7 +194,7 @@ void exchange_host_grant(struct exchange_host *host, struct waiting_room *room, 
         return;
     /* That it asks whether anybody waits; what follows for those who do is not the exchange's. */
     metrics_add(host->metrics, host->series.writes + METRIC_WRITES_WAITING, 1);
-    waiting_grant(room, count, call_worker, host);
+    waiting_grant(room, count, exchange_host_call, host);
 }
 
 void exchange_host_follow(struct exchange_host *host, struct provider *provider,

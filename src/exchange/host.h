@@ -51,6 +51,8 @@ struct exchange_host_ops {
 struct exchange_series {
     uint32_t active, waiting, overhead, cancelled, bytes, writes, connections, connections_total;
     uint32_t large_bodies, large_bodies_total;
+    uint32_t class_running[PRIORITIES], class_waiting[PRIORITIES];
+    uint32_t class_wait[PRIORITIES], class_refused[PRIORITIES];
 };
 
 struct exchange_host {
@@ -74,7 +76,7 @@ struct exchange_host {
     struct exchange_series series;
     struct log_ring *log;
     struct parking parking;  /* those that wait for a key */
-    struct loop_task waking; /* of those that were granted one */
+    struct loop_task waking; /* of those that were granted one, or a turn in their class */
     struct buf told;         /* what is being told anew, request or answer; empty between events */
     struct list exchanges;   /* all under way */
     struct list spare;       /* freed ones, for the next */
@@ -106,9 +108,13 @@ void exchange_host_discard(struct exchange_host *host);
 /* These are the issued client keys from now on. Takes the hold. */
 void exchange_host_set_issued(struct exchange_host *host, struct issued_hold *issued);
 
-/* Those of this worker that wait and were granted a key look for it: HOST_WAKES_A_TURN in this turn
- * of the loop, as many in each that follows, in the order in which they came. */
+/* Those of this worker that wait and were granted a key, or a turn in their class, go on:
+ * HOST_WAKES_A_TURN in this turn of the loop, as many in each that follows, in the order in which
+ * they came. */
 void exchange_host_look(struct exchange_host *host);
+
+/* Has that worker look (exchange_host_look on its thread). owner: the host that asks. */
+void exchange_host_call(void *owner, uint32_t worker);
 
 /* Grants something to the first `count` that wait in the room, of whichever worker (UINT32_MAX: to
  * all). */

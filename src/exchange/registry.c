@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "exchange/classes.h"
 #include "exchange/learned.h"
 #include "exchange/shadow.h"
 #include "io/helpers.h"
@@ -31,8 +32,9 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     /* Whatever stands in line is bounded already: requests by server.body_memory, answers by what
      * their exchanges may hold of one. */
     registry->helpers = helpers_new(workers < MAX_HELPERS ? workers : MAX_HELPERS, SIZE_MAX);
-    if (registry->limiters && registry->crossings && registry->retry_budget && registry->metrics &&
-        registry->resolver && registry->helpers && registry->shadows)
+    if (classes_init(registry->bulkheads, workers) == 0 && registry->limiters &&
+        registry->crossings && registry->retry_budget && registry->metrics && registry->resolver &&
+        registry->helpers && registry->shadows)
         return 0;
     registry_fini(registry);
     return ERR_NOMEM;
@@ -57,6 +59,7 @@ void registry_fini(struct registry *registry)
     helpers_free(&registry->helpers);
     resolver_free(&registry->resolver);
     limiter_book_free(&registry->limiters);
+    classes_fini(registry->bulkheads);
     crossing_book_free(&registry->crossings);
     retry_budget_free(&registry->retry_budget);
     metrics_schema_free(&registry->metrics);

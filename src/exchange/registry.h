@@ -11,6 +11,8 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/secret.h"
+#include "limits/bulkhead.h"
+#include "limits/priority.h"
 #include "limits/retry_budget.h"
 #include "migration/crossing.h"
 #include "obs/log.h"
@@ -29,6 +31,7 @@ struct registry {
     struct secret_arena *secrets;
     struct limiter_book *limiters;
     struct crossing_book *crossings;
+    struct bulkhead *bulkheads[PRIORITIES];
     struct retry_budget *retry_budget;
     struct metrics_schema *metrics;
     struct log *log;

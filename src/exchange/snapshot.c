@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "exchange/classes.h"
 #include "exchange/learned.h"
 #include "exchange/registry.h"
 #include "ledger/prices.h"
@@ -50,6 +51,7 @@ static void free_parts(struct snapshot *snapshot)
     routes_free(&snapshot->routes);
     clients_free(&snapshot->clients);
     prices_free(&snapshot->prices);
+    classes_forget(snapshot->classes);
 }
 
 void snapshot_unref(struct snapshot **snapshot)
@@ -242,6 +244,8 @@ static int build(struct snapshot *snapshot, struct registry *registry, const str
     if (!err)
         err = prices_new(config, &snapshot->prices);
     if (!err)
+        err = classes_read(config, snapshot->classes);
+    if (!err)
         err = collect_forward_fields(snapshot, config);
     if (!err)
         err = name_all_series(snapshot, registry);
@@ -285,6 +289,7 @@ void snapshot_commit(struct registry *registry, struct snapshot *snapshot)
     free_changes(counted);
     metrics_settle(registry->metrics, true);
     limiter_book_commit(registry->limiters, false);
+    classes_apply(snapshot->classes, registry->bulkheads);
     atomic_store_explicit(&registry->bodies.shared.max, snapshot->config->server.body_memory,
                           memory_order_relaxed);
     registry_prune(registry, snapshot->config);

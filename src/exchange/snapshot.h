@@ -13,11 +13,13 @@
 #include "conf/config.h"
 #include "dialect/traits.h"
 #include "limits/breaker.h"
+#include "limits/priority.h"
 #include "obs/metrics.h"
 #include "route/plan.h"
 #include "upstream/endpoint.h"
 #include "upstream/provider.h"
 
+struct hours;
 struct learned;
 struct prices;
 
@@ -32,6 +34,13 @@ struct snapshot_provider {
     struct traits traits;
     uint32_t attempts, retries; /* metrics: series by outcome, by kind */
     struct learned *learned;    /* metrics of the models it lists; NULL: the file names them */
+};
+
+/* A class under this configuration. */
+struct snapshot_class {
+    const struct conf_class *conf; /* NULL: not in the file */
+    struct hours *windows;         /* NULL: none */
+    size_t window_count;
 };
 
 /* Series of one provider and one model label. */
@@ -49,6 +58,7 @@ struct snapshot {
     struct routes *routes;
     struct clients *clients;
     struct prices *prices;
+    struct snapshot_class classes[PRIORITIES];
     struct snapshot_provider *providers;
     size_t provider_count;
     struct snapshot_series *series;               /* [label][provider + 1], 0 for no provider */

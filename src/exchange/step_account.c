@@ -3,7 +3,7 @@
 #include "access/issued.h"
 #include "base/clock.h"
 #include "exchange/cross.h"
-#include "exchange/exchange.h"
+#include "exchange/turn.h"
 #include "ledger/price.h"
 
 static const struct outcome_row *outcome_of(const struct exchange *x)
@@ -186,11 +186,19 @@ static void write_line(struct exchange *x, uint64_t duration_us)
 
     if (x->auth.client) {
         record.client = x->auth.client->name;
-        if (!span_is_equal(x->auth.client->class_name, SPAN("standard")))
-            record.class = x->auth.client->class_name;
+        if (x->auth.priority != PRIORITY_STANDARD)
+            record.class = priority_name(x->auth.priority);
     }
     fill_way(x, &record);
     access_write(x->host->log, &record);
+}
+
+/* What its limits are told; 0: unknown. One that never had its turn has used next to nothing. */
+static uint64_t tokens_used(const struct exchange *x)
+{
+    if (x->account.usage.is_known)
+        return x->account.usage.total_tokens;
+    return x->admit.since_us ? 0 : 1;
 }
 
 struct move step_account(struct exchange *x)
@@ -206,8 +214,8 @@ struct move step_account(struct exchange *x)
     relay_book(x, outcome_of(x), 0);
     attempt_end(exchange_attempt(x));
     if (x->admit.is_admitted)
-        admission_end(&x->admit.admission,
-                      x->account.usage.is_known ? x->account.usage.total_tokens : 0, now_us);
+        admission_end(&x->admit.admission, tokens_used(x), now_us);
+    turn_leave(x);
     /* Orchestrators ask for the state every second: that is no traffic. */
     if (x->head.row && x->head.row->access == ACCESS_OPEN)
         return move_done(STEP_END);

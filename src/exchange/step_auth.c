@@ -22,6 +22,9 @@ struct move step_auth(struct exchange *x)
     /* It may be taken out of the table while the exchange runs. */
     if (verdict == CLIENTS_OK && issued_of(x->auth.client))
         x->auth.issued = issued_hold_ref(x->host->issued);
+    if (verdict == CLIENTS_OK)
+        x->auth.priority = priority_pick(x->auth.client->class_name,
+                                         http_head_get(x->head.head, FIELD_X_PRIORITY));
     /* What was read of the request is our own memory: nobody behind this needs the credential. */
     if (key.len)
         secret_wipe((char *)(uintptr_t)key.ptr, key.len);

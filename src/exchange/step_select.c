@@ -174,6 +174,7 @@ static bool enter_room(struct exchange *x, uint32_t target)
 
     if (parking_enter(&x->host->parking, x, &x->select.ticket))
         return false;
+    x->select.ticket.priority = x->auth.priority;
     if (waiting_enter(room, x->select.ticket, &x->select.place)) {
         parking_leave(&x->host->parking, x->select.ticket);
         return false;

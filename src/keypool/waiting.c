@@ -1,6 +1,7 @@
 #include "keypool/waiting.h"
 
 #include <pthread.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/bug.h"
@@ -8,8 +9,8 @@
 
 enum { FIRST_SEATS = 64, NOBODY = 0 };
 
-/* The first seats are the heads of the lines, one a worker; the rest are linked by number, so that
- * they may move when the room grows. */
+/* The first seats are the heads of the lines, PRIORITIES a worker; the rest are linked by number,
+ * so that they may move when the room grows. */
 struct seat {
     struct waiting_ticket ticket;
     uint64_t order; /* of entering, over all lines */
@@ -28,8 +29,10 @@ struct line {
 struct waiting_room {
     _Atomic uint32_t count; /* not granted */
     uint32_t workers;
-    pthread_mutex_t lock; /* for all that follows */
-    struct line *lines;
+    pthread_mutex_t lock;         /* for all that follows */
+    struct line *lines;           /* of the first worker by class, of the second, ... */
+    uint32_t waiting[PRIORITIES]; /* over all workers, not granted */
+    struct priority_turns turns;
     struct seat *seats;
     uint64_t entered;
     uint32_t size, max, free;
@@ -38,22 +41,24 @@ struct waiting_room {
 struct waiting_room *waiting_room_new(uint32_t max, uint32_t workers)
 {
     struct waiting_room *room = mem_zalloc(1, sizeof(*room));
+    uint32_t lines = workers * PRIORITIES;
 
     if (!room)
         return NULL;
     bug_fatal_unless(pthread_mutex_init(&room->lock, NULL) == 0);
-    room->lines = mem_zalloc(workers, sizeof(*room->lines));
-    room->seats = mem_zalloc(workers, sizeof(*room->seats));
+    room->lines = mem_zalloc(lines, sizeof(*room->lines));
+    room->seats = mem_zalloc(lines, sizeof(*room->seats));
     if (!room->lines || !room->seats) {
         waiting_room_free(&room);
         return NULL;
     }
-    for (uint32_t i = 0; i < workers; i++) {
+    for (uint32_t i = 0; i < lines; i++) {
         room->lines[i].waits = i;
         room->seats[i] = (struct seat){.prev = i, .next = i};
     }
-    room->workers = room->size = workers;
-    room->max = workers + max;
+    room->workers = workers;
+    room->size = lines;
+    room->max = lines + max;
     return room;
 }
 
@@ -88,6 +93,17 @@ static int add_seats(struct waiting_room *room)
     return 0;
 }
 
+/* The number of the line, and of the seat at its head. */
+static uint32_t line_at(uint32_t worker, enum priority priority)
+{
+    return worker * PRIORITIES + priority;
+}
+
+static struct line *line_of(const struct waiting_room *room, const struct seat *seat)
+{
+    return &room->lines[line_at(seat->ticket.worker, seat->ticket.priority)];
+}
+
 static void stand_up(struct waiting_room *room, uint32_t at)
 {
     struct seat *seat = &room->seats[at];
@@ -101,19 +117,21 @@ static void stand_up(struct waiting_room *room, uint32_t at)
 
 static void sit_down(struct waiting_room *room, uint32_t at, struct waiting_ticket ticket)
 {
-    struct seat *seat = &room->seats[at], *head = &room->seats[ticket.worker];
-    struct line *line = &room->lines[ticket.worker];
+    uint32_t number = line_at(ticket.worker, ticket.priority);
+    struct seat *seat = &room->seats[at], *head = &room->seats[number];
+    struct line *line = &room->lines[number];
 
     seat->ticket = ticket;
     seat->order = room->entered++;
     seat->turn++;
     seat->is_taken = true;
     seat->prev = head->prev;
-    seat->next = ticket.worker;
+    seat->next = number;
     room->seats[head->prev].next = at;
     head->prev = at;
     if (line->waiting++ == 0)
         line->waits = at;
+    room->waiting[ticket.priority]++;
     /* Both this and waiting_count write the word, so that one of them comes first: either whoever
      * frees something sees this one, or this one, looking once more, sees what was freed. */
     atomic_fetch_add(&room->count, 1);
@@ -123,7 +141,7 @@ int waiting_enter(struct waiting_room *room, struct waiting_ticket ticket, waiti
 {
     int err = 0;
 
-    bug_fatal_unless(ticket.worker < room->workers);
+    bug_fatal_unless(ticket.worker < room->workers && ticket.priority < PRIORITIES);
     pthread_mutex_lock(&room->lock);
     if (room->free == NOBODY)
         err = add_seats(room);
@@ -140,7 +158,7 @@ int waiting_enter(struct waiting_room *room, struct waiting_ticket ticket, waiti
 
 static bool is_granted(const struct waiting_room *room, const struct seat *seat)
 {
-    const struct line *line = &room->lines[seat->ticket.worker];
+    const struct line *line = line_of(room, seat);
 
     return line->waiting == 0 || seat->order < room->seats[line->waits].order;
 }
@@ -156,13 +174,14 @@ static void add_granted(struct line *line, uint32_t count)
 static bool leave_seat(struct waiting_room *room, uint32_t at)
 {
     struct seat *seat = &room->seats[at];
-    struct line *line = &room->lines[seat->ticket.worker];
+    struct line *line = line_of(room, seat);
     bool was_granted = is_granted(room, seat);
 
     if (was_granted) {
         add_granted(line, (uint32_t)-1);
     } else {
         line->waiting--;
+        room->waiting[seat->ticket.priority]--;
         if (line->waits == at)
             line->waits = seat->next;
         atomic_fetch_sub_explicit(&room->count, 1, memory_order_relaxed);
@@ -191,7 +210,7 @@ static uint32_t grant_all(struct waiting_room *room)
 {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < room->workers; i++) {
+    for (uint32_t i = 0; i < room->workers * PRIORITIES; i++) {
         struct line *line = &room->lines[i];
 
         add_granted(line, line->waiting);
@@ -199,35 +218,70 @@ static uint32_t grant_all(struct waiting_room *room)
         line->waiting = 0;
         line->waits = i;
     }
+    memset(room->waiting, 0, sizeof(room->waiting));
     atomic_fetch_sub_explicit(&room->count, count, memory_order_relaxed);
     return count;
 }
 
-/* The one that has waited longest: its worker; room->workers where nobody waits. */
-static uint32_t grant_first(struct waiting_room *room)
+static enum priority next_class(struct waiting_room *room)
 {
-    uint32_t first = room->workers;
-    struct line *line;
+    uint32_t waiting = 0;
 
-    for (uint32_t i = 0; i < room->workers; i++) {
-        if (room->lines[i].waiting &&
-            (first == room->workers ||
-             room->seats[room->lines[i].waits].order < room->seats[room->lines[first].waits].order))
+    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++)
+        waiting |= room->waiting[p] ? 1u << p : 0;
+    return priority_next(&room->turns, waiting);
+}
+
+/* The line whose first has waited longest, of those of that class; one of them has somebody. */
+static uint32_t longest(const struct waiting_room *room, enum priority priority)
+{
+    uint32_t first = UINT32_MAX;
+
+    for (uint32_t i = priority; i < room->workers * PRIORITIES; i += PRIORITIES) {
+        const struct line *line = &room->lines[i];
+
+        if (line->waiting &&
+            (first == UINT32_MAX ||
+             room->seats[line->waits].order < room->seats[room->lines[first].waits].order))
             first = i;
     }
-    if (first == room->workers)
-        return first;
+    return first;
+}
+
+/* Whose turn it is: its worker; room->workers where nobody waits. */
+static uint32_t grant_first(struct waiting_room *room)
+{
+    enum priority priority;
+    struct line *line;
+    uint32_t first;
+
+    if (atomic_load_explicit(&room->count, memory_order_relaxed) == 0)
+        return room->workers;
+    priority = next_class(room);
+    first = longest(room, priority);
     line = &room->lines[first];
     line->waits = room->seats[line->waits].next;
     line->waiting--;
+    room->waiting[priority]--;
     add_granted(line, 1);
     atomic_fetch_sub_explicit(&room->count, 1, memory_order_relaxed);
-    return first;
+    return first / PRIORITIES;
 }
 
 static uint32_t granted_of(const struct line *line)
 {
     return atomic_load_explicit(&line->granted, memory_order_relaxed);
+}
+
+static bool has_granted(const struct waiting_room *room, uint32_t worker)
+{
+    const struct line *lines = &room->lines[line_at(worker, PRIORITY_CRITICAL)];
+
+    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++) {
+        if (granted_of(&lines[p]))
+            return true;
+    }
+    return false;
 }
 
 uint32_t waiting_grant(struct waiting_room *room, uint32_t count, waiting_call *call, void *owner)
@@ -241,7 +295,7 @@ uint32_t waiting_grant(struct waiting_room *room, uint32_t count, waiting_call *
         granted = grant_all(room);
         pthread_mutex_unlock(&room->lock);
         for (worker = 0; worker < room->workers; worker++) {
-            if (granted_of(&room->lines[worker]))
+            if (has_granted(room, worker))
                 call(owner, worker);
         }
         return granted;
@@ -257,22 +311,33 @@ uint32_t waiting_grant(struct waiting_room *room, uint32_t count, waiting_call *
     return granted;
 }
 
-size_t waiting_take(struct waiting_room *room, uint32_t worker, struct waiting_ticket *ret_tickets,
-                    size_t max)
+/* Under the lock. */
+static size_t take_line(struct waiting_room *room, uint32_t number,
+                        struct waiting_ticket *ret_tickets, size_t max)
 {
-    struct line *line = &room->lines[worker];
+    struct line *line = &room->lines[number];
     size_t count = 0;
 
-    if (granted_of(line) == 0)
-        return 0;
-    pthread_mutex_lock(&room->lock);
     while (count < max && granted_of(line)) {
-        uint32_t at = room->seats[worker].next;
+        uint32_t at = room->seats[number].next;
 
         ret_tickets[count++] = room->seats[at].ticket;
         add_granted(line, (uint32_t)-1);
         stand_up(room, at);
     }
+    return count;
+}
+
+size_t waiting_take(struct waiting_room *room, uint32_t worker, struct waiting_ticket *ret_tickets,
+                    size_t max)
+{
+    size_t count = 0;
+
+    if (!has_granted(room, worker))
+        return 0;
+    pthread_mutex_lock(&room->lock);
+    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++)
+        count += take_line(room, line_at(worker, p), ret_tickets + count, max - count);
     pthread_mutex_unlock(&room->lock);
     return count;
 }

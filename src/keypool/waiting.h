@@ -1,12 +1,13 @@
 /*
  * A waiting room: exchanges of any worker that wait for something of which there is too little (a
- * key, a connection), first come first served. They stand as tickets: worker, id and generation, so
- * that a late grant looks up and finds nothing. Under a lock, for they wait anyway; whoever frees
- * something reads one counter first, and takes the lock only where somebody waits.
+ * key, a connection). The classes go by limits/priority.h; within one, first come first served.
+ * They stand as tickets: worker, id and generation, so that a late grant looks up and finds
+ * nothing. Under a lock, for they wait anyway; whoever frees something reads one counter first, and
+ * takes the lock only where somebody waits.
  *
- * A grant moves nobody and needs no memory: each worker has a line of its own, of which a part is
- * granted. The worker is called, and takes those of its line as many at a time as it can run. Any
- * thread.
+ * A grant moves nobody and needs no memory: each worker has a line for each class, of which a part
+ * is granted. The worker is called, and takes those of its line as many at a time as it can run.
+ * Any thread.
  */
 #ifndef KEYPOOL_WAITING_H
 #define KEYPOOL_WAITING_H
@@ -16,11 +17,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "limits/priority.h"
+
 /* Who waits. */
 struct waiting_ticket {
     uint32_t worker; /* below the room's number */
     uint32_t generation;
     uint64_t id;
+    enum priority priority; /* which class */
 };
 
 struct waiting_room;
@@ -44,12 +48,13 @@ int waiting_enter(struct waiting_room *room, struct waiting_ticket ticket,
  * which the caller must pass on (waiting_grant) if it has no use for it. */
 bool waiting_leave(struct waiting_room *room, waiting_place *place);
 
-/* Grants the first `count` that wait, across all workers in the order in which they came
- * (UINT32_MAX: all, at the cost of one), and calls their workers. Returns how many. Without a lock
- * where nobody waits. */
+/* Grants `count` of those that wait, across all workers by class and then in the order in which
+ * they came (UINT32_MAX: all, at the cost of one), and calls their workers. Returns how many.
+ * Without a lock where nobody waits. */
 uint32_t waiting_grant(struct waiting_room *room, uint32_t count, waiting_call *call, void *owner);
 
-/* Takes up to `max` granted tickets of that worker out of the room, in order: returns how many. */
+/* Takes up to `max` granted tickets of that worker out of the room, by class and in order: returns
+ * how many. */
 size_t waiting_take(struct waiting_room *room, uint32_t worker, struct waiting_ticket *ret_tickets,
                     size_t max);
 

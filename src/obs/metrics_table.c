@@ -21,6 +21,7 @@ static const char *const values_MEDIA[] = {METRIC_MEDIA_VALUES(AS_TEXT)};
 static const char *const values_RELOAD[] = {METRIC_RELOAD_VALUES(AS_TEXT)};
 static const char *const values_DELIVERY[] = {METRIC_DELIVERY_VALUES(AS_TEXT)};
 static const char *const values_WRITES[] = {METRIC_WRITES_VALUES(AS_TEXT)};
+static const char *const values_REFUSAL[] = {METRIC_REFUSAL_VALUES(AS_TEXT)};
 static const char *const values_FAILURE[] = {
 #define FAILURE(name, ...) #name,
 #include "tables/failures.def"

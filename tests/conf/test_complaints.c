@@ -131,7 +131,7 @@ static void clients(void **state)
         "    - name: b\n"
         "      secret: s1\n"
         "      sha256: zz\n"
-        "    - {name: c/d, secret: s3, class: batch, pool: x, limits: {burst: 3}, models: []}\n"
+        "    - {name: c/d, secret: s3, class: batsh, pool: x, limits: {burst: 3}, models: []}\n"
         "    - {secret: s4, budget: {usd: 1}, expires: tomorrow}\n"
         "    - not-a-map\n",
         "b.yaml:4:7: clients.keys[0]: the secret is missing; allowed: secret, or sha256 of it\n"
@@ -143,7 +143,8 @@ static void clients(void **state)
         "digits\n"
         "b.yaml:10:14: clients.keys[3].name: 'c/d' is no name; allowed: 1 to 64 letters, digits "
         "or any of . _ : @ -\n"
-        "b.yaml:10:38: clients.keys[3].class: 'batch' is not built yet; allowed: standard\n"
+        "b.yaml:10:38: clients.keys[3].class: 'batsh' is not known; allowed: standard, critical, "
+        "batch\n"
         "b.yaml:10:51: clients.keys[3].pool: 'x' is no pool of this file; allowed: a name that "
         "stands in pools\n"
         "b.yaml:10:63: clients.keys[3].limits: burst without rpm; allowed: beside rpm\n"
@@ -191,14 +192,34 @@ static void what_is_not_built(void **state)
         "providers: {openai: {keys: [sk-a]}}\n"
         "store: postgres://user:TOPSECRET@db/bellwether\n"
         "shared: x\n"
-        "\n"
-        "classes: {}\n"
         "pools: {p: {budget: {}}}\n",
         "b.yaml:2:8: store: the value names a server of PostgreSQL, which is not built yet; "
         "allowed: sqlite:PATH, absolute or from the configuration's folder, or none\n"
         "b.yaml:3:1: shared: not built yet; allowed: to leave it out\n"
-        "b.yaml:5:1: classes: not built yet; allowed: to leave it out\n"
-        "b.yaml:6:13: pools.p.budget: not built yet; allowed: to leave it out\n");
+        "b.yaml:4:13: pools.p.budget: not built yet; allowed: to leave it out\n");
+}
+
+static void classes(void **state)
+{
+    fake_expect(
+        *state,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "classes:\n"
+        "  gold: {concurrent: 1}\n"
+        "  standard: {concurrent: 0, wait: 2d}\n"
+        "  batch: {windows: ['22:00-06:00 UTC', '22:00-06:00 Mars', 8]}\n",
+        "b.yaml:3:3: classes.gold: there is no such class; allowed: critical, standard or batch\n"
+        "b.yaml:4:26: classes.standard.concurrent: '0' is out of range; allowed: a whole number "
+        "from 1 "
+        "to 10000000\n"
+        "b.yaml:4:35: classes.standard.wait: '2d' is out of range; allowed: a duration such as "
+        "250ms, "
+        "30s, 5m, 2h or 30d, from 0s to 24h\n"
+        "b.yaml:5:40: classes.batch.windows: '22:00-06:00 Mars' are no hours of the day; allowed: "
+        "a list of at most 16 hours of the day, with a zone of the system, such as "
+        "\"22:00-06:00 UTC\"\n"
+        "b.yaml:5:60: classes.batch.windows: '8' are no hours of the day; allowed: a list of at "
+        "most 16 hours of the day, with a zone of the system, such as \"22:00-06:00 UTC\"\n");
 }
 
 static void prices(void **state)
@@ -343,9 +364,9 @@ static void slips_of_the_fingers(void **state)
         "b.yaml:4:33: server: unknown key 'timeout'; the nearest is 'timeouts'\n"
         "b.yaml:5:1: unknown key 'zzzzzz'; allowed: secrets, server, admin, pools, clients, "
         "providers, "
-        "models, names, retry, log, store, alerts, prices, currency\n"
+        "models, names, retry, log, store, alerts, classes, prices, currency\n"
         "b.yaml:6:1: unknown key (not shown); allowed: secrets, server, admin, pools, clients, "
-        "providers, models, names, retry, log, store, alerts, prices, currency\n");
+        "providers, models, names, retry, log, store, alerts, classes, prices, currency\n");
 }
 
 static void duplicates(void **state)
@@ -399,6 +420,7 @@ int main(void)
         cmocka_unit_test(nobody_can_call),
         cmocka_unit_test(values_of_retry_and_log),
         cmocka_unit_test(what_is_not_built),
+        cmocka_unit_test(classes),
         cmocka_unit_test(prices),
         cmocka_unit_test(references),
         cmocka_unit_test(references_elsewhere),

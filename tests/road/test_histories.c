@@ -35,6 +35,13 @@ static const char *const stages[] = {
     "    {name: k2, secret: s2, limits: {concurrent: 1}}]}\n"
     "models: {m: up/m}\n"
     "clients: {open: true}\nretry: {wait: 1s, budget: 100%}\n",
+    /* Few places for its class, and for some time no window. */
+    "providers:\n"
+    "  up: {kind: compatible, base_url: '@a', health: {validate_new: false, cooldown: 1s},\n"
+    "    timeouts: {first_byte: 5s, idle: 10s, total: 40s},\n"
+    "    keys: [{name: k1, secret: s1}, {name: k2, secret: s2, limits: {concurrent: 1}}]}\n"
+    "models: {m: up/m}\nclients: {open: true}\n"
+    "classes: {standard: {concurrent: 2, queue: 2, wait: 6s, windows: ['22:14-22:20']}}\n",
 };
 
 /* What they are made of after a reload: fewer or more of this and that. */
@@ -58,9 +65,14 @@ static const char *const changed[] = {
     "    keys: [{name: k1, secret: s1}]}\n"
     "models: {m: up/m}\n"
     "clients: {open: true}\nretry: {wait: 1s}\n",
+    "providers:\n"
+    "  up: {kind: compatible, base_url: '@a', health: {validate_new: false, cooldown: 1s},\n"
+    "    timeouts: {first_byte: 5s, idle: 10s, total: 40s},\n"
+    "    keys: [{name: k1, secret: s1}]}\n"
+    "models: {m: up/m}\nclients: {open: true}\n",
 };
 
-enum { STAGES = sizeof(stages) / sizeof(stages[0]), SEEDS = 12, HISTORIES = 40 };
+enum { STAGES = sizeof(stages) / sizeof(stages[0]), SEEDS = 10, HISTORIES = 40 };
 
 /* One stage, played on again and again, so that each history begins where the last one left keys,
  * breakers and connections. */

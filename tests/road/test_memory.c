@@ -12,7 +12,8 @@ static const char two_targets[] =
     "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
     "    keys: [{name: k3, secret: s3, limits: {rpm: 100, tpm: 100000}}]}\n"
     "models: {m: {targets: [{to: up/m}], fallback: [other/n]}}\n"
-    "clients: {open: true}\n";
+    "clients: {open: true}\n"
+    "classes: {standard: {concurrent: 2, queue: 5, wait: 5s, windows: ['00:00-24:00 UTC']}}\n";
 
 /* The making of all of it. */
 static void test_beginning(void **state)

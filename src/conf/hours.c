@@ -1,0 +1,118 @@
+#include "conf/hours.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+
+enum { MINUTE_S = 60, DAY_MIN = 24 * 60, DAY_LENGTH_S = DAY_MIN * MINUTE_S, TIME_LENGTH = 5 };
+
+/* "HH:MM", up to 24:00. */
+static bool read_time(struct span text, uint16_t *ret_min)
+{
+    static const char form[] = "00:00";
+    unsigned hour, minute;
+
+    for (size_t i = 0; i < TIME_LENGTH; i++) {
+        if (form[i] == ':' ? text.ptr[i] != ':' : text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    }
+    hour = (unsigned)(text.ptr[0] - '0') * 10 + (unsigned)(text.ptr[1] - '0');
+    minute = (unsigned)(text.ptr[3] - '0') * 10 + (unsigned)(text.ptr[4] - '0');
+    if (minute > 59 || hour * 60 + minute > DAY_MIN)
+        return false;
+    *ret_min = (uint16_t)(hour * 60 + minute);
+    return true;
+}
+
+int hours_read(struct span text, struct hours *ret_hours)
+{
+    const size_t dash = TIME_LENGTH, end = 2 * TIME_LENGTH + 1;
+    struct hours hours = {.zone = NULL};
+
+    if (text.len < end || text.ptr[dash] != '-' || !read_time(text, &hours.from_min) ||
+        !read_time(span_skip(text, dash + 1), &hours.to_min) || hours.from_min == hours.to_min ||
+        hours.from_min == DAY_MIN)
+        return ERR_SYNTAX;
+    if (text.len > end) {
+        int err =
+            text.ptr[end] == ' ' ? zone_load(span_skip(text, end + 1), &hours.zone) : ERR_SYNTAX;
+
+        if (err)
+            return err;
+    }
+    *ret_hours = hours;
+    return 0;
+}
+
+void hours_fini(struct hours *hours)
+{
+    zone_free(&hours->zone);
+}
+
+bool hours_are_good(struct span text)
+{
+    struct hours hours;
+
+    if (hours_read(text, &hours))
+        return false;
+    hours_fini(&hours);
+    return true;
+}
+
+static bool is_within(const struct hours *hours, int64_t local_s)
+{
+    int64_t minute = local_s % DAY_LENGTH_S / MINUTE_S;
+
+    if (hours->from_min < hours->to_min)
+        return minute >= hours->from_min && minute < hours->to_min;
+    return minute >= hours->from_min || minute < hours->to_min;
+}
+
+/* The first time after that one at which the clocks show the local time, or the end of the gap in
+ * which it lies; INT64_MAX: none. */
+static int64_t comes_s(const struct zone *zone, int64_t local_s, int64_t after_s)
+{
+    int64_t times[2];
+    size_t count = zone_times(zone, local_s, times);
+
+    if (count == 0) {
+        count = 1;
+        times[0] = zone_first_s(zone, local_s);
+    }
+    for (size_t i = 0; i < count && i < 2; i++) {
+        if (times[i] > after_s)
+            return times[i];
+    }
+    return INT64_MAX;
+}
+
+/* Clocks that are put back may show yesterday's date again. */
+static int64_t begins_s(const struct hours *hours, int64_t now_s)
+{
+    int64_t local_s = now_s + zone_offset_s(hours->zone, now_s);
+    int64_t today_s = local_s - local_s % DAY_LENGTH_S, first_s = INT64_MAX;
+
+    for (int64_t day_s = today_s - DAY_LENGTH_S; day_s <= today_s + 2 * DAY_LENGTH_S;
+         day_s += DAY_LENGTH_S) {
+        int64_t time_s = comes_s(hours->zone, day_s + hours->from_min * MINUTE_S, now_s);
+
+        if (time_s < first_s)
+            first_s = time_s;
+    }
+    return first_s;
+}
+
+uint64_t hours_begin_us(const struct hours *hours, size_t count, uint64_t wall_us)
+{
+    int64_t now_s = (int64_t)(wall_us / US_PER_SEC), first_s = INT64_MAX;
+
+    for (size_t i = 0; i < count; i++) {
+        int64_t begins;
+
+        if (is_within(&hours[i], now_s + zone_offset_s(hours[i].zone, now_s)))
+            return 0;
+        begins = begins_s(&hours[i], now_s);
+        if (begins < first_s)
+            first_s = begins;
+    }
+    return first_s == INT64_MAX ? 0 : (uint64_t)first_s * US_PER_SEC;
+}

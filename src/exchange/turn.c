@@ -1,0 +1,248 @@
+#include "exchange/turn.h"
+
+#include "conf/hours.h"
+
+/* Of its time, the part that one from outside the windows has left when it is held no more. */
+enum { NEAR_PART = 10 };
+
+static const struct snapshot_class *class_of(const struct exchange *x)
+{
+    return &x->binding->snapshot->classes[x->auth.priority];
+}
+
+static struct bulkhead *bulkhead_of(const struct exchange *x)
+{
+    return x->host->registry->bulkheads[x->auth.priority];
+}
+
+static struct bulkhead_caller caller_of(struct exchange_host *host)
+{
+    return (struct bulkhead_caller){exchange_host_call, host};
+}
+
+static void count(const struct exchange *x, const uint32_t series[PRIORITIES], uint64_t n)
+{
+    metrics_add(x->host->metrics, series[x->auth.priority], n);
+}
+
+static void count_write(const struct exchange *x)
+{
+    metrics_add(x->host->metrics, x->host->series.writes + METRIC_WRITES_LIMITS, 1);
+}
+
+/* --- its turn has come, or never will --- */
+
+static enum turn begin_to_run(struct exchange *x, bool is_limited)
+{
+    uint64_t now_us = loop_now_us(exchange_loop(x));
+
+    x->admit.since_us = now_us;
+    count(x, x->host->series.class_running, 1);
+    if (is_limited)
+        metrics_observe(x->host->metrics, x->host->series.class_wait[x->auth.priority],
+                        &metrics_bounds_ms, now_us - x->admit.asked_us);
+    return TURN_HERE;
+}
+
+static void end_wait(struct exchange *x)
+{
+    if (!x->admit.is_waiting)
+        return;
+    x->admit.is_waiting = false;
+    loop_timer_clear(&x->select.timer);
+    select_note_wait_over(x);
+    count(x, x->host->series.class_waiting, (uint64_t)-1);
+}
+
+static enum turn refuse(struct exchange *x, enum metric_refusal reason, const char *why)
+{
+    struct span name = priority_name(x->auth.priority);
+    struct span message = arena_printf(&x->arena, "%s the class '%.*s'.", why, SPAN_ARG(name));
+
+    metrics_add(x->host->metrics,
+                x->host->series.class_refused[x->auth.priority] + (uint32_t)reason, 1);
+    exchange_refuse(x, FAILURE_OVERLOADED, message, span_of(NULL, 0));
+    return TURN_REFUSED;
+}
+
+static enum turn refuse_for_memory(struct exchange *x)
+{
+    exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
+    return TURN_REFUSED;
+}
+
+/* timeouts.total covers the wait. */
+static enum turn run_out_of_time(struct exchange *x)
+{
+    x->account.cut_by = INTERRUPT_DEADLINE;
+    exchange_refuse(x, FAILURE_TIMEOUT, span_of(NULL, 0), span_of(NULL, 0));
+    return TURN_REFUSED;
+}
+
+/* --- asking --- */
+
+/* Until the next window opens, or until what is left of its time is just enough. */
+static uint64_t held_until(const struct exchange *x, uint64_t now_us, uint64_t until_us)
+{
+    const struct snapshot_class *class = class_of(x);
+    uint64_t wall_us, opens_us, near_us = until_us - (until_us - now_us) / NEAR_PART;
+
+    if (class->window_count == 0)
+        return 0;
+    wall_us = loop_wall_us(exchange_loop(x));
+    opens_us = hours_begin_us(class->windows, class->window_count, wall_us);
+    if (opens_us == 0)
+        return 0;
+    opens_us = now_us + (opens_us - wall_us);
+    return opens_us < near_us ? opens_us : near_us;
+}
+
+static enum turn enter(struct exchange *x, uint64_t now_us)
+{
+    struct bulkhead_caller caller = caller_of(x->host);
+    struct bulkhead_waiter *waiter = arena_alloc(&x->arena, sizeof(*waiter));
+    struct bulkhead_ask ask = {.client = x->auth.client->name,
+                               .worker = x->host->worker,
+                               .now_us = now_us,
+                               .until_us = x->admit.until_us,
+                               .held_until_us = x->admit.held_until_us};
+
+    if (!waiter)
+        return refuse_for_memory(x);
+    *waiter = (struct bulkhead_waiter){.owner = x};
+    switch (bulkhead_enter(bulkhead_of(x), waiter, &ask, &caller, &x->respond.retry_after_us)) {
+    case BULKHEAD_FREE:
+        return begin_to_run(x, false);
+    case BULKHEAD_TAKEN:
+        x->admit.has_place = true;
+        return begin_to_run(x, true);
+    case BULKHEAD_WAITS:
+        x->admit.waiter = waiter;
+        x->admit.is_waiting = true;
+        count(x, x->host->series.class_waiting, 1);
+        return TURN_LATER;
+    case BULKHEAD_FULL:
+        /* Those before it are held as well. */
+        if (ask.held_until_us > now_us)
+            x->respond.retry_after_us = ask.held_until_us - now_us;
+        return refuse(x, METRIC_REFUSAL_FULL, "As many requests wait as may in");
+    case BULKHEAD_LATE:
+        return refuse(x, METRIC_REFUSAL_LATE,
+                      "Too many requests wait for this one to have its turn "
+                      "in time in");
+    case BULKHEAD_NOMEM:
+        break;
+    }
+    return refuse_for_memory(x);
+}
+
+/* A class that is not in the file has no bulkhead to ask; one that was in it until a moment ago may
+ * have rules for an exchange of the old file, which then knows how long to wait, or not wait. */
+enum turn turn_begin(struct exchange *x)
+{
+    const struct conf_class *conf = class_of(x)->conf;
+    uint64_t now_us = loop_now_us(exchange_loop(x)), deadline_us;
+    enum bulkhead_verdict verdict;
+
+    if (!conf)
+        return begin_to_run(x, false);
+    deadline_us = exchange_deadline_us(x);
+    if (now_us >= deadline_us)
+        return run_out_of_time(x);
+    x->admit.asked_us = now_us;
+    x->admit.until_us = now_us + conf->wait_us < deadline_us ? now_us + conf->wait_us : deadline_us;
+    x->admit.held_until_us = held_until(x, now_us, x->admit.until_us);
+    count_write(x);
+    if (x->admit.held_until_us > now_us)
+        return enter(x, now_us);
+    verdict = bulkhead_try(bulkhead_of(x));
+    x->admit.has_place = verdict == BULKHEAD_TAKEN;
+    return verdict == BULKHEAD_WAITS ? enter(x, now_us)
+                                     : begin_to_run(x, verdict == BULKHEAD_TAKEN);
+}
+
+/* --- waiting --- */
+
+enum turn turn_go_on(struct exchange *x)
+{
+    struct bulkhead_caller caller = caller_of(x->host);
+    uint64_t now_us = loop_now_us(exchange_loop(x));
+
+    if (x->admit.has_place) {
+        end_wait(x);
+        return begin_to_run(x, true);
+    }
+    if (now_us >= exchange_deadline_us(x))
+        return run_out_of_time(x);
+    if (x->admit.is_displaced || now_us >= x->admit.until_us) {
+        x->respond.retry_after_us = bulkhead_retry_us(bulkhead_of(x), x->auth.client->name, now_us,
+                                                      x->admit.until_us - x->admit.asked_us);
+        return x->admit.is_displaced
+                   ? refuse(x, METRIC_REFUSAL_FULL, "As many requests wait as may in")
+                   : refuse(x, METRIC_REFUSAL_WAITED, "The request had no turn within the wait of");
+    }
+    if (x->admit.held_until_us && now_us >= x->admit.held_until_us) {
+        x->admit.held_until_us = 0;
+        bulkhead_release(bulkhead_of(x), x->admit.waiter, &caller);
+    }
+    return TURN_LATER;
+}
+
+struct move turn_park(struct exchange *x)
+{
+    uint64_t until_us = x->admit.held_until_us ? x->admit.held_until_us : x->admit.until_us;
+
+    /* Untold of the time it could wait for ever. */
+    if (loop_timer_set(&x->select.timer, until_us))
+        return exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
+    select_note_wait(x);
+    return move_park();
+}
+
+void turn_leave(struct exchange *x)
+{
+    struct bulkhead_caller caller = caller_of(x->host);
+
+    end_wait(x);
+    if (x->admit.has_place) {
+        count_write(x);
+        bulkhead_leave(bulkhead_of(x), x->admit.waiter, x->admit.since_us,
+                       loop_now_us(exchange_loop(x)), &caller);
+    } else if (x->admit.waiter) {
+        bulkhead_quit(bulkhead_of(x), x->admit.waiter, &caller);
+    }
+    x->admit.has_place = false;
+    x->admit.waiter = NULL;
+    if (x->admit.since_us)
+        count(x, x->host->series.class_running, (uint64_t)-1);
+}
+
+size_t turn_look(struct exchange_host *host, size_t max)
+{
+    size_t count = 0;
+
+    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++) {
+        while (count < max) {
+            bool has_place = false;
+            struct bulkhead_waiter *waiter =
+                bulkhead_take(host->registry->bulkheads[p], host->worker, &has_place);
+            struct exchange *x = waiter ? waiter->owner : NULL;
+
+            if (!x)
+                break;
+            x->admit.has_place = has_place;
+            x->admit.is_displaced = !has_place;
+            exchange_run(x);
+            count++;
+        }
+    }
+    return count;
+}
+
+void turn_grant(struct exchange_host *host)
+{
+    struct bulkhead_caller caller = caller_of(host);
+
+    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++)
+        bulkhead_grant(host->registry->bulkheads[p], &caller);
+}

@@ -1,0 +1,35 @@
+/*
+ * An exchange's turn in its class: the step admit asks for it, the exchange waits for it where the
+ * class's bulkhead (limits/bulkhead.h) is full or its windows are shut, and gives its place back as
+ * it ends. The limits of its client and its model are taken while it begins to wait, not behind the
+ * wait: who is over them is told at once, one client's `concurrent` bounds what it has in the
+ * queue, and no turn is lost on one that is refused then.
+ *
+ * Each function belongs to the exchange's worker.
+ */
+#ifndef EXCHANGE_TURN_H
+#define EXCHANGE_TURN_H
+
+#include "exchange/exchange.h"
+
+enum turn { TURN_HERE, TURN_LATER, TURN_REFUSED };
+
+/* Asks for a turn, once; with TURN_REFUSED the exchange was refused. */
+enum turn turn_begin(struct exchange *x);
+
+/* Woken: TURN_HERE where its turn has come. */
+enum turn turn_go_on(struct exchange *x);
+
+/* Parks until it comes. */
+struct move turn_park(struct exchange *x);
+
+/* Leaves the queue, or gives back its place; harmless where it has neither. */
+void turn_leave(struct exchange *x);
+
+/* Of this worker: those that were granted a place go on, `max` of them at most. How many did. */
+size_t turn_look(struct exchange_host *host, size_t max);
+
+/* After other rules came into force: who may run by them goes on. */
+void turn_grant(struct exchange_host *host);
+
+#endif

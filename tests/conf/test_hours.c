@@ -1,0 +1,117 @@
+/* Hours of the day: what is read, and when the next of them begin, on the clocks of real zones. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/datetime.h"
+#include "base/err.h"
+#include "conf/hours.h"
+
+static uint64_t wall(const char *text)
+{
+    uint64_t us = 0;
+
+    assert_int_equal(datetime_read_rfc3339(span_from_text(text), &us), 0);
+    return us;
+}
+
+static void test_reading(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "22:00",
+        "22:00-22:00",
+        "24:00-06:00",
+        "22:00-24:01",
+        "22:60-23:00",
+        "22.00-06:00",
+        "22:00 - 06:00",
+        "2:00-06:00",
+        "22:00-06:00UTC",
+        "22:00-06:00 ",
+        "22:00-06:00 Mars/Olympus",
+        "22:00-06:00 ../../etc/passwd",
+    };
+    static const char *const good[] = {"22:00-06:00", "00:00-24:00", "22:00-06:00 UTC",
+                                       "00:30-08:30 Asia/Shanghai"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(hours_are_good(span_from_text(bad[i])));
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(hours_are_good(span_from_text(good[i])));
+}
+
+/* They begin when? NULL: they are now. */
+static const struct {
+    const char *hours, *at, *begin;
+} plays[] = {
+    {"22:00-06:00", "2026-11-22T12:00:00Z", "2026-11-22T22:00:00Z"},
+    {"22:00-06:00", "2026-11-22T21:59:59.999Z", "2026-11-22T22:00:00Z"},
+    {"22:00-06:00", "2026-11-22T22:00:00Z", NULL},
+    {"22:00-06:00", "2026-11-22T00:00:00Z", NULL},
+    {"22:00-06:00", "2026-11-22T05:59:59Z", NULL},
+    {"22:00-06:00", "2026-11-22T06:00:00Z", "2026-11-22T22:00:00Z"},
+    {"01:00-02:00", "2026-12-31T02:00:00Z", "2027-01-01T01:00:00Z"},
+    {"20:00-24:00", "2026-11-22T23:59:59Z", NULL},
+    {"20:00-24:00", "2026-11-22T00:00:00Z", "2026-11-22T20:00:00Z"},
+    {"00:00-24:00", "2026-11-22T00:00:00Z", NULL},
+    {"00:30-08:30 Asia/Shanghai", "2026-11-22T12:00:00Z", "2026-11-22T16:30:00Z"},
+    {"00:30-08:30 Asia/Shanghai", "2026-11-22T16:30:00Z", NULL},
+    {"00:30-08:30 Asia/Shanghai", "2026-11-23T00:30:00Z", "2026-11-23T16:30:00Z"},
+    /* In summer an hour earlier; 02:30 is left out on one day, and comes twice on another. */
+    {"22:00-06:00 Europe/Berlin", "2026-07-01T12:00:00Z", "2026-07-01T20:00:00Z"},
+    {"22:00-06:00 Europe/Berlin", "2026-12-01T12:00:00Z", "2026-12-01T21:00:00Z"},
+    {"02:30-04:00 Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z"},
+    {"02:30-04:00 Europe/Berlin", "2026-03-29T01:00:00Z", NULL},
+    {"02:30-04:00 Europe/Berlin", "2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z"},
+    {"02:30-04:00 Europe/Berlin", "2026-10-25T01:10:00Z", "2026-10-25T01:30:00Z"},
+};
+
+static void test_beginning(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(plays) / sizeof(plays[0]); i++) {
+        struct hours hours;
+        uint64_t begin;
+
+        assert_int_equal(hours_read(span_from_text(plays[i].hours), &hours), 0);
+        begin = hours_begin_us(&hours, 1, wall(plays[i].at));
+        if (begin != (plays[i].begin ? wall(plays[i].begin) : 0))
+            fail_msg("%s at %s: %llu", plays[i].hours, plays[i].at, (unsigned long long)begin);
+        hours_fini(&hours);
+    }
+}
+
+static void test_several(void **state)
+{
+    struct hours hours[2];
+
+    (void)state;
+    assert_int_equal(hours_read(SPAN("22:00-06:00"), &hours[0]), 0);
+    assert_int_equal(hours_read(SPAN("12:00-13:00 Asia/Kolkata"), &hours[1]), 0);
+    assert_int_equal(hours_begin_us(hours, 2, wall("2026-11-22T06:10:00Z")),
+                     wall("2026-11-22T06:30:00Z"));
+    assert_int_equal(hours_begin_us(hours, 2, wall("2026-11-22T07:00:00Z")), 0);
+    assert_int_equal(hours_begin_us(hours, 2, wall("2026-11-22T08:00:00Z")),
+                     wall("2026-11-22T22:00:00Z"));
+    assert_int_equal(hours_begin_us(hours, 0, wall("2026-11-22T08:00:00Z")), 0);
+    hours_fini(&hours[0]);
+    hours_fini(&hours[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_beginning),
+        cmocka_unit_test(test_several),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

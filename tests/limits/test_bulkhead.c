@@ -1,0 +1,702 @@
+/* Bulkheads on virtual time: who runs, who waits, who is told at once; fairness among clients; what
+ * seeds find: nobody lost, never one too many; and several workers at once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/bug.h"
+#include "base/clock.h"
+#include "base/rand.h"
+#include "limits/bulkhead.h"
+
+enum { WORKERS = 2, NOBODY = -1 };
+
+static const uint64_t start = 1000 * US_PER_SEC;
+
+struct play {
+    struct bulkhead *bulkhead;
+    struct bulkhead_caller caller;
+    unsigned calls[WORKERS];
+    uint64_t retry_us;
+};
+
+static void note_call(void *owner, uint32_t worker)
+{
+    ((struct play *)owner)->calls[worker]++;
+}
+
+static void begin(struct play *play, uint32_t concurrent, uint32_t queue)
+{
+    const struct bulkhead_rules rules = {.concurrent = concurrent, .queue = queue};
+
+    *play = (struct play){.caller = {note_call, play}};
+    play->bulkhead = bulkhead_new(WORKERS);
+    assert_non_null(play->bulkhead);
+    bulkhead_set(play->bulkhead, &rules);
+}
+
+static void end(struct play *play)
+{
+    assert_int_equal(bulkhead_running(play->bulkhead), 0);
+    assert_int_equal(bulkhead_waiting(play->bulkhead), 0);
+    bulkhead_free(&play->bulkhead);
+    bulkhead_free(&play->bulkhead);
+}
+
+/* The next that was granted a place. */
+static struct bulkhead_waiter *take(struct play *play, uint32_t worker)
+{
+    bool has_place = false;
+    struct bulkhead_waiter *waiter = bulkhead_take(play->bulkhead, worker, &has_place);
+
+    assert_true(has_place == (waiter != NULL));
+    return waiter;
+}
+
+/* As worker 0, for at most so long. */
+static enum bulkhead_verdict enter(struct play *play, struct bulkhead_waiter *waiter,
+                                   const char *client, uint64_t now_us, uint64_t wait_us)
+{
+    struct bulkhead_ask ask = {
+        .client = span_from_text(client), .now_us = now_us, .until_us = now_us + wait_us};
+
+    *waiter = (struct bulkhead_waiter){.owner = waiter};
+    return bulkhead_enter(play->bulkhead, waiter, &ask, &play->caller, &play->retry_us);
+}
+
+static void expect_waits(struct play *play, struct bulkhead_waiter *waiter, const char *client)
+{
+    assert_int_equal(enter(play, waiter, client, start, 60 * US_PER_SEC), BULKHEAD_WAITS);
+}
+
+static void run_one(struct play *play)
+{
+    assert_int_equal(bulkhead_try(play->bulkhead), BULKHEAD_TAKEN);
+}
+
+static void leave(struct play *play, struct bulkhead_waiter *waiter, uint64_t now_us)
+{
+    bulkhead_leave(play->bulkhead, waiter, now_us - US_PER_SEC, now_us, &play->caller);
+}
+
+static void test_no_limit(void **state)
+{
+    struct bulkhead_waiter waiter;
+    struct play play;
+
+    (void)state;
+    begin(&play, 1, 1);
+    bulkhead_set(play.bulkhead, NULL);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(bulkhead_try(play.bulkhead), BULKHEAD_FREE);
+    assert_int_equal(enter(&play, &waiter, "a", start, 1), BULKHEAD_FREE);
+    end(&play);
+}
+
+static void test_places_pass_on(void **state)
+{
+    struct bulkhead_waiter first, second;
+    struct play play;
+
+    (void)state;
+    begin(&play, 2, 2);
+    run_one(&play);
+    run_one(&play);
+    assert_int_equal(bulkhead_try(play.bulkhead), BULKHEAD_WAITS);
+    expect_waits(&play, &first, "a");
+    expect_waits(&play, &second, "a");
+    assert_int_equal(bulkhead_waiting(play.bulkhead), 2);
+    assert_null(take(&play, 0));
+    leave(&play, NULL, start + 1);
+    assert_int_equal(play.calls[0], 1);
+    assert_int_equal(bulkhead_running(play.bulkhead), 2);
+    /* Who comes meanwhile takes nobody's place. */
+    assert_int_equal(bulkhead_try(play.bulkhead), BULKHEAD_WAITS);
+    assert_null(take(&play, 1));
+    assert_ptr_equal(take(&play, 0), &first);
+    assert_null(take(&play, 0));
+    leave(&play, NULL, start + 2);
+    assert_ptr_equal(take(&play, 0), &second);
+    leave(&play, &first, start + 3);
+    leave(&play, &second, start + 3);
+    assert_int_equal(play.calls[0], 2);
+    end(&play);
+}
+
+/* A grant that comes late is the next one's, in whatever state the one who leaves was. */
+static void test_leaving_the_queue(void **state)
+{
+    struct bulkhead_waiter gone, granted, next;
+    struct play play;
+
+    (void)state;
+    begin(&play, 1, 10);
+    run_one(&play);
+    expect_waits(&play, &gone, "c");
+    expect_waits(&play, &granted, "b");
+    expect_waits(&play, &next, "a");
+    bulkhead_quit(play.bulkhead, &gone, &play.caller);
+    bulkhead_quit(play.bulkhead, &gone, &play.caller);
+    assert_int_equal(bulkhead_waiting(play.bulkhead), 2);
+    leave(&play, NULL, start + 1);
+    assert_int_equal(granted.state.state, BULKHEAD_GRANTED);
+    bulkhead_quit(play.bulkhead, &granted, &play.caller);
+    assert_ptr_equal(take(&play, 0), &next);
+    assert_int_equal(bulkhead_running(play.bulkhead), 1);
+    leave(&play, &next, start + 2);
+    end(&play);
+}
+
+static void test_full(void **state)
+{
+    struct bulkhead_waiter waiter, one_more;
+    struct play play;
+
+    (void)state;
+    begin(&play, 1, 1);
+    run_one(&play);
+    expect_waits(&play, &waiter, "a");
+    assert_int_equal(enter(&play, &one_more, "b", start, 60 * US_PER_SEC), BULKHEAD_FULL);
+    assert_int_equal(play.retry_us, 0); /* nobody has left so far: nothing is known */
+    bulkhead_quit(play.bulkhead, &one_more, &play.caller);
+    leave(&play, NULL, start + 1);
+    assert_ptr_equal(take(&play, 0), &waiter);
+    expect_waits(&play, &one_more, "b");
+    assert_int_equal(enter(&play, &waiter, "a", start + 1, 60 * US_PER_SEC), BULKHEAD_FULL);
+    /* A second for each place, one place. */
+    assert_in_range(play.retry_us, US_PER_SEC, US_PER_SEC + 10);
+    bulkhead_quit(play.bulkhead, &one_more, &play.caller);
+    bulkhead_leave(play.bulkhead, NULL, start, start + 1, &play.caller);
+    end(&play);
+}
+
+/* A full queue takes one of another client in place of the last of who has most. */
+static void test_displaced(void **state)
+{
+    struct bulkhead_waiter greedy[3], modest[2], leaver;
+    struct play play;
+    bool has_place = true;
+
+    (void)state;
+    begin(&play, 1, 3);
+    run_one(&play);
+    for (int i = 0; i < 3; i++)
+        expect_waits(&play, &greedy[i], "a");
+    assert_int_equal(enter(&play, &leaver, "a", start, US_PER_SEC), BULKHEAD_FULL);
+    expect_waits(&play, &modest[0], "b");
+    assert_int_equal(bulkhead_waiting(play.bulkhead), 3);
+    assert_int_equal(play.calls[0], 1);
+    assert_ptr_equal(bulkhead_take(play.bulkhead, 0, &has_place), &greedy[2]);
+    assert_false(has_place);
+    /* Two and one: one more of the second would be no fewer than what the first has. */
+    assert_int_equal(enter(&play, &modest[1], "b", start, US_PER_SEC), BULKHEAD_FULL);
+    expect_waits(&play, &modest[1], "c");
+    /* One that leaves before it was told. */
+    assert_int_equal(greedy[1].state.state, BULKHEAD_DISPLACED);
+    bulkhead_quit(play.bulkhead, &greedy[1], &play.caller);
+    assert_null(bulkhead_take(play.bulkhead, 0, &has_place));
+    bulkhead_quit(play.bulkhead, &greedy[0], &play.caller);
+    bulkhead_quit(play.bulkhead, &modest[0], &play.caller);
+    bulkhead_quit(play.bulkhead, &modest[1], &play.caller);
+    leave(&play, NULL, start + 1);
+    end(&play);
+}
+
+/* Ten places of a second each: a turn comes every 100 ms. */
+static void test_told_at_once(void **state)
+{
+    struct bulkhead_waiter waiters[30], late;
+    struct play play;
+
+    (void)state;
+    begin(&play, 10, 100);
+    for (int i = 0; i < 10; i++)
+        run_one(&play);
+    leave(&play, NULL, start);
+    run_one(&play);
+    for (int i = 0; i < 30; i++)
+        expect_waits(&play, &waiters[i], "a");
+    /* The 31st turn is 3.1 s away: not for one that has 3 s, and in 0.1 s it would be. */
+    assert_int_equal(enter(&play, &late, "a", start, 3 * US_PER_SEC), BULKHEAD_LATE);
+    assert_in_range(play.retry_us, 100 * US_PER_MS, 101 * US_PER_MS);
+    assert_int_equal(enter(&play, &late, "a", start, 1 * US_PER_SEC), BULKHEAD_LATE);
+    assert_in_range(play.retry_us, 2100 * US_PER_MS, 2101 * US_PER_MS);
+    /* Another client has the second turn. */
+    assert_int_equal(enter(&play, &late, "b", start, 300 * US_PER_MS), BULKHEAD_WAITS);
+    bulkhead_quit(play.bulkhead, &late, &play.caller);
+    /* Nobody leaves for ten seconds: the pace has fallen, to one a second. */
+    assert_int_equal(enter(&play, &late, "a", start + 10 * US_PER_SEC, 30 * US_PER_SEC),
+                     BULKHEAD_LATE);
+    assert_in_range(play.retry_us, 1 * US_PER_SEC, 1001 * US_PER_MS);
+    for (int i = 0; i < 30; i++)
+        bulkhead_quit(play.bulkhead, &waiters[i], &play.caller);
+    for (int i = 0; i < 10; i++)
+        leave(&play, NULL, start + US_PER_SEC);
+    end(&play);
+}
+
+/* An incident long ago must not have everybody refused for ever: who finds room teaches it anew. */
+static void test_pace_recovers(void **state)
+{
+    struct bulkhead_waiter waiter;
+    struct play play;
+
+    (void)state;
+    begin(&play, 1, 10);
+    run_one(&play);
+    bulkhead_leave(play.bulkhead, NULL, start, start + 600 * US_PER_SEC, &play.caller);
+    run_one(&play);
+    assert_int_equal(enter(&play, &waiter, "a", start, 10 * US_PER_SEC), BULKHEAD_LATE);
+    for (int i = 0; i < 100; i++) {
+        bulkhead_leave(play.bulkhead, NULL, start, start + US_PER_SEC, &play.caller);
+        run_one(&play);
+    }
+    assert_int_equal(enter(&play, &waiter, "a", start, 10 * US_PER_SEC), BULKHEAD_WAITS);
+    bulkhead_quit(play.bulkhead, &waiter, &play.caller);
+    leave(&play, NULL, start);
+    end(&play);
+}
+
+static void test_held(void **state)
+{
+    struct bulkhead_waiter held, queued;
+    struct play play;
+    struct bulkhead_ask ask = {.client = SPAN("a"),
+                               .now_us = start,
+                               .until_us = start + 600 * US_PER_SEC,
+                               .held_until_us = start + 100 * US_PER_SEC};
+
+    (void)state;
+    begin(&play, 1, 2);
+    held = (struct bulkhead_waiter){.owner = &play};
+    assert_int_equal(bulkhead_enter(play.bulkhead, &held, &ask, &play.caller, &play.retry_us),
+                     BULKHEAD_WAITS);
+    assert_int_equal(bulkhead_running(play.bulkhead), 0);
+    assert_int_equal(bulkhead_waiting(play.bulkhead), 1);
+    /* One that is not held has the place that is free. */
+    expect_waits(&play, &queued, "b");
+    assert_ptr_equal(take(&play, 0), &queued);
+    bulkhead_release(play.bulkhead, &held, &play.caller);
+    bulkhead_release(play.bulkhead, &held, &play.caller);
+    assert_null(take(&play, 0));
+    leave(&play, &queued, start + US_PER_SEC);
+    assert_ptr_equal(take(&play, 0), &held);
+    leave(&play, &held, start + 2 * US_PER_SEC);
+    /* Held ones fill the queue, and leave it. */
+    run_one(&play);
+    assert_int_equal(bulkhead_enter(play.bulkhead, &held, &ask, &play.caller, &play.retry_us),
+                     BULKHEAD_WAITS);
+    expect_waits(&play, &queued, "b");
+    assert_int_equal(bulkhead_enter(play.bulkhead, &(struct bulkhead_waiter){.owner = NULL}, &ask,
+                                    &play.caller, &play.retry_us),
+                     BULKHEAD_FULL);
+    bulkhead_quit(play.bulkhead, &held, &play.caller);
+    bulkhead_quit(play.bulkhead, &queued, &play.caller);
+    leave(&play, NULL, start);
+    end(&play);
+}
+
+/* Other rules: more room is granted; a class that is gone lets all go on, the held ones too. */
+static void test_other_rules(void **state)
+{
+    const struct bulkhead_rules more = {.concurrent = 3, .queue = 10};
+    struct bulkhead_waiter waiters[5];
+    struct play play;
+    struct bulkhead_ask ask = {
+        .client = SPAN("h"), .now_us = start, .until_us = start + 2, .held_until_us = start + 1};
+
+    (void)state;
+    begin(&play, 1, 10);
+    run_one(&play);
+    for (int i = 0; i < 4; i++)
+        expect_waits(&play, &waiters[i], "a");
+    waiters[4] = (struct bulkhead_waiter){.owner = NULL};
+    assert_int_equal(bulkhead_enter(play.bulkhead, &waiters[4], &ask, &play.caller, &play.retry_us),
+                     BULKHEAD_WAITS);
+    bulkhead_set(play.bulkhead, &more);
+    assert_int_equal(bulkhead_grant(play.bulkhead, &play.caller), 2);
+    assert_int_equal(bulkhead_running(play.bulkhead), 3);
+    bulkhead_set(play.bulkhead, NULL);
+    assert_int_equal(bulkhead_grant(play.bulkhead, &play.caller), 3);
+    /* Those that run are counted to their end, whatever comes. */
+    bulkhead_set(play.bulkhead, &more);
+    assert_int_equal(bulkhead_running(play.bulkhead), 6);
+    for (int i = 0; i < 5; i++)
+        leave(&play, take(&play, 0), start + 1);
+    leave(&play, NULL, start + 1);
+    end(&play);
+}
+
+static void test_want_of_memory(void **state)
+{
+    struct bulkhead_waiter waiter;
+    struct play play;
+    bool has_failed = false, can_fail;
+
+    (void)state;
+    begin(&play, 1, 10);
+    run_one(&play);
+    mem_fail_after(0);
+    can_fail = mem_fail_is_pending();
+    for (int after = 0;; after++) {
+        enum bulkhead_verdict verdict;
+
+        mem_fail_after(after);
+        verdict = enter(&play, &waiter, "a", start, US_PER_SEC);
+        if (verdict == BULKHEAD_WAITS)
+            break;
+        assert_int_equal(verdict, BULKHEAD_NOMEM);
+        assert_int_equal(bulkhead_waiting(play.bulkhead), 0);
+        has_failed = true;
+    }
+    mem_fail_after(-1);
+    assert_true(has_failed == can_fail);
+    bulkhead_quit(play.bulkhead, &waiter, &play.caller);
+    leave(&play, NULL, start + 1);
+    end(&play);
+}
+
+/* ---- fairness ---- */
+
+enum { CLIENTS = 20, PLACES = 10, TICKS = 200000, ROOM = 1200, QUEUE = 1000 };
+
+struct guest {
+    struct bulkhead_waiter waiter;
+    int client; /* NOBODY: free */
+    bool is_running;
+    uint64_t since_us, ends_us;
+};
+
+/* Each client offers more than its share; the first ten times what the others do. A place is held
+ * for 50 to 150 ms: a hundred turns a second. */
+static void test_a_greedy_client(void **state)
+{
+    static struct guest guests[ROOM];
+    unsigned served[CLIENTS] = {0}, total = 0;
+    struct rand rand;
+    struct play play;
+    uint64_t now = start;
+    bool has_place = false;
+
+    (void)state;
+    begin(&play, PLACES, QUEUE);
+    rand_init(&rand, 5);
+    for (int i = 0; i < ROOM; i++)
+        guests[i].client = NOBODY;
+    for (int tick = 0; tick < TICKS; tick++, now += US_PER_MS) {
+        for (int i = 0; i < ROOM; i++) {
+            struct guest *guest = &guests[i];
+
+            if (guest->client == NOBODY || !guest->is_running || guest->ends_us > now)
+                continue;
+            served[guest->client]++;
+            bulkhead_leave(play.bulkhead, &guest->waiter, guest->since_us, now, &play.caller);
+            guest->client = NOBODY;
+        }
+        for (int client = 0; client < CLIENTS; client++) {
+            /* Six a second of the others, where five are everybody's share. */
+            bool comes = rand_below(&rand, 1000) < (client == 0 ? 60 : 6);
+            struct guest *guest = NULL;
+            struct bulkhead_ask ask = {
+                .worker = 0, .now_us = now, .until_us = now + 3600 * US_PER_SEC};
+            char name[16];
+
+            for (int i = 0; comes && i < ROOM && !guest; i++)
+                guest = guests[i].client == NOBODY ? &guests[i] : NULL;
+            if (!guest)
+                continue;
+            snprintf(name, sizeof(name), "client-%d", client);
+            ask.client = span_from_text(name);
+            memset(guest, 0, sizeof(*guest));
+            guest->waiter.owner = guest;
+            guest->client = client;
+            switch (
+                bulkhead_enter(play.bulkhead, &guest->waiter, &ask, &play.caller, &play.retry_us)) {
+            case BULKHEAD_TAKEN:
+                guest->is_running = true;
+                guest->since_us = now;
+                guest->ends_us = now + 50 * US_PER_MS + rand_below(&rand, 100 * US_PER_MS);
+                break;
+            case BULKHEAD_WAITS:
+                break;
+            case BULKHEAD_FREE:
+            case BULKHEAD_FULL:
+            case BULKHEAD_LATE:
+            case BULKHEAD_NOMEM:
+                guest->client = NOBODY;
+                break;
+            }
+        }
+        for (struct bulkhead_waiter *waiter;
+             (waiter = bulkhead_take(play.bulkhead, 0, &has_place));) {
+            struct guest *guest = waiter->owner;
+
+            if (!has_place) {
+                guest->client = NOBODY;
+                continue;
+            }
+            guest->is_running = true;
+            guest->since_us = now;
+            guest->ends_us = now + 50 * US_PER_MS + rand_below(&rand, 100 * US_PER_MS);
+        }
+    }
+    for (int client = 0; client < CLIENTS; client++)
+        total += served[client];
+    /* All places were held all the time, and everybody had a twentieth. */
+    assert_in_range(total, TICKS / 10 * 97 / 100, TICKS / 10 * 103 / 100);
+    for (int client = 1; client < CLIENTS; client++)
+        assert_in_range(served[client], total / CLIENTS * 95 / 100, total / CLIENTS * 105 / 100);
+    for (int i = 0; i < ROOM; i++) {
+        if (guests[i].client != NOBODY && guests[i].is_running)
+            bulkhead_leave(play.bulkhead, &guests[i].waiter, guests[i].since_us, now, &play.caller);
+        else if (guests[i].client != NOBODY)
+            bulkhead_quit(play.bulkhead, &guests[i].waiter, &play.caller);
+    }
+    end(&play);
+}
+
+/* ---- what seeds find ---- */
+
+enum { GUESTS = 60, STEPS = 4000, SEEDS = 50 };
+
+/* A model of it: who stands where, by what it was told. */
+struct history {
+    struct play play;
+    struct rand rand;
+    struct guest guests[GUESTS];
+    uint64_t order[GUESTS], entered; /* of those that wait */
+    uint32_t limit, workers_seen;
+    uint64_t now;
+};
+
+static unsigned count_of(const struct history *history, bool is_running)
+{
+    unsigned count = 0;
+
+    for (int i = 0; i < GUESTS; i++)
+        count += history->guests[i].client != NOBODY && history->guests[i].is_running == is_running;
+    return count;
+}
+
+static void step_enter(struct history *history, int i)
+{
+    struct guest *guest = &history->guests[i];
+    char name[16];
+    int client = (int)rand_below(&history->rand, 5);
+    struct bulkhead_ask ask = {.worker = (uint32_t)rand_below(&history->rand, WORKERS),
+                               .now_us = history->now,
+                               .until_us =
+                                   history->now + US_PER_SEC * rand_below(&history->rand, 60)};
+    enum bulkhead_verdict verdict;
+
+    if (rand_below(&history->rand, 4) == 0)
+        ask.held_until_us = history->now + 1;
+    snprintf(name, sizeof(name), "client-%d", client);
+    ask.client = span_from_text(name);
+    memset(guest, 0, sizeof(*guest));
+    guest->waiter.owner = guest;
+    guest->client = NOBODY;
+    verdict = bulkhead_enter(history->play.bulkhead, &guest->waiter, &ask, &history->play.caller,
+                             &history->play.retry_us);
+    if (verdict == BULKHEAD_TAKEN || verdict == BULKHEAD_WAITS) {
+        guest->client = client;
+        guest->is_running = verdict == BULKHEAD_TAKEN;
+        guest->since_us = history->now;
+        history->order[i] = history->entered++;
+    }
+}
+
+static void step_leave(struct history *history, int i)
+{
+    struct guest *guest = &history->guests[i];
+
+    if (guest->is_running)
+        bulkhead_leave(history->play.bulkhead, &guest->waiter, guest->since_us, history->now,
+                       &history->play.caller);
+    else
+        bulkhead_quit(history->play.bulkhead, &guest->waiter, &history->play.caller);
+    guest->client = NOBODY;
+}
+
+static void step_take(struct history *history)
+{
+    uint32_t worker = (uint32_t)rand_below(&history->rand, WORKERS);
+    bool has_place = false;
+    struct bulkhead_waiter *waiter = bulkhead_take(history->play.bulkhead, worker, &has_place);
+
+    if (!waiter)
+        return;
+    if (!has_place) {
+        ((struct guest *)waiter->owner)->client = NOBODY;
+        return;
+    }
+    assert_int_equal(waiter->worker, worker);
+    assert_false(((struct guest *)waiter->owner)->is_running);
+    ((struct guest *)waiter->owner)->is_running = true;
+    ((struct guest *)waiter->owner)->since_us = history->now;
+}
+
+static void check(struct history *history)
+{
+    const struct bulkhead *bulkhead = history->play.bulkhead;
+    unsigned held = 0, granted = 0, queued = 0;
+
+    for (int i = 0; i < GUESTS; i++) {
+        int where = history->guests[i].client == NOBODY ? BULKHEAD_OUTSIDE
+                                                        : history->guests[i].waiter.state.state;
+
+        held += where == BULKHEAD_HELD;
+        granted += where == BULKHEAD_GRANTED;
+        queued += where == BULKHEAD_QUEUED;
+    }
+    assert_int_equal(bulkhead_waiting(bulkhead), held + queued);
+    assert_int_equal(bulkhead_running(bulkhead), count_of(history, true) + granted);
+    assert_true(bulkhead_running(bulkhead) <= history->limit);
+    /* Nobody waits while there is room. */
+    assert_true(queued == 0 || bulkhead_running(bulkhead) == history->limit);
+}
+
+static void play_history(uint64_t seed)
+{
+    static struct history history;
+
+    memset(&history, 0, sizeof(history));
+    rand_init(&history.rand, seed);
+    history.limit = 1 + (uint32_t)rand_below(&history.rand, 8);
+    history.now = start;
+    begin(&history.play, history.limit, 5 + (uint32_t)rand_below(&history.rand, GUESTS));
+    for (int i = 0; i < GUESTS; i++)
+        history.guests[i].client = NOBODY;
+    for (int step = 0; step < STEPS; step++) {
+        int i = (int)rand_below(&history.rand, GUESTS);
+
+        history.now += rand_below(&history.rand, US_PER_SEC);
+        switch (rand_below(&history.rand, 4)) {
+        case 0:
+        case 1:
+            if (history.guests[i].client == NOBODY)
+                step_enter(&history, i);
+            else
+                step_leave(&history, i);
+            break;
+        case 2:
+            step_take(&history);
+            break;
+        default:
+            if (history.guests[i].client != NOBODY)
+                bulkhead_release(history.play.bulkhead, &history.guests[i].waiter,
+                                 &history.play.caller);
+        }
+        check(&history);
+    }
+    for (int i = 0; i < GUESTS; i++) {
+        if (history.guests[i].client != NOBODY)
+            step_leave(&history, i);
+    }
+    end(&history.play);
+}
+
+static void test_seeds(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < SEEDS; seed++)
+        play_history(seed);
+}
+
+/* ---- workers at once ---- */
+
+enum { TURNS = 20000 };
+
+struct crowd {
+    struct bulkhead *bulkhead;
+    _Atomic uint32_t under_way;
+};
+
+struct hand {
+    struct crowd *crowd;
+    uint32_t worker;
+};
+
+static void call_nobody(void *owner, uint32_t worker)
+{
+    (void)owner, (void)worker;
+}
+
+/* One exchange after the other, and each second one that has to wait leaves. */
+static void *work(void *arg)
+{
+    struct hand *hand = arg;
+    struct bulkhead *bulkhead = hand->crowd->bulkhead;
+    const struct bulkhead_caller caller = {call_nobody, NULL};
+
+    for (uint64_t turn = 0; turn < TURNS; turn++) {
+        struct bulkhead_waiter waiter = {.owner = hand}, *taken = NULL;
+        struct bulkhead_ask ask = {.client = hand->worker ? SPAN("b") : SPAN("a"),
+                                   .worker = hand->worker,
+                                   .now_us = turn + 1,
+                                   .until_us = UINT64_MAX / 2};
+        enum bulkhead_verdict verdict = bulkhead_try(bulkhead);
+        uint64_t retry_us;
+        bool has_place = true;
+
+        if (verdict == BULKHEAD_WAITS)
+            verdict = bulkhead_enter(bulkhead, &waiter, &ask, &caller, &retry_us);
+        if (verdict == BULKHEAD_WAITS && turn % 2) {
+            bulkhead_quit(bulkhead, &waiter, &caller);
+            continue;
+        }
+        while (verdict == BULKHEAD_WAITS && !taken) {
+            taken = bulkhead_take(bulkhead, hand->worker, &has_place);
+            sched_yield();
+        }
+        bug_fatal_unless(has_place && (!taken || taken == &waiter));
+        bug_fatal_unless(atomic_fetch_add(&hand->crowd->under_way, 1) < 1);
+        atomic_fetch_sub(&hand->crowd->under_way, 1);
+        bulkhead_leave(bulkhead, taken, turn, turn + 1, &caller);
+    }
+    return NULL;
+}
+
+static void test_workers_at_once(void **state)
+{
+    struct crowd crowd = {.under_way = 0};
+    struct hand hands[WORKERS];
+    pthread_t threads[WORKERS];
+    struct play play;
+
+    (void)state;
+    begin(&play, 1, 10);
+    crowd.bulkhead = play.bulkhead;
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        hands[i] = (struct hand){&crowd, i};
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &hands[i]), 0);
+    }
+    for (uint32_t i = 0; i < WORKERS; i++)
+        pthread_join(threads[i], NULL);
+    end(&play);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_limit),          cmocka_unit_test(test_places_pass_on),
+        cmocka_unit_test(test_leaving_the_queue), cmocka_unit_test(test_full),
+        cmocka_unit_test(test_displaced),         cmocka_unit_test(test_told_at_once),
+        cmocka_unit_test(test_pace_recovers),     cmocka_unit_test(test_held),
+        cmocka_unit_test(test_other_rules),       cmocka_unit_test(test_want_of_memory),
+        cmocka_unit_test(test_a_greedy_client),   cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_workers_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
