@@ -96,6 +96,7 @@ static void give_key_back(struct shadow *shadow, const struct dialect_usage *usa
 /* All that others could want. */
 static void give_back(struct shadow *shadow, const struct dialect_usage *usage)
 {
+    loop_task_cancel(&shadow->start);
     attempt_end(&shadow->attempt);
     give_key_back(shadow, usage);
     binding_unref(&shadow->binding);
@@ -175,6 +176,7 @@ void shadow_end(struct shadow *shadow, enum shadow_skip skip)
     case SHADOW_DROPPED:
         free_shadow(shadow);
         break;
+    case SHADOW_READY:
     case SHADOW_ASKING:
         finish(shadow, skip);
         break;

@@ -2,6 +2,7 @@
  * first. */
 #include "scene.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/alloc.h"
@@ -29,6 +30,11 @@ static const char other_words[] =
     "{\"id\":\"c\",\"object\":\"chat.completion\",\"choices\":[{\"index\":0,\"message\":{\"role\":"
     "\"assistant\",\"content\":\"Nothing of the kind\"},\"finish_reason\":\"length\"}],\"usage\":{"
     "\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12}}";
+
+static const char ok_answer[] =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 110\r\n\r\n"
+    "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hello there\"},"
+    "\"finish_reason\":\"stop\"}]}       ";
 
 /* ---- what is known ---- */
 
@@ -718,6 +724,45 @@ static void test_a_real_exchange_takes_the_shadows_connection(void **state)
     road_end(&road);
 }
 
+static bool has_news(int fd)
+{
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+
+    return poll(&look, 1, 0) > 0;
+}
+
+/* The end of an answer is on its way to the client before the first byte of a shadow, be it large.
+ */
+static void test_the_client_is_served_first(void **state)
+{
+    struct scene scene;
+    struct buf body;
+    int shadow;
+
+    scene_begin(&scene, mirrored);
+    serve(&scene);
+    shadow = shadow_at_b(&scene, NULL);
+    road_reply_ok(&scene.road, shadow);
+    wire_settle(scene.road.loop);
+    road_help(&scene.road);
+    buf_init(&body, 1 << 20);
+    buf_append_span(&body, SPAN("{\"model\":\"up/m\",\"messages\":["));
+    while (body.len < 30000)
+        buf_append_span(&body, SPAN("{\"role\":\"user\",\"content\":\"Hello\"},"));
+    buf_append(&body, "{}]}", sizeof("{}]}"));
+    road_post(&scene.road, scene.client, "/v1/chat/completions", "", body.data);
+    scene_attempt(&scene, "key-one");
+    (void)send(scene.upstream, ok_answer, strlen(ok_answer), MSG_NOSIGNAL);
+    for (int turns = 0; !has_news(shadow); turns++) {
+        assert_in_range(turns, 0, 20);
+        loop_turn(scene.road.loop, 0);
+    }
+    assert_true(has_news(scene.client));
+    buf_fini(&body);
+    close(shadow);
+    scene_end(&scene);
+}
+
 static void test_a_key_of_its_own(void **state)
 {
     static const char yaml[] =
@@ -831,10 +876,6 @@ static bool play_short_of_memory(long n)
     static const char request[] = "POST /v1/chat/completions HTTP/1.1\r\nHost: gw\r\n"
                                   "Content-Length: 64\r\n\r\n{\"model\":\"up/m\",\"messages\":["
                                   "{\"role\":\"user\",\"content\":\"Hello\"}]} ",
-                      ok[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                             "Content-Length: 110\r\n\r\n"
-                             "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
-                             "\"content\":\"Hello there\"},\"finish_reason\":\"stop\"}]}       ",
                       other[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                                 "Content-Length: 132\r\n\r\n"
                                 "{\"type\":\"message\",\"role\":\"assistant\",\"model\":\"n\","
@@ -849,7 +890,7 @@ static bool play_short_of_memory(long n)
     mem_fail_after(n);
     (void)send(client, request, sizeof(request) - 1, MSG_NOSIGNAL);
     for (int i = 0; i < 4; i++) {
-        say_to_all(&road, 'a', ok, fds, &count);
+        say_to_all(&road, 'a', ok_answer, fds, &count);
         road_help(&road);
         say_to_all(&road, 'b', other, fds, &count);
         road_help(&road);
@@ -927,6 +968,7 @@ int main(void)
         cmocka_unit_test(test_a_real_exchange_takes_the_shadows_place),
         cmocka_unit_test(test_a_real_exchange_keeps_its_target),
         cmocka_unit_test(test_a_real_exchange_takes_the_shadows_connection),
+        cmocka_unit_test(test_the_client_is_served_first),
         cmocka_unit_test(test_a_key_of_its_own),
         cmocka_unit_test(test_dropped_at_any_time),
         cmocka_unit_test(test_bounded_number),
