@@ -48,6 +48,16 @@ bool cross_goes_back(struct exchange *x, const struct outcome_row *row, bool may
     return true;
 }
 
+bool cross_gives_way(struct exchange *x)
+{
+    uint32_t target = x->select.target;
+
+    if (!cross_is_apart(x, target) || !select_has_other_target(x, target))
+        return false;
+    x->select.excluded |= 1u << target;
+    return true;
+}
+
 /* ---- what came of it ---- */
 
 /* Whether a failure, after which nobody else did better, is the target's own. */
