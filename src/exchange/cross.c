@@ -50,11 +50,9 @@ bool cross_goes_back(struct exchange *x, const struct outcome_row *row, bool may
 
 bool cross_gives_way(struct exchange *x)
 {
-    uint32_t target = x->select.target;
-
-    if (!cross_is_apart(x, target) || !select_has_other_target(x, target))
+    if (!cross_is_apart(x, x->select.target))
         return false;
-    x->select.excluded |= 1u << target;
+    x->select.excluded |= 1u << DRAWN_TARGET;
     return true;
 }
 

@@ -28,8 +28,8 @@ bool cross_is_apart(const struct exchange *x, uint32_t target);
  * first. */
 bool cross_goes_back(struct exchange *x, const struct outcome_row *row, bool may_try_again);
 
-/* There is no room here for what the target is to be told. True where the exchange goes to the old
- * side instead, as above. */
+/* There is no room here for what the target is to be told, and another is left. True where the
+ * exchange goes to the old side instead, as above. */
 bool cross_gives_way(struct exchange *x);
 
 /* The head of a good answer goes out. */

@@ -215,7 +215,7 @@ struct move relay_give_up(struct exchange *x, enum failure failure)
 {
     attempt_end(exchange_attempt(x));
     relay_book(x, NULL, 0);
-    if (cross_gives_way(x))
+    if (select_has_other_target(x, x->select.target) && cross_gives_way(x))
         return go_back(x);
     return exchange_refuse(x, failure, span_of(NULL, 0), span_of(NULL, 0));
 }
