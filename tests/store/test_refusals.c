@@ -456,7 +456,7 @@ static void a_migration_that_fails_leaves_the_version_before(void **state)
         ERR_IO);
     assert_non_null(strstr(reply.why, "this step fails"));
     stage_end(&stage);
-    assert_int_equal(number_in(&stage, "PRAGMA user_version"), 4);
+    assert_int_equal(number_in(&stage, "PRAGMA user_version"), 5);
     assert_int_equal(number_in(&stage, "SELECT count(*) FROM audit"), 400);
     assert_int_equal(number_in(&stage, "SELECT count(*) FROM half"), -1);
     stage_close(&stage);
