@@ -423,11 +423,11 @@ static bool is_within_budget(struct shadow *shadow, const struct exchange *x)
                                             .tokens = budget->tokens},
                                    .per = (enum period)budget->per};
     uint64_t wall_us = loop_wall_us(shadow->host->loop);
-    const struct dialect_usage usage = likely_usage(x);
     enum shadow_skip skip;
     bool is_news, is_within;
 
-    shadow->estimate = shadow_spend_of(shadow, x->binding, &usage);
+    shadow->likely = likely_usage(x);
+    shadow->estimate = shadow_spend_of(shadow, x->binding, &shadow->likely);
     is_within = shadow_entry_begin(shadow->entry, &cap, &shadow->estimate, shadow_now_us(shadow),
                                    wall_us, &skip, &is_news);
     if (is_news)

@@ -48,6 +48,7 @@ struct shadow {
     enum shadow_phase phase;
     struct arena_pool pool; /* keeps no block: helpers fill from it */
     struct arena arena;
+    struct dialect_usage likely; /* what it will use, about */
     struct shadow_spend estimate;
     uint64_t prompt_tokens, most_tokens;
     uint64_t client_pool; /* of keys, as the client's */
