@@ -1,6 +1,7 @@
 /* GET /metrics: the workers' counters as obs/ writes them, and between them what is asked of the
  * registry at the moment of reading. */
 #include "admin/page.h"
+#include "admin/sample_migrations.h"
 #include "admin/sample_shadows.h"
 
 #include "base/alloc.h"
@@ -325,6 +326,8 @@ static void sample(void *context, enum metric metric, struct metrics_out *out)
         samplers[metric](sampling, out);
     else if (metric >= METRIC_SHADOW_DRAWN && metric <= METRIC_SHADOW_COST)
         sample_shadows(sampling->view, metric, out);
+    else if (metric >= METRIC_MIGRATION_SHARE && metric <= METRIC_MIGRATION_ERRORS)
+        sample_migrations(sampling->view, metric, out);
 }
 
 void page_metrics(const struct page_view *view, struct page *page)

@@ -48,6 +48,14 @@ bool cross_goes_back(struct exchange *x, const struct outcome_row *row, bool may
     return true;
 }
 
+bool cross_gives_way(struct exchange *x)
+{
+    if (!cross_is_apart(x, x->select.target))
+        return false;
+    x->select.excluded |= 1u << DRAWN_TARGET;
+    return true;
+}
+
 /* ---- what came of it ---- */
 
 /* Whether a failure, after which nobody else did better, is the target's own. */

@@ -28,6 +28,10 @@ bool cross_is_apart(const struct exchange *x, uint32_t target);
  * first. */
 bool cross_goes_back(struct exchange *x, const struct outcome_row *row, bool may_try_again);
 
+/* There is no room here for what the target is to be told, and another is left. True where the
+ * exchange goes to the old side instead, as above. */
+bool cross_gives_way(struct exchange *x);
+
 /* The head of a good answer goes out. */
 void cross_note_commit(struct exchange *x, uint64_t now_us);
 

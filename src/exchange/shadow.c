@@ -5,6 +5,7 @@
 #include "base/decimal.h"
 #include "base/err.h"
 #include "base/rand.h"
+#include "io/outbox.h"
 
 enum { ARENA_MAX_BYTES = 32 << 20, HEAD_MAX_BYTES = 16 << 10 };
 
@@ -174,6 +175,9 @@ static int describe(struct shadow *shadow, struct exchange *x, struct exchange *
     shadow->prompt_tokens = x->body.prompt_tokens;
     shadow->most_tokens = x->body.prompt_tokens + request_scan_max_tokens(x->body.request);
     shadow->client_pool = x->auth.client->pool;
+    shadow->is_rewritten =
+        !way_is_same_form(view) ||
+        rewrite_is_thinkable(view->send.form, row->traits.quirks, view->body.thoughts);
     shadow->request_id = arena_copy(&shadow->arena, x->head.request_id);
     send_put_head(view, row, &shadow->head);
     err = shadow->head.err ? shadow->head.err : describe_rewrite(shadow, view, row);
@@ -280,6 +284,7 @@ static void begin_attempt(struct shadow *shadow)
         .body = body,
         .edits = shadow->edits.at,
         .edit_count = shadow->rewrite.written ? 0 : shadow->edits.count,
+        .is_spare = true,
         .send_us = times->send_us,
         .first_byte_us =
             shadow->is_streaming ? times->first_byte.streamed_us : times->first_byte.whole_us,
@@ -418,16 +423,29 @@ static bool is_within_budget(struct shadow *shadow, const struct exchange *x)
                                             .tokens = budget->tokens},
                                    .per = (enum period)budget->per};
     uint64_t wall_us = loop_wall_us(shadow->host->loop);
-    const struct dialect_usage usage = likely_usage(x);
     enum shadow_skip skip;
     bool is_news, is_within;
 
-    shadow->estimate = shadow_spend_of(shadow, x->binding, &usage);
+    shadow->likely = likely_usage(x);
+    shadow->estimate = shadow_spend_of(shadow, x->binding, &shadow->likely);
     is_within = shadow_entry_begin(shadow->entry, &cap, &shadow->estimate, shadow_now_us(shadow),
                                    wall_us, &skip, &is_news);
     if (is_news)
         tell_budget(shadow, wall_us);
     return is_within;
+}
+
+/* Clients have what the turn made for them before anything is done for a shadow. */
+static void on_start(struct loop_task *task)
+{
+    struct shadow *shadow = container_of(task, struct shadow, start);
+
+    outbox_flush(loop_outbox(shadow->host->loop));
+    shadow->phase = SHADOW_ASKING;
+    if (shadow->is_rewritten)
+        shadow_send_job(shadow, SHADOW_WRITING, write_body, on_written);
+    else
+        ask(shadow);
 }
 
 static void begin(struct shadow *shadow, struct exchange *x)
@@ -439,18 +457,16 @@ static void begin(struct shadow *shadow, struct exchange *x)
                        !way_leads_elsewhere(row->conf, shadow->plan->target.model);
 
     shadow->binding = binding_ref(x->binding);
-    shadow->phase = SHADOW_ASKING;
+    shadow->phase = SHADOW_READY;
+    loop_task_init(&shadow->start, on_start);
     attempt_init(&shadow->attempt, &attempt_ops);
     list_push_back(&shadow->host->shadows.under_way, &shadow->link);
     if (!can_be_told)
         shadow_end(shadow, SHADOW_SKIP_TARGET);
     else if (describe(shadow, x, &view, row))
         shadow_end(shadow, SHADOW_SKIP_REQUEST);
-    else if (way_is_same_form(&view) &&
-             !rewrite_is_thinkable(view.send.form, row->traits.quirks, view.body.thoughts))
-        ask(shadow);
     else
-        shadow_send_job(shadow, SHADOW_WRITING, write_body, on_written);
+        loop_defer(shadow->host->loop, &shadow->start);
 }
 
 void shadow_follow(struct exchange *x)

@@ -20,6 +20,7 @@
 
 enum shadow_phase {
     SHADOW_DRAWN,   /* hears its real exchange, which it belongs to */
+    SHADOW_READY,   /* has what it needs of that, and begins when the turn's answers are sent */
     SHADOW_WRITING, /* the body is told anew, by a helper */
     SHADOW_ASKING,  /* the attempt is under way */
     SHADOW_COMPARING,
@@ -38,6 +39,7 @@ struct shadow_heard {
 
 struct shadow {
     struct list link; /* in host->shadows, once it has begun */
+    struct loop_task start;
     struct exchange_host *host;
     struct shadow_entry *entry;
     const struct plan_shadow *plan; /* of the snapshot: not for helpers */
@@ -46,6 +48,7 @@ struct shadow {
     enum shadow_phase phase;
     struct arena_pool pool; /* keeps no block: helpers fill from it */
     struct arena arena;
+    struct dialect_usage likely; /* what it will use, about */
     struct shadow_spend estimate;
     uint64_t prompt_tokens, most_tokens;
     uint64_t client_pool; /* of keys, as the client's */
@@ -65,7 +68,7 @@ struct shadow {
 
     struct attempt attempt;
     struct keypool_grant grant;
-    bool is_sent;
+    bool is_sent, is_rewritten;
     struct shadow_heard real, own;
 
     struct helper_job job;

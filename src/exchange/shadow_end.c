@@ -72,8 +72,9 @@ static struct shadow_spend used_of(const struct shadow *shadow)
 
 /* ---- the end ---- */
 
-/* What it used and cost, where its answer, which no helper is reading, tells; of the key nothing
- * else is told: what came of a shadow must change nothing for others. usage NULL: not known. */
+/* What it used and cost, where its answer, which no helper is reading, tells; about what it cost,
+ * where the answer is there and has not told. Of the key nothing else is told: what came of a
+ * shadow must change nothing for others. usage NULL: not known. */
 static void give_key_back(struct shadow *shadow, const struct dialect_usage *usage)
 {
     struct outlet *outlet = shadow_outlet(shadow);
@@ -85,6 +86,8 @@ static void give_key_back(struct shadow *shadow, const struct dialect_usage *usa
         return;
     if (usage)
         end.tokens = usage->total_tokens;
+    else if (shadow->phase == SHADOW_COMPARING && shadow->own.is_good)
+        usage = &shadow->likely;
     if (usage && cost_of(shadow, shadow->binding, usage, &pico_usd))
         end.cost_nanousd = price_nano(pico_usd);
     effect = shadow->is_sent
@@ -96,6 +99,7 @@ static void give_key_back(struct shadow *shadow, const struct dialect_usage *usa
 /* All that others could want. */
 static void give_back(struct shadow *shadow, const struct dialect_usage *usage)
 {
+    loop_task_cancel(&shadow->start);
     attempt_end(&shadow->attempt);
     give_key_back(shadow, usage);
     binding_unref(&shadow->binding);
@@ -175,6 +179,7 @@ void shadow_end(struct shadow *shadow, enum shadow_skip skip)
     case SHADOW_DROPPED:
         free_shadow(shadow);
         break;
+    case SHADOW_READY:
     case SHADOW_ASKING:
         finish(shadow, skip);
         break;

@@ -136,6 +136,7 @@ static struct move go_back(struct exchange *x)
 {
     struct move move = try_again(x);
 
+    x->send.media_err = 0;
     x->select.rotations = 0;
     x->select.hint_us = 0;
     x->respond.retry_after_us = 0;
@@ -214,6 +215,8 @@ struct move relay_give_up(struct exchange *x, enum failure failure)
 {
     attempt_end(exchange_attempt(x));
     relay_book(x, NULL, 0);
+    if (select_has_other_target(x, x->select.target) && cross_gives_way(x))
+        return go_back(x);
     return exchange_refuse(x, failure, span_of(NULL, 0), span_of(NULL, 0));
 }
 

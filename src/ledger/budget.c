@@ -28,6 +28,21 @@ static uint64_t day_of_month(uint64_t wall_us, uint64_t *ret_length)
     }
 }
 
+const char *budget_period_word(enum budget_period period)
+{
+    switch (period) {
+    case BUDGET_HOUR:
+        return "hour";
+    case BUDGET_DAY:
+        break;
+    case BUDGET_WEEK:
+        return "week";
+    case BUDGET_MONTH:
+        return "month";
+    }
+    return "day";
+}
+
 uint64_t budget_period_start(enum budget_period period, uint64_t wall_us)
 {
     uint64_t days = wall_us / day_us, length;
@@ -79,4 +94,13 @@ bool budget_look(struct budget *budget, enum budget_period period, uint64_t limi
     budget->spent = sum - budget->spent_before;
     *ret_until_wall_us = budget_period_end(period, wall_us);
     return limit && budget->spent >= limit;
+}
+
+void budget_add_earlier(struct budget *budget, uint64_t start_wall_us, uint64_t spent)
+{
+    if (start_wall_us != budget->start_wall_us)
+        return;
+    /* Below zero it comes round, as the difference to the sum does. */
+    budget->spent_before -= spent;
+    budget->spent += spent;
 }

@@ -16,6 +16,8 @@ enum budget_period { BUDGET_HOUR, BUDGET_DAY, BUDGET_WEEK, BUDGET_MONTH };
 uint64_t budget_period_start(enum budget_period period, uint64_t wall_us);
 uint64_t budget_period_end(enum budget_period period, uint64_t wall_us);
 
+const char *budget_period_word(enum budget_period period);
+
 struct budget {
     uint64_t start_wall_us; /* of the period at hand; 0: none was looked at so far */
     uint64_t spent_before;  /* of the sum, when it began */
@@ -27,5 +29,9 @@ struct budget {
  * period that was counted is not begun anew when the clock is set back into the one before. */
 bool budget_look(struct budget *budget, enum budget_period period, uint64_t limit, uint64_t sum,
                  uint64_t wall_us, uint64_t *ret_until_wall_us);
+
+/* So much was spent before the sum began to be counted, in the period that began then: it counts
+ * where that is the one at hand. */
+void budget_add_earlier(struct budget *budget, uint64_t start_wall_us, uint64_t spent);
 
 #endif

@@ -1,9 +1,11 @@
 /* Budgets of keys. Workers count what is spent on a key, each for itself; once a second the sums
  * are looked at here, and a key that has spent its budget rests until the period ends. So the road
- * pays nothing for it, and a budget is passed by what a second costs, and by what was under way. A
- * process that begins anew counts from nothing. */
+ * pays nothing for it, and a budget is passed by what a second costs, and by what was under way.
+ * What was spent in the period stands in the store: read at the start, and written with the looks.
+ * Nothing is written before all was read. */
 #include "server/gateway_inner.h"
 
+#include <sodium.h>
 #include <stdio.h>
 
 #include "alerts/alert.h"
@@ -12,8 +14,14 @@
 #include "base/datetime.h"
 #include "base/decimal.h"
 #include "ledger/budget.h"
+#include "server/gateway_store.h"
+#include "store/totals.h"
 
 enum { LOOK_US = 1000000, NANO_PER_MILLIONTH = 1000, MAX_SEATS = 1 << 20 };
+
+/* How long the store is left alone after trouble; and how long a period lasts at most. */
+#define AGAIN_US   (5 * US_PER_SEC)
+#define LONGEST_US (31 * 86400 * US_PER_SEC)
 
 /* A key with a budget: found again by its identity, so that a reload keeps what was counted. */
 struct seat {
@@ -21,6 +29,9 @@ struct seat {
     struct provider *provider;
     struct key *key;
     struct budget budget;
+    enum budget_period period;
+    struct total kept;                      /* as the store has it, or is about to */
+    char name[2 * CONF_IDENTITY_BYTES + 1]; /* there */
     bool is_resting;
     uint64_t round; /* in which it was looked at last */
 };
@@ -30,6 +41,9 @@ struct budgets {
     struct loop_timer timer;
     struct map seats; /* by identity */
     uint64_t round;
+    struct store_ask load, put;
+    bool is_read;
+    uint64_t quiet_until_us; /* after trouble with the store */
 };
 
 static void seat_free(struct seat *seat)
@@ -84,9 +98,10 @@ static void look(struct budgets *budgets, struct seat *seat, const struct conf_k
     uint64_t sum = keypool_spent(provider_keys(seat->provider), seat->key);
     bool was_resting = seat->is_resting;
 
+    seat->period = (enum budget_period)conf->per;
     seat->is_resting =
-        budget_look(&seat->budget, (enum budget_period)conf->per,
-                    conf->millionth_usd * NANO_PER_MILLIONTH, sum, wall_us, &until_wall_us);
+        budget_look(&seat->budget, seat->period, conf->millionth_usd * NANO_PER_MILLIONTH, sum,
+                    wall_us, &until_wall_us);
     if (seat->is_resting == was_resting)
         return;
     rest(budgets, seat, seat->is_resting ? loop_now_us(loop) + (until_wall_us - wall_us) : 0);
@@ -108,6 +123,7 @@ static struct seat *seat_of(struct budgets *budgets, struct provider *provider,
     if (!seat)
         return NULL;
     memcpy(seat->identity, conf->identity, sizeof(seat->identity));
+    sodium_bin2hex(seat->name, sizeof(seat->name), seat->identity, sizeof(seat->identity));
     seat->provider = provider_ref(provider);
     seat->key = keypool_find_identity(provider_keys(provider), identity);
     identity = span_of((const char *)seat->identity, sizeof(seat->identity));
@@ -157,6 +173,124 @@ static size_t look_at_all(struct budgets *budgets)
     return count;
 }
 
+/* ---- what outlives the process ---- */
+
+/* What was asked of the store is not known to be done: it is asked again, in a while. */
+static void doubt(struct budgets *budgets)
+{
+    struct seat *seat;
+    size_t at = 0;
+
+    budgets->quiet_until_us = loop_now_us(budgets->gateway->loop) + AGAIN_US;
+    while ((seat = map_next(&budgets->seats, &at, NULL)))
+        seat->kept = (struct total){.sum = 0};
+}
+
+/* The row of what was spent in the period at hand. */
+static struct total total_of(const struct seat *seat)
+{
+    return (struct total){.kind = SPAN(TOTAL_KEY_SPEND),
+                          .name = span_from_text(seat->name),
+                          .period = span_from_text(budget_period_word(seat->period)),
+                          .start_wall_us =
+                              budget_period_start(seat->period, seat->budget.start_wall_us),
+                          .sum = seat->budget.spent};
+}
+
+static bool is_kept(const struct seat *seat, const struct total *total)
+{
+    bool is_same = seat->kept.start_wall_us == total->start_wall_us &&
+                   span_is_equal(seat->kept.period, total->period);
+
+    return total->sum == (is_same ? seat->kept.sum : 0);
+}
+
+/* Up to TOTALS_MAX of them: how many; the others' turn is next. */
+static size_t save(struct budgets *budgets, struct store_ask *ask)
+{
+    struct total totals[TOTALS_MAX];
+    size_t count = 0, at = 0;
+    struct seat *seat;
+
+    while (count < TOTALS_MAX && (seat = map_next(&budgets->seats, &at, NULL))) {
+        totals[count] = total_of(seat);
+        if (is_kept(seat, &totals[count]))
+            continue;
+        seat->kept = totals[count++];
+    }
+    if (count && totals_put(gateway_store(budgets->gateway), ask, totals, count)) {
+        doubt(budgets);
+        count = 0;
+    }
+    return count;
+}
+
+static void on_put(struct store_ask *ask, const struct store_answer *answer)
+{
+    if (answer->err)
+        doubt(container_of(ask, struct budgets, put));
+}
+
+static void take(struct budgets *budgets, const struct total *total)
+{
+    struct seat *seat;
+    size_t at = 0;
+
+    while ((seat = map_next(&budgets->seats, &at, NULL))) {
+        if (!span_is_equal(total->name, span_from_text(seat->name)) ||
+            !span_is_equal(total->period, span_from_text(budget_period_word(seat->period))))
+            continue;
+        budget_add_earlier(&seat->budget, total->start_wall_us, total->sum);
+    }
+}
+
+static void on_loaded(struct store_ask *ask, const struct store_answer *answer)
+{
+    struct budgets *budgets = container_of(ask, struct budgets, load);
+
+    if (answer->err) {
+        doubt(budgets);
+        return;
+    }
+    budgets->is_read = true;
+    for (size_t i = 0; i < answer->count; i++)
+        take(budgets, &totals_told(answer)[i]);
+    look_at_all(budgets);
+}
+
+/* At the end: with what was spent since the last look, of which nothing else follows. */
+static void save_last(struct budgets *budgets)
+{
+    uint64_t until_wall_us;
+    struct seat *seat;
+    size_t at = 0;
+
+    while ((seat = map_next(&budgets->seats, &at, NULL)))
+        (void)budget_look(&seat->budget, seat->period, 0,
+                          keypool_spent(provider_keys(seat->provider), seat->key),
+                          loop_wall_us(budgets->gateway->loop), &until_wall_us);
+    while (save(budgets, NULL) == TOTALS_MAX)
+        continue;
+}
+
+static void keep(struct budgets *budgets)
+{
+    const struct loop *loop = budgets->gateway->loop;
+    struct store *store = gateway_store(budgets->gateway);
+    uint64_t wall_us = loop_wall_us(loop);
+
+    if (!store || loop_now_us(loop) < budgets->quiet_until_us)
+        return;
+    if (budgets->is_read && !budgets->put.op)
+        (void)save(budgets, &budgets->put);
+    else if (!budgets->is_read && !budgets->load.op &&
+             totals_load(store, &budgets->load, SPAN(TOTAL_KEY_SPEND),
+                         wall_us > LONGEST_US ? wall_us - LONGEST_US : 0))
+        doubt(budgets);
+}
+
+/* ---- looking ---- */
+
 static void on_look(struct loop_timer *timer)
 {
     struct budgets *budgets = container_of(timer, struct budgets, timer);
@@ -164,6 +298,7 @@ static void on_look(struct loop_timer *timer)
     if (look_at_all(budgets))
         /* Reserved: it cannot fail. */
         (void)loop_timer_set(timer, loop_now_us(budgets->gateway->loop) + LOOK_US);
+    keep(budgets);
 }
 
 static bool has_budgets(const struct snapshot *snapshot)
@@ -186,6 +321,8 @@ static struct budgets *make(struct gateway *gateway)
     if (!budgets)
         return NULL;
     budgets->gateway = gateway;
+    budgets->load.on_done = on_loaded;
+    budgets->put.on_done = on_put;
     map_init(&budgets->seats, MAX_SEATS);
     loop_timer_init(&budgets->timer, gateway->loop, on_look);
     if (loop_timer_reserve(&budgets->timer) == 0)
@@ -220,6 +357,10 @@ void gateway_drop_budgets(struct gateway *gateway)
     gateway->budgets = NULL;
     if (!budgets)
         return;
+    store_cancel(&budgets->load);
+    store_cancel(&budgets->put);
+    if (budgets->is_read)
+        save_last(budgets);
     while ((seat = map_next(&budgets->seats, &at, NULL)))
         seat_free(seat);
     map_fini(&budgets->seats);

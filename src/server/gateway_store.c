@@ -12,6 +12,7 @@
 #include "server/rotor.h"
 #include "store/audit.h"
 #include "store/rotations.h"
+#include "store/totals.h"
 
 #define START_WAIT_US  (2 * US_PER_SEC)
 #define FIRST_PRUNE_US (600 * US_PER_SEC)
@@ -141,6 +142,7 @@ static void on_prune(struct loop_timer *timer)
     if (!archive->pruned.op)
         (void)audit_prune(archive->store, &archive->pruned, before_us);
     (void)rotations_prune(archive->store, NULL, before_us);
+    (void)totals_prune(archive->store, NULL, before_us);
     (void)keeper_prune(archive->keeper, before_us);
 }
 

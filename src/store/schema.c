@@ -163,12 +163,24 @@ static const char version_3[] =
     "CHECK (run >= 0)) STRICT;\n"
     "CREATE INDEX migration_moves_by_model ON migration_moves (model, seq);\n";
 
+static const char version_4[] =
+    /* totals.h */
+    "CREATE TABLE totals (\n"
+    WORD("kind")
+    ID("name")
+    WORD("period")
+    NUMBER("start_us")
+    NUMBER("sum")
+    NUMBER("changed_us")
+    "PRIMARY KEY (kind, name, period, start_us)) STRICT, WITHOUT ROWID;\n";
+
 /* clang-format on */
 
 static const struct migration migrations[] = {
     {.text = version_1},
     {.text = version_2},
     {.text = version_3},
+    {.text = version_4},
 };
 
 const struct schema store_schema = {migrations, sizeof(migrations) / sizeof(migrations[0])};

@@ -220,7 +220,10 @@ static void on_wait_timer(struct loop_timer *timer)
 static void ask(struct attempt *attempt)
 {
     uint64_t until_us = attempt->request.deadline_us;
-    bool is_made = endpoint_pool_ask(attempt->pool, &attempt->asker);
+    bool is_made;
+
+    attempt->asker.is_spare = attempt->request.is_spare;
+    is_made = endpoint_pool_ask(attempt->pool, &attempt->asker);
 
     go(attempt, is_made ? ATTEMPT_CONNECTING : ATTEMPT_WAITING);
     if (!is_made && (!until_us || attempt->request.wait_until_us < until_us))
@@ -308,7 +311,7 @@ void attempt_init(struct attempt *attempt, const struct attempt_ops *attempt_ops
 void attempt_begin(struct attempt *attempt, struct endpoint_pool *pool, struct loop *loop,
                    const struct attempt_request *request)
 {
-    struct uplink *uplink = endpoint_pool_take_idle(pool);
+    struct uplink *uplink = endpoint_pool_take_idle(pool, request->is_spare);
 
     attempt->pool = pool;
     attempt->request = *request;

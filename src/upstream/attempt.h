@@ -48,6 +48,7 @@ struct attempt_request {
     const struct dialect_edit *edits;
     size_t edit_count;
     bool is_head_method;
+    bool is_spare;          /* stands behind all others that wait for a connection */
     struct span ahead;      /* memory that the owner will use when the answer comes */
     uint64_t send_us;       /* without progress */
     uint64_t first_byte_us; /* from the request's last byte sent to attempt_note_first_byte */

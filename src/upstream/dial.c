@@ -40,15 +40,13 @@ void dial_finish(struct dial *dial)
 static void dial_fail(struct dial *dial)
 {
     struct endpoint_pool *pool = dial->pool;
-    struct list *first = list_pop_front(&pool->askers);
+    struct uplink_asker *asker =
+        dial->is_spare ? pool_pop_asker(pool, &pool->spare_askers) : pool_next_asker(pool);
     int err = dial->err ? dial->err : ERR_TIMEOUT;
 
     dial_finish(dial);
-    if (!first)
-        return;
-    pool->asker_count--;
-    container_of(first, struct uplink_asker, link)
-        ->on_no_uplink(container_of(first, struct uplink_asker, link), err);
+    if (asker)
+        asker->on_no_uplink(asker, err);
 }
 
 static void on_open(struct http_client *http)
@@ -56,7 +54,7 @@ static void on_open(struct http_client *http)
     struct uplink *uplink = uplink_of(http);
     struct dial *dial = uplink->dial;
     struct endpoint_pool *pool = uplink->pool;
-    struct list *first;
+    struct uplink_asker *asker;
 
     list_remove(&uplink->link);
     uplink->dial = NULL;
@@ -65,14 +63,11 @@ static void on_open(struct http_client *http)
     dial_finish(dial);
     if (endpoint_health_connected(endpoint_health_of(pool->endpoint)) && pool->on_back)
         pool->on_back(pool->owner);
-    first = list_pop_front(&pool->askers);
-    if (!first) {
+    asker = pool_next_asker(pool);
+    if (asker)
+        asker->on_uplink(asker, uplink);
+    else
         pool_make_idle(uplink);
-        return;
-    }
-    pool->asker_count--;
-    container_of(first, struct uplink_asker, link)
-        ->on_uplink(container_of(first, struct uplink_asker, link), uplink);
 }
 
 /* A handshake that went well is no sign yet: in TLS 1.3 the server refuses our certificate after
@@ -198,13 +193,14 @@ static void on_dial_timer(struct loop_timer *timer)
         dial_go_on(dial);
 }
 
-int dial_new(struct endpoint_pool *pool)
+int dial_new(struct endpoint_pool *pool, bool is_spare)
 {
     struct dial *dial = mem_zalloc(1, sizeof(*dial));
 
     if (!dial)
         return ERR_NOMEM;
     dial->pool = pool;
+    dial->is_spare = is_spare;
     dial->deadline_us = loop_now_us(pool->loop) + pool->connect_us;
     list_init(&dial->uplinks);
     loop_task_init(&dial->end, on_dial_end);

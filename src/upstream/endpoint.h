@@ -94,6 +94,7 @@ struct uplink {
 /* Told to whoever asked for a connection. Embedded in the asker. */
 struct uplink_asker {
     struct list link;
+    bool is_spare; /* stands behind all that are not, whoever asked first */
     /* Yours: set user and ops, begin a request on it. */
     void (*on_uplink)(struct uplink_asker *asker, struct uplink *uplink);
     /* None can be had: ERR_TIMEOUT, ERR_REFUSED and its kin, ERR_TLS, ERR_RESOLVE, ERR_NOMEM. */
@@ -118,12 +119,14 @@ void endpoint_pool_set_back(struct endpoint_pool *pool, void (*on_back)(void *ow
 struct endpoint *endpoint_pool_endpoint(struct endpoint_pool *pool);
 struct endpoint_tally *endpoint_pool_tally(struct endpoint_pool *pool);
 
-/* A kept connection, at once; NULL where there is none, or others wait for one. */
-struct uplink *endpoint_pool_take_idle(struct endpoint_pool *pool);
+/* A kept connection, at once; NULL where there is none, or others wait for one: for whoever is no
+ * spare asker, others of that kind. */
+struct uplink *endpoint_pool_take_idle(struct endpoint_pool *pool, bool is_spare);
 
-/* Asks for a connection: the asker is told later, first come first served; never before this
- * returns. False where none is made for it, since `max` stand or memory is short: it waits for one
- * that is given back all the same. */
+/* Asks for a connection: the asker is told later, first come first served, but for spare ones: a
+ * connection that was begun for one is whoever else's asks meanwhile. Never before this returns.
+ * False where none is made for it, since `max` stand or memory is short: it waits for one that is
+ * given back all the same. */
 bool endpoint_pool_ask(struct endpoint_pool *pool, struct uplink_asker *asker);
 
 /* Takes the question back. */

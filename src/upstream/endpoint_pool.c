@@ -81,23 +81,36 @@ static struct uplink *take_first(struct endpoint_pool *pool)
     return container_of(link, struct uplink, link);
 }
 
+struct uplink_asker *pool_pop_asker(struct endpoint_pool *pool, struct list *line)
+{
+    struct list *link = list_pop_front(line);
+
+    if (!link)
+        return NULL;
+    pool->asker_count--;
+    return container_of(link, struct uplink_asker, link);
+}
+
+struct uplink_asker *pool_next_asker(struct endpoint_pool *pool)
+{
+    return pool_pop_asker(pool, list_is_empty(&pool->askers) ? &pool->spare_askers : &pool->askers);
+}
+
 /* Whoever waits gets what there is; what is missing is made, up to the bound. */
 static void on_pump(struct loop_task *task)
 {
     struct endpoint_pool *pool = container_of(task, struct endpoint_pool, pump);
 
     while (pool->asker_count && pool->idle_count) {
-        struct uplink_asker *asker =
-            container_of(list_pop_front(&pool->askers), struct uplink_asker, link);
+        struct uplink_asker *asker = pool_next_asker(pool);
 
-        pool->asker_count--;
         asker->on_uplink(asker, take_first(pool));
     }
     while (pool->dial_count < pool->asker_count && pool->count + pool->dial_count < pool->max) {
         size_t dials = pool->dial_count;
 
         names_refresh(pool);
-        if (dial_new(pool) || pool->dial_count == dials)
+        if (dial_new(pool, list_is_empty(&pool->askers)) || pool->dial_count == dials)
             break;
     }
 }
@@ -115,6 +128,7 @@ struct endpoint_pool *endpoint_pool_new(struct endpoint *endpoint, struct loop *
     pool->head_scratch = head_scratch;
     list_init(&pool->idle);
     list_init(&pool->askers);
+    list_init(&pool->spare_askers);
     list_init(&pool->dials);
     loop_timer_init(&pool->janitor, loop, on_janitor);
     loop_task_init(&pool->pump, on_pump);
@@ -171,19 +185,21 @@ struct endpoint_tally *endpoint_pool_tally(struct endpoint_pool *pool)
     return pool->tally;
 }
 
-struct uplink *endpoint_pool_take_idle(struct endpoint_pool *pool)
+struct uplink *endpoint_pool_take_idle(struct endpoint_pool *pool, bool is_spare)
 {
-    return pool->asker_count ? NULL : take_first(pool);
+    bool has_others = is_spare ? pool->asker_count > 0 : !list_is_empty(&pool->askers);
+
+    return has_others ? NULL : take_first(pool);
 }
 
 bool endpoint_pool_ask(struct endpoint_pool *pool, struct uplink_asker *asker)
 {
-    list_push_back(&pool->askers, &asker->link);
+    list_push_back(asker->is_spare ? &pool->spare_askers : &pool->askers, &asker->link);
     pool->asker_count++;
     if (pool->count + pool->dial_count >= pool->max)
         return false;
     names_refresh(pool);
-    return dial_new(pool) == 0;
+    return dial_new(pool, asker->is_spare) == 0;
 }
 
 void endpoint_pool_unask(struct endpoint_pool *pool, struct uplink_asker *asker)

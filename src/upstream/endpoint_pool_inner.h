@@ -15,7 +15,7 @@ struct endpoint_pool {
     struct http_head *head_scratch;
     struct endpoint_tally *tally; /* owned by the endpoint, which outlives this pool */
     struct list idle;             /* used last stands first */
-    struct list askers;
+    struct list askers, spare_askers;
     struct list dials;
     size_t count; /* connections that stand; dial_count are being made */
     size_t idle_count, asker_count, dial_count;
@@ -45,6 +45,7 @@ struct dial {
     size_t next_addr;
     int err;
     bool is_over;
+    bool is_spare; /* begun for a spare asker: no other is told where it fails */
 };
 
 /* Looks, at the end of the turn, who waits and what there is. */
@@ -56,8 +57,14 @@ void pool_make_idle(struct uplink *uplink);
 /* Closes a connection, idle, lent or being made. */
 void pool_drop(struct uplink *uplink);
 
+/* Takes the first out of that line; NULL: nobody stands there. */
+struct uplink_asker *pool_pop_asker(struct endpoint_pool *pool, struct list *line);
+
+/* Takes whoever is to have the next connection out of his line; NULL: nobody asks. */
+struct uplink_asker *pool_next_asker(struct endpoint_pool *pool);
+
 /* Begins to make one more connection: 0 or ERR_NOMEM. */
-int dial_new(struct endpoint_pool *pool);
+int dial_new(struct endpoint_pool *pool, bool is_spare);
 
 /* Addresses may have come: tries the next. */
 void dial_go_on(struct dial *dial);

@@ -4,6 +4,8 @@ import time
 
 import pytest
 from harness.expect import chat
+from harness.fixtures import provider
+from harness.processes import Gateway
 from harness.wire import Wire, request
 
 PRICES = {"sim/gpt-4.1": {"input": 2, "output": 8, "cached_input": 0.5}}
@@ -93,3 +95,30 @@ def test_a_key_that_has_spent_its_budget_rests(pool):
     assert gateway.reload(config)
     assert {health_of(gateway, name, "healthy")["health"] for name in ("k1", "k2")} == {"healthy"}
     assert gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-key") == "k1"
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_what_was_spent_outlives_a_restart(sim, tmp_path, end):
+    """Ended in order, to the last request; killed, up to a second before."""
+    sim.scenario()
+    keys = [{"name": "k1", "secret": "sk-pool-1", "budget": {"usd": 1000, "per": "month"}}]
+    config = {
+        "providers": {"sim": provider(sim.base_url, keys)},
+        "prices": {"gpt-4.1": {"input": 200, "output": 800}},
+        "store": "sqlite:one.db",
+    }
+    spent = 0
+    for _ in range(2):
+        gateway = Gateway(tmp_path, config, secrets=["sk-pool-1"]).settle()
+        spent += float(gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-cost-usd"))
+        if end == "kill":
+            time.sleep(2.5)
+            gateway.kill()
+        else:
+            gateway.stop()
+    # What is left of it is less than nothing.
+    keys[0]["budget"]["usd"] = round(spent * 0.9, 6)
+    gateway = Gateway(tmp_path, config, secrets=["sk-pool-1"]).settle()
+    health_of(gateway, "k1", "budget_spent")
+    assert gateway.post(chat("hello", model="gpt-4.1")).error["code"] == "upstream_depleted"
+    gateway.stop()

@@ -71,6 +71,8 @@ def test_the_whole_way(migrating):
     with Load(gateway, body=BODY) as load:
         row = wait_state(gateway, "ramping")
         assert (row["from"], row["to"], row["run"]) == ("old/y", "new/x", 1)
+        metrics = gateway.metrics()
+        assert 0 < metrics.get("bellwether_migration_share", model="m") <= 1
         wait_state(gateway, "cut_over")
         wait_state(gateway, "ended")
     assert set(load.statuses) == {200}
@@ -90,6 +92,14 @@ def test_a_bad_one_reverts_by_itself(migrating):
         row = wait_state(gateway, "reverted")
         time.sleep(0.3)
     assert "requests failed" in row["reason"] and "old side" in row["reason"]
+    metrics = gateway.metrics()
+    report = gateway.admin("/v1/admin/migrations/m").json["report"]
+    assert metrics.get("bellwether_migration_state", model="m", state="reverted") == 1
+    assert metrics.get("bellwether_migration_share", model="m") == 0
+    for side in ("old", "new"):
+        assert metrics.get("bellwether_migration_requests_total", model="m", side=side) == report[side]["requests"] > 0
+        assert metrics.get("bellwether_migration_errors_total", model="m", side=side) == report[side]["failures"]
+    assert report["new"]["failures"] > 0
     assert set(load.statuses) == {200}, "each failure was answered by the old side"
     assert set(providers(load, 40)) == {"old"}
 

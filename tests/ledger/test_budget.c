@@ -73,12 +73,31 @@ static void a_clock_that_is_set_back(void **state)
         budget_look(&budget, BUDGET_DAY, 100, 110, wall_of("2026-11-22T00:10:00Z"), &until));
 }
 
+static void what_was_spent_before_counts(void **state)
+{
+    struct budget budget = {0};
+    uint64_t until, wall = wall_of("2026-11-21T08:00:00Z");
+
+    assert_false(budget_look(&budget, BUDGET_DAY, 100, 5, wall, &until));
+    budget_add_earlier(&budget, wall_of("2026-11-20"), 1000); /* in another period */
+    assert_false(budget_look(&budget, BUDGET_DAY, 100, 10, wall, &until));
+    budget_add_earlier(&budget, wall_of("2026-11-21"), 90);
+    assert_int_equal(budget.spent, 95);
+    assert_false(budget_look(&budget, BUDGET_DAY, 100, 14, wall, &until));
+    assert_true(budget_look(&budget, BUDGET_DAY, 100, 15, wall, &until));
+    assert_int_equal(budget.spent, 100);
+    /* The next day begins with nothing. */
+    assert_false(budget_look(&budget, BUDGET_DAY, 100, 16, wall_of("2026-11-22"), &until));
+    assert_int_equal(budget.spent, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(periods),
         cmocka_unit_test(rests_until_the_period_ends),
         cmocka_unit_test(a_clock_that_is_set_back),
+        cmocka_unit_test(what_was_spent_before_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

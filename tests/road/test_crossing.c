@@ -3,6 +3,9 @@
 #include "road.h"
 
 #include "base/alloc.h"
+#include "base/err.h"
+#include "exchange/away.h"
+#include "exchange/media_errand.h"
 #include "migration/crossing.h"
 
 /* The old side is up, "a"; the new one is other, "b", with two keys. */
@@ -138,6 +141,98 @@ static void test_failures_that_no_client_sees(void **state)
         expect_counts(&crossed, row->counts);
         end(&crossed);
     }
+}
+
+/* ---- what is not to be told the new side for want of room ---- */
+
+/* The new side reads no URLs, and is told all bodies anew. */
+static const char fetching_side[] =
+    "server: {media: {private: true}}\n"
+    "providers:\n"
+    "  up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+    "    keys: [{name: one, secret: key-one}]}\n"
+    "  other: {kind: gemini, base_url: '@b', health: {validate_new: false},\n"
+    "    keys: [{name: two, secret: key-two, limits: {concurrent: 1}}]}\n"
+    "models: {m: {targets: [{to: up/m}], migration: {to: other/n}}}\n"
+    "clients: {open: true}\n";
+
+static struct media_errand *fetching; /* style: what the host's call is told; one test at a time */
+
+static void on_fetch_media(void *owner, struct media_errand *errand)
+{
+    (void)owner;
+    fetching = errand;
+}
+
+static void ask_with_image(struct crossed *crossed)
+{
+    static struct exchange_host_ops ops; /* style: the host keeps it */
+
+    ops = *crossed->road.host.ops;
+    ops.fetch_media = on_fetch_media;
+    crossed->road.host.ops = &ops;
+    fetching = NULL;
+    road_post(&crossed->road, crossed->client, "/v1/chat/completions", "",
+              "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":"
+              "\"image_url\",\"image_url\":{\"url\":\"http://192.0.2.1/x.png\"}}]}]}");
+    wire_settle(crossed->road.loop);
+}
+
+static void test_media_that_cannot_be_had(void **state)
+{
+    static const int errs[] = {ERR_NOTFOUND, ERR_NOMEM};
+    struct crossed crossed;
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof(errs) / sizeof(errs[0]); i++) {
+        bool has_old = i % 2;
+
+        begin(&crossed, fetching_side, (struct crossing_stand){1000000, has_old, true});
+        ask_with_image(&crossed);
+        assert_non_null(fetching);
+        fetching->parcels[0].err = errs[i / 2];
+        snprintf(fetching->parcels[0].why, sizeof(fetching->parcels[0].why), "it is gone");
+        media_errand_return(fetching);
+        wire_settle(crossed.road.loop);
+        if (has_old) {
+            answer(&crossed, 'a', "key-one");
+            expect_counts(&crossed, "old 0/0/0 whole 0, new 1/1/0 whole 0");
+        } else {
+            road_expect(&crossed.road, crossed.client, errs[i / 2] == ERR_NOMEM ? 503 : 400, NULL);
+        }
+        end(&crossed);
+    }
+}
+
+static void test_no_room_for_a_body(void **state)
+{
+    struct crossed crossed;
+    struct buf body;
+    char *heard;
+
+    (void)state;
+    begin(&crossed, fetching_side, all_new);
+    buf_init(&body, 4 * AWAY_LARGE_BYTES);
+    buf_append_span(&body,
+                    SPAN("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\""));
+    while (body.len < AWAY_LARGE_BYTES)
+        buf_append_span(&body, SPAN("lorem ipsum "));
+    buf_append(&body, "\"}]}", sizeof("\"}]}"));
+    road_post(&crossed.road, crossed.client, "/v1/chat/completions", "", body.data);
+    assert_int_equal(road_jobs(&crossed.road), 1);
+    atomic_store(&crossed.road.registry.bodies.shared.max, AWAY_LARGE_BYTES);
+    road_help(&crossed.road);
+    atomic_store(&crossed.road.registry.bodies.shared.max, 1 << 30);
+    answer(&crossed, 'a', "key-one");
+    expect_counts(&crossed, "old 0/0/0 whole 0, new 1/1/0 whole 0");
+    /* The new side's only place is free again. */
+    road_post(&crossed.road, crossed.client, "/v1/chat/completions", "",
+              "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}");
+    close(road_attempt(&crossed.road, 'b', -1, &heard));
+    assert_non_null(strstr(heard, "POST /v1beta/models/n:"));
+    mem_free(heard);
+    buf_fini(&body);
+    end(&crossed);
 }
 
 /* One key that is refused is not the side: its others are asked first. */
@@ -484,6 +579,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_side),
         cmocka_unit_test(test_failures_that_no_client_sees),
+        cmocka_unit_test(test_media_that_cannot_be_had),
+        cmocka_unit_test(test_no_room_for_a_body),
         cmocka_unit_test(test_a_key_of_the_new_side),
         cmocka_unit_test(test_one_provider_for_both),
         cmocka_unit_test(test_a_conflict),

@@ -96,6 +96,12 @@ static const char *const columns[] = {
     "rotations.successor t",
     "rotations.successor_id t",
     "rotations.until_us n",
+    "totals.changed_us n",
+    "totals.kind w",
+    "totals.name t",
+    "totals.period w",
+    "totals.start_us n",
+    "totals.sum n",
 };
 
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };

@@ -276,7 +276,7 @@ enum { ADDED = 3000, SHARE = 100 };
 /* How many were told to be written, before and after the limit was taken away. */
 static int write_under_a_limit(struct stage *stage)
 {
-    struct rlimit limit = {.rlim_cur = 120000, .rlim_max = RLIM_INFINITY};
+    struct rlimit limit = {.rlim_cur = 160000, .rlim_max = RLIM_INFINITY};
     int begun = 0;
 
     setrlimit(RLIMIT_FSIZE, &limit);

@@ -216,7 +216,7 @@ static void test_kept(void **state)
 
     (void)state;
     begin(&stage, "connections: {keepalive: 60s}");
-    assert_null(endpoint_pool_take_idle(stage.pool));
+    assert_null(endpoint_pool_take_idle(stage.pool, false));
     for (int i = 0; i < 2; i++) {
         assert_true(ask(&stage, i));
         hands[i] = accepted(&stage);
@@ -228,7 +228,7 @@ static void test_kept(void **state)
     wire_pass(stage.loop, 10000000);
     give(&stage, 1);
     last = stage.askers[1].uplink;
-    assert_ptr_equal(endpoint_pool_take_idle(stage.pool), last);
+    assert_ptr_equal(endpoint_pool_take_idle(stage.pool, false), last);
     assert_false(last->is_fresh);
     endpoint_pool_give(last);
     assert_int_equal(endpoint_pool_count(stage.pool), 2);
@@ -300,7 +300,7 @@ static void test_idle_one_ends(void **state)
         else
             shutdown(hand, SHUT_WR);
         wire_settle(stage.loop);
-        assert_null(endpoint_pool_take_idle(stage.pool));
+        assert_null(endpoint_pool_take_idle(stage.pool, false));
         assert_int_equal(endpoint_pool_count(stage.pool), 0);
         close(hand);
         end(&stage);
@@ -327,7 +327,7 @@ static void test_in_line(void **state)
         use(&stage, i, hand);
         stage.askers[i].uplink->user = NULL;
         endpoint_pool_give(stage.askers[i].uplink);
-        assert_null(endpoint_pool_take_idle(stage.pool));
+        assert_null(endpoint_pool_take_idle(stage.pool, false));
         wire_settle(stage.loop);
     }
     assert_int_equal(stage.askers[1].turn, 2);
@@ -345,6 +345,62 @@ static void test_in_line(void **state)
     end_with(&stage, 4, hand);
 }
 
+/* Who asks as a spare one stands behind everybody else, whoever asked first. */
+static void test_spare_ones_stand_last(void **state)
+{
+    struct stage stage;
+    int hand;
+
+    (void)state;
+    begin(&stage, "connections: {max: 1}");
+    stage.askers[0].base.is_spare = stage.askers[1].base.is_spare = true;
+    assert_true(ask(&stage, 0));
+    /* The connection that is being made for it is the other's. */
+    assert_false(ask(&stage, 2));
+    hand = accepted(&stage);
+    assert_int_equal(stage.askers[2].turn, 1);
+    assert_false(ask(&stage, 1));
+    assert_false(ask(&stage, 3));
+    for (int i = 2; i < 4; i++) {
+        use(&stage, i, hand);
+        stage.askers[i].uplink->user = NULL;
+        endpoint_pool_give(stage.askers[i].uplink);
+        assert_null(endpoint_pool_take_idle(stage.pool, true));
+        wire_settle(stage.loop);
+    }
+    assert_int_equal(stage.askers[3].turn, 2);
+    assert_int_equal(stage.askers[0].turn, 3);
+    assert_null(stage.askers[1].uplink);
+    /* Nor do those stand in the way of one that is kept. */
+    use(&stage, 0, hand);
+    stage.askers[0].uplink->user = NULL;
+    endpoint_pool_give(stage.askers[0].uplink);
+    stage.askers[4].uplink = endpoint_pool_take_idle(stage.pool, false);
+    assert_non_null(stage.askers[4].uplink);
+    endpoint_pool_unask(stage.pool, &stage.askers[1].base);
+    end_with(&stage, 4, hand);
+}
+
+/* What was begun for a spare one fails for it alone. */
+static void test_spare_ones_fail_alone(void **state)
+{
+    struct stage stage;
+    int hand;
+
+    (void)state;
+    begin(&stage, "connections: {max: 1}");
+    stage.askers[0].base.is_spare = true;
+    stage_unlisten(&stage);
+    assert_true(ask(&stage, 0));
+    assert_false(ask(&stage, 1));
+    stage_listen(&stage);
+    hand = accepted(&stage);
+    assert_int_not_equal(stage.askers[0].err, 0);
+    assert_int_equal(stage.askers[1].err, 0);
+    assert_non_null(stage.askers[1].uplink);
+    end_with(&stage, 1, hand);
+}
+
 /* A connection that came for somebody who has left is kept for the next. */
 static void test_asker_leaves(void **state)
 {
@@ -359,7 +415,7 @@ static void test_asker_leaves(void **state)
     assert_true(hand >= 0);
     assert_null(stage.askers[0].uplink);
     assert_int_equal(endpoint_pool_count(stage.pool), 1);
-    stage.askers[0].uplink = endpoint_pool_take_idle(stage.pool);
+    stage.askers[0].uplink = endpoint_pool_take_idle(stage.pool, false);
     assert_non_null(stage.askers[0].uplink);
     assert_int_equal(accepted(&stage), -1);
     end_with(&stage, 0, hand);
@@ -433,10 +489,16 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kept),           cmocka_unit_test(test_idle_bound),
-        cmocka_unit_test(test_not_reusable),   cmocka_unit_test(test_idle_one_ends),
-        cmocka_unit_test(test_in_line),        cmocka_unit_test(test_asker_leaves),
-        cmocka_unit_test(test_refused),        cmocka_unit_test(test_freed_while_dialling),
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_idle_bound),
+        cmocka_unit_test(test_not_reusable),
+        cmocka_unit_test(test_idle_one_ends),
+        cmocka_unit_test(test_in_line),
+        cmocka_unit_test(test_spare_ones_stand_last),
+        cmocka_unit_test(test_spare_ones_fail_alone),
+        cmocka_unit_test(test_asker_leaves),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_freed_while_dialling),
         cmocka_unit_test(test_without_memory),
     };
 

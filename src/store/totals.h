@@ -1,0 +1,43 @@
+/*
+ * Sums that outlive the process: of what (`kind`, which says the unit too), whose, in which period.
+ * A sum belongs to a period of the calendar, by its word and its beginning; a further kind of sum
+ * needs no further column. The thread of the loop.
+ */
+#ifndef STORE_TOTALS_H
+#define STORE_TOTALS_H
+
+#include "store/store.h"
+
+enum {
+    TOTALS_MAX = 256,           /* of one put */
+    TOTALS_MAX_LOADED = 262144, /* the rest is not told */
+};
+
+/* Of a key, "PROVIDER/KEY", in thousand-millionths of a dollar. */
+#define TOTAL_KEY_SPEND "key_nanousd"
+
+struct total {
+    struct span kind;   /* a word: 1 to 32 small letters and "_" */
+    struct span name;   /* 1 to 520 bytes */
+    struct span period; /* a word */
+    uint64_t start_wall_us;
+    uint64_t sum;
+};
+
+/* Writes them, each in place of what it was. */
+int totals_put(struct store *store, struct store_ask *ask, const struct total *totals,
+               size_t count);
+
+/* Reads those of that kind whose period began at that time or later (totals_told). */
+int totals_load(struct store *store, struct store_ask *ask, struct span kind,
+                uint64_t since_wall_us);
+
+/* Forgets all whose period began before that time. */
+int totals_prune(struct store *store, struct store_ask *ask, uint64_t before_wall_us);
+
+static inline const struct total *totals_told(const struct store_answer *answer)
+{
+    return answer->rows;
+}
+
+#endif
