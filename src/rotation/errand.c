@@ -314,10 +314,10 @@ void rotation_look_at_drains(struct rotation *rotation)
     }
 }
 
-/* Without its secret it waits for that. */
+/* Without its secret it waits for that; one of the file has it there. */
 static void validate(struct rotation *rotation, const struct life_key *key)
 {
-    if (rotation->secrets_of[rotation_place(rotation, key)])
+    if (!key->is_ours || rotation->secrets_of[rotation_place(rotation, key)])
         rotation->ops->validate(rotation->owner, span_from_text(key->name));
 }
 

@@ -17,7 +17,7 @@
 /* Of which keys the secret is needed: those that have traffic, or will. */
 static bool is_wanted(const struct life_key *key)
 {
-    return key->is_ours && key->step >= LIFE_STORED && key->step <= LIFE_RETIRED;
+    return key->is_kept && key->step >= LIFE_STORED && key->step <= LIFE_RETIRED;
 }
 
 /* A secret that cannot be read now is asked for again: its key serves from then on. */

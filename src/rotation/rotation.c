@@ -64,7 +64,7 @@ static struct rotation_stand stand_of(const struct rotation *rotation, uint32_t 
 
     return (struct rotation_stand){
         .name = span_from_text(key->name),
-        .secret = rotation->secrets_of[index],
+        .secret = life_has_identity(key) ? rotation->secrets_of[index] : NULL,
         .identity = key->identity,
         .replaces = span_from_text(key->replaces),
         .expires_wall_us = key->expires_wall_us,
@@ -317,12 +317,13 @@ void rotation_free(struct rotation **place)
 
 /* ---- orders ---- */
 
-/* "auto-rotate-20261120-101500"; "-2" behind it where that name is used already. Empty where it
- * does not fit. */
-static struct span make_name(struct rotation *rotation, char ret_name[LIFE_NAME_BYTES])
+/* Of "auto-rotate-{time}" "auto-rotate-20261120-101500"; "-r2" behind it where that name is used
+ * already. Empty where it does not fit. */
+static struct span make_name(struct rotation *rotation, struct span before,
+                             char ret_name[LIFE_NAME_BYTES])
 {
     const struct span mark = SPAN("{time}");
-    struct span before = rotation->settings.name, behind = SPAN("");
+    struct span behind = SPAN("");
     size_t at = span_find(before, mark);
     char time[ISSUER_TIME_BYTES];
     int len;
@@ -354,7 +355,7 @@ static enum life_begun begin(struct rotation *rotation, const struct life_order 
     struct life_order made = *order;
     char name[LIFE_NAME_BYTES];
 
-    made.name = make_name(rotation, name);
+    made.name = make_name(rotation, rotation->settings.name, name);
     return life_begin(&rotation->life, &rotation->settings.rules, &made, rotation_now_us(rotation),
                       rotation_wall_us(rotation));
 }
@@ -417,6 +418,38 @@ enum rotation_begun rotation_begin(struct rotation *rotation, const struct rotat
     return ROTATION_CROWDED;
 }
 
+enum rotation_begun rotation_adopt(struct rotation *rotation, const struct rotation_change *change)
+{
+    char pattern[LIFE_NAME_BYTES], name[LIFE_NAME_BYTES];
+    int len = snprintf(pattern, sizeof(pattern), "%.*s-before-{time}", SPAN_ARG(change->name));
+    struct life_change made = {
+        .name = change->name, .old_identity = change->old_identity, .identity = change->identity};
+    struct life_key *old;
+    uint32_t place;
+
+    if (!rotation->is_loaded)
+        return ROTATION_AWAY;
+    if (len > 0 && len < (int)sizeof(pattern))
+        made.before = make_name(rotation, span_of(pattern, (size_t)len), name);
+    switch (life_adopt(&rotation->life, &made, rotation_now_us(rotation),
+                       rotation_wall_us(rotation), &old)) {
+    case LIFE_BEGUN:
+        break;
+    case LIFE_GONE:
+    case LIFE_BUSY:
+        return ROTATION_GONE;
+    case LIFE_CROWDED:
+    case LIFE_NAMELESS:
+        return ROTATION_CROWDED;
+    }
+    tell_news(rotation); /* its place is its own from then on */
+    place = rotation_place(rotation, old);
+    if (!rotation->secrets_of[place])
+        rotation->secrets_of[place] = secret_ref(change->old_secret);
+    rotation_go_on(rotation);
+    return ROTATION_BEGUN;
+}
+
 bool rotation_prune(struct rotation *rotation, const struct rotation_order *order)
 {
     const struct life_order made = order_of(order);
@@ -472,14 +505,14 @@ void rotation_remember(struct rotation *rotation, const struct life_memory *memo
 
 void rotation_release_gone(struct rotation *rotation)
 {
-    static const uint8_t unknown[LIFE_IDENTITY_BYTES];
+    uint32_t count = rotation->ops->is_in_file ? rotation->life.count : 0;
 
-    for (uint32_t i = 0; rotation->ops->is_in_file && i < rotation->life.count; i++) {
-        struct life_key *key = &rotation->life.keys[i];
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        struct life_key *key = &rotation->life.keys[i % count];
 
-        if (!key->is_gone && memcmp(key->identity, unknown, sizeof(unknown)) != 0 &&
-            !rotation->ops->is_in_file(rotation->owner, key->identity))
-            (void)life_release(&rotation->life, key);
+        if (life_has_identity(key) && !rotation->ops->is_in_file(rotation->owner, key->identity))
+            life_release(&rotation->life, key, rotation_now_us(rotation),
+                         rotation_wall_us(rotation));
     }
 }
 
@@ -533,6 +566,11 @@ void rotation_hurry(struct rotation *rotation)
 const struct life *rotation_life(const struct rotation *rotation)
 {
     return &rotation->life;
+}
+
+bool rotation_stand_in(const struct rotation *rotation, struct span name, const uint8_t *identity)
+{
+    return life_stand_in((struct life *)(uintptr_t)&rotation->life, name, identity) != NULL;
 }
 
 const struct canary *rotation_canary(const struct rotation *rotation)

@@ -119,6 +119,18 @@ struct rotation_order {
 enum rotation_begun rotation_begin(struct rotation *rotation, const struct rotation_order *order,
                                    uint64_t *ret_id);
 
+/* The secret of a key of the file is another one. */
+struct rotation_change {
+    struct span name; /* the key's */
+    const uint8_t *old_identity, *identity;
+    struct secret *old_secret;
+};
+
+/* The new secret proves itself as a successor does, without an issuer, while the old one serves on
+ * as NAME-before-TIME. ROTATION_GONE, ROTATION_CROWDED, ROTATION_AWAY: it is as the file says. To
+ * be called before rotation_follow_file. */
+enum rotation_begun rotation_adopt(struct rotation *rotation, const struct rotation_change *change);
+
 /* Takes a key that serves out of service, as life_prune does: false where it serves no more, there
  * is no room, or the state could not be read yet. */
 bool rotation_prune(struct rotation *rotation, const struct rotation_order *order);
@@ -159,6 +171,10 @@ bool rotation_is_idle(const struct rotation *rotation);
 
 /* Valid until control returns to the loop. */
 const struct life *rotation_life(const struct rotation *rotation);
+
+/* A key of the file serves on while the one of that name and identity proves itself, or as it did
+ * not. */
+bool rotation_stand_in(const struct rotation *rotation, struct span name, const uint8_t *identity);
 
 /* The canary's share of its predecessor's place, in millionths; 0 where there is none. */
 uint32_t rotation_share_ppm(const struct rotation *rotation);

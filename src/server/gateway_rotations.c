@@ -208,12 +208,14 @@ static void drop(struct gateway *gateway, struct rotor_seat *seat)
 
 /* ---- following the file ---- */
 
-void gateway_tell_extras(struct gateway *gateway)
+void gateway_tell_extras(struct gateway *gateway, const struct config *next)
 {
     for (struct list *at = gateway->rotors.next; at != &gateway->rotors; at = at->next) {
-        const struct rotor *rotor = container_of(at, struct rotor_seat, link)->rotor;
+        struct rotor *rotor = container_of(at, struct rotor_seat, link)->rotor;
+        const struct conf_provider *conf = config_find_provider(next, rotor_provider(rotor));
 
-        registry_set_extras(&gateway->registry, rotor_provider(rotor), rotor_extras(rotor));
+        registry_set_extras(&gateway->registry, rotor_provider(rotor),
+                            rotor_extras(rotor, conf && conf->rotation ? conf : NULL));
     }
 }
 

@@ -202,23 +202,6 @@ static void read_issuer(struct rotor *rotor)
     change_issuer(rotor);
 }
 
-/* Keys whose name is the same, and whose secret is another: neither may stand elsewhere in the
- * list, for keys without a name of their own are counted. */
-static void note_changes(struct rotor *rotor, const struct conf_provider *before)
-{
-    for (size_t i = 0; i < rotor->conf->keys.count; i++) {
-        const struct conf_key *key = &rotor->conf->keys.items[i], *was;
-
-        if (i < before->keys.count &&
-            !memcmp(before->keys.items[i].identity, key->identity, CONF_IDENTITY_BYTES))
-            continue;
-        was = rotor_key_named(before, key->name);
-        if (was && !rotor_key_like(rotor->conf, was->identity) &&
-            !rotor_key_like(before, key->identity))
-            rotor_triggers_changed(rotor->triggers, key->identity);
-    }
-}
-
 void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf,
                     struct secret_store *from)
 {
@@ -227,7 +210,9 @@ void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf,
 
     rotor->conf = conf;
     rotor->options.from = from;
-    note_changes(rotor, before);
+    rotor->is_following = true;
+    rotor_take_changes(rotor, before);
+    rotor->is_following = false;
     (void)rotor_follow(rotor);
     read_issuer(rotor);
     /* A name that is too long was refused with the file. */

@@ -55,8 +55,9 @@ struct rotation *rotor_rotation(struct rotor *rotor);
 void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf,
                     struct secret_store *from);
 
-/* The keys beside the file, for a reload; borrowed until the rotor next runs. */
-struct keypool_extras rotor_extras(const struct rotor *rotor);
+/* The keys beside the file, for a reload to `next` (NULL: to one that leaves them alone); borrowed
+ * until the rotor next runs, as is next. */
+struct keypool_extras rotor_extras(struct rotor *rotor, const struct conf_provider *next);
 
 /* What was asked last of the key of that identity (LIFE_IDENTITY_BYTES); false: nothing. An
  * operator may have asked for something else besides. */

@@ -9,6 +9,10 @@
 #include "server/rotor.h"
 #include "server/rotor_triggers.h"
 
+/* What is said of keys beside the file: what stands, and during a reload two more of each key whose
+ * secret is another one. */
+enum { ROTOR_EXTRAS_MAX = 3 * LIFE_KEYS_MAX };
+
 /* A key as it stands, with texts of its own. */
 struct stood {
     char name[LIFE_NAME_BYTES], replaces[LIFE_NAME_BYTES];
@@ -37,8 +41,10 @@ struct rotor {
 
     /* What the pool was told last. */
     struct stood stood[LIFE_KEYS_MAX];
-    struct keypool_extra extras[LIFE_KEYS_MAX]; /* made of it, and of the configuration */
     size_t count;
+    struct keypool_extra extras[ROTOR_EXTRAS_MAX]; /* made of it, and of the configuration */
+    bool is_following; /* the pool can be changed, though a reload is under way: it has it behind
+                          it */
 
     struct loop_timer look;           /* at the key that is being validated */
     char validating[LIFE_NAME_BYTES]; /* empty: none is */
@@ -59,6 +65,9 @@ int rotor_follow(struct rotor *rotor);
 
 /* Speaks of no key any more. */
 void rotor_drop_stood(struct rotor *rotor);
+
+/* Has the secrets that are others than before prove themselves. */
+void rotor_take_changes(struct rotor *rotor, const struct conf_provider *before);
 
 /* As struct rotation_ops has them. */
 int rotor_stand(void *owner, const struct rotation_stand *stands, size_t count);

@@ -58,8 +58,17 @@ static struct key *find_key(const struct rotor *rotor, struct span name)
     return keypool_find_key(rotor_pool(rotor), name);
 }
 
-/* A key has the settings of the one whose place it takes, and so on back to one of the file; where
- * that is there no more, those of the file's first. */
+static const struct stood *find_successor(const struct rotor *rotor, const struct stood *stood)
+{
+    for (size_t i = 0; i < rotor->count; i++) {
+        if (!strcmp(rotor->stood[i].replaces, stood->name))
+            return &rotor->stood[i];
+    }
+    return NULL;
+}
+
+/* A key has the settings of the one whose place it takes, and so on back to one of the file, or of
+ * the one that takes its place; where none is there, those of the file's first. */
 static const struct conf_key *model_of(const struct rotor *rotor, const struct stood *stood)
 {
     for (size_t i = 0; stood && i <= rotor->count; i++) {
@@ -69,7 +78,8 @@ static const struct conf_key *model_of(const struct rotor *rotor, const struct s
             found = file_key(rotor, stood->replaces);
         if (found)
             return found;
-        stood = find_stood(rotor, stood->replaces);
+        stood =
+            stood->replaces[0] ? find_stood(rotor, stood->replaces) : find_successor(rotor, stood);
     }
     return &rotor->conf->keys.items[0];
 }
@@ -313,7 +323,7 @@ int rotor_stand(void *owner, const struct rotation_stand *stands, size_t count)
     struct rotor *rotor = owner;
     struct stood next[LIFE_KEYS_MAX];
 
-    if (rotor->options.is_busy(rotor->options.owner))
+    if (!rotor->is_following && rotor->options.is_busy(rotor->options.owner))
         return ERR_AGAIN;
     for (size_t i = 0; i < count; i++) {
         const struct stood *before;
@@ -386,11 +396,6 @@ void rotor_let_go(struct rotor *rotor, const struct conf_provider *conf)
         give_back(rotor, i, conf);
     rotor_drop_stood(rotor);
     rotor->options.on_effect(rotor->options.owner, rotor->provider, &effect);
-}
-
-struct keypool_extras rotor_extras(const struct rotor *rotor)
-{
-    return (struct keypool_extras){rotor->extras, rotor->count};
 }
 
 bool rotor_says(const struct rotor *rotor, const uint8_t *identity, enum key_wish *ret_wish,
