@@ -251,6 +251,14 @@ bool life_has_identity(const struct life_key *key)
     return !is_blank(key->identity);
 }
 
+void life_identify(struct life *life, struct life_key *key, const uint8_t *identity)
+{
+    if (!memcmp(key->identity, identity, LIFE_IDENTITY_BYTES))
+        return;
+    memcpy(key->identity, identity, LIFE_IDENTITY_BYTES);
+    life_touch(life);
+}
+
 bool life_is_of(const struct life_key *key, const uint8_t *identity)
 {
     return is_blank(key->identity) || is_blank(identity) ||

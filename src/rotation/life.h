@@ -267,8 +267,9 @@ void life_note(struct life *life, struct span note);
 /* Whether a record speaks of the key of that identity: unknown ones (zeroes) agree with all. */
 bool life_is_of(const struct life_key *key, const uint8_t *identity);
 
-/* The identity of its secret is known. */
+/* The identity of its secret is known; it is that one from now on. */
 bool life_has_identity(const struct life_key *key);
+void life_identify(struct life *life, struct life_key *key, const uint8_t *identity);
 
 /* The key of that name; NULL. */
 struct life_key *life_find(struct life *life, struct span name);

@@ -67,6 +67,9 @@ struct rotation_ops {
     void (*on_news)(void *owner, const struct rotation_news *news);
     /* Store or issuer fail with words that are new; NULL: that one does not any more. */
     void (*on_trouble)(void *owner, enum rotation_side side, const char *why);
+    /* The secret of that key was changed in its entry while no gateway looked: it is taken as it
+     * stands, as the one before is kept nowhere. */
+    void (*on_taken)(void *owner, struct span name);
     /* Somebody else has changed the secret of a key that serves, in its entry in the store: its
      * identity, as it serves on with the one that it has. NULL: that matters to nobody. */
     void (*on_changed)(void *owner, const uint8_t identity[LIFE_IDENTITY_BYTES]);

@@ -30,7 +30,13 @@ static void on_changed(void *owner, const uint8_t *identity)
         rotor_triggers_changed(rotor->triggers, identity);
 }
 
+static void on_taken(void *owner, struct span name)
+{
+    rotor_tell_taken(owner, name, "it was changed while no gateway ran: the one before is gone");
+}
+
 static const struct rotation_ops ops = {
+    .on_taken = on_taken,
     .on_changed = on_changed,
     .stand = rotor_stand,
     .validate = rotor_validate,

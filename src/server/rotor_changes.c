@@ -105,9 +105,7 @@ static void take_as_is(struct rotor *rotor, const struct conf_key *is, const cha
     struct key *key = keypool_find_identity(rotor_pool(rotor), identity);
     struct keypool_effect effect;
 
-    log_write(rotor->options.log, LOG_LEVEL_INFO, "a changed secret is taken without a proof",
-              LOG_SPAN("provider", provider_name(rotor->provider)), LOG_SPAN("key", is->name),
-              LOG_TEXT("reason", why));
+    rotor_tell_taken(rotor, is->name, why);
     if (key && key_wish(key) == KEY_DRAINED) {
         effect = keypool_wish(rotor_pool(rotor), key, KEY_ENABLED, rotor_now_us(rotor));
         rotor->options.on_effect(rotor->options.owner, rotor->provider, &effect);

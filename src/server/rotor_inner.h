@@ -77,6 +77,9 @@ void rotor_validate(void *owner, struct span name);
 void rotor_on_news(void *owner, const struct rotation_news *news);
 void rotor_on_trouble(void *owner, enum rotation_side side, const char *why);
 
+/* Tells that a new secret was taken, and why without a proof. */
+void rotor_tell_taken(struct rotor *rotor, struct span name, const char *why);
+
 /* Looks at the key that is being validated: of rotor->look. */
 void rotor_look(struct loop_timer *timer);
 

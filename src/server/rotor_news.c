@@ -46,6 +46,13 @@ void rotor_on_trouble(void *owner, enum rotation_side side, const char *why)
     rotor_alert(rotor, &alert);
 }
 
+void rotor_tell_taken(struct rotor *rotor, struct span name, const char *why)
+{
+    log_write(rotor->options.log, LOG_LEVEL_INFO, "a changed secret is taken without a proof",
+              LOG_SPAN("provider", provider_name(rotor->provider)), LOG_SPAN("key", name),
+              LOG_TEXT("reason", why));
+}
+
 void rotor_tell_leak(struct rotor *rotor, struct span name)
 {
     struct alert alerts[ROTATION_LEAK_ALERTS];
