@@ -537,24 +537,9 @@ int rotation_set_settings(struct rotation *rotation, const struct rotation_setti
     return 0;
 }
 
-void rotation_set_issuer(struct rotation *rotation, struct issuer *issuer)
-{
-    rotation->issuer = issuer;
-    rotation->settings.rules.can_find = issuer_traits(issuer).can_find;
-}
-
 bool rotation_is_loaded(const struct rotation *rotation)
 {
     return rotation->is_loaded;
-}
-
-bool rotation_is_idle(const struct rotation *rotation)
-{
-    for (struct list *at = rotation->errands.next; at != &rotation->errands; at = at->next) {
-        if (container_of(at, struct errand, link)->issuer.work)
-            return false;
-    }
-    return !life_successor((struct life *)(uintptr_t)&rotation->life);
 }
 
 void rotation_hurry(struct rotation *rotation)

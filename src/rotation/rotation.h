@@ -158,8 +158,11 @@ void rotation_follow_file(struct rotation *rotation);
  * that is too long, in which nothing changes. */
 int rotation_set_settings(struct rotation *rotation, const struct rotation_settings *settings);
 
-/* Another issuer takes the place of the one that was: to be called only where rotation_is_idle. */
-void rotation_set_issuer(struct rotation *rotation, struct issuer *issuer);
+/* Another issuer, or another way to the same store, is asked from now on, and nothing of the one
+ * before is used any more. False where that is being asked: again later. An issuer that merely
+ * waits for a key is not waited for: the other one waits in its place. */
+bool rotation_set_issuer(struct rotation *rotation, struct issuer *issuer);
+bool rotation_set_store(struct rotation *rotation, struct secret_store *store);
 
 /* The canary has failed: its evidence is looked at now. */
 void rotation_hurry(struct rotation *rotation);
@@ -168,9 +171,6 @@ void rotation_hurry(struct rotation *rotation);
 
 /* The state was read, so that what rotation_life tells is all there is. */
 bool rotation_is_loaded(const struct rotation *rotation);
-
-/* No successor is under way, and the issuer is asked for nothing. */
-bool rotation_is_idle(const struct rotation *rotation);
 
 /* Valid until control returns to the loop. */
 const struct life *rotation_life(const struct rotation *rotation);

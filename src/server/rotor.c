@@ -3,9 +3,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "conf/identity.h"
 #include "server/issuer_of_conf.h"
+
+/* How often an issuer or a store that is to be left is looked at. */
+#define CHANGE_US (100 * US_PER_MS)
 
 /* ---- what a rotation asks ---- */
 
@@ -74,24 +78,62 @@ static struct rotation_settings settings_of(const struct rotor_options *options,
     };
 }
 
-/* ---- triggers ---- */
+/* ---- another issuer, another way to a store ---- */
 
-/* Another issuer takes over once nothing of the one before is under way. */
+static void leave(struct rotor *rotor, struct secret_store **place)
+{
+    struct secret_store *store = *place;
+
+    *place = NULL;
+    if (store)
+        rotor->options.on_left(rotor->options.owner, provider_name(rotor->provider), store);
+}
+
 static void change_issuer(struct rotor *rotor)
 {
-    if (!rotor->next_issuer || !rotation_is_idle(rotor->rotation))
+    struct rotor_stores *stores = &rotor->options.stores;
+
+    if (!rotor->next_issuer || !rotation_set_issuer(rotor->rotation, rotor->next_issuer))
         return;
-    rotation_set_issuer(rotor->rotation, rotor->next_issuer);
     issuer_free(&rotor->issuer);
     rotor->issuer = rotor->next_issuer;
     rotor->next_issuer = NULL;
+    leave(rotor, &stores->from);
+    stores->from = rotor->next.from;
+    rotor->next.from = NULL;
 }
+
+static void change_store(struct rotor *rotor)
+{
+    struct rotor_stores *stores = &rotor->options.stores;
+
+    if (!rotor->next.keep || !rotation_set_store(rotor->rotation, rotor->next.keep))
+        return;
+    leave(rotor, &stores->keep);
+    stores->keep = rotor->next.keep;
+    rotor->next.keep = NULL;
+}
+
+static void try_changes(struct rotor *rotor)
+{
+    change_issuer(rotor);
+    change_store(rotor);
+    /* Reserved: it cannot fail. */
+    if (rotor->next_issuer || rotor->next.keep)
+        (void)loop_timer_set(&rotor->changing, rotor_now_us(rotor) + CHANGE_US);
+}
+
+static void on_changing(struct loop_timer *timer)
+{
+    try_changes(container_of(timer, struct rotor, changing));
+}
+
+/* ---- triggers ---- */
 
 static bool are_triggers_busy(void *owner)
 {
-    struct rotor *rotor = owner;
+    const struct rotor *rotor = owner;
 
-    change_issuer(rotor);
     return rotor->options.is_busy(rotor->options.owner);
 }
 
@@ -122,7 +164,7 @@ int rotor_new(const struct rotor_options *options, char *why, struct rotor **ret
     struct rotor *rotor = mem_zalloc(1, sizeof(*rotor));
     struct rotation_options rotation = {.loop = options->loop,
                                         .secrets = options->secrets,
-                                        .store = options->store,
+                                        .store = options->stores.keep,
                                         .settings = &settings,
                                         .ops = &ops,
                                         .owner = rotor};
@@ -135,10 +177,13 @@ int rotor_new(const struct rotor_options *options, char *why, struct rotor **ret
     rotor->conf = options->conf;
     rotor->provider = provider_ref(options->provider);
     loop_timer_init(&rotor->look, options->loop, rotor_look);
-    err = issuer_of_conf(&issuer, options->conf->rotation->issuer, options->from, why,
+    loop_timer_init(&rotor->changing, options->loop, on_changing);
+    err = issuer_of_conf(&issuer, options->conf->rotation->issuer, options->stores.from, why,
                          &rotor->issuer);
     if (!err)
         err = loop_timer_reserve(&rotor->look);
+    if (!err)
+        err = loop_timer_reserve(&rotor->changing);
     if (!err) {
         rotation.issuer = rotor->issuer;
         rotor->rotation = rotation_new(&rotation);
@@ -167,6 +212,7 @@ void rotor_free(struct rotor **place)
         keypool_trial_end(&rotor->trial, NULL);
     rotor_drop_stood(rotor);
     loop_timer_fini(&rotor->look);
+    loop_timer_fini(&rotor->changing);
     provider_unref(&rotor->provider);
     mem_free(rotor);
 }
@@ -186,41 +232,54 @@ struct rotation *rotor_rotation(struct rotor *rotor)
     return rotor->rotation;
 }
 
-/* What the file says of the issuer is made anew each time: whether it differs is not asked. */
-static void read_issuer(struct rotor *rotor)
+/* Made anew each time: that is cheap, and what the one before knew besides is asked again. */
+static void read_issuer(struct rotor *rotor, struct secret_store *from)
 {
     const struct issuer_options options = {rotor->options.loop, rotor->options.fetcher,
                                            rotor->options.secrets};
     char why[ISSUER_WHY_BYTES] = "";
     struct issuer *issuer = NULL;
-    int err =
-        issuer_of_conf(&options, rotor->conf->rotation->issuer, rotor->options.from, why, &issuer);
+    int err = issuer_of_conf(&options, rotor->conf->rotation->issuer, from, why, &issuer);
 
     if (err) {
         log_write(rotor->options.log, LOG_LEVEL_ERROR,
                   "the issuer of keys stays as it was before the reload",
                   LOG_SPAN("provider", provider_name(rotor->provider)),
                   LOG_TEXT("reason", why[0] ? why : err_text(err)));
+        leave(rotor, &from);
         return;
     }
     issuer_free(&rotor->next_issuer);
+    leave(rotor, &rotor->next.from);
     rotor->next_issuer = issuer;
-    change_issuer(rotor);
+    rotor->next.from = from;
+}
+
+static void read_store(struct rotor *rotor, struct secret_store *keep)
+{
+    if (!keep)
+        return;
+    leave(rotor, &rotor->next.keep);
+    if (keep == rotor->options.stores.keep)
+        leave(rotor, &keep); /* told twice */
+    else
+        rotor->next.keep = keep;
 }
 
 void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf,
-                    struct secret_store *from)
+                    const struct rotor_stores *stores)
 {
     const struct rotation_settings settings = settings_of(&rotor->options, conf->rotation);
     const struct conf_provider *before = rotor->conf;
 
     rotor->conf = conf;
-    rotor->options.from = from;
     rotor->is_following = true;
     rotor_take_changes(rotor, before);
     rotor->is_following = false;
     (void)rotor_follow(rotor);
-    read_issuer(rotor);
+    read_issuer(rotor, stores->from);
+    read_store(rotor, stores->keep);
+    try_changes(rotor);
     /* A name that is too long was refused with the file. */
     (void)rotation_set_settings(rotor->rotation, &settings);
     rotation_follow_file(rotor->rotation);

@@ -33,8 +33,10 @@ struct rotor {
     const struct conf_provider *conf;
     struct provider *provider;
     struct issuer *issuer;
-    struct issuer *next_issuer; /* of a file that was read anew, until nothing of the other is under
-                                   way; NULL: none */
+    /* Of a file that was read anew, until the others are not being asked; NULL: none. */
+    struct issuer *next_issuer;
+    struct rotor_stores next;
+    struct loop_timer changing; /* tries them */
     struct rotation *rotation;
     struct rotor_triggers *triggers;
     struct keypool_trial *trial; /* NULL: no canary */
