@@ -1,6 +1,6 @@
 /*
- * What the parts of a life share: life.c holds the steps and the orders, life_tasks.c what follows
- * from them, life_file.c what the file's changes mean. Private to rotation/.
+ * What the parts of a life share: life.c holds the steps, life_orders.c what begins, life_tasks.c
+ * what follows, life_file.c what the file's changes mean. Private to rotation/.
  */
 #ifndef ROTATION_LIFE_INNER_H
 #define ROTATION_LIFE_INNER_H
@@ -21,6 +21,9 @@ void life_end_rotation(struct life *life, bool is_good, const struct life_now *n
 
 /* It has to be written down. */
 void life_touch(struct life *life);
+
+/* The first in those steps; NULL. */
+struct life_key *life_find_at(struct life *life, enum life_step from, enum life_step to);
 
 /* A new secret of the file that waits until no other successor is under way. */
 bool life_is_waiting(const struct life_key *key);
