@@ -318,45 +318,6 @@ static void remember(struct stood *stood, const struct stood *before)
     stood->is_weighed = before->is_weighed;
 }
 
-int rotor_stand(void *owner, const struct rotation_stand *stands, size_t count)
-{
-    struct rotor *rotor = owner;
-    struct stood next[LIFE_KEYS_MAX];
-
-    if (!rotor->is_following && rotor->options.is_busy(rotor->options.owner))
-        return ERR_AGAIN;
-    for (size_t i = 0; i < count; i++) {
-        const struct stood *before;
-
-        take_over(rotor, &next[i], &stands[i]);
-        before = find_stood(rotor, next[i].name);
-        if (before && !memcmp(before->identity, next[i].identity, LIFE_IDENTITY_BYTES))
-            remember(&next[i], before);
-    }
-    rotor_drop_stood(rotor);
-    memcpy(rotor->stood, next, count * sizeof(next[0]));
-    rotor->count = count;
-    return rotor_follow(rotor);
-}
-
-bool rotor_is_drained(void *owner, struct span name)
-{
-    struct rotor *rotor = owner;
-    struct key *key = find_key(rotor, name);
-    bool is_idle = !key || keypool_is_drained(rotor_pool(rotor), key, rotor_now_us(rotor));
-
-    key_unref(&key);
-    return is_idle;
-}
-
-void rotor_take(void *owner, struct evidence_tick *ret_tick)
-{
-    struct rotor *rotor = owner;
-
-    memset(ret_tick, 0, sizeof(*ret_tick));
-    if (rotor->trial)
-        keypool_trial_take(rotor->trial, ret_tick);
-}
 static bool has_leaked(const struct rotor *rotor, const struct stood *stood)
 {
     const struct life *life = rotation_life(rotor->rotation);
@@ -388,6 +349,68 @@ static void give_back(struct rotor *rotor, size_t at, const struct conf_provider
     key_unref(&key);
 }
 
+static bool is_among(const struct stood *stood, const struct stood *others, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!memcmp(others[i].identity, stood->identity, LIFE_IDENTITY_BYTES))
+            return true;
+    }
+    return false;
+}
+
+/* Keys that were to prove themselves, and of which nobody speaks any more, as somebody else has
+ * written the state: those that the file has serve. */
+static void give_back_forgotten(struct rotor *rotor, const struct stood *next, size_t count)
+{
+    for (size_t i = 0; i < rotor->count; i++) {
+        enum life_standing standing = rotor->stood[i].standing;
+
+        if ((standing == LIFE_STANDS_PROOF || standing == LIFE_STANDS_SHARE) &&
+            !is_among(&rotor->stood[i], next, count))
+            give_back(rotor, i, rotor->conf);
+    }
+}
+
+int rotor_stand(void *owner, const struct rotation_stand *stands, size_t count)
+{
+    struct rotor *rotor = owner;
+    struct stood next[LIFE_KEYS_MAX];
+
+    if (!rotor->is_following && rotor->options.is_busy(rotor->options.owner))
+        return ERR_AGAIN;
+    for (size_t i = 0; i < count; i++) {
+        const struct stood *before;
+
+        take_over(rotor, &next[i], &stands[i]);
+        before = find_stood(rotor, next[i].name);
+        if (before && !memcmp(before->identity, next[i].identity, LIFE_IDENTITY_BYTES))
+            remember(&next[i], before);
+    }
+    give_back_forgotten(rotor, next, count);
+    rotor_drop_stood(rotor);
+    memcpy(rotor->stood, next, count * sizeof(next[0]));
+    rotor->count = count;
+    return rotor_follow(rotor);
+}
+
+bool rotor_is_drained(void *owner, struct span name)
+{
+    struct rotor *rotor = owner;
+    struct key *key = find_key(rotor, name);
+    bool is_idle = !key || keypool_is_drained(rotor_pool(rotor), key, rotor_now_us(rotor));
+
+    key_unref(&key);
+    return is_idle;
+}
+
+void rotor_take(void *owner, struct evidence_tick *ret_tick)
+{
+    struct rotor *rotor = owner;
+
+    memset(ret_tick, 0, sizeof(*ret_tick));
+    if (rotor->trial)
+        keypool_trial_take(rotor->trial, ret_tick);
+}
 void rotor_let_go(struct rotor *rotor, const struct conf_provider *conf)
 {
     const struct keypool_effect effect = {.wakes = UINT32_MAX, .wants_probe = true};

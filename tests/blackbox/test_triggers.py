@@ -1,6 +1,7 @@
 """What starts a rotation besides an operator: a schedule, an age, a date, errors, a refusal, a changed secret; and what starts none."""
 
 import datetime
+import json
 import time
 
 import pytest
@@ -270,6 +271,26 @@ def test_a_changed_secret_that_is_changed_back(rotating, stage, sim, tmp_path):
     with Load(gateway, 2) as load:
         time.sleep(0.5)
     assert set(load.statuses) == {200} and sim.stats()["keys"]["sk-pool-3"]["requests"] == answered
+
+
+def test_a_changed_secret_whose_proof_is_forgotten(rotating, stage, sim, tmp_path):
+    """Somebody else has written the state meanwhile: the file's secret serves."""
+    sim.scenario()
+    place = tmp_path / "kept"
+    config, file = changing(rotating, tmp_path, keep_in=f"dir:{place}", canary={"initial": "25%", "steps": 4, "every": "1h"})
+    gateway = start(stage, config)
+    file.write_text("sk-pool-3\n")
+    assert gateway.reload()
+    wait_step(gateway, "canary", name="a")
+    (place / "state").write_text(json.dumps({"life": json.dumps({"version": 2, "rotations": 7, "ended_us": 5, "failures": 0, "keys": []})}))
+    with Load(gateway, 2) as load:
+        until = time.monotonic() + 30
+        while rotations(gateway):  # it is noticed with the next thing that is written
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        time.sleep(0.5)
+    assert set(load.statuses) == {200}
+    assert {name: key["wish"] for name, key in gateway.key_states().items()} == {"a": "enabled"}
 
 
 def test_a_changed_secret_in_place_of_a_dead_one(rotating, stage, sim, tmp_path):
