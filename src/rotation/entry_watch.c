@@ -21,12 +21,10 @@ static struct life_key *key_of(struct entry_watch *entry)
 static bool is_another(struct rotation *rotation, const struct life_key *key,
                        const struct secret *secret)
 {
-    static const uint8_t unknown[LIFE_IDENTITY_BYTES];
     uint8_t identity[LIFE_IDENTITY_BYTES] = {0};
 
     rotation->ops->identify(rotation->owner, secret, identity);
-    return memcmp(key->identity, unknown, sizeof(unknown)) != 0 &&
-           memcmp(key->identity, identity, sizeof(identity)) != 0;
+    return life_has_identity(key) && memcmp(key->identity, identity, sizeof(identity)) != 0;
 }
 
 static void read_entry(struct entry_watch *entry);

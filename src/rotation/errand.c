@@ -160,6 +160,33 @@ static void ask_issuer(struct errand *errand)
         fail(errand, err);
 }
 
+static bool is_waiting(const struct rotation *rotation, const struct errand *errand)
+{
+    return errand->task.act == LIFE_CREATE && issuer_traits(rotation->issuer).takes_long;
+}
+
+bool rotation_set_issuer(struct rotation *rotation, struct issuer *issuer)
+{
+    struct errand *waiting = NULL;
+
+    list_for_each (link, &rotation->errands) {
+        struct errand *errand = container_of(link, struct errand, link);
+
+        if (!errand->issuer.work)
+            continue;
+        if (!is_waiting(rotation, errand))
+            return false;
+        waiting = errand;
+    }
+    if (waiting)
+        issuer_cancel(&waiting->issuer);
+    rotation->issuer = issuer;
+    rotation->settings.rules.can_find = issuer_traits(issuer).can_find;
+    if (waiting)
+        ask_issuer(waiting);
+    return true;
+}
+
 /* ---- the store ---- */
 
 struct span rotation_path(const struct rotation *rotation, const char *name,
@@ -268,6 +295,23 @@ static void ask_store(struct errand *errand)
         fail(errand, err);
 }
 
+bool rotation_set_store(struct rotation *rotation, struct secret_store *store)
+{
+    if (rotation->load.store)
+        return false;
+    list_for_each (link, &rotation->errands) {
+        if (container_of(link, struct errand, link)->store.store)
+            return false;
+    }
+    rotation_stop_watching(rotation);
+    rotation->store = store;
+    rotation->unread_us = 0;
+    if (!rotation->is_loaded)
+        rotation_load(rotation);
+    rotation_go_on(rotation);
+    return true;
+}
+
 /* ---- the surroundings ---- */
 
 struct errand *errand_find(struct rotation *rotation, enum life_act act, struct span name)
@@ -314,10 +358,10 @@ void rotation_look_at_drains(struct rotation *rotation)
     }
 }
 
-/* Without its secret it waits for that. */
+/* Without its secret it waits for that; one of the file has it there. */
 static void validate(struct rotation *rotation, const struct life_key *key)
 {
-    if (rotation->secrets_of[rotation_place(rotation, key)])
+    if (!key->is_ours || rotation->secrets_of[rotation_place(rotation, key)])
         rotation->ops->validate(rotation->owner, span_from_text(key->name));
 }
 

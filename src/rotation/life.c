@@ -50,7 +50,8 @@ enum life_standing life_standing(const struct life_key *key)
 
 bool life_is_urgent(const struct life_key *key)
 {
-    return key->step == LIFE_ROLLED_BACK || key->is_leaked || key->live.is_back;
+    return key->step == LIFE_ROLLED_BACK || key->is_leaked || key->live.is_back ||
+           life_is_waiting(key);
 }
 
 bool life_is_recorded(const struct life *life)
@@ -89,7 +90,13 @@ struct life_key *life_find(struct life *life, struct span name)
     return NULL;
 }
 
-static struct life_key *find_at(struct life *life, enum life_step from, enum life_step to)
+/* A new secret of the file that waits for its turn. */
+bool life_is_waiting(const struct life_key *key)
+{
+    return key->step == LIFE_STORED && !key->is_ours;
+}
+
+struct life_key *life_find_at(struct life *life, enum life_step from, enum life_step to)
 {
     for (uint32_t i = 0; i < life->count; i++) {
         if (life->keys[i].step >= from && life->keys[i].step <= to)
@@ -100,15 +107,19 @@ static struct life_key *find_at(struct life *life, enum life_step from, enum lif
 
 struct life_key *life_successor(struct life *life)
 {
-    return find_at(life, LIFE_ISSUING, LIFE_CANARY);
+    for (uint32_t i = 0; i < life->count; i++) {
+        if (life->keys[i].step <= LIFE_CANARY && !life_is_waiting(&life->keys[i]))
+            return &life->keys[i];
+    }
+    return NULL;
 }
 
 struct life_key *life_canary(struct life *life)
 {
-    return find_at(life, LIFE_CANARY, LIFE_CANARY);
+    return life_find_at(life, LIFE_CANARY, LIFE_CANARY);
 }
 
-static struct life_key *predecessor_of(struct life *life, const struct life_key *key)
+struct life_key *life_predecessor(struct life *life, const struct life_key *key)
 {
     return key->replaces[0] ? life_find(life, span_from_text(key->replaces)) : NULL;
 }
@@ -156,7 +167,7 @@ static struct life_key *find_place(struct life *life)
                                                                   : &life->keys[life->count];
 }
 
-static bool has_room(struct life *life, uint32_t count)
+bool life_has_room(struct life *life, uint32_t count)
 {
     uint32_t free = LIFE_KEYS_MAX - life->count;
 
@@ -166,8 +177,8 @@ static bool has_room(struct life *life, uint32_t count)
 }
 
 /* There is room. */
-static struct life_key *add(struct life *life, struct span name, enum life_step step,
-                            const struct life_now *now)
+struct life_key *life_add(struct life *life, struct span name, enum life_step step,
+                          const struct life_now *now)
 {
     struct life_key *key = find_place(life);
 
@@ -181,47 +192,13 @@ static struct life_key *add(struct life *life, struct span name, enum life_step 
     return key;
 }
 
-static bool is_valid_name(struct life *life, struct span name)
+bool life_is_nameable(struct life *life, struct span name)
 {
     return name.len > 0 && name.len < LIFE_NAME_BYTES && !memchr(name.ptr, '\0', name.len) &&
            !life_find(life, name);
 }
 
-/* Valid at the provider, as far as is known, by keys that rotation has made. */
-static uint32_t count_valid(const struct life *life)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < life->count; i++)
-        count += life->keys[i].step >= LIFE_ACTIVE && life->keys[i].step <= LIFE_RETIRED &&
-                 life->keys[i].is_ours && !life->keys[i].is_gone;
-    return count;
-}
-
-/* Of the retired ones the first goes before its time, where they would be too many. */
-static bool is_crowded(struct life *life, const struct life_rules *rules,
-                       const struct life_now *now)
-{
-    struct life_key *oldest = find_at(life, LIFE_RETIRED, LIFE_RETIRED);
-
-    if (count_valid(life) < rules->max_keys)
-        return false;
-    for (uint32_t i = 0; i < life->count; i++) {
-        struct life_key *key = &life->keys[i];
-
-        if (key->step == LIFE_RETIRED && key->is_ours && !key->is_gone &&
-            (!oldest->is_ours || oldest->is_gone || key->until_wall_us < oldest->until_wall_us))
-            oldest = key;
-    }
-    if (!oldest || !oldest->is_ours || oldest->is_gone)
-        return true;
-    oldest->until_wall_us = now->wall_us;
-    oldest->live.since_us = 0;
-    life_touch(life);
-    return false;
-}
-
-/* ---- orders ---- */
+/* ---- what is known of a key ---- */
 
 void life_init(struct life *life)
 {
@@ -235,138 +212,35 @@ static bool is_blank(const uint8_t *identity)
     return !memcmp(identity, zeroes, LIFE_IDENTITY_BYTES);
 }
 
+bool life_has_identity(const struct life_key *key)
+{
+    return !is_blank(key->identity);
+}
+
+void life_identify(struct life *life, struct life_key *key, const uint8_t *identity)
+{
+    if (!memcmp(key->identity, identity, LIFE_IDENTITY_BYTES))
+        return;
+    memcpy(key->identity, identity, LIFE_IDENTITY_BYTES);
+    life_touch(life);
+}
+
 bool life_is_of(const struct life_key *key, const uint8_t *identity)
 {
     return is_blank(key->identity) || is_blank(identity) ||
            !memcmp(key->identity, identity, LIFE_IDENTITY_BYTES);
 }
 
-/* The key of the order, as far as it is known. One of the file that has another secret by now is
- * another key, which serves: what was known under its name is of the one before. */
-static struct life_key *find_replaced(struct life *life, const struct life_order *order,
-                                      const struct life_now *now)
+void life_begin_anew(struct life *life, struct life_key *key, enum life_step step,
+                     const struct life_now *now)
 {
-    struct life_key *key = life_find(life, order->replaces);
-    bool is_busy;
+    struct life_key fresh = {.step = step, .since_wall_us = now->wall_us};
 
-    if (!key || key->is_ours || !order->identity || life_is_of(key, order->identity))
-        return key;
-    is_busy = key->live.is_busy;
-    memset(key, 0, sizeof(*key));
-    memcpy(key->name, order->replaces.ptr, order->replaces.len);
-    memcpy(key->identity, order->identity, LIFE_IDENTITY_BYTES);
-    key->step = LIFE_ACTIVE;
-    key->since_wall_us = now->wall_us;
-    key->live.since_us = now->us;
-    key->live.is_busy = is_busy; /* until that task has ended */
+    memcpy(fresh.name, key->name, sizeof(fresh.name));
+    fresh.live.since_us = now->us;
+    fresh.live.is_busy = key->live.is_busy;
+    *key = fresh;
     life_touch(life);
-    return key;
-}
-
-static struct life_key *take_in(struct life *life, const struct life_order *order,
-                                const struct life_now *now)
-{
-    struct life_key *old = life_find(life, order->replaces);
-
-    if (!old) {
-        old = add(life, order->replaces, LIFE_ACTIVE, now);
-        if (order->identity)
-            memcpy(old->identity, order->identity, LIFE_IDENTITY_BYTES);
-    }
-    return old;
-}
-
-/* Off at once: it neither drains nor waits. */
-static void put_out(struct life *life, struct life_key *key, const struct life_now *now)
-{
-    key->is_leaked = true;
-    life_touch(life);
-    if (key->step == LIFE_ACTIVE || key->step == LIFE_DRAINING)
-        life_move(life, key, LIFE_RETIRED, "it leaked", now);
-    else if (key->step < LIFE_ACTIVE)
-        life_move(life, key, LIFE_ROLLED_BACK, "it leaked", now);
-    key->until_wall_us = now->wall_us;
-    key->live.since_us = 0;
-}
-
-static struct life_key *issue(struct life *life, const struct life_order *order,
-                              const struct life_now *now)
-{
-    struct life_key *key = add(life, order->name, LIFE_ISSUING, now);
-
-    key->trigger = order->trigger;
-    key->is_ours = true;
-    snprintf(key->reason, sizeof(key->reason), "%s", order->why ? order->why : "");
-    if (order->replaces.len)
-        memcpy(key->replaces, order->replaces.ptr, order->replaces.len);
-    life->note[0] = '\0';
-    return key;
-}
-
-enum life_begun life_begin(struct life *life, const struct life_rules *rules,
-                           const struct life_order *order, uint64_t now_us, uint64_t wall_us)
-{
-    const struct life_now now = {now_us, wall_us};
-    struct life_key *key, *old = find_replaced(life, order, &now);
-    bool is_leak = order->replaces.len && order->trigger == LIFE_BY_LEAK;
-    bool is_replaced = old && old->step > LIFE_ACTIVE && !life_lacks_successor(old);
-    uint32_t needed = 2;
-
-    if (order->replaces.len >= LIFE_NAME_BYTES)
-        return LIFE_NAMELESS;
-    /* It is off, whatever becomes of the rest. */
-    if (is_leak && (old || has_room(life, 1))) {
-        put_out(life, take_in(life, order, &now), &now);
-        needed = old ? 2 : 1;
-    }
-    if (!is_valid_name(life, order->name) || span_is_equal(order->name, order->replaces))
-        return LIFE_NAMELESS;
-    if (!has_room(life, needed))
-        return LIFE_CROWDED;
-    if (is_replaced && !is_leak)
-        return LIFE_GONE;
-    if (life_successor(life) || is_replaced)
-        return LIFE_BUSY;
-    if (is_crowded(life, rules, &now))
-        return LIFE_CROWDED;
-    if (order->replaces.len)
-        take_in(life, order, &now);
-    key = issue(life, order, &now);
-    key->rotation = ++life->rotations;
-    key->attempt = 1;
-    return LIFE_BEGUN;
-}
-
-/* "NAME-2" behind "NAME", "NAME-3" behind that; empty where it does not fit. */
-static struct span next_name(const struct life_key *failed, char ret_name[LIFE_NAME_BYTES])
-{
-    char suffix[16] = "";
-    int len;
-
-    if (failed->attempt > 1)
-        snprintf(suffix, sizeof(suffix), "-%u", (unsigned)failed->attempt);
-    len =
-        snprintf(ret_name, LIFE_NAME_BYTES, "%.*s-%u", (int)(strlen(failed->name) - strlen(suffix)),
-                 failed->name, (unsigned)failed->attempt + 1);
-    return len > 0 && len < LIFE_NAME_BYTES ? span_of(ret_name, (size_t)len) : span_of(NULL, 0);
-}
-
-void life_renew(struct life *life, const struct life_rules *rules, const struct life_key *failed,
-                const struct life_now *now)
-{
-    char name[LIFE_NAME_BYTES];
-    const struct life_order order = {.name = next_name(failed, name),
-                                     .replaces = span_from_text(failed->replaces),
-                                     .trigger = failed->trigger,
-                                     .why = failed->reason};
-    struct life_key *key;
-
-    if (failed->attempt >= rules->attempts || !has_room(life, 1) || life_successor(life) ||
-        !is_valid_name(life, order.name))
-        return;
-    key = issue(life, &order, now);
-    key->rotation = failed->rotation;
-    key->attempt = failed->attempt + 1;
 }
 
 /* ---- the canary ---- */
@@ -387,7 +261,7 @@ void life_promote(struct life *life, uint64_t now_us, uint64_t wall_us)
 
     if (!key)
         return;
-    old = predecessor_of(life, key);
+    old = life_predecessor(life, key);
     life_move(life, key, LIFE_ACTIVE, NULL, &now);
     if (old)
         old->is_replaced = true;
@@ -405,15 +279,6 @@ void life_lose(struct life *life, const char *reason, uint64_t now_us, uint64_t 
         return;
     life_move(life, key, LIFE_ROLLED_BACK, reason, &now);
     life_end_rotation(life, false, &now);
-}
-
-bool life_release(struct life *life, struct life_key *key)
-{
-    if (key->is_ours || key->step != LIFE_RETIRED)
-        return false;
-    key->is_gone = true;
-    life_touch(life);
-    return true;
 }
 
 void life_remember(struct life *life, const struct life_memory *memory)
@@ -444,7 +309,7 @@ static void take_back(struct life *life, struct life_key *key, const char *reaso
     key->is_pruned = key->is_replaced = false;
 }
 
-static bool can_be_back(const struct life_key *key)
+bool life_can_be_back(const struct life_key *key)
 {
     return !key->is_leaked && !key->is_ending &&
            (key->step == LIFE_DRAINING || key->step == LIFE_RETIRED);
@@ -454,32 +319,17 @@ bool life_roll_back(struct life *life, struct life_key *key, const char *reason,
                     uint64_t wall_us)
 {
     const struct life_now now = {now_us, wall_us};
-    struct life_key *old = predecessor_of(life, key);
+    struct life_key *old = life_predecessor(life, key);
 
-    if (life_lacks_successor(key) && can_be_back(key)) {
+    if (life_lacks_successor(key) && life_can_be_back(key)) {
         take_back(life, key, reason, &now);
         return true;
     }
-    if (key->step > LIFE_ACTIVE || (key->step == LIFE_ACTIVE && !(old && can_be_back(old))))
+    if (key->step > LIFE_ACTIVE || (key->step == LIFE_ACTIVE && !(old && life_can_be_back(old))))
         return false;
     if (key->step == LIFE_ACTIVE)
         take_back(life, old, "its successor was rolled back", &now);
     life_move(life, key, LIFE_ROLLED_BACK, reason, &now);
     life_end_rotation(life, false, &now);
-    return true;
-}
-
-bool life_prune(struct life *life, const struct life_order *order, uint64_t now_us,
-                uint64_t wall_us)
-{
-    const struct life_now now = {now_us, wall_us};
-    struct life_key *key = find_replaced(life, order, &now);
-
-    if (key ? key->step != LIFE_ACTIVE
-            : !order->replaces.len || order->replaces.len >= LIFE_NAME_BYTES || !has_room(life, 1))
-        return false;
-    key = take_in(life, order, &now);
-    key->is_pruned = true;
-    life_move(life, key, LIFE_DRAINING, order->why, &now);
     return true;
 }

@@ -179,6 +179,36 @@ bool life_lacks_successor(const struct life_key *key);
 bool life_roll_back(struct life *life, struct life_key *key, const char *reason, uint64_t now_us,
                     uint64_t wall_us);
 
+/* ---- the file ---- */
+
+/* The secret of a key of the file is another one. */
+struct life_change {
+    struct span name;            /* the key's: from now on the new secret's */
+    struct span before;          /* the old one's from now on: unlike all that were used before */
+    const uint8_t *old_identity; /* of the secret that stood there */
+    const uint8_t *identity;     /* of the one that stands there now */
+};
+
+/* The new secret is proven as a successor is, once no other one is under way; the one that served
+ * until now serves on, and is to be kept (LIFE_KEEP), as the file has it no more. *ret_old: that
+ * one, whose secret is known already where it was kept before. LIFE_GONE: none serves, or the file
+ * is back at it: the new one is to be taken as it stands. LIFE_CROWDED, LIFE_NAMELESS. */
+enum life_begun life_adopt(struct life *life, const struct life_change *change, uint64_t now_us,
+                           uint64_t wall_us, struct life_key **ret_old);
+
+/* The one that serves on while the key of that name, of that identity, proves itself, or as it did
+ * not; NULL: none. */
+struct life_key *life_stand_in(struct life *life, struct span name, const uint8_t *identity);
+
+/* The file does not have the key: one of its own that is off is not spoken of again, one that was
+ * to prove itself is given up, and one that stands in for none any more drains. To be asked twice,
+ * as the last follows from the others. */
+void life_release(struct life *life, struct life_key *key, uint64_t now_us, uint64_t wall_us);
+
+/* The secret of a key that serves on, and that rotation did not make, is nowhere any more: what was
+ * to come in its place serves. */
+void life_lose_secret(struct life *life, struct life_key *old, uint64_t now_us, uint64_t wall_us);
+
 /* ---- tasks ---- */
 
 enum life_act {
@@ -226,10 +256,6 @@ struct life_key *life_canary(struct life *life);
 void life_promote(struct life *life, uint64_t now_us, uint64_t wall_us);
 void life_lose(struct life *life, const char *reason, uint64_t now_us, uint64_t wall_us);
 
-/* A key that was not ours to revoke is not there any more (the file names it no longer): it is not
- * spoken of again. False where it is in use, or is ours. */
-bool life_release(struct life *life, struct life_key *key);
-
 /* What the triggers remember, to be written down with the rest. */
 void life_remember(struct life *life, const struct life_memory *memory);
 
@@ -240,6 +266,10 @@ void life_note(struct life *life, struct span note);
 
 /* Whether a record speaks of the key of that identity: unknown ones (zeroes) agree with all. */
 bool life_is_of(const struct life_key *key, const uint8_t *identity);
+
+/* The identity of its secret is known; it is that one from now on. */
+bool life_has_identity(const struct life_key *key);
+void life_identify(struct life *life, struct life_key *key, const uint8_t *identity);
 
 /* The key of that name; NULL. */
 struct life_key *life_find(struct life *life, struct span name);

@@ -39,6 +39,12 @@ static void try_again(struct life_key *key, uint64_t base_us, const struct life_
 
 /* ---- what happens of itself ---- */
 
+/* Its end is ours to bring about: it was made here, or its secret is kept here alone. */
+static bool is_held(const struct life_key *key)
+{
+    return key->is_ours || key->is_kept;
+}
+
 /* The time for which a retired key stays valid. In one process it is measured on the clock that
  * does not jump. */
 static bool is_overlap_over(const struct life_key *key, const struct life_rules *rules,
@@ -79,16 +85,17 @@ static void settle(struct life *life, const struct life_rules *rules, struct lif
         }
         break;
     case LIFE_STORED:
-        life_move(life, key, LIFE_VALIDATING, NULL, now);
+        if (!life_is_waiting(key) || !life_successor(life))
+            life_move(life, key, LIFE_VALIDATING, NULL, now);
         break;
     case LIFE_ROLLED_BACK:
-        if (!key->is_gone && (!key->is_asked || !rules->can_find) && !key->id[0])
+        if (key->is_ours && !key->is_gone && (!key->is_asked || !rules->can_find) && !key->id[0])
             key->is_gone = life->live.is_dirty = true;
         break;
     case LIFE_RETIRED:
         if (key->is_gone && !key->is_kept)
             life_move(life, key, LIFE_REVOKED, NULL, now);
-        else if (key->is_ours && !key->is_ending && is_overlap_over(key, rules, now))
+        else if (is_held(key) && !key->is_ending && is_overlap_over(key, rules, now))
             key->is_ending = life->live.is_dirty = true;
         break;
     case LIFE_VALIDATING:
@@ -109,7 +116,7 @@ static bool find_end(const struct life_key *key, enum life_act *ret_act)
 {
     if (key->live.has_traffic && !key->is_leaked)
         *ret_act = LIFE_DRAIN;
-    else if (!key->is_gone)
+    else if (!key->is_gone && key->is_ours)
         *ret_act = key->id[0] ? LIFE_REVOKE : LIFE_FIND;
     else if (key->is_kept)
         *ret_act = LIFE_FORGET;
@@ -126,8 +133,9 @@ static bool find_task(const struct life_key *key, const struct life_rules *rules
         *ret_act = LIFE_CREATE;
         return true;
     case LIFE_ISSUED:
+    case LIFE_ACTIVE:
         *ret_act = LIFE_KEEP;
-        return true;
+        return key->live.has_secret;
     case LIFE_VALIDATING:
         *ret_act = LIFE_VALIDATE;
         return true;
@@ -140,7 +148,6 @@ static bool find_task(const struct life_key *key, const struct life_rules *rules
         return find_end(key, ret_act);
     case LIFE_STORED:
     case LIFE_CANARY:
-    case LIFE_ACTIVE:
     case LIFE_REVOKED:
     case LIFE_STEPS:
         break;
@@ -155,7 +162,7 @@ static uint64_t next_time(const struct life_key *key, const struct life_rules *r
         return UINT64_MAX;
     if (key->live.not_before_us > now->us)
         return key->live.not_before_us;
-    if (key->step != LIFE_RETIRED || !key->is_ours || key->is_ending)
+    if (key->step != LIFE_RETIRED || !is_held(key) || key->is_ending)
         return UINT64_MAX;
     if (key->live.since_us)
         return key->live.since_us + rules->overlap_us;
@@ -287,14 +294,15 @@ static void end_create(struct life *life, const struct life_rules *rules, struct
 static void end_keep(struct life *life, struct life_key *key, const struct life_result *result,
                      const struct life_now *now)
 {
-    if (key->step != LIFE_ISSUED)
+    if (key->step != LIFE_ISSUED && key->step != LIFE_ACTIVE)
         return;
     if (result->err) {
         try_again(key, RETRY_MIN_US, result, now);
         return;
     }
     key->live.has_secret = false;
-    life_move(life, key, LIFE_STORED, NULL, now);
+    if (key->step == LIFE_ISSUED)
+        life_move(life, key, LIFE_STORED, NULL, now);
 }
 
 static void end_validate(struct life *life, const struct life_rules *rules, struct life_key *key,

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "json/tree.h"
 #include "json/write.h"
+#include "rotation/life_inner.h"
 
 enum { HEX_BYTES = 2 * LIFE_IDENTITY_BYTES, TREE_MAX_BYTES = 2 << 20 };
 
@@ -187,7 +188,7 @@ static bool is_possible(struct life *life)
     uint32_t successors = 0;
 
     for (uint32_t i = 0; i < life->count; i++) {
-        successors += life->keys[i].step < LIFE_ACTIVE;
+        successors += life->keys[i].step < LIFE_ACTIVE && !life_is_waiting(&life->keys[i]);
         if (life_find(life, span_from_text(life->keys[i].name)) != &life->keys[i])
             return false;
     }

@@ -17,7 +17,50 @@
 /* Of which keys the secret is needed: those that have traffic, or will. */
 static bool is_wanted(const struct life_key *key)
 {
-    return key->is_ours && key->step >= LIFE_STORED && key->step <= LIFE_RETIRED;
+    return key->is_kept && key->step >= LIFE_STORED && key->step <= LIFE_RETIRED;
+}
+
+/* Somebody else has changed it while nobody looked, and what stood there is kept nowhere. */
+static void note_change(struct rotation *rotation, struct life_key *key,
+                        const struct secret *secret)
+{
+    uint8_t identity[LIFE_IDENTITY_BYTES] = {0};
+
+    rotation->ops->identify(rotation->owner, secret, identity);
+    if (life_has_identity(key) && !life_is_of(key, identity))
+        rotation->ops->on_taken(rotation->owner, span_from_text(key->name));
+    life_identify(&rotation->life, key, identity);
+}
+
+static void take_secret(struct rotation *rotation, struct life_key *key, struct secret *secret)
+{
+    struct secret **place = &rotation->secrets_of[rotation_place(rotation, key)];
+
+    note_change(rotation, key, secret);
+    secret_unref(place);
+    *place = secret;
+    rotation->is_stand_due = true;
+    rotation_trouble(rotation, ROTATION_STORE, NULL);
+}
+
+/* One of the file's that is not there will never be: another that the rotation made is looked for
+ * again. */
+static bool is_lost(const struct life_key *key, const struct secret_answer *answer)
+{
+    return !answer->err && !answer->entry.version && !key->is_ours;
+}
+
+static void miss_secret(struct rotation *rotation, const struct life_key *key,
+                        const struct secret_answer *answer, int err)
+{
+    char why[ROTATION_WORDS_BYTES];
+
+    snprintf(why, sizeof(why), "the key '%s' cannot be read from the store: %s", key->name,
+             !err          ? "it is not there"
+             : answer->err ? answer->why
+                           : err_text(err));
+    rotation_trouble(rotation, ROTATION_STORE, why);
+    rotation->unread_us = rotation_now_us(rotation) + UNREAD_AGAIN_US;
 }
 
 /* A secret that cannot be read now is asked for again: its key serves from then on. */
@@ -25,7 +68,7 @@ static void on_secret(struct secret_ask *ask, const struct secret_answer *answer
 {
     struct errand *errand = container_of(ask, struct errand, store);
     struct rotation *rotation = errand->rotation;
-    const struct life_key *key = errand->task.key;
+    struct life_key *key = errand->task.key;
     struct secret *secret = NULL;
     bool is_awaited = false;
     int err = answer->err;
@@ -40,20 +83,13 @@ static void on_secret(struct secret_ask *ask, const struct secret_answer *answer
     if (!err && answer->entry.version)
         err = secret_entry_member(answer->entry.text, "api_key", rotation->secrets, &secret);
     if (secret) {
-        secret_unref(&rotation->secrets_of[rotation_place(rotation, key)]);
-        rotation->secrets_of[rotation_place(rotation, key)] = secret;
-        rotation->is_stand_due = true;
-        rotation_trouble(rotation, ROTATION_STORE, NULL);
+        take_secret(rotation, key, secret);
         is_awaited = errand_find(rotation, LIFE_VALIDATE, span_from_text(key->name)) != NULL;
+    } else if (is_lost(key, answer)) {
+        life_lose_secret(&rotation->life, key, rotation_now_us(rotation),
+                         rotation_wall_us(rotation));
     } else {
-        char why[ROTATION_WORDS_BYTES];
-
-        snprintf(why, sizeof(why), "the key '%s' cannot be read from the store: %s", key->name,
-                 !err          ? "it is not there"
-                 : answer->err ? answer->why
-                               : err_text(err));
-        rotation_trouble(rotation, ROTATION_STORE, why);
-        rotation->unread_us = rotation_now_us(rotation) + UNREAD_AGAIN_US;
+        miss_secret(rotation, key, answer, err);
     }
     errand_free(errand);
     rotation_go_on(rotation);

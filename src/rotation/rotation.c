@@ -36,8 +36,7 @@ static void take_place(struct rotation *rotation, uint32_t place)
     secret_unref(&rotation->secrets_of[place]);
 }
 
-/* What has changed since this was last called. */
-static void tell_news(struct rotation *rotation)
+void rotation_tell_news(struct rotation *rotation)
 {
     for (uint32_t i = 0; i < rotation->life.count; i++) {
         const struct life_key *key = &rotation->life.keys[i];
@@ -64,7 +63,7 @@ static struct rotation_stand stand_of(const struct rotation *rotation, uint32_t 
 
     return (struct rotation_stand){
         .name = span_from_text(key->name),
-        .secret = rotation->secrets_of[index],
+        .secret = life_has_identity(key) ? rotation->secrets_of[index] : NULL,
         .identity = key->identity,
         .replaces = span_from_text(key->replaces),
         .expires_wall_us = key->expires_wall_us,
@@ -223,12 +222,12 @@ void rotation_go_on(struct rotation *rotation)
     tick_canary(rotation);
     rotation_look_at_drains(rotation);
     do {
-        tell_news(rotation);
+        rotation_tell_news(rotation);
         apply(rotation);
         if (!life_next(&rotation->life, &rotation->settings.rules, rotation_now_us(rotation),
                        rotation_wall_us(rotation), &task, &next_us))
             break;
-        tell_news(rotation); /* of what happened of itself */
+        rotation_tell_news(rotation); /* of what happened of itself */
         rotation_do(rotation, &task);
     } while (rotation->is_loaded);
     rotation->is_going = false;
@@ -315,138 +314,7 @@ void rotation_free(struct rotation **place)
     mem_free(rotation);
 }
 
-/* ---- orders ---- */
-
-/* "auto-rotate-20261120-101500"; "-2" behind it where that name is used already. Empty where it
- * does not fit. */
-static struct span make_name(struct rotation *rotation, char ret_name[LIFE_NAME_BYTES])
-{
-    const struct span mark = SPAN("{time}");
-    struct span before = rotation->settings.name, behind = SPAN("");
-    size_t at = span_find(before, mark);
-    char time[ISSUER_TIME_BYTES];
-    int len;
-
-    if (at != SIZE_MAX) {
-        behind = span_skip(before, at + mark.len);
-        before.len = at;
-    }
-    issuer_write_time(rotation_wall_us(rotation), time);
-    len = snprintf(ret_name, LIFE_NAME_BYTES, "%.*s%.*s%.*s", SPAN_ARG(before), ISSUER_TIME_BYTES,
-                   time, SPAN_ARG(behind));
-    if (len > 0 && len < LIFE_NAME_BYTES &&
-        life_find(&rotation->life, span_of(ret_name, (size_t)len)))
-        len += snprintf(ret_name + len, LIFE_NAME_BYTES - (size_t)len, "-r%llu",
-                        (unsigned long long)rotation->life.rotations + 1);
-    return span_of(ret_name, len > 0 && len < LIFE_NAME_BYTES ? (size_t)len : 0);
-}
-
-static struct life_order order_of(const struct rotation_order *order)
-{
-    return (struct life_order){.replaces = order->replaces,
-                               .identity = order->identity,
-                               .trigger = order->trigger,
-                               .why = order->why};
-}
-
-static enum life_begun begin(struct rotation *rotation, const struct life_order *order)
-{
-    struct life_order made = *order;
-    char name[LIFE_NAME_BYTES];
-
-    made.name = make_name(rotation, name);
-    return life_begin(&rotation->life, &rotation->settings.rules, &made, rotation_now_us(rotation),
-                      rotation_wall_us(rotation));
-}
-
-/* Until it was written down. */
-static void keep_leak(struct rotation *rotation, struct span name)
-{
-    const struct life_key *key = life_find(&rotation->life, name);
-    struct rotation_leak *leak = rotation->leaks;
-    struct rotation_leak *end = leak + rotation->leak_count;
-
-    if (!key || !key->is_leaked)
-        return;
-    while (leak < end && !span_is_equal(span_from_text(leak->name), name))
-        leak++;
-    if (leak == rotation->leaks + LIFE_KEYS_MAX)
-        return;
-    rotation->leak_count += leak == end;
-    memcpy(leak->name, key->name, LIFE_NAME_BYTES);
-    memcpy(leak->identity, key->identity, LIFE_IDENTITY_BYTES);
-}
-
-void rotation_repeat_leaks(struct rotation *rotation)
-{
-    for (uint32_t i = 0; i < rotation->leak_count; i++) {
-        const struct life_order order = {.replaces = span_from_text(rotation->leaks[i].name),
-                                         .identity = rotation->leaks[i].identity,
-                                         .trigger = LIFE_BY_LEAK};
-
-        (void)begin(rotation, &order);
-    }
-}
-
-enum rotation_begun rotation_begin(struct rotation *rotation, const struct rotation_order *order,
-                                   uint64_t *ret_id)
-{
-    struct life_order made = order_of(order);
-    enum life_begun begun;
-
-    *ret_id = 0;
-    if (!rotation->is_loaded)
-        return ROTATION_AWAY;
-    begun = begin(rotation, &made);
-    if (order->trigger == LIFE_BY_LEAK)
-        keep_leak(rotation, order->replaces);
-    if (life_successor(&rotation->life))
-        *ret_id = life_successor(&rotation->life)->rotation;
-    rotation_go_on(rotation);
-    switch (begun) {
-    case LIFE_BEGUN:
-        return ROTATION_BEGUN;
-    case LIFE_BUSY:
-        return ROTATION_BUSY;
-    case LIFE_GONE:
-        return ROTATION_GONE;
-    case LIFE_CROWDED:
-    case LIFE_NAMELESS:
-        break;
-    }
-    return ROTATION_CROWDED;
-}
-
-bool rotation_prune(struct rotation *rotation, const struct rotation_order *order)
-{
-    const struct life_order made = order_of(order);
-    bool is_done =
-        rotation->is_loaded &&
-        life_prune(&rotation->life, &made, rotation_now_us(rotation), rotation_wall_us(rotation));
-
-    if (is_done)
-        rotation_go_on(rotation);
-    return is_done;
-}
-
-struct span rotation_id(struct span provider, uint64_t number, char to[ROTATION_ID_BYTES])
-{
-    int len = snprintf(to, ROTATION_ID_BYTES, "%.*s-%llu", SPAN_ARG(provider),
-                       (unsigned long long)number);
-
-    return span_of(to, number && len > 0 && len < ROTATION_ID_BYTES ? (size_t)len : 0);
-}
-
-bool rotation_roll_back(struct rotation *rotation, struct span name, const char *reason)
-{
-    struct life_key *key = rotation->is_loaded ? life_find(&rotation->life, name) : NULL;
-    bool is_done = key && life_roll_back(&rotation->life, key, reason, rotation_now_us(rotation),
-                                         rotation_wall_us(rotation));
-
-    if (is_done)
-        rotation_go_on(rotation);
-    return is_done;
-}
+/* ---- the operator of a ramp ---- */
 
 bool rotation_hold(struct rotation *rotation, bool is_held)
 {
@@ -480,14 +348,14 @@ void rotation_remember(struct rotation *rotation, const struct life_memory *memo
 
 void rotation_release_gone(struct rotation *rotation)
 {
-    static const uint8_t unknown[LIFE_IDENTITY_BYTES];
+    uint32_t count = rotation->ops->is_in_file ? rotation->life.count : 0;
 
-    for (uint32_t i = 0; rotation->ops->is_in_file && i < rotation->life.count; i++) {
-        struct life_key *key = &rotation->life.keys[i];
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        struct life_key *key = &rotation->life.keys[i % count];
 
-        if (!key->is_gone && memcmp(key->identity, unknown, sizeof(unknown)) != 0 &&
-            !rotation->ops->is_in_file(rotation->owner, key->identity))
-            (void)life_release(&rotation->life, key);
+        if (life_has_identity(key) && !rotation->ops->is_in_file(rotation->owner, key->identity))
+            life_release(&rotation->life, key, rotation_now_us(rotation),
+                         rotation_wall_us(rotation));
     }
 }
 
@@ -512,24 +380,9 @@ int rotation_set_settings(struct rotation *rotation, const struct rotation_setti
     return 0;
 }
 
-void rotation_set_issuer(struct rotation *rotation, struct issuer *issuer)
-{
-    rotation->issuer = issuer;
-    rotation->settings.rules.can_find = issuer_traits(issuer).can_find;
-}
-
 bool rotation_is_loaded(const struct rotation *rotation)
 {
     return rotation->is_loaded;
-}
-
-bool rotation_is_idle(const struct rotation *rotation)
-{
-    for (struct list *at = rotation->errands.next; at != &rotation->errands; at = at->next) {
-        if (container_of(at, struct errand, link)->issuer.work)
-            return false;
-    }
-    return !life_successor((struct life *)(uintptr_t)&rotation->life);
 }
 
 void rotation_hurry(struct rotation *rotation)
@@ -541,6 +394,11 @@ void rotation_hurry(struct rotation *rotation)
 const struct life *rotation_life(const struct rotation *rotation)
 {
     return &rotation->life;
+}
+
+bool rotation_stand_in(const struct rotation *rotation, struct span name, const uint8_t *identity)
+{
+    return life_stand_in((struct life *)(uintptr_t)&rotation->life, name, identity) != NULL;
 }
 
 const struct canary *rotation_canary(const struct rotation *rotation)

@@ -67,6 +67,9 @@ struct rotation_ops {
     void (*on_news)(void *owner, const struct rotation_news *news);
     /* Store or issuer fail with words that are new; NULL: that one does not any more. */
     void (*on_trouble)(void *owner, enum rotation_side side, const char *why);
+    /* The secret of that key was changed in its entry while no gateway looked: it is taken as it
+     * stands, as the one before is kept nowhere. */
+    void (*on_taken)(void *owner, struct span name);
     /* Somebody else has changed the secret of a key that serves, in its entry in the store: its
      * identity, as it serves on with the one that it has. NULL: that matters to nobody. */
     void (*on_changed)(void *owner, const uint8_t identity[LIFE_IDENTITY_BYTES]);
@@ -123,6 +126,18 @@ struct rotation_order {
 enum rotation_begun rotation_begin(struct rotation *rotation, const struct rotation_order *order,
                                    uint64_t *ret_id);
 
+/* The secret of a key of the file is another one. */
+struct rotation_change {
+    struct span name; /* the key's */
+    const uint8_t *old_identity, *identity;
+    struct secret *old_secret;
+};
+
+/* The new secret proves itself as a successor does, without an issuer, while the old one serves on
+ * as NAME-before-TIME. ROTATION_GONE, ROTATION_CROWDED, ROTATION_AWAY: it is as the file says. To
+ * be called before rotation_follow_file. */
+enum rotation_begun rotation_adopt(struct rotation *rotation, const struct rotation_change *change);
+
 /* Takes a key that serves out of service, as life_prune does: false where it serves no more, there
  * is no room, or the state could not be read yet. */
 bool rotation_prune(struct rotation *rotation, const struct rotation_order *order);
@@ -147,8 +162,11 @@ void rotation_follow_file(struct rotation *rotation);
  * that is too long, in which nothing changes. */
 int rotation_set_settings(struct rotation *rotation, const struct rotation_settings *settings);
 
-/* Another issuer takes the place of the one that was: to be called only where rotation_is_idle. */
-void rotation_set_issuer(struct rotation *rotation, struct issuer *issuer);
+/* Another issuer, or another way to the same store, is asked from now on, and nothing of the one
+ * before is used any more. False where that is being asked: again later. An issuer that merely
+ * waits for a key is not waited for: the other one waits in its place. */
+bool rotation_set_issuer(struct rotation *rotation, struct issuer *issuer);
+bool rotation_set_store(struct rotation *rotation, struct secret_store *store);
 
 /* The canary has failed: its evidence is looked at now. */
 void rotation_hurry(struct rotation *rotation);
@@ -158,11 +176,12 @@ void rotation_hurry(struct rotation *rotation);
 /* The state was read, so that what rotation_life tells is all there is. */
 bool rotation_is_loaded(const struct rotation *rotation);
 
-/* No successor is under way, and the issuer is asked for nothing. */
-bool rotation_is_idle(const struct rotation *rotation);
-
 /* Valid until control returns to the loop. */
 const struct life *rotation_life(const struct rotation *rotation);
+
+/* A key of the file serves on while the one of that name and identity proves itself, or as it did
+ * not. */
+bool rotation_stand_in(const struct rotation *rotation, struct span name, const uint8_t *identity);
 
 /* The canary's share of its predecessor's place, in millionths; 0 where there is none. */
 uint32_t rotation_share_ppm(const struct rotation *rotation);

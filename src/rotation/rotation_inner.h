@@ -1,7 +1,7 @@
 /*
- * What the parts of a rotation share: rotation.c goes on from where it stands, errand.c does the
- * tasks, recall.c reads what was written down, entry_watch.c sees whether others change it. Private
- * to rotation/.
+ * What the parts of a rotation share: rotation.c goes on from where it stands,
+ * rotation_orders.c begins and takes back, errand.c does the tasks, recall.c reads what was written
+ * down, entry_watch.c sees whether others change it. Private to rotation/.
  */
 #ifndef ROTATION_ROTATION_INNER_H
 #define ROTATION_ROTATION_INNER_H
@@ -108,6 +108,9 @@ static inline uint64_t rotation_wall_us(const struct rotation *rotation)
 
 /* Goes on: what can be done now is begun, and the timer is set. */
 void rotation_go_on(struct rotation *rotation);
+
+/* Tells the owner what has changed since this was last called. */
+void rotation_tell_news(struct rotation *rotation);
 
 /* Tells the owner of trouble whose words are new; NULL: it is over. */
 void rotation_trouble(struct rotation *rotation, enum rotation_side side, const char *why);

@@ -126,7 +126,7 @@ void gateway_look_at_tokens(struct gateway *gateway, const struct provider *prov
 void gateway_follow_rotations(struct gateway *gateway);
 
 /* The registry hears of the keys beside the file, before a reload prepares for another. */
-void gateway_tell_extras(struct gateway *gateway);
+void gateway_tell_extras(struct gateway *gateway, const struct config *next);
 
 /* The provider's canary may have failed. */
 void gateway_hurry_rotation(struct gateway *gateway, const struct provider *provider);

@@ -169,7 +169,7 @@ static int prepare(struct gateway *gateway, struct config *config, char *ret_err
 
     if (!err)
         err = gateway_make_tls(config, ret_error, &reload->tls);
-    gateway_tell_extras(gateway);
+    gateway_tell_extras(gateway, config);
     if (!err)
         err = snapshot_prepare(&gateway->registry, config, loop_now_us(gateway->loop),
                                loop_wall_us(gateway->loop), ret_error, &reload->snapshot);

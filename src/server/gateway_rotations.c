@@ -10,13 +10,12 @@
 struct rotor_seat {
     struct list link; /* in gateway->rotors */
     struct rotor *rotor;
-    struct secret_store *store; /* where its keys are kept */
-    char *folder, *created_by;  /* the folder there, and who makes entries */
-    /* Where somebody puts the next one; of former configurations too, as an issuer may still be
-     * waiting there. */
-    struct list from; /* struct held */
+    struct list held;                 /* struct held: the stores that the rotor uses */
+    enum conf_store_kind kind;        /* of the store where its keys are kept */
+    char *root, *folder, *created_by; /* there; and who makes entries */
 };
 
+/* A store that was taken once. */
 struct held {
     struct list link;
     struct secret_store *store;
@@ -66,50 +65,69 @@ static void complain(struct gateway *gateway, struct span provider, const char *
               LOG_SPAN("provider", provider), LOG_TEXT("reason", why));
 }
 
-/* Where the issuer takes keys from: NULL with 0 where it makes them. */
-static int take_from(struct gateway *gateway, const struct conf_issuer *issuer,
-                     struct rotor_seat *seat, char *why, struct secret_store **ret_from)
+/* Held until the rotor has left it, or goes. */
+static int take_store(struct gateway *gateway, struct rotor_seat *seat,
+                      const struct conf_place *place, char *why, struct secret_store **ret_store)
 {
-    struct secret_stores *stores = config_reader_stores(gateway->reader);
-    struct held *held;
-    int err;
+    struct held *held = mem_zalloc(1, sizeof(*held));
+    int err =
+        held ? secret_stores_take(config_reader_stores(gateway->reader),
+                                  &gateway->snapshot->config->secrets, place, why, &held->store)
+             : ERR_NOMEM;
 
-    *ret_from = NULL;
-    if (issuer->kind != CONF_ISSUER_STORE)
-        return 0;
-    held = mem_zalloc(1, sizeof(*held));
-    if (!held)
-        return ERR_NOMEM;
-    err = secret_stores_take(stores, &gateway->snapshot->config->secrets, &issuer->from, why,
-                             &held->store);
     if (err) {
         mem_free(held);
         return err;
     }
-    *ret_from = held->store;
-    list_for_each (link, &seat->from) {
-        if (container_of(link, struct held, link)->store != held->store)
-            continue;
-        secret_stores_give(stores, &held->store);
-        mem_free(held);
-        return 0;
-    }
-    list_push_back(&seat->from, &held->link);
+    list_push_back(&seat->held, &held->link);
+    *ret_store = held->store;
     return 0;
+}
+
+static void give_back(struct gateway *gateway, struct held *held)
+{
+    list_remove(&held->link);
+    secret_stores_give(config_reader_stores(gateway->reader), &held->store);
+    mem_free(held);
+}
+
+static void on_left(void *owner, struct span provider, struct secret_store *store)
+{
+    struct rotor_seat *seat = find(owner, provider);
+
+    list_for_each (link, &seat->held) {
+        struct held *held = container_of(link, struct held, link);
+
+        if (held->store != store)
+            continue;
+        give_back(owner, held);
+        return;
+    }
+}
+
+/* Where the rotor keeps its keys, and where its issuer takes them from. What cannot be had is NULL.
+ */
+static int take_stores(struct gateway *gateway, struct rotor_seat *seat,
+                       const struct conf_provider *conf, char *why, struct rotor_stores *ret_stores)
+{
+    const struct conf_rotation *rotation = conf->rotation;
+    int err = 0;
+
+    *ret_stores = (struct rotor_stores){.keep = NULL};
+    /* Another sealed file takes effect at a restart. */
+    if (!seat->rotor || seat->kind != CONF_STORE_SEALED)
+        err = take_store(gateway, seat, &rotation->keep_in, why, &ret_stores->keep);
+    if (!err && rotation->issuer->kind == CONF_ISSUER_STORE)
+        err = take_store(gateway, seat, &rotation->issuer->from, why, &ret_stores->from);
+    return err;
 }
 
 static void close_seat(struct gateway *gateway, struct rotor_seat *seat)
 {
-    struct secret_stores *stores = config_reader_stores(gateway->reader);
-
     rotor_free(&seat->rotor);
-    secret_stores_give(stores, &seat->store);
-    while (!list_is_empty(&seat->from)) {
-        struct held *held = container_of(list_pop_front(&seat->from), struct held, link);
-
-        secret_stores_give(stores, &held->store);
-        mem_free(held);
-    }
+    while (!list_is_empty(&seat->held))
+        give_back(gateway, container_of(seat->held.next, struct held, link));
+    mem_free(seat->root);
     mem_free(seat->folder);
     mem_free(seat->created_by);
     mem_free(seat);
@@ -123,24 +141,30 @@ static struct span folder_of(const struct conf_provider *conf)
     return place->kind == CONF_STORE_SEALED ? conf->name : place->path;
 }
 
+static bool is_at(const struct rotor_seat *seat, const struct conf_provider *conf)
+{
+    const struct conf_place *place = &conf->rotation->keep_in;
+
+    return seat->kind == place->kind && span_is_equal(span_from_text(seat->root), place->root) &&
+           span_is_equal(span_from_text(seat->folder), folder_of(conf));
+}
+
 static char *copy_of(struct span text)
 {
     return mem_strdup(text.ptr, text.len);
 }
 
-/* Where its keys are kept, for as long as the rotor lives. */
-static int open_place(struct gateway *gateway, const struct conf_provider *conf,
-                      struct rotor_seat *seat, char *why)
+static int note_place(struct gateway *gateway, const struct conf_provider *conf,
+                      struct rotor_seat *seat)
 {
     const struct conf_place *place = &conf->rotation->keep_in;
 
+    seat->kind = place->kind;
+    seat->root = copy_of(place->root);
     seat->folder = copy_of(folder_of(conf));
     seat->created_by =
         copy_of(conf_secrets_created_by(&gateway->snapshot->config->secrets, place->kind));
-    if (!seat->folder || !seat->created_by)
-        return ERR_NOMEM;
-    return secret_stores_take(config_reader_stores(gateway->reader),
-                              &gateway->snapshot->config->secrets, place, why, &seat->store);
+    return seat->root && seat->folder && seat->created_by ? 0 : ERR_NOMEM;
 }
 
 static bool is_busy(void *owner)
@@ -171,6 +195,7 @@ static int add(struct gateway *gateway, const struct snapshot_provider *row, cha
                                     .is_busy = is_busy,
                                     .on_effect = gateway_follow,
                                     .on_alert = on_alert,
+                                    .on_left = on_left,
                                     .on_news = on_news,
                                     .owner = gateway};
     struct rotor_seat *seat = mem_zalloc(1, sizeof(*seat));
@@ -178,14 +203,13 @@ static int add(struct gateway *gateway, const struct snapshot_provider *row, cha
 
     if (!seat)
         return ERR_NOMEM;
-    list_init(&seat->from);
-    err = open_place(gateway, row->conf, seat, why);
+    list_init(&seat->held);
+    err = note_place(gateway, row->conf, seat);
     if (!err)
-        err = take_from(gateway, row->conf->rotation->issuer, seat, why, &options.from);
+        err = take_stores(gateway, seat, row->conf, why, &options.stores);
     if (!err && !gateway->fetcher)
         gateway->fetcher = fetcher_new(gateway->loop);
     options.fetcher = gateway->fetcher;
-    options.store = seat->store;
     if (!err) {
         options.folder = span_from_text(seat->folder);
         options.created_by = span_from_text(seat->created_by);
@@ -208,12 +232,14 @@ static void drop(struct gateway *gateway, struct rotor_seat *seat)
 
 /* ---- following the file ---- */
 
-void gateway_tell_extras(struct gateway *gateway)
+void gateway_tell_extras(struct gateway *gateway, const struct config *next)
 {
     for (struct list *at = gateway->rotors.next; at != &gateway->rotors; at = at->next) {
-        const struct rotor *rotor = container_of(at, struct rotor_seat, link)->rotor;
+        struct rotor *rotor = container_of(at, struct rotor_seat, link)->rotor;
+        const struct conf_provider *conf = config_find_provider(next, rotor_provider(rotor));
 
-        registry_set_extras(&gateway->registry, rotor_provider(rotor), rotor_extras(rotor));
+        registry_set_extras(&gateway->registry, rotor_provider(rotor),
+                            rotor_extras(rotor, conf && conf->rotation ? conf : NULL));
     }
 }
 
@@ -230,7 +256,8 @@ static void leave_alone(struct gateway *gateway, const struct rotor_seat *seat,
         complain(gateway, name, "without memory: issued keys serve until the next reload");
 }
 
-/* Their providers have gone, or are to be left alone from now on. */
+/* Their providers have gone, or are to be left alone from now on; or their keys are kept elsewhere,
+ * where another one begins from what stands there. */
 static void drop_unwanted(struct gateway *gateway)
 {
     struct list *at = gateway->rotors.next;
@@ -241,7 +268,7 @@ static void drop_unwanted(struct gateway *gateway)
             config_find_provider(gateway->snapshot->config, rotor_provider(seat->rotor));
 
         at = at->next;
-        if (conf && conf->rotation)
+        if (conf && conf->rotation && is_at(seat, conf))
             continue;
         if (conf)
             leave_alone(gateway, seat, conf);
@@ -249,24 +276,31 @@ static void drop_unwanted(struct gateway *gateway)
     }
 }
 
+static void follow(struct gateway *gateway, struct rotor_seat *seat,
+                   const struct conf_provider *conf)
+{
+    char why[SECRET_WORDS_BYTES] = "";
+    struct rotor_stores stores;
+    int err = take_stores(gateway, seat, conf, why, &stores);
+
+    if (err)
+        complain(gateway, conf->name, why[0] ? why : err_text(err));
+    rotor_set_conf(seat->rotor, conf, &stores);
+}
+
 void gateway_follow_rotations(struct gateway *gateway)
 {
     drop_unwanted(gateway);
     for (size_t i = 0; i < gateway->snapshot->provider_count; i++) {
         const struct snapshot_provider *row = &gateway->snapshot->providers[i];
+        struct rotor_seat *seat = find(gateway, row->conf->name);
         char why[SECRET_WORDS_BYTES] = "";
-        struct secret_store *from;
-        struct rotor_seat *seat;
         int err;
 
         if (!row->conf->rotation)
             continue;
-        seat = find(gateway, row->conf->name);
         if (seat) {
-            err = take_from(gateway, row->conf->rotation->issuer, seat, why, &from);
-            if (err)
-                complain(gateway, row->conf->name, why[0] ? why : err_text(err));
-            rotor_set_conf(seat->rotor, row->conf, from);
+            follow(gateway, seat, row->conf);
             continue;
         }
         err = add(gateway, row, why);

@@ -4,6 +4,15 @@
     "it stands in the file, so that its id is not known: revoke it there, then take it out of "    \
     "the file"
 
+#define CHANGED_BY_HAND                                                                            \
+    "its secret was changed in the file, so that its id is not known: revoke the one before there"
+
+/* Of a key that the gateway did not make. */
+static const char *by_hand(const struct life_key *key)
+{
+    return key->is_kept ? CHANGED_BY_HAND : BY_HAND;
+}
+
 /* The rotation goes on with another key. */
 static bool is_renewed(const struct life *life, const struct life_key *failed)
 {
@@ -38,7 +47,7 @@ bool rotation_alert_of_news(const struct life *life, const struct rotation_news 
                           key, key->reason);
         return !is_renewed(life, key);
     case LIFE_RETIRED:
-        *ret_alert = make(ALERT_REVOKE_BY_HAND, key, BY_HAND);
+        *ret_alert = make(ALERT_REVOKE_BY_HAND, key, by_hand(key));
         return !key->is_ours;
     case LIFE_ISSUING:
     case LIFE_ISSUED:
@@ -62,7 +71,7 @@ size_t rotation_alerts_of_leak(const struct life *life, struct span name,
         if (!key->is_leaked || !span_is_equal(span_from_text(key->name), name))
             continue;
         ret_alerts[0] = make(ALERT_KEY_LEAKED, key, "");
-        ret_alerts[1] = make(ALERT_REVOKE_BY_HAND, key, BY_HAND);
+        ret_alerts[1] = make(ALERT_REVOKE_BY_HAND, key, by_hand(key));
         return key->is_ours ? 1 : 2;
     }
     return 0;

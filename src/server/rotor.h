@@ -14,14 +14,19 @@
 
 struct rotor;
 
+/* Each is used until on_left tells of it, or the rotor is freed. */
+struct rotor_stores {
+    struct secret_store *keep; /* where its keys are kept */
+    struct secret_store *from; /* where somebody puts the next one; NULL: nowhere */
+};
+
 struct rotor_options {
     struct loop *loop;
     struct secret_arena *secrets;
     struct fetcher *fetcher;
-    struct secret_store *store; /* where its keys are kept */
-    struct secret_store *from;  /* where somebody puts the next one; NULL: nowhere */
-    struct span folder;         /* of the store; outlives it, as does created_by */
-    struct span created_by;     /* as entries say it */
+    struct rotor_stores stores;
+    struct span folder;     /* of the store; outlives it, as does created_by */
+    struct span created_by; /* as entries say it */
     struct log *log;
     struct provider *provider;        /* a reference is taken */
     const struct conf_provider *conf; /* with a rotation; as long as rotor_set_conf says */
@@ -31,6 +36,8 @@ struct rotor_options {
     void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
     /* Something is worth waking somebody for; borrowed for the call. */
     void (*on_alert)(void *owner, const struct alert *alert);
+    /* A store is not used any more, once for each time that it was told. */
+    void (*on_left)(void *owner, struct span provider, struct secret_store *store);
     /* A key has taken a step, as rotation_ops.on_news; NULL: nobody hears of it but the log. */
     void (*on_news)(void *owner, struct span provider, const struct rotation_news *news);
     void *owner;
@@ -51,12 +58,14 @@ struct span rotor_provider(const struct rotor *rotor);
 struct keypool *rotor_pool(const struct rotor *rotor);
 struct rotation *rotor_rotation(struct rotor *rotor);
 
-/* What the file says from now on; from: as in the options. */
+/* What the file says from now on. Another issuer, or store, is asked from the next call on; keep is
+ * another way to the same place, or NULL, where there is none: it stays as it was. */
 void rotor_set_conf(struct rotor *rotor, const struct conf_provider *conf,
-                    struct secret_store *from);
+                    const struct rotor_stores *stores);
 
-/* The keys beside the file, for a reload; borrowed until the rotor next runs. */
-struct keypool_extras rotor_extras(const struct rotor *rotor);
+/* The keys beside the file, for a reload to `next` (NULL: to one that leaves them alone); borrowed
+ * until the rotor next runs, as is next. */
+struct keypool_extras rotor_extras(struct rotor *rotor, const struct conf_provider *next);
 
 /* What was asked last of the key of that identity (LIFE_IDENTITY_BYTES); false: nothing. An
  * operator may have asked for something else besides. */

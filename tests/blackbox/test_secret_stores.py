@@ -4,6 +4,7 @@ serves while their store is away."""
 import base64
 import json
 import os
+import shutil
 import subprocess
 import time
 
@@ -435,6 +436,51 @@ def test_somebody_puts_the_next_key_into_a_store(stage, sim, vault):
     assert row["replaces"] == "a"
     wait(lambda: sim.generations("sk-next-1") > 0 or ask(gateway) != 200)
     assert vault.get(f"secret/data/llm/sim/{row['name']}")["api_key"] == "sk-next-1"
+
+
+def test_another_token(stage, sim, vault):
+    """A reload with another token: whoever keeps keys goes on with it, and whoever waits for the next one waits with it."""
+    sim.scenario()
+    config = kept(sim, vault, canary="off")
+    config["providers"]["sim"]["rotation"]["issuer"] = {"kind": "store", "from": "vault:secret/data/llm/next"}
+    gateway = stage.gateway(config, secrets=[ROOT, "hvs.another"]).settle()
+    rotate(gateway, "a")
+    wait_step(gateway, "issuing")
+    vault.tokens = {"hvs.another"}
+    config["secrets"]["vault"]["token"] = "hvs.another"
+    assert gateway.reload(config)
+    vault.put("secret/data/llm/next", api_key="sk-next-1")
+    row = wait_step(gateway, "active")
+    assert row["replaces"] == "a" and row["rotation"] == 1
+    assert vault.get(f"secret/data/llm/sim/{row['name']}")["api_key"] == "sk-next-1"
+    assert gateway.reload(config)
+    rotate(gateway, "b")
+    vault.put("secret/data/llm/next", api_key="sk-next-2")
+    wait(lambda: sum(row["step"] == "active" and row["rotation"] > 0 for row in rotations(gateway).values()) == 2)
+    assert ask(gateway) == 200
+
+
+def test_another_place(stage, sim, vault, tmp_path):
+    """From a reload on keys are kept elsewhere: what stands there is gone on from, and where nothing does, the file's keys serve."""
+    sim.scenario()
+    places = [tmp_path / "first", tmp_path / "second", tmp_path / "third"]
+    config = kept(sim, vault, f"dir:{places[0]}", canary="off", overlap="1h")
+    gateway = stage.gateway(config, secrets=[ADMIN, ROOT]).settle()
+    rotate(gateway, "a")
+    row = wait_step(gateway, "active")
+    wait_step(gateway, "retired", name="a")
+    shutil.copytree(places[0], places[1])
+    config["providers"]["sim"]["rotation"]["keep_in"] = f"dir:{places[1]}"
+    assert gateway.reload(config)
+    wait(lambda: gateway.key_states().get(row["name"], {}).get("step") == "active")
+    assert gateway.key_states()["a"]["wish"] == "disabled"
+    rotate(gateway, "b")
+    wait_step(gateway, "retired", name="b")
+    assert len(list(places[1].iterdir())) == 3 and len(list(places[0].iterdir())) == 2
+    config["providers"]["sim"]["rotation"]["keep_in"] = f"dir:{places[2]}"
+    assert gateway.reload(config)
+    wait(lambda: names(gateway) == ["a", "b"])
+    assert ask(gateway) == 200 and {key["wish"] for key in gateway.key_states().values()} == {"enabled"}
 
 
 # ---- sealed secrets ----

@@ -1,6 +1,7 @@
 """What starts a rotation besides an operator: a schedule, an age, a date, errors, a refusal, a changed secret; and what starts none."""
 
 import datetime
+import json
 import time
 
 import pytest
@@ -194,23 +195,120 @@ def test_a_rotation_that_fails_waits(rotating, stage, sim, tmp_path):
     assert issuer(sim)["issued"] == 1
 
 
-def test_a_changed_secret(rotating, stage, sim, tmp_path):
-    """Of a key whose reference has another value at a reload. Nothing begins at a reload that changes nothing."""
-    sim.scenario()
+def changing(rotating, tmp_path, **settings):
+    """The secret of a stands in a file."""
     file = tmp_path / "secret"
     file.write_text("sk-pool-1\n")
-    config = with_key(rotating.config(**QUICK), "a", secret=f"${{file:{file}}}")
+    config = with_key(rotating.config(**{**QUICK, **settings}), "a", secret=f"${{file:{file}}}")
+    config["providers"]["sim"]["keys"] = config["providers"]["sim"]["keys"][:1]
+    return config, file
+
+
+def test_a_changed_secret(rotating, stage, sim, tmp_path):
+    """The new one is ramped in the place of the one before, which serves on meanwhile; no issuer is asked, and need not be there."""
+    sim.scenario()
+    config, file = changing(rotating, tmp_path, canary={"initial": "25%", "steps": 4, "every": "300ms", "min_requests": 10}, overlap="1s")
+    config["providers"]["sim"]["rotation"]["issuer"]["create"]["url"] = "http://127.0.0.1:9/keys"
     gateway = start(stage, config)
     assert gateway.reload()
     stays_quiet(gateway, sim, 2)
     file.write_text("sk-pool-3\n")
+    with Load(gateway, 4) as load:
+        assert gateway.reload()
+        row = wait_step(gateway, "canary", name="a")
+        old = row["replaces"]
+        assert row["trigger"] == "secret_changed" and old.startswith("a-before-")
+        assert gateway.key_states()[old]["step"] == "active"
+        wait_step(gateway, "active", name="a")
+        wait_step(gateway, "revoked", name=old)
+        # Another one, whose proof is told of as the first's was.
+        file.write_text("sk-pool-4\n")
+        assert gateway.reload()
+        wait_step(gateway, "canary", name="a")
+        wait_step(gateway, "active", name="a")
+    assert set(load.statuses) == {200}
+    assert issuer(sim)["issued"] == 0
+    assert sim.stats()["keys"]["sk-pool-3"]["answered"] and sim.stats()["keys"]["sk-pool-4"]["answered"]
+
+
+def test_a_changed_secret_that_is_no_good(rotating, stage, sim, tmp_path):
+    """The one before goes on, over a restart too; the next that is put there proves itself in its turn."""
+    sim.scenario({"unknown_keys": "refuse", "keys": {"sk-pool-1": {}, "sk-pool-4": {}}})
+    config, file = changing(rotating, tmp_path, validate={"attempts": 1, "base_delay": "10ms"})
+    gateway = Gateway(tmp_path, config, secrets=[ADMIN]).settle()
+    file.write_text("sk-pool-3\n")
     with Load(gateway, 2) as load:
         assert gateway.reload()
-        row = wait_step(gateway, "active")
-        assert row["trigger"] == "secret_changed" and row["replaces"] == "a"
-        time.sleep(2)
+        row = wait_step(gateway, "rolled_back", name="a")
+        assert row["reason"] == "its provider does not know it (401)"
+        time.sleep(0.5)
     assert set(load.statuses) == {200}
-    assert issuer(sim)["issued"] == 1
+    gateway.kill()
+    gateway = start(stage, config)
+    wait_step(gateway, "active", name=row["replaces"])
+    with Load(gateway, 2) as load:
+        time.sleep(0.5)
+        file.write_text("sk-pool-4\n")
+        assert gateway.reload()
+        wait_step(gateway, "active", name="a")
+        wait_step(gateway, "retired", name=row["replaces"])
+    assert set(load.statuses) == {200}
+
+
+def test_a_changed_secret_that_is_changed_back(rotating, stage, sim, tmp_path):
+    sim.scenario()
+    config, file = changing(rotating, tmp_path, canary={"initial": "25%", "steps": 4, "every": "1h"})
+    gateway = start(stage, config)
+    with Load(gateway, 2) as load:
+        file.write_text("sk-pool-3\n")
+        assert gateway.reload()
+        wait_step(gateway, "canary", name="a")
+        file.write_text("sk-pool-1\n")
+        assert gateway.reload()
+        assert wait_step(gateway, "rolled_back", name="a")["reason"] == "the file has it no more"
+        assert [key for key in gateway.key_states() if gateway.key_states()[key]["wish"] == "enabled"] == ["a"]
+    assert set(load.statuses) == {200}
+    answered = sim.stats()["keys"]["sk-pool-3"]["requests"]
+    with Load(gateway, 2) as load:
+        time.sleep(0.5)
+    assert set(load.statuses) == {200} and sim.stats()["keys"]["sk-pool-3"]["requests"] == answered
+
+
+def test_a_changed_secret_whose_proof_is_forgotten(rotating, stage, sim, tmp_path):
+    """Somebody else has written the state meanwhile: the file's secret serves."""
+    sim.scenario()
+    place = tmp_path / "kept"
+    config, file = changing(rotating, tmp_path, keep_in=f"dir:{place}", canary={"initial": "25%", "steps": 4, "every": "1h"})
+    gateway = start(stage, config)
+    file.write_text("sk-pool-3\n")
+    assert gateway.reload()
+    wait_step(gateway, "canary", name="a")
+    state, others = place / "state", json.dumps({"life": json.dumps({"version": 2, "rotations": 7, "ended_us": 5, "failures": 0, "keys": []})})
+    with Load(gateway, 2) as load:
+        until = time.monotonic() + 60
+        while rotations(gateway):  # it is noticed with the next thing that is written, unless that was under way
+            assert time.monotonic() < until
+            if state.read_text() != others:
+                state.write_text(others)
+            time.sleep(0.1)
+        time.sleep(0.5)
+    assert set(load.statuses) == {200}
+    assert {name: key["wish"] for name, key in gateway.key_states().items()} == {"a": "enabled"}
+
+
+def test_a_changed_secret_in_place_of_a_dead_one(rotating, stage, sim, tmp_path):
+    """Where the one before is refused nothing is to be waited for."""
+    sim.scenario({"keys": {"sk-pool-1": {"state": "revoked"}}})
+    config, file = changing(rotating, tmp_path)
+    gateway = stage.gateway(config, secrets=[ADMIN])
+    file.write_text("sk-pool-3\n")
+    assert gateway.reload()
+    gateway.settle()
+    with Load(gateway, 2) as load:
+        time.sleep(0.5)
+    assert set(load.statuses) == {200}
+    assert not rotations(gateway)
+    assert "a changed secret is taken without a proof" in gateway.output
 
 
 def test_a_list_that_is_cut_changes_no_secret(rotating, stage, sim):

@@ -308,7 +308,11 @@ static bool on_is_in_file(void *owner, const uint8_t *identity)
 {
     const struct shop *shop = owner;
 
-    return shop->has_file && !memcmp(shop->file, identity, LIFE_IDENTITY_BYTES);
+    for (size_t i = 0; shop->has_file && i < SHOP_FILE; i++) {
+        if (!memcmp(shop->file[i], identity, LIFE_IDENTITY_BYTES))
+            return true;
+    }
+    return false;
 }
 
 static void on_news(void *owner, const struct rotation_news *news)
@@ -339,7 +343,15 @@ static void on_changed(void *owner, const uint8_t *identity)
     memcpy(shop->changed, identity, LIFE_IDENTITY_BYTES);
 }
 
-static const struct rotation_ops ops = {.on_changed = on_changed,
+static void on_taken(void *owner, struct span name)
+{
+    struct shop *shop = owner;
+
+    snprintf(shop->taken, sizeof(shop->taken), "%.*s", SPAN_ARG(name));
+}
+
+static const struct rotation_ops ops = {.on_taken = on_taken,
+                                        .on_changed = on_changed,
                                         .stand = on_stand,
                                         .validate = on_validate,
                                         .is_drained = on_is_drained,

@@ -19,7 +19,13 @@
 #include "rotation/rotation.h"
 #include "secrets/secret_store_kind.h"
 
-enum { SHOP_ENTRIES = 64, SHOP_KEYS = 64, SHOP_STANDS = LIFE_KEYS_MAX, SHOP_NEWS = 256 };
+enum {
+    SHOP_ENTRIES = 64,
+    SHOP_KEYS = 64,
+    SHOP_STANDS = LIFE_KEYS_MAX,
+    SHOP_NEWS = 256,
+    SHOP_FILE = 2
+};
 
 struct shop_entry {
     char path[SECRET_PATH_MAX_BYTES + 1];
@@ -59,7 +65,7 @@ struct shop {
     bool is_lost;      /* of a creation the answer is lost */
     const char *gives; /* its secret, behind "sk-"; NULL: its name */
     bool has_file;
-    uint8_t file[LIFE_IDENTITY_BYTES]; /* of the one key of the file */
+    uint8_t file[SHOP_FILE][LIFE_IDENTITY_BYTES]; /* of the keys of the file; zeroes: none */
 
     struct shop_stand stands[SHOP_STANDS];
     size_t stand_count;
@@ -72,7 +78,8 @@ struct shop {
     char news[SHOP_NEWS];      /* "key-1:issuing key-1:issued ..." */
     char trouble[SECRET_WORDS_BYTES];
     int troubles;
-    int changes; /* of a secret, by somebody else */
+    char taken[LIFE_NAME_BYTES]; /* whose changed secret was taken unproven */
+    int changes;                 /* of a secret, by somebody else */
     uint8_t changed[LIFE_IDENTITY_BYTES];
 };
 

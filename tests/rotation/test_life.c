@@ -240,7 +240,9 @@ static void test_leak_in_a_crowd(void **state)
     assert_int_equal(life_begin(&life, &rules, &order, 1, 1), LIFE_CROWDED);
     assert_null(life_find(&life, order.replaces));
     for (uint32_t i = 0; i < 4; i++)
-        assert_true(life_release(&life, &life.keys[i]));
+        life_release(&life, &life.keys[i], 1, 1);
+    order.replaces = SPAN("file-0");
+    assert_true(life_find(&life, order.replaces)->is_gone);
 }
 
 static void test_leak_while_one_is_under_way(void **state)

@@ -131,7 +131,7 @@ static void test_issuer_gives_a_known_key(void **state)
     assert_int_equal(shop_stand(shop, shop->gives)->standing, LIFE_STANDS_FULL);
     /* Nor is one of the file, which was never spoken of. */
     shop->has_file = true;
-    shop_identity(SPAN("sk-key-of-the-file"), shop->file);
+    shop_identity(SPAN("sk-key-of-the-file"), shop->file[0]);
     shop->gives = "key-of-the-file";
     begin(shop, "key-20261120-101501");
     shop_pass(shop, 10 * US_PER_SEC);
