@@ -366,6 +366,36 @@ static void test_want_of_memory(void **state)
     end(&play);
 }
 
+/* A hundred thousand of a thousand clients: one more is told why, and each has its turn once. */
+static void test_a_crowd(void **state)
+{
+    enum { CROWD = 100000, OF_EACH = 100 };
+    struct bulkhead_waiter *crowd = mem_zalloc(CROWD, sizeof(*crowd)), late;
+    struct play play;
+    char name[16];
+
+    (void)state;
+    assert_non_null(crowd);
+    begin(&play, 1, CROWD);
+    run_one(&play);
+    for (int i = 0; i < CROWD; i++) {
+        snprintf(name, sizeof(name), "client-%d", i / OF_EACH);
+        expect_waits(&play, &crowd[i], name);
+    }
+    assert_int_equal(enter(&play, &late, "client-7", start, US_PER_SEC), BULKHEAD_FULL);
+    leave(&play, NULL, start);
+    for (int i = 0; i < CROWD; i++) {
+        struct bulkhead_waiter *waiter = take(&play, 0);
+
+        /* The first of each client, then the second of each. */
+        assert_int_equal(waiter - crowd, i % (CROWD / OF_EACH) * OF_EACH + i / (CROWD / OF_EACH));
+        leave(&play, waiter, start);
+    }
+    assert_int_equal(play.calls[0], CROWD);
+    end(&play);
+    mem_free(crowd);
+}
+
 /* ---- fairness ---- */
 
 enum { CLIENTS = 20, PLACES = 10, TICKS = 200000, ROOM = 1200, QUEUE = 1000 };
@@ -552,12 +582,12 @@ static void check(struct history *history)
     unsigned held = 0, granted = 0, queued = 0;
 
     for (int i = 0; i < GUESTS; i++) {
-        int where = history->guests[i].client == NOBODY ? BULKHEAD_OUTSIDE
-                                                        : history->guests[i].waiter.state.state;
+        const struct bulkhead_waiter *waiter = &history->guests[i].waiter;
+        int where = history->guests[i].client == NOBODY ? BULKHEAD_OUTSIDE : waiter->state.state;
 
-        held += where == BULKHEAD_HELD;
+        held += where == BULKHEAD_WAITING && waiter->entry.is_held;
         granted += where == BULKHEAD_GRANTED;
-        queued += where == BULKHEAD_QUEUED;
+        queued += where == BULKHEAD_WAITING && !waiter->entry.is_held;
     }
     assert_int_equal(bulkhead_waiting(bulkhead), held + queued);
     assert_int_equal(bulkhead_running(bulkhead), count_of(history, true) + granted);
@@ -689,12 +719,19 @@ static void test_workers_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_limit),          cmocka_unit_test(test_places_pass_on),
-        cmocka_unit_test(test_leaving_the_queue), cmocka_unit_test(test_full),
-        cmocka_unit_test(test_displaced),         cmocka_unit_test(test_told_at_once),
-        cmocka_unit_test(test_pace_recovers),     cmocka_unit_test(test_held),
-        cmocka_unit_test(test_other_rules),       cmocka_unit_test(test_want_of_memory),
-        cmocka_unit_test(test_a_greedy_client),   cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_no_limit),
+        cmocka_unit_test(test_places_pass_on),
+        cmocka_unit_test(test_leaving_the_queue),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_displaced),
+        cmocka_unit_test(test_told_at_once),
+        cmocka_unit_test(test_pace_recovers),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_other_rules),
+        cmocka_unit_test(test_want_of_memory),
+        cmocka_unit_test(test_a_crowd),
+        cmocka_unit_test(test_a_greedy_client),
+        cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_workers_at_once),
     };
 
