@@ -38,7 +38,7 @@ struct bulkhead {
     pthread_mutex_t lock; /* for all that follows */
     bool is_gone;
     uint32_t queue_max;
-    uint64_t last_leave_us; /* since somebody waits */
+    uint64_t last_leave_us; /* since somebody is queued; 0: not known */
     struct fair_queue queue;
     struct list told_of[]; /* whose wait is over, and who was not taken yet, by worker */
 };
@@ -116,8 +116,8 @@ static void untell(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
 
 /* --- the pace, under the lock --- */
 
-/* From one turn to the next: all places are held while somebody waits, each for the mean time. That
- * nobody has left for longer than that says that it has grown. 0: not known. */
+/* From one turn to the next: all places are held while somebody is queued, each for the mean time.
+ * That nobody has left for longer than that says that it has grown. 0: not known. */
 static uint64_t pace_us(const struct bulkhead *bulkhead, uint64_t now_us)
 {
     uint64_t mean_us = atomic_load_explicit(&bulkhead->mean_us, memory_order_relaxed);
@@ -125,14 +125,18 @@ static uint64_t pace_us(const struct bulkhead *bulkhead, uint64_t now_us)
 
     if (mean_us == 0 || limit == 0)
         return 0;
-    if (waiting_of(word_of(bulkhead)) && now_us > bulkhead->last_leave_us + mean_us)
+    if (bulkhead->queue.queued && bulkhead->last_leave_us &&
+        now_us > bulkhead->last_leave_us + mean_us)
         mean_us = now_us - bulkhead->last_leave_us;
     return mean_us / limit + 1;
 }
 
+/* The next turn is under way: half of it is over. */
 static uint64_t wait_us(const struct bulkhead *bulkhead, struct span client, uint64_t now_us)
 {
-    return (fair_queue_turns_before(&bulkhead->queue, client) + 1) * pace_us(bulkhead, now_us);
+    uint64_t pace = pace_us(bulkhead, now_us);
+
+    return fair_queue_turns_before(&bulkhead->queue, client) * pace + pace / 2;
 }
 
 /* When the first of the held ones would be let go is known to its exchange alone: where nobody
@@ -234,28 +238,34 @@ struct bulkhead_waiter *bulkhead_take(struct bulkhead *bulkhead, uint32_t worker
 
 /* --- entering --- */
 
-/* Takes a place where there is room and nobody waits; else, with may_wait, counts as waiting. One
- * or the other by the same word, so that nobody waits for a place that is free already. */
-static bool take_place(struct bulkhead *bulkhead, bool may_take, bool may_wait)
-{
-    uint64_t word = word_of(bulkhead), next;
-
-    do {
-        bool takes = may_take && waiting_of(word) == 0 && has_room(bulkhead, word);
-
-        if (!takes && !may_wait)
-            return false;
-        next = takes ? word + 1 : word + WAITING_ONE;
-    } while (!atomic_compare_exchange_weak_explicit(&bulkhead->word, &word, next,
-                                                    memory_order_relaxed, memory_order_relaxed));
-    return next == word + 1;
-}
-
 enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead)
 {
+    uint64_t word = word_of(bulkhead);
+
     if (atomic_load_explicit(&bulkhead->limit, memory_order_relaxed) == 0)
         return BULKHEAD_FREE;
-    return take_place(bulkhead, true, false) ? BULKHEAD_TAKEN : BULKHEAD_WAITS;
+    do {
+        if (waiting_of(word) || !has_room(bulkhead, word))
+            return BULKHEAD_WAITS;
+    } while (!atomic_compare_exchange_weak_explicit(&bulkhead->word, &word, word + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return BULKHEAD_TAKEN;
+}
+
+/* Under the lock: takes a place where it may and there is room, and is true; else counts as
+ * waiting. One or the other by the same word, so that nobody waits for a place that is free
+ * already. */
+static bool take_or_wait(struct bulkhead *bulkhead, bool may_take)
+{
+    uint64_t word = word_of(bulkhead);
+    bool takes;
+
+    do {
+        takes = may_take && has_room(bulkhead, word);
+    } while (!atomic_compare_exchange_weak_explicit(&bulkhead->word, &word,
+                                                    takes ? word + 1 : word + WAITING_ONE,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return takes;
 }
 
 static bool is_held(const struct bulkhead_ask *ask)
@@ -284,9 +294,11 @@ static uint32_t displace(struct bulkhead *bulkhead)
     return waiter->worker;
 }
 
-/* Whether it may wait. */
+/* Whether it may wait, or go on: held ones stand in nobody's way. */
 static enum bulkhead_verdict judge(struct bulkhead *bulkhead, const struct bulkhead_ask *ask)
 {
+    if (!is_held(ask) && bulkhead->queue.queued == 0 && has_room(bulkhead, word_of(bulkhead)))
+        return BULKHEAD_WAITS;
     if (is_full(bulkhead) && !fair_queue_may_displace(&bulkhead->queue, ask->client))
         return BULKHEAD_FULL;
     if (!is_held(ask) && wait_us(bulkhead, ask->client, ask->now_us) > ask->until_us - ask->now_us)
@@ -297,12 +309,13 @@ static enum bulkhead_verdict judge(struct bulkhead *bulkhead, const struct bulkh
 static enum bulkhead_verdict stand(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                                    const struct bulkhead_ask *ask)
 {
+    bool is_first = bulkhead->queue.queued == 0;
+
     if (fair_queue_add(&bulkhead->queue, &waiter->entry, ask->client, is_held(ask)))
         return BULKHEAD_NOMEM;
-    if (waiting_of(word_of(bulkhead)) == 0)
+    if (is_first || bulkhead->last_leave_us == 0)
         bulkhead->last_leave_us = ask->now_us;
-    /* Somebody may have left since it was judged. */
-    if (take_place(bulkhead, !is_held(ask), true)) {
+    if (take_or_wait(bulkhead, is_first && !is_held(ask))) {
         fair_queue_remove(&bulkhead->queue, &waiter->entry);
         return BULKHEAD_TAKEN;
     }
@@ -320,8 +333,6 @@ static enum bulkhead_verdict enter(struct bulkhead *bulkhead, struct bulkhead_wa
 
     if (bulkhead->is_gone)
         return BULKHEAD_FREE;
-    if (!is_held(ask) && take_place(bulkhead, true, false))
-        return BULKHEAD_TAKEN;
     verdict = judge(bulkhead, ask);
     if (verdict != BULKHEAD_WAITS) {
         *ret_retry_us = retry_us(bulkhead, ask->client, ask->now_us, ask->until_us - ask->now_us);
@@ -357,6 +368,8 @@ void bulkhead_release(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                       const struct bulkhead_caller *caller)
 {
     pthread_mutex_lock(&bulkhead->lock);
+    if (bulkhead->queue.queued == 0)
+        bulkhead->last_leave_us = 0;
     if (waiter->state.state == BULKHEAD_WAITING)
         fair_queue_release(&bulkhead->queue, &waiter->entry);
     pthread_mutex_unlock(&bulkhead->lock);
