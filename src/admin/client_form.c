@@ -7,6 +7,7 @@
 #include "base/datetime.h"
 #include "base/err.h"
 #include "conf/names.h"
+#include "limits/priority.h"
 
 enum { SECONDS_A_DAY = 86400 };
 
@@ -47,8 +48,8 @@ static int read_class(struct client_form *form, const yyjson_val *value, uint64_
 {
     (void)wall_us;
     form->facts.class_name = is_null(value) ? SPAN("standard") : json_tree_text(value);
-    if (!conf_name_is_valid(form->facts.class_name))
-        return refuse(form, "'class' is no name; allowed: " CONF_NAME_ALLOWED);
+    if (!span_is_equal(priority_name(priority_of(form->facts.class_name)), form->facts.class_name))
+        return refuse(form, "'class' is none; allowed: critical, standard or batch");
     return 0;
 }
 

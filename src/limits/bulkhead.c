@@ -5,38 +5,23 @@
 
 #include "base/alloc.h"
 #include "base/bug.h"
-#include "base/map.h"
 
-enum { CLIENTS_MAX = 1 << 24, NO_WORKER = -1 };
+enum { NO_WORKER = -1 };
 
 /* Of the mean time that a place is held, what one more says. */
 enum { MEAN_WEIGHT = 16 };
 
 const struct sm_state bulkhead_state_rows[BULKHEAD_STATES] = {
-    [BULKHEAD_OUTSIDE] = {"outside", "stands nowhere",
-                          SM_TO(BULKHEAD_HELD) | SM_TO(BULKHEAD_QUEUED)},
-    [BULKHEAD_HELD] = {"held", "held back until its moment",
-                       SM_TO(BULKHEAD_QUEUED) | SM_TO(BULKHEAD_DISPLACED) |
-                           SM_TO(BULKHEAD_OUTSIDE)},
-    [BULKHEAD_QUEUED] = {"queued", "stands in its client's line",
-                         SM_TO(BULKHEAD_GRANTED) | SM_TO(BULKHEAD_DISPLACED) |
-                             SM_TO(BULKHEAD_OUTSIDE)},
+    [BULKHEAD_OUTSIDE] = {"outside", "stands nowhere", SM_TO(BULKHEAD_WAITING)},
+    [BULKHEAD_WAITING] = {"waiting", "stands in the queue, perhaps held there",
+                          SM_TO(BULKHEAD_GRANTED) | SM_TO(BULKHEAD_DISPLACED) |
+                              SM_TO(BULKHEAD_OUTSIDE)},
     [BULKHEAD_GRANTED] = {"granted", "has a place that its worker was not told of yet",
                           SM_TO(BULKHEAD_RUNNING) | SM_TO(BULKHEAD_OUTSIDE)},
     [BULKHEAD_DISPLACED] = {"displaced",
                             "out of the full queue, of which its worker was not told yet",
                             SM_TO(BULKHEAD_OUTSIDE)},
     [BULKHEAD_RUNNING] = {"running", "runs", SM_TO(BULKHEAD_OUTSIDE)},
-};
-
-/* Those of one client: made for the first, gone with the last. */
-struct bulkhead_flow {
-    struct list link; /* among the flows whose turn will come; not linked where nobody is queued */
-    struct list queued, held;
-    uint32_t queued_count;
-    uint32_t waiting_count; /* held ones included */
-    struct span name;
-    char text[];
 };
 
 struct bulkhead {
@@ -53,11 +38,8 @@ struct bulkhead {
     pthread_mutex_t lock; /* for all that follows */
     bool is_gone;
     uint32_t queue_max;
-    uint32_t queued, flow_count; /* not held; flows in turn */
-    uint64_t last_leave_us;      /* since somebody waits */
-    struct map flows;
-    struct bulkhead_flow *longest; /* of those that came or tried to of late; NULL: not known */
-    struct list turns;
+    uint64_t last_leave_us; /* since somebody is queued; 0: not known */
+    struct fair_queue queue;
     struct list told_of[]; /* whose wait is over, and who was not taken yet, by worker */
 };
 
@@ -101,8 +83,7 @@ struct bulkhead *bulkhead_new(uint32_t workers)
     bug_fatal_unless(pthread_mutex_init(&bulkhead->lock, NULL) == 0);
     bulkhead->workers = workers;
     bulkhead->is_gone = true;
-    map_init(&bulkhead->flows, CLIENTS_MAX);
-    list_init(&bulkhead->turns);
+    fair_queue_init(&bulkhead->queue);
     for (uint32_t i = 0; i < workers; i++)
         list_init(&bulkhead->told_of[i]);
     return bulkhead;
@@ -115,66 +96,9 @@ void bulkhead_free(struct bulkhead **place)
     if (!bulkhead)
         return;
     bug_fatal_unless(word_of(bulkhead) == 0);
-    map_fini(&bulkhead->flows);
+    fair_queue_fini(&bulkhead->queue);
     pthread_mutex_destroy(&bulkhead->lock);
     MEM_CLEAR(*place);
-}
-
-/* --- flows, under the lock --- */
-
-static struct bulkhead_flow *flow_get(struct bulkhead *bulkhead, struct span name)
-{
-    struct bulkhead_flow *flow = map_find(&bulkhead->flows, name);
-
-    if (flow)
-        return flow;
-    flow = mem_zalloc(1, sizeof(*flow) + name.len + 1);
-    if (!flow)
-        return NULL;
-    if (name.len)
-        memcpy(flow->text, name.ptr, name.len);
-    flow->name = span_of(flow->text, name.len);
-    list_init(&flow->link);
-    list_init(&flow->queued);
-    list_init(&flow->held);
-    if (map_add(&bulkhead->flows, flow->name, flow)) {
-        mem_free(flow);
-        return NULL;
-    }
-    return flow;
-}
-
-static void flow_drop_empty(struct bulkhead *bulkhead, struct bulkhead_flow *flow)
-{
-    if (flow->waiting_count)
-        return;
-    if (bulkhead->longest == flow)
-        bulkhead->longest = NULL;
-    map_remove(&bulkhead->flows, flow->name);
-    mem_free(flow);
-}
-
-static void queue(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
-{
-    struct bulkhead_flow *flow = waiter->flow;
-
-    list_push_back(&flow->queued, &waiter->link);
-    bulkhead->queued++;
-    if (flow->queued_count++ == 0) {
-        list_push_back(&bulkhead->turns, &flow->link);
-        bulkhead->flow_count++;
-    }
-}
-
-/* Its client stays where its turn is, or leaves with its last. */
-static void unqueue(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
-{
-    list_remove(&waiter->link);
-    bulkhead->queued--;
-    if (--waiter->flow->queued_count == 0) {
-        list_remove(&waiter->flow->link);
-        bulkhead->flow_count--;
-    }
 }
 
 /* The worker is to be told that its wait is over; by whoever calls it behind the lock. */
@@ -190,18 +114,10 @@ static void untell(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
     atomic_fetch_sub_explicit(&bulkhead->told, 1, memory_order_relaxed);
 }
 
-/* Waits no more: neither held nor queued. */
-static void forget(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
-{
-    waiter->flow->waiting_count--;
-    flow_drop_empty(bulkhead, waiter->flow);
-    waiter->flow = NULL;
-}
-
 /* --- the pace, under the lock --- */
 
-/* From one turn to the next: all places are held while somebody waits, each for the mean time. That
- * nobody has left for longer than that says that it has grown. 0: not known. */
+/* From one turn to the next: all places are held while somebody is queued, each for the mean time.
+ * That nobody has left for longer than that says that it has grown. 0: not known. */
 static uint64_t pace_us(const struct bulkhead *bulkhead, uint64_t now_us)
 {
     uint64_t mean_us = atomic_load_explicit(&bulkhead->mean_us, memory_order_relaxed);
@@ -209,25 +125,18 @@ static uint64_t pace_us(const struct bulkhead *bulkhead, uint64_t now_us)
 
     if (mean_us == 0 || limit == 0)
         return 0;
-    if (waiting_of(word_of(bulkhead)) && now_us > bulkhead->last_leave_us + mean_us)
+    if (bulkhead->queue.queued && bulkhead->last_leave_us &&
+        now_us > bulkhead->last_leave_us + mean_us)
         mean_us = now_us - bulkhead->last_leave_us;
     return mean_us / limit + 1;
 }
 
-/* How many go before one that comes now: its client's own, and of each other client as many and one
- * more, if it has them. */
-static uint64_t turns_before(const struct bulkhead *bulkhead, struct span client)
-{
-    const struct bulkhead_flow *flow = map_find(&bulkhead->flows, client);
-    uint64_t own = flow ? flow->queued_count : 0, others = bulkhead->flow_count - (own > 0);
-    uint64_t turns = own + others * (own + 1);
-
-    return turns < bulkhead->queued ? turns : bulkhead->queued;
-}
-
+/* The next turn is under way: half of it is over. */
 static uint64_t wait_us(const struct bulkhead *bulkhead, struct span client, uint64_t now_us)
 {
-    return (turns_before(bulkhead, client) + 1) * pace_us(bulkhead, now_us);
+    uint64_t pace = pace_us(bulkhead, now_us);
+
+    return fair_queue_turns_before(&bulkhead->queue, client) * pace + pace / 2;
 }
 
 /* When the first of the held ones would be let go is known to its exchange alone: where nobody
@@ -269,25 +178,25 @@ static void note_held(struct bulkhead *bulkhead, uint64_t held_us)
 
 /* --- granting --- */
 
+static struct bulkhead_waiter *waiter_of(struct fair_entry *entry)
+{
+    return container_of(entry, struct bulkhead_waiter, entry);
+}
+
 /* Under the lock: the next one's worker, or NO_WORKER. */
 static int64_t grant_next(struct bulkhead *bulkhead)
 {
     struct bulkhead_waiter *waiter;
-    struct bulkhead_flow *flow;
     uint64_t word = word_of(bulkhead);
 
-    if (bulkhead->queued == 0)
+    if (bulkhead->queue.queued == 0)
         return NO_WORKER;
     do {
         if (!has_room(bulkhead, word))
             return NO_WORKER;
     } while (!atomic_compare_exchange_weak_explicit(&bulkhead->word, &word, word + 1 - WAITING_ONE,
                                                     memory_order_relaxed, memory_order_relaxed));
-    flow = container_of(list_pop_front(&bulkhead->turns), struct bulkhead_flow, link);
-    list_push_back(&bulkhead->turns, &flow->link);
-    waiter = container_of(flow->queued.next, struct bulkhead_waiter, link);
-    unqueue(bulkhead, waiter);
-    forget(bulkhead, waiter);
+    waiter = waiter_of(fair_queue_next(&bulkhead->queue));
     move(waiter, BULKHEAD_GRANTED);
     tell(bulkhead, waiter);
     return waiter->worker;
@@ -327,43 +236,36 @@ struct bulkhead_waiter *bulkhead_take(struct bulkhead *bulkhead, uint32_t worker
     return waiter;
 }
 
-/* --- leaving --- */
-
-/* Under the lock: out of its place among those that wait. */
-static void stop_waiting(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
-{
-    if (waiter->state.state == BULKHEAD_QUEUED)
-        unqueue(bulkhead, waiter);
-    else
-        list_remove(&waiter->link);
-    forget(bulkhead, waiter);
-    atomic_fetch_sub_explicit(&bulkhead->word, WAITING_ONE, memory_order_relaxed);
-}
-
 /* --- entering --- */
-
-/* Takes a place where there is room and nobody waits; else, with may_wait, counts as waiting. One
- * or the other by the same word, so that nobody waits for a place that is free already. */
-static bool take_place(struct bulkhead *bulkhead, bool may_take, bool may_wait)
-{
-    uint64_t word = word_of(bulkhead), next;
-
-    do {
-        bool takes = may_take && waiting_of(word) == 0 && has_room(bulkhead, word);
-
-        if (!takes && !may_wait)
-            return false;
-        next = takes ? word + 1 : word + WAITING_ONE;
-    } while (!atomic_compare_exchange_weak_explicit(&bulkhead->word, &word, next,
-                                                    memory_order_relaxed, memory_order_relaxed));
-    return next == word + 1;
-}
 
 enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead)
 {
+    uint64_t word = word_of(bulkhead);
+
     if (atomic_load_explicit(&bulkhead->limit, memory_order_relaxed) == 0)
         return BULKHEAD_FREE;
-    return take_place(bulkhead, true, false) ? BULKHEAD_TAKEN : BULKHEAD_WAITS;
+    do {
+        if (waiting_of(word) || !has_room(bulkhead, word))
+            return BULKHEAD_WAITS;
+    } while (!atomic_compare_exchange_weak_explicit(&bulkhead->word, &word, word + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return BULKHEAD_TAKEN;
+}
+
+/* Under the lock: takes a place where it may and there is room, and is true; else counts as
+ * waiting. One or the other by the same word, so that nobody waits for a place that is free
+ * already. */
+static bool take_or_wait(struct bulkhead *bulkhead, bool may_take)
+{
+    uint64_t word = word_of(bulkhead);
+    bool takes;
+
+    do {
+        takes = may_take && has_room(bulkhead, word);
+    } while (!atomic_compare_exchange_weak_explicit(&bulkhead->word, &word,
+                                                    takes ? word + 1 : word + WAITING_ONE,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return takes;
 }
 
 static bool is_held(const struct bulkhead_ask *ask)
@@ -371,46 +273,33 @@ static bool is_held(const struct bulkhead_ask *ask)
     return ask->held_until_us > ask->now_us;
 }
 
-/* Keeps up with who has most: of those that come, and of those that try to. */
-static void note_length(struct bulkhead *bulkhead, struct bulkhead_flow *flow)
-{
-    if (!bulkhead->longest || flow->waiting_count > bulkhead->longest->waiting_count)
-        bulkhead->longest = flow;
-}
-
 static bool is_full(const struct bulkhead *bulkhead)
 {
     return waiting_of(word_of(bulkhead)) >= bulkhead->queue_max;
 }
 
-/* Whether some client has more in the queue than that one would have. */
-static bool may_displace(struct bulkhead *bulkhead, struct span client)
+static void count_one_less(struct bulkhead *bulkhead)
 {
-    struct bulkhead_flow *own = map_find(&bulkhead->flows, client);
-
-    if (own)
-        note_length(bulkhead, own);
-    return bulkhead->longest &&
-           bulkhead->longest->waiting_count > (own ? own->waiting_count : 0) + 1;
+    atomic_fetch_sub_explicit(&bulkhead->word, WAITING_ONE, memory_order_relaxed);
 }
 
-/* The last one of the client that has most; its worker. */
+/* Its worker. */
 static uint32_t displace(struct bulkhead *bulkhead)
 {
-    struct bulkhead_flow *flow = bulkhead->longest;
-    struct list *last = list_is_empty(&flow->held) ? flow->queued.prev : flow->held.prev;
-    struct bulkhead_waiter *waiter = container_of(last, struct bulkhead_waiter, link);
+    struct bulkhead_waiter *waiter = waiter_of(fair_queue_displace(&bulkhead->queue));
 
-    stop_waiting(bulkhead, waiter);
+    count_one_less(bulkhead);
     move(waiter, BULKHEAD_DISPLACED);
     tell(bulkhead, waiter);
     return waiter->worker;
 }
 
-/* Whether it may wait. */
+/* Whether it may wait, or go on: held ones stand in nobody's way. */
 static enum bulkhead_verdict judge(struct bulkhead *bulkhead, const struct bulkhead_ask *ask)
 {
-    if (is_full(bulkhead) && !may_displace(bulkhead, ask->client))
+    if (!is_held(ask) && bulkhead->queue.queued == 0 && has_room(bulkhead, word_of(bulkhead)))
+        return BULKHEAD_WAITS;
+    if (is_full(bulkhead) && !fair_queue_may_displace(&bulkhead->queue, ask->client))
         return BULKHEAD_FULL;
     if (!is_held(ask) && wait_us(bulkhead, ask->client, ask->now_us) > ask->until_us - ask->now_us)
         return BULKHEAD_LATE;
@@ -420,27 +309,19 @@ static enum bulkhead_verdict judge(struct bulkhead *bulkhead, const struct bulkh
 static enum bulkhead_verdict stand(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                                    const struct bulkhead_ask *ask)
 {
-    struct bulkhead_flow *flow = flow_get(bulkhead, ask->client);
+    bool is_first = bulkhead->queue.queued == 0;
 
-    if (!flow)
+    if (fair_queue_add(&bulkhead->queue, &waiter->entry, ask->client, is_held(ask)))
         return BULKHEAD_NOMEM;
-    if (waiting_of(word_of(bulkhead)) == 0)
+    if (is_first || bulkhead->last_leave_us == 0)
         bulkhead->last_leave_us = ask->now_us;
-    /* Somebody may have left since it was judged. */
-    if (take_place(bulkhead, !is_held(ask), true)) {
-        flow_drop_empty(bulkhead, flow);
+    if (take_or_wait(bulkhead, is_first && !is_held(ask))) {
+        fair_queue_remove(&bulkhead->queue, &waiter->entry);
         return BULKHEAD_TAKEN;
     }
     sm_init(&waiter->state, bulkhead_state_rows, BULKHEAD_OUTSIDE);
     waiter->worker = ask->worker;
-    waiter->flow = flow;
-    flow->waiting_count++;
-    move(waiter, is_held(ask) ? BULKHEAD_HELD : BULKHEAD_QUEUED);
-    if (is_held(ask))
-        list_push_back(&flow->held, &waiter->link);
-    else
-        queue(bulkhead, waiter);
-    note_length(bulkhead, flow);
+    move(waiter, BULKHEAD_WAITING);
     return BULKHEAD_WAITS;
 }
 
@@ -452,8 +333,6 @@ static enum bulkhead_verdict enter(struct bulkhead *bulkhead, struct bulkhead_wa
 
     if (bulkhead->is_gone)
         return BULKHEAD_FREE;
-    if (!is_held(ask) && take_place(bulkhead, true, false))
-        return BULKHEAD_TAKEN;
     verdict = judge(bulkhead, ask);
     if (verdict != BULKHEAD_WAITS) {
         *ret_retry_us = retry_us(bulkhead, ask->client, ask->now_us, ask->until_us - ask->now_us);
@@ -485,33 +364,16 @@ enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_
     return verdict;
 }
 
-static void release(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
-{
-    if (waiter->state.state != BULKHEAD_HELD)
-        return;
-    list_remove(&waiter->link);
-    move(waiter, BULKHEAD_QUEUED);
-    queue(bulkhead, waiter);
-}
-
 void bulkhead_release(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                       const struct bulkhead_caller *caller)
 {
     pthread_mutex_lock(&bulkhead->lock);
-    release(bulkhead, waiter);
+    if (bulkhead->queue.queued == 0)
+        bulkhead->last_leave_us = 0;
+    if (waiter->state.state == BULKHEAD_WAITING)
+        fair_queue_release(&bulkhead->queue, &waiter->entry);
     pthread_mutex_unlock(&bulkhead->lock);
     bulkhead_grant(bulkhead, caller);
-}
-
-static void release_all(struct bulkhead *bulkhead)
-{
-    struct bulkhead_flow *flow;
-    size_t at = 0;
-
-    while ((flow = map_next(&bulkhead->flows, &at, NULL))) {
-        while (!list_is_empty(&flow->held))
-            release(bulkhead, container_of(flow->held.next, struct bulkhead_waiter, link));
-    }
 }
 
 void bulkhead_set(struct bulkhead *bulkhead, const struct bulkhead_rules *rules)
@@ -526,17 +388,19 @@ void bulkhead_set(struct bulkhead *bulkhead, const struct bulkhead_rules *rules)
         limit = UINT32_MAX;
     atomic_store_explicit(&bulkhead->limit, limit, memory_order_relaxed);
     if (!rules)
-        release_all(bulkhead);
+        fair_queue_release_all(&bulkhead->queue);
     pthread_mutex_unlock(&bulkhead->lock);
 }
+
+/* --- leaving --- */
 
 /* Under the lock. */
 static void quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
 {
     switch ((enum bulkhead_state)waiter->state.state) {
-    case BULKHEAD_HELD:
-    case BULKHEAD_QUEUED:
-        stop_waiting(bulkhead, waiter);
+    case BULKHEAD_WAITING:
+        fair_queue_remove(&bulkhead->queue, &waiter->entry);
+        count_one_less(bulkhead);
         break;
     case BULKHEAD_GRANTED:
         untell(bulkhead, waiter);

@@ -1,9 +1,8 @@
 /*
  * A bulkhead: how many exchanges of one class may run at once, and whose turn it is among those
- * that wait. The clients of a class go in turn (deficit round robin whose quantum and cost are one
- * exchange: what they share is places, and for how long one will be held is known to nobody; what
- * a client announces, max_tokens, would cost those who are honest). Of one client, first come first
- * served.
+ * that wait. The clients of a class go in turn (limits/fair_queue.h), each exchange at the cost of
+ * one: what they share is places, and for how long one will be held is known to nobody; what a
+ * client announces, max_tokens, would cost those who are honest.
  *
  * The queue is bounded. Where it is full, one of a client that has fewer in it takes the place of
  * the last one of a client that has most: a greedy one does not keep the others out. Who would have
@@ -26,15 +25,14 @@
 #include "base/list.h"
 #include "base/sm.h"
 #include "base/span.h"
+#include "limits/fair_queue.h"
 
 struct bulkhead;
-struct bulkhead_flow;
 
 /* In the order of a life; bulkhead_state_rows says what each means. */
 enum bulkhead_state {
     BULKHEAD_OUTSIDE,
-    BULKHEAD_HELD,
-    BULKHEAD_QUEUED,
+    BULKHEAD_WAITING,
     BULKHEAD_GRANTED,
     BULKHEAD_DISPLACED,
     BULKHEAD_RUNNING,
@@ -44,9 +42,9 @@ extern const struct sm_state bulkhead_state_rows[BULKHEAD_STATES];
 
 /* One who waits. Owned by the exchange, zeroed at first; private, but for the owner. */
 struct bulkhead_waiter {
-    struct sm state; /* under the lock */
-    struct list link;
-    struct bulkhead_flow *flow;
+    struct sm state;         /* under the lock */
+    struct fair_entry entry; /* while it waits */
+    struct list link;        /* once its wait is over, until it is taken */
     void *owner;
     uint32_t worker;
 };

@@ -380,6 +380,7 @@ static void test_the_form_takes_what_it_says(void **state)
         {"{\"name\": \"a\", \"models\": \"gpt\"}", "models"},
         {"{\"name\": \"a\", \"models\": [\"a b\"]}", "models"},
         {"{\"name\": \"a\", \"class\": \"\"}", "class"},
+        {"{\"name\": \"a\", \"class\": \"gold\"}", "class"},
     };
     struct issued_facts before = facts_of("ck_1", "web");
     struct client_form form;

@@ -81,7 +81,7 @@ def test_who_cannot_make_it_is_told_at_once(pool):
     gateway = pool(
         1,
         {"defaults": {"latency": "1s"}},
-        config={"server": {"workers": 1}, "classes": {"standard": {"concurrent": 1, "queue": 100, "wait": "2500ms"}}},
+        config={"server": {"workers": 1}, "classes": {"standard": {"concurrent": 1, "queue": 100, "wait": "2400ms"}}},
     )
     gateway.post(chat("a first one, that shows the pace"))
     answers = []

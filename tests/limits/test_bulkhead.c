@@ -226,11 +226,11 @@ static void test_told_at_once(void **state)
     run_one(&play);
     for (int i = 0; i < 30; i++)
         expect_waits(&play, &waiters[i], "a");
-    /* The 31st turn is 3.1 s away: not for one that has 3 s, and in 0.1 s it would be. */
+    /* The 31st turn is 3 s and a bit away: not for one that has 3 s; after the next it would do. */
     assert_int_equal(enter(&play, &late, "a", start, 3 * US_PER_SEC), BULKHEAD_LATE);
     assert_in_range(play.retry_us, 100 * US_PER_MS, 101 * US_PER_MS);
     assert_int_equal(enter(&play, &late, "a", start, 1 * US_PER_SEC), BULKHEAD_LATE);
-    assert_in_range(play.retry_us, 2100 * US_PER_MS, 2101 * US_PER_MS);
+    assert_in_range(play.retry_us, 2050 * US_PER_MS, 2051 * US_PER_MS);
     /* Another client has the second turn. */
     assert_int_equal(enter(&play, &late, "b", start, 300 * US_PER_MS), BULKHEAD_WAITS);
     bulkhead_quit(play.bulkhead, &late, &play.caller);
@@ -267,6 +267,33 @@ static void test_pace_recovers(void **state)
     end(&play);
 }
 
+/* That nobody left while some were held says nothing of the pace. */
+static void test_held_for_long(void **state)
+{
+    struct bulkhead_waiter held, first, second;
+    struct play play;
+    uint64_t later = start + 36000 * US_PER_SEC;
+    struct bulkhead_ask ask = {.client = SPAN("a"),
+                               .now_us = start,
+                               .until_us = later + US_PER_SEC,
+                               .held_until_us = later};
+
+    (void)state;
+    begin(&play, 1, 3);
+    run_one(&play);
+    leave(&play, NULL, start);
+    held = (struct bulkhead_waiter){.owner = &play};
+    assert_int_equal(bulkhead_enter(play.bulkhead, &held, &ask, &play.caller, &play.retry_us),
+                     BULKHEAD_WAITS);
+    assert_int_equal(enter(&play, &first, "b", later, 100), BULKHEAD_TAKEN);
+    bulkhead_release(play.bulkhead, &held, &play.caller);
+    assert_int_equal(enter(&play, &second, "b", later, 2 * US_PER_SEC), BULKHEAD_WAITS);
+    bulkhead_quit(play.bulkhead, &second, &play.caller);
+    bulkhead_quit(play.bulkhead, &held, &play.caller);
+    leave(&play, NULL, later + 1);
+    end(&play);
+}
+
 static void test_held(void **state)
 {
     struct bulkhead_waiter held, queued;
@@ -284,12 +311,11 @@ static void test_held(void **state)
     assert_int_equal(bulkhead_running(play.bulkhead), 0);
     assert_int_equal(bulkhead_waiting(play.bulkhead), 1);
     /* One that is not held has the place that is free. */
-    expect_waits(&play, &queued, "b");
-    assert_ptr_equal(take(&play, 0), &queued);
+    assert_int_equal(enter(&play, &queued, "b", start, US_PER_SEC), BULKHEAD_TAKEN);
     bulkhead_release(play.bulkhead, &held, &play.caller);
     bulkhead_release(play.bulkhead, &held, &play.caller);
     assert_null(take(&play, 0));
-    leave(&play, &queued, start + US_PER_SEC);
+    leave(&play, NULL, start + US_PER_SEC);
     assert_ptr_equal(take(&play, 0), &held);
     leave(&play, &held, start + 2 * US_PER_SEC);
     /* Held ones fill the queue, and leave it. */
@@ -364,6 +390,36 @@ static void test_want_of_memory(void **state)
     bulkhead_quit(play.bulkhead, &waiter, &play.caller);
     leave(&play, NULL, start + 1);
     end(&play);
+}
+
+/* A hundred thousand of a thousand clients: one more is told why, and each has its turn once. */
+static void test_a_crowd(void **state)
+{
+    enum { CROWD = 100000, OF_EACH = 100 };
+    struct bulkhead_waiter *crowd = mem_zalloc(CROWD, sizeof(*crowd)), late;
+    struct play play;
+    char name[16];
+
+    (void)state;
+    assert_non_null(crowd);
+    begin(&play, 1, CROWD);
+    run_one(&play);
+    for (int i = 0; i < CROWD; i++) {
+        snprintf(name, sizeof(name), "client-%d", i / OF_EACH);
+        expect_waits(&play, &crowd[i], name);
+    }
+    assert_int_equal(enter(&play, &late, "client-7", start, US_PER_SEC), BULKHEAD_FULL);
+    leave(&play, NULL, start);
+    for (int i = 0; i < CROWD; i++) {
+        struct bulkhead_waiter *waiter = take(&play, 0);
+
+        /* The first of each client, then the second of each. */
+        assert_int_equal(waiter - crowd, i % (CROWD / OF_EACH) * OF_EACH + i / (CROWD / OF_EACH));
+        leave(&play, waiter, start);
+    }
+    assert_int_equal(play.calls[0], CROWD);
+    end(&play);
+    mem_free(crowd);
 }
 
 /* ---- fairness ---- */
@@ -552,12 +608,12 @@ static void check(struct history *history)
     unsigned held = 0, granted = 0, queued = 0;
 
     for (int i = 0; i < GUESTS; i++) {
-        int where = history->guests[i].client == NOBODY ? BULKHEAD_OUTSIDE
-                                                        : history->guests[i].waiter.state.state;
+        const struct bulkhead_waiter *waiter = &history->guests[i].waiter;
+        int where = history->guests[i].client == NOBODY ? BULKHEAD_OUTSIDE : waiter->state.state;
 
-        held += where == BULKHEAD_HELD;
+        held += where == BULKHEAD_WAITING && waiter->entry.is_held;
         granted += where == BULKHEAD_GRANTED;
-        queued += where == BULKHEAD_QUEUED;
+        queued += where == BULKHEAD_WAITING && !waiter->entry.is_held;
     }
     assert_int_equal(bulkhead_waiting(bulkhead), held + queued);
     assert_int_equal(bulkhead_running(bulkhead), count_of(history, true) + granted);
@@ -693,7 +749,8 @@ int main(void)
         cmocka_unit_test(test_leaving_the_queue), cmocka_unit_test(test_full),
         cmocka_unit_test(test_displaced),         cmocka_unit_test(test_told_at_once),
         cmocka_unit_test(test_pace_recovers),     cmocka_unit_test(test_held),
-        cmocka_unit_test(test_other_rules),       cmocka_unit_test(test_want_of_memory),
+        cmocka_unit_test(test_held_for_long),     cmocka_unit_test(test_other_rules),
+        cmocka_unit_test(test_want_of_memory),    cmocka_unit_test(test_a_crowd),
         cmocka_unit_test(test_a_greedy_client),   cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_workers_at_once),
     };
