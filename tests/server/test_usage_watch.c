@@ -212,8 +212,8 @@ static void a_provider_that_refuses_is_asked_ever_more_seldom(void **state)
 
     (void)state;
     begin(&stage, script);
-    pass(&stage, 5 * MINUTE); /* after 1, 2, 4 */
-    assert_int_equal(stage.server.asked, 3);
+    pass(&stage, 5 * MINUTE); /* after 1, 2 and 4, each at the next look */
+    assert_in_range(stage.server.asked, 2, 3);
     pass(&stage, 24 * HOUR);
     assert_in_range(stage.server.asked, 11, 15);
     assert_int_equal(stage.alerts, 0);
