@@ -13,7 +13,7 @@
 
 #define METRICS_PREFIX "bellwether_"
 
-enum { METRICS_MAX_LABELS = 3, METRICS_MAX_LABEL_NAMES = 12 };
+enum { METRICS_MAX_LABELS = 3, METRICS_MAX_LABEL_NAMES = 16 };
 
 enum metric_type {
     METRIC_COUNTER,
