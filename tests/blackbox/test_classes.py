@@ -67,6 +67,9 @@ def test_full_and_in_vain(pool):
         started = time.monotonic()
         second.send(post(chat("waits")))
         wait_for(gateway, "waiting", 1)
+        assert gateway.admin("/v1/admin/stats").json["classes"] == [
+            {"class": "standard", "running": 1, "waiting": 1, "concurrent": 1, "queue": 1}
+        ]
         answer = overloaded(third.ask(post(chat("too many"))))
         assert "class 'standard'" in answer.error["message"]
         answer = overloaded(second.answer())
