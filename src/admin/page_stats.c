@@ -105,6 +105,31 @@ static void put_models(struct json_writer *writer, const struct stats_model *mod
     json_end_array(writer);
 }
 
+/* --- classes --- */
+
+/* Those of the file, the highest first; concurrent 0: no limit, and what runs is not counted but
+ * with windows. */
+static void put_classes(struct json_writer *writer, const struct page_view *view)
+{
+    json_name(writer, "classes");
+    json_begin_array(writer);
+    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++) {
+        const struct conf_class *conf = view->snapshot->classes[p].conf;
+        const struct bulkhead *bulkhead = view->registry->bulkheads[p];
+
+        if (!conf)
+            continue;
+        json_begin_object(writer);
+        json_member_string(writer, "class", conf->name);
+        json_member_uint(writer, "running", bulkhead_running(bulkhead));
+        json_member_uint(writer, "waiting", bulkhead_waiting(bulkhead));
+        json_member_uint(writer, "concurrent", conf->concurrent);
+        json_member_uint(writer, "queue", conf->queue);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
+}
+
 /* --- keys --- */
 
 static void put_provider(struct json_writer *writer, const struct page_view *view,
@@ -163,6 +188,7 @@ void page_stats(const struct page_view *view, struct page *page)
     put_totals(&writer, &stats);
     put_cost(&writer, view, &stats);
     put_models(&writer, models, stats_read_models(view->registry->metrics, models, MOST_MODELS));
+    put_classes(&writer, view);
     put_providers(&writer, view);
     json_end_object(&writer);
     buf_append_byte(&page->body, '\n');

@@ -350,6 +350,8 @@ static void test_other_rules(void **state)
     assert_int_equal(bulkhead_enter(play.bulkhead, &waiters[4], &ask, &play.caller, &play.retry_us),
                      BULKHEAD_WAITS);
     bulkhead_set(play.bulkhead, &more);
+    /* The room is theirs who wait, told or not. */
+    assert_int_equal(bulkhead_try(play.bulkhead), BULKHEAD_WAITS);
     assert_int_equal(bulkhead_grant(play.bulkhead, &play.caller), 2);
     assert_int_equal(bulkhead_running(play.bulkhead), 3);
     bulkhead_set(play.bulkhead, NULL);
