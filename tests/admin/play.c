@@ -36,6 +36,12 @@ static struct rotation *no_rotation(void *owner, struct span provider)
     return NULL;
 }
 
+static struct migrator *no_migration(void *owner, size_t index)
+{
+    (void)owner, (void)index;
+    return NULL;
+}
+
 static void note_effect(void *owner, struct provider *provider, const struct keypool_effect *effect)
 {
     struct play *play = owner;
@@ -67,6 +73,7 @@ static void open_address(struct play *play, bool is_tcp)
         .registry = &play->stage.registry,
         .state = tell_state,
         .rotation = no_rotation,
+        .migration = no_migration,
         .on_effect = note_effect,
         .store = tell_store,
         .on_order = note_order,

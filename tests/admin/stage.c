@@ -47,6 +47,12 @@ static struct rotation *no_rotation(void *owner, struct span provider)
     return NULL;
 }
 
+static struct migrator *no_migration(void *owner, size_t index)
+{
+    (void)owner, (void)index;
+    return NULL;
+}
+
 void stage_load(struct stage *stage, const char *yaml)
 {
     char error[1024];
@@ -58,7 +64,7 @@ void stage_load(struct stage *stage, const char *yaml)
 
 void stage_begin(struct stage *stage, const char *yaml)
 {
-    static const struct admin_options admin = {.rotation = no_rotation};
+    static const struct admin_options admin = {.rotation = no_rotation, .migration = no_migration};
     bool is_locked;
 
     memset(stage, 0, sizeof(*stage));
