@@ -224,7 +224,7 @@ def test_the_command(migrating):
     done = cli(gateway, "revert", "m")
     assert (done.returncode, done.stdout) == (0, "m: reverted, 0% on the new side\n")
     done = cli(gateway, "revert", "m")
-    assert done.returncode == 1 and "does not allow" in done.stderr
+    assert done.returncode == 1 and "'reverted', does not allow" in done.stderr
     assert cli(gateway, "revert").returncode == 2
     assert cli(gateway, "report", "nobody").returncode == 1
 

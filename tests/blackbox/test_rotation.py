@@ -35,10 +35,12 @@ def test_the_whole_way(rotating, sim, tmp_path):
     gateway = rotating()
     with Load(gateway) as load:
         answer = gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST")
-        assert answer.status == 202 and answer.json == {"provider": "sim", "name": "a", "rotation": 1}
+        assert answer.status == 202 and answer.json == {"provider": "sim", "name": "a", "rotation": 1, "id": "sim-1"}
         row = wait_step(gateway, "canary")
         assert row["replaces"] == "a" and row["trigger"] == "operator" and row["expires"]
-        assert gateway.admin("/v1/admin/keys/sim/b/rotate", method="POST").json["error"]["code"] == "rotation_under_way"
+        assert "requests failed" in row["reason"]  # how it does, and what it waits for
+        busy = gateway.admin("/v1/admin/keys/sim/b/rotate", method="POST").json["error"]
+        assert busy["code"] == "rotation_under_way" and "sim-1" in busy["message"]
         row = wait_step(gateway, "active")
         wait_step(gateway, "retired", name="a")
         states = gateway.key_states()
@@ -84,7 +86,7 @@ def test_leaked(rotating, sim):
     gateway = rotating()
     with Load(gateway) as load:
         done = run(["keys", "--address", "{}:{}".format(*gateway.admin_address), "rotate", "sim/a", "--leaked"], env={"ADMIN_TOKEN": ""})
-        assert (done.returncode, done.stdout) == (0, "sim/a: rotation 1\n")
+        assert (done.returncode, done.stdout) == (0, "sim/a: rotation sim-1\n")
         assert gateway.key_states()["a"]["wish"] == "disabled"
         wait_step(gateway, "active")
     assert set(load.statuses) == {200}
@@ -99,11 +101,13 @@ def test_the_way_back(rotating, sim):
         # By hand it does not come back beside its successor.
         assert gateway.admin("/v1/admin/keys/sim/a/enable", method="POST").json["error"]["code"] == "step_does_not_allow_it"
         assert gateway.key_states()["a"]["wish"] == "disabled"
-        assert gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST").status == 202
+        back = gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST")
+        assert back.status == 202 and back.json["id"] == row["id"] == "sim-1"
         wait_step(gateway, "active", name="a")
         assert gateway.key_states()["a"]["wish"] == "enabled"
         wait_step(gateway, "rolled_back", name=row["name"])
-        assert gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST").json["error"]["code"] == "step_does_not_allow_it"
+        again = gateway.admin(f"/v1/admin/keys/sim/{row['name']}/rollback", method="POST").json["error"]
+        assert again["code"] == "step_does_not_allow_it" and "'rolled_back'" in again["message"]
     assert set(load.statuses) == {200}
     until = time.monotonic() + 90
     while issuer(sim)["revoked"] == 0 and time.monotonic() < until:
@@ -194,7 +198,7 @@ def test_one_more(rotating, sim):
     gateway = rotating(max_keys=2)
     with Load(gateway) as load:
         done = run(["keys", "--address", "{}:{}".format(*gateway.admin_address), "add", "sim"], env={"ADMIN_TOKEN": ""})
-        assert (done.returncode, done.stdout) == (0, "sim: rotation 1\n")
+        assert (done.returncode, done.stdout) == (0, "sim: rotation sim-1\n")
         row = wait_step(gateway, "active")
     assert set(load.statuses) == {200}
     assert row["replaces"] is None
