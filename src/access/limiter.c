@@ -469,3 +469,20 @@ void admission_end(struct admission *admission, uint64_t tokens, uint64_t now_us
     }
     *admission = (struct admission){.shared_writes = shared_writes};
 }
+
+void admission_cancel(struct admission *admission, uint64_t now_us)
+{
+    uint32_t shared_writes = admission->shared_writes;
+
+    for (int i = 0; i < 2; i++) {
+        struct asking asking;
+
+        if (!admission->limiters[i])
+            continue;
+        begin_asking(&asking, admission->limiters[i], admission->tokens, now_us);
+        asking.has_place = admission->has_place[i];
+        give_back(&asking);
+        shared_writes += asking.shared_writes;
+    }
+    *admission = (struct admission){.shared_writes = shared_writes};
+}

@@ -73,4 +73,8 @@ struct admission_verdict admission_begin(struct admission *admission, struct lim
  * nothing is held. */
 void admission_end(struct admission *admission, uint64_t tokens, uint64_t now_us);
 
+/* The exchange is not to be, for another reason: as if it had never asked. Instead of
+ * admission_end, at the moment of the admission. */
+void admission_cancel(struct admission *admission, uint64_t now_us);
+
 #endif

@@ -209,10 +209,20 @@ int conf_stored_take_entry(struct conf_stored_entry *entry, const struct secret_
 
 int conf_stored_take_names(struct conf_stored_entry *entry, struct span names, bool *ret_is_news)
 {
+    struct buf fresh;
+    int err;
+
     if (entry->is_known && span_is_equal(buf_span(&entry->names), names))
         return 0;
-    buf_clear(&entry->names);
+    buf_init(&fresh, NAMES_MAX_BYTES);
+    err = buf_append_span(&fresh, names);
+    if (err) {
+        buf_fini(&fresh);
+        return err;
+    }
+    buf_fini(&entry->names);
+    entry->names = fresh;
     *ret_is_news = true;
     entry->is_known = true;
-    return buf_append_span(&entry->names, names);
+    return 0;
 }

@@ -33,18 +33,31 @@ static struct move take_limits(struct exchange *x)
     return exchange_refuse(x, failure_of(&verdict.nearest), span_of(NULL, 0), span_of(NULL, 0));
 }
 
+/* Its limits first: who is over them displaces nobody in its class, and says nothing of how long
+ * places are held there. Whom the class then refuses at once has used none of them. */
+static enum turn begin(struct exchange *x)
+{
+    enum turn turn;
+
+    if (take_limits(x).kind == MOVE_DONE)
+        return TURN_REFUSED;
+    turn = turn_begin(x);
+    if (turn == TURN_REFUSED) {
+        admission_cancel(&x->admit.admission, loop_now_us(exchange_loop(x)));
+        x->admit.is_admitted = false;
+    }
+    return turn;
+}
+
 struct move step_admit(struct exchange *x)
 {
-    bool is_new = !x->admit.is_admitted;
-    enum turn turn = is_new ? turn_begin(x) : turn_go_on(x);
-
-    if (turn == TURN_REFUSED)
-        return move_done(STEP_RESPOND);
-    if (is_new) {
-        struct move move = take_limits(x);
-
-        if (move.kind == MOVE_DONE)
-            return move;
+    switch (x->admit.is_admitted ? turn_go_on(x) : begin(x)) {
+    case TURN_HERE:
+        return move_done(STEP_SELECT);
+    case TURN_LATER:
+        return turn_park(x);
+    case TURN_REFUSED:
+        break;
     }
-    return turn == TURN_HERE ? move_done(STEP_SELECT) : turn_park(x);
+    return move_done(STEP_RESPOND);
 }

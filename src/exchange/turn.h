@@ -1,9 +1,9 @@
 /*
  * An exchange's turn in its class: the step admit asks for it, the exchange waits for it where the
  * class's bulkhead (limits/bulkhead.h) is full or its windows are shut, and gives its place back as
- * it ends. The limits of its client and its model are taken while it begins to wait, not behind the
- * wait: who is over them is told at once, one client's `concurrent` bounds what it has in the
- * queue, and no turn is lost on one that is refused then.
+ * it ends. The limits of its client and its model are taken before it asks, not behind the wait:
+ * who is over them is told at once and displaces nobody, one client's `concurrent` bounds what it
+ * has in the queue, and no turn is lost on one that is refused then.
  *
  * Each function belongs to the exchange's worker.
  */

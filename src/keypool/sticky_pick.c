@@ -12,7 +12,10 @@ static bool key_at(const void *owner, uint32_t place, struct sticky_key *ret_key
     if (lineup_where(pick->lineup, place) == LINEUP_ABSENT)
         return false;
     memcpy(&identity, slot->key->identity, sizeof(identity));
-    *ret_key = (struct sticky_key){hash_mix(identity), slot->tier, slot->weight_milli};
+    /* As in the order of the ready: a standby, or a canary outside of its turns, is behind all. */
+    *ret_key = (struct sticky_key){.identity = hash_mix(identity),
+                                   .tier = view_tier_of(view_rank(pick->view, slot)),
+                                   .weight_milli = slot->weight_milli};
     return true;
 }
 

@@ -10,7 +10,8 @@ enum { CLIENTS_MAX = 1 << 24 };
 
 /* What one client has in it. */
 struct fair_flow {
-    struct list link; /* among the turns; in none where all are held */
+    struct list link;        /* among the turns; in none where all are held */
+    struct heap_node length; /* in queue->lengths: the more it has, the less */
     struct list queued, held;
     uint32_t queued_count;
     uint32_t count; /* held ones included */
@@ -22,6 +23,7 @@ void fair_queue_init(struct fair_queue *queue)
 {
     *queue = (struct fair_queue){.queued = 0};
     map_init(&queue->flows, CLIENTS_MAX);
+    heap_init(&queue->lengths, CLIENTS_MAX);
     list_init(&queue->turns);
 }
 
@@ -29,6 +31,20 @@ void fair_queue_fini(struct fair_queue *queue)
 {
     bug_fatal_unless(queue->flows.count == 0);
     map_fini(&queue->flows);
+    heap_fini(&queue->lengths);
+}
+
+static struct fair_flow *longest(const struct fair_queue *queue)
+{
+    struct heap_node *first = heap_peek(&queue->lengths);
+
+    return first ? container_of(first, struct fair_flow, length) : NULL;
+}
+
+static void set_count(struct fair_queue *queue, struct fair_flow *flow, uint32_t count)
+{
+    flow->count = count;
+    heap_move(&queue->lengths, &flow->length, UINT64_MAX - count);
 }
 
 static int flow_new(struct fair_queue *queue, struct span name, struct fair_flow **ret_flow)
@@ -44,19 +60,16 @@ static int flow_new(struct fair_queue *queue, struct span name, struct fair_flow
     list_init(&flow->link);
     list_init(&flow->queued);
     list_init(&flow->held);
-    err = map_add(&queue->flows, flow->name, flow);
+    err = heap_push(&queue->lengths, &flow->length, UINT64_MAX);
+    if (!err)
+        err = map_add(&queue->flows, flow->name, flow);
     if (err) {
+        heap_remove(&queue->lengths, &flow->length);
         mem_free(flow);
         return ERR_NOMEM;
     }
     *ret_flow = flow;
     return 0;
-}
-
-static void note_length(struct fair_queue *queue, struct fair_flow *flow)
-{
-    if (!queue->longest || flow->count > queue->longest->count)
-        queue->longest = flow;
 }
 
 static void line_up(struct fair_queue *queue, struct fair_entry *entry)
@@ -81,12 +94,11 @@ int fair_queue_add(struct fair_queue *queue, struct fair_entry *entry, struct sp
         return err;
     entry->flow = flow;
     entry->is_held = is_held;
-    flow->count++;
+    set_count(queue, flow, flow->count + 1);
     if (is_held)
         list_push_back(&flow->held, &entry->link);
     else
         line_up(queue, entry);
-    note_length(queue, flow);
     return 0;
 }
 
@@ -123,10 +135,10 @@ void fair_queue_remove(struct fair_queue *queue, struct fair_entry *entry)
         }
     }
     entry->flow = NULL;
-    if (--flow->count)
+    set_count(queue, flow, flow->count - 1);
+    if (flow->count)
         return;
-    if (queue->longest == flow)
-        queue->longest = NULL;
+    heap_remove(&queue->lengths, &flow->length);
     map_remove(&queue->flows, flow->name);
     mem_free(flow);
 }
@@ -148,16 +160,14 @@ struct fair_entry *fair_queue_next(struct fair_queue *queue)
 
 bool fair_queue_may_displace(struct fair_queue *queue, struct span client)
 {
-    struct fair_flow *own = map_find(&queue->flows, client);
+    const struct fair_flow *own = map_find(&queue->flows, client), *most = longest(queue);
 
-    if (own)
-        note_length(queue, own);
-    return queue->longest && queue->longest->count > (own ? own->count : 0) + 1;
+    return most && most->count > (own ? own->count : 0) + 1;
 }
 
 struct fair_entry *fair_queue_displace(struct fair_queue *queue)
 {
-    struct fair_flow *flow = queue->longest;
+    struct fair_flow *flow = longest(queue);
     struct list *last = list_is_empty(&flow->held) ? flow->queued.prev : flow->held.prev;
     struct fair_entry *entry = container_of(last, struct fair_entry, link);
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/span.h"
@@ -27,8 +28,8 @@ struct fair_queue {
     struct map flows;
     struct list turns; /* flows with entries that are not held, the next one first */
     uint32_t flows_in_turn;
-    uint32_t queued;           /* entries that are not held */
-    struct fair_flow *longest; /* of those that came or tried to of late; NULL: not known */
+    uint32_t queued;     /* entries that are not held */
+    struct heap lengths; /* of the flows, the longest first */
 };
 
 void fair_queue_init(struct fair_queue *queue);

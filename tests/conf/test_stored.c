@@ -506,6 +506,35 @@ static void memory_may_run_out_anywhere(void **state)
     }
 }
 
+/* A list that there is no room for takes no key away. */
+static void a_list_too_long_leaves_the_last(void **state)
+{
+    struct conf_stored stored;
+    struct conf_stored_entry *entry;
+    struct conf_place place;
+    struct buf names;
+    struct span told;
+    const char *why;
+    bool is_news = false;
+
+    (void)state;
+    conf_stored_init(&stored);
+    assert_int_equal(conf_place_read(SPAN("vault:secret/data/llm/pool"), &place), 0);
+    assert_int_equal(conf_stored_list(&stored, &place, &told, &why), ERR_AGAIN);
+    entry = container_of(stored.entries.next, struct conf_stored_entry, link);
+    assert_int_equal(conf_stored_take_names(entry, SPAN("a\nb\n"), &is_news), 0);
+    assert_true(is_news);
+    buf_init(&names, 8 << 20);
+    while (names.len < 5 << 20)
+        assert_int_equal(buf_append_span(&names, SPAN("a-name-of-a-key-in-a-large-folder\n")), 0);
+    is_news = false;
+    assert_int_equal(conf_stored_take_names(entry, buf_span(&names), &is_news), ERR_FULL);
+    assert_false(is_news);
+    assert_true(span_is_equal(buf_span(&entry->names), SPAN("a\nb\n")));
+    buf_fini(&names);
+    conf_stored_fini(&stored);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +546,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_folder_of_keys, begin, end),
         cmocka_unit_test_setup_teardown(what_is_no_entry_of_a_folder_is_passed_over, begin, end),
         cmocka_unit_test_setup_teardown(an_empty_folder_is_a_warning, begin, end),
+        cmocka_unit_test(a_list_too_long_leaves_the_last),
         cmocka_unit_test_setup_teardown(the_sealed_file_is_read_once, begin, end),
         cmocka_unit_test_setup_teardown(places, begin, end),
         cmocka_unit_test_setup_teardown(vault_and_its_ways_in, begin, end),

@@ -148,6 +148,22 @@ static void test_a_reload_keeps_who_stays(void **state)
     play_end(&play);
 }
 
+/* A standby is behind all others, those of a later priority too. */
+static void test_a_standby_stands_by(void **state)
+{
+    struct play play;
+
+    play_init(&play, 3);
+    play.conf.selection = CONF_SELECTION_STICKY;
+    play_key(&play, 1)->weight = 0;
+    play_key(&play, 2)->priority = 1;
+    play_apply(&play);
+    assert_int_equal(ask_on(&play, 0, 0, OUTCOME_INVALID_KEY, NULL), 0);
+    for (uint64_t i = 0; i < SESSIONS; i++)
+        assert_int_equal(ask(&play, i), 2);
+    play_end(&play);
+}
+
 static void test_without_a_session_the_least_used(void **state)
 {
     struct keypool_grant grants[KEYS];
@@ -174,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_another_try_goes_to_the_second_choice),
         cmocka_unit_test(test_a_weight_set_by_hand_moves_sessions),
         cmocka_unit_test(test_a_reload_keeps_who_stays),
+        cmocka_unit_test(test_a_standby_stands_by),
         cmocka_unit_test(test_without_a_session_the_least_used),
     };
 

@@ -212,6 +212,38 @@ static void test_displaced(void **state)
     end(&play);
 }
 
+/* Who has most gives way, also where it has long been silent. */
+static void test_displaces_the_longest(void **state)
+{
+    struct bulkhead_waiter silent[4], loud[4], modest[4];
+    struct play play;
+    bool has_place = true;
+
+    (void)state;
+    begin(&play, 1, 8);
+    run_one(&play);
+    for (int i = 0; i < 4; i++)
+        expect_waits(&play, &silent[i], "silent");
+    for (int i = 0; i < 4; i++)
+        expect_waits(&play, &loud[i], "loud");
+    for (int i = 0; i < 4; i++) {
+        char name[] = {(char)('a' + i), '\0'};
+
+        expect_waits(&play, &modest[i], name);
+        assert_non_null(bulkhead_take(play.bulkhead, 0, &has_place));
+        assert_false(has_place);
+    }
+    assert_int_equal(silent[2].state.state, BULKHEAD_OUTSIDE);
+    assert_int_equal(loud[2].state.state, BULKHEAD_OUTSIDE);
+    for (int i = 0; i < 4; i++) {
+        bulkhead_quit(play.bulkhead, &silent[i], &play.caller);
+        bulkhead_quit(play.bulkhead, &loud[i], &play.caller);
+        bulkhead_quit(play.bulkhead, &modest[i], &play.caller);
+    }
+    leave(&play, NULL, start + 1);
+    end(&play);
+}
+
 /* Ten places of a second each: a turn comes every 100 ms. */
 static void test_told_at_once(void **state)
 {
@@ -747,13 +779,21 @@ static void test_workers_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_limit),          cmocka_unit_test(test_places_pass_on),
-        cmocka_unit_test(test_leaving_the_queue), cmocka_unit_test(test_full),
-        cmocka_unit_test(test_displaced),         cmocka_unit_test(test_told_at_once),
-        cmocka_unit_test(test_pace_recovers),     cmocka_unit_test(test_held),
-        cmocka_unit_test(test_held_for_long),     cmocka_unit_test(test_other_rules),
-        cmocka_unit_test(test_want_of_memory),    cmocka_unit_test(test_a_crowd),
-        cmocka_unit_test(test_a_greedy_client),   cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_no_limit),
+        cmocka_unit_test(test_places_pass_on),
+        cmocka_unit_test(test_leaving_the_queue),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_displaced),
+        cmocka_unit_test(test_displaces_the_longest),
+        cmocka_unit_test(test_told_at_once),
+        cmocka_unit_test(test_pace_recovers),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_held_for_long),
+        cmocka_unit_test(test_other_rules),
+        cmocka_unit_test(test_want_of_memory),
+        cmocka_unit_test(test_a_crowd),
+        cmocka_unit_test(test_a_greedy_client),
+        cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_workers_at_once),
     };
 

@@ -20,7 +20,9 @@ static const char no_classes[] = UP "clients: {open: true}\n";
 
 static const char by_name[] =
     UP "clients: {keys: [{name: web, secret: web-key, limits: {concurrent: 2}},\n"
-       "  {name: vip, secret: vip-key, class: critical}, {name: night, secret: n, class: batch}]}\n"
+       "  {name: vip, secret: vip-key, class: critical}, {name: night, secret: n, class: batch},\n"
+       "  {name: tight, secret: tight, limits: {rpm: 1}}, {name: many, secret: many},\n"
+       "  {name: tight-vip, secret: tight-vip, class: critical, limits: {rpm: 1}}]}\n"
        "classes: {standard: {concurrent: 1, queue: 9, wait: 30s},\n"
        "  critical: {concurrent: 1, queue: 0}, batch: {concurrent: 1, queue: 0}}\n";
 
@@ -295,6 +297,53 @@ static void test_over_its_own_limit(void **state)
     road_end(&road);
 }
 
+/* It displaces nobody from a full queue, and the class goes on knowing how long a place is held. */
+static void test_over_its_limit_for_long(void **state)
+{
+    struct road road;
+    int clients[2], upstream;
+
+    (void)state;
+    road_begin(&road, by_name);
+    clients[0] = ask(&road, "Authorization: Bearer tight\r\n");
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_pass_ms(&road, 21000);
+    serve(&road, clients[0], upstream);
+    for (int i = 0; i < 100; i++) {
+        clients[0] = ask(&road, "Authorization: Bearer tight\r\n");
+        road_expect_error(&road, clients[0], 429, "rate_limit_exceeded");
+        close(clients[0]);
+    }
+    for (int i = 0; i < 2; i++)
+        clients[i] = ask(&road, "Authorization: Bearer many\r\n");
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    expect_overloaded(&road, ask(&road, "Authorization: Bearer many\r\n"), 21000,
+                      "to have its turn in time");
+    serve(&road, clients[0], upstream);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    serve(&road, clients[1], upstream);
+    road_end(&road);
+}
+
+/* Whom its class refuses at once has used nothing of its limits. */
+static void test_refused_by_its_class(void **state)
+{
+    struct road road;
+    int clients[3], upstream;
+
+    (void)state;
+    road_begin(&road, by_name);
+    clients[0] = ask(&road, "Authorization: Bearer vip-key\r\n");
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    clients[1] = ask(&road, "Authorization: Bearer tight-vip\r\n");
+    expect_overloaded(&road, clients[1], 1000, "the class 'critical'");
+    serve(&road, clients[0], upstream);
+    clients[1] = ask(&road, "Authorization: Bearer tight-vip\r\n");
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    serve(&road, clients[1], upstream);
+    road_end(&road);
+}
+
 static void test_held_until_the_window_opens(void **state)
 {
     struct road road;
@@ -402,6 +451,8 @@ int main(void)
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_picking),
         cmocka_unit_test(test_over_its_own_limit),
+        cmocka_unit_test(test_over_its_limit_for_long),
+        cmocka_unit_test(test_refused_by_its_class),
         cmocka_unit_test(test_held_until_the_window_opens),
         cmocka_unit_test(test_held_until_its_time_is_near),
         cmocka_unit_test(test_other_rules),
