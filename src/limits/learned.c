@@ -1,0 +1,347 @@
+#include "limits/learned.h"
+
+/* Products of units and nanoseconds pass 64 bits. */
+__extension__ typedef unsigned __int128 wide;
+
+enum {
+    EVIDENCE = 8,     /* resets like a bucket's before a window is taken for one */
+    JITTER_PART = 32, /* of the limit: what is told in our favour by less is the order of arrival */
+    SHARE_BITS = 16,
+};
+
+#define NS_PER_US     UINT64_C(1000)
+#define SECOND_US     UINT64_C(1000000)
+#define MINUTE_US     (60 * SECOND_US)
+#define HOUR_US       (60 * MINUTE_US)
+#define DAY_US        (24 * HOUR_US)
+#define WINDOW_MAX_US (MINUTE_US + MINUTE_US / 10) /* a longer reset is no window of a minute */
+#define ROUNDING_US   (SECOND_US + SECOND_US / 10) /* resets are often told in whole seconds */
+#define FADE_MAX_US   (2 * HOUR_US)
+#define OVERTAKEN_US  (SECOND_US / 20) /* requests that leave within this may change their order */
+
+static uint64_t load(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void store(_Atomic uint64_t *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+/* The words as they are now; each may be a moment older than the next, which the next answer mends.
+ */
+struct state {
+    uint64_t limit, period_us, arrival_ns, held_us, since_us;
+};
+
+static struct state read_state(const struct learned *learned)
+{
+    struct state state = {load(&learned->limit), load(&learned->period_us),
+                          load(&learned->arrival_ns), load(&learned->held_us),
+                          load(&learned->since_us)};
+
+    if (state.period_us == 0)
+        state.period_us = MINUTE_US;
+    return state;
+}
+
+/* The time in which so many units come back, rounded up. */
+static uint64_t span_ns(const struct state *state, uint64_t units)
+{
+    wide whole = (wide)(units < LEARNED_MAX_UNITS ? units : LEARNED_MAX_UNITS) * state->period_us *
+                 NS_PER_US;
+    uint64_t limit = state->limit ? state->limit : 1;
+
+    return (uint64_t)((whole + limit - 1) / limit);
+}
+
+/* True while a window runs; a clock that jumped cannot prolong it. */
+static bool is_held(const struct state *state, uint64_t now_us)
+{
+    return state->held_us > now_us && state->held_us - now_us <= WINDOW_MAX_US;
+}
+
+/* What is used up, as time. */
+static uint64_t used_ns(const struct state *state, uint64_t now_us)
+{
+    uint64_t clock_ns = (is_held(state, now_us) ? state->since_us : now_us) * NS_PER_US;
+    uint64_t whole_ns = state->period_us * NS_PER_US;
+    uint64_t used;
+
+    if (state->held_us && !is_held(state, now_us))
+        return 0;
+    used = state->arrival_ns > clock_ns ? state->arrival_ns - clock_ns : 0;
+    return used < 2 * whole_ns ? used : 2 * whole_ns;
+}
+
+void learned_init(struct learned *learned)
+{
+    atomic_init(&learned->limit, 0);
+    atomic_init(&learned->period_us, MINUTE_US);
+    atomic_init(&learned->arrival_ns, 0);
+    atomic_init(&learned->held_us, 0);
+    atomic_init(&learned->since_us, 0);
+    atomic_init(&learned->heard_us, 0);
+    learned->taken = learned->mark_us = learned->mark_taken = learned->old_taken = 0;
+    learned->evidence = 0;
+}
+
+bool learned_is_known(const struct learned *learned, uint64_t now_us)
+{
+    uint64_t heard_us = load(&learned->heard_us);
+    uint64_t fade_us = 10 * load(&learned->period_us);
+
+    if (fade_us > FADE_MAX_US)
+        fade_us = FADE_MAX_US;
+    return load(&learned->limit) != 0 && (now_us < heard_us || now_us - heard_us < fade_us);
+}
+
+uint64_t learned_wait_us(const struct learned *learned, uint64_t units, uint32_t margin_ppm,
+                         uint64_t now_us)
+{
+    struct state state = read_state(learned);
+    uint64_t usable, need_ns, whole_ns, used;
+
+    if (!learned_is_known(learned, now_us))
+        return 0;
+    usable = state.limit - (uint64_t)((wide)state.limit * margin_ppm / 1000000);
+    if (usable == 0)
+        usable = 1;
+    need_ns = span_ns(&state, units < usable ? units : usable);
+    whole_ns = span_ns(&state, usable);
+    used = used_ns(&state, now_us);
+    if (used + need_ns <= whole_ns)
+        return 0;
+    if (is_held(&state, now_us))
+        return state.held_us - now_us;
+    return (used + need_ns - whole_ns + NS_PER_US - 1) / NS_PER_US;
+}
+
+uint64_t learned_remaining(const struct learned *learned, uint64_t now_us)
+{
+    struct state state = read_state(learned);
+    uint64_t whole_ns = state.period_us * NS_PER_US, used = used_ns(&state, now_us);
+
+    if (used >= whole_ns)
+        return 0;
+    return (uint64_t)((wide)(whole_ns - used) * state.limit / whole_ns);
+}
+
+uint64_t learned_reset_us(const struct learned *learned, uint64_t now_us)
+{
+    struct state state = read_state(learned);
+
+    if (is_held(&state, now_us))
+        return state.held_us - now_us;
+    return used_ns(&state, now_us) / NS_PER_US;
+}
+
+uint32_t learned_share(const struct learned *learned, uint64_t units, uint64_t now_us)
+{
+    struct state state = read_state(learned);
+    uint64_t whole_ns = state.period_us * NS_PER_US, used;
+
+    if (!learned_is_known(learned, now_us))
+        return 1 << SHARE_BITS;
+    used = used_ns(&state, now_us) + span_ns(&state, units < state.limit ? units : state.limit);
+    if (used >= whole_ns)
+        return 0;
+    return (uint32_t)((whole_ns - used) / ((whole_ns >> SHARE_BITS) + 1));
+}
+
+/* A window that has ended is a full bucket until an answer tells of the next one. */
+static struct state settle_window(struct learned *learned, uint64_t now_us)
+{
+    struct state state = read_state(learned);
+
+    if (state.held_us && !is_held(&state, now_us)) {
+        state.arrival_ns = 0;
+        state.held_us = 0;
+        store(&learned->arrival_ns, 0);
+        store(&learned->held_us, 0);
+    }
+    return state;
+}
+
+/* What had been taken OVERTAKEN_US ago, or somewhat earlier. */
+static uint64_t taken_before(struct learned *learned, uint64_t now_us)
+{
+    uint64_t apart_us = now_us > learned->mark_us ? now_us - learned->mark_us : 0;
+
+    if (apart_us >= OVERTAKEN_US) {
+        learned->old_taken = apart_us < 2 * OVERTAKEN_US ? learned->mark_taken : learned->taken;
+        learned->mark_taken = learned->taken;
+        learned->mark_us = now_us;
+    } else if (now_us < learned->mark_us) {
+        learned->mark_us = now_us;
+    }
+    return learned->old_taken;
+}
+
+struct learned_stamp learned_take(struct learned *learned, uint64_t units, uint64_t now_us)
+{
+    struct state state = settle_window(learned, now_us);
+    uint64_t clock_us = is_held(&state, now_us) ? state.since_us : now_us;
+    uint64_t start = clock_us * NS_PER_US, before = taken_before(learned, now_us);
+
+    if (units > LEARNED_MAX_UNITS)
+        units = LEARNED_MAX_UNITS;
+    learned->taken += units;
+    if (state.limit)
+        store(&learned->arrival_ns,
+              (state.arrival_ns > start ? state.arrival_ns : start) + span_ns(&state, units));
+    return (struct learned_stamp){before + units, units};
+}
+
+static void put_back(struct learned *learned, uint64_t units, uint64_t now_us)
+{
+    struct state state = settle_window(learned, now_us);
+    uint64_t span = span_ns(&state, units);
+
+    store(&learned->arrival_ns, state.arrival_ns > span ? state.arrival_ns - span : 0);
+}
+
+void learned_give_back(struct learned *learned, struct learned_stamp *stamp, uint64_t now_us)
+{
+    put_back(learned, stamp->units, now_us);
+    learned->taken -= stamp->units < learned->taken ? stamp->units : learned->taken;
+    *stamp = (struct learned_stamp){0, 0};
+}
+
+void learned_settle(struct learned *learned, struct learned_stamp *stamp, uint64_t actual,
+                    uint64_t sent_us, uint64_t now_us)
+{
+    if (actual && stamp->units && load(&learned->heard_us) < sent_us) {
+        if (actual < stamp->units)
+            put_back(learned, stamp->units - actual, now_us);
+        else
+            (void)learned_take(learned, actual - stamp->units, now_us);
+    }
+    *stamp = (struct learned_stamp){0, 0};
+}
+
+/* ---- what an answer says ---- */
+
+/* Whether a bucket that comes back in that period would tell such a reset. */
+static bool fits(const struct learned_told *told, uint64_t period_us)
+{
+    uint64_t used = told->limit - told->remaining;
+    uint64_t like_us = (uint64_t)((wide)used * period_us / told->limit);
+    uint64_t slack_us = like_us / 10 > ROUNDING_US ? like_us / 10 : ROUNDING_US;
+    uint64_t apart_us =
+        like_us > told->reset_us ? like_us - told->reset_us : told->reset_us - like_us;
+
+    return apart_us <= slack_us;
+}
+
+/* The period of the bucket that tells such a reset; 0: none does. */
+static uint64_t find_period(const struct learned_told *told, uint64_t known_us)
+{
+    static const uint64_t periods[] = {MINUTE_US, HOUR_US, DAY_US, SECOND_US};
+
+    if (fits(told, known_us))
+        return known_us;
+    for (unsigned i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
+        if (fits(told, periods[i]))
+            return periods[i];
+    }
+    return 0;
+}
+
+/* Learns from the reset of which kind the limit is. True where it is a window of a minute. */
+static bool learn_kind(struct learned *learned, const struct learned_told *told,
+                       uint64_t *ret_period_us)
+{
+    uint64_t period_us = find_period(told, *ret_period_us);
+
+    if (told->reset_us == 0 || told->reset_us > DAY_US || told->remaining == told->limit)
+        return false; /* says nothing, or a lie */
+    if (period_us) {
+        *ret_period_us = period_us;
+        /* A window that is used up early tells what an empty bucket does. */
+        if (learned->evidence && told->reset_us > 2 * SECOND_US &&
+            told->remaining > told->limit / 10)
+            learned->evidence--;
+        return learned->evidence != 0 && told->reset_us <= WINDOW_MAX_US;
+    }
+    if (told->reset_us > WINDOW_MAX_US) {
+        *ret_period_us = told->reset_us <= HOUR_US ? HOUR_US : DAY_US;
+        return false;
+    }
+    *ret_period_us = MINUTE_US;
+    learned->evidence = EVIDENCE;
+    return true;
+}
+
+/* A window's end: of the same window the earlier end that was told, for an answer takes its time.
+ */
+static uint64_t find_end(const struct state *old, uint64_t reset_us, uint64_t sent_us,
+                         uint64_t now_us)
+{
+    uint64_t end_us = now_us + reset_us;
+
+    if (is_held(old, now_us) && end_us > old->held_us &&
+        end_us - old->held_us <= now_us - sent_us + ROUNDING_US)
+        return old->held_us;
+    return end_us;
+}
+
+static void set_window(struct learned *learned, const struct learned_told *told, uint64_t later,
+                       uint64_t sent_us, uint64_t now_us)
+{
+    struct state old = read_state(learned);
+    struct state next = {.limit = told->limit, .period_us = MINUTE_US};
+    uint64_t used = told->limit - told->remaining + later;
+
+    if (sent_us + told->reset_us < now_us && old.limit == told->limit)
+        return; /* it took so long that the window it speaks of may be over */
+    store(&learned->held_us, find_end(&old, told->reset_us, sent_us, now_us));
+    store(&learned->since_us, now_us);
+    store(&learned->arrival_ns, now_us * NS_PER_US + span_ns(&next, used));
+}
+
+static void set_bucket(struct learned *learned, const struct learned_told *told, uint64_t later,
+                       uint64_t period_us, uint64_t sent_us)
+{
+    struct state old = read_state(learned);
+    struct state next = {.limit = told->limit, .period_us = period_us};
+    uint64_t arrival = sent_us * NS_PER_US + span_ns(&next, told->limit - told->remaining + later);
+    bool is_same = old.limit == told->limit && old.period_us == period_us && !old.held_us;
+
+    /* Who left first need not arrive first: so small a difference is no news. */
+    if (is_same && arrival < old.arrival_ns &&
+        old.arrival_ns - arrival < period_us * NS_PER_US / JITTER_PART)
+        return;
+    store(&learned->held_us, 0);
+    store(&learned->arrival_ns, arrival);
+}
+
+void learned_hear(struct learned *learned, const struct learned_told *told,
+                  const struct learned_stamp *stamp, uint64_t sent_us, uint64_t now_us)
+{
+    struct learned_told cut = *told;
+    uint64_t later = learned->taken > stamp->taken ? learned->taken - stamp->taken : 0;
+    uint64_t period_us = read_state(learned).period_us;
+
+    uint64_t heard_us = load(&learned->heard_us);
+
+    if (sent_us > now_us)
+        sent_us = now_us;
+    /* A word from the future is from before a clock jumped. */
+    if (told->limit == 0 || (sent_us < heard_us && heard_us <= now_us))
+        return;
+    if (cut.limit > LEARNED_MAX_UNITS)
+        cut.limit = LEARNED_MAX_UNITS;
+    if (cut.remaining > cut.limit)
+        cut.remaining = cut.limit;
+    if (later > cut.limit)
+        later = cut.limit;
+    if (learn_kind(learned, &cut, &period_us))
+        set_window(learned, &cut, later, sent_us, now_us);
+    else
+        set_bucket(learned, &cut, later, period_us, sent_us);
+    store(&learned->period_us, period_us);
+    store(&learned->limit, cut.limit);
+    store(&learned->heard_us, sent_us);
+}
