@@ -7,6 +7,7 @@
  *
  *     keypool_select        which key, or when to ask again, or that there is none
  *     keypool_sent          the request leaves now (declared limits count from here)
+ *     keypool_hear          the answer's headers tell of limits (optional)
  *     keypool_good          the first good bytes of the answer are here (once, optional)
  *     keypool_end           the attempt is over: exactly once for each grant
  *
@@ -33,6 +34,7 @@
 #include "conf/config.h"
 #include "dialect/outcome.h"
 #include "keypool/endpoint_health.h"
+#include "keypool/heard.h"
 #include "keypool/key.h"
 #include "keypool/probe_plan.h"
 #include "keypool/quota.h"
@@ -142,6 +144,7 @@ struct keypool_ask {
     uint64_t model_hash;    /* map_hash of it; 0: computed here */
     uint64_t pool;          /* map_hash of the client's pool; 0: none */
     uint64_t tokens;        /* estimate of what the request will use */
+    uint64_t tokens_out;    /* of these, the answer's */
     uint64_t wait_until_us; /* how long the exchange could wait; 0: not at all */
     const struct keypool_tried *tried;
     struct endpoint_health *endpoint;      /* where it would go; NULL: not looked at */
@@ -161,9 +164,10 @@ struct keypool_grant {
     struct account *account;
     struct quota *quota;
     struct quota_hold hold;
+    struct heard_hold heard;
     struct span model; /* borrowed from the question: must live until keypool_end */
     uint64_t model_hash;
-    uint64_t sent_us;              /* when its first byte left; with trial only */
+    uint64_t sent_us;              /* when its first byte left; 0: not yet */
     uint32_t trial;                /* the number of the trial that it counts in; 0: none */
     bool tests_key, tests_account; /* it is the one request that finds out */
     bool tests_model, tests_account_model;
@@ -248,6 +252,11 @@ struct keypool_effect {
     uint64_t until_us;  /* of those two, when they may be tried again; 0: the account is well */
 };
 
+/* The answer's headers tell of limits, whatever its status: from now on they count for its key, or
+ * for all of its account (where one is declared, else where the provider names one). */
+struct keypool_effect keypool_hear(struct keypool_view *view, const struct keypool_grant *grant,
+                                   const struct limits_told *told, uint64_t now_us);
+
 /* The answer has begun well: a test is passed, the key is healthy. The grant goes on. */
 struct keypool_effect keypool_good(struct keypool_view *view, struct keypool_grant *grant,
                                    uint64_t now_us);
@@ -331,11 +340,14 @@ struct keypool_effect keypool_rest(struct keypool *pool, struct key *key, uint64
  * Any thread. */
 uint64_t keypool_spent(const struct keypool *pool, const struct key *key);
 
-enum { KEYPOOL_ROW_LIMITS = 12, KEYPOOL_ROW_NAME_BYTES = 96 };
+enum { KEYPOOL_ROW_LIMITS = 24, KEYPOOL_ROW_NAME_BYTES = 96 };
 
-/* One limit of a key as it stands: declared ones, and models set aside. */
+/* One limit of a key as it stands: declared ones, what its provider tells of, and models set aside.
+ */
 struct keypool_row_limit {
-    char scope[KEYPOOL_ROW_NAME_BYTES]; /* "rpm", "tpm", "concurrent", "model:NAME" */
+    char scope[KEYPOOL_ROW_NAME_BYTES]; /* "rpm", "tpm", "concurrent", "model:NAME", or
+                                             "requests:MODEL", "tokens:MODEL",
+                                             "input_tokens:MODEL", "output_tokens:MODEL" */
     uint64_t limit;
     uint64_t remaining;
     uint64_t reset_us; /* from now; 0: at once, or unknown */

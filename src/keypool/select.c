@@ -43,13 +43,13 @@ static void put_skips_back(struct pick *pick)
 }
 
 /* Whether the model may go to that key; else it is noted when. */
-static bool is_model_free(struct pick *pick, const struct key *key)
+static bool is_model_free(struct pick *pick, struct key *key)
 {
     struct standing standing;
 
     if (pick->lineup->model_hash)
         return true; /* the lineup knows */
-    standing = view_examine_model(key, pick->model_hash, pick->now_us);
+    standing = view_examine_model(pick->view, key, pick->model_hash, pick->now_us);
     if (standing.where == LINEUP_READY ||
         (pick->ask->is_urgent && standing.reason == KEYPOOL_TESTING))
         return true;
@@ -115,7 +115,7 @@ static bool pick_ready(struct pick *pick, uint32_t *ret_place)
 static bool pick_second_choice(struct pick *pick, uint32_t *ret_place)
 {
     for (uint32_t i = 0; i < pick->skip_count; i++) {
-        const struct key *key = pick->view->slots[pick->skips[i].place].key;
+        struct key *key = pick->view->slots[pick->skips[i].place].key;
         uint64_t wait_us = 0;
 
         if (!pick->skips[i].is_second_choice || !is_model_free(pick, key))
@@ -161,7 +161,7 @@ static bool pick_last_way(struct pick *pick, uint32_t *ret_place)
         return false;
     while (order_top(resting)) {
         uint32_t place = order_top(resting)->place;
-        const struct key *key = pick->view->slots[place].key;
+        struct key *key = pick->view->slots[place].key;
         uint64_t wait_us = 0;
 
         if (keypool_tried_find(pick->ask->tried, key) != TRIED_FOR_GOOD &&

@@ -76,7 +76,8 @@ struct standing view_examine(const struct keypool_view *view, const struct slot 
                              uint64_t model_hash, uint64_t now_us);
 
 /* How the model stands with that key and its account. */
-struct standing view_examine_model(const struct key *key, uint64_t model_hash, uint64_t now_us);
+struct standing view_examine_model(const struct keypool_view *view, struct key *key,
+                                   uint64_t model_hash, uint64_t now_us);
 
 /* The place's rank among the ready. */
 uint64_t view_rank(const struct keypool_view *view, const struct slot *slot);

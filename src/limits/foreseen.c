@@ -1,4 +1,4 @@
-#include "limits/learned.h"
+#include "limits/foreseen.h"
 
 /* Products of units and nanoseconds pass 64 bits. */
 __extension__ typedef unsigned __int128 wide;
@@ -35,11 +35,11 @@ struct state {
     uint64_t limit, period_us, arrival_ns, held_us, since_us;
 };
 
-static struct state read_state(const struct learned *learned)
+static struct state read_state(const struct foreseen *foreseen)
 {
-    struct state state = {load(&learned->limit), load(&learned->period_us),
-                          load(&learned->arrival_ns), load(&learned->held_us),
-                          load(&learned->since_us)};
+    struct state state = {load(&foreseen->limit), load(&foreseen->period_us),
+                          load(&foreseen->arrival_ns), load(&foreseen->held_us),
+                          load(&foreseen->since_us)};
 
     if (state.period_us == 0)
         state.period_us = MINUTE_US;
@@ -49,8 +49,8 @@ static struct state read_state(const struct learned *learned)
 /* The time in which so many units come back, rounded up. */
 static uint64_t span_ns(const struct state *state, uint64_t units)
 {
-    wide whole = (wide)(units < LEARNED_MAX_UNITS ? units : LEARNED_MAX_UNITS) * state->period_us *
-                 NS_PER_US;
+    wide whole = (wide)(units < FORESEEN_MAX_UNITS ? units : FORESEEN_MAX_UNITS) *
+                 state->period_us * NS_PER_US;
     uint64_t limit = state->limit ? state->limit : 1;
 
     return (uint64_t)((whole + limit - 1) / limit);
@@ -75,35 +75,35 @@ static uint64_t used_ns(const struct state *state, uint64_t now_us)
     return used < 2 * whole_ns ? used : 2 * whole_ns;
 }
 
-void learned_init(struct learned *learned)
+void foreseen_init(struct foreseen *foreseen)
 {
-    atomic_init(&learned->limit, 0);
-    atomic_init(&learned->period_us, MINUTE_US);
-    atomic_init(&learned->arrival_ns, 0);
-    atomic_init(&learned->held_us, 0);
-    atomic_init(&learned->since_us, 0);
-    atomic_init(&learned->heard_us, 0);
-    learned->taken = learned->mark_us = learned->mark_taken = learned->old_taken = 0;
-    learned->evidence = 0;
+    atomic_init(&foreseen->limit, 0);
+    atomic_init(&foreseen->period_us, MINUTE_US);
+    atomic_init(&foreseen->arrival_ns, 0);
+    atomic_init(&foreseen->held_us, 0);
+    atomic_init(&foreseen->since_us, 0);
+    atomic_init(&foreseen->heard_us, 0);
+    foreseen->taken = foreseen->mark_us = foreseen->mark_taken = foreseen->old_taken = 0;
+    foreseen->evidence = 0;
 }
 
-bool learned_is_known(const struct learned *learned, uint64_t now_us)
+bool foreseen_is_known(const struct foreseen *foreseen, uint64_t now_us)
 {
-    uint64_t heard_us = load(&learned->heard_us);
-    uint64_t fade_us = 10 * load(&learned->period_us);
+    uint64_t heard_us = load(&foreseen->heard_us);
+    uint64_t fade_us = 10 * load(&foreseen->period_us);
 
     if (fade_us > FADE_MAX_US)
         fade_us = FADE_MAX_US;
-    return load(&learned->limit) != 0 && (now_us < heard_us || now_us - heard_us < fade_us);
+    return load(&foreseen->limit) != 0 && (now_us < heard_us || now_us - heard_us < fade_us);
 }
 
-uint64_t learned_wait_us(const struct learned *learned, uint64_t units, uint32_t margin_ppm,
-                         uint64_t now_us)
+uint64_t foreseen_wait_us(const struct foreseen *foreseen, uint64_t units, uint32_t margin_ppm,
+                          uint64_t now_us)
 {
-    struct state state = read_state(learned);
+    struct state state = read_state(foreseen);
     uint64_t usable, need_ns, whole_ns, used;
 
-    if (!learned_is_known(learned, now_us))
+    if (!foreseen_is_known(foreseen, now_us))
         return 0;
     usable = state.limit - (uint64_t)((wide)state.limit * margin_ppm / 1000000);
     if (usable == 0)
@@ -118,9 +118,9 @@ uint64_t learned_wait_us(const struct learned *learned, uint64_t units, uint32_t
     return (used + need_ns - whole_ns + NS_PER_US - 1) / NS_PER_US;
 }
 
-uint64_t learned_remaining(const struct learned *learned, uint64_t now_us)
+uint64_t foreseen_remaining(const struct foreseen *foreseen, uint64_t now_us)
 {
-    struct state state = read_state(learned);
+    struct state state = read_state(foreseen);
     uint64_t whole_ns = state.period_us * NS_PER_US, used = used_ns(&state, now_us);
 
     if (used >= whole_ns)
@@ -128,21 +128,21 @@ uint64_t learned_remaining(const struct learned *learned, uint64_t now_us)
     return (uint64_t)((wide)(whole_ns - used) * state.limit / whole_ns);
 }
 
-uint64_t learned_reset_us(const struct learned *learned, uint64_t now_us)
+uint64_t foreseen_reset_us(const struct foreseen *foreseen, uint64_t now_us)
 {
-    struct state state = read_state(learned);
+    struct state state = read_state(foreseen);
 
     if (is_held(&state, now_us))
         return state.held_us - now_us;
     return used_ns(&state, now_us) / NS_PER_US;
 }
 
-uint32_t learned_share(const struct learned *learned, uint64_t units, uint64_t now_us)
+uint32_t foreseen_share(const struct foreseen *foreseen, uint64_t units, uint64_t now_us)
 {
-    struct state state = read_state(learned);
+    struct state state = read_state(foreseen);
     uint64_t whole_ns = state.period_us * NS_PER_US, used;
 
-    if (!learned_is_known(learned, now_us))
+    if (!foreseen_is_known(foreseen, now_us))
         return 1 << SHARE_BITS;
     used = used_ns(&state, now_us) + span_ns(&state, units < state.limit ? units : state.limit);
     if (used >= whole_ns)
@@ -151,80 +151,80 @@ uint32_t learned_share(const struct learned *learned, uint64_t units, uint64_t n
 }
 
 /* A window that has ended is a full bucket until an answer tells of the next one. */
-static struct state settle_window(struct learned *learned, uint64_t now_us)
+static struct state settle_window(struct foreseen *foreseen, uint64_t now_us)
 {
-    struct state state = read_state(learned);
+    struct state state = read_state(foreseen);
 
     if (state.held_us && !is_held(&state, now_us)) {
         state.arrival_ns = 0;
         state.held_us = 0;
-        store(&learned->arrival_ns, 0);
-        store(&learned->held_us, 0);
+        store(&foreseen->arrival_ns, 0);
+        store(&foreseen->held_us, 0);
     }
     return state;
 }
 
 /* What had been taken OVERTAKEN_US ago, or somewhat earlier. */
-static uint64_t taken_before(struct learned *learned, uint64_t now_us)
+static uint64_t taken_before(struct foreseen *foreseen, uint64_t now_us)
 {
-    uint64_t apart_us = now_us > learned->mark_us ? now_us - learned->mark_us : 0;
+    uint64_t apart_us = now_us > foreseen->mark_us ? now_us - foreseen->mark_us : 0;
 
     if (apart_us >= OVERTAKEN_US) {
-        learned->old_taken = apart_us < 2 * OVERTAKEN_US ? learned->mark_taken : learned->taken;
-        learned->mark_taken = learned->taken;
-        learned->mark_us = now_us;
-    } else if (now_us < learned->mark_us) {
-        learned->mark_us = now_us;
+        foreseen->old_taken = apart_us < 2 * OVERTAKEN_US ? foreseen->mark_taken : foreseen->taken;
+        foreseen->mark_taken = foreseen->taken;
+        foreseen->mark_us = now_us;
+    } else if (now_us < foreseen->mark_us) {
+        foreseen->mark_us = now_us;
     }
-    return learned->old_taken;
+    return foreseen->old_taken;
 }
 
-struct learned_stamp learned_take(struct learned *learned, uint64_t units, uint64_t now_us)
+struct foreseen_stamp foreseen_take(struct foreseen *foreseen, uint64_t units, uint64_t now_us)
 {
-    struct state state = settle_window(learned, now_us);
+    struct state state = settle_window(foreseen, now_us);
     uint64_t clock_us = is_held(&state, now_us) ? state.since_us : now_us;
-    uint64_t start = clock_us * NS_PER_US, before = taken_before(learned, now_us);
+    uint64_t start = clock_us * NS_PER_US, before = taken_before(foreseen, now_us);
 
-    if (units > LEARNED_MAX_UNITS)
-        units = LEARNED_MAX_UNITS;
-    learned->taken += units;
+    if (units > FORESEEN_MAX_UNITS)
+        units = FORESEEN_MAX_UNITS;
+    foreseen->taken += units;
     if (state.limit)
-        store(&learned->arrival_ns,
+        store(&foreseen->arrival_ns,
               (state.arrival_ns > start ? state.arrival_ns : start) + span_ns(&state, units));
-    return (struct learned_stamp){before + units, units};
+    return (struct foreseen_stamp){before + units, units};
 }
 
-static void put_back(struct learned *learned, uint64_t units, uint64_t now_us)
+static void put_back(struct foreseen *foreseen, uint64_t units, uint64_t now_us)
 {
-    struct state state = settle_window(learned, now_us);
+    struct state state = settle_window(foreseen, now_us);
     uint64_t span = span_ns(&state, units);
 
-    store(&learned->arrival_ns, state.arrival_ns > span ? state.arrival_ns - span : 0);
+    store(&foreseen->arrival_ns, state.arrival_ns > span ? state.arrival_ns - span : 0);
 }
 
-void learned_give_back(struct learned *learned, struct learned_stamp *stamp, uint64_t now_us)
+void foreseen_give_back(struct foreseen *foreseen, struct foreseen_stamp *stamp, uint64_t now_us)
 {
-    put_back(learned, stamp->units, now_us);
-    learned->taken -= stamp->units < learned->taken ? stamp->units : learned->taken;
-    *stamp = (struct learned_stamp){0, 0};
+    put_back(foreseen, stamp->units, now_us);
+    foreseen->taken -= stamp->units < foreseen->taken ? stamp->units : foreseen->taken;
+    *stamp = (struct foreseen_stamp){0, 0};
 }
 
-void learned_settle(struct learned *learned, struct learned_stamp *stamp, uint64_t actual,
-                    uint64_t sent_us, uint64_t now_us)
+void foreseen_settle(struct foreseen *foreseen, struct foreseen_stamp *stamp, uint64_t actual,
+                     uint64_t sent_us, uint64_t now_us)
 {
-    if (actual && stamp->units && load(&learned->heard_us) < sent_us) {
+    if (actual && stamp->units && load(&foreseen->heard_us) < sent_us) {
         if (actual < stamp->units)
-            put_back(learned, stamp->units - actual, now_us);
+            put_back(foreseen, stamp->units - actual, now_us);
         else
-            (void)learned_take(learned, actual - stamp->units, now_us);
+            (void)foreseen_take(foreseen, actual - stamp->units, now_us);
     }
-    *stamp = (struct learned_stamp){0, 0};
+    *stamp = (struct foreseen_stamp){0, 0};
 }
 
 /* ---- what an answer says ---- */
 
 /* Whether a bucket that comes back in that period would tell such a reset. */
-static bool fits(const struct learned_told *told, uint64_t period_us)
+static bool fits(const struct foreseen_told *told, uint64_t period_us)
 {
     uint64_t used = told->limit - told->remaining;
     uint64_t like_us = (uint64_t)((wide)used * period_us / told->limit);
@@ -236,7 +236,7 @@ static bool fits(const struct learned_told *told, uint64_t period_us)
 }
 
 /* The period of the bucket that tells such a reset; 0: none does. */
-static uint64_t find_period(const struct learned_told *told, uint64_t known_us)
+static uint64_t find_period(const struct foreseen_told *told, uint64_t known_us)
 {
     static const uint64_t periods[] = {MINUTE_US, HOUR_US, DAY_US, SECOND_US};
 
@@ -250,7 +250,7 @@ static uint64_t find_period(const struct learned_told *told, uint64_t known_us)
 }
 
 /* Learns from the reset of which kind the limit is. True where it is a window of a minute. */
-static bool learn_kind(struct learned *learned, const struct learned_told *told,
+static bool learn_kind(struct foreseen *foreseen, const struct foreseen_told *told,
                        uint64_t *ret_period_us)
 {
     uint64_t period_us = find_period(told, *ret_period_us);
@@ -260,17 +260,17 @@ static bool learn_kind(struct learned *learned, const struct learned_told *told,
     if (period_us) {
         *ret_period_us = period_us;
         /* A window that is used up early tells what an empty bucket does. */
-        if (learned->evidence && told->reset_us > 2 * SECOND_US &&
+        if (foreseen->evidence && told->reset_us > 2 * SECOND_US &&
             told->remaining > told->limit / 10)
-            learned->evidence--;
-        return learned->evidence != 0 && told->reset_us <= WINDOW_MAX_US;
+            foreseen->evidence--;
+        return foreseen->evidence != 0 && told->reset_us <= WINDOW_MAX_US;
     }
     if (told->reset_us > WINDOW_MAX_US) {
         *ret_period_us = told->reset_us <= HOUR_US ? HOUR_US : DAY_US;
         return false;
     }
     *ret_period_us = MINUTE_US;
-    learned->evidence = EVIDENCE;
+    foreseen->evidence = EVIDENCE;
     return true;
 }
 
@@ -287,24 +287,24 @@ static uint64_t find_end(const struct state *old, uint64_t reset_us, uint64_t se
     return end_us;
 }
 
-static void set_window(struct learned *learned, const struct learned_told *told, uint64_t later,
+static void set_window(struct foreseen *foreseen, const struct foreseen_told *told, uint64_t later,
                        uint64_t sent_us, uint64_t now_us)
 {
-    struct state old = read_state(learned);
+    struct state old = read_state(foreseen);
     struct state next = {.limit = told->limit, .period_us = MINUTE_US};
     uint64_t used = told->limit - told->remaining + later;
 
     if (sent_us + told->reset_us < now_us && old.limit == told->limit)
         return; /* it took so long that the window it speaks of may be over */
-    store(&learned->held_us, find_end(&old, told->reset_us, sent_us, now_us));
-    store(&learned->since_us, now_us);
-    store(&learned->arrival_ns, now_us * NS_PER_US + span_ns(&next, used));
+    store(&foreseen->held_us, find_end(&old, told->reset_us, sent_us, now_us));
+    store(&foreseen->since_us, now_us);
+    store(&foreseen->arrival_ns, now_us * NS_PER_US + span_ns(&next, used));
 }
 
-static void set_bucket(struct learned *learned, const struct learned_told *told, uint64_t later,
+static void set_bucket(struct foreseen *foreseen, const struct foreseen_told *told, uint64_t later,
                        uint64_t period_us, uint64_t sent_us)
 {
-    struct state old = read_state(learned);
+    struct state old = read_state(foreseen);
     struct state next = {.limit = told->limit, .period_us = period_us};
     uint64_t arrival = sent_us * NS_PER_US + span_ns(&next, told->limit - told->remaining + later);
     bool is_same = old.limit == told->limit && old.period_us == period_us && !old.held_us;
@@ -313,35 +313,35 @@ static void set_bucket(struct learned *learned, const struct learned_told *told,
     if (is_same && arrival < old.arrival_ns &&
         old.arrival_ns - arrival < period_us * NS_PER_US / JITTER_PART)
         return;
-    store(&learned->held_us, 0);
-    store(&learned->arrival_ns, arrival);
+    store(&foreseen->held_us, 0);
+    store(&foreseen->arrival_ns, arrival);
 }
 
-void learned_hear(struct learned *learned, const struct learned_told *told,
-                  const struct learned_stamp *stamp, uint64_t sent_us, uint64_t now_us)
+void foreseen_hear(struct foreseen *foreseen, const struct foreseen_told *told,
+                   const struct foreseen_stamp *stamp, uint64_t sent_us, uint64_t now_us)
 {
-    struct learned_told cut = *told;
-    uint64_t later = learned->taken > stamp->taken ? learned->taken - stamp->taken : 0;
-    uint64_t period_us = read_state(learned).period_us;
+    struct foreseen_told cut = *told;
+    uint64_t later = foreseen->taken > stamp->taken ? foreseen->taken - stamp->taken : 0;
+    uint64_t period_us = read_state(foreseen).period_us;
 
-    uint64_t heard_us = load(&learned->heard_us);
+    uint64_t heard_us = load(&foreseen->heard_us);
 
     if (sent_us > now_us)
         sent_us = now_us;
     /* A word from the future is from before a clock jumped. */
     if (told->limit == 0 || (sent_us < heard_us && heard_us <= now_us))
         return;
-    if (cut.limit > LEARNED_MAX_UNITS)
-        cut.limit = LEARNED_MAX_UNITS;
+    if (cut.limit > FORESEEN_MAX_UNITS)
+        cut.limit = FORESEEN_MAX_UNITS;
     if (cut.remaining > cut.limit)
         cut.remaining = cut.limit;
     if (later > cut.limit)
         later = cut.limit;
-    if (learn_kind(learned, &cut, &period_us))
-        set_window(learned, &cut, later, sent_us, now_us);
+    if (learn_kind(foreseen, &cut, &period_us))
+        set_window(foreseen, &cut, later, sent_us, now_us);
     else
-        set_bucket(learned, &cut, later, period_us, sent_us);
-    store(&learned->period_us, period_us);
-    store(&learned->limit, cut.limit);
-    store(&learned->heard_us, sent_us);
+        set_bucket(foreseen, &cut, later, period_us, sent_us);
+    store(&foreseen->period_us, period_us);
+    store(&foreseen->limit, cut.limit);
+    store(&foreseen->heard_us, sent_us);
 }

@@ -13,17 +13,17 @@
  * Embedded in whoever is limited, which keeps those apart who write (a latch); any thread may read.
  * Pure: `now` is an argument.
  */
-#ifndef LIMITS_LEARNED_H
-#define LIMITS_LEARNED_H
+#ifndef LIMITS_FORESEEN_H
+#define LIMITS_FORESEEN_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* The largest limit that is told apart. */
-#define LEARNED_MAX_UNITS (UINT64_C(1) << 40)
+#define FORESEEN_MAX_UNITS (UINT64_C(1) << 40)
 
-struct learned {
+struct foreseen {
     _Atomic uint64_t limit;      /* 0: nothing is known */
     _Atomic uint64_t period_us;  /* in which the whole limit comes back */
     _Atomic uint64_t arrival_ns; /* when it would be there again */
@@ -38,51 +38,51 @@ struct learned {
 };
 
 /* What an answer says of one limit. */
-struct learned_told {
+struct foreseen_told {
     uint64_t limit;     /* 0: nothing is said */
     uint64_t remaining; /* after its own request */
     uint64_t reset_us;  /* from now until the whole limit is there; 0: not told */
 };
 
 /* Where a request stands among those that were taken. Zeroed: it was not taken here. */
-struct learned_stamp {
+struct foreseen_stamp {
     uint64_t taken;
     uint64_t units;
 };
 
-void learned_init(struct learned *learned);
+void foreseen_init(struct foreseen *foreseen);
 
 /* False where nothing is known, or nothing was heard for long. */
-bool learned_is_known(const struct learned *learned, uint64_t now_us);
+bool foreseen_is_known(const struct foreseen *foreseen, uint64_t now_us);
 
 /* 0 where so many units would pass now, with that share of the limit kept free; else the time until
  * they would. Units above the limit are cut to it, so that they pass alone. */
-uint64_t learned_wait_us(const struct learned *learned, uint64_t units, uint32_t margin_ppm,
-                         uint64_t now_us);
+uint64_t foreseen_wait_us(const struct foreseen *foreseen, uint64_t units, uint32_t margin_ppm,
+                          uint64_t now_us);
 
 /* Units left now. */
-uint64_t learned_remaining(const struct learned *learned, uint64_t now_us);
+uint64_t foreseen_remaining(const struct foreseen *foreseen, uint64_t now_us);
 
 /* Until the whole limit is there. */
-uint64_t learned_reset_us(const struct learned *learned, uint64_t now_us);
+uint64_t foreseen_reset_us(const struct foreseen *foreseen, uint64_t now_us);
 
 /* The share of the limit that is left after so many units, in 2^-16; all of it where nothing is
  * known. */
-uint32_t learned_share(const struct learned *learned, uint64_t units, uint64_t now_us);
+uint32_t foreseen_share(const struct foreseen *foreseen, uint64_t units, uint64_t now_us);
 
 /* Takes units, whether they are there or not. */
-struct learned_stamp learned_take(struct learned *learned, uint64_t units, uint64_t now_us);
+struct foreseen_stamp foreseen_take(struct foreseen *foreseen, uint64_t units, uint64_t now_us);
 
 /* As if they had not been taken. */
-void learned_give_back(struct learned *learned, struct learned_stamp *stamp, uint64_t now_us);
+void foreseen_give_back(struct foreseen *foreseen, struct foreseen_stamp *stamp, uint64_t now_us);
 
 /* The true number is known (0: it is not). Nothing is corrected where the provider has told a newer
  * state than the request that left at sent_us. */
-void learned_settle(struct learned *learned, struct learned_stamp *stamp, uint64_t actual,
-                    uint64_t sent_us, uint64_t now_us);
+void foreseen_settle(struct foreseen *foreseen, struct foreseen_stamp *stamp, uint64_t actual,
+                     uint64_t sent_us, uint64_t now_us);
 
 /* An answer tells of the limit; its request was taken as the stamp says and left at sent_us. */
-void learned_hear(struct learned *learned, const struct learned_told *told,
-                  const struct learned_stamp *stamp, uint64_t sent_us, uint64_t now_us);
+void foreseen_hear(struct foreseen *foreseen, const struct foreseen_told *told,
+                   const struct foreseen_stamp *stamp, uint64_t sent_us, uint64_t now_us);
 
 #endif
