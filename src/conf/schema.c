@@ -36,6 +36,7 @@ static const struct conf_word method_words[] = {
 };
 
 static const struct conf_word selection_words[] = {
+    {TEXT("headroom"), CONF_SELECTION_HEADROOM, true},
     {TEXT("least_used"), CONF_SELECTION_LEAST_USED, true},
     {TEXT("round_robin"), CONF_SELECTION_ROUND_ROBIN, true},
     {TEXT("weighted"), CONF_SELECTION_WEIGHTED, true},

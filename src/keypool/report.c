@@ -144,6 +144,9 @@ static void note_good(struct report *report)
     if (atomic_load_explicit(&key->shared.contradictions, memory_order_relaxed) != 0)
         atomic_store_explicit(&key->shared.contradictions, 0, memory_order_relaxed);
     trust_token(report);
+    if (!report->row && report->grant->sent_us && report->now_us > report->grant->sent_us)
+        view_note_latency(report->view, &report->view->slots[key->place],
+                          report->now_us - report->grant->sent_us, report->now_us);
     atomic_store_explicit(&local->last_success_us, report->now_us, memory_order_relaxed);
     tally_add(&local->good, rules_of(report)->breaker.window_us, report->now_us);
 }
