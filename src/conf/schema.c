@@ -41,7 +41,6 @@ static const struct conf_word selection_words[] = {
     {TEXT("round_robin"), CONF_SELECTION_ROUND_ROBIN, true},
     {TEXT("weighted"), CONF_SELECTION_WEIGHTED, true},
     {TEXT("priority"), CONF_SELECTION_PRIORITY, true},
-    {TEXT("headroom"), 0, false},
     {TEXT("sticky"), 0, false},
 };
 

@@ -2,12 +2,11 @@
  * selection: headroom. Ready keys stand by how little is left of their scarcest limit, in 64
  * levels; within a level, and where nothing is known, as least_used has them. What is left is
  * shared by workers and by keys of one account, and changes with time: so a pick looks again at
- * whom it finds first, and at two others in turn.
+ * whom it finds first, and at one other in turn.
  */
 #include "keypool/view_body.h"
 
 enum {
-    FRESHEN_AT_ONCE = 2,
     LATENCY_PART = 8,  /* of the average, for each new answer */
     LATENCY_TIMES = 2, /* slower than all keys on average, before it counts */
     SHARE_OF_LEVEL = HEARD_WHOLE / VIEW_LEVELS,
@@ -69,13 +68,19 @@ uint8_t view_level(const struct keypool_view *view, const struct lineup *lineup,
 
 void view_freshen(struct keypool_view *view, struct lineup *lineup, uint64_t now_us)
 {
+    uint32_t place = lineup->turn < lineup->places ? lineup->turn : 0;
+    struct lineup_spot *spot = &lineup->spots[place];
+    uint8_t level;
+
     if (view->roster->selection != CONF_SELECTION_HEADROOM)
         return;
-    for (int i = 0; i < FRESHEN_AT_ONCE; i++) {
-        uint32_t place = lineup->turn++ % lineup->places;
-
-        /* Who is believed to have all is looked at when it is picked. */
-        if (lineup_where(lineup, place) == LINEUP_READY && lineup->spots[place].level)
-            view_place(view, lineup, place, now_us);
-    }
+    lineup->turn = place + 1;
+    /* Who is believed to have all is looked at when it is picked. */
+    if (spot->where != LINEUP_READY || spot->level == 0)
+        return;
+    level = view_level(view, lineup, &view->slots[place], now_us);
+    if (level == spot->level)
+        return;
+    spot->level = level;
+    lineup_rank(lineup, place, view_rank(view, &view->slots[place], level));
 }

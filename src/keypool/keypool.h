@@ -3,7 +3,7 @@
  * configurations; keypool_apply brings it to what a new one says and keeps the state of all keys
  * that are the same. Each worker picks through a view of its own (struct keypool_view), which holds
  * the candidates in order; what workers share about a key is a few atomic words. A request on a
- * healthy key without declared limits writes none of them.
+ * healthy key without limits, declared or told of by its provider, writes none of them.
  *
  *     keypool_select        which key, or when to ask again, or that there is none
  *     keypool_sent          the request leaves now (declared limits count from here)
@@ -12,9 +12,10 @@
  *     keypool_end           the attempt is over: exactly once for each grant
  *
  * Keys stand in tiers by `priority` (lower first); standby keys (weight 0) come after all others.
- * Within a tier `selection` decides: least_used takes the fewest under way by weight, then the
- * fewest served; round_robin takes turns; weighted takes turns in shares of the weights; priority
- * takes the first in the file.
+ * Within a tier `selection` decides: headroom takes the one with the most left of its scarcest
+ * limit, and where nothing is known of limits is least_used; least_used takes the fewest under way
+ * by weight, then the fewest served; round_robin takes turns; weighted takes turns in shares of the
+ * weights; priority takes the first in the file.
  *
  * A new key can be put on trial (keypool/trial.h): then it has its turns by a share of its own.
  *

@@ -89,8 +89,8 @@ enum { VIEW_LEVELS = 64 };
 uint8_t view_level(const struct keypool_view *view, const struct lineup *lineup,
                    const struct slot *slot, uint64_t now_us);
 
-/* Looks again at the levels of a few places, so that those whose limits have come back are found.
- */
+/* Looks again at the level of one place, the next in turn, so that those whose limits have come
+ * back are found. */
 void view_freshen(struct keypool_view *view, struct lineup *lineup, uint64_t now_us);
 
 /* An answer of the place's key has begun well after that time. */

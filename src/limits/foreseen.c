@@ -7,6 +7,8 @@ enum {
     EVIDENCE = 8,     /* resets like a bucket's before a window is taken for one */
     JITTER_PART = 32, /* of the limit: what is told in our favour by less is the order of arrival */
     SHARE_BITS = 16,
+    UNIT_BITS = 16,
+    FADE_PERIODS = 10,
 };
 
 #define NS_PER_US     UINT64_C(1000)
@@ -32,33 +34,29 @@ static void store(_Atomic uint64_t *word, uint64_t value)
 /* The words as they are now; each may be a moment older than the next, which the next answer mends.
  */
 struct state {
-    uint64_t limit, period_us, arrival_ns, held_us, since_us;
+    uint64_t limit, period_us, unit_q16, arrival_ns, held_us, since_us;
 };
 
 static struct state read_state(const struct foreseen *foreseen)
 {
-    struct state state = {load(&foreseen->limit), load(&foreseen->period_us),
-                          load(&foreseen->arrival_ns), load(&foreseen->held_us),
-                          load(&foreseen->since_us)};
-
-    if (state.period_us == 0)
-        state.period_us = MINUTE_US;
-    return state;
+    return (struct state){load(&foreseen->limit),    load(&foreseen->period_us),
+                          load(&foreseen->unit_q16), load(&foreseen->arrival_ns),
+                          load(&foreseen->held_us),  load(&foreseen->since_us)};
 }
 
-/* The time in which so many units come back, rounded up. */
-static uint64_t span_ns(const struct state *state, uint64_t units)
+/* The time in which a unit comes back, in 2^-16 ns, so that looking divides nothing. A period is a
+ * day at most. */
+static uint64_t unit_of(uint64_t limit, uint64_t period_us)
 {
-    uint64_t limit = state->limit ? state->limit : 1, product;
-    wide whole;
+    return (period_us * NS_PER_US << UNIT_BITS) / limit;
+}
 
-    /* What fits 64 bits is divided several times as quickly. */
-    if (!__builtin_mul_overflow(units, state->period_us * NS_PER_US, &product) &&
-        product <= UINT64_MAX - limit)
-        return (product + limit - 1) / limit;
-    whole = (wide)(units < FORESEEN_MAX_UNITS ? units : FORESEEN_MAX_UNITS) * state->period_us *
-            NS_PER_US;
-    return (uint64_t)((whole + limit - 1) / limit);
+/* The time in which so many units come back. */
+static uint64_t span_ns(uint64_t unit_q16, uint64_t units)
+{
+    uint64_t cut = units < FORESEEN_MAX_UNITS ? units : FORESEEN_MAX_UNITS;
+
+    return (uint64_t)((wide)cut * unit_q16 >> UNIT_BITS);
 }
 
 /* True while a window runs; a clock that jumped cannot prolong it. */
@@ -84,6 +82,8 @@ void foreseen_init(struct foreseen *foreseen)
 {
     atomic_init(&foreseen->limit, 0);
     atomic_init(&foreseen->period_us, MINUTE_US);
+    atomic_init(&foreseen->unit_q16, 0);
+    atomic_init(&foreseen->part_q64, 0);
     atomic_init(&foreseen->arrival_ns, 0);
     atomic_init(&foreseen->held_us, 0);
     atomic_init(&foreseen->since_us, 0);
@@ -94,12 +94,13 @@ void foreseen_init(struct foreseen *foreseen)
 
 bool foreseen_is_known(const struct foreseen *foreseen, uint64_t now_us)
 {
-    uint64_t heard_us = load(&foreseen->heard_us);
-    uint64_t fade_us = 10 * load(&foreseen->period_us);
+    uint64_t heard_us, fade_us;
 
-    if (fade_us > FADE_MAX_US)
-        fade_us = FADE_MAX_US;
-    return load(&foreseen->limit) != 0 && (now_us < heard_us || now_us - heard_us < fade_us);
+    if (load(&foreseen->limit) == 0)
+        return false;
+    heard_us = load(&foreseen->heard_us);
+    fade_us = FADE_PERIODS * load(&foreseen->period_us);
+    return now_us < heard_us || now_us - heard_us < (fade_us < FADE_MAX_US ? fade_us : FADE_MAX_US);
 }
 
 uint64_t foreseen_wait_us(const struct foreseen *foreseen, uint64_t units, uint32_t margin_ppm,
@@ -116,9 +117,9 @@ uint64_t foreseen_wait_us(const struct foreseen *foreseen, uint64_t units, uint3
     if (margin_ppm) {
         usable -= (uint64_t)((wide)state.limit * margin_ppm / 1000000);
         usable += usable == 0;
-        whole_ns = span_ns(&state, usable);
+        whole_ns = span_ns(state.unit_q16, usable);
     }
-    need_ns = span_ns(&state, units < usable ? units : usable);
+    need_ns = span_ns(state.unit_q16, units < usable ? units : usable);
     used = used_ns(&state, now_us);
     if (used + need_ns <= whole_ns)
         return 0;
@@ -155,10 +156,10 @@ uint32_t foreseen_share(const struct foreseen *foreseen, uint64_t units, uint64_
         return 1 << SHARE_BITS;
     state = read_state(foreseen);
     whole_ns = state.period_us * NS_PER_US;
-    used = used_ns(&state, now_us) + span_ns(&state, units < state.limit ? units : state.limit);
+    used = used_ns(&state, now_us) + span_ns(state.unit_q16, units);
     if (used >= whole_ns)
         return 0;
-    return (uint32_t)((whole_ns - used) / ((whole_ns >> SHARE_BITS) + 1));
+    return (uint32_t)((wide)(whole_ns - used) * load(&foreseen->part_q64) >> (64 - SHARE_BITS));
 }
 
 /* A window that has ended is a full bucket until an answer tells of the next one. */
@@ -200,15 +201,15 @@ struct foreseen_stamp foreseen_take(struct foreseen *foreseen, uint64_t units, u
         units = FORESEEN_MAX_UNITS;
     foreseen->taken += units;
     if (state.limit)
-        store(&foreseen->arrival_ns,
-              (state.arrival_ns > start ? state.arrival_ns : start) + span_ns(&state, units));
-    return (struct foreseen_stamp){before + units, units};
+        store(&foreseen->arrival_ns, (state.arrival_ns > start ? state.arrival_ns : start) +
+                                         span_ns(state.unit_q16, units));
+    return (struct foreseen_stamp){foreseen->taken, before + units, units};
 }
 
 static void put_back(struct foreseen *foreseen, uint64_t units, uint64_t now_us)
 {
     struct state state = settle_window(foreseen, now_us);
-    uint64_t span = span_ns(&state, units);
+    uint64_t span = span_ns(state.unit_q16, units);
 
     store(&foreseen->arrival_ns, state.arrival_ns > span ? state.arrival_ns - span : 0);
 }
@@ -217,7 +218,7 @@ void foreseen_give_back(struct foreseen *foreseen, struct foreseen_stamp *stamp,
 {
     put_back(foreseen, stamp->units, now_us);
     foreseen->taken -= stamp->units < foreseen->taken ? stamp->units : foreseen->taken;
-    *stamp = (struct foreseen_stamp){0, 0};
+    *stamp = (struct foreseen_stamp){0, 0, 0};
 }
 
 void foreseen_settle(struct foreseen *foreseen, struct foreseen_stamp *stamp, uint64_t actual,
@@ -229,7 +230,7 @@ void foreseen_settle(struct foreseen *foreseen, struct foreseen_stamp *stamp, ui
         else
             (void)foreseen_take(foreseen, actual - stamp->units, now_us);
     }
-    *stamp = (struct foreseen_stamp){0, 0};
+    *stamp = (struct foreseen_stamp){0, 0, 0};
 }
 
 /* ---- what an answer says ---- */
@@ -298,26 +299,53 @@ static uint64_t find_end(const struct state *old, uint64_t reset_us, uint64_t se
     return end_us;
 }
 
-static void set_window(struct foreseen *foreseen, const struct foreseen_told *told, uint64_t later,
-                       uint64_t sent_us, uint64_t now_us)
+/* What an answer comes to: units used for sure, and at most. */
+struct used {
+    uint64_t sure, most;
+};
+
+static struct used count_used(const struct foreseen *foreseen, const struct foreseen_told *told,
+                              const struct foreseen_stamp *stamp)
+{
+    uint64_t sure = told->limit - told->remaining, most = sure;
+
+    sure += foreseen->taken > stamp->taken ? foreseen->taken - stamp->taken : 0;
+    most += foreseen->taken > stamp->before ? foreseen->taken - stamp->before : 0;
+    return (struct used){sure < 2 * told->limit ? sure : 2 * told->limit,
+                         most < 2 * told->limit ? most : 2 * told->limit};
+}
+
+/* Where our own count lies between the two it is right. */
+static uint64_t judge(uint64_t own, uint64_t sure, uint64_t most)
+{
+    if (own < sure)
+        return sure;
+    return own < most ? own : most;
+}
+
+static void set_window(struct foreseen *foreseen, const struct foreseen_told *told,
+                       struct used used, uint64_t sent_us, uint64_t now_us)
 {
     struct state old = read_state(foreseen);
-    struct state next = {.limit = told->limit, .period_us = MINUTE_US};
-    uint64_t used = told->limit - told->remaining + later;
+    uint64_t unit_q16 = unit_of(told->limit, MINUTE_US);
+    uint64_t own = old.limit ? used_ns(&old, now_us) : 0;
 
     if (sent_us + told->reset_us < now_us && old.limit == told->limit)
         return; /* it took so long that the window it speaks of may be over */
+    own = judge(own, span_ns(unit_q16, used.sure), span_ns(unit_q16, used.most));
     store(&foreseen->held_us, find_end(&old, told->reset_us, sent_us, now_us));
     store(&foreseen->since_us, now_us);
-    store(&foreseen->arrival_ns, now_us * NS_PER_US + span_ns(&next, used));
+    store(&foreseen->arrival_ns, now_us * NS_PER_US + own);
 }
 
-static void set_bucket(struct foreseen *foreseen, const struct foreseen_told *told, uint64_t later,
-                       uint64_t period_us, uint64_t sent_us)
+static void set_bucket(struct foreseen *foreseen, const struct foreseen_told *told,
+                       struct used used, uint64_t period_us, uint64_t sent_us, uint64_t now_us)
 {
     struct state old = read_state(foreseen);
-    struct state next = {.limit = told->limit, .period_us = period_us};
-    uint64_t arrival = sent_us * NS_PER_US + span_ns(&next, told->limit - told->remaining + later);
+    uint64_t unit_q16 = unit_of(told->limit, period_us), sent_ns = sent_us * NS_PER_US;
+    uint64_t own = old.limit ? now_us * NS_PER_US + used_ns(&old, now_us) : 0;
+    uint64_t arrival =
+        judge(own, sent_ns + span_ns(unit_q16, used.sure), sent_ns + span_ns(unit_q16, used.most));
     bool is_same = old.limit == told->limit && old.period_us == period_us && !old.held_us;
 
     /* Who left first need not arrive first: so small a difference is no news. */
@@ -332,10 +360,9 @@ void foreseen_hear(struct foreseen *foreseen, const struct foreseen_told *told,
                    const struct foreseen_stamp *stamp, uint64_t sent_us, uint64_t now_us)
 {
     struct foreseen_told cut = *told;
-    uint64_t later = foreseen->taken > stamp->taken ? foreseen->taken - stamp->taken : 0;
-    uint64_t period_us = read_state(foreseen).period_us;
-
+    uint64_t period_us = load(&foreseen->period_us);
     uint64_t heard_us = load(&foreseen->heard_us);
+    struct used used;
 
     if (sent_us > now_us)
         sent_us = now_us;
@@ -346,13 +373,14 @@ void foreseen_hear(struct foreseen *foreseen, const struct foreseen_told *told,
         cut.limit = FORESEEN_MAX_UNITS;
     if (cut.remaining > cut.limit)
         cut.remaining = cut.limit;
-    if (later > cut.limit)
-        later = cut.limit;
+    used = count_used(foreseen, &cut, stamp);
     if (learn_kind(foreseen, &cut, &period_us))
-        set_window(foreseen, &cut, later, sent_us, now_us);
+        set_window(foreseen, &cut, used, sent_us, now_us);
     else
-        set_bucket(foreseen, &cut, later, period_us, sent_us);
+        set_bucket(foreseen, &cut, used, period_us, sent_us, now_us);
     store(&foreseen->period_us, period_us);
+    store(&foreseen->unit_q16, unit_of(cut.limit, period_us));
+    store(&foreseen->part_q64, UINT64_MAX / (period_us * NS_PER_US));
     store(&foreseen->limit, cut.limit);
     store(&foreseen->heard_us, sent_us);
 }

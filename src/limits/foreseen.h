@@ -4,9 +4,10 @@
  * Two kinds are told apart by their resets: limits that come back evenly (the buckets of OpenAI and
  * Anthropic), and windows of which nothing comes back until they end.
  *
- * An answer speaks of the moment in which its request arrived. What was taken after that request,
- * or so shortly before it that it may have been overtaken, is added, for the provider cannot have
- * counted it; and of two answers the one counts whose request left later. Nothing that a provider
+ * An answer speaks of the moment in which its request arrived. What was taken after that request
+ * is added, for the provider cannot have counted it; what was taken so shortly before that it may
+ * have been overtaken is added as far as our own count has it. Of two answers the one counts whose
+ * request left later. Nothing that a provider
  * may say stops a limit for longer than its period: a day at most for a limit of a day, else a
  * minute.
  *
@@ -26,6 +27,8 @@
 struct foreseen {
     _Atomic uint64_t limit;      /* 0: nothing is known */
     _Atomic uint64_t period_us;  /* in which the whole limit comes back */
+    _Atomic uint64_t unit_q16;   /* in which one comes back, in 2^-16 ns */
+    _Atomic uint64_t part_q64;   /* of the limit that comes back in a ns, in 2^-64 */
     _Atomic uint64_t arrival_ns; /* when it would be there again */
     _Atomic uint64_t
         held_us; /* a window's end: until then the clock of arrival_ns stands; else 0 */
@@ -46,7 +49,8 @@ struct foreseen_told {
 
 /* Where a request stands among those that were taken. Zeroed: it was not taken here. */
 struct foreseen_stamp {
-    uint64_t taken;
+    uint64_t taken;  /* in all, with it */
+    uint64_t before; /* the same without those that it may have overtaken */
     uint64_t units;
 };
 

@@ -169,8 +169,8 @@ static void values_of_a_provider(void **state)
         "    limits: {margin: 95%}\n"
         "    timeouts: {first_byte: soon}\n"
         "    probe: {method: POST, path: models}\n",
-        "b.yaml:4:16: providers.openai.selection: 'sticky' is not built yet; allowed: least_used, "
-        "round_robin, weighted, priority\n"
+        "b.yaml:4:16: providers.openai.selection: 'sticky' is not built yet; allowed: headroom, "
+        "least_used, round_robin, weighted, priority\n"
         "b.yaml:5:14: providers.openai.health: unknown key 'max_failure'; the nearest is "
         "'max_failures'\n"
         "b.yaml:6:22: providers.openai.breaker.ratio: '0.5' is no share; allowed: a share such as "

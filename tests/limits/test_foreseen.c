@@ -80,6 +80,20 @@ static void test_under_way_is_counted(void **state)
     assert_int_equal(foreseen_remaining(&foreseen, start + 100), 30);
 }
 
+/* A burst that is answered as it was sent is counted once, not twice. */
+static void test_burst_is_counted_once(void **state)
+{
+    for (int is_window = 0; is_window <= 1; is_window++) {
+        struct foreseen foreseen;
+
+        foreseen_init(&foreseen);
+        for (uint64_t i = 1; i <= 20; i++)
+            hear(&foreseen, 40, 40 - i, is_window ? 58 * US_PER_SEC : i * 1500 * US_PER_MS,
+                 start + i * 500);
+        assert_in_range(foreseen_remaining(&foreseen, start + 20 * 500), 19, 20);
+    }
+}
+
 static void test_older_answer_does_not_win(void **state)
 {
     const struct foreseen_told old = {100, 90, 6 * US_PER_SEC}, newer = {100, 20, 48 * US_PER_SEC};
@@ -326,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_bucket_comes_back_evenly),
         cmocka_unit_test(test_window_comes_back_at_once),
         cmocka_unit_test(test_under_way_is_counted),
+        cmocka_unit_test(test_burst_is_counted_once),
         cmocka_unit_test(test_older_answer_does_not_win),
         cmocka_unit_test(test_changed_limit_is_taken_at_once),
         cmocka_unit_test(test_lies_are_bounded),
