@@ -309,6 +309,8 @@ static struct used count_used(const struct foreseen *foreseen, const struct fore
 {
     uint64_t sure = told->limit - told->remaining, most = sure;
 
+    if (stamp->taken == 0) /* not taken here: nobody knows what came after it */
+        return (struct used){sure, sure};
     sure += foreseen->taken > stamp->taken ? foreseen->taken - stamp->taken : 0;
     most += foreseen->taken > stamp->before ? foreseen->taken - stamp->before : 0;
     return (struct used){sure < 2 * told->limit ? sure : 2 * told->limit,

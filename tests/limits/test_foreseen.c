@@ -184,6 +184,23 @@ static void test_fades(void **state)
     assert_true(passes(&foreseen, 1000, start + 600 * US_PER_SEC));
 }
 
+/* After a long rest the first request is not taken here; what its answer tells counts as it is. */
+static void test_heard_again_after_a_rest(void **state)
+{
+    const struct foreseen_told told = {100, 80, 12 * US_PER_SEC};
+    const struct foreseen_stamp none = {0};
+    const uint64_t later = start + 3600 * US_PER_SEC;
+    struct foreseen foreseen;
+
+    foreseen_init(&foreseen);
+    for (int i = 0; i < 5; i++) {
+        hear(&foreseen, 100, 100, 0, start);
+        (void)foreseen_take(&foreseen, 90, start);
+    }
+    foreseen_hear(&foreseen, &told, &none, later, later);
+    assert_in_range(foreseen_remaining(&foreseen, later), 79, 80);
+}
+
 static void test_limit_of_a_day(void **state)
 {
     struct foreseen foreseen;
@@ -347,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_absurd_numbers),
         cmocka_unit_test(test_clock_that_jumps),
         cmocka_unit_test(test_fades),
+        cmocka_unit_test(test_heard_again_after_a_rest),
         cmocka_unit_test(test_limit_of_a_day),
         cmocka_unit_test(test_margin_is_kept_free),
         cmocka_unit_test(test_settled_unless_told),
