@@ -13,7 +13,7 @@
 #include "keypool/keypool.h"
 #include "route/plan.h"
 
-enum { ROUNDS = 40, CALLS = 5000, MOST = 10000, NAME_BYTES = 24 };
+enum { ROUNDS = 400, CALLS = 500, MOST = 10000, NAME_BYTES = 24 };
 
 struct scene {
     struct config config;
@@ -101,6 +101,37 @@ static void pick_and_end(struct scene *scene, enum outcome outcome, uint64_t hin
     scene->now_us += 100;
 }
 
+/* The same, with an answer that tells of the key's limits, as most providers' do. */
+static void pick_and_hear(struct scene *scene)
+{
+    const struct keypool_ask ask = {.model = SPAN("gpt-4.1-mini"), .model_hash = 77, .tokens = 100};
+    const struct keypool_end end = {.outcome = outcome_row(OUTCOME_SUCCESS), .tokens = 120};
+    struct limits_told told = {.account = {NULL, 0}};
+    struct keypool_grant grant;
+
+    for (int i = 0; i < 2; i++) {
+        told.items[i].limit = 1000000;
+        told.items[i].remaining = 400000 + scene->now_us % 600000;
+        told.items[i].reset_us = (1000000 - told.items[i].remaining) * 60;
+    }
+    must(keypool_select(scene->view, &ask, scene->now_us, &grant).verdict == KEYPOOL_CHOSEN);
+    keypool_sent(scene->view, &grant, scene->now_us);
+    keypool_hear(scene->view, &grant, &told, scene->now_us);
+    keypool_end(scene->view, &grant, &end, scene->now_us);
+    scene->now_us += 100;
+}
+
+/* Takes and gives back: the pick alone. */
+static void pick_alone(struct scene *scene)
+{
+    const struct keypool_ask ask = {.model = SPAN("gpt-4.1-mini"), .model_hash = 77, .tokens = 100};
+    struct keypool_grant grant;
+
+    must(keypool_select(scene->view, &ask, scene->now_us, &grant).verdict == KEYPOOL_CHOSEN);
+    keypool_cancel(scene->view, &grant, scene->now_us);
+    scene->now_us += 100;
+}
+
 static void pick(struct scene *scene)
 {
     pick_and_end(scene, OUTCOME_SUCCESS, 0);
@@ -148,6 +179,23 @@ static void measure_pool(struct scene *scene, const char *what, size_t count,
     close_pool(scene);
 }
 
+static void measure_headroom(struct scene *scene, size_t count)
+{
+    const struct conf_limits none = {0};
+    uint64_t before;
+    double ns;
+
+    open_pool(scene, count, CONF_SELECTION_HEADROOM, &none);
+    for (size_t i = 0; i < 2 * count; i++)
+        pick_and_hear(scene);
+    before = keypool_view_shared_writes(scene->view);
+    ns = best_ns(scene, pick_and_hear);
+    say("key: headroom, limits told", count, ns,
+        (double)(keypool_view_shared_writes(scene->view) - before) / ROUNDS / CALLS);
+    say("key: headroom, taken and given back", count, best_ns(scene, pick_alone), 0);
+    close_pool(scene);
+}
+
 static void measure_pools(struct scene *scene, size_t count)
 {
     const struct conf_limits none = {0}, all = {.rpm = 100000000, .tpm = 1u << 31, .concurrent = 9};
@@ -155,6 +203,8 @@ static void measure_pools(struct scene *scene, size_t count)
     measure_pool(scene, "key: round robin", count, CONF_SELECTION_ROUND_ROBIN, &none, 0);
     measure_pool(scene, "key: weighted", count, CONF_SELECTION_WEIGHTED, &none, 0);
     measure_pool(scene, "key: least used", count, CONF_SELECTION_LEAST_USED, &none, 0);
+    measure_pool(scene, "key: headroom, nothing told", count, CONF_SELECTION_HEADROOM, &none, 0);
+    measure_headroom(scene, count);
     measure_pool(scene, "key: priority", count, CONF_SELECTION_PRIORITY, &none, 0);
     measure_pool(scene, "key: least used, two thirds set aside", count, CONF_SELECTION_LEAST_USED,
                  &none, count * 2 / 3);

@@ -147,6 +147,7 @@ struct conf_key_list {
 };
 
 enum conf_selection {
+    CONF_SELECTION_HEADROOM,
     CONF_SELECTION_LEAST_USED,
     CONF_SELECTION_ROUND_ROBIN,
     CONF_SELECTION_WEIGHTED,

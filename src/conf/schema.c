@@ -36,11 +36,11 @@ static const struct conf_word method_words[] = {
 };
 
 static const struct conf_word selection_words[] = {
+    {TEXT("headroom"), CONF_SELECTION_HEADROOM, true},
     {TEXT("least_used"), CONF_SELECTION_LEAST_USED, true},
     {TEXT("round_robin"), CONF_SELECTION_ROUND_ROBIN, true},
     {TEXT("weighted"), CONF_SELECTION_WEIGHTED, true},
     {TEXT("priority"), CONF_SELECTION_PRIORITY, true},
-    {TEXT("headroom"), 0, false},
     {TEXT("sticky"), CONF_SELECTION_STICKY, true},
 };
 

@@ -4,6 +4,7 @@
 #include "base/datetime.h"
 #include "base/err.h"
 #include "dialect/duration.h"
+#include "dialect/limit_header.h"
 #include "dialect/quota_day.h"
 
 enum { NAME_MAX_BYTES = 64 };
@@ -52,83 +53,15 @@ int reset_read(struct span text, uint64_t wall_us, uint64_t *ret_wait_us)
 
 /* Headers. */
 
-/* What a limit header is about, by the words of its name. */
-struct limit_name {
-    char what;      /* 'l'imit, 'r'emaining, 't'ime of reset, or 0 */
-    char kind;      /* 'r'equests, 't'okens, or 0 */
-    size_t what_at; /* where that word stands */
-    size_t what_len;
-};
-
 static bool is_word(struct span word, const char *a, const char *b)
 {
     return span_is_equal_nocase(word, span_from_text(a)) ||
            span_is_equal_nocase(word, span_from_text(b));
 }
 
-static void note_word(struct limit_name *limit, struct span word, size_t at)
-{
-    char what = 0;
-
-    if (is_word(word, "limit", "limit"))
-        what = 'l';
-    else if (is_word(word, "remaining", "remaining"))
-        what = 'r';
-    else if (is_word(word, "reset", "reset"))
-        what = 't';
-    else if (is_word(word, "requests", "request"))
-        limit->kind = 'r';
-    else if (is_word(word, "tokens", "token"))
-        limit->kind = 't';
-    if (what) {
-        limit->what = what;
-        limit->what_at = at;
-        limit->what_len = word.len;
-    }
-}
-
-/* "x-ratelimit-reset-tokens", "x-rate-limit-reset", "anthropic-ratelimit-input-tokens-reset", … */
-static struct limit_name read_limit_name(struct span name)
-{
-    static const char *const families[] = {"x-ratelimit-", "x-rate-limit-", "anthropic-ratelimit-",
-                                           "ratelimit-"};
-    struct limit_name limit = {0};
-    struct span rest = span_of(NULL, 0), word;
-
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && !rest.ptr; i++) {
-        size_t len = strlen(families[i]);
-
-        if (name.len > len &&
-            span_is_equal_nocase(span_of(name.ptr, len), span_of(families[i], len)))
-            rest = span_skip(name, len);
-    }
-    while (span_next_token(&rest, '-', &word))
-        note_word(&limit, word, (size_t)(word.ptr - name.ptr));
-    return limit;
-}
-
-/* Counts may have thousands commas. */
-static bool read_count(struct span text, uint64_t *ret_count)
-{
-    uint64_t count = 0;
-    size_t digits = 0;
-
-    text = span_trim(text);
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == ',' && digits)
-            continue;
-        if (text.ptr[i] < '0' || text.ptr[i] > '9' || __builtin_mul_overflow(count, 10, &count) ||
-            __builtin_add_overflow(count, (uint64_t)(text.ptr[i] - '0'), &count))
-            return false;
-        digits++;
-    }
-    *ret_count = count;
-    return digits != 0;
-}
-
 /* The "remaining" header beside a "reset" one. */
 static bool find_remaining(const struct reset_question *question, struct span name,
-                           const struct limit_name *limit, uint64_t *ret_remaining)
+                           const struct limit_header *limit, uint64_t *ret_remaining)
 {
     static const char word[] = "remaining";
     char partner[NAME_MAX_BYTES];
@@ -143,7 +76,7 @@ static bool find_remaining(const struct reset_question *question, struct span na
     memcpy(partner + len, name.ptr + tail, name.len - tail);
     len += name.len - tail;
     value = dialect_header_find(question->headers, question->header_count, span_of(partner, len));
-    return value.ptr && read_count(value, ret_remaining);
+    return value.ptr && limit_header_count(value, ret_remaining);
 }
 
 /* Which kind of limit the error speaks of: 'r', 't' or 0. */
@@ -166,7 +99,7 @@ static char kind_of_error(const struct dialect_error *error)
 
 /* How much a reset header has to do with the refusal; 0: nothing. */
 static int rank_of(const struct reset_question *question, struct span name,
-                   const struct limit_name *limit, char kind)
+                   const struct limit_header *limit, char kind)
 {
     uint64_t remaining;
     bool is_known = find_remaining(question, name, limit, &remaining);
@@ -186,7 +119,7 @@ static uint64_t find_in_limits(const struct reset_question *question)
 
     for (size_t i = 0; i < question->header_count; i++) {
         const struct dialect_header *header = &question->headers[i];
-        struct limit_name limit = read_limit_name(header->name);
+        struct limit_header limit = limit_header_read(header->name);
         int rank;
 
         if (limit.what != 't' || reset_read(header->value, question->wall_us, &wait_us) != 0 ||

@@ -91,7 +91,7 @@ struct part_head {
     size_t extra_count;
     bool has_content_type, has_user_agent, has_version; /* of anthropic-version */
     struct span request_id; /* in the arena, or static; empty: not named yet */
-    uint64_t session; /* hash of the session that a field names (base/fnv); 0: none does */
+    uint64_t session;       /* hash of the session that a field names (base/fnv); 0: none does */
     uint64_t start_us, start_wall_us;
 };
 
@@ -152,7 +152,7 @@ struct part_select {
      * failures say nothing of the same keys at the old one (cross_is_apart). */
     struct keypool_tried *tried, *tried_apart;
     struct keypool_grant grant;
-    uint64_t session;  /* exchange/session.h, once a provider wanted to know it; 0: not yet */
+    uint64_t session;  /* with has_session: exchange/session.h */
     uint32_t target;   /* of the attempt, in the plan */
     uint32_t excluded; /* bit per target that is not asked again */
     uint32_t attempts; /* made, as the client is told */
@@ -167,6 +167,7 @@ struct part_select {
     struct waiting_ticket ticket;
     struct loop_timer timer;
     bool has_backed_off; /* for the try to come */
+    bool has_session;    /* a provider wanted to know it */
 };
 
 /* send: what goes upstream. */

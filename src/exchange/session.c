@@ -66,7 +66,9 @@ static uint64_t find_out(const struct exchange *x)
 
 uint64_t session_of(struct exchange *x)
 {
-    if (!x->select.session)
+    if (!x->select.has_session) {
         x->select.session = find_out(x);
+        x->select.has_session = true;
+    }
     return x->select.session;
 }

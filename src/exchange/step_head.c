@@ -66,7 +66,7 @@ static bool keep_fields(struct exchange *x, const struct http_head *head)
     x->head.has_content_type = head->first[FIELD_CONTENT_TYPE] != 0;
     x->head.has_user_agent = head->first[FIELD_USER_AGENT] != 0;
     x->head.has_version = head->first[FIELD_ANTHROPIC_VERSION] != 0;
-    if (head->first[FIELD_X_SESSION_ID])
+    if (head->first[FIELD_X_SESSION_ID] && http_head_get(head, FIELD_X_SESSION_ID).len > 0)
         x->head.session = fnv_span(FNV_START, http_head_get(head, FIELD_X_SESSION_ID));
     if (!keep_lines(x, head, FORWARDED, &x->head.fields))
         return false;

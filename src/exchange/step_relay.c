@@ -5,6 +5,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "dialect/error_read.h"
+#include "dialect/limit_header.h"
 #include "exchange/cross.h"
 
 /* Longer fields of an answer are dropped: the head that goes to the client is built in a buffer of
@@ -35,12 +36,18 @@ static bool is_limit(struct span name)
     return false;
 }
 
-/* Limits matter where they were met; who learns them from successes will ask for them there. */
-static bool is_kept(const struct http_field *field, int status)
+static bool is_organisation(struct span name)
+{
+    return span_is_equal_nocase(name, SPAN("openai-organization")) ||
+           span_is_equal_nocase(name, SPAN("anthropic-organization-id"));
+}
+
+/* Limits are learned from successes too. */
+static bool is_kept(const struct http_field *field)
 {
     if (field->id != FIELD_OTHER)
         return (KEPT & (UINT64_C(1) << field->id)) != 0;
-    return status >= 300 && is_limit(field->name);
+    return is_limit(field->name) || is_organisation(field->name);
 }
 
 static void keep_fields(struct exchange *x, const struct http_head *head)
@@ -51,7 +58,7 @@ static void keep_fields(struct exchange *x, const struct http_head *head)
     for (size_t i = 0; i < head->field_count && count < ANSWER_FIELDS; i++) {
         const struct http_field *field = &head->fields[i];
 
-        if (field->value.len <= FIELD_MAX_BYTES && is_kept(field, head->status))
+        if (field->value.len <= FIELD_MAX_BYTES && is_kept(field))
             picked[count++] = (unsigned char)i;
     }
     x->relay.fields = arena_alloc(&x->attempt_arena, count * sizeof(*x->relay.fields));
@@ -62,6 +69,20 @@ static void keep_fields(struct exchange *x, const struct http_head *head)
         kept->value = arena_copy(&x->attempt_arena, head->fields[picked[i]].value);
         x->relay.field_count += kept->name.ptr && kept->value.ptr;
     }
+}
+
+/* What the provider tells of its limits counts before anything of the answer is read. */
+static void hear_limits(struct exchange *x)
+{
+    struct outlet *outlet = exchange_outlet(x);
+    struct limits_told told;
+
+    if (!x->select.grant.key || !limits_told_read(x->relay.fields, x->relay.field_count,
+                                                  loop_wall_us(exchange_loop(x)), &told))
+        return;
+    exchange_host_follow(
+        x->host, outlet->row->provider,
+        keypool_hear(outlet->view, &x->select.grant, &told, loop_now_us(exchange_loop(x))));
 }
 
 bool relay_is_event_stream(struct span content_type)
@@ -166,6 +187,7 @@ void relay_note_head(struct exchange *x, const struct http_head *head)
     relay->length = head->has_length ? (int64_t)head->length : HTTP_LENGTH_UNKNOWN;
     relay->mode = mode_of(x, head);
     keep_fields(x, head);
+    hear_limits(x);
     make_reader(x);
 }
 

@@ -51,6 +51,7 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
         .pool = x->auth.client->pool,
         .session = row->provider->selection == CONF_SELECTION_STICKY ? session_of(x) : 0,
         .tokens = x->body.prompt_tokens + request_scan_max_tokens(x->body.request),
+        .tokens_out = request_scan_max_tokens(x->body.request),
         .wait_until_us = wait_until_us ? wait_until_us : now_us + exchange_config(x)->retry.wait_us,
         .tried = *select_tried(x, target),
         .endpoint = endpoint_health_of(outlet->row->endpoint),

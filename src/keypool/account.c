@@ -18,10 +18,13 @@ struct account *account_new(struct span name)
 void account_free(struct account **account)
 {
     struct aside_table *asides;
+    struct heard_table *heard;
 
     if (!*account)
         return;
     asides = atomic_load(&(*account)->asides);
     aside_free(&asides);
+    heard = atomic_load(&(*account)->heard);
+    heard_table_free(&heard);
     MEM_CLEAR(*account);
 }

@@ -14,11 +14,13 @@
 #include "conf/config.h"
 #include "keypool/aside.h"
 #include "keypool/health.h"
+#include "keypool/heard.h"
 #include "keypool/quota.h"
 
 struct account {
     struct health health;                 /* KEY_HEALTHY, a benched state, or KEY_TESTING */
     _Atomic(struct aside_table *) asides; /* NULL until the first model is set aside */
+    _Atomic(struct heard_table *) heard;  /* NULL until its provider tells of a limit */
     struct quota quota;
     _Atomic bool has_quota;     /* one of its keys declares limits */
     struct conf_limits merging; /* while a configuration is applied: control thread */

@@ -59,6 +59,24 @@ static void add_quota(struct keypool_row *row, const struct quota *quota, uint64
         add_limit(row, "concurrent", "", concurrent, concurrency_used(&quota->places), 0);
 }
 
+/* What its provider tells of, model by model. */
+static void add_heard(struct keypool_row *row, struct key *key, uint64_t now_us)
+{
+    static const char *const scopes[LIMITS_KINDS] = {
+        [LIMITS_REQUESTS] = "requests:",
+        [LIMITS_TOKENS] = "tokens:",
+        [LIMITS_INPUT] = "input_tokens:",
+        [LIMITS_OUTPUT] = "output_tokens:",
+    };
+    struct heard_table *table = atomic_load_explicit(key_heard_place(key), memory_order_acquire);
+    struct heard_row heard;
+    uint32_t at = 0;
+
+    while (heard_next(table, &at, now_us, &heard))
+        add_limit(row, scopes[heard.kind], heard.model, heard.limit, heard.limit - heard.remaining,
+                  heard.reset_us);
+}
+
 /* Models set aside stand among the limits: nothing remains of them until then. */
 static void add_asides(struct keypool_row *row, _Atomic(struct aside_table *) *place,
                        uint64_t now_us)
@@ -171,6 +189,7 @@ static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
     add_asides(row, &key->shared.asides, now_us);
     if (account)
         add_asides(row, &account->asides, now_us);
+    add_heard(row, key, now_us);
     judge(row, key, now_us);
     judge_budget(row, key, now_us);
     row->spent_nanousd = keypool_spent(key->pool, key);

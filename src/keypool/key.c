@@ -115,6 +115,8 @@ static void init_shared(struct key *key, enum key_health first)
 {
     health_init(&key->shared.health, first);
     atomic_init(&key->shared.asides, NULL);
+    atomic_init(&key->shared.heard, NULL);
+    atomic_init(&key->shared.organisation, NULL);
     atomic_init(&key->shared.account, NULL);
     atomic_init(&key->shared.quota, NULL);
     atomic_init(&key->shared.expires_us, 0);
@@ -182,6 +184,7 @@ void key_unref(struct key **place)
 {
     struct key *key = *place;
     struct aside_table *asides;
+    struct heard_table *heard;
 
     *place = NULL;
     if (!key || atomic_fetch_sub_explicit(&key->shared.refs, 1, memory_order_acq_rel) != 1)
@@ -197,6 +200,8 @@ void key_unref(struct key **place)
     }
     asides = atomic_load(&key->shared.asides);
     aside_free(&asides);
+    heard = atomic_load(&key->shared.heard);
+    heard_table_free(&heard);
     quota_free(&key->control.own_quota);
     secret_unref(&key->header_line);
     secret_unref(&key->shared.line);

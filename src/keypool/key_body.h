@@ -14,11 +14,21 @@
 #include "keypool/account.h"
 #include "keypool/aside.h"
 #include "keypool/health.h"
+#include "keypool/heard.h"
 #include "keypool/key.h"
 #include "keypool/quota.h"
 #include "limits/breaker.h"
 
 struct keypool;
+
+/* An organisation as a provider names it in its answers: its keys share their limits, and nothing
+ * else. It lives as long as the pool. */
+struct organisation {
+    _Atomic(struct heard_table *) heard;
+    struct organisation *next; /* under the pool's lock */
+    size_t len;
+    char name[];
+};
 
 enum { KEY_LINE_BYTES = 64 };
 
@@ -51,11 +61,14 @@ struct key {
         struct health health;
         _Atomic(struct aside_table *) asides; /* NULL until the first model is set aside */
         _Atomic(struct account *) account;    /* NULL: one of its own */
-        _Atomic(struct quota *) quota;        /* its own or its account's; NULL: no limits */
-        _Atomic uint64_t expires_us;          /* 0: never */
-        _Atomic uint64_t rest_until_us;       /* its budget is spent until then; 0: it is not */
-        _Atomic uint32_t wish;                /* enum key_wish */
-        _Atomic uint32_t weight_milli;        /* 0: standby */
+        _Atomic(struct heard_table *)
+            heard; /* what its provider told of its limits; NULL: nothing */
+        _Atomic(struct organisation *) organisation; /* that its provider named; NULL: none */
+        _Atomic(struct quota *) quota;               /* its own or its account's; NULL: no limits */
+        _Atomic uint64_t expires_us;                 /* 0: never */
+        _Atomic uint64_t rest_until_us;  /* its budget is spent until then; 0: it is not */
+        _Atomic uint32_t wish;           /* enum key_wish */
+        _Atomic uint32_t weight_milli;   /* 0: standby */
         _Atomic uint32_t contradictions; /* cured by probes and refused by requests, in a row */
         struct breaker breaker;
         _Atomic(const struct key_label *) label;
@@ -103,6 +116,25 @@ struct key {
 static inline struct account *key_account_of(const struct key *key)
 {
     return atomic_load_explicit(&key->shared.account, memory_order_acquire);
+}
+
+/* Where what its provider tells of limits stands: with the account that is declared, else with the
+ * organisation that the provider names, else with the key. */
+static inline _Atomic(struct heard_table *) *key_heard_place(struct key *key)
+{
+    struct account *account = key_account_of(key);
+    struct organisation *organisation =
+        atomic_load_explicit(&key->shared.organisation, memory_order_acquire);
+
+    if (account)
+        return &account->heard;
+    return organisation ? &organisation->heard : &key->shared.heard;
+}
+
+/* What is known of the key's limits for that model; NULL: nothing. */
+static inline struct heard *key_heard_of(struct key *key, uint64_t model_hash)
+{
+    return heard_find(atomic_load_explicit(key_heard_place(key), memory_order_acquire), model_hash);
 }
 
 static inline struct quota *key_quota_of(const struct key *key)

@@ -51,6 +51,7 @@ void keypool_unref(struct keypool **place)
         pool->accounts = account->next;
         account_free(&account);
     }
+    keypool_free_organisations(pool);
     map_fini(&pool->by_identity);
     map_fini(&pool->account_by_name);
     heap_fini(&pool->probes);

@@ -3,18 +3,20 @@
  * configurations; keypool_apply brings it to what a new one says and keeps the state of all keys
  * that are the same. Each worker picks through a view of its own (struct keypool_view), which holds
  * the candidates in order; what workers share about a key is a few atomic words. A request on a
- * healthy key without declared limits writes none of them.
+ * healthy key without limits, declared or told of by its provider, writes none of them.
  *
  *     keypool_select        which key, or when to ask again, or that there is none
  *     keypool_sent          the request leaves now (declared limits count from here)
+ *     keypool_hear          the answer's headers tell of limits (optional)
  *     keypool_good          the first good bytes of the answer are here (once, optional)
  *     keypool_end           the attempt is over: exactly once for each grant
  *
  * Keys stand in tiers by `priority` (lower first); standby keys (weight 0) come after all others.
- * Within a tier `selection` decides: least_used takes the fewest under way by weight, then the
- * fewest served; round_robin takes turns; weighted takes turns in shares of the weights; priority
- * takes the first in the file; sticky takes for each session the key that it had before, and as
- * least_used where the request has no session, or its keys rest.
+ * Within a tier `selection` decides: headroom takes the one with the most left of its scarcest
+ * limit, and where nothing is known of limits is least_used; least_used takes the fewest under way
+ * by weight, then the fewest served; round_robin takes turns; weighted takes turns in shares of the
+ * weights; priority takes the first in the file; sticky takes for each session the key that it had
+ * before, and is least_used where the request has no session, or its keys rest.
  *
  * A new key can be put on trial (keypool/trial.h): then it has its turns by a share of its own.
  *
@@ -34,6 +36,7 @@
 #include "conf/config.h"
 #include "dialect/outcome.h"
 #include "keypool/endpoint_health.h"
+#include "keypool/heard.h"
 #include "keypool/key.h"
 #include "keypool/probe_plan.h"
 #include "keypool/quota.h"
@@ -144,6 +147,7 @@ struct keypool_ask {
     uint64_t pool;          /* map_hash of the client's pool; 0: none */
     uint64_t session;       /* evenly spread number of who asks again and again; 0: none is known */
     uint64_t tokens;        /* estimate of what the request will use */
+    uint64_t tokens_out;    /* of these, the answer's */
     uint64_t wait_until_us; /* how long the exchange could wait; 0: not at all */
     const struct keypool_tried *tried;
     struct endpoint_health *endpoint;      /* where it would go; NULL: not looked at */
@@ -163,9 +167,10 @@ struct keypool_grant {
     struct account *account;
     struct quota *quota;
     struct quota_hold hold;
+    struct heard_hold heard;
     struct span model; /* borrowed from the question: must live until keypool_end */
     uint64_t model_hash;
-    uint64_t sent_us;              /* when its first byte left; with trial only */
+    uint64_t sent_us;              /* when its first byte left; 0: not yet */
     uint32_t trial;                /* the number of the trial that it counts in; 0: none */
     bool tests_key, tests_account; /* it is the one request that finds out */
     bool tests_model, tests_account_model;
@@ -250,6 +255,11 @@ struct keypool_effect {
     uint64_t until_us;  /* of those two, when they may be tried again; 0: the account is well */
 };
 
+/* The answer's headers tell of limits, whatever its status: from now on they count for its key, or
+ * for all of its account (where one is declared, else where the provider names one). */
+struct keypool_effect keypool_hear(struct keypool_view *view, const struct keypool_grant *grant,
+                                   const struct limits_told *told, uint64_t now_us);
+
 /* The answer has begun well: a test is passed, the key is healthy. The grant goes on. */
 struct keypool_effect keypool_good(struct keypool_view *view, struct keypool_grant *grant,
                                    uint64_t now_us);
@@ -333,11 +343,14 @@ struct keypool_effect keypool_rest(struct keypool *pool, struct key *key, uint64
  * Any thread. */
 uint64_t keypool_spent(const struct keypool *pool, const struct key *key);
 
-enum { KEYPOOL_ROW_LIMITS = 12, KEYPOOL_ROW_NAME_BYTES = 96 };
+enum { KEYPOOL_ROW_LIMITS = 24, KEYPOOL_ROW_NAME_BYTES = 96 };
 
-/* One limit of a key as it stands: declared ones, and models set aside. */
+/* One limit of a key as it stands: declared ones, what its provider tells of, and models set aside.
+ */
 struct keypool_row_limit {
-    char scope[KEYPOOL_ROW_NAME_BYTES]; /* "rpm", "tpm", "concurrent", "model:NAME" */
+    char scope[KEYPOOL_ROW_NAME_BYTES]; /* "rpm", "tpm", "concurrent", "model:NAME", or
+                                             "requests:MODEL", "tokens:MODEL",
+                                             "input_tokens:MODEL", "output_tokens:MODEL" */
     uint64_t limit;
     uint64_t remaining;
     uint64_t reset_us; /* from now; 0: at once, or unknown */

@@ -53,7 +53,8 @@ void lineup_put(struct lineup *lineup, uint32_t place, struct standing standing,
         return;
     }
     take_out(lineup, place);
-    *spot = (struct lineup_spot){(uint8_t)standing.where, (uint8_t)standing.reason};
+    spot->where = (uint8_t)standing.where;
+    spot->reason = (uint8_t)standing.reason;
     if (standing.where < LINEUP_HEAPS)
         order_push(&lineup->heaps[standing.where], lineup->positions, place, key);
     else if (standing.where == LINEUP_OUT)

@@ -34,6 +34,7 @@ struct standing {
 struct lineup_spot {
     uint8_t where;
     uint8_t reason;
+    uint8_t level; /* how little was left of its limits when it was last looked at (view_level) */
 };
 
 struct lineup {
@@ -43,6 +44,7 @@ struct lineup {
     uint64_t now_pass; /* pass of the last pick: who comes back starts from there */
     uint32_t places;   /* size of the arrays */
     uint32_t members;
+    uint32_t turn; /* whose level is looked at next */
     struct order heaps[LINEUP_HEAPS];
     uint32_t *positions;
     struct lineup_spot *spots;

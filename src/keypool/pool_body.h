@@ -43,6 +43,7 @@ struct keypool {
          * A view that is more than KEYPOOL_NEWS behind looks at all its keys. */
         _Atomic uint64_t news[KEYPOOL_NEWS];
         _Atomic uint32_t trial_number; /* another one with each begin and end of a trial */
+        atomic_bool has_heard;         /* the provider tells of limits */
         struct aside_table *asides;    /* models that the provider has no capacity for */
         struct health_moves moves;
     } shared;
@@ -52,6 +53,8 @@ struct keypool {
     struct keypool_trial *trial; /* NULL: none. A reference, beside its owner's */
     struct map by_identity;      /* listed keys */
     struct account *accounts;
+    struct organisation *organisations;
+    uint32_t organisation_count;
     struct map account_by_name;
     uint64_t places_used[KEYPOOL_MAX_KEYS / 64]; /* bits */
     uint32_t places_full;                        /* words of places_used below this one are full */
@@ -69,6 +72,9 @@ void keypool_release_place(struct keypool *pool, uint32_t place);
 
 /* The key is no longer of the pool: it is not probed. Under `lock`. */
 void keypool_unlist(struct keypool *pool, struct key *key);
+
+/* Gives back what organisations there are. */
+void keypool_free_organisations(struct keypool *pool);
 
 /* A reference to the roster in force. */
 struct roster *keypool_roster(struct keypool *pool);

@@ -112,6 +112,26 @@ static bool is_within_half(uint64_t max, uint64_t used, uint64_t more)
     return max == 0 || used + more <= max / 2;
 }
 
+static uint32_t share_left(uint64_t max, uint64_t used)
+{
+    if (max == 0)
+        return QUOTA_WHOLE;
+    return used < max ? (uint32_t)((max - used) * QUOTA_WHOLE / max) : 0;
+}
+
+uint32_t quota_share(const struct quota *quota, uint64_t now_us)
+{
+    struct numbers max = numbers_of(quota);
+    uint32_t least = share_left(max.concurrent, concurrency_used(&quota->places));
+    uint32_t requests =
+        max.rpm ? share_left(max.rpm, window_used(&quota->requests, now_us)) : QUOTA_WHOLE;
+    uint32_t tokens =
+        max.tpm ? share_left(max.tpm, window_used(&quota->tokens, now_us)) : QUOTA_WHOLE;
+
+    least = requests < least ? requests : least;
+    return tokens < least ? tokens : least;
+}
+
 bool quota_has_half(const struct quota *quota, uint64_t tokens, uint64_t now_us)
 {
     struct numbers max = numbers_of(quota);

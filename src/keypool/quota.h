@@ -16,6 +16,8 @@
 #include "limits/concurrency.h"
 #include "limits/window.h"
 
+enum { QUOTA_WHOLE = 1 << 16 };
+
 struct quota {
     /* Declared numbers less the margin; 0: no limit. */
     _Atomic uint32_t rpm, concurrent;
@@ -58,6 +60,10 @@ enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64
 /* Whether of each limit no more than half would be used with one request of so many tokens. Writes
  * nothing. */
 bool quota_has_half(const struct quota *quota, uint64_t tokens, uint64_t now_us);
+
+/* The share of the scarcest limit that is left, in 2^-16; all where none is declared. Writes
+ * nothing. */
+uint32_t quota_share(const struct quota *quota, uint64_t now_us);
 
 /* Takes one request of `tokens`, a place with it; all or nothing. *shared_writes counts. */
 enum quota_verdict quota_take(struct quota *quota, uint64_t tokens, uint64_t now_us,

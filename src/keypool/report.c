@@ -144,6 +144,9 @@ static void note_good(struct report *report)
     if (atomic_load_explicit(&key->shared.contradictions, memory_order_relaxed) != 0)
         atomic_store_explicit(&key->shared.contradictions, 0, memory_order_relaxed);
     trust_token(report);
+    if (!report->row && report->grant->sent_us && report->now_us > report->grant->sent_us)
+        view_note_latency(report->view, &report->view->slots[key->place],
+                          report->now_us - report->grant->sent_us, report->now_us);
     atomic_store_explicit(&local->last_success_us, report->now_us, memory_order_relaxed);
     tally_add(&local->good, rules_of(report)->breaker.window_us, report->now_us);
 }
@@ -462,6 +465,7 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
     if (grant->quota &&
         quota_settle(grant->quota, &grant->hold, end->tokens, now_us, &view->shared_writes))
         wake(&report, 1);
+    heard_settle(&grant->heard, end->tokens, grant->sent_us, now_us, &view->shared_writes);
     if (end->cost_nanousd)
         count_spent(&report, end->cost_nanousd);
     finish(&report);
@@ -483,14 +487,14 @@ struct keypool_effect keypool_cancel(struct keypool_view *view, struct keypool_g
         trial_note_cancel(view, grant);
     if (grant->quota && quota_give_back(grant->quota, &grant->hold, now_us, &view->shared_writes))
         wake(&report, 1);
+    heard_give_back(&grant->heard, now_us, &view->shared_writes);
     finish(&report);
     return report.effect;
 }
 
 void keypool_sent(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us)
 {
-    if (grant->trial)
-        grant->sent_us = now_us;
+    grant->sent_us = now_us;
     if (grant->quota)
         quota_move(grant->quota, &grant->hold, now_us, &view->shared_writes);
 }

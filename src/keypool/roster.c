@@ -23,6 +23,7 @@ struct roster *roster_new(const struct conf_provider *provider, uint32_t room)
         .ttl_us = provider->health.ttl_us,
     };
     roster->breaker = breaker_settings_from(&provider->breaker);
+    roster->margin_ppm = provider->limits.margin_ppm;
     roster->entries = mem_zalloc(room, sizeof(*roster->entries));
     roster->groups = mem_zalloc(room, sizeof(*roster->groups));
     if (!roster->entries || !roster->groups)

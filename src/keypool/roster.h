@@ -40,6 +40,7 @@ struct roster {
     struct conf_health health;
     struct health_rules rules;
     struct breaker_settings breaker;
+    uint32_t margin_ppm; /* kept free of every limit */
 
     struct roster_entry *entries; /* in the order of the file */
     uint32_t count;

@@ -4,6 +4,7 @@
 enum {
     SKIP_MODELS = 8,  /* passed over for the model's sake before it gets a lineup of its own */
     SKIP_TOKENS = 64, /* passed over because so many tokens do not fit; then it waits */
+    STALE_MAX = 8,    /* put where they belong in one pick */
     REFRESH_MAX = 16, /* looked at again before none is given */
 };
 
@@ -32,30 +33,41 @@ static bool skip(struct pick *pick, uint32_t place, bool is_second_choice)
 
 static void put_skips_back(struct pick *pick)
 {
-    for (uint32_t i = 0; i < pick->skip_count; i++) {
-        struct slot *slot = &pick->view->slots[pick->skips[i].place];
-        struct standing standing =
-            view_examine(pick->view, slot, pick->lineup->model_hash, pick->now_us);
-
-        lineup_put(pick->lineup, pick->skips[i].place, standing, view_rank(pick->view, slot));
-    }
+    for (uint32_t i = 0; i < pick->skip_count; i++)
+        view_place(pick->view, pick->lineup, pick->skips[i].place, pick->now_us);
     pick->skip_count = 0;
 }
 
 /* Whether the model may go to that key; else it is noted when. */
-static bool is_model_free(struct pick *pick, const struct key *key)
+static bool is_model_free(struct pick *pick, struct key *key)
 {
     struct standing standing;
 
     if (pick->lineup->model_hash)
         return true; /* the lineup knows */
-    standing = view_examine_model(key, pick->model_hash, pick->now_us);
+    standing = view_examine_model(pick->view, key, pick->model_hash, pick->now_us);
     if (standing.where == LINEUP_READY ||
         (pick->ask->is_urgent && standing.reason == KEYPOOL_TESTING))
         return true;
     pick->for_model++;
     note_later(pick, standing);
     return false;
+}
+
+/* Less is left of its limits than its rank says: it is put where it belongs, a few times in one
+ * pick. */
+static bool is_stale(struct pick *pick, uint32_t place)
+{
+    const struct slot *slot = &pick->view->slots[place];
+    uint8_t *level = &pick->lineup->spots[place].level;
+    uint8_t now = view_level(pick->view, pick->lineup, slot, pick->now_us);
+
+    if (now <= *level || pick->stale == STALE_MAX)
+        return false;
+    *level = now;
+    pick->stale++;
+    lineup_rank(pick->lineup, place, view_rank(pick->view, slot, now));
+    return true;
 }
 
 /* Tries to take a key that stands ready. True where it was taken; else it is where it belongs, or
@@ -72,6 +84,8 @@ static bool try_ready(struct pick *pick, uint32_t place, bool *ret_is_full)
         lineup_put(pick->lineup, place, standing, 0);
         return false;
     }
+    if (is_stale(pick, place))
+        return false;
     if (trial != NOT_TRIED) {
         pick->has_tried = true;
         *ret_is_full = !skip(pick, place, trial == TRIED);
@@ -122,7 +136,7 @@ static bool pick_ready(struct pick *pick, uint32_t *ret_place)
 static bool pick_second_choice(struct pick *pick, uint32_t *ret_place)
 {
     for (uint32_t i = 0; i < pick->skip_count; i++) {
-        const struct key *key = pick->view->slots[pick->skips[i].place].key;
+        struct key *key = pick->view->slots[pick->skips[i].place].key;
         uint64_t wait_us = 0;
 
         if (!pick->skips[i].is_second_choice || !is_model_free(pick, key))
@@ -168,7 +182,7 @@ static bool pick_last_way(struct pick *pick, uint32_t *ret_place)
         return false;
     while (order_top(resting)) {
         uint32_t place = order_top(resting)->place;
-        const struct key *key = pick->view->slots[place].key;
+        struct key *key = pick->view->slots[place].key;
         uint64_t wait_us = 0;
 
         if (keypool_tried_find(pick->ask->tried, key) != TRIED_FOR_GOOD &&
@@ -270,7 +284,7 @@ static void start_pass(struct pick *pick, struct lineup *lineup)
     pick->lineup = lineup;
     pick->later = (struct standing){.where = LINEUP_OUT};
     pick->has_tried = pick->lacks_model = false;
-    pick->for_model = pick->for_tokens = 0;
+    pick->for_model = pick->for_tokens = pick->stale = 0;
 }
 
 static struct keypool_choice pick_key(struct pick *pick)
@@ -299,6 +313,7 @@ static struct keypool_choice pick_key(struct pick *pick)
     if (is_taken) {
         view_place(pick->view, pick->lineup, place, pick->now_us);
         view_count_pick(pick->view, pick->lineup, place);
+        view_freshen(pick->view, pick->lineup, pick->now_us);
     }
     return choice;
 }

@@ -95,14 +95,26 @@ static struct standing stand_by_aside(struct aside_view aside, uint64_t now_us)
     return stand(LINEUP_MISSING, KEYPOOL_NO_MODEL, aside.until_us);
 }
 
-struct standing view_examine_model(const struct key *key, uint64_t model_hash, uint64_t now_us)
+static struct standing stand_by_heard(const struct keypool_view *view, struct key *key,
+                                      uint64_t model_hash, uint64_t now_us)
+{
+    const struct heard_need least = {1, 1};
+    uint64_t wait_us =
+        heard_wait_us(key_heard_of(key, model_hash), least, view->roster->margin_ppm, now_us);
+
+    return wait_us ? stand(LINEUP_BARRED, KEYPOOL_AT_LIMIT, now_us + wait_us) : ready;
+}
+
+struct standing view_examine_model(const struct keypool_view *view, struct key *key,
+                                   uint64_t model_hash, uint64_t now_us)
 {
     const struct account *account = key_account_of(key);
     const struct aside_table *table;
     struct standing standing;
 
     table = atomic_load_explicit(&key->shared.asides, memory_order_acquire);
-    standing = stand_by_aside(aside_find(table, model_hash), now_us);
+    standing = graver(stand_by_aside(aside_find(table, model_hash), now_us),
+                      stand_by_heard(view, key, model_hash, now_us));
     if (!account)
         return standing;
     table = atomic_load_explicit(&account->asides, memory_order_acquire);
@@ -126,7 +138,7 @@ static struct standing stand_by_token(const struct key *key, uint64_t now_us)
 struct standing view_examine(const struct keypool_view *view, const struct slot *slot,
                              uint64_t model_hash, uint64_t now_us)
 {
-    const struct key *key = slot->key;
+    struct key *key = slot->key;
     const struct account *account = key_account_of(key);
     uint64_t expires_us = atomic_load_explicit(&key->shared.expires_us, memory_order_relaxed);
     uint64_t rest_us = atomic_load_explicit(&key->shared.rest_until_us, memory_order_relaxed);
@@ -146,6 +158,6 @@ struct standing view_examine(const struct keypool_view *view, const struct slot 
     if (account)
         standing = graver(standing, stand_by_health(health_read(&account->health), now_us));
     if (model_hash)
-        standing = graver(standing, view_examine_model(key, model_hash, now_us));
+        standing = graver(standing, view_examine_model(view, key, model_hash, now_us));
     return standing;
 }

@@ -62,6 +62,20 @@ static bool take_line(struct pick *pick, struct keypool_grant *grant)
     return true;
 }
 
+/* What the provider has told of leaves room for it. */
+static bool take_heard(struct pick *pick, struct keypool_grant *grant, uint64_t *ret_wait_us)
+{
+    struct heard_need need = {pick->ask->tokens, pick->ask->tokens_out};
+
+    if (heard_take(key_heard_of(grant->key, pick->model_hash), pick->model_hash, need,
+                   pick->view->roster->margin_ppm, pick->now_us, &grant->heard, ret_wait_us,
+                   &pick->view->shared_writes))
+        return true;
+    if (grant->quota)
+        quota_give_back(grant->quota, &grant->hold, pick->now_us, &pick->view->shared_writes);
+    return false;
+}
+
 enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
 {
     struct keypool_view *view = pick->view;
@@ -83,6 +97,8 @@ enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t
     if (grant.quota)
         verdict = quota_take(grant.quota, pick->ask->tokens, pick->now_us, &grant.hold, ret_wait_us,
                              &view->shared_writes);
+    if (verdict == QUOTA_OK && !take_heard(pick, &grant, ret_wait_us))
+        verdict = QUOTA_TOKENS;
     if (verdict != QUOTA_OK) {
         breaker_leave(&key->shared.breaker, &view->roster->breaker, grant.breaker_pass,
                       BREAKER_NEUTRAL, 0, pick->now_us);

@@ -83,7 +83,8 @@ static bool take_canary(struct pick *pick, const struct slot *slot)
         keypool_tried_find(pick->ask->tried, slot->key) != NOT_TRIED)
         return false;
     if (!model_hash &&
-        view_examine_model(slot->key, pick->model_hash, pick->now_us).where != LINEUP_READY)
+        view_examine_model(pick->view, slot->key, pick->model_hash, pick->now_us).where !=
+            LINEUP_READY)
         return false;
     return pick_take(pick, slot->key->place, false, &wait_us) == TAKEN;
 }

@@ -6,6 +6,7 @@
 enum {
     TIER_SHIFT = 50,
     LOAD_SHIFT = 36,
+    LEVEL_BITS = 6, /* of headroom: above the load, at the cost of the pass's lowest bits */
     TIER_STANDBY = (1 << (64 - TIER_SHIFT)) - 1,
     LOAD_MAX = (1 << (TIER_SHIFT - LOAD_SHIFT)) - 1,
     LOAD_UNIT = 8,      /* of one under way at a weight of 1 */
@@ -32,12 +33,15 @@ static uint64_t load_of(const struct slot *slot)
     return load < LOAD_MAX ? load : LOAD_MAX;
 }
 
-uint64_t view_rank(const struct keypool_view *view, const struct slot *slot)
+uint64_t view_rank(const struct keypool_view *view, const struct slot *slot, uint8_t level)
 {
     uint64_t tier = slot->tier < TIER_STANDBY ? slot->tier : TIER_STANDBY - 1;
     uint64_t rank = (slot->weight_milli ? tier : TIER_STANDBY) << TIER_SHIFT;
 
     switch (view->roster->selection) {
+    case CONF_SELECTION_HEADROOM:
+        return rank | (uint64_t)level << (TIER_SHIFT - LEVEL_BITS) |
+               (load_of(slot) << LOAD_SHIFT | slot->pass) >> LEVEL_BITS;
     case CONF_SELECTION_LEAST_USED:
     case CONF_SELECTION_STICKY:
         return rank | load_of(slot) << LOAD_SHIFT | slot->pass;
@@ -90,17 +94,20 @@ static void lower_passes(struct keypool_view *view)
 
         lineup->now_pass = lineup->now_pass > least ? lineup->now_pass - least : 0;
         for (uint32_t place = 0; place < lineup->places; place++)
-            lineup_rank(lineup, place, view_rank(view, &view->slots[place]));
+            lineup_rank(lineup, place,
+                        view_rank(view, &view->slots[place], lineup->spots[place].level));
     }
 }
 
 static void rank_everywhere(struct keypool_view *view, uint32_t place)
 {
-    uint64_t rank = view_rank(view, &view->slots[place]);
+    const struct slot *slot = &view->slots[place];
 
     for (uint32_t i = 0; i < view->highest; i++) {
-        if (view->lineups[i].signature)
-            lineup_rank(&view->lineups[i], place, rank);
+        struct lineup *lineup = &view->lineups[i];
+
+        if (lineup->signature)
+            lineup_rank(lineup, place, view_rank(view, slot, lineup->spots[place].level));
     }
 }
 
@@ -109,7 +116,9 @@ void view_place(struct keypool_view *view, struct lineup *lineup, uint32_t place
     struct slot *slot = &view->slots[place];
     struct standing standing = view_examine(view, slot, lineup->model_hash, now_us);
 
-    lineup_put(lineup, place, standing, view_rank(view, slot));
+    if (standing.where == LINEUP_READY)
+        lineup->spots[place].level = view_level(view, lineup, slot, now_us);
+    lineup_put(lineup, place, standing, view_rank(view, slot, lineup->spots[place].level));
 }
 
 void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t place)
@@ -144,7 +153,8 @@ void view_count_end(struct keypool_view *view, uint32_t place)
         return;
     }
     if (view->roster->selection == CONF_SELECTION_LEAST_USED ||
-        view->roster->selection == CONF_SELECTION_STICKY)
+        view->roster->selection == CONF_SELECTION_STICKY ||
+        view->roster->selection == CONF_SELECTION_HEADROOM)
         rank_everywhere(view, place);
 }
 

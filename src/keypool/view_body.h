@@ -21,7 +21,9 @@ enum {
 struct slot {
     struct key *key; /* holds a reference; NULL: nobody has this place */
     struct key_local *local;
-    uint64_t pass; /* how far its turns have come: grows by 1/weight a pick */
+    uint64_t pass;       /* how far its turns have come: grows by 1/weight a pick */
+    uint64_t latency_us; /* until answers begin, on average; 0: unknown */
+    uint64_t timed_us;   /* when the last one did */
     uint32_t in_flight;
     uint32_t weight_milli; /* 0 for the canary of a trial */
     uint32_t tier;
@@ -45,6 +47,7 @@ struct keypool_view {
     uint64_t shared_writes;
     uint64_t told_writes; /* of these, those that stand in the pool's sum */
     uint64_t seed;
+    uint64_t latency_us; /* of all keys */
     uint32_t worker;
     uint32_t trial_number;       /* the pool's, when its trial was taken over */
     struct keypool_trial *trial; /* NULL: none. Holds a reference */
@@ -76,10 +79,26 @@ struct standing view_examine(const struct keypool_view *view, const struct slot 
                              uint64_t model_hash, uint64_t now_us);
 
 /* How the model stands with that key and its account. */
-struct standing view_examine_model(const struct key *key, uint64_t model_hash, uint64_t now_us);
+struct standing view_examine_model(const struct keypool_view *view, struct key *key,
+                                   uint64_t model_hash, uint64_t now_us);
 
-/* The place's rank among the ready. */
-uint64_t view_rank(const struct keypool_view *view, const struct slot *slot);
+enum { VIEW_LEVELS = 64 };
+
+/* How little is left of the place's scarcest limit, for `selection: headroom`: 0 (all, or nothing
+ * is known) to VIEW_LEVELS - 1. */
+uint8_t view_level(const struct keypool_view *view, const struct lineup *lineup,
+                   const struct slot *slot, uint64_t now_us);
+
+/* Looks again at the level of one place, the next in turn, so that those whose limits have come
+ * back are found. */
+void view_freshen(struct keypool_view *view, struct lineup *lineup, uint64_t now_us);
+
+/* An answer of the place's key has begun well after that time. */
+void view_note_latency(struct keypool_view *view, struct slot *slot, uint64_t latency_us,
+                       uint64_t now_us);
+
+/* The place's rank among the ready; `level` counts with `selection: headroom` alone. */
+uint64_t view_rank(const struct keypool_view *view, const struct slot *slot, uint8_t level);
 
 /* The tier in a rank of the ready. */
 uint32_t view_tier_of(uint64_t rank);

@@ -77,6 +77,34 @@ static struct lineup *build(struct keypool_view *view, uint64_t signature, struc
     return lineup;
 }
 
+/* What is left of limits differs from model to model, so that each has an order of its own. One
+ * takes the place of another only where that was not asked for as often as it costs to build. */
+static bool wants_own(const struct keypool_view *view)
+{
+    uint64_t oldest = view->picks;
+
+    if (view->roster->selection != CONF_SELECTION_HEADROOM ||
+        !atomic_load_explicit(&view->pool->shared.has_heard, memory_order_relaxed))
+        return false;
+    if (view->highest < VIEW_LINEUPS)
+        return true;
+    for (uint32_t i = 0; i < VIEW_LINEUPS; i++) {
+        if (view->lineups[i].used < oldest)
+            oldest = view->lineups[i].used;
+    }
+    return view->picks - oldest > view->places;
+}
+
+static struct lineup *split_if_possible(struct keypool_view *view, struct lineup *common,
+                                        uint64_t model_hash, uint64_t now_us)
+{
+    struct lineup *own;
+
+    common->used = view->picks;
+    own = view_split_lineup(view, common, model_hash, now_us);
+    return own ? own : common;
+}
+
 struct lineup *view_find_lineup(struct keypool_view *view, struct span model, uint64_t model_hash,
                                 uint64_t pool, uint64_t now_us, int *ret_err)
 {
@@ -91,6 +119,8 @@ struct lineup *view_find_lineup(struct keypool_view *view, struct span model, ui
         lineup = look_up(view, signature, 0);
     if (!lineup)
         lineup = build(view, signature, model, pool, now_us);
+    if (lineup && lineup->model_hash == 0 && wants_own(view))
+        lineup = split_if_possible(view, lineup, model_hash, now_us);
     if (!lineup)
         *ret_err = ERR_NOMEM;
     else

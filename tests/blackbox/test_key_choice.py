@@ -274,7 +274,8 @@ def test_limits_of_an_account_are_shared(pool, sim):
 
 
 def test_a_key_at_its_limit_leaves_the_work_to_others(pool, sim):
-    gateway = pool(2, key=lambda i: {"limits": {"rpm": 10}} if i == 1 else {})
+    key = lambda i: {"limits": {"rpm": 10}} if i == 1 else {}  # noqa: E731
+    gateway = pool(2, key=key, selection="least_used")  # headroom would spare it from the start
     results = load.exchanges(gateway.address, 100, clients=8)
     assert not load.failures(results)
     counts = {name: facts["generations"]["answered"] for name, facts in sim.stats()["keys"].items()}
@@ -287,3 +288,35 @@ def test_content_is_right_whatever_the_key(pool):
     results = load.exchanges(gateway.address, 300, clients=30, stream_share=0.5)
     assert not load.failures(results)
     assert gateway.post(chat("hello")).content == content("hello")
+
+
+# -- limits that answers tell of -------------------------------------------------------------------
+
+
+def told(gateway, key):
+    return {limit["scope"]: limit for limit in gateway.key_states()[key]["limits"]}
+
+
+def test_limits_are_learned_from_answers(pool, sim):
+    """Nothing is declared: what the provider tells keeps the gateway from asking for more than is there."""
+    gateway = pool(2, {"defaults": {"limits": {"rpm": 30}}}, config=alone(retry={"wait": "10ms"}))
+    statuses = Counter(gateway.post(chat("hello")).status for _ in range(80))
+    stats = sim.stats()["total"]
+    assert stats["limited"] == 0
+    assert statuses[200] == stats["generations"]["answered"]
+    assert 60 <= statuses[200] <= 70, "two buckets of 30, and what came back meanwhile"
+    limit = told(gateway, "k1")["requests:gpt-4.1"]
+    assert limit["limit"] == 30 and limit["remaining"] <= 2
+    answer = gateway.post(chat("hello"))
+    assert answer.status == 429
+    assert 0 < int(answer.get("retry-after-ms")) <= 2000, "one comes back every 2 s"
+
+
+def test_an_account_s_limits_are_learned_once(pool, sim):
+    """What one key is told counts for all of its account."""
+    scenario = {"accounts": {"org-1": {"limits": {"rpm": 30}}}, "defaults": {"account": "org-1"}}
+    gateway = pool(3, scenario, key=lambda i: {"account": "a"}, config=alone(retry={"wait": "10ms"}))
+    statuses = Counter(gateway.post(chat("hello")).status for _ in range(50))
+    assert sim.stats()["total"]["limited"] == 0
+    assert 30 <= statuses[200] <= 35
+    assert told(gateway, "k1") == told(gateway, "k3")

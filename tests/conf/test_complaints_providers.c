@@ -159,7 +159,7 @@ static void values_of_a_provider(void **state)
         "providers:\n"
         "  openai:\n"
         "    keys: [sk-a]\n"
-        "    selection: headroom\n"
+        "    selection: random\n"
         "    health: {max_failure: 3}\n"
         "    breaker: {ratio: 0.5}\n"
         "    regions: {}\n"
@@ -169,7 +169,7 @@ static void values_of_a_provider(void **state)
         "    limits: {margin: 95%}\n"
         "    timeouts: {first_byte: soon}\n"
         "    probe: {method: POST, path: models}\n",
-        "b.yaml:4:16: providers.openai.selection: 'headroom' is not built yet; allowed: "
+        "b.yaml:4:16: providers.openai.selection: 'random' is not known; allowed: headroom, "
         "least_used, round_robin, weighted, priority, sticky\n"
         "b.yaml:5:14: providers.openai.health: unknown key 'max_failure'; the nearest is "
         "'max_failures'\n"

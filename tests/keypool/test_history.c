@@ -245,7 +245,7 @@ static void reload(struct history *history)
     play->keys[a] = play->keys[b];
     play->keys[b] = key;
     play->keys[a].priority = (int32_t)rand_below(&history->rand, 2);
-    play->conf.selection = (enum conf_selection)rand_below(&history->rand, 4);
+    play->conf.selection = (enum conf_selection)rand_below(&history->rand, 5);
     assert_int_equal(keypool_apply(play->pool, &play->conf, NULL, play->now, play_wall), 0);
 }
 
@@ -314,7 +314,7 @@ static void declare(struct history *history)
     struct play *play = &history->play;
 
     play_init(play, KEYS);
-    play->conf.selection = (enum conf_selection)rand_below(&history->rand, 4);
+    play->conf.selection = (enum conf_selection)rand_below(&history->rand, 5);
     play->conf.health.validate_new = one_in(history, 3);
     for (size_t id = 0; id < KEYS; id++) {
         struct conf_key *key = play_key(play, id);

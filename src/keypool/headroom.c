@@ -1,0 +1,86 @@
+/*
+ * selection: headroom. Ready keys stand by how little is left of their scarcest limit, in 64
+ * levels; within a level, and where nothing is known, as least_used has them. What is left is
+ * shared by workers and by keys of one account, and changes with time: so a pick looks again at
+ * whom it finds first, and at one other in turn.
+ */
+#include "keypool/view_body.h"
+
+enum {
+    LATENCY_PART = 8,  /* of the average, for each new answer */
+    LATENCY_TIMES = 2, /* slower than all keys on average, before it counts */
+    SHARE_OF_LEVEL = HEARD_WHOLE / VIEW_LEVELS,
+};
+
+/* A key that was not timed for so long is no longer known to be slow. */
+#define LATENCY_FADE_US UINT64_C(10000000)
+
+_Static_assert((int)QUOTA_WHOLE == (int)HEARD_WHOLE, "shares of either can be compared");
+
+static void average(uint64_t *average_us, uint64_t latency_us)
+{
+    if (*average_us)
+        *average_us = *average_us - *average_us / LATENCY_PART + latency_us / LATENCY_PART;
+    else
+        *average_us = latency_us;
+}
+
+void view_note_latency(struct keypool_view *view, struct slot *slot, uint64_t latency_us,
+                       uint64_t now_us)
+{
+    average(&slot->latency_us, latency_us);
+    average(&view->latency_us, latency_us);
+    slot->timed_us = now_us;
+}
+
+/* What is left of a key that fails or is slow counts for less. */
+static uint32_t weigh(const struct keypool_view *view, const struct slot *slot, uint32_t share,
+                      uint64_t now_us)
+{
+    uint32_t failures = health_read(&slot->key->shared.health).failures;
+    uint64_t usual_us = LATENCY_TIMES * view->latency_us;
+
+    if (slot->latency_us > usual_us && usual_us && now_us < slot->timed_us + LATENCY_FADE_US)
+        share = (uint32_t)(share * usual_us / slot->latency_us);
+    return share / (failures + 1);
+}
+
+uint8_t view_level(const struct keypool_view *view, const struct lineup *lineup,
+                   const struct slot *slot, uint64_t now_us)
+{
+    const struct heard_need least = {0, 0};
+    const struct quota *quota;
+    uint32_t share, declared;
+
+    if (view->roster->selection != CONF_SELECTION_HEADROOM)
+        return 0;
+    share = lineup->model_hash
+                ? heard_share(key_heard_of(slot->key, lineup->model_hash), least, now_us)
+                : HEARD_WHOLE;
+    quota = key_quota_of(slot->key);
+    declared = quota ? quota_share(quota, now_us) : HEARD_WHOLE;
+    share = declared < share ? declared : share;
+    if (share == HEARD_WHOLE)
+        return 0;
+    share = weigh(view, slot, share, now_us) / SHARE_OF_LEVEL;
+    return (uint8_t)(VIEW_LEVELS - 1 - (share < VIEW_LEVELS ? share : VIEW_LEVELS - 1));
+}
+
+void view_freshen(struct keypool_view *view, struct lineup *lineup, uint64_t now_us)
+{
+    uint32_t place = lineup->turn < lineup->places ? lineup->turn : 0;
+    struct lineup_spot *spot = &lineup->spots[place];
+    uint8_t level;
+
+    if (view->roster->selection != CONF_SELECTION_HEADROOM)
+        return;
+    lineup->turn = place + 1;
+    /* Who is believed to have all is looked at when it is picked. */
+    if (spot->where != LINEUP_READY || spot->level == 0)
+        return;
+    level = view_level(view, lineup, &view->slots[place], now_us);
+    if (level == spot->level)
+        return;
+    spot->level = level;
+    lineup_rank(lineup, place, view_rank(view, &view->slots[place], level));
+}

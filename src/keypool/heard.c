@@ -1,0 +1,306 @@
+#include "keypool/heard.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/latch.h"
+
+struct heard {
+    struct latch latch;
+    uint64_t model_hash; /* under the latch */
+    struct foreseen limits[LIMITS_KINDS];
+    char name[HEARD_NAME_BYTES]; /* under the latch */
+};
+
+/* A place keeps its memory when it goes to another model, so that whoever reads it meanwhile reads
+ * the limits of the wrong model at worst, for one pick. */
+struct heard_table {
+    _Atomic uint64_t models[HEARD_MODELS]; /* hashes; 0: free */
+    _Atomic(struct heard *) items[HEARD_MODELS];
+    struct latch latch; /* who gives away places */
+};
+
+void heard_table_free(struct heard_table **table)
+{
+    for (int i = 0; *table && i < HEARD_MODELS; i++) {
+        struct heard *heard = atomic_load(&(*table)->items[i]);
+
+        mem_free(heard);
+    }
+    MEM_CLEAR(*table);
+}
+
+struct heard_table *heard_table_ensure(_Atomic(struct heard_table *) *place)
+{
+    struct heard_table *table = atomic_load_explicit(place, memory_order_acquire);
+    struct heard_table *made;
+
+    if (table)
+        return table;
+    made = mem_zalloc(1, sizeof(*made));
+    if (!made)
+        return NULL;
+    latch_init(&made->latch);
+    if (atomic_compare_exchange_strong_explicit(place, &table, made, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return made;
+    heard_table_free(&made); /* another worker was first; `table` is its */
+    return table;
+}
+
+/* ---- places ---- */
+
+struct heard *heard_find(const struct heard_table *table, uint64_t model_hash)
+{
+    if (!table)
+        return NULL;
+    for (int i = 0; i < HEARD_MODELS; i++) {
+        if (atomic_load_explicit(&table->models[i], memory_order_acquire) == model_hash)
+            return atomic_load_explicit(&table->items[i], memory_order_acquire);
+    }
+    return NULL;
+}
+
+static uint64_t last_word(const struct heard *heard)
+{
+    uint64_t last_us = 0;
+
+    for (int i = 0; i < LIMITS_KINDS; i++) {
+        uint64_t heard_us = atomic_load_explicit(&heard->limits[i].heard_us, memory_order_relaxed);
+
+        last_us = heard_us > last_us ? heard_us : last_us;
+    }
+    return last_us;
+}
+
+/* A free place, or the one that was not heard of for longest. Under the table's latch. */
+static int find_oldest(const struct heard_table *table)
+{
+    uint64_t oldest_us = UINT64_MAX;
+    int at = 0;
+
+    for (int i = 0; i < HEARD_MODELS; i++) {
+        const struct heard *heard = atomic_load_explicit(&table->items[i], memory_order_relaxed);
+        uint64_t last_us = heard ? last_word(heard) : 0;
+
+        if (!heard)
+            return i;
+        if (last_us < oldest_us) {
+            oldest_us = last_us;
+            at = i;
+        }
+    }
+    return at;
+}
+
+static void set_model(struct heard *heard, uint64_t model_hash, struct span name)
+{
+    size_t len = name.len < HEARD_NAME_BYTES - 1 ? name.len : HEARD_NAME_BYTES - 1;
+
+    latch_take(&heard->latch);
+    heard->model_hash = model_hash;
+    for (int i = 0; i < LIMITS_KINDS; i++)
+        foreseen_init(&heard->limits[i]);
+    if (len)
+        memcpy(heard->name, name.ptr, len);
+    heard->name[len] = '\0';
+    latch_give(&heard->latch);
+}
+
+/* Puts the model into the table; `fresh` is used where its place has no memory yet, and is else
+ * left. Under the table's latch. */
+static struct heard *give_place(struct heard_table *table, uint64_t model_hash, struct span name,
+                                struct heard **fresh)
+{
+    int at = find_oldest(table);
+    struct heard *heard = atomic_load_explicit(&table->items[at], memory_order_relaxed);
+
+    if (!heard) {
+        heard = *fresh;
+        *fresh = NULL;
+    }
+    if (!heard)
+        return NULL;
+    atomic_store_explicit(&table->models[at], 0, memory_order_release);
+    set_model(heard, model_hash, name);
+    atomic_store_explicit(&table->items[at], heard, memory_order_release);
+    atomic_store_explicit(&table->models[at], model_hash, memory_order_release);
+    return heard;
+}
+
+struct heard *heard_claim(struct heard_table *table, uint64_t model_hash, struct span name)
+{
+    struct heard *heard = heard_find(table, model_hash), *fresh;
+
+    if (heard)
+        return heard;
+    /* Nothing is allocated under a latch; without memory an old place will do. */
+    fresh = mem_zalloc(1, sizeof(*fresh));
+    if (fresh)
+        latch_init(&fresh->latch);
+    latch_take(&table->latch);
+    heard = heard_find(table, model_hash);
+    if (!heard)
+        heard = give_place(table, model_hash, name, &fresh);
+    latch_give(&table->latch);
+    mem_free(fresh);
+    return heard;
+}
+
+/* ---- looking ---- */
+
+static uint64_t units_of(struct heard_need need, int kind)
+{
+    switch ((enum limits_kind)kind) {
+    case LIMITS_REQUESTS:
+        return 1;
+    case LIMITS_TOKENS:
+        return need.tokens;
+    case LIMITS_INPUT:
+        return need.tokens > need.output ? need.tokens - need.output : 0;
+    case LIMITS_OUTPUT:
+        return need.output;
+    case LIMITS_KINDS:
+        break;
+    }
+    return 0;
+}
+
+uint64_t heard_wait_us(const struct heard *heard, struct heard_need need, uint32_t margin_ppm,
+                       uint64_t now_us)
+{
+    uint64_t longest_us = 0;
+
+    for (int i = 0; heard && i < LIMITS_KINDS; i++) {
+        uint64_t wait_us =
+            foreseen_wait_us(&heard->limits[i], units_of(need, i), margin_ppm, now_us);
+
+        longest_us = wait_us > longest_us ? wait_us : longest_us;
+    }
+    return longest_us;
+}
+
+uint32_t heard_share(const struct heard *heard, struct heard_need need, uint64_t now_us)
+{
+    uint32_t least = HEARD_WHOLE;
+
+    for (int i = 0; heard && i < LIMITS_KINDS; i++) {
+        uint32_t share = foreseen_share(&heard->limits[i], units_of(need, i), now_us);
+
+        least = share < least ? share : least;
+    }
+    return least;
+}
+
+static bool is_known(const struct heard *heard, uint64_t now_us)
+{
+    for (int i = 0; heard && i < LIMITS_KINDS; i++) {
+        if (foreseen_is_known(&heard->limits[i], now_us))
+            return true;
+    }
+    return false;
+}
+
+/* ---- taking ---- */
+
+bool heard_take(struct heard *heard, uint64_t model_hash, struct heard_need need,
+                uint32_t margin_ppm, uint64_t now_us, struct heard_hold *ret_hold,
+                uint64_t *ret_wait_us, uint64_t *shared_writes)
+{
+    uint64_t wait_us;
+
+    if (!is_known(heard, now_us))
+        return true;
+    (*shared_writes)++;
+    latch_take(&heard->latch);
+    wait_us = heard->model_hash == model_hash ? heard_wait_us(heard, need, margin_ppm, now_us) : 0;
+    if (!wait_us && heard->model_hash == model_hash) {
+        *ret_hold = (struct heard_hold){.heard = heard, .model_hash = model_hash};
+        for (int i = 0; i < LIMITS_KINDS; i++)
+            ret_hold->stamps[i] = foreseen_take(&heard->limits[i], units_of(need, i), now_us);
+    }
+    latch_give(&heard->latch);
+    *ret_wait_us = wait_us;
+    return wait_us == 0;
+}
+
+void heard_give_back(struct heard_hold *hold, uint64_t now_us, uint64_t *shared_writes)
+{
+    struct heard *heard = hold->heard;
+
+    if (!heard)
+        return;
+    (*shared_writes)++;
+    latch_take(&heard->latch);
+    for (int i = 0; heard->model_hash == hold->model_hash && i < LIMITS_KINDS; i++)
+        foreseen_give_back(&heard->limits[i], &hold->stamps[i], now_us);
+    latch_give(&heard->latch);
+    *hold = (struct heard_hold){.heard = NULL};
+}
+
+/* An answer's own head has mostly told what it took: then nothing is written. */
+void heard_settle(struct heard_hold *hold, uint64_t tokens, uint64_t sent_us, uint64_t now_us,
+                  uint64_t *shared_writes)
+{
+    struct heard *heard = hold->heard;
+
+    if (heard && tokens && sent_us && foreseen_is_known(&heard->limits[LIMITS_TOKENS], now_us) &&
+        atomic_load_explicit(&heard->limits[LIMITS_TOKENS].heard_us, memory_order_relaxed) <
+            sent_us) {
+        (*shared_writes)++;
+        latch_take(&heard->latch);
+        if (heard->model_hash == hold->model_hash)
+            foreseen_settle(&heard->limits[LIMITS_TOKENS], &hold->stamps[LIMITS_TOKENS], tokens,
+                            sent_us, now_us);
+        latch_give(&heard->latch);
+    }
+    *hold = (struct heard_hold){.heard = NULL};
+}
+
+bool heard_note(struct heard *heard, const struct limits_told *told, const struct heard_hold *hold,
+                uint64_t sent_us, uint64_t now_us)
+{
+    static const struct foreseen_stamp none;
+    const struct heard_need least = {1, 1};
+    bool is_mine = hold->heard == heard, was_short;
+
+    latch_take(&heard->latch);
+    was_short = heard_wait_us(heard, least, 0, now_us) != 0;
+    for (int i = 0; i < LIMITS_KINDS; i++) {
+        const struct foreseen_told one = {told->items[i].limit, told->items[i].remaining,
+                                          told->items[i].reset_us};
+
+        foreseen_hear(&heard->limits[i], &one,
+                      is_mine && hold->model_hash == heard->model_hash ? &hold->stamps[i] : &none,
+                      sent_us, now_us);
+    }
+    was_short = was_short && heard_wait_us(heard, least, 0, now_us) == 0;
+    latch_give(&heard->latch);
+    return was_short;
+}
+
+/* ---- telling ---- */
+
+bool heard_next(struct heard_table *table, uint32_t *at, uint64_t now_us, struct heard_row *ret_row)
+{
+    while (table && *at < HEARD_MODELS * LIMITS_KINDS) {
+        uint32_t place = *at / LIMITS_KINDS, kind = *at % LIMITS_KINDS;
+        struct heard *heard = atomic_load_explicit(&table->items[place], memory_order_acquire);
+        bool is_there;
+
+        (*at)++;
+        if (!heard)
+            continue;
+        latch_take(&heard->latch);
+        is_there = foreseen_is_known(&heard->limits[kind], now_us);
+        *ret_row = (struct heard_row){.kind = (enum limits_kind)kind};
+        memcpy(ret_row->model, heard->name, sizeof(ret_row->model));
+        ret_row->limit = atomic_load_explicit(&heard->limits[kind].limit, memory_order_relaxed);
+        ret_row->remaining = foreseen_remaining(&heard->limits[kind], now_us);
+        ret_row->reset_us = foreseen_reset_us(&heard->limits[kind], now_us);
+        latch_give(&heard->latch);
+        if (is_there)
+            return true;
+    }
+    return false;
+}
