@@ -35,6 +35,22 @@ static struct life_key *find_identity(struct life *life, const uint8_t *identity
     return NULL;
 }
 
+/* Which key serves on in the place of the changed one, where that is known: the one that stands in
+ * for it, or that did before the file was back at its secret. NULL: none. */
+static struct life_key *find_old(struct life *life, const struct life_change *change)
+{
+    struct life_key *old = life_stand_in(life, change->name, change->old_identity);
+
+    for (uint32_t i = 0; i < life->count && !old; i++) {
+        struct life_key *key = &life->keys[i];
+
+        if (!key->is_ours && key->is_kept && key->step == LIFE_ACTIVE &&
+            !memcmp(key->identity, change->old_identity, LIFE_IDENTITY_BYTES))
+            old = key;
+    }
+    return old;
+}
+
 /* The file is back at a secret of which is known what becomes of it. */
 static bool is_back(struct life *life, struct life_key *key, const struct life_change *change,
                     const struct life_now *now)
@@ -87,7 +103,7 @@ enum life_begun life_adopt(struct life *life, const struct life_change *change, 
 {
     const struct life_now now = {now_us, wall_us};
     struct life_key *key = life_find(life, change->name);
-    struct life_key *old = life_stand_in(life, change->name, change->old_identity);
+    struct life_key *old = find_old(life, change);
 
     if (change->name.len >= LIFE_NAME_BYTES || (key && key->is_ours) ||
         (!old && !life_is_nameable(life, change->before)))
@@ -150,6 +166,8 @@ void life_lose_secret(struct life *life, struct life_key *old, uint64_t now_us, 
     if (!key)
         return;
     old->is_replaced = true;
+    if (key->is_leaked)
+        return;
     if (key->step == LIFE_ROLLED_BACK) {
         /* There is no other: it is as the file says. */
         memset(key->identity, 0, LIFE_IDENTITY_BYTES);

@@ -134,8 +134,11 @@ enum rotation_begun rotation_adopt(struct rotation *rotation, const struct rotat
     }
     rotation_tell_news(rotation); /* its place is its own from then on */
     place = rotation_place(rotation, old);
+    rotation->is_stand_due = true; /* also where it is unproven as the one before was */
     if (!rotation->secrets_of[place])
         rotation->secrets_of[place] = secret_ref(change->old_secret);
+    /* Whoever is asked about the secret before need not answer, and may not. */
+    rotation_validated(rotation, change->name, 0, NULL);
     rotation_go_on(rotation);
     return ROTATION_BEGUN;
 }

@@ -45,8 +45,8 @@ struct rotor {
     struct stood stood[LIFE_KEYS_MAX];
     size_t count;
     struct keypool_extra extras[ROTOR_EXTRAS_MAX]; /* made of it, and of the configuration */
-    bool is_following; /* the pool can be changed, though a reload is under way: it has it behind
-                          it */
+    bool is_following; /* changes are being taken, though a reload is under way, which the pool has
+                          behind it */
 
     struct loop_timer look;           /* at the key that is being validated */
     char validating[LIFE_NAME_BYTES]; /* empty: none is */

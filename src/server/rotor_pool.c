@@ -358,15 +358,28 @@ static bool is_among(const struct stood *stood, const struct stood *others, size
     return false;
 }
 
+/* It was off, and is not known to be that key any more: there is no other. */
+static bool is_lost(const struct stood *stood, const struct stood *others, size_t count)
+{
+    static const uint8_t unknown[LIFE_IDENTITY_BYTES];
+
+    for (size_t i = 0; i < count && stood->standing == LIFE_STANDS_OFF; i++) {
+        if (!strcmp(others[i].name, stood->name))
+            return !memcmp(others[i].identity, unknown, LIFE_IDENTITY_BYTES);
+    }
+    return false;
+}
+
 /* Keys that were to prove themselves, and of which nobody speaks any more, as somebody else has
- * written the state: those that the file has serve. */
+ * written the state, or as the secret before is lost: those that the file has serve. */
 static void give_back_forgotten(struct rotor *rotor, const struct stood *next, size_t count)
 {
     for (size_t i = 0; i < rotor->count; i++) {
         enum life_standing standing = rotor->stood[i].standing;
 
-        if ((standing == LIFE_STANDS_PROOF || standing == LIFE_STANDS_SHARE) &&
-            !is_among(&rotor->stood[i], next, count))
+        if (((standing == LIFE_STANDS_PROOF || standing == LIFE_STANDS_SHARE) &&
+             !is_among(&rotor->stood[i], next, count)) ||
+            is_lost(&rotor->stood[i], next, count))
             give_back(rotor, i, rotor->conf);
     }
 }
@@ -390,7 +403,8 @@ int rotor_stand(void *owner, const struct rotation_stand *stands, size_t count)
     rotor_drop_stood(rotor);
     memcpy(rotor->stood, next, count * sizeof(next[0]));
     rotor->count = count;
-    return rotor_follow(rotor);
+    /* The pool has what the reload was told until all changes are taken, and follows then. */
+    return rotor->is_following ? ERR_AGAIN : rotor_follow(rotor);
 }
 
 bool rotor_is_drained(void *owner, struct span name)

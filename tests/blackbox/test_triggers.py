@@ -296,6 +296,62 @@ def test_a_changed_secret_whose_proof_is_forgotten(rotating, stage, sim, tmp_pat
     assert {name: key["wish"] for name, key in gateway.key_states().items()} == {"a": "enabled"}
 
 
+def test_two_changed_secrets_in_one_reload(rotating, stage, sim, tmp_path):
+    """Both keys serve on with the secrets before, while the first new one proves itself and the other waits for its turn."""
+    sim.scenario()
+    files = {"a": tmp_path / "secret-a", "b": tmp_path / "secret-b"}
+    config = rotating.config(**{**QUICK, "canary": {"initial": "25%", "steps": 4, "every": "1h"}})
+    config["providers"]["sim"]["keys"] = [{"name": name, "secret": f"${{file:{file}}}"} for name, file in files.items()]
+    for number, file in enumerate(files.values(), 1):
+        file.write_text(f"sk-pool-{number}\n")
+    gateway = start(stage, config)
+    with Load(gateway, 2) as load:
+        for number, file in enumerate(files.values(), 3):
+            file.write_text(f"sk-pool-{number}\n")
+        assert gateway.reload()
+        wait_step(gateway, "canary", name="a")
+        wait_step(gateway, "stored", name="b")
+        assert gateway.key_states()["b"]["wish"] == "drained"
+        assert len([name for name, key in gateway.key_states().items() if name.startswith(("a-before-", "b-before-")) and key["wish"] == "enabled"]) == 2
+        # The one that waits is another one by now: when its turn comes it has traffic.
+        files["b"].write_text("sk-pool-5\n")
+        assert gateway.reload()
+        assert gateway.admin("/v1/admin/keys/sim/a/rollback", method="POST").status == 202
+        wait_step(gateway, "canary", name="b")
+        until = time.monotonic() + 20
+        while not sim.stats()["keys"].get("sk-pool-5", {}).get("answered"):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    assert set(load.statuses) == {200}
+    assert "a changed secret is taken without a proof" not in gateway.output
+
+
+def test_a_changed_secret_of_which_the_one_before_is_lost(rotating, stage, sim, tmp_path):
+    """It was no good; but there is no other, so that it is as the file says."""
+    sim.scenario({"unknown_keys": "refuse", "keys": {"sk-pool-1": {}}})
+    place = tmp_path / "kept"
+    config, file = changing(rotating, tmp_path, keep_in=f"dir:{place}", validate={"attempts": 1, "base_delay": "10ms"})
+    gateway = Gateway(tmp_path, config, secrets=[ADMIN]).settle()
+    file.write_text("sk-pool-3\n")
+    assert gateway.reload()
+    old = wait_step(gateway, "rolled_back", name="a")["replaces"]
+    until = time.monotonic() + 20
+    while not (place / old).exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    gateway.kill()
+    (place / old).unlink()
+    sim.scenario({"unknown_keys": "refuse", "keys": {"sk-pool-3": {}}})
+    gateway = start(stage, config)
+    until = time.monotonic() + 20
+    while gateway.key_states()["a"]["wish"] != "enabled" or old in gateway.key_states():
+        assert time.monotonic() < until, gateway.key_states()
+        time.sleep(0.1)
+    with Load(gateway, 2) as load:
+        time.sleep(0.5)
+    assert set(load.statuses) == {200}
+
+
 def test_a_changed_secret_in_place_of_a_dead_one(rotating, stage, sim, tmp_path):
     """Where the one before is refused nothing is to be waited for."""
     sim.scenario({"keys": {"sk-pool-1": {"state": "revoked"}}})

@@ -42,6 +42,7 @@ struct shop_key {
 struct shop_stand {
     char name[LIFE_NAME_BYTES];
     char secret[64]; /* empty: none */
+    uint8_t identity[LIFE_IDENTITY_BYTES];
     enum life_standing standing;
     uint32_t share_ppm;
 };
@@ -73,6 +74,7 @@ struct shop {
     char validated[LIFE_NAME_BYTES]; /* who was to be validated last */
     struct loop_task validating;
     int validate_err;
+    bool is_silent; /* whoever is asked whether a provider knows a key */
     bool is_drained;
     struct evidence_tick tick; /* told with each take */
     char news[SHOP_NEWS];      /* "key-1:issuing key-1:issued ..." */

@@ -133,6 +133,64 @@ static void test_change_during_the_ramp(void **state)
     shop_close(&shop);
 }
 
+/* The pool is told of the secret that is to prove itself now, though it stands as the one before.
+ */
+static void test_change_during_the_proof(void **state)
+{
+    struct shop *shop = open_shop();
+
+    (void)state;
+    shop->validate_err = ERR_DENIED;
+    change(shop, "a", shop->file[0], "sk-1", "sk-2");
+    shop_pass(shop, US_PER_SEC);
+    assert_string_equal(shop_step(shop, "a"), "validating");
+    assert_int_equal(change(shop, "a", shop->file[0], "sk-2", "sk-3"), ROTATION_BEGUN);
+    expect_stand(shop, "a", LIFE_STANDS_PROOF);
+    assert_memory_equal(shop_stand(shop, "a")->identity, shop->file[0], LIFE_IDENTITY_BYTES);
+    shop_close(&shop);
+}
+
+/* The answer about the secret before is waited for no more. */
+static void test_change_while_a_provider_is_asked(void **state)
+{
+    struct shop *shop = open_shop();
+
+    (void)state;
+    shop_identity(SPAN("sk-b1"), shop->file[1]);
+    shop->is_silent = true;
+    change(shop, "a", shop->file[0], "sk-1", "sk-2");
+    change(shop, "b", shop->file[1], "sk-b1", "sk-b2");
+    shop_pass(shop, US_PER_SEC);
+    assert_string_equal(shop_step(shop, "a"), "validating");
+    shop->is_silent = false;
+    assert_int_equal(change(shop, "a", shop->file[0], "sk-2", "sk-3"), ROTATION_BEGUN);
+    shop_pass(shop, US_PER_SEC);
+    expect_stand(shop, "a", LIFE_STANDS_SHARE);
+    expect_stand(shop, "b", LIFE_STANDS_PROOF);
+    shop_close(&shop);
+}
+
+/* What stood in for one that was no good still does, where the file is back at it: nobody else
+ * stands for the same secret. */
+static void test_change_after_the_way_back(void **state)
+{
+    struct shop *shop = open_shop();
+
+    (void)state;
+    shop->validate_err = ERR_DENIED;
+    change(shop, "a", shop->file[0], "sk-1", "sk-2");
+    shop_pass(shop, 600 * US_PER_SEC);
+    assert_string_equal(shop_step(shop, "a"), "rolled_back");
+    assert_int_equal(change(shop, "a", shop->file[0], "sk-2", "sk-1"), ROTATION_GONE);
+    shop_pass(shop, 600 * US_PER_SEC);
+    assert_int_equal(change(shop, "a", shop->file[0], "sk-1", "sk-3"), ROTATION_BEGUN);
+    shop_pass(shop, US_PER_SEC);
+    expect_stand(shop, OLD, LIFE_STANDS_FULL);
+    expect_stand(shop, "a", LIFE_STANDS_PROOF);
+    assert_int_equal(shop->stand_count, 2);
+    shop_close(&shop);
+}
+
 /* One after the other: those that wait serve on with the secret before. */
 static void test_two_at_once(void **state)
 {
@@ -242,6 +300,9 @@ int main(void)
         cmocka_unit_test(test_proof),
         cmocka_unit_test(test_way_back),
         cmocka_unit_test(test_change_during_the_ramp),
+        cmocka_unit_test(test_change_during_the_proof),
+        cmocka_unit_test(test_change_while_a_provider_is_asked),
+        cmocka_unit_test(test_change_after_the_way_back),
         cmocka_unit_test(test_two_at_once),
         cmocka_unit_test(test_lost_secret),
         cmocka_unit_test(test_entry_that_was_changed_meanwhile),
