@@ -262,7 +262,7 @@ static void seal_two(struct stage *stage, const char *home)
     struct secret_arena *arena = stage->fake.secrets;
     struct seal_key key = {.bytes = NULL};
     char path[128], why[SECRET_WORDS_BYTES] = "";
-    struct sealed_identity seen;
+    struct sealed_identity seen = {.is_there = false};
     struct sealed_entries entries;
     struct sealed_body *body;
     struct buf plain, file;
