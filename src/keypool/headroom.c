@@ -48,15 +48,14 @@ static uint32_t weigh(const struct keypool_view *view, const struct slot *slot, 
 uint8_t view_level(const struct keypool_view *view, const struct lineup *lineup,
                    const struct slot *slot, uint64_t now_us)
 {
-    const struct heard_need least = {0, 0};
     const struct quota *quota;
     uint32_t share, declared;
 
     if (view->roster->selection != CONF_SELECTION_HEADROOM)
         return 0;
-    share = lineup->model_hash
-                ? heard_share(key_heard_of(slot->key, lineup->model_hash), least, now_us)
-                : HEARD_WHOLE;
+    share = lineup->model_hash ? heard_share(key_heard_of(slot->key, lineup->model_hash),
+                                             key_need(slot->key, 0, 0), now_us)
+                               : HEARD_WHOLE;
     quota = key_quota_of(slot->key);
     declared = quota ? quota_share(quota, now_us) : HEARD_WHOLE;
     share = declared < share ? declared : share;

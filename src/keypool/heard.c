@@ -166,6 +166,11 @@ static uint64_t units_of(struct heard_need need, int kind)
     return 0;
 }
 
+static bool is_declared(struct heard_need need, int kind)
+{
+    return kind == LIMITS_REQUESTS ? need.has_rpm : need.has_tpm;
+}
+
 uint64_t heard_wait_us(const struct heard *heard, struct heard_need need, uint32_t margin_ppm,
                        uint64_t now_us)
 {
@@ -173,7 +178,9 @@ uint64_t heard_wait_us(const struct heard *heard, struct heard_need need, uint32
 
     for (int i = 0; heard && i < LIMITS_KINDS; i++) {
         uint64_t wait_us =
-            foreseen_wait_us(&heard->limits[i], units_of(need, i), margin_ppm, now_us);
+            is_declared(need, i)
+                ? 0
+                : foreseen_wait_us(&heard->limits[i], units_of(need, i), margin_ppm, now_us);
 
         longest_us = wait_us > longest_us ? wait_us : longest_us;
     }
@@ -185,7 +192,9 @@ uint32_t heard_share(const struct heard *heard, struct heard_need need, uint64_t
     uint32_t least = HEARD_WHOLE;
 
     for (int i = 0; heard && i < LIMITS_KINDS; i++) {
-        uint32_t share = foreseen_share(&heard->limits[i], units_of(need, i), now_us);
+        uint32_t share = is_declared(need, i)
+                             ? HEARD_WHOLE
+                             : foreseen_share(&heard->limits[i], units_of(need, i), now_us);
 
         least = share < least ? share : least;
     }
@@ -261,7 +270,7 @@ bool heard_note(struct heard *heard, const struct limits_told *told, const struc
                 uint64_t sent_us, uint64_t now_us)
 {
     static const struct foreseen_stamp none;
-    const struct heard_need least = {1, 1};
+    const struct heard_need least = {.tokens = 1, .output = 1};
     bool is_mine = hold->heard == heard, was_short;
 
     latch_take(&heard->latch);

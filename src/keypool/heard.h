@@ -35,8 +35,9 @@ struct heard *heard_claim(struct heard_table *table, uint64_t model_hash, struct
 
 /* What a request will use. */
 struct heard_need {
-    uint64_t tokens; /* of prompt and answer; 0: nothing known */
-    uint64_t output; /* of these, the answer's */
+    uint64_t tokens;       /* of prompt and answer; 0: nothing known */
+    uint64_t output;       /* of these, the answer's */
+    bool has_rpm, has_tpm; /* such limits are declared, and win: those told do not hold it up */
 };
 
 /* What an attempt holds. Zeroed: nothing. */

@@ -142,6 +142,19 @@ static inline struct quota *key_quota_of(const struct key *key)
     return atomic_load_explicit(&key->shared.quota, memory_order_acquire);
 }
 
+/* Such a request, where what its provider tells of the key's limits is asked. */
+static inline struct heard_need key_need(const struct key *key, uint64_t tokens, uint64_t output)
+{
+    const struct quota *quota = key_quota_of(key);
+
+    return (struct heard_need){
+        .tokens = tokens,
+        .output = output,
+        .has_rpm = quota && atomic_load_explicit(&quota->rpm, memory_order_relaxed),
+        .has_tpm = quota && atomic_load_explicit(&quota->tpm, memory_order_relaxed),
+    };
+}
+
 static inline const struct key_label *key_label_of(const struct key *key)
 {
     return atomic_load_explicit(&key->shared.label, memory_order_acquire);

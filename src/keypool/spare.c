@@ -34,7 +34,7 @@ static bool has_room(const struct pick *pick, const struct slot *slot)
     return is_well(&key->shared.health) && (!account || is_well(&account->health)) &&
            breaker_state(&key->shared.breaker, pick->now_us) == BREAKER_CLOSED &&
            heard_share(key_heard_of(key, pick->model_hash),
-                       (struct heard_need){pick->ask->tokens, pick->ask->tokens_out},
+                       key_need(key, pick->ask->tokens, pick->ask->tokens_out),
                        pick->now_us) >= HEARD_WHOLE / 2 &&
            (!quota || quota_has_half(quota, pick->ask->tokens, pick->now_us));
 }

@@ -98,7 +98,7 @@ static struct standing stand_by_aside(struct aside_view aside, uint64_t now_us)
 static struct standing stand_by_heard(const struct keypool_view *view, struct key *key,
                                       uint64_t model_hash, uint64_t now_us)
 {
-    const struct heard_need least = {1, 1};
+    struct heard_need least = key_need(key, 1, 1);
     uint64_t wait_us =
         heard_wait_us(key_heard_of(key, model_hash), least, view->roster->margin_ppm, now_us);
 

@@ -65,7 +65,7 @@ static bool take_line(struct pick *pick, struct keypool_grant *grant)
 /* What the provider has told of leaves room for it. */
 static bool take_heard(struct pick *pick, struct keypool_grant *grant, uint64_t *ret_wait_us)
 {
-    struct heard_need need = {pick->ask->tokens, pick->ask->tokens_out};
+    struct heard_need need = key_need(grant->key, pick->ask->tokens, pick->ask->tokens_out);
 
     if (heard_take(key_heard_of(grant->key, pick->model_hash), pick->model_hash, need,
                    pick->view->roster->margin_ppm, pick->now_us, &grant->heard, ret_wait_us,

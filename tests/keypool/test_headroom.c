@@ -186,6 +186,26 @@ static void test_large_request_finds_room(void **state)
     play_end(&play);
 }
 
+/* What is declared wins over what is told; what is not declared is foreseen all the same. */
+static void test_declared_limits_win(void **state)
+{
+    struct play play;
+
+    start(&play, 1);
+    play_key(&play, 0)->limits.rpm = 3;
+    play_apply(&play);
+    assert_int_equal(request(&play, "m", 60, 0, ""), 0);
+    assert_int_equal(request(&play, "m", 60, 0, ""), 0);
+    assert_int_equal(request(&play, "m", 60, 0, ""), 0);
+    assert_int_equal(play_refused(&play, "m").reason, KEYPOOL_AT_LIMIT);
+    play_key(&play, 0)->limits = (struct conf_limits){.tpm = 1000};
+    play_apply(&play);
+    play.now += 61 * SECONDS;
+    assert_int_equal(request(&play, "m", 60, 0, ""), 0);
+    assert_int_equal(play_refused(&play, "m").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
 static void test_margin_is_kept_free(void **state)
 {
     struct play play;
@@ -295,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_account_is_shared),
         cmocka_unit_test(test_organisation_is_learned),
         cmocka_unit_test(test_large_request_finds_room),
+        cmocka_unit_test(test_declared_limits_win),
         cmocka_unit_test(test_margin_is_kept_free),
         cmocka_unit_test(test_slow_and_failing_count_for_less),
         cmocka_unit_test(test_shared_writes),
