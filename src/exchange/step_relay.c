@@ -71,14 +71,16 @@ static void keep_fields(struct exchange *x, const struct http_head *head)
     }
 }
 
-/* What the provider tells of its limits counts before anything of the answer is read. */
+/* What the provider tells of its limits counts before anything of the answer is read, where keys
+ * are picked by it. */
 static void hear_limits(struct exchange *x)
 {
     struct outlet *outlet = exchange_outlet(x);
     struct limits_told told;
 
-    if (!x->select.grant.key || !limits_told_read(x->relay.fields, x->relay.field_count,
-                                                  loop_wall_us(exchange_loop(x)), &told))
+    if (outlet->row->conf->selection != CONF_SELECTION_HEADROOM || !x->select.grant.key ||
+        !limits_told_read(x->relay.fields, x->relay.field_count, loop_wall_us(exchange_loop(x)),
+                          &told))
         return;
     exchange_host_follow(
         x->host, outlet->row->provider,

@@ -275,7 +275,7 @@ def test_limits_of_an_account_are_shared(pool, sim):
 
 def test_a_key_at_its_limit_leaves_the_work_to_others(pool, sim):
     key = lambda i: {"limits": {"rpm": 10}} if i == 1 else {}  # noqa: E731
-    gateway = pool(2, key=key, selection="least_used")  # headroom would spare it from the start
+    gateway = pool(2, key=key)
     results = load.exchanges(gateway.address, 100, clients=8)
     assert not load.failures(results)
     counts = {name: facts["generations"]["answered"] for name, facts in sim.stats()["keys"].items()}
@@ -299,7 +299,7 @@ def told(gateway, key):
 
 def test_limits_are_learned_from_answers(pool, sim):
     """Nothing is declared: what the provider tells keeps the gateway from asking for more than is there."""
-    gateway = pool(2, {"defaults": {"limits": {"rpm": 30}}}, config=alone(retry={"wait": "10ms"}))
+    gateway = pool(2, {"defaults": {"limits": {"rpm": 30}}}, config=alone(retry={"wait": "10ms"}), selection="headroom")
     statuses = Counter(gateway.post(chat("hello")).status for _ in range(80))
     stats = sim.stats()["total"]
     assert stats["limited"] == 0
@@ -315,7 +315,7 @@ def test_limits_are_learned_from_answers(pool, sim):
 def test_an_account_s_limits_are_learned_once(pool, sim):
     """What one key is told counts for all of its account."""
     scenario = {"accounts": {"org-1": {"limits": {"rpm": 30}}}, "defaults": {"account": "org-1"}}
-    gateway = pool(3, scenario, key=lambda i: {"account": "a"}, config=alone(retry={"wait": "10ms"}))
+    gateway = pool(3, scenario, key=lambda i: {"account": "a"}, config=alone(retry={"wait": "10ms"}), selection="headroom")
     statuses = Counter(gateway.post(chat("hello")).status for _ in range(50))
     assert sim.stats()["total"]["limited"] == 0
     assert 30 <= statuses[200] <= 35
