@@ -219,14 +219,14 @@ def test_orders_are_on_record(kept):
     gateway = ready(kept.start())
     lines = audit(gateway)
     told = [(line["actor"], line["action"], line["provider"], line["key"], line["result"], line["detail"]) for line in lines]
-    assert told == [("admin", "enable", "up", "none", "refused", "key_not_found"), ("admin", "weigh", "up", "k2", "done", "weight 0.5"),
+    assert told == [("admin", "enable", "up", "none", "refused", "key_not_found"), ("admin", "weight", "up", "k2", "done", "weight 0.5"),
                     ("admin", "drain", "up", "k1", "done", None)]
     assert all(line["from"].startswith("127.0.0.1:") for line in lines)
     assert [line["key"] for line in audit(gateway, "?provider=up&key=k1")] == ["k1"]
     assert [line["key"] for line in audit(gateway, "?limit=1")] == ["none"]
     assert [line["key"] for line in audit(gateway, f"?before={lines[0]['seq']}&limit=1")] == ["k2"]
     shown = kept.order(gateway, "audit", "up/k2")
-    assert "weigh" in shown and "drain" not in shown and "weight 0.5" in shown
+    assert "weight" in shown and "drain" not in shown and "weight 0.5" in shown
 
 
 @pytest.mark.parametrize("query", ["?limit=0", "?limit=501", "?limit=x", "?key=k1", "?before=-1", "?colour=red", f"?provider={'x' * 300}"])
