@@ -16,6 +16,7 @@ from harness.fixtures import provider
 from harness.processes import BINARY, Gateway, run
 from harness.rotation import ADMIN, issuer, rotation, rotations, wait_step
 from harness.vault import TOKEN as VAULT_TOKEN
+from harness.vault import Vault
 from harness.wire import post
 
 HELD = "secret/data/llm/openai"
@@ -438,24 +439,32 @@ def test_somebody_puts_the_next_key_into_a_store(stage, sim, vault):
     assert vault.get(f"secret/data/llm/sim/{row['name']}")["api_key"] == "sk-next-1"
 
 
-def test_another_token(stage, sim, vault):
+@pytest.fixture
+def double():
+    """Never the real server: that one would have to be told of another token."""
+    vault = Vault()
+    yield vault
+    vault.close()
+
+
+def test_another_token(stage, sim, double):
     """A reload with another token: whoever keeps keys goes on with it, and whoever waits for the next one waits with it."""
     sim.scenario()
-    config = kept(sim, vault, canary="off")
+    config = kept(sim, double, canary="off")
     config["providers"]["sim"]["rotation"]["issuer"] = {"kind": "store", "from": "vault:secret/data/llm/next"}
-    gateway = stage.gateway(config, secrets=[ROOT, "hvs.another"]).settle()
+    gateway = stage.gateway(config, secrets=[VAULT_TOKEN, "hvs.another"]).settle()
     rotate(gateway, "a")
     wait_step(gateway, "issuing")
-    vault.tokens = {"hvs.another"}
+    double.tokens = {"hvs.another"}
     config["secrets"]["vault"]["token"] = "hvs.another"
     assert gateway.reload(config)
-    vault.put("secret/data/llm/next", api_key="sk-next-1")
+    double.put("secret/data/llm/next", api_key="sk-next-1")
     row = wait_step(gateway, "active")
     assert row["replaces"] == "a" and row["rotation"] == 1
-    assert vault.get(f"secret/data/llm/sim/{row['name']}")["api_key"] == "sk-next-1"
+    assert double.get(f"secret/data/llm/sim/{row['name']}")["api_key"] == "sk-next-1"
     assert gateway.reload(config)
     rotate(gateway, "b")
-    vault.put("secret/data/llm/next", api_key="sk-next-2")
+    double.put("secret/data/llm/next", api_key="sk-next-2")
     wait(lambda: sum(row["step"] == "active" and row["rotation"] > 0 for row in rotations(gateway).values()) == 2)
     assert ask(gateway) == 200
 
@@ -465,7 +474,7 @@ def test_another_place(stage, sim, vault, tmp_path):
     sim.scenario()
     places = [tmp_path / "first", tmp_path / "second", tmp_path / "third"]
     config = kept(sim, vault, f"dir:{places[0]}", canary="off", overlap="1h")
-    gateway = stage.gateway(config, secrets=[ADMIN, ROOT]).settle()
+    gateway = stage.gateway(config, secrets=[ADMIN, VAULT_TOKEN]).settle()
     rotate(gateway, "a")
     row = wait_step(gateway, "active")
     wait_step(gateway, "retired", name="a")
