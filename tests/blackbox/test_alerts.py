@@ -241,7 +241,7 @@ def test_rules(stage, keyed):
     assert gateway.admin("/v1/admin/keys/up/k1/disable", method="POST").status == 202
     begun = time.monotonic()
     assert hook.wait("active_keys_low", state="firing")["reason"] == "1, where 2 should be"
-    assert time.monotonic() - begun > 0.8
+    assert time.monotonic() - begun > 0.5, "not at once: for about a second, by a look every so often"
     assert gateway.admin("/v1/admin/keys/up/k1/enable", method="POST").status == 202
     end(gateway, hook, "active_keys_low")
 
