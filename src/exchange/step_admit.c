@@ -18,7 +18,8 @@ static enum failure failure_of(const struct limiter_reading *reading)
     return FAILURE_CLIENT_LIMIT;
 }
 
-static struct move take_limits(struct exchange *x)
+/* False where one of them refuses. */
+static bool take_limits(struct exchange *x)
 {
     uint64_t tokens = x->body.prompt_tokens + request_scan_max_tokens(x->body.request);
     struct admission_verdict verdict =
@@ -28,9 +29,10 @@ static struct move take_limits(struct exchange *x)
     x->admit.nearest = verdict.nearest;
     x->admit.is_admitted = verdict.is_admitted;
     if (verdict.is_admitted)
-        return move_more();
+        return true;
     x->respond.retry_after_us = verdict.wait_us;
-    return exchange_refuse(x, failure_of(&verdict.nearest), span_of(NULL, 0), span_of(NULL, 0));
+    exchange_refuse(x, failure_of(&verdict.nearest), span_of(NULL, 0), span_of(NULL, 0));
+    return false;
 }
 
 /* Its limits first: who is over them displaces nobody in its class, and says nothing of how long
@@ -39,7 +41,7 @@ static enum turn begin(struct exchange *x)
 {
     enum turn turn;
 
-    if (take_limits(x).kind == MOVE_DONE)
+    if (!take_limits(x))
         return TURN_REFUSED;
     turn = turn_begin(x);
     if (turn == TURN_REFUSED) {

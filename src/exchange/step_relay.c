@@ -42,23 +42,30 @@ static bool is_organisation(struct span name)
            span_is_equal_nocase(name, SPAN("anthropic-organization-id"));
 }
 
-/* Limits are learned from successes too. */
-static bool is_kept(const struct http_field *field)
+/* Whether keys are picked by what answers tell of limits. */
+static bool hears_limits(struct exchange *x)
+{
+    return exchange_outlet(x)->row->conf->selection == CONF_SELECTION_HEADROOM;
+}
+
+/* Limits matter where they were met, and where they are learned from every answer. */
+static bool is_kept(const struct http_field *field, bool has_limits)
 {
     if (field->id != FIELD_OTHER)
         return (KEPT & (UINT64_C(1) << field->id)) != 0;
-    return is_limit(field->name) || is_organisation(field->name);
+    return has_limits && (is_limit(field->name) || is_organisation(field->name));
 }
 
 static void keep_fields(struct exchange *x, const struct http_head *head)
 {
+    bool has_limits = head->status >= 300 || hears_limits(x);
     unsigned char picked[ANSWER_FIELDS];
     size_t count = 0;
 
     for (size_t i = 0; i < head->field_count && count < ANSWER_FIELDS; i++) {
         const struct http_field *field = &head->fields[i];
 
-        if (field->value.len <= FIELD_MAX_BYTES && is_kept(field))
+        if (field->value.len <= FIELD_MAX_BYTES && is_kept(field, has_limits))
             picked[count++] = (unsigned char)i;
     }
     x->relay.fields = arena_alloc(&x->attempt_arena, count * sizeof(*x->relay.fields));
@@ -78,7 +85,7 @@ static void hear_limits(struct exchange *x)
     struct outlet *outlet = exchange_outlet(x);
     struct limits_told told;
 
-    if (outlet->row->conf->selection != CONF_SELECTION_HEADROOM || !x->select.grant.key ||
+    if (!hears_limits(x) || !x->select.grant.key ||
         !limits_told_read(x->relay.fields, x->relay.field_count, loop_wall_us(exchange_loop(x)),
                           &told))
         return;

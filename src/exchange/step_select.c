@@ -45,13 +45,14 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
     const struct plan_target *row = &x->route.targets[target];
     struct outlet *outlet = &x->binding->outlets[row->provider_index];
     uint64_t wait_until_us = x->select.wait_until_us;
+    uint64_t most_out = request_scan_max_tokens(x->body.request);
     struct keypool_ask question = {
         .model = row->model,
         .model_hash = row->model_hash,
         .pool = x->auth.client->pool,
         .session = row->provider->selection == CONF_SELECTION_STICKY ? session_of(x) : 0,
-        .tokens = x->body.prompt_tokens + request_scan_max_tokens(x->body.request),
-        .tokens_out = request_scan_max_tokens(x->body.request),
+        .tokens = x->body.prompt_tokens + most_out,
+        .tokens_out = most_out,
         .wait_until_us = wait_until_us ? wait_until_us : now_us + exchange_config(x)->retry.wait_us,
         .tried = *select_tried(x, target),
         .endpoint = endpoint_health_of(outlet->row->endpoint),

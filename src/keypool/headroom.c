@@ -28,6 +28,8 @@ static void average(uint64_t *average_us, uint64_t latency_us)
 void view_note_latency(struct keypool_view *view, struct slot *slot, uint64_t latency_us,
                        uint64_t now_us)
 {
+    if (view->roster->selection != CONF_SELECTION_HEADROOM)
+        return;
     average(&slot->latency_us, latency_us);
     average(&view->latency_us, latency_us);
     slot->timed_us = now_us;
@@ -53,7 +55,7 @@ uint8_t view_level(const struct keypool_view *view, const struct lineup *lineup,
 
     if (view->roster->selection != CONF_SELECTION_HEADROOM)
         return 0;
-    share = lineup->model_hash ? heard_share(key_heard_of(slot->key, lineup->model_hash),
+    share = lineup->model_hash ? heard_share(view_heard_of(view, slot->key, lineup->model_hash),
                                              key_need(slot->key, 0, 0), now_us)
                                : HEARD_WHOLE;
     quota = key_quota_of(slot->key);
@@ -81,5 +83,5 @@ void view_freshen(struct keypool_view *view, struct lineup *lineup, uint64_t now
     if (level == spot->level)
         return;
     spot->level = level;
-    lineup_rank(lineup, place, view_rank(view, &view->slots[place], level));
+    lineup_rank(lineup, place, view_rank(view, &view->slots[place]));
 }

@@ -42,9 +42,15 @@ static void take_out(struct lineup *lineup, uint32_t place)
         lineup->members--;
 }
 
+static uint64_t with_level(const struct lineup *lineup, uint32_t place, uint64_t rank)
+{
+    return rank | (uint64_t)lineup->spots[place].level << LINEUP_LEVEL_SHIFT;
+}
+
 void lineup_put(struct lineup *lineup, uint32_t place, struct standing standing, uint64_t rank)
 {
-    uint64_t key = standing.where == LINEUP_READY ? rank : standing.until_us;
+    uint64_t key =
+        standing.where == LINEUP_READY ? with_level(lineup, place, rank) : standing.until_us;
     struct lineup_spot *spot = &lineup->spots[place];
 
     if (spot->where == standing.where && standing.where < LINEUP_HEAPS) {
@@ -66,5 +72,6 @@ void lineup_put(struct lineup *lineup, uint32_t place, struct standing standing,
 void lineup_rank(struct lineup *lineup, uint32_t place, uint64_t rank)
 {
     if (lineup_where(lineup, place) == LINEUP_READY)
-        order_move(&lineup->heaps[LINEUP_READY], lineup->positions, place, rank);
+        order_move(&lineup->heaps[LINEUP_READY], lineup->positions, place,
+                   with_level(lineup, place, rank));
 }

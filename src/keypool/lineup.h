@@ -31,6 +31,9 @@ struct standing {
     uint64_t until_us;
 };
 
+/* Where in a rank its place's level of headroom stands: above load and turn, below the tier. */
+enum { LINEUP_LEVEL_SHIFT = 44 };
+
 struct lineup_spot {
     uint8_t where;
     uint8_t reason;
@@ -57,8 +60,8 @@ struct lineup {
 int lineup_init(struct lineup *lineup, uint64_t signature, uint64_t model_hash, uint32_t places);
 void lineup_fini(struct lineup *lineup);
 
-/* Puts a place where it belongs, from wherever it stands; `rank` counts for LINEUP_READY, the other
- * heaps go by the standing's time. */
+/* Puts a place where it belongs, from wherever it stands; `rank`, with the place's level, counts
+ * for LINEUP_READY, the other heaps go by the standing's time. */
 void lineup_put(struct lineup *lineup, uint32_t place, struct standing standing, uint64_t rank);
 
 /* Gives a ready place another rank; nothing where it is not ready. */

@@ -66,7 +66,7 @@ static bool is_stale(struct pick *pick, uint32_t place)
         return false;
     *level = now;
     pick->stale++;
-    lineup_rank(pick->lineup, place, view_rank(pick->view, slot, now));
+    lineup_rank(pick->lineup, place, view_rank(pick->view, slot));
     return true;
 }
 

@@ -33,7 +33,7 @@ static bool has_room(const struct pick *pick, const struct slot *slot)
         return false;
     return is_well(&key->shared.health) && (!account || is_well(&account->health)) &&
            breaker_state(&key->shared.breaker, pick->now_us) == BREAKER_CLOSED &&
-           heard_share(key_heard_of(key, pick->model_hash),
+           heard_share(view_heard_of(pick->view, key, pick->model_hash),
                        key_need(key, pick->ask->tokens, pick->ask->tokens_out),
                        pick->now_us) >= HEARD_WHOLE / 2 &&
            (!quota || quota_has_half(quota, pick->ask->tokens, pick->now_us));

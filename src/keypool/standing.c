@@ -98,10 +98,11 @@ static struct standing stand_by_aside(struct aside_view aside, uint64_t now_us)
 static struct standing stand_by_heard(const struct keypool_view *view, struct key *key,
                                       uint64_t model_hash, uint64_t now_us)
 {
-    struct heard_need least = key_need(key, 1, 1);
-    uint64_t wait_us =
-        heard_wait_us(key_heard_of(key, model_hash), least, view->roster->margin_ppm, now_us);
+    struct heard *heard = view_heard_of(view, key, model_hash);
+    uint64_t wait_us = 0;
 
+    if (heard)
+        wait_us = heard_wait_us(heard, key_need(key, 1, 1), view->roster->margin_ppm, now_us);
     return wait_us ? stand(LINEUP_BARRED, KEYPOOL_AT_LIMIT, now_us + wait_us) : ready;
 }
 

@@ -14,7 +14,7 @@ static bool key_at(const void *owner, uint32_t place, struct sticky_key *ret_key
     memcpy(&identity, slot->key->identity, sizeof(identity));
     /* As in the order of the ready: a standby, or a canary outside of its turns, is behind all. */
     *ret_key = (struct sticky_key){.identity = hash_mix(identity),
-                                   .tier = view_tier_of(view_rank(pick->view, slot, 0)),
+                                   .tier = view_tier_of(view_rank(pick->view, slot)),
                                    .weight_milli = slot->weight_milli};
     return true;
 }

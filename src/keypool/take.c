@@ -65,11 +65,12 @@ static bool take_line(struct pick *pick, struct keypool_grant *grant)
 /* What the provider has told of leaves room for it. */
 static bool take_heard(struct pick *pick, struct keypool_grant *grant, uint64_t *ret_wait_us)
 {
-    struct heard_need need = key_need(grant->key, pick->ask->tokens, pick->ask->tokens_out);
+    struct heard *heard = view_heard_of(pick->view, grant->key, pick->model_hash);
 
-    if (heard_take(key_heard_of(grant->key, pick->model_hash), pick->model_hash, need,
-                   pick->view->roster->margin_ppm, pick->now_us, &grant->heard, ret_wait_us,
-                   &pick->view->shared_writes))
+    if (!heard || heard_take(heard, pick->model_hash,
+                             key_need(grant->key, pick->ask->tokens, pick->ask->tokens_out),
+                             pick->view->roster->margin_ppm, pick->now_us, &grant->heard,
+                             ret_wait_us, &pick->view->shared_writes))
         return true;
     if (grant->quota)
         quota_give_back(grant->quota, &grant->hold, pick->now_us, &pick->view->shared_writes);

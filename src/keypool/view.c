@@ -6,13 +6,15 @@
 enum {
     TIER_SHIFT = 50,
     LOAD_SHIFT = 36,
-    LEVEL_BITS = 6, /* of headroom: above the load, at the cost of the pass's lowest bits */
+    LEVEL_BITS = TIER_SHIFT - LINEUP_LEVEL_SHIFT, /* at the cost of the pass's lowest bits */
     TIER_STANDBY = (1 << (64 - TIER_SHIFT)) - 1,
     LOAD_MAX = (1 << (TIER_SHIFT - LOAD_SHIFT)) - 1,
     LOAD_UNIT = 8,      /* of one under way at a weight of 1 */
     WEIGHT_UNIT = 1000, /* a weight of 1 in thousandths */
     WAKE_AT_ONCE = 32,  /* looked at again in one pick, unless nothing else is ready */
 };
+
+_Static_assert(1 << LEVEL_BITS == VIEW_LEVELS, "a level fits below the tier");
 
 #define PASS_MAX    ((UINT64_C(1) << LOAD_SHIFT) - 1)
 #define PASS_UNIT   (UINT64_C(1) << 20) /* of a turn at a weight of 1 */
@@ -33,15 +35,14 @@ static uint64_t load_of(const struct slot *slot)
     return load < LOAD_MAX ? load : LOAD_MAX;
 }
 
-uint64_t view_rank(const struct keypool_view *view, const struct slot *slot, uint8_t level)
+uint64_t view_rank(const struct keypool_view *view, const struct slot *slot)
 {
     uint64_t tier = slot->tier < TIER_STANDBY ? slot->tier : TIER_STANDBY - 1;
     uint64_t rank = (slot->weight_milli ? tier : TIER_STANDBY) << TIER_SHIFT;
 
     switch (view->roster->selection) {
     case CONF_SELECTION_HEADROOM:
-        return rank | (uint64_t)level << (TIER_SHIFT - LEVEL_BITS) |
-               (load_of(slot) << LOAD_SHIFT | slot->pass) >> LEVEL_BITS;
+        return rank | (load_of(slot) << LOAD_SHIFT | slot->pass) >> LEVEL_BITS;
     case CONF_SELECTION_LEAST_USED:
     case CONF_SELECTION_STICKY:
         return rank | load_of(slot) << LOAD_SHIFT | slot->pass;
@@ -52,6 +53,22 @@ uint64_t view_rank(const struct keypool_view *view, const struct slot *slot, uin
         break;
     }
     return rank | slot->entry;
+}
+
+/* Whether one fewer under way changes the rank. */
+static bool goes_by_load(const struct keypool_view *view)
+{
+    switch (view->roster->selection) {
+    case CONF_SELECTION_HEADROOM:
+    case CONF_SELECTION_LEAST_USED:
+    case CONF_SELECTION_STICKY:
+        return true;
+    case CONF_SELECTION_ROUND_ROBIN:
+    case CONF_SELECTION_WEIGHTED:
+    case CONF_SELECTION_PRIORITY:
+        break;
+    }
+    return false;
 }
 
 uint32_t view_tier_of(uint64_t rank)
@@ -94,20 +111,17 @@ static void lower_passes(struct keypool_view *view)
 
         lineup->now_pass = lineup->now_pass > least ? lineup->now_pass - least : 0;
         for (uint32_t place = 0; place < lineup->places; place++)
-            lineup_rank(lineup, place,
-                        view_rank(view, &view->slots[place], lineup->spots[place].level));
+            lineup_rank(lineup, place, view_rank(view, &view->slots[place]));
     }
 }
 
 static void rank_everywhere(struct keypool_view *view, uint32_t place)
 {
-    const struct slot *slot = &view->slots[place];
+    uint64_t rank = view_rank(view, &view->slots[place]);
 
     for (uint32_t i = 0; i < view->highest; i++) {
-        struct lineup *lineup = &view->lineups[i];
-
-        if (lineup->signature)
-            lineup_rank(lineup, place, view_rank(view, slot, lineup->spots[place].level));
+        if (view->lineups[i].signature)
+            lineup_rank(&view->lineups[i], place, rank);
     }
 }
 
@@ -118,7 +132,7 @@ void view_place(struct keypool_view *view, struct lineup *lineup, uint32_t place
 
     if (standing.where == LINEUP_READY)
         lineup->spots[place].level = view_level(view, lineup, slot, now_us);
-    lineup_put(lineup, place, standing, view_rank(view, slot, lineup->spots[place].level));
+    lineup_put(lineup, place, standing, view_rank(view, slot));
 }
 
 void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t place)
@@ -152,9 +166,7 @@ void view_count_end(struct keypool_view *view, uint32_t place)
         }
         return;
     }
-    if (view->roster->selection == CONF_SELECTION_LEAST_USED ||
-        view->roster->selection == CONF_SELECTION_STICKY ||
-        view->roster->selection == CONF_SELECTION_HEADROOM)
+    if (goes_by_load(view))
         rank_everywhere(view, place);
 }
 

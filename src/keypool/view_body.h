@@ -93,12 +93,22 @@ uint8_t view_level(const struct keypool_view *view, const struct lineup *lineup,
  * back are found. */
 void view_freshen(struct keypool_view *view, struct lineup *lineup, uint64_t now_us);
 
+/* What is known of the key's limits for that model; NULL: nothing. One look where no key of the
+ * pool is told anything. */
+static inline struct heard *view_heard_of(const struct keypool_view *view, struct key *key,
+                                          uint64_t model_hash)
+{
+    return atomic_load_explicit(&view->pool->shared.has_heard, memory_order_relaxed)
+               ? key_heard_of(key, model_hash)
+               : NULL;
+}
+
 /* An answer of the place's key has begun well after that time. */
 void view_note_latency(struct keypool_view *view, struct slot *slot, uint64_t latency_us,
                        uint64_t now_us);
 
-/* The place's rank among the ready; `level` counts with `selection: headroom` alone. */
-uint64_t view_rank(const struct keypool_view *view, const struct slot *slot, uint8_t level);
+/* The place's rank among the ready, but for its level of headroom. */
+uint64_t view_rank(const struct keypool_view *view, const struct slot *slot);
 
 /* The tier in a rank of the ready. */
 uint32_t view_tier_of(uint64_t rank);
