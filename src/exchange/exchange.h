@@ -165,6 +165,7 @@ struct part_select {
     struct waiting_room *room; /* where it waits; NULL: nowhere */
     waiting_place place;
     struct waiting_ticket ticket;
+    struct waiting_ticket granted; /* with a room: the grant that has not been used yet */
     struct loop_timer timer;
     bool has_backed_off; /* for the try to come */
     bool has_session;    /* a provider wanted to know it */
@@ -328,7 +329,7 @@ bool select_has_other_target(const struct exchange *x, uint32_t target);
 void select_give_back(struct exchange *x);
 
 /* The room has let it go: something may be free now. */
-void select_note_grant(struct exchange *x);
+void select_note_grant(struct exchange *x, const struct waiting_ticket *granted);
 
 /* --- the answer under way (relay*.c, verdict.c) --- */
 

@@ -46,9 +46,11 @@ static void on_waking(struct loop_task *task)
     for (size_t i = 0; i < count; i++) {
         struct exchange *x = parking_find(&host->parking, tickets[i]);
 
-        if (!x)
+        if (!x) {
+            exchange_host_pass(host, &tickets[i]);
             continue;
-        select_note_grant(x);
+        }
+        select_note_grant(x, &tickets[i]);
         exchange_run(x);
     }
     if (count < HOST_WAKES_A_TURN)
@@ -195,6 +197,14 @@ void exchange_host_grant(struct exchange_host *host, struct waiting_room *room, 
     /* That it asks whether anybody waits; what follows for those who do is not the exchange's. */
     metrics_add(host->metrics, host->series.writes + METRIC_WRITES_WAITING, 1);
     waiting_grant(room, count, exchange_host_call, host);
+}
+
+void exchange_host_pass(struct exchange_host *host, struct waiting_ticket *ticket)
+{
+    if (!ticket->room)
+        return;
+    metrics_add(host->metrics, host->series.writes + METRIC_WRITES_WAITING, 1);
+    waiting_pass(ticket, exchange_host_call, host);
 }
 
 void exchange_host_follow(struct exchange_host *host, struct provider *provider,

@@ -120,6 +120,9 @@ void exchange_host_call(void *owner, uint32_t worker);
  * all). */
 void exchange_host_grant(struct exchange_host *host, struct waiting_room *room, uint32_t count);
 
+/* The ticket's grant is of no use to whom it was given: the next has it. */
+void exchange_host_pass(struct exchange_host *host, struct waiting_ticket *ticket);
+
 /* What follows from a change in a keypool: wakes who waits, asks for probes. */
 void exchange_host_follow(struct exchange_host *host, struct provider *provider,
                           struct keypool_effect effect);

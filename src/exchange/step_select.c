@@ -163,10 +163,28 @@ void select_leave_room(struct exchange *x, bool has_use)
         exchange_host_grant(x->host, room, 1);
 }
 
-void select_note_grant(struct exchange *x)
+void select_note_grant(struct exchange *x, const struct waiting_ticket *granted)
 {
     parking_leave(&x->host->parking, x->select.ticket);
     x->select.room = NULL;
+    x->select.granted = *granted;
+}
+
+/* What came free was none of its keys, or somebody who had just come took it: those behind it may
+ * have a use for what is left. */
+static void pass_grant(struct exchange *x)
+{
+    exchange_host_pass(x->host, &x->select.granted);
+}
+
+/* It has a key; a grant of another provider's room was not for this one. */
+static void use_grant(struct exchange *x, uint32_t target)
+{
+    struct outlet *outlet = &x->binding->outlets[x->route.targets[target].provider_index];
+
+    if (x->select.granted.room == provider_waiting(outlet->row->provider))
+        x->select.granted.room = NULL;
+    pass_grant(x);
 }
 
 static bool enter_room(struct exchange *x, uint32_t target)
@@ -329,6 +347,7 @@ static void tell_no_shortage(const struct exchange *x, uint32_t target)
 static struct move take(struct exchange *x, uint32_t target, uint64_t now_us)
 {
     select_leave_room(x, true);
+    use_grant(x, target);
     tell_no_shortage(x, target);
     x->select.target = target;
     if (needs_backoff(x))
@@ -340,6 +359,7 @@ static struct move take(struct exchange *x, uint32_t target, uint64_t now_us)
 static struct move run_out_of_time(struct exchange *x)
 {
     select_leave_room(x, false);
+    pass_grant(x);
     x->account.cut_by = INTERRUPT_DEADLINE;
     return exchange_refuse(x, FAILURE_TIMEOUT, span_of(NULL, 0), span_of(NULL, 0));
 }
@@ -366,6 +386,7 @@ struct move step_select(struct exchange *x)
     survey = ask_all(x, now_us);
     if (survey.choice.verdict == KEYPOOL_CHOSEN)
         return take(x, survey.target, now_us);
+    pass_grant(x);
     if (!x->select.wait_until_us)
         x->select.wait_until_us = now_us + exchange_config(x)->retry.wait_us;
     if (!is_worth_waiting(x, &survey.choice, now_us)) {

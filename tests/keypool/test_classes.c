@@ -94,6 +94,33 @@ static void test_a_share_for_each(void **state)
     waiting_room_free(&room);
 }
 
+/* A grant goes from one to the next until somebody has a use for it, but not for ever. */
+static void test_passed_on(void **state)
+{
+    struct waiting_room *room = waiting_room_new(100, 2);
+    struct waiting_ticket taken;
+    waiting_place place;
+
+    (void)state;
+    for (uint64_t id = 0; id < 2 * WAITING_PASSES; id++)
+        assert_int_equal(waiting_enter(room, ticket(id, PRIORITY_STANDARD), &place), 0);
+    assert_int_equal(waiting_grant(room, 1, call_nobody, NULL), 1);
+    for (uint64_t id = 0; id <= WAITING_PASSES; id++) {
+        assert_int_equal(waiting_take(room, (uint32_t)(id % 2), &taken, 1), 1);
+        assert_int_equal(taken.id, id);
+        waiting_pass(&taken, call_nobody, NULL);
+        waiting_pass(&taken, call_nobody, NULL);
+    }
+    assert_int_equal(waiting_count(room), WAITING_PASSES - 1);
+    /* All at once leave nobody to pass it to. */
+    assert_int_equal(waiting_grant(room, UINT32_MAX, call_nobody, NULL), WAITING_PASSES - 1);
+    assert_int_equal(waiting_take(room, 1, &taken, 1), 1);
+    assert_int_equal(waiting_enter(room, ticket(100, PRIORITY_STANDARD), &place), 0);
+    waiting_pass(&taken, call_nobody, NULL);
+    assert_int_equal(waiting_count(room), 1);
+    waiting_room_free(&room);
+}
+
 /* ---- as the bench has them ---- */
 
 /* Keys for 200 exchanges a second, of which critical wants 20, standard 60, and batch 1200. */
@@ -140,6 +167,7 @@ int main(void)
         cmocka_unit_test(test_the_highest_first),
         cmocka_unit_test(test_taken_by_class),
         cmocka_unit_test(test_a_share_for_each),
+        cmocka_unit_test(test_passed_on),
         cmocka_unit_test(test_batch_wants_ten_times_its_share),
         cmocka_unit_test(test_a_greedy_client),
     };
