@@ -57,7 +57,7 @@ static void on_answer(struct asker *asker, const struct asker_answer *answer)
     load->idle[load->idle_count++] = caller;
 }
 
-static void ask(struct demo_load *load)
+static void ask_once(struct demo_load *load)
 {
     struct caller *caller;
 
@@ -77,12 +77,12 @@ static void on_timer(struct loop_timer *timer)
     uint64_t now_us = loop_now_us(load->loop);
 
     for (; load->next_us <= now_us; load->next_us += load->gap_us)
-        ask(load);
+        ask_once(load);
     /* Its place is there since the first time: it cannot fail. */
     (void)loop_timer_set(&load->timer, load->next_us);
 }
 
-struct demo_load *demo_load_new(struct loop *loop, const struct addr *addr, const char *text,
+struct demo_load *demo_load_new(struct loop *loop, const struct addr *addr, const char *ask,
                                 uint32_t per_second)
 {
     struct demo_load *load = mem_zalloc(1, sizeof(*load));
@@ -90,7 +90,7 @@ struct demo_load *demo_load_new(struct loop *loop, const struct addr *addr, cons
     if (!load)
         return NULL;
     load->loop = loop;
-    load->ask = text;
+    load->ask = ask;
     load->gap_us = US_PER_SEC / per_second;
     loop_timer_init(&load->timer, loop, on_timer);
     for (size_t i = 0; i < CALLERS; i++) {

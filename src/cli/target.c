@@ -99,7 +99,7 @@ static const struct target_verb *find_verb(const char *name, const struct target
                                            int argc, char **argv)
 {
     for (const struct target_verb *verb = verbs; argc > 0 && verb->name; verb++) {
-        if (strcmp(verb->name, argv[0]))
+        if (strcmp(verb->name, argv[0]) != 0)
             continue;
         if (argc - 1 >= verb->least && argc - 1 <= verb->most)
             return verb;
