@@ -27,12 +27,6 @@ static inline void latch_take(struct latch *latch)
         latch_wait(latch);
 }
 
-/* False where it is taken: whoever can do without need not wait. */
-static inline bool latch_try(struct latch *latch)
-{
-    return !atomic_exchange_explicit(&latch->is_taken, true, memory_order_acquire);
-}
-
 static inline void latch_give(struct latch *latch)
 {
     atomic_store_explicit(&latch->is_taken, false, memory_order_release);

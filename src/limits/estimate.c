@@ -9,19 +9,28 @@ enum { PARTS = ESTIMATE_PART_COUNT };
 #define NOISE 0.05
 /* Of a picture's tokens nothing is known but that it is one. */
 #define MEDIA_NOISE 0.5
-/* How far a weight may be off at first, and how far it may drift from one exchange to the next, in
- * shares of what it began with. */
-#define SPREAD_FIRST 0.5
-#define SPREAD_DRIFT 0.001
-/* An error of more deviations than this counts for less, the larger it is. */
-#define CLIP       3.0
-#define WEIGHT_MAX 8.0 /* times what it began with */
+/* How far a weight may drift from one exchange to the next, as a share of how far it may be off at
+ * first. */
+#define DRIFT 0.002
+/* An error of more deviations than this counts for less, the larger it is; the first few tell where
+ * the weights belong, and all count. */
+#define CLIP 3.0
+enum { BELIEVED = 20 };
+
+/* No weight goes further from where it began. */
+#define OFF_MOST 16.0
 
 #define QUANTILE      0.9
 #define QUANTILE_STEP 0.05
 
 static const double prior[PARTS] = {
-#define X(symbol, weight) [ESTIMATE_##symbol] = (weight),
+#define X(symbol, weight, off) [ESTIMATE_##symbol] = (weight),
+    ESTIMATE_PARTS(X)
+#undef X
+};
+
+static const double spread[PARTS] = {
+#define X(symbol, weight, off) [ESTIMATE_##symbol] = (off),
     ESTIMATE_PARTS(X)
 #undef X
 };
@@ -30,7 +39,7 @@ static void spread_anew(struct estimate *estimate)
 {
     memset(estimate->spread, 0, sizeof(estimate->spread));
     for (int i = 0; i < PARTS; i++)
-        estimate->spread[i][i] = (SPREAD_FIRST * prior[i]) * (SPREAD_FIRST * prior[i]);
+        estimate->spread[i][i] = spread[i] * spread[i];
 }
 
 void estimate_init(struct estimate *estimate)
@@ -148,11 +157,13 @@ static void correct(struct estimate *estimate, const double *parts, double truth
     for (int i = 0; i < PARTS; i++)
         turned[i] = sum(estimate->spread[i], parts);
     variance = sum(turned, parts) + noise;
-    error = soften(truth - sum(estimate->weights, parts), variance);
+    error = truth - sum(estimate->weights, parts);
+    if (estimate->learned >= BELIEVED)
+        error = soften(error, variance);
     for (int i = 0; i < PARTS; i++) {
         double weight = estimate->weights[i] + turned[i] / variance * error;
 
-        estimate->weights[i] = within(weight, 0, WEIGHT_MAX * prior[i]);
+        estimate->weights[i] = within(weight, 0, prior[i] + OFF_MOST * spread[i]);
         for (int j = 0; j < PARTS; j++)
             estimate->spread[i][j] -= turned[i] * turned[j] / variance;
     }
@@ -163,14 +174,14 @@ static void correct(struct estimate *estimate, const double *parts, double truth
 static void drift(struct estimate *estimate)
 {
     for (int i = 0; i < PARTS; i++) {
-        double first = SPREAD_FIRST * prior[i], *own = &estimate->spread[i][i];
+        double *own = &estimate->spread[i][i];
 
         if (!isfinite(*own) || *own < 0) {
             spread_anew(estimate);
             return;
         }
-        if (*own < first * first)
-            *own += (SPREAD_DRIFT * prior[i]) * (SPREAD_DRIFT * prior[i]);
+        if (*own < spread[i] * spread[i])
+            *own += (DRIFT * spread[i]) * (DRIFT * spread[i]);
     }
 }
 

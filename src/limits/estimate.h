@@ -14,22 +14,23 @@
 
 #include "json/kinds.h"
 
-/* X(symbol, weight that it begins with): tokens of one. */
+/* X(symbol, weight that it begins with, and how far that may be off): tokens of one. What a
+ * provider puts before every prompt is seen by nobody but it. */
 #define ESTIMATE_PARTS(X)                                                                          \
-    X(LETTERS, 0.035)                                                                              \
-    X(WORDS, 0.85)                                                                                 \
-    X(DIGITS, 0.55)                                                                                \
-    X(MARKS, 0.45)                                                                                 \
-    X(BREAKS, 1.2)                                                                                 \
-    X(LATIN, 0.6)                                                                                  \
-    X(WIDE, 0.85)                                                                                  \
-    X(TEXTS, 4.3)                                                                                  \
-    X(TOOL_BYTES, 0.22)                                                                            \
-    X(MEDIA, 800)                                                                                  \
-    X(ONE, 3)
+    X(LETTERS, 0.035, 0.018)                                                                       \
+    X(WORDS, 0.85, 0.43)                                                                           \
+    X(DIGITS, 0.55, 0.28)                                                                          \
+    X(MARKS, 0.45, 0.23)                                                                           \
+    X(BREAKS, 1.2, 0.6)                                                                            \
+    X(LATIN, 0.6, 0.3)                                                                             \
+    X(WIDE, 0.85, 0.43)                                                                            \
+    X(TEXTS, 4.3, 2.2)                                                                             \
+    X(TOOL_BYTES, 0.22, 0.11)                                                                      \
+    X(MEDIA, 800, 400)                                                                             \
+    X(ONE, 3, 10)
 
 enum estimate_part {
-#define X(symbol, weight) ESTIMATE_##symbol,
+#define X(symbol, weight, off) ESTIMATE_##symbol,
     ESTIMATE_PARTS(X)
 #undef X
         ESTIMATE_PART_COUNT

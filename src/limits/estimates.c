@@ -4,42 +4,73 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/latch.h"
+#include "base/bug.h"
 #include "base/map.h"
 
-enum { PLACES = 2 * ESTIMATES_MAX, PROBES = 16 };
+enum { PLACES = 2 * ESTIMATES_MAX, PROBES = 16, CACHE_LINE = 64 };
 
 struct name {
     char text[ESTIMATES_NAME_BYTES];
     size_t len;
 };
 
+/* Made and written by the control thread. */
 struct entry {
     uint64_t hash;
     struct name provider, model;
+    struct estimate estimate;
     struct {
-        struct latch latch; /* who writes what follows */
-        struct estimate estimate;
         /* Copies for those who guess, each read alone: a guess made of weights from before and
          * after a step lies between both. */
         _Atomic float parts[ESTIMATE_PART_COUNT];
         _Atomic float answer;
-        _Atomic float error;
-        _Atomic uint64_t learned;
     } shared;
+};
+
+/* One exchange. */
+struct sample {
+    uint64_t hash;
+    struct json_kinds kinds;
+    uint64_t numbers, tool_bytes, media;
+    uint64_t prompt, answer;
+    bool has_names;              /* the model was not known */
+    struct name provider, model; /* with has_names */
+};
+
+/* From one worker to the control thread: each end is written by one of them alone, and lies a
+ * cache line off the other. */
+struct ring {
+    struct {
+        _Atomic uint32_t written;
+        char apart[CACHE_LINE];
+    } worker;
+    struct {
+        _Atomic uint32_t read;
+        char apart[CACHE_LINE];
+    } control;
+    struct sample samples[ESTIMATES_RING];
 };
 
 struct estimates {
+    uint32_t workers, count;
+    struct ring *rings;
     struct {
-        /* Each set once, from NULL, by whoever learns of a model first. */
+        /* Each set once, from NULL, by the control thread. */
         _Atomic(struct entry *) places[PLACES];
-        _Atomic uint32_t count;
     } shared;
 };
 
-struct estimates *estimates_new(void)
+struct estimates *estimates_new(uint32_t workers)
 {
-    return mem_zalloc(1, sizeof(struct estimates));
+    struct estimates *estimates = mem_zalloc(1, sizeof(*estimates));
+
+    if (!estimates)
+        return NULL;
+    estimates->workers = workers;
+    estimates->rings = mem_zalloc(workers, sizeof(*estimates->rings));
+    if (!estimates->rings)
+        estimates_free(&estimates);
+    return estimates;
 }
 
 void estimates_free(struct estimates **place)
@@ -52,6 +83,7 @@ void estimates_free(struct estimates **place)
 
         mem_free(entry);
     }
+    mem_free((*place)->rings);
     MEM_CLEAR(*place);
 }
 
@@ -86,69 +118,47 @@ static struct name name_of(struct span text)
     return name;
 }
 
-/* Under its latch, or before anybody sees it. */
 static void publish(struct entry *entry)
 {
-    struct estimate_weights weights = estimate_weights(&entry->shared.estimate);
+    struct estimate_weights weights = estimate_weights(&entry->estimate);
 
     for (int i = 0; i < ESTIMATE_PART_COUNT; i++)
         atomic_store_explicit(&entry->shared.parts[i], weights.parts[i], memory_order_relaxed);
     atomic_store_explicit(&entry->shared.answer, weights.answer, memory_order_relaxed);
-    atomic_store_explicit(&entry->shared.error, (float)entry->shared.estimate.error,
-                          memory_order_relaxed);
-    atomic_store_explicit(&entry->shared.learned, entry->shared.estimate.learned,
-                          memory_order_relaxed);
 }
 
-static struct entry *make(const struct estimates_key *key, uint64_t hash)
+static struct entry *make(const struct sample *sample)
 {
     struct entry *entry = mem_zalloc(1, sizeof(*entry));
 
     if (!entry)
         return NULL;
-    entry->hash = hash;
-    entry->provider = name_of(key->provider);
-    entry->model = name_of(key->model);
-    latch_init(&entry->shared.latch);
-    estimate_init(&entry->shared.estimate);
+    entry->hash = sample->hash;
+    entry->provider = sample->provider;
+    entry->model = sample->model;
+    estimate_init(&entry->estimate);
     publish(entry);
     return entry;
 }
 
-/* Puts it into the first free place; the one that is there, where another thread was quicker; NULL
- * where there is no room. */
-static struct entry *place(struct estimates *estimates, struct entry *fresh)
+/* The sample's model, made where there is none so far; NULL where there is no room. */
+static struct entry *claim(struct estimates *estimates, const struct sample *sample)
 {
-    for (unsigned i = 0; i < PROBES; i++) {
-        struct entry *found = NULL;
+    struct entry *entry = find(estimates, sample->hash);
 
-        if (atomic_compare_exchange_strong_explicit(
-                &estimates->shared.places[place_of(fresh->hash, i)], &found, fresh,
-                memory_order_acq_rel, memory_order_acquire))
-            return fresh;
-        if (found->hash == fresh->hash)
-            return found;
+    if (entry || !sample->has_names || estimates->count >= ESTIMATES_MAX)
+        return entry;
+    for (unsigned i = 0; i < PROBES; i++) {
+        _Atomic(struct entry *) *place = &estimates->shared.places[place_of(sample->hash, i)];
+
+        if (atomic_load_explicit(place, memory_order_relaxed))
+            continue;
+        entry = make(sample);
+        estimates->count += entry != NULL;
+        atomic_store_explicit(place, entry, memory_order_release);
+        return entry;
     }
     return NULL;
-}
-
-static struct entry *claim(struct estimates *estimates, const struct estimates_key *key)
-{
-    uint64_t hash = hash_of(key);
-    struct entry *found = find(estimates, hash), *fresh;
-
-    if (found ||
-        atomic_load_explicit(&estimates->shared.count, memory_order_relaxed) >= ESTIMATES_MAX)
-        return found;
-    fresh = make(key, hash);
-    if (!fresh)
-        return NULL;
-    found = place(estimates, fresh);
-    if (found == fresh)
-        atomic_fetch_add_explicit(&estimates->shared.count, 1, memory_order_relaxed);
-    else
-        mem_free(fresh);
-    return found;
 }
 
 struct estimates_guess estimates_guess(const struct estimates *estimates,
@@ -169,39 +179,80 @@ struct estimates_guess estimates_guess(const struct estimates *estimates,
                                     .answer = (uint64_t)weights.answer};
 }
 
-void estimates_learn(struct estimates *estimates, const struct estimates_key *key,
-                     const struct estimate_text *text, uint64_t prompt, uint64_t answer,
-                     uint64_t *shared_writes)
+static struct sample sample_of(const struct estimate_text *text, uint64_t hash, uint64_t prompt,
+                               uint64_t answer)
 {
-    struct entry *entry;
+    return (struct sample){.hash = hash,
+                           .kinds = *text->kinds,
+                           .numbers = text->numbers,
+                           .tool_bytes = text->tool_bytes,
+                           .media = text->media,
+                           .prompt = prompt,
+                           .answer = answer};
+}
 
-    if (!prompt && !answer)
+void estimates_tell(struct estimates *estimates, uint32_t worker, const struct estimates_key *key,
+                    const struct estimate_text *text, uint64_t prompt, uint64_t answer)
+{
+    struct ring *ring = &estimates->rings[worker];
+    uint32_t at = atomic_load_explicit(&ring->worker.written, memory_order_relaxed);
+    struct sample *sample = &ring->samples[at % ESTIMATES_RING];
+    uint64_t hash = hash_of(key);
+
+    bug_fatal_unless(worker < estimates->workers);
+    if ((!prompt && !answer) ||
+        at - atomic_load_explicit(&ring->control.read, memory_order_acquire) >= ESTIMATES_RING)
         return;
-    entry = claim(estimates, key);
+    *sample = sample_of(text, hash, prompt, answer);
+    sample->has_names = !find(estimates, hash);
+    if (sample->has_names) {
+        sample->provider = name_of(key->provider);
+        sample->model = name_of(key->model);
+    }
+    atomic_store_explicit(&ring->worker.written, at + 1, memory_order_release);
+}
+
+static void learn(struct estimates *estimates, const struct sample *sample)
+{
+    const struct estimate_text text = {.kinds = &sample->kinds,
+                                       .numbers = sample->numbers,
+                                       .tool_bytes = sample->tool_bytes,
+                                       .media = sample->media};
+    struct entry *entry = claim(estimates, sample);
+
     if (!entry)
         return;
-    ++*shared_writes;
-    if (!latch_try(&entry->shared.latch))
-        return;
-    estimate_learn(&entry->shared.estimate, text, prompt);
-    estimate_learn_answer(&entry->shared.estimate, answer);
+    estimate_learn(&entry->estimate, &text, sample->prompt);
+    estimate_learn_answer(&entry->estimate, sample->answer);
     publish(entry);
-    latch_give(&entry->shared.latch);
+}
+
+void estimates_learn(struct estimates *estimates)
+{
+    for (uint32_t i = 0; i < estimates->workers; i++) {
+        struct ring *ring = &estimates->rings[i];
+        uint32_t upto = atomic_load_explicit(&ring->worker.written, memory_order_acquire);
+        uint32_t at = atomic_load_explicit(&ring->control.read, memory_order_relaxed);
+
+        for (; at != upto; at++)
+            learn(estimates, &ring->samples[at % ESTIMATES_RING]);
+        atomic_store_explicit(&ring->control.read, at, memory_order_release);
+    }
 }
 
 bool estimates_next(struct estimates *estimates, size_t *at, struct estimates_row *ret_row)
 {
     while (*at < PLACES) {
-        struct entry *entry =
-            atomic_load_explicit(&estimates->shared.places[(*at)++], memory_order_acquire);
+        const struct entry *entry =
+            atomic_load_explicit(&estimates->shared.places[(*at)++], memory_order_relaxed);
 
         if (!entry)
             continue;
         *ret_row = (struct estimates_row){
             .provider = span_of(entry->provider.text, entry->provider.len),
             .model = span_of(entry->model.text, entry->model.len),
-            .error = atomic_load_explicit(&entry->shared.error, memory_order_relaxed),
-            .learned = atomic_load_explicit(&entry->shared.learned, memory_order_relaxed),
+            .error = entry->estimate.error,
+            .learned = entry->estimate.learned,
         };
         return true;
     }

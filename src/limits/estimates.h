@@ -1,9 +1,9 @@
 /*
  * Estimates of tokens (limits/estimate.h), one for each model of each provider that has answered:
  * shared by all workers, bounded, and as long-lived as its owner, so that a reload forgets nothing.
- * A guess reads a few words and takes no lock; what was counted is learned under a latch, one
- * shared write, and where another thread holds it, not at all: the next exchange tells as much. Any
- * thread.
+ * A guess reads a few words and takes no lock. What a provider counted is left by its worker in a
+ * ring of its own, with no more than plain stores, and learned from by the control thread now and
+ * then; what a full ring has no room for is dropped: the next exchange tells as much.
  */
 #ifndef LIMITS_ESTIMATES_H
 #define LIMITS_ESTIMATES_H
@@ -18,10 +18,13 @@
 /* Models beyond are guessed by the weights that nothing learned has. */
 enum { ESTIMATES_MAX = 512, ESTIMATES_NAME_BYTES = 96 };
 
+/* Told by one worker and not yet learned from. */
+enum { ESTIMATES_RING = 128 };
+
 struct estimates;
 
-/* NULL without memory. */
-struct estimates *estimates_new(void);
+/* For that many workers. NULL without memory. */
+struct estimates *estimates_new(uint32_t workers);
 void estimates_free(struct estimates **place);
 
 /* A model of a provider. */
@@ -35,15 +38,18 @@ struct estimates_guess {
     uint64_t answer; /* of one; 0: not known */
 };
 
+/* Any thread. */
 struct estimates_guess estimates_guess(const struct estimates *estimates,
                                        const struct estimates_key *key,
                                        const struct estimate_text *text);
 
-/* What the provider counted: tokens of the prompt, and of one of its answers; 0: unknown.
- * *shared_writes counts. Without memory nothing is learned. */
-void estimates_learn(struct estimates *estimates, const struct estimates_key *key,
-                     const struct estimate_text *text, uint64_t prompt, uint64_t answer,
-                     uint64_t *shared_writes);
+/* What the provider counted: tokens of the prompt, and of one of its answers; 0: unknown. By that
+ * worker alone; writes no word that another one writes. */
+void estimates_tell(struct estimates *estimates, uint32_t worker, const struct estimates_key *key,
+                    const struct estimate_text *text, uint64_t prompt, uint64_t answer);
+
+/* Learns from all that was told. The control thread; without memory some of it is dropped. */
+void estimates_learn(struct estimates *estimates);
 
 /* One of them, for metrics. Names are cut. */
 struct estimates_row {
@@ -52,7 +58,7 @@ struct estimates_row {
     uint64_t learned;
 };
 
-/* Walks them: start with *at = 0; false at the end. */
+/* Walks them: start with *at = 0; false at the end. The control thread. */
 bool estimates_next(struct estimates *estimates, size_t *at, struct estimates_row *ret_row);
 
 #endif

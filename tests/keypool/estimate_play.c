@@ -164,7 +164,7 @@ static void exchange_once(struct play *play)
 {
     static const uint64_t nonsense[] = {0, 1, UINT64_C(1000000000000)};
     struct estimate_text text;
-    uint64_t writes = 0, tokens;
+    uint64_t tokens;
 
     make(&play->request, (enum estimate_kind)rand_below(&play->rand, ESTIMATE_ALL), false,
          play->question->vocabulary, &play->rand);
@@ -173,7 +173,8 @@ static void exchange_once(struct play *play)
     if (rand_below(&play->rand, 100) < play->question->nonsense_percent)
         tokens = nonsense[rand_below(&play->rand, 3)];
     if (!play->question->is_by_bytes)
-        estimates_learn(play->estimates, the_model(), &text, tokens, 0, &writes);
+        estimates_tell(play->estimates, 0, the_model(), &text, tokens, 0);
+    estimates_learn(play->estimates);
 }
 
 static double ask_once(struct play *play, enum estimate_kind kind)
@@ -225,7 +226,7 @@ void estimate_play(const struct estimate_question *question, struct estimate_err
     if (!play)
         abort();
     play->question = question;
-    play->estimates = estimates_new();
+    play->estimates = estimates_new(1);
     if (!play->estimates)
         abort();
     rand_init(&play->rand, question->seed);

@@ -1,4 +1,5 @@
 /* Estimates of tokens: what is learned, and what cannot shake it. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -173,18 +174,19 @@ static struct estimates_key key_of(const char *provider, const char *model)
 
 static void test_each_model_of_each_provider_learns_alone(void **state)
 {
-    struct estimates *estimates = estimates_new();
+    struct estimates *estimates = estimates_new(2);
     struct estimates_key here = key_of("a", "m"), there = key_of("b", "m"),
                          other = key_of("a", "n");
     struct json_kinds kinds = words(100);
     const struct estimate_text text = {.kinds = &kinds};
-    uint64_t before, writes = 0;
+    uint64_t before;
 
     assert_non_null(estimates);
     before = estimates_guess(estimates, &here, &text).prompt;
-    for (unsigned i = 0; i < 50; i++)
-        estimates_learn(estimates, &here, &text, 2 * before, 30, &writes);
-    assert_int_equal(writes, 50);
+    for (uint32_t i = 0; i < 50; i++)
+        estimates_tell(estimates, i % 2, &here, &text, 2 * before, 30);
+    assert_int_equal(estimates_guess(estimates, &here, &text).prompt, before);
+    estimates_learn(estimates);
     assert_true(off_by(estimates_guess(estimates, &here, &text).prompt, 2 * before) < 0.05);
     assert_in_range(estimates_guess(estimates, &here, &text).answer, 25, 40);
     assert_int_equal(estimates_guess(estimates, &there, &text).prompt, before);
@@ -194,14 +196,35 @@ static void test_each_model_of_each_provider_learns_alone(void **state)
     assert_null(estimates);
 }
 
-/* However many models there are: memory is bounded, and those that were there first go on. */
-static void test_is_bounded(void **state)
+/* More than the ring holds is dropped, and what comes after is heard. */
+static void test_a_full_ring_loses_and_goes_on(void **state)
 {
-    struct estimates *estimates = estimates_new();
+    struct estimates *estimates = estimates_new(1);
+    struct estimates_key key = key_of("p", "m");
     struct json_kinds kinds = words(100);
     const struct estimate_text text = {.kinds = &kinds};
     struct estimates_row row;
-    uint64_t writes = 0;
+
+    for (unsigned round = 1; round <= 5; round++) {
+        size_t at = 0;
+
+        for (unsigned i = 0; i < 3 * ESTIMATES_RING; i++)
+            estimates_tell(estimates, 0, &key, &text, 200, 0);
+        estimates_learn(estimates);
+        assert_true(estimates_next(estimates, &at, &row));
+        assert_int_equal(row.learned, round * ESTIMATES_RING);
+        assert_false(estimates_next(estimates, &at, &row));
+    }
+    estimates_free(&estimates);
+}
+
+/* However many models there are: memory is bounded, and those that were there first go on. */
+static void test_is_bounded(void **state)
+{
+    struct estimates *estimates = estimates_new(1);
+    struct json_kinds kinds = words(100);
+    const struct estimate_text text = {.kinds = &kinds};
+    struct estimates_row row;
     size_t at = 0, rows = 0;
 
     for (unsigned i = 0; i < 4 * ESTIMATES_MAX; i++) {
@@ -210,7 +233,8 @@ static void test_is_bounded(void **state)
 
         snprintf(name, sizeof(name), "model-%u", i);
         key = key_of("p", name);
-        estimates_learn(estimates, &key, &text, 500, 0, &writes);
+        estimates_tell(estimates, 0, &key, &text, 500, 0);
+        estimates_learn(estimates);
         assert_true(estimates_guess(estimates, &key, &text).prompt > 0);
     }
     while (estimates_next(estimates, &at, &row)) {
@@ -219,6 +243,49 @@ static void test_is_bounded(void **state)
         assert_true(span_is_equal(row.provider, SPAN("p")));
     }
     assert_in_range(rows, ESTIMATES_MAX * 9 / 10, ESTIMATES_MAX);
+    estimates_free(&estimates);
+}
+
+/* Workers tell and guess while the control thread learns: for the thread sanitizer. */
+struct work {
+    struct estimates *estimates;
+    uint32_t worker;
+};
+
+static void *tell_and_guess(void *data)
+{
+    struct work *work = data;
+    struct json_kinds kinds = words(100);
+    const struct estimate_text text = {.kinds = &kinds};
+
+    for (unsigned i = 0; i < 2000; i++) {
+        struct estimates_key key = key_of("p", i % 2 ? "m" : "n");
+
+        estimates_tell(work->estimates, work->worker, &key, &text, 200, 10);
+        if (estimates_guess(work->estimates, &key, &text).prompt > 1000)
+            return work;
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    enum { WORKERS = 3 };
+    struct estimates *estimates = estimates_new(WORKERS);
+    struct work work[WORKERS];
+    pthread_t threads[WORKERS];
+    void *result;
+
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        work[i] = (struct work){estimates, i};
+        assert_int_equal(pthread_create(&threads[i], NULL, tell_and_guess, &work[i]), 0);
+    }
+    for (unsigned i = 0; i < 200; i++)
+        estimates_learn(estimates);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_null(result);
+    }
     estimates_free(&estimates);
 }
 
@@ -232,7 +299,9 @@ int main(void)
         cmocka_unit_test(test_learns_what_pictures_cost),
         cmocka_unit_test(test_nine_of_ten_answers_stay_below),
         cmocka_unit_test(test_each_model_of_each_provider_learns_alone),
+        cmocka_unit_test(test_a_full_ring_loses_and_goes_on),
         cmocka_unit_test(test_is_bounded),
+        cmocka_unit_test(test_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
