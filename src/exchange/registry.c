@@ -7,6 +7,7 @@
 #include "exchange/shadow.h"
 #include "io/helpers.h"
 #include "io/resolve.h"
+#include "limits/estimates.h"
 #include "shadow/board.h"
 
 enum {
@@ -27,14 +28,15 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     registry->limiters = limiter_book_new();
     registry->crossings = crossing_book_new(workers);
     registry->retry_budget = retry_budget_new(workers);
+    registry->estimates = estimates_new(workers);
     registry->metrics = metrics_schema_new();
     registry->resolver = resolver_new(MAX_RESOLVES);
     /* Whatever stands in line is bounded already: requests by server.body_memory, answers by what
      * their exchanges may hold of one. */
     registry->helpers = helpers_new(workers < MAX_HELPERS ? workers : MAX_HELPERS, SIZE_MAX);
     if (classes_init(registry->bulkheads, workers) == 0 && registry->limiters &&
-        registry->crossings && registry->retry_budget && registry->metrics && registry->resolver &&
-        registry->helpers && registry->shadows)
+        registry->crossings && registry->retry_budget && registry->estimates && registry->metrics &&
+        registry->resolver && registry->helpers && registry->shadows)
         return 0;
     registry_fini(registry);
     return ERR_NOMEM;
@@ -62,6 +64,7 @@ void registry_fini(struct registry *registry)
     classes_fini(registry->bulkheads);
     crossing_book_free(&registry->crossings);
     retry_budget_free(&registry->retry_budget);
+    estimates_free(&registry->estimates);
     metrics_schema_free(&registry->metrics);
     shadow_board_free(&registry->shadows);
 }

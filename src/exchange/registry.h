@@ -25,6 +25,7 @@ struct helpers;
 struct journal;
 struct shadow_board;
 struct learned;
+struct estimates;
 
 struct registry {
     uint32_t workers;
@@ -33,6 +34,7 @@ struct registry {
     struct crossing_book *crossings;
     struct bulkhead *bulkheads[PRIORITIES];
     struct retry_budget *retry_budget;
+    struct estimates *estimates; /* of tokens */
     struct metrics_schema *metrics;
     struct log *log;
     struct journal *journal; /* borrowed; NULL: none is kept */

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "exchange/classes.h"
+#include "exchange/estimating.h"
 #include "exchange/learned.h"
 #include "exchange/registry.h"
 #include "ledger/prices.h"
@@ -265,6 +266,7 @@ int snapshot_prepare(struct registry *registry, struct config *config, uint64_t 
         return ERR_NOMEM;
     atomic_init(&counted->refs, 1);
     metrics_try(registry->metrics);
+    counted->snapshot.counts_kinds = estimating_is_wanted(config);
     err = build(&counted->snapshot, registry, config, now_us, wall_us, ret_error);
     if (err) {
         free_parts(&counted->snapshot);

@@ -65,6 +65,7 @@ struct snapshot {
     struct snapshot_client_series *client_series; /* by client index */
     struct conf_strings forward_fields;           /* of all providers, lower case */
     uint64_t loaded_wall_us;
+    bool counts_kinds; /* of requests' text: limits of tokens are in sight (estimating.h) */
 };
 
 /* What outlives snapshots and is needed to build one; the control thread's. */

@@ -3,6 +3,7 @@
 #include "access/issued.h"
 #include "base/clock.h"
 #include "exchange/cross.h"
+#include "exchange/estimating.h"
 #include "exchange/turn.h"
 #include "ledger/price.h"
 
@@ -211,6 +212,7 @@ struct move step_account(struct exchange *x)
     account_note_cut(x);
     if (x->route.crossing)
         cross_end(x, duration_us);
+    estimating_tell(x);
     relay_book(x, outcome_of(x), 0);
     attempt_end(exchange_attempt(x));
     if (x->admit.is_admitted)

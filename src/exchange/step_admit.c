@@ -1,5 +1,6 @@
 /* May it run now: the limits of its client and of its model, of which what it will use is reserved;
  * and its turn in its class, for which it may wait. */
+#include "exchange/estimating.h"
 #include "exchange/turn.h"
 
 static enum failure failure_of(const struct limiter_reading *reading)
@@ -21,7 +22,7 @@ static enum failure failure_of(const struct limiter_reading *reading)
 /* False where one of them refuses. */
 static bool take_limits(struct exchange *x)
 {
-    uint64_t tokens = x->body.prompt_tokens + request_scan_max_tokens(x->body.request);
+    uint64_t answer, tokens = estimating_guess(x, &x->route.targets[0], &answer);
     struct admission_verdict verdict =
         admission_begin(&x->admit.admission, x->auth.client->limiter, x->route.limiter, tokens,
                         loop_now_us(exchange_loop(x)));

@@ -4,6 +4,7 @@
  * does not start the wait anew.
  */
 #include "exchange/cross.h"
+#include "exchange/estimating.h"
 #include "exchange/exchange.h"
 #include "exchange/notice.h"
 #include "exchange/session.h"
@@ -45,14 +46,14 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
     const struct plan_target *row = &x->route.targets[target];
     struct outlet *outlet = &x->binding->outlets[row->provider_index];
     uint64_t wait_until_us = x->select.wait_until_us;
-    uint64_t most_out = request_scan_max_tokens(x->body.request);
+    uint64_t answer, tokens = estimating_guess(x, row, &answer);
     struct keypool_ask question = {
         .model = row->model,
         .model_hash = row->model_hash,
         .pool = x->auth.client->pool,
         .session = row->provider->selection == CONF_SELECTION_STICKY ? session_of(x) : 0,
-        .tokens = x->body.prompt_tokens + most_out,
-        .tokens_out = most_out,
+        .tokens = tokens,
+        .tokens_out = answer,
         .wait_until_us = wait_until_us ? wait_until_us : now_us + exchange_config(x)->retry.wait_us,
         .tried = *select_tried(x, target),
         .endpoint = endpoint_health_of(outlet->row->endpoint),

@@ -276,6 +276,9 @@ struct keypool_end {
 struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_grant *grant,
                                   const struct keypool_end *end, uint64_t now_us);
 
+/* Whether its key's limits count tokens: declared ones, or what its provider tells. */
+bool keypool_counts_tokens(const struct keypool_grant *grant);
+
 /* Takes a grant back that was never used (no connection was there): as if it had not been. */
 struct keypool_effect keypool_cancel(struct keypool_view *view, struct keypool_grant *grant,
                                      uint64_t now_us);

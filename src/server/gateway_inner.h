@@ -64,6 +64,7 @@ struct gateway {
     struct worker **workers;
     struct worker_news *news; /* one a worker */
     struct reload reload;
+    struct loop_timer learning;     /* from what workers told of tokens */
     struct loop_timer reload_timer; /* until the log tells that a reload waits */
     uint32_t worker_count;
     struct admin *admin;
