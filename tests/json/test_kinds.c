@@ -48,6 +48,14 @@ static struct json_kinds count(const char *body)
     return count_in(&scan, body, 1 << 20);
 }
 
+/* Field by field: what lies between them says nothing. */
+static void expect_alike(const struct json_kinds *a, const struct json_kinds *b)
+{
+    assert_memory_equal(a, b, offsetof(struct json_kinds, is_in_word));
+    assert_true(a->is_in_word == b->is_in_word);
+    assert_true(a->is_undecided == b->is_undecided);
+}
+
 static void test_counts_kinds(void **state)
 {
     struct json_kinds kinds =
@@ -87,7 +95,7 @@ static void test_escapes_count_as_what_they_spell(void **state)
     struct json_kinds spelled =
         count("{\"messages\":[{\"content\":\"ti\\u1ebfn\\u0067 \\u4f60 \\ud83d\\ude00\"}]}");
 
-    assert_memory_equal(&plain, &spelled, sizeof(plain));
+    expect_alike(&plain, &spelled);
 }
 
 static void test_counts_what_is_text_and_nothing_else(void **state)
@@ -132,7 +140,7 @@ static void test_blocks_count_what_bytes_do(void **state)
                                   : (unsigned char)('a' + rand_below(&rand, 26));
         slow = slowly(text, len);
         json_kinds_plain(&quick, text, len);
-        assert_memory_equal(&quick, &slow, sizeof(quick));
+        expect_alike(&quick, &slow);
     }
 }
 
@@ -149,7 +157,7 @@ static void test_pieces_change_nothing(void **state)
         struct json_scan scan;
         struct json_kinds kinds = count_in(&scan, body, piece);
 
-        assert_memory_equal(&kinds, &whole, sizeof(kinds));
+        expect_alike(&kinds, &whole);
         assert_int_equal(scan.named_members, 1);
     }
 }
