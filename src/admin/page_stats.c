@@ -171,6 +171,35 @@ static void put_providers(struct json_writer *writer, const struct page_view *vi
     json_member_uint(writer, "healthy_keys", healthy);
 }
 
+/* --- budgets --- */
+
+static void put_budgets(struct json_writer *writer, const struct page_view *view)
+{
+    struct admin_budget budget;
+    size_t at = 0;
+
+    json_name(writer, "budgets");
+    json_begin_array(writer);
+    while (view->admin->budget && view->admin->budget(view->admin->owner, &at, &budget)) {
+        json_begin_object(writer);
+        json_member_text(writer, "of", budget.of);
+        if (budget.provider.len)
+            json_member_string(writer, "provider", budget.provider);
+        json_member_string(writer, "name", budget.name);
+        page_put_nano(writer, "usd", budget.limit_nanousd);
+        json_member_text(writer, "per", budget.per);
+        page_put_nano(writer, "spent_usd", budget.spent_nanousd);
+        page_put_nano(writer, "left_usd",
+                      budget.spent_nanousd < budget.limit_nanousd
+                          ? budget.limit_nanousd - budget.spent_nanousd
+                          : 0);
+        json_member_bool(writer, "spent", budget.is_spent);
+        page_put_time(writer, "resets_at", budget.resets_wall_us);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
+}
+
 void page_stats(const struct page_view *view, struct page *page)
 {
     struct stats_model *models = mem_zalloc(MOST_MODELS, sizeof(*models));
@@ -188,6 +217,7 @@ void page_stats(const struct page_view *view, struct page *page)
     put_totals(&writer, &stats);
     put_cost(&writer, view, &stats);
     put_models(&writer, models, stats_read_models(view->registry->metrics, models, MOST_MODELS));
+    put_budgets(&writer, view);
     put_classes(&writer, view);
     put_providers(&writer, view);
     json_end_object(&writer);

@@ -25,6 +25,7 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     body_budget_init(&registry->shadow_bodies, workers * (uint64_t)SHADOW_BODIES_BYTES);
     registry->shadows = shadow_board_new();
     registry->limiters = limiter_book_new();
+    registry->purses = purse_book_new();
     registry->crossings = crossing_book_new(workers);
     registry->retry_budget = retry_budget_new(workers);
     registry->metrics = metrics_schema_new();
@@ -32,7 +33,7 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     /* Whatever stands in line is bounded already: requests by server.body_memory, answers by what
      * their exchanges may hold of one. */
     registry->helpers = helpers_new(workers < MAX_HELPERS ? workers : MAX_HELPERS, SIZE_MAX);
-    if (classes_init(registry->bulkheads, workers) == 0 && registry->limiters &&
+    if (classes_init(registry->bulkheads, workers) == 0 && registry->limiters && registry->purses &&
         registry->crossings && registry->retry_budget && registry->metrics && registry->resolver &&
         registry->helpers && registry->shadows)
         return 0;
@@ -59,6 +60,7 @@ void registry_fini(struct registry *registry)
     helpers_free(&registry->helpers);
     resolver_free(&registry->resolver);
     limiter_book_free(&registry->limiters);
+    purse_book_free(&registry->purses);
     classes_fini(registry->bulkheads);
     crossing_book_free(&registry->crossings);
     retry_budget_free(&registry->retry_budget);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "access/limiter.h"
+#include "access/purse.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/secret.h"
@@ -30,6 +31,7 @@ struct registry {
     uint32_t workers;
     struct secret_arena *secrets;
     struct limiter_book *limiters;
+    struct purse_book *purses;
     struct crossing_book *crossings;
     struct bulkhead *bulkheads[PRIORITIES];
     struct retry_budget *retry_budget;

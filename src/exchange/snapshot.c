@@ -240,7 +240,7 @@ static int build(struct snapshot *snapshot, struct registry *registry, const str
     if (!err)
         err = routes_join(snapshot->routes, registry->crossings);
     if (!err)
-        err = clients_new(config, registry->limiters, &snapshot->clients);
+        err = clients_new(config, registry->limiters, registry->purses, &snapshot->clients);
     if (!err)
         err = prices_new(config, &snapshot->prices);
     if (!err)

@@ -90,6 +90,10 @@ static void count_cost(struct exchange *x, const struct snapshot_series *series)
     x->account.cost_nanousd = price_nano(picousd);
     metrics_add(metrics, series->cost, x->account.cost_nanousd);
     metrics_add(metrics, series_of_client(x).cost, x->account.cost_nanousd);
+    if (x->auth.client->purse)
+        purse_add(x->auth.client->purse, x->account.cost_nanousd);
+    if (x->auth.client->pool_purse)
+        purse_add(x->auth.client->pool_purse, x->account.cost_nanousd);
 }
 
 static void count(struct exchange *x, uint64_t duration_us)
@@ -193,12 +197,13 @@ static void write_line(struct exchange *x, uint64_t duration_us)
     access_write(x->host->log, &record);
 }
 
-/* What its limits are told; 0: unknown. One that never had its turn has used next to nothing. */
+/* What its limits are told; 0: unknown. One that never had its turn has used next to nothing, nor
+ * one whose budget was spent when it came. */
 static uint64_t tokens_used(const struct exchange *x)
 {
     if (x->account.usage.is_known)
         return x->account.usage.total_tokens;
-    return x->admit.since_us ? 0 : 1;
+    return x->admit.since_us && !x->admit.is_out_of_budget ? 0 : 1;
 }
 
 struct move step_account(struct exchange *x)

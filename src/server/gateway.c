@@ -85,6 +85,7 @@ static int make_admin(struct gateway *gateway)
         .clients = gateway->clients,
         .rotate = gateway_rotate,
         .migration = gateway_migrator,
+        .budget = gateway_budget,
         .on_effect = gateway_follow,
         .store = gateway_store,
         .on_order = gateway_note_order,
