@@ -14,6 +14,7 @@
 #include "rotation/rotation.h"
 
 struct admin;
+struct books;
 struct client_desk;
 struct migrator;
 
@@ -61,6 +62,8 @@ struct admin_options {
     struct migrator *(*migration)(void *owner, size_t index);
     /* The budgets: begins with *at 0; false at the end. NULL: there are none. The same thread. */
     bool (*budget)(void *owner, size_t *at, struct admin_budget *ret_budget);
+    /* The sums of what was used; NULL: there are none. The same thread. */
+    const struct books *(*books)(void *owner);
     /* An order changed a key: who waits for one may go on. The same thread. */
     void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
     /* The durable store; NULL: there is none. The same thread. */

@@ -50,19 +50,10 @@ static void put_totals(struct json_writer *writer, const struct stats *stats)
     json_end_object(writer);
 }
 
-/* Dollars, and the same in the file's other currency. */
 static void put_cost(struct json_writer *writer, const struct page_view *view,
                      const struct stats *stats)
 {
-    const struct conf_currency *currency = view->snapshot->config->currency;
-
-    json_name(writer, "cost");
-    json_begin_object(writer);
-    page_put_nano(writer, "usd", stats->cost_nanousd);
-    if (currency) {
-        json_name_span(writer, currency->second);
-        json_double(writer, (double)stats->cost_nanousd * 1e-9 * ((double)currency->rate * 1e-6));
-    }
+    page_begin_cost(writer, view, stats->cost_nanousd);
     json_member_uint(writer, "unpriced_requests", stats->unpriced);
     json_end_object(writer);
 }
@@ -217,6 +208,7 @@ void page_stats(const struct page_view *view, struct page *page)
     put_totals(&writer, &stats);
     put_cost(&writer, view, &stats);
     put_models(&writer, models, stats_read_models(view->registry->metrics, models, MOST_MODELS));
+    page_put_totals(&writer, view);
     put_budgets(&writer, view);
     put_classes(&writer, view);
     put_providers(&writer, view);

@@ -26,6 +26,7 @@ struct helpers;
 struct journal;
 struct shadow_board;
 struct learned;
+struct uses;
 
 struct registry {
     uint32_t workers;
@@ -40,6 +41,7 @@ struct registry {
     struct journal *journal; /* borrowed; NULL: none is kept */
     struct resolver *resolver;
     struct helpers *helpers; /* of all workers, for large bodies */
+    struct uses **uses;      /* one a worker: what its exchanges used, until it is collected */
     struct body_budget bodies;
     struct body_budget shadow_bodies; /* apart, so that no request is refused for a shadow */
     struct shadow_board *shadows;

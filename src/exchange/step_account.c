@@ -5,6 +5,7 @@
 #include "exchange/cross.h"
 #include "exchange/turn.h"
 #include "ledger/price.h"
+#include "ledger/uses.h"
 
 static const struct outcome_row *outcome_of(const struct exchange *x)
 {
@@ -96,6 +97,31 @@ static void count_cost(struct exchange *x, const struct snapshot_series *series)
         purse_add(x->auth.client->pool_purse, x->account.cost_nanousd);
 }
 
+/* For the sums that outlive the process: what came to an attempt. Once, whatever was tried before:
+ * no provider tells what a failed attempt has cost. */
+static void note_use(struct exchange *x, const struct plan_target *target)
+{
+    const struct dialect_usage *usage = &x->account.usage;
+    const struct use_of of = {
+        .client = x->auth.client->name,
+        .model = snapshot_model_of(x->binding->snapshot, x->route.label_index, target),
+        .provider = target->provider->name,
+        .key = x->account.key_name};
+    struct use use = {.requests = 1};
+
+    if (usage->is_known) {
+        use.input_tokens = usage->prompt_tokens;
+        use.cached_tokens = usage->cached_tokens;
+        use.output_tokens = usage->completion_tokens;
+        use.reasoning_tokens = usage->reasoning_tokens;
+    }
+    if (x->account.has_cost)
+        use.cost_nanousd = x->account.cost_nanousd;
+    else
+        use.unpriced = usage->is_known || x->relay.is_committed;
+    uses_note(x->host->uses, &of, &use);
+}
+
 static void count(struct exchange *x, uint64_t duration_us)
 {
     const struct plan_target *target = x->select.attempts ? exchange_target(x) : NULL;
@@ -127,6 +153,8 @@ static void count(struct exchange *x, uint64_t duration_us)
         issued_note_use(issued_of(x->auth.client), x->head.start_wall_us);
     count_tokens(x, series);
     count_cost(x, series);
+    if (target)
+        note_use(x, target);
 }
 
 static void count_shared_writes(struct exchange *x)
