@@ -82,6 +82,12 @@ struct conf_admin {
     struct secret *token;         /* NULL: none, and the address is loopback or a unix socket */
 };
 
+/* What may be spent in a period of the calendar. */
+struct conf_budget {
+    uint64_t millionth_usd;
+    uint32_t per; /* enum budget_period */
+};
+
 /* A client key: who may call the data plane. Found by name across reloads. */
 struct conf_client {
     struct span name;
@@ -90,7 +96,8 @@ struct conf_client {
     struct span pool;                  /* name of one of config.pools, or empty */
     struct span class_name;            /* "standard" */
     struct conf_limits limits;
-    uint64_t expires_wall_us; /* 0: never */
+    struct conf_budget *budget; /* NULL: none */
+    uint64_t expires_wall_us;   /* 0: never */
 };
 
 struct conf_client_list {
@@ -106,17 +113,12 @@ struct conf_clients {
 
 struct conf_pool {
     struct span name;
+    struct conf_budget *budget; /* of all its clients; NULL: none */
 };
 
 struct conf_pools {
     struct conf_pool *items;
     size_t count;
-};
-
-/* What may be spent in a period of the calendar. */
-struct conf_key_budget {
-    uint64_t millionth_usd;
-    uint32_t per; /* enum budget_period */
 };
 
 /* One upstream credential: a key as it is, or what is exchanged for one. */
@@ -133,11 +135,11 @@ struct conf_key {
     uint32_t weight;                       /* 0: standby */
     struct span account;                   /* empty: an account of its own */
     struct conf_limits limits;
-    struct conf_strings models;     /* patterns with '*'; empty: all */
-    struct span pool;               /* name of one of config.pools, or empty: everybody */
-    uint64_t expires_wall_us;       /* 0: never */
-    struct conf_key_budget *budget; /* NULL: none */
-    struct span id;                 /* by which the provider knows it; empty: not known */
+    struct conf_strings models; /* patterns with '*'; empty: all */
+    struct span pool;           /* name of one of config.pools, or empty: everybody */
+    uint64_t expires_wall_us;   /* 0: never */
+    struct conf_budget *budget; /* NULL: none */
+    struct span id;             /* by which the provider knows it; empty: not known */
     struct span made_in; /* of an entry that a rotation made: the folder of the store; else empty */
 };
 

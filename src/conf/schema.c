@@ -142,7 +142,7 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_class,
     group_retry, group_log, group_vault, group_aws, group_google, group_azure, group_kubernetes,
     group_secrets, group_webhook, group_alert_rules, group_alerts, group_price_long, group_price,
-    group_currency, group_key_budget;
+    group_currency, group_budget;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -262,8 +262,8 @@ static const struct conf_group group_price_long = {ROWS(price_long),
                                                    .finish = hook_price_long_finish};
 static const struct conf_group group_price = {ROWS(price), .prepare = hook_price_prepare,
                                               .finish = hook_price_finish, .name = hook_price_name};
-static const struct conf_group group_key_budget = {ROWS(key_budget),
-                                                   .finish = hook_key_budget_finish};
+static const struct conf_group group_budget = {ROWS(budget),
+                                                   .finish = hook_budget_finish};
 static const struct conf_group group_currency = {ROWS(currency), .finish = hook_currency_finish};
 static const struct conf_group group_webhook = {ROWS(webhook), .read_short = hook_webhook_short,
                                                 .finish = hook_webhook_finish};

@@ -82,6 +82,7 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
     rand_init_from_system(&host->rand);
     host->head_scratch = mem_alloc(sizeof(*host->head_scratch));
     host->metrics = metrics_attach(registry->metrics);
+    host->uses = registry->uses[worker];
     host->log = registry->log ? log_ring_new(registry->log) : NULL;
     if (!host->head_scratch || !host->metrics || (registry->log && !host->log)) {
         exchange_host_fini(host);

@@ -28,6 +28,7 @@ struct exchange_host;
 struct helper_job;
 struct issued_hold;
 struct media_errand;
+struct uses;
 
 /* A hundred thousand that wait for one key must not stand in the way of all others. */
 enum { HOST_WAKES_A_TURN = 256 };
@@ -74,6 +75,7 @@ struct exchange_host {
     struct issued_hold *issued; /* client keys beside the file; NULL: none */
     struct metrics *metrics;
     struct exchange_series series;
+    struct uses *uses; /* what was used, until it is collected; the registry's */
     struct log_ring *log;
     struct parking parking;  /* those that wait for a key */
     struct loop_task waking; /* of those that were granted one, or a turn in their class */

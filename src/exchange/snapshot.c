@@ -241,7 +241,7 @@ static int build(struct snapshot *snapshot, struct registry *registry, const str
     if (!err)
         err = routes_join(snapshot->routes, registry->crossings);
     if (!err)
-        err = clients_new(config, registry->limiters, &snapshot->clients);
+        err = clients_new(config, registry->limiters, registry->purses, &snapshot->clients);
     if (!err)
         err = prices_new(config, &snapshot->prices);
     if (!err)
@@ -318,13 +318,29 @@ int snapshot_new(struct registry *registry, struct config *config, uint64_t now_
     return err;
 }
 
+/* Of a model that only its provider lists; NULL: it is another. */
+static const struct snapshot_series *learned_series(const struct snapshot *snapshot, uint32_t label,
+                                                    const struct plan_target *target)
+{
+    const struct learned *learned =
+        target && label == 0 ? snapshot->providers[target->provider_index].learned : NULL;
+
+    return learned ? learned_find(learned, target->model_hash) : NULL;
+}
+
 const struct snapshot_series *snapshot_series_of(const struct snapshot *snapshot, uint32_t label,
                                                  const struct plan_target *target)
 {
     size_t column = target ? target->provider_index + 1 : 0;
-    const struct learned *learned = target ? snapshot->providers[column - 1].learned : NULL;
-    const struct snapshot_series *own =
-        learned && label == 0 ? learned_find(learned, target->model_hash) : NULL;
+    const struct snapshot_series *own = learned_series(snapshot, label, target);
 
     return own ? own : &snapshot->series[label * (snapshot->provider_count + 1) + column];
+}
+
+struct span snapshot_model_of(const struct snapshot *snapshot, uint32_t label,
+                              const struct plan_target *target)
+{
+    if (learned_series(snapshot, label, target))
+        return target->model;
+    return routes_label_at(snapshot->routes, label);
 }

@@ -98,6 +98,10 @@ void snapshot_unref(struct snapshot **snapshot);
 const struct snapshot_series *snapshot_series_of(const struct snapshot *snapshot, uint32_t label,
                                                  const struct plan_target *target);
 
+/* The model's name that goes with it: of the routes, or as the provider lists it; else "other". */
+struct span snapshot_model_of(const struct snapshot *snapshot, uint32_t label,
+                              const struct plan_target *target);
+
 /* The series of a model that no file names, shown once they have counted something. False where the
  * metrics have no room for more of them. The control thread. */
 bool snapshot_series_quiet(struct metrics_schema *schema, struct span provider, struct span model,

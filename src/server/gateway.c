@@ -86,6 +86,8 @@ static int make_admin(struct gateway *gateway)
         .clients = gateway->clients,
         .rotate = gateway_rotate,
         .migration = gateway_migrator,
+        .budget = gateway_budget,
+        .books = gateway_books,
         .on_effect = gateway_follow,
         .store = gateway_store,
         .on_order = gateway_note_order,
@@ -137,6 +139,9 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
         return err;
     *config = NULL; /* the snapshot's */
     err = gateway_open_store(gateway, ret_error);
+    if (err)
+        return err;
+    err = gateway_open_books(gateway);
     if (err)
         return err;
     gateway->metrics = metrics_attach(gateway->registry.metrics);
@@ -286,6 +291,7 @@ void gateway_free(struct gateway **gateway)
     gateway_end_store(g);
     gateway_drop_media(g);
     gateway_discard_tokens(&g->tokens);
+    gateway_drop_books(g);
     gateway_drop_budgets(g);
     gateway_drop_rotations(g);
     gateway_drop_migrations(g);

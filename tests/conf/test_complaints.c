@@ -152,11 +152,10 @@ static void clients(void **state)
         "list of 1 to 10000 names of models, '*' for any text\n"
         "b.yaml:11:7: clients.keys[4]: the name is missing; allowed: 1 to 64 letters, digits or "
         "any of . _ : @ -\n"
-        "b.yaml:11:20: clients.keys[4].budget: not built yet; allowed: to leave it out\n"
         "b.yaml:11:47: clients.keys[4].expires: 'tomorrow' is no point in time; allowed: a date "
         "such as 2027-01-01, or a time such as 2027-01-01T12:00:00Z\n"
         "b.yaml:12:7: clients.keys[5]: a single value stands where a map should; allowed: a map "
-        "of name, secret, sha256, models, class, pool, limits, expires\n");
+        "of name, secret, sha256, models, class, pool, limits, budget, expires\n");
 }
 
 static void nobody_can_call(void **state)
@@ -196,7 +195,7 @@ static void what_is_not_built(void **state)
         "b.yaml:2:8: store: the value names a server of PostgreSQL, which is not built yet; "
         "allowed: sqlite:PATH, absolute or from the configuration's folder, or none\n"
         "b.yaml:3:1: shared: not built yet; allowed: to leave it out\n"
-        "b.yaml:4:13: pools.p.budget: not built yet; allowed: to leave it out\n");
+        "b.yaml:4:21: pools.p.budget: usd is missing; allowed: an amount of USD such as 100\n");
 }
 
 static void classes(void **state)
