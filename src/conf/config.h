@@ -467,6 +467,17 @@ enum conf_retry_cause {
     CONF_RETRY_DEPLETED = 1 << 6,
 };
 
+/* When a second attempt begins beside a slow one. */
+struct conf_after {
+    uint32_t percent; /* of the times to the first token lately, 50 to 99; 0: us holds */
+    uint64_t us;
+};
+
+struct conf_hedge {
+    struct conf_after after;
+    uint32_t budget_ppm; /* of exchanges, over 10 s */
+};
+
 struct conf_retry {
     uint32_t attempts;
     uint32_t rotations;
@@ -476,6 +487,7 @@ struct conf_retry {
     uint32_t on; /* enum conf_retry_cause */
     uint32_t timeouts;
     uint32_t budget_ppm;
+    struct conf_hedge *hedge; /* NULL: none */
 };
 
 enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARN, CONF_LOG_INFO, CONF_LOG_DEBUG };

@@ -22,6 +22,7 @@
 #include "dialect/translator.h"
 #include "exchange/answer_errand.h"
 #include "exchange/binding.h"
+#include "exchange/hedge.h"
 #include "exchange/host.h"
 #include "exchange/inbound.h"
 #include "exchange/media_errand.h"
@@ -175,7 +176,8 @@ struct part_select {
 /* send: what goes upstream. */
 struct part_send {
     struct attempt attempt;
-    struct body *body; /* written for settled_target; NULL: the client's own bytes go */
+    struct attempt *live; /* the attempt at hand: that one, or the hedge's */
+    struct body *body;    /* written for settled_target; NULL: the client's own bytes go */
     uint32_t settled_target;
     struct chat_drops *drops;       /* what the target was not told; in the arena, or NULL */
     struct request_edits *edits;    /* in the attempt's arena */
@@ -218,7 +220,6 @@ struct part_relay {
     struct sse *sse;
     struct buf held; /* bytes that may not go yet: pings first, then the beginning of an event */
     size_t ping_len; /* of them, those of whole pings */
-    struct loop_timer ping_timer; /* how long pings alone are held */
     struct {
         char *data; /* borrowed from the connection for one run of the step */
         size_t len;
@@ -282,7 +283,9 @@ struct exchange {
     struct part_admit admit;
     struct part_select select;
     struct part_send send;
+    struct part_hedge hedge;
     struct part_relay relay;
+    struct loop_timer ping_timer; /* how long pings alone are held before commit */
     struct part_respond respond;
     struct part_account account;
 };
@@ -307,6 +310,16 @@ void exchange_run(struct exchange *x);
 
 /* Leads where the row of its step says, and walks on. */
 void exchange_interrupt(struct exchange *x, enum interrupt interrupt);
+
+/* ---- what happens to the attempt at hand; a hedge's events come here too ---- */
+
+void exchange_note_sent(struct exchange *x);
+void exchange_take_head(struct exchange *x, const struct http_head *head);
+void exchange_take_data(struct exchange *x, char *data, size_t len, bool is_last);
+void exchange_take_failure(struct exchange *x, enum outcome outcome);
+
+/* Another attempt is at hand from now on: where it stands on the road, for where this one does. */
+void exchange_swap_step(struct exchange *x, enum step *aside);
 
 /* Names the request by the client's own id where that is sane, else by one made here. */
 void head_name_request(struct exchange *x, struct span own);
@@ -379,6 +392,9 @@ struct move relay_whole(struct exchange *x, char *data, size_t len, bool is_last
 struct move relay_events(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_raw(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last);
+
+/* Notes what the attempt at hand used as far as its answer came, told or estimated. */
+void account_note_produced(struct exchange *x);
 
 /* An answer that was cut, after commit, is billed for what was produced: notes that, once. */
 void account_note_cut(struct exchange *x);
@@ -571,7 +587,7 @@ uint64_t exchange_deadline_us(struct exchange *x);
 
 static inline struct attempt *exchange_attempt(struct exchange *x)
 {
-    return &x->send.attempt;
+    return x->send.live;
 }
 
 /* Gives back the translator and all that it made. */

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "exchange/hedge.h"
 #include "exchange/turn.h"
 
 enum { SPARE_EXCHANGES = 1024, SPARE_BLOCKS = 4096, SPARE_SCANNERS = 16 };
@@ -99,6 +100,7 @@ void exchange_host_fini(struct exchange_host *host)
     struct list *link;
 
     shadows_drop(host);
+    hedge_times_free(&host->hedge_times);
     loop_task_cancel(&host->waking);
     binding_unref(&host->prepared);
     binding_unref(&host->binding);

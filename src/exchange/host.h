@@ -27,6 +27,7 @@ struct exchange;
 struct exchange_host;
 struct helper_job;
 struct issued_hold;
+struct hedge_times;
 struct media_errand;
 struct uses;
 
@@ -83,6 +84,7 @@ struct exchange_host {
     struct list exchanges;   /* all under way */
     struct list spare;       /* freed ones, for the next */
     struct shadows shadows;
+    struct hedge_times *hedge_times; /* NULL: nothing was watched */
     size_t exchange_count, spare_count;
     uint64_t next_id;
     bool is_ready;       /* /ready says 200 */

@@ -107,6 +107,9 @@ static int add_provider(struct snapshot *snapshot, struct registry *registry,
     row->traits = traits_of(conf);
     row->attempts = metrics_series(registry->metrics, METRIC_ATTEMPTS, &conf->name);
     row->retries = metrics_series(registry->metrics, METRIC_RETRIES, &conf->name);
+    row->hedges = metrics_series(registry->metrics, METRIC_HEDGES, &conf->name);
+    row->hedge_tokens = metrics_series(registry->metrics, METRIC_HEDGE_TOKENS, &conf->name);
+    row->hedge_cost = metrics_series(registry->metrics, METRIC_HEDGE_COST, &conf->name);
     if (snapshot->config->models.count == 0)
         row->learned = learned_ref(entry->learned);
     return join_fields(registry, &conf->headers, &row->fields);

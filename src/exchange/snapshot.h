@@ -33,7 +33,8 @@ struct snapshot_provider {
     enum include_usage include_usage;
     struct traits traits;
     uint32_t attempts, retries; /* metrics: series by outcome, by kind */
-    struct learned *learned;    /* metrics of the models it lists; NULL: the file names them */
+    uint32_t hedges, hedge_tokens, hedge_cost;
+    struct learned *learned; /* metrics of the models it lists; NULL: the file names them */
 };
 
 /* A class under this configuration. */

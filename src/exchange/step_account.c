@@ -17,16 +17,20 @@ static const struct outcome_row *outcome_of(const struct exchange *x)
     return outcome_row(OUTCOME_SUCCESS);
 }
 
-void account_note_cut(struct exchange *x)
+void account_note_produced(struct exchange *x)
 {
-    if (x->account.usage.is_known || !x->relay.is_committed)
-        return;
     if (x->relay.mode == RELAY_JSON)
         relay_json_usage(x);
     else if (x->relay.mode == RELAY_STREAM && x->relay.reader.stream)
         openai_stream_usage(x->relay.reader.stream, x->body.prompt_tokens, &x->account.usage);
     else if (x->relay.mode == RELAY_EVENTS && x->relay.translator)
         relay_translator_usage(x);
+}
+
+void account_note_cut(struct exchange *x)
+{
+    if (!x->account.usage.is_known && x->relay.is_committed)
+        account_note_produced(x);
 }
 
 static const char *failure_name(const struct exchange *x)
@@ -89,7 +93,7 @@ static void count_cost(struct exchange *x, const struct snapshot_series *series)
         metrics_add(metrics, series->unpriced, 1);
         return;
     }
-    x->account.cost_nanousd = price_nano(picousd);
+    x->account.cost_nanousd = price_nano(picousd + x->hedge.lost_picousd);
     metrics_add(metrics, series->cost, x->account.cost_nanousd);
     metrics_add(metrics, series_of_client(x).cost, x->account.cost_nanousd);
     if (x->auth.client->purse)
@@ -181,7 +185,8 @@ static void fill_way(const struct exchange *x, struct access_record *record)
         record->target_model = target->model;
     record->key = x->account.key_name;
     record->attempts = x->select.attempts;
-    record->retries = x->select.attempts - 1;
+    record->retries = x->select.attempts - 1 - hedge_attempts(x);
+    record->hedge = span_from_text(hedge_result_text(hedge_result_of(x)));
     if (status != x->account.status)
         record->upstream_status = (uint64_t)status;
     record->upstream_request_id = answer_upstream_id(x);
@@ -242,6 +247,8 @@ struct move step_account(struct exchange *x)
 
     select_leave_room(x, false);
     exchange_leave(x);
+    if (x->hedge.sent_us)
+        hedge_leave(x);
     account_note_cut(x);
     if (x->route.crossing)
         cross_end(x, duration_us);

@@ -270,6 +270,8 @@ static void send_local(struct exchange *x)
 struct move step_respond(struct exchange *x)
 {
     select_leave_room(x, false);
+    if (x->hedge.sent_us)
+        hedge_leave(x);
     attempt_end(exchange_attempt(x));
     if (!x->conn)
         return move_done(STEP_ACCOUNT);

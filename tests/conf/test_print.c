@@ -66,7 +66,7 @@ static const char large[] =
     "  \"a:b\": {targets: [{to: openai/m/n, weight: 3}, other/y], fallback: [other/z],"
     " limits: {concurrent: 2}, shadow: {to: openai/x, key: k1, budget: {usd: 0.50, per: month}}}\n"
     "names: {unknown: plain, limits: {rpm: 5}}\n"
-    "retry: {on: [timeout]}\n"
+    "retry: {on: [timeout], hedge: {after: 1500ms}}\n"
     "log: {file: /var/log/b.log}\n";
 
 static const char *print(struct fake *fake)
