@@ -139,7 +139,7 @@ static void on_sent(struct attempt *attempt)
     struct exchange *x = exchange_of(attempt);
 
     select_note_wait_over(x);
-    if (x->route.crossing)
+    if (x->route.crossing || exchange_target(x)->pace)
         cross_note_sent(x);
     keypool_sent(exchange_outlet(x)->view, &x->select.grant, loop_now_us(exchange_loop(x)));
 }

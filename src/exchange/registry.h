@@ -31,6 +31,7 @@ struct registry {
     uint32_t workers;
     struct secret_arena *secrets;
     struct limiter_book *limiters;
+    struct pace_book *paces; /* of models that choose by latency */
     struct crossing_book *crossings;
     struct bulkhead *bulkheads[PRIORITIES];
     struct retry_budget *retry_budget;
