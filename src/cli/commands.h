@@ -26,6 +26,7 @@ int command_costs(int argc, char **argv);
 int command_shadow(int argc, char **argv);
 int command_migrate(int argc, char **argv);
 int command_secrets(int argc, char **argv);
+int command_catalogue(int argc, char **argv);
 int command_help(int argc, char **argv);
 
 /* Every setting of the configuration file, from its table. */

@@ -263,6 +263,8 @@ void relay_commit(struct exchange *x, int64_t length, struct span first, bool is
     x->relay.committed_us = now_us;
     if (x->route.crossing)
         cross_note_commit(x, now_us);
+    if (exchange_target(x)->pace && x->route.sent_us && now_us >= x->route.sent_us)
+        pace_note(exchange_target(x)->pace, now_us - x->route.sent_us);
     loop_timer_clear(&x->ping_timer);
     attempt_commit(exchange_attempt(x));
     x->account.overhead_ns += clock_now_ns() - x->relay.first_byte_ns;
