@@ -5,6 +5,7 @@ then the same on any machine, and the gateway's part is to use all of every key,
 """
 
 import json
+import resource
 import subprocess
 
 from . import wire
@@ -58,6 +59,9 @@ class Stage:
 def keys_four(bench):
     if "bellwether" not in bench.options.subjects:
         return []
+    needed = REQUESTS + KEYS * AT_ONCE + 600
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < needed:
+        raise BenchError(f"the keys-four row needs a hard limit of {needed:,} descriptors (ulimit -Hn)")
     stage = Stage(bench)
     results = bench.interleave(stage.subjects, stage.measure)
     stage.stop()

@@ -81,7 +81,8 @@ void hedge_times_free(struct hedge_times **times)
 /* The watched attempt has come so far, or has taken so long without. */
 static void note_time(struct exchange *x)
 {
-    struct recent_times *times = x->hedge.is_noted ? NULL : times_of(x);
+    bool is_measured = exchange_config(x)->retry.hedge->after.percent && !x->hedge.is_noted;
+    struct recent_times *times = is_measured ? times_of(x) : NULL;
     uint64_t now_us = loop_now_us(exchange_loop(x));
 
     x->hedge.is_noted = true;

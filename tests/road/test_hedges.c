@@ -2,6 +2,7 @@
 #include "scene.h"
 
 #include "base/alloc.h"
+#include "exchange/away.h"
 #include "keypool/trial.h"
 #include "migration/crossing.h"
 
@@ -288,6 +289,49 @@ static void test_told_answers(void **state)
     assert_non_null(strstr(road_body(&answer), "Hello"));
     assert_non_null(strstr(road_body(&answer), "[DONE]"));
     road_answer_free(&answer);
+    expect_hedge(road, "won");
+    race_end(&race);
+}
+
+/* A large answer is whole when it goes to a helper thread, with what the request said: the other
+ * attempt ends then, and the client has the answer when the helper has read it. */
+static void test_large_answers(void **state)
+{
+    enum { TEXT_BYTES = AWAY_LARGE_BYTES + 50000, HEARD_MAX = 4 << 20 };
+    struct race race;
+    struct road *road = &race.scene.road;
+    struct road_answer answer;
+    struct buf body, heard;
+
+    (void)state;
+    scene_begin(&race.scene, after_a_second);
+    road_post(road, race.scene.client, "/v1/messages", "",
+              "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":"
+              "\"Hi\"}]}");
+    scene_attempt(&race.scene, "key-one");
+    road_pass_ms(road, 1000);
+    race.second = road_attempt_with(road, 'a', -1, "key-two");
+    buf_init(&body, HEARD_MAX);
+    buf_printf(&body, "{\"id\":\"c1\",\"object\":\"chat.completion\",\"model\":\"m\",\"choices\":"
+                      "[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"");
+    for (size_t i = 0; i < TEXT_BYTES; i++)
+        buf_append_byte(&body, "lorem ipsum "[i % 12]);
+    buf_printf(&body, "\"},\"finish_reason\":\"stop\"}]}");
+    road_reply(road, race.second, 200, "", buf_text(&body));
+    buf_fini(&body);
+    assert_int_equal(road_jobs(road), 1);
+    road_expect_closed(road, race.scene.upstream);
+    road_expect_silence(road, race.scene.client);
+    road_help(road);
+    buf_init(&heard, HEARD_MAX);
+    scene_hear_all(&race.scene, &heard);
+    road_read_answer(buf_span(&heard), &answer);
+    assert_int_equal(answer.status, 200);
+    assert_true(answer.is_whole);
+    assert_string_equal(road_field(&answer, "x-bellwether-key"), "two");
+    assert_in_range(answer.body.len, TEXT_BYTES, TEXT_BYTES + 1000);
+    road_answer_free(&answer);
+    buf_fini(&heard);
     expect_hedge(road, "won");
     race_end(&race);
 }
@@ -709,6 +753,7 @@ int main(void)
         cmocka_unit_test(test_held_pings_commit),
         cmocka_unit_test(test_both_in_one_turn),
         cmocka_unit_test(test_told_answers),
+        cmocka_unit_test(test_large_answers),
         cmocka_unit_test(test_first_fails),
         cmocka_unit_test(test_hedge_fails),
         cmocka_unit_test(test_both_fail),
