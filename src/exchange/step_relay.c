@@ -89,6 +89,7 @@ static void hear_limits(struct exchange *x)
         !limits_told_read(x->relay.fields, x->relay.field_count, loop_wall_us(exchange_loop(x)),
                           &told))
         return;
+    told.is_refused = x->relay.status == 429;
     exchange_host_follow(
         x->host, outlet->row->provider,
         keypool_hear(outlet->view, &x->select.grant, &told, loop_now_us(exchange_loop(x))));

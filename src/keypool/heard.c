@@ -277,7 +277,8 @@ bool heard_note(struct heard *heard, const struct limits_told *told, const struc
     was_short = heard_wait_us(heard, least, 0, now_us) != 0;
     for (int i = 0; i < LIMITS_KINDS; i++) {
         const struct foreseen_told one = {told->items[i].limit, told->items[i].remaining,
-                                          told->items[i].reset_us};
+                                          told->items[i].reset_us, told->items[i].is_whole,
+                                          told->is_refused};
 
         foreseen_hear(&heard->limits[i], &one,
                       is_mine && hold->model_hash == heard->model_hash ? &hold->stamps[i] : &none,
