@@ -194,6 +194,15 @@ static struct used count_used(const struct foreseen *foreseen, const struct fore
                          most < 2 * told->limit ? most : 2 * told->limit};
 }
 
+/* Our own count, as time; none where it was kept of another limit or period. */
+static uint64_t own_ns(const struct foreseen_state *old, const struct answer *answer,
+                       uint64_t period_us)
+{
+    if (old->limit != answer->told.limit || old->period_us != period_us)
+        return 0;
+    return foreseen_used_ns(old, answer->now_us);
+}
+
 /* Where our own count lies between the two it is right. */
 static uint64_t judge(uint64_t own, uint64_t sure, uint64_t most)
 {
@@ -244,7 +253,7 @@ static void set_window(struct foreseen *foreseen, const struct answer *answer, s
 {
     struct foreseen_state old = foreseen_read(foreseen);
     uint64_t unit_q16 = foreseen_unit_of(answer->told.limit, FORESEEN_MINUTE_US);
-    uint64_t now_us = answer->now_us, own = old.limit ? foreseen_used_ns(&old, now_us) : 0;
+    uint64_t now_us = answer->now_us, own = own_ns(&old, answer, FORESEEN_MINUTE_US);
     uint64_t round_us = answer->is_coarse ? FORESEEN_SECOND_US : 0;
 
     if (answer->sent_us + answer->told.reset_us + round_us < now_us &&
@@ -259,15 +268,30 @@ static void set_window(struct foreseen *foreseen, const struct answer *answer, s
     foreseen_store(&foreseen->arrival_ns, now_us * FORESEEN_NS + own);
 }
 
-static void set_bucket(struct foreseen *foreseen, const struct foreseen_told *told,
-                       struct used used, uint64_t period_us, uint64_t sent_us, uint64_t now_us)
+/* What remains is told in whole units: a part of one that has come back is seen by a reset that is
+ * told in less than seconds, of the moment when the request arrived. */
+static uint64_t part_back_ns(const struct foreseen *foreseen, const struct answer *answer,
+                             uint64_t unit_q16)
+{
+    uint64_t units = answer->told.limit - answer->told.remaining;
+    uint64_t used_ns = foreseen_span_ns(unit_q16, units);
+    uint64_t full_ns = (answer->told.reset_us + foreseen->way_us) * FORESEEN_NS;
+
+    if (answer->told.reset_us == 0 || answer->told.is_whole || full_ns >= used_ns)
+        return 0;
+    return used_ns - full_ns < foreseen_span_ns(unit_q16, 1) ? used_ns - full_ns : 0;
+}
+
+static void set_bucket(struct foreseen *foreseen, const struct answer *answer, struct used used,
+                       uint64_t period_us)
 {
     struct foreseen_state old = foreseen_read(foreseen);
-    uint64_t unit_q16 = foreseen_unit_of(told->limit, period_us), sent_ns = sent_us * FORESEEN_NS;
-    uint64_t own = old.limit ? now_us * FORESEEN_NS + foreseen_used_ns(&old, now_us) : 0;
-    uint64_t arrival = judge(own, sent_ns + foreseen_span_ns(unit_q16, used.sure),
-                             sent_ns + foreseen_span_ns(unit_q16, used.most));
-    bool is_same = old.limit == told->limit && old.period_us == period_us && !old.held_us;
+    uint64_t unit_q16 = foreseen_unit_of(answer->told.limit, period_us);
+    uint64_t from_ns = answer->sent_us * FORESEEN_NS - part_back_ns(foreseen, answer, unit_q16);
+    uint64_t own = answer->now_us * FORESEEN_NS + own_ns(&old, answer, period_us);
+    uint64_t arrival = judge(own, from_ns + foreseen_span_ns(unit_q16, used.sure),
+                             from_ns + foreseen_span_ns(unit_q16, used.most));
+    bool is_same = old.limit == answer->told.limit && old.period_us == period_us && !old.held_us;
 
     /* Who left first need not arrive first: so small a difference is no news. */
     if (is_same && arrival < old.arrival_ns &&
@@ -304,7 +328,7 @@ static void learn(struct foreseen *foreseen, const struct answer *answer)
         period_us = FORESEEN_MINUTE_US;
         set_window(foreseen, answer, used);
     } else {
-        set_bucket(foreseen, &answer->told, used, period_us, answer->sent_us, answer->now_us);
+        set_bucket(foreseen, answer, used, period_us);
     }
     if (foreseen_load(&foreseen->limit) == 0)
         foreseen->known_us = answer->now_us;
