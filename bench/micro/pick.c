@@ -148,7 +148,7 @@ static void measure(struct scene *scene, unsigned row, unsigned batches)
 int main(int argc, char **argv)
 {
     static struct scene scene;
-    unsigned batches = argc > 3 ? (unsigned)atoi(argv[3]) : BATCHES;
+    unsigned batches = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : BATCHES;
 
     scene.count = argc > 1 ? (size_t)strtoul(argv[1], NULL, 10) : 10000;
     must(scene.count > 0 && scene.count <= MOST && batches > 0 && batches <= BATCHES);
