@@ -9,21 +9,18 @@
 #include "base/map.h"
 #include "base/rand.h"
 #include "keypool/keypool.h"
+#include "policy_provider.h"
 
 enum {
     EXCHANGES = 8192,
     EVENTS = 4 * EXCHANGES,
     WAITS = 1 << 20,
     ROTATIONS = 16,
+    OPENING_US = 100000,
     LOOKS = 4, /* that wait behind one that does not fit and are asked all the same */
     WAIT_US = 5 * 1000000,
     MEAN_TOKENS = 1040, /* of what draw_size draws */
 };
-
-/* Requests and tokens a minute of each account: two short of tokens, two of requests. */
-static const struct {
-    uint64_t rpm, tpm;
-} limits[POLICY_ACCOUNTS] = {{500, 200000}, {1000, 450000}, {300, 1000000}, {500, 2000000}};
 
 static const struct policy policies[] = {
     {"headroom", CONF_SELECTION_HEADROOM, false, true},
@@ -37,32 +34,6 @@ unsigned policy_list(const struct policy **ret_policies)
 {
     *ret_policies = policies;
     return sizeof(policies) / sizeof(policies[0]);
-}
-
-/* ---- the provider ---- */
-
-struct bucket {
-    double limit, level; /* a minute's; what is left */
-    uint64_t at_us;
-};
-
-struct account_model {
-    struct bucket requests, tokens;
-    double served_requests, served_tokens;
-    double before_requests, before_tokens; /* when counting began */
-};
-
-static void refill(struct bucket *bucket, uint64_t now_us)
-{
-    bucket->level += bucket->limit * (double)(now_us - bucket->at_us) / 60e6;
-    if (bucket->level > bucket->limit)
-        bucket->level = bucket->limit;
-    bucket->at_us = now_us;
-}
-
-static uint64_t wait_of(const struct bucket *bucket, double units)
-{
-    return bucket->level >= units ? 0 : (uint64_t)((units - bucket->level) / bucket->limit * 60e6);
 }
 
 /* ---- the play ---- */
@@ -100,7 +71,7 @@ struct stage {
     struct conf_key keys[POLICY_KEYS];
     char names[POLICY_KEYS][8];
 
-    struct account_model accounts[POLICY_ACCOUNTS];
+    struct policy_provider provider;
     struct event *events; /* a heap */
     uint32_t event_count;
     struct exchange_model *exchanges;
@@ -162,9 +133,20 @@ static size_t key_number(const struct keypool_grant *grant)
     return (size_t)(key_name(grant->key).ptr[1] - '0');
 }
 
-static struct account_model *account_of(struct stage *stage, const struct keypool_grant *grant)
+static unsigned account_of(const struct keypool_grant *grant)
 {
-    return &stage->accounts[key_number(grant) % POLICY_ACCOUNTS];
+    return (unsigned)(key_number(grant) % POLICY_ACCOUNTS);
+}
+
+/* The second that it is, of those that are kept. */
+static struct policy_second *this_second(struct stage *stage)
+{
+    static struct policy_second none;
+    uint64_t second = (stage->now_us - stage->start_us) / US_PER_SEC;
+
+    return stage->question.series && second < stage->question.seconds
+               ? &stage->question.series[second]
+               : &none;
 }
 
 static bool is_struck(const struct stage *stage, size_t key, enum policy_mishap mishap)
@@ -192,25 +174,13 @@ static void release(struct stage *stage, uint32_t number)
     stage->free_list[stage->free_count++] = number;
 }
 
-/* The provider would take it: whoever refuses it now refuses it early. */
-static bool is_room_left(struct stage *stage, const struct exchange_model *x)
-{
-    for (int i = 0; i < POLICY_ACCOUNTS; i++) {
-        struct account_model *account = &stage->accounts[i];
-
-        refill(&account->requests, stage->now_us);
-        refill(&account->tokens, stage->now_us);
-        if (account->requests.level >= 1 + account->requests.limit / 20 &&
-            account->tokens.level >= (double)(x->prompt + x->out) + account->tokens.limit / 20)
-            return true;
-    }
-    return false;
-}
-
 static void refuse(struct stage *stage, uint32_t number)
 {
+    const struct exchange_model *x = &stage->exchanges[number];
+
     stage->result.client_refused++;
-    stage->result.refused_early += is_room_left(stage, &stage->exchanges[number]);
+    stage->result.refused_early +=
+        policy_provider_has_room(&stage->provider, (double)(x->prompt + x->out), stage->now_us);
     release(stage, number);
 }
 
@@ -247,6 +217,7 @@ static void send_it(struct stage *stage, uint32_t number)
 {
     keypool_sent(stage->view, &stage->exchanges[number].grant, stage->now_us);
     stage->result.sent++;
+    this_second(stage)->sent++;
     plan(stage, stage->now_us + 10000 + rand_below(&stage->rand, 20000), REQUEST_ARRIVES, number);
 }
 
@@ -321,48 +292,35 @@ static void client_comes(struct stage *stage)
 
 /* ---- answers ---- */
 
-static void tell(struct stage *stage, struct exchange_model *x, struct account_model *account)
+/* Attempts that arrive as a window opens, or a moment later. */
+static void note_opening(struct stage *stage, bool is_refused)
 {
-    const struct bucket *buckets[] = {&account->requests, &account->tokens};
-
-    (void)stage;
-    for (int i = 0; i < 2; i++) {
-        const struct bucket *bucket = buckets[i];
-
-        x->told.items[i].limit = (uint64_t)bucket->limit;
-        x->told.items[i].remaining = (uint64_t)bucket->level;
-        x->told.items[i].reset_us =
-            (uint64_t)((bucket->limit - bucket->level) / bucket->limit * 60e6);
-    }
+    if (policy_provider_opened_us(&stage->provider, stage->now_us) >= OPENING_US)
+        return;
+    stage->result.opening_sent++;
+    stage->result.opening_refused += is_refused;
 }
 
 static void request_arrives(struct stage *stage, uint32_t number)
 {
     struct exchange_model *x = &stage->exchanges[number];
-    struct account_model *account = account_of(stage, &x->grant);
-    double tokens = (double)(x->prompt + x->out);
+    unsigned account = account_of(&x->grant);
     uint64_t first_us = 200000 + (uint64_t)draw_exponential(stage, 400000);
-    uint64_t wait_us;
+    uint64_t wait_us = 0;
 
-    refill(&account->requests, stage->now_us);
-    refill(&account->tokens, stage->now_us);
-    wait_us = wait_of(&account->requests, 1);
-    if (wait_of(&account->tokens, tokens) > wait_us)
-        wait_us = wait_of(&account->tokens, tokens);
     x->is_unknown = is_struck(stage, key_number(&x->grant), MISHAP_DEAD);
-    x->is_refused = !x->is_unknown && wait_us > 0;
+    if (!x->is_unknown)
+        wait_us = policy_provider_take(&stage->provider, account, (double)(x->prompt + x->out),
+                                       stage->now_us);
+    x->is_refused = wait_us > 0;
     x->hint_us = wait_us + 1000;
-    if (!x->is_refused && !x->is_unknown) {
-        account->requests.level -= 1;
-        account->tokens.level -= tokens;
-        account->served_requests += 1;
-        account->served_tokens += tokens;
-        if (is_struck(stage, key_number(&x->grant), MISHAP_SLOW))
-            first_us *= 10;
-    } else {
+    note_opening(stage, x->is_refused);
+    if (x->is_refused || x->is_unknown)
         first_us = 30000;
-    }
-    tell(stage, x, account);
+    else if (is_struck(stage, key_number(&x->grant), MISHAP_SLOW))
+        first_us *= 10;
+    policy_provider_tell(&stage->provider, account, stage->now_us, &x->told);
+    x->told.is_refused = x->is_refused;
     plan(stage, stage->now_us + first_us, HEAD_COMES, number);
 }
 
@@ -396,11 +354,13 @@ static void head_comes(struct stage *stage, uint32_t number)
     }
     if (x->is_refused) {
         stage->result.refused++;
+        this_second(stage)->refused++;
         rotate(stage, number, OUTCOME_RATE_LIMITED);
         return;
     }
     keypool_good(stage->view, &x->grant, stage->now_us);
     stage->result.served++;
+    this_second(stage)->answered++;
     if (stage->wait_count < WAITS)
         stage->waits_ms[stage->wait_count++] = (uint32_t)(waited_us / 1000);
     plan(stage, stage->now_us + x->out * 8000, ANSWER_ENDS, number);
@@ -418,55 +378,11 @@ static void answer_ends(struct stage *stage, uint32_t number)
         serve_waiting(stage);
 }
 
-/* ---- counting ---- */
-
-static void begin_count(struct stage *stage)
-{
-    for (int i = 0; i < POLICY_ACCOUNTS; i++) {
-        stage->accounts[i].before_requests = stage->accounts[i].served_requests;
-        stage->accounts[i].before_tokens = stage->accounts[i].served_tokens;
-    }
-}
-
-/* Of what came back meanwhile (and `full`: of a whole limit besides) the share that was used, by
- * each account's scarcest limit; large accounts count for more. */
-static double counted(const struct stage *stage, double seconds, double full)
-{
-    double used = 0, all = 0;
-
-    for (int i = 0; i < POLICY_ACCOUNTS; i++) {
-        const struct account_model *account = &stage->accounts[i];
-        double minutes = seconds / 60 + full;
-        double requests = (account->served_requests - account->before_requests) /
-                          (account->requests.limit * minutes);
-        double tokens =
-            (account->served_tokens - account->before_tokens) / (account->tokens.limit * minutes);
-
-        used += (requests > tokens ? requests : tokens) * account->requests.limit;
-        all += account->requests.limit;
-    }
-    return used / all;
-}
-
 static int compare_waits(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
     return x < y ? -1 : x > y;
-}
-
-static void strike(struct stage *stage)
-{
-    struct account_model *account = &stage->accounts[0];
-
-    if (stage->question.mishap != MISHAP_HALVED)
-        return;
-    refill(&account->requests, stage->now_us);
-    refill(&account->tokens, stage->now_us);
-    account->requests.limit /= 2;
-    account->tokens.limit /= 2;
-    refill(&account->requests, stage->now_us);
-    refill(&account->tokens, stage->now_us);
 }
 
 /* ---- setting up ---- */
@@ -505,16 +421,10 @@ static void open_pool(struct stage *stage)
 
 static void open_provider(struct stage *stage)
 {
-    double possible = 0; /* requests a minute */
-
-    for (int i = 0; i < POLICY_ACCOUNTS; i++) {
-        double rpm = (double)limits[i].rpm, tpm = (double)limits[i].tpm;
-
-        stage->accounts[i].requests = (struct bucket){rpm, rpm, stage->now_us};
-        stage->accounts[i].tokens = (struct bucket){tpm, tpm, stage->now_us};
-        possible += rpm < tpm / MEAN_TOKENS ? rpm : tpm / MEAN_TOKENS;
-    }
-    stage->client_gap_us = 60e6 / (possible * stage->question.load_percent / 100);
+    policy_provider_init(&stage->provider, stage->question.has_windows, stage->question.is_whole,
+                         stage->now_us);
+    stage->client_gap_us = 60e6 / (policy_provider_allows(&stage->provider, MEAN_TOKENS) *
+                                   stage->question.load_percent / 100);
 }
 
 static void close_stage(struct stage *stage)
@@ -528,6 +438,17 @@ static void close_stage(struct stage *stage)
     free(stage->exchanges);
     free(stage->waits_ms);
     free(stage);
+}
+
+/* It happens; 5 s later counting begins, which lasts for 30 s. */
+static void happen(struct stage *stage, uint32_t step)
+{
+    if (step == 0 && stage->question.mishap == MISHAP_HALVED)
+        policy_provider_halve(&stage->provider, 0, stage->now_us);
+    else if (step == 1)
+        policy_provider_begin_count(&stage->provider);
+    else if (step == 2)
+        stage->result.recovered = policy_provider_counted(&stage->provider, 30, 0);
 }
 
 static void handle(struct stage *stage, struct event event)
@@ -551,14 +472,10 @@ static void handle(struct stage *stage, struct event event)
             serve_waiting(stage);
         break;
     case MISHAP:
-        if (event.exchange == 0)
-            strike(stage);
-        else if (event.exchange == 1)
-            begin_count(stage);
-        else
-            stage->result.recovered = counted(stage, 30, 0);
+        happen(stage, event.exchange);
         break;
     }
+    this_second(stage)->waiting = stage->waiting_count;
 }
 
 static void finish(struct stage *stage)
@@ -604,7 +521,8 @@ struct policy_result policy_play(const struct policy_question *question)
         if (!is_counted && stage->events[0].at_us >= end_us) {
             is_counted = true;
             if (question->mishap == MISHAP_NONE)
-                stage->result.goodput = counted(stage, (double)question->seconds, 1);
+                stage->result.goodput = policy_provider_counted(
+                    &stage->provider, (double)question->seconds, question->has_windows ? 0 : 1);
         }
         handle(stage, next_event(stage));
     }

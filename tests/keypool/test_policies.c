@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -66,12 +67,54 @@ static void test_mishaps_are_got_over_in_5_s(void **state)
     }
 }
 
+/* All limits come back at once, and half again as many want to go: they neither go too soon nor
+ * stay away, and those that arrive as the window opens are let in. */
+static void test_windows_open_without_a_storm(void **state)
+{
+    for (int is_whole = 0; is_whole <= 1; is_whole++) {
+        const struct policy_question question = {.policy = headroom(),
+                                                 .seed = 21,
+                                                 .seconds = 300,
+                                                 .load_percent = 150,
+                                                 .has_windows = true,
+                                                 .is_whole = is_whole};
+        struct policy_result result = policy_play(&question);
+
+        if (result.goodput < 0.98)
+            fail_msg("%.2f%% used", result.goodput * 100);
+        assert_in_range(result.refused * 1000, 0, result.sent * (is_whole ? 10 : 2));
+        assert_in_range(result.opening_sent, 4, UINT32_MAX);
+        assert_int_equal(result.opening_refused, 0);
+    }
+}
+
+/* What is told second by second adds up. */
+static void test_series_add_up(void **state)
+{
+    static struct policy_second series[180];
+    const struct policy_question question = {
+        .policy = headroom(), .seed = 3, .seconds = 180, .load_percent = 150, .series = series};
+    struct policy_result result;
+    uint64_t sent = 0, waited = 0;
+
+    memset(series, 0, sizeof(series));
+    result = policy_play(&question);
+    for (int i = 0; i < 180; i++) {
+        sent += series[i].sent;
+        waited += series[i].waiting > 0;
+    }
+    assert_in_range(sent, result.sent * 9 / 10, result.sent);
+    assert_in_range(waited, 1, 179);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_is_used_and_nothing_refused),
         cmocka_unit_test(test_nobody_waits_while_there_is_room),
         cmocka_unit_test(test_mishaps_are_got_over_in_5_s),
+        cmocka_unit_test(test_windows_open_without_a_storm),
+        cmocka_unit_test(test_series_add_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,7 +133,7 @@ static uint64_t whole(uint64_t us, uint64_t up)
     return (us + up) / US_PER_SEC * US_PER_SEC;
 }
 
-static uint64_t told_reset(const struct play *play, uint64_t reset_us)
+static uint64_t told_reset(struct play *play, uint64_t reset_us)
 {
     uint64_t wall_us = WALL_US + play->now_us, then_us = wall_us + reset_us;
 
@@ -153,7 +153,15 @@ static uint64_t told_reset(const struct play *play, uint64_t reset_us)
     case FORM_EPOCH_DOWN:
         then_us = whole(then_us, 0);
         return then_us > wall_us ? then_us - wall_us : 0;
-    case LIMIT_FORMS:
+    case FORM_ZERO:
+        return 0;
+    case FORM_LONG:
+        return 18 * 86400 * US_PER_SEC;
+    case FORM_FIXED:
+        return US_PER_SEC;
+    case FORM_RANDOM:
+        return rand_below(&play->rand, 60 * US_PER_SEC);
+    case FORM_LIES_END:
         break;
     }
     return 0;
@@ -173,7 +181,7 @@ static void arrive(struct play *play, struct flight *flight)
         .limit = play->question.limit,
         .remaining = left(play),
         .reset_us = told_reset(play, reset_of(play)),
-        .is_whole = play->question.form >= FORM_UP,
+        .is_whole = play->question.form >= FORM_UP && play->question.form != FORM_RANDOM,
         .is_refused = !is_in,
     };
     flight->hint_us = play->question.is_silent ? flight->told.reset_us : next_of(play);
@@ -186,7 +194,7 @@ static void arrive(struct play *play, struct flight *flight)
 static void answer(struct play *play, struct flight *flight)
 {
     /* What an epoch says counts from when it is read. */
-    if (play->question.form >= FORM_EPOCH_UP) {
+    if (play->question.form == FORM_EPOCH_UP || play->question.form == FORM_EPOCH_DOWN) {
         uint64_t since_us = play->now_us - (flight->answers_us - ONE_WAY_US);
 
         flight->told.reset_us -=

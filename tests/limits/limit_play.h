@@ -27,6 +27,12 @@ enum limit_form {
     FORM_EPOCH_UP, /* a point in time in whole seconds */
     FORM_EPOCH_DOWN,
     LIMIT_FORMS,
+    /* Lies: */
+    FORM_ZERO = LIMIT_FORMS,
+    FORM_LONG,   /* 18 days */
+    FORM_FIXED,  /* a second, whatever is left */
+    FORM_RANDOM, /* of a minute */
+    FORM_LIES_END,
 };
 
 struct limit_question {

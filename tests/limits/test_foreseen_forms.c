@@ -15,8 +15,9 @@
 enum { SEEDS = 3 };
 
 static const char *const kinds[] = {"bucket", "fixed", "aligned", "sliding"};
-static const char *const forms[] = {"exact",   "ms",       "up",        "down",
-                                    "nearest", "epoch up", "epoch down"};
+static const char *const forms[] = {"exact",   "ms",       "up",         "down",
+                                    "nearest", "epoch up", "epoch down", "zero",
+                                    "18 days", "a second", "at random"};
 
 /* The two of them, over all seeds. */
 struct both {
@@ -189,12 +190,31 @@ static void test_any_limit(void **state)
     }
 }
 
+/* Resets that say what is not so stop nobody for long: refusals with their own hints still tell. */
+static void test_resets_that_lie(void **state)
+{
+    for (int kind = 0; kind < LIMIT_KINDS; kind++) {
+        for (int form = LIMIT_FORMS; form < FORM_LIES_END; form++) {
+            struct limit_question question = {.kind = (enum limit_kind)kind,
+                                              .form = (enum limit_form)form,
+                                              .limit = 300,
+                                              .period_us = 60 * US_PER_SEC,
+                                              .periods = 10};
+            struct both both = play_both(question);
+
+            expect(&question, &both, most_of(&both, form == FORM_RANDOM ? 0.75 : 0.9),
+                   both.reacting_refused + 0.01);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buckets_of_any_length),  cmocka_unit_test(test_windows_of_a_minute),
         cmocka_unit_test(test_windows_of_ten_seconds), cmocka_unit_test(test_windows_of_a_second),
         cmocka_unit_test(test_windows_that_slide),     cmocka_unit_test(test_any_limit),
+        cmocka_unit_test(test_resets_that_lie),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
