@@ -88,4 +88,16 @@ def fairness(series, folder):
     return save(figure, folder, "fairness")
 
 
-PLOTS = {"classes": classes, "fairness": fairness}
+def targets(series, folder):
+    rows = read(os.path.join(series, "targets.csv"))
+    figure, axes = plt.subplots(figsize=SIZE)
+    for name, label, colour in (("dear", "always the dear model", "grey"), ("auto", "by_size", "blue"), ("cheapest", "optimise: cost", "green")):
+        axes.plot([int(row["hour"]) for row in rows], [float(row[name]) for row in rows], color=COLOURS[colour], label=label)
+    axes.set_xlabel("hour of the day, UTC")
+    axes.set_ylabel("USD an hour")
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper left")
+    return save(figure, folder, "targets")
+
+
+PLOTS = {"classes": classes, "fairness": fairness, "targets": targets}

@@ -1,13 +1,14 @@
 /*
  * JSON scanning: what the scanner takes, yyjson takes, and the other way round; pieces make no
- * difference; and an edited request is still JSON, with the model that was asked for. The first
- * byte says how the rest is cut into pieces.
+ * difference; and an edited request is still JSON, with the model that was asked for, as is one
+ * that was given parameters, where all stands where it is said to. The first byte says how the rest
+ * is cut into pieces.
  */
 #include "fuzz.h"
 
 #include <stdlib.h>
 
-#include "dialect/request_scan.h"
+#include "dialect/additions.h"
 
 static void feed(struct request_scan *request, struct span body, size_t piece)
 {
@@ -110,6 +111,58 @@ static void check_edits(const struct request_scan *request, struct span body)
     free(out);
 }
 
+/* What additions_note says of a body stands there. */
+static void check_places(const struct request_scan *noted, const struct request_scan *found)
+{
+    for (int i = 0; i < REQUEST_FIELD_COUNT; i++) {
+        if (i == REQUEST_MAX_TOKENS || i == REQUEST_MAX_COMPLETION_TOKENS ||
+            i == REQUEST_INNER_MAX || !noted->seen[i].type)
+            continue;
+        must(noted->seen[i].type == found->seen[i].type);
+        must(noted->seen[i].start == found->seen[i].start);
+        must(noted->seen[i].end == found->seen[i].end);
+    }
+}
+
+/* Of a body that was taken: signs are the same in whatever pieces, and what is added is missing no
+ * more. */
+static void check_additions(enum form form, struct span body, size_t piece)
+{
+    const struct conf_set set = {SPAN("77"), SPAN("0.5"),  SPAN("1"), SPAN("9"),
+                                 SPAN("3"),  SPAN("-0.5"), SPAN("2"), SPAN("low")};
+    struct request_scan whole, pieces, again;
+    struct json_scan scan;
+    struct additions additions;
+    char *out;
+
+    request_scan_init(&pieces, form, &scan);
+    request_scan_look_for_signs(&pieces);
+    feed(&pieces, body, piece);
+    request_scan_init(&whole, form, &scan);
+    request_scan_look_for_signs(&whole);
+    feed(&whole, body, body.len);
+    must(!scan.fault && whole.signs == pieces.signs && whole.text_chars == pieces.text_chars);
+    additions_of(&whole, &set, piece % 2 != 0, &additions);
+    if (!additions.len)
+        return;
+    must(additions.offset > 0 && additions.offset <= body.len);
+    out = malloc(body.len + additions.len);
+    must(out != NULL);
+    memcpy(out, body.ptr, additions.offset);
+    memcpy(out + additions.offset, additions.text, additions.len);
+    memcpy(out + additions.offset + additions.len, body.ptr + additions.offset,
+           body.len - additions.offset);
+    request_scan_init(&again, form, &scan);
+    request_scan_look_for_signs(&again);
+    must(request_scan_feed(&again, span_of(out, body.len + additions.len)) == 0);
+    must(request_scan_finish(&again) == 0);
+    additions_note(&whole, &set, &additions);
+    check_places(&whole, &again);
+    additions_of(&again, &set, piece % 2 != 0, &additions);
+    must(additions.len == 0);
+    free(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct request_scan whole, pieces;
@@ -136,6 +189,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             must(refusal.message[0] != '\0');
         } else {
             check_edits(&whole, body);
+            check_additions((enum form)form, body, data[0] % 32 + 1u);
         }
     }
     return 0;

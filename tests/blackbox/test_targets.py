@@ -206,11 +206,10 @@ def test_the_cheapest_of_those_that_can(keyed, ability, fields):
 
 
 def test_latency_is_learned_and_learned_anew(keyed):
-    slow = {"one"}
+    slow = {"one": 0.15}
 
     def behave(peer):
-        if peer.request.json["model"] in slow:
-            time.sleep(0.15)
+        time.sleep(slow.get(peer.request.json["model"], 0))
         return answers(peer)
 
     gateway = keyed(
@@ -219,14 +218,14 @@ def test_latency_is_learned_and_learned_anew(keyed):
     for _ in range(30):
         assert gateway.post(chat("hello", model="soon")).status == 200
     models = [body["model"] for body in asked(gateway)]
-    assert models[:3] == ["one"] * 3 and models.count("two") >= 20, "both are tried, then the quick one serves"
+    assert {"one", "two"} <= set(models[:6]) and models.count("two") >= 18, "both are tried, then the quick one serves"
     gateway.reload(gateway.config)
-    assert model_of(gateway, chat("hello", model="soon")) in ("one", "two")
-    slow.clear()
-    slow.add("two")
-    for _ in range(40):
+    # Slower than the other ever was: it takes a few answers to see that.
+    slow["two"] = 0.5
+    for _ in range(20):
         assert gateway.post(chat("hello", model="soon")).status == 200
-    assert [body["model"] for body in asked(gateway)][-20:].count("one") >= 14, "the way back"
+    models = [body["model"] for body in asked(gateway)][30:]
+    assert models.count("one") >= 10 and models[-5:].count("one") >= 3, "the way back"
 
 
 # set

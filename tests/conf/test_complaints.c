@@ -384,9 +384,9 @@ static void slips_of_the_fingers(void **state)
         "b.yaml:4:33: server: unknown key 'timeout'; the nearest is 'timeouts'\n"
         "b.yaml:5:1: unknown key 'zzzzzz'; allowed: secrets, server, admin, pools, clients, "
         "providers, "
-        "models, names, retry, log, store, alerts, classes, prices, currency\n"
+        "models, names, retry, log, store, alerts, classes, prices, catalogue, currency\n"
         "b.yaml:6:1: unknown key (not shown); allowed: secrets, server, admin, pools, clients, "
-        "providers, models, names, retry, log, store, alerts, classes, prices, currency\n");
+        "providers, models, names, retry, log, store, alerts, classes, prices, catalogue, currency\n");
 }
 
 static void duplicates(void **state)
