@@ -17,7 +17,7 @@ struct key_sample {
     const char *state;
     enum breaker_state breaker;
     uint64_t cooldown_until_us;
-    uint64_t requests, errors;
+    uint64_t requests, errors, adaptive_rpm;
 };
 
 /* What the samplers read, gathered once a page. */
@@ -53,6 +53,7 @@ static void gather_keys(struct sampling *sampling, size_t provider, size_t max)
             .cooldown_until_us = row.cooldown_until_us,
             .requests = row.requests,
             .errors = row.errors,
+            .adaptive_rpm = row.adaptive_rpm,
         };
     }
 }
@@ -194,6 +195,17 @@ static void sample_shared_writes(const struct sampling *sampling, struct metrics
     }
 }
 
+static void sample_key_adaptive(const struct sampling *sampling, struct metrics_out *out)
+{
+    for (size_t i = 0; i < sampling->key_count; i++) {
+        const struct key_sample *key = &sampling->keys[i];
+        struct span values[] = {key->provider, key->name};
+
+        if (key->adaptive_rpm)
+            metrics_sample(out, values, (double)key->adaptive_rpm);
+    }
+}
+
 /* Before so many were compared, one text that is unlike the others says it all. */
 enum { ESTIMATES_COMPARED_MIN = 20 };
 
@@ -323,6 +335,7 @@ static sample_fn *const samplers[METRIC_COUNT] = {
     [METRIC_KEY_REQUESTS] = sample_key_requests,
     [METRIC_KEY_ERRORS] = sample_key_errors,
     [METRIC_KEY_MOVES] = sample_key_moves,
+    [METRIC_KEY_ADAPTIVE] = sample_key_adaptive,
     [METRIC_KEY_BREAKER] = sample_key_breakers,
     [METRIC_UPSTREAM_CONNECTIONS] = sample_connections,
     [METRIC_UPSTREAM_CONNECTIONS_TOTAL] = sample_connections_total,

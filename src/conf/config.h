@@ -180,6 +180,12 @@ struct conf_breaker {
     uint32_t half_open_calls;
 };
 
+/* A limit of requests a minute that is found by trying. */
+struct conf_adaptive {
+    uint32_t initial_rpm, min_rpm, max_rpm;
+    uint32_t backoff_milli, growth_milli;
+};
+
 struct conf_margin {
     uint32_t margin_ppm; /* kept free of every limit */
 };
@@ -372,6 +378,7 @@ struct conf_provider {
     struct conf_health health;
     struct conf_probe probe;
     struct conf_breaker breaker;
+    struct conf_adaptive *adaptive; /* NULL: off */
     struct conf_margin limits;
     struct conf_provider_timeouts timeouts;
     struct conf_connections connections;

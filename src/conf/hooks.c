@@ -63,6 +63,30 @@ void hook_first_byte_short(struct loading *loading, const struct yaml_node *node
     first_byte->whole_us = first_byte->streamed_us;
 }
 
+/* What is given must fit; a default that does not gives way. */
+void hook_adaptive_finish(struct loading *loading, const struct yaml_node *node,
+                          struct conf_mark mark, void *object)
+{
+    struct conf_adaptive *adaptive = object;
+
+    if (!loading->is_sound)
+        return;
+    if (!yaml_find(node, SPAN("max_rpm")) && adaptive->initial_rpm > adaptive->max_rpm)
+        adaptive->max_rpm = adaptive->initial_rpm;
+    if (!yaml_find(node, SPAN("min_rpm")) && adaptive->initial_rpm < adaptive->min_rpm)
+        adaptive->min_rpm = adaptive->initial_rpm;
+    if (adaptive->min_rpm > adaptive->max_rpm)
+        loading_error(loading, mark_of(node, SPAN("min_rpm"), mark),
+                      "min_rpm is more than max_rpm; allowed: at most max_rpm");
+    else if (!yaml_find(node, SPAN("initial_rpm")))
+        adaptive->initial_rpm = adaptive->initial_rpm < adaptive->min_rpm   ? adaptive->min_rpm
+                                : adaptive->initial_rpm > adaptive->max_rpm ? adaptive->max_rpm
+                                                                            : adaptive->initial_rpm;
+    else if (adaptive->initial_rpm < adaptive->min_rpm || adaptive->initial_rpm > adaptive->max_rpm)
+        loading_error(loading, mark_of(node, SPAN("initial_rpm"), mark),
+                      "initial_rpm is out of bounds; allowed: min_rpm to max_rpm");
+}
+
 void hook_connections_finish(struct loading *loading, const struct yaml_node *node,
                              struct conf_mark mark, void *object)
 {

@@ -19,6 +19,8 @@ void hook_upstream_tls_finish(struct loading *loading, const struct yaml_node *n
 void hook_server_finish(struct loading *loading, const struct yaml_node *node,
                         struct conf_mark mark, void *object);
 void hook_first_byte_short(struct loading *loading, const struct yaml_node *node, void *object);
+void hook_adaptive_finish(struct loading *loading, const struct yaml_node *node,
+                          struct conf_mark mark, void *object);
 void hook_connections_finish(struct loading *loading, const struct yaml_node *node,
                              struct conf_mark mark, void *object);
 void hook_retry_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,

@@ -62,9 +62,11 @@ static struct account *find_account(struct keypool *pool, struct span name)
 }
 
 /* Whether it needs a quota of its own, which it has not yet. */
-static bool lacks_quota(const struct key *key, const struct conf_key *conf)
+static bool lacks_quota(const struct keypool_change *change, const struct key *key,
+                        const struct conf_key *conf)
 {
-    return quota_is_declared(&conf->limits) && !conf->account.len && !key->control.own_quota;
+    return (quota_is_declared(&conf->limits) || change->provider->adaptive) && !conf->account.len &&
+           !key->control.own_quota;
 }
 
 /* Makes all that one key needs, without changing what is in force. The roster owns the key at once,
@@ -84,7 +86,7 @@ static int prepare_key(struct keypool_change *change, const struct conf_key *con
         if (!change->accounts[at])
             return ERR_NOMEM;
     }
-    if (lacks_quota(key, conf)) {
+    if (lacks_quota(change, key, conf)) {
         change->quotas[at] = quota_new();
         if (!change->quotas[at])
             return ERR_NOMEM;
@@ -207,12 +209,21 @@ static void set_wish(struct key *key, const struct roster_input *input, uint64_t
         key->control.wish_us = now_us ? now_us : 1;
 }
 
+static void change_quota(const struct keypool_change *change, struct quota *quota,
+                         const struct conf_limits *limits)
+{
+    quota_set(quota, limits, change->provider->limits.margin_ppm);
+    quota_adapt(quota, change->provider->adaptive, change->now_us);
+}
+
 static void set_limits(struct keypool_change *change, uint32_t at)
 {
     struct key *key = change->roster->entries[at].key;
     const struct conf_limits *limits = &change->inputs[at].conf->limits;
     struct account *account = change->accounts[at];
-    struct quota *quota = account && quota_is_declared(&account->merging) ? &account->quota : NULL;
+    bool is_limited =
+        account && (quota_is_declared(&account->merging) || change->provider->adaptive);
+    struct quota *quota = is_limited ? &account->quota : NULL;
 
     if (!account) {
         if (change->quotas[at]) {
@@ -223,7 +234,7 @@ static void set_limits(struct keypool_change *change, uint32_t at)
         quota = key->control.own_quota;
     }
     if (quota)
-        quota_set(quota, account ? &account->merging : limits, change->provider->limits.margin_ppm);
+        change_quota(change, quota, account ? &account->merging : limits);
     atomic_store_explicit(&key->shared.account, account, memory_order_release);
     atomic_store_explicit(&key->shared.quota, quota, memory_order_release);
 }

@@ -49,12 +49,24 @@ static void add_window(struct keypool_row *row, const char *scope, const struct 
               window_wait_us(window, limit, limit, now_us));
 }
 
+/* The share of it that would pass at once is small: what is left is that. */
+static void add_adaptive(struct keypool_row *row, const struct quota *quota, uint64_t now_us)
+{
+    struct adaptive_reading reading = adaptive_read(&quota->adaptive, now_us);
+    uint64_t used = reading.rpm > reading.remaining ? reading.rpm - reading.remaining : 0;
+
+    row->adaptive_rpm = reading.rpm;
+    if (reading.rpm)
+        add_limit(row, "adaptive_rpm", "", reading.rpm, used, reading.reset_us);
+}
+
 static void add_quota(struct keypool_row *row, const struct quota *quota, uint64_t now_us)
 {
     uint32_t concurrent = atomic_load_explicit(&quota->concurrent, memory_order_relaxed);
 
     add_window(row, "rpm", &quota->requests, atomic_load(&quota->rpm), now_us);
     add_window(row, "tpm", &quota->tokens, atomic_load(&quota->tpm), now_us);
+    add_adaptive(row, quota, now_us);
     if (concurrent)
         add_limit(row, "concurrent", "", concurrent, concurrency_used(&quota->places), 0);
 }

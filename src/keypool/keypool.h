@@ -357,8 +357,8 @@ enum { KEYPOOL_ROW_LIMITS = 24, KEYPOOL_ROW_NAME_BYTES = 96 };
 /* One limit of a key as it stands: declared ones, what its provider tells of, and models set aside.
  */
 struct keypool_row_limit {
-    char scope[KEYPOOL_ROW_NAME_BYTES]; /* "rpm", "tpm", "concurrent", "model:NAME", or
-                                             "requests:MODEL", "tokens:MODEL",
+    char scope[KEYPOOL_ROW_NAME_BYTES]; /* "rpm", "tpm", "adaptive_rpm", "concurrent", "model:NAME",
+                                           or "requests:MODEL", "tokens:MODEL",
                                              "input_tokens:MODEL", "output_tokens:MODEL" */
     uint64_t limit;
     uint64_t remaining;
@@ -381,6 +381,7 @@ struct keypool_row {
     struct conf_strings models; /* borrowed from the key */
     uint32_t failures;          /* in a row */
     uint32_t in_flight;
+    uint64_t adaptive_rpm; /* the limit that is found by trying; 0: there is none */
     uint64_t requests, errors, tokens;
     bool has_worked; /* a probe or a request has found it good, once */
     uint64_t faults; /* errors for which the key may be to blame: what a trial counts as failures,

@@ -11,6 +11,7 @@ void quota_init(struct quota *quota)
     concurrency_init(&quota->places);
     window_init(&quota->requests);
     window_init(&quota->tokens);
+    adaptive_init(&quota->adaptive);
 }
 
 struct quota *quota_new(void)
@@ -46,6 +47,21 @@ void quota_set(struct quota *quota, const struct conf_limits *limits, uint32_t m
     atomic_store_explicit(&quota->tpm, less_margin(limits->tpm, margin_ppm), memory_order_relaxed);
 }
 
+void quota_adapt(struct quota *quota, const struct conf_adaptive *conf, uint64_t now_us)
+{
+    struct adaptive_settings settings = {.max_rpm = 0};
+
+    if (conf)
+        settings = (struct adaptive_settings){.initial_rpm = conf->initial_rpm,
+                                              .min_rpm = conf->min_rpm,
+                                              .max_rpm = conf->max_rpm,
+                                              .backoff_milli = conf->backoff_milli,
+                                              .growth_milli = conf->growth_milli};
+    latch_take(&quota->latch);
+    adaptive_set(&quota->adaptive, &settings, now_us);
+    latch_give(&quota->latch);
+}
+
 bool quota_counts_tokens(const struct quota *quota)
 {
     return atomic_load_explicit(&quota->tpm, memory_order_relaxed) != 0;
@@ -72,7 +88,7 @@ bool quota_is_declared(const struct conf_limits *limits)
     return limits->rpm || limits->tpm || limits->concurrent;
 }
 
-/* The limits as they are now. */
+/* The limits as they are now, but for the one that is found by trying. */
 struct numbers {
     uint32_t rpm, concurrent;
     uint64_t tpm;
@@ -98,6 +114,8 @@ static enum quota_verdict look(const struct quota *quota, struct numbers max, ui
     *ret_wait_us = 0;
     if (max.rpm)
         *ret_wait_us = window_wait_us(&quota->requests, max.rpm, 1, now_us);
+    if (*ret_wait_us == 0)
+        *ret_wait_us = adaptive_wait_us(&quota->adaptive, now_us);
     if (*ret_wait_us)
         return QUOTA_REQUESTS;
     if (max.tpm && tokens)
@@ -141,7 +159,8 @@ bool quota_has_half(const struct quota *quota, uint64_t tokens, uint64_t now_us)
 {
     struct numbers max = numbers_of(quota);
 
-    return is_within_half(max.concurrent, concurrency_used(&quota->places), 1) &&
+    return adaptive_wait_us(&quota->adaptive, now_us) == 0 &&
+           is_within_half(max.concurrent, concurrency_used(&quota->places), 1) &&
            (!max.rpm || is_within_half(max.rpm, window_used(&quota->requests, now_us), 1)) &&
            (!max.tpm || is_within_half(max.tpm, window_used(&quota->tokens, now_us), tokens));
 }
@@ -164,6 +183,9 @@ static struct quota_hold take(struct quota *quota, struct numbers max, uint64_t 
         hold.requests = window_take(&quota->requests, max.rpm, 1, now_us);
     if (max.tpm && tokens)
         hold.tokens = window_take(&quota->tokens, max.tpm, tokens, now_us);
+    hold.is_adaptive = adaptive_is_on(&quota->adaptive);
+    if (hold.is_adaptive)
+        adaptive_take(&quota->adaptive, now_us);
     return hold;
 }
 
@@ -179,7 +201,7 @@ enum quota_verdict quota_take(struct quota *quota, uint64_t tokens, uint64_t now
     /* Plainly full, or without limits: no write. */
     if (!has_room(quota, max))
         return QUOTA_PLACES;
-    if (!max.rpm && !max.concurrent && !(max.tpm && tokens))
+    if (!max.rpm && !max.concurrent && !(max.tpm && tokens) && !adaptive_is_on(&quota->adaptive))
         return QUOTA_OK;
     enter(quota, shared_writes);
     verdict = look(quota, max, tokens, now_us, ret_wait_us);
@@ -187,6 +209,16 @@ enum quota_verdict quota_take(struct quota *quota, uint64_t tokens, uint64_t now
         *ret_hold = take(quota, max, tokens, now_us);
     latch_give(&quota->latch);
     return verdict;
+}
+
+bool quota_refuse(struct quota *quota, uint64_t sent_us, uint64_t now_us, uint64_t *shared_writes)
+{
+    if (!adaptive_is_on(&quota->adaptive))
+        return false;
+    enter(quota, shared_writes);
+    (void)adaptive_refuse(&quota->adaptive, sent_us, now_us);
+    latch_give(&quota->latch);
+    return true;
 }
 
 void quota_move(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
@@ -231,9 +263,12 @@ bool quota_give_back(struct quota *quota, struct quota_hold *hold, uint64_t now_
 {
     bool has_freed;
 
-    if (!hold->has_place && !hold->requests.units && !hold->tokens.units)
+    if (!hold->has_place && !hold->requests.units && !hold->tokens.units && !hold->is_adaptive)
         return false;
     enter(quota, shared_writes);
+    if (hold->is_adaptive)
+        adaptive_give_back(&quota->adaptive, now_us);
+    hold->is_adaptive = false;
     window_settle(&quota->requests, &hold->requests, 0, now_us);
     window_settle(&quota->tokens, &hold->tokens, 0, now_us);
     has_freed = leave(quota, hold);

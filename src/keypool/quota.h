@@ -1,8 +1,9 @@
 /*
- * The declared limits of a key, or of an account whose keys share them: requests and tokens in any
- * 60 s, and how many are under way. Lives as long as its owner; the numbers change at a reload
- * under the feet of those who use it. All that an attempt takes, and all that it gives back, is
- * written in one go, under a latch: a shared write each. Internal to keypool/. Any thread.
+ * The limits of a key, or of an account whose keys share them: those that are declared, requests
+ * and tokens in any 60 s and how many are under way, and one that is found by trying. Lives as long
+ * as its owner; the numbers change at a reload under the feet of those who use it. All that an
+ * attempt takes, and all that it gives back, is written in one go, under a latch: a shared write
+ * each. Internal to keypool/. Any thread.
  */
 #ifndef KEYPOOL_QUOTA_H
 #define KEYPOOL_QUOTA_H
@@ -13,6 +14,7 @@
 
 #include "base/latch.h"
 #include "conf/config.h"
+#include "limits/adaptive.h"
 #include "limits/concurrency.h"
 #include "limits/window.h"
 
@@ -25,6 +27,7 @@ struct quota {
     struct latch latch; /* who writes what follows; it is read without */
     struct concurrency places;
     struct window requests, tokens;
+    struct adaptive adaptive;
 };
 
 void quota_init(struct quota *quota);
@@ -36,6 +39,13 @@ void quota_free(struct quota **quota);
 /* Sets the numbers, less a margin, each at least 1 where it is declared. */
 void quota_set(struct quota *quota, const struct conf_limits *limits, uint32_t margin_ppm);
 
+/* Sets, or takes away (NULL), the limit that is found by trying. The control thread. */
+void quota_adapt(struct quota *quota, const struct conf_adaptive *conf, uint64_t now_us);
+
+/* A request that left at sent_us was refused for its rate, and its provider has said no more. True
+ * where a limit is found by trying, which this has told. */
+bool quota_refuse(struct quota *quota, uint64_t sent_us, uint64_t now_us, uint64_t *shared_writes);
+
 /* Whether tokens are limited. */
 bool quota_counts_tokens(const struct quota *quota);
 
@@ -45,7 +55,7 @@ bool quota_is_declared(const struct conf_limits *limits);
 
 enum quota_verdict {
     QUOTA_OK,
-    QUOTA_REQUESTS, /* requests a minute are used up */
+    QUOTA_REQUESTS, /* requests a minute are used up, by what is declared or found */
     QUOTA_TOKENS,   /* so many tokens do not fit now; fewer may */
     QUOTA_PLACES,   /* as many under way as declared */
 };
@@ -54,6 +64,7 @@ enum quota_verdict {
 struct quota_hold {
     struct window_stamp requests, tokens;
     bool has_place;
+    bool is_adaptive; /* counts in the limit that is found by trying */
 };
 
 /* Whether anything would pass: one request of one token. Else *ret_wait_us until it would (0 for

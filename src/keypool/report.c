@@ -402,6 +402,23 @@ static void count_spent(struct report *report, uint64_t nanousd)
                           memory_order_relaxed);
 }
 
+/* How long a key rests after a 429 that does not say, where its limit is found by trying: at the
+ * pace that is left of it, a second is enough to hear of the next. */
+#define REST_ADAPTED_US US_PER_SEC
+
+/* A limit that is found by trying goes down at once, whatever else the answer says. */
+static void tell_adaptive(struct report *report, const struct keypool_end *end)
+{
+    struct keypool_grant *grant = report->grant;
+
+    if (report->row->class != CLASS_RATE_LIMIT || report->row->scope == SCOPE_ENDPOINT ||
+        !grant->quota ||
+        !quota_refuse(grant->quota, grant->sent_us, report->now_us, &report->view->shared_writes))
+        return;
+    if (!end->hint_us)
+        report->until_us = report->now_us + REST_ADAPTED_US + 1;
+}
+
 /* ---- the public calls ---- */
 
 static uint64_t bench_until(const struct report *report, const struct keypool_end *end)
@@ -456,6 +473,7 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
     tell_endpoint(&report);
     tell_breaker(&report);
     if (report.row) {
+        tell_adaptive(&report, end);
         tell_key(&report);
         tell_pool(&report);
         count_error(&report);

@@ -339,6 +339,29 @@ static void shadows(void **state)
         "b.yaml:6:63: models.d.shadow: unknown key 'mirror'; here it is models.NAME.shadow\n");
 }
 
+static void adaptive_limits(void **state)
+{
+    fake_expect(
+        *state,
+        "providers:\n"
+        "  a: {kind: compatible, base_url: 'http://127.0.0.1:1', keys: [sk-a],\n"
+        "    adaptive: {min_rpm: 90, max_rpm: 80}}\n"
+        "  b: {kind: compatible, base_url: 'http://127.0.0.1:1', keys: [sk-a],\n"
+        "    adaptive: {initial_rpm: 5, min_rpm: 9}}\n"
+        "  c: {kind: compatible, base_url: 'http://127.0.0.1:1', keys: [sk-a],\n"
+        "    adaptive: {backoff: 1, growth: 1, burst: 5}}\n",
+        "b.yaml:3:25: providers.a.adaptive: min_rpm is more than max_rpm; allowed: at most "
+        "max_rpm\n"
+        "b.yaml:5:29: providers.b.adaptive: initial_rpm is out of bounds; allowed: min_rpm to "
+        "max_rpm\n"
+        "b.yaml:7:25: providers.c.adaptive.backoff: '1' is out of range; allowed: a ratio such as "
+        "1.5, from 0.001 to 0.999\n"
+        "b.yaml:7:36: providers.c.adaptive.growth: '1' is out of range; allowed: a ratio such as "
+        "1.5, from 1.001 to 10\n"
+        "b.yaml:7:39: providers.c.adaptive: unknown key 'burst'; it stands in "
+        "clients.keys.limits.burst\n");
+}
+
 static int set_up(void **state)
 {
     return fake_set_up(state, variables, files);
@@ -358,6 +381,7 @@ int main(void)
         cmocka_unit_test(choices),
         cmocka_unit_test(additions),
         cmocka_unit_test(shadows),
+        cmocka_unit_test(adaptive_limits),
     };
 
     return cmocka_run_group_tests(tests, set_up, fake_tear_down);
