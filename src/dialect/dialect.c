@@ -16,6 +16,15 @@ struct span dialect_header_find(const struct dialect_header *headers, size_t cou
     return span_of(NULL, 0);
 }
 
+enum dialect_tier dialect_tier_of(struct span word)
+{
+    if (span_is_equal(word, SPAN("flex")) || span_is_equal(word, SPAN("batch")))
+        return DIALECT_TIER_HALF;
+    if (span_is_equal(word, SPAN("priority")) || span_is_equal(word, SPAN("fast")))
+        return DIALECT_TIER_PRIORITY;
+    return DIALECT_TIER_STANDARD;
+}
+
 uint64_t dialect_estimate_tokens(uint64_t text_bytes)
 {
     return text_bytes / BYTES_PER_TOKEN + (text_bytes % BYTES_PER_TOKEN != 0);

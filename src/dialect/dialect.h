@@ -29,6 +29,16 @@ struct dialect_header {
 struct span dialect_header_find(const struct dialect_header *headers, size_t count,
                                 struct span name);
 
+/* At which price the provider served an answer, as it tells itself. */
+enum dialect_tier {
+    DIALECT_TIER_STANDARD,
+    DIALECT_TIER_HALF,     /* "flex", "batch": what may take long */
+    DIALECT_TIER_PRIORITY, /* "priority", "fast" */
+};
+
+/* Of the word of an answer; what is not known, and an empty one, is standard. */
+enum dialect_tier dialect_tier_of(struct span word);
+
 /* Tokens of one exchange. Cached, written and reasoning tokens are inside the other two. */
 struct dialect_usage {
     uint64_t prompt_tokens;
@@ -38,8 +48,9 @@ struct dialect_usage {
     uint64_t cache_write_tokens;      /* of the prompt: written to one */
     uint64_t cache_write_long_tokens; /* of those: for an hour, which costs more */
     uint64_t reasoning_tokens;        /* of the completion */
-    bool is_known;                    /* false: nothing was told or estimated */
-    bool is_estimated;                /* the provider told nothing; counted from the text */
+    enum dialect_tier tier;
+    bool is_known;     /* false: nothing was told or estimated */
+    bool is_estimated; /* the provider told nothing; counted from the text */
 };
 
 /* Tokens guessed from text: about four bytes of UTF-8 a token, at least one where there is any

@@ -8,6 +8,7 @@ enum row {
     ERROR,
     USAGE,
     GROQ,
+    SERVICE_TIER,
     CHOICE_INDEX,
     CHOICE_FINISH,
     CHOICE_ERROR, /* OpenRouter */
@@ -18,6 +19,7 @@ enum row {
     PROMPT_DETAILS,
     COMPLETION_DETAILS,
     CACHED_TOKENS,
+    CACHE_WRITE_TOKENS,
     REASONING_TOKENS,
     GROQ_ERROR,
     GROQ_USAGE,
@@ -39,6 +41,7 @@ static const struct json_watch rows[ROWS] = {
                    JSON_MARK("prompt_tokens_details") | JSON_MARK("completion_tokens_details")},
     [GROQ] = {SPAN_INIT("x_groq"), -1, JSON_ANY, 0, GROQ_ERROR,
               JSON_MARK("error") | JSON_MARK("usage")},
+    [SERVICE_TIER] = {SPAN_INIT("service_tier"), -1, JSON_ANY, 0, 0, 0},
     [CHOICE_INDEX] = {SPAN_INIT("index"), CHOICES, JSON_ANY, 0, 0, 0},
     [CHOICE_FINISH] = {SPAN_INIT("finish_reason"), CHOICES, JSON_ANY, 0, 0, 0},
     [CHOICE_ERROR] = {SPAN_INIT("error"), CHOICES, JSON_ANY, 0, 0, 0},
@@ -47,10 +50,11 @@ static const struct json_watch rows[ROWS] = {
     [TOTAL_TOKENS] = {SPAN_INIT("total_tokens"), USAGE, JSON_ANY, 0, 0, 0},
     [CACHE_HIT_TOKENS] = {SPAN_INIT("prompt_cache_hit_tokens"), USAGE, JSON_ANY, 0, 0, 0},
     [PROMPT_DETAILS] = {SPAN_INIT("prompt_tokens_details"), USAGE, JSON_ANY, 0, CACHED_TOKENS,
-                        JSON_MARK("cached_tokens")},
+                        JSON_MARK("cached_tokens") | JSON_MARK("cache_write_tokens")},
     [COMPLETION_DETAILS] = {SPAN_INIT("completion_tokens_details"), USAGE, JSON_ANY, 0,
                             REASONING_TOKENS, JSON_MARK("reasoning_tokens")},
     [CACHED_TOKENS] = {SPAN_INIT("cached_tokens"), PROMPT_DETAILS, JSON_ANY, 0, 0, 0},
+    [CACHE_WRITE_TOKENS] = {SPAN_INIT("cache_write_tokens"), PROMPT_DETAILS, JSON_ANY, 0, 0, 0},
     [REASONING_TOKENS] = {SPAN_INIT("reasoning_tokens"), COMPLETION_DETAILS, JSON_ANY, 0, 0, 0},
     [GROQ_ERROR] = {SPAN_INIT("error"), GROQ, JSON_ANY, 0, 0, 0},
     [GROQ_USAGE] = {SPAN_INIT("usage"), GROQ, JSON_ANY, 0, GROQ_PROMPT_TOKENS, USAGE_MARKS},
@@ -69,8 +73,8 @@ static const struct json_watchlist list = {
     .count = ROWS,
     .text_names = text_names,
     .text_name_count = sizeof(text_names) / sizeof(text_names[0]),
-    .root_marks =
-        JSON_MARK("choices") | JSON_MARK("error") | JSON_MARK("usage") | JSON_MARK("x_groq"),
+    .root_marks = JSON_MARK("choices") | JSON_MARK("error") | JSON_MARK("usage") |
+                  JSON_MARK("x_groq") | JSON_MARK("service_tier"),
     .text_marks = JSON_MARK("content") | JSON_MARK("text") | JSON_MARK("arguments") |
                   JSON_MARK("reasoning_content") | JSON_MARK("reasoning") | JSON_MARK("refusal"),
 };
@@ -115,6 +119,7 @@ void openai_answer_init(struct openai_answer *answer)
     json_scan_init(scan, &list, JSON_DEPTH_MAX);
     json_scan_capture(scan, CHOICE_FINISH, answer->finish, sizeof(answer->finish));
     json_scan_capture(scan, CHOICE_ERROR, answer->error, sizeof(answer->error));
+    json_scan_capture(scan, SERVICE_TIER, answer->tier, sizeof(answer->tier));
     json_scan_capture(scan, ERROR, answer->error, sizeof(answer->error));
     json_scan_capture(scan, GROQ_ERROR, answer->error, sizeof(answer->error));
     scan->on_item = take_choice;
@@ -201,7 +206,10 @@ void openai_answer_usage(const struct openai_answer *answer, struct dialect_usag
         usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
     if (!read_count(&seen[CACHED_TOKENS], &usage.cached_tokens))
         (void)read_count(&seen[CACHE_HIT_TOKENS], &usage.cached_tokens);
+    (void)read_count(&seen[CACHE_WRITE_TOKENS], &usage.cache_write_tokens);
     (void)read_count(&seen[REASONING_TOKENS], &usage.reasoning_tokens);
+    if (seen[SERVICE_TIER].type == JSON_STRING)
+        usage.tier = dialect_tier_of(json_scan_text(&answer->scan, SERVICE_TIER));
     *ret_usage = usage.is_known ? usage : (struct dialect_usage){0};
 }
 

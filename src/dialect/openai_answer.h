@@ -30,6 +30,7 @@ struct openai_answer {
     uint8_t choice_error_type;      /* enum json_type */
     bool has_failed_choice;         /* a choice ended by finish_reason "error" */
     char finish[16];                /* the finish_reason at hand */
+    char tier[16];                  /* service_tier */
     char error[OPENAI_ERROR_BYTES]; /* the last error member: an object as spelled, or a string */
 };
 

@@ -213,8 +213,10 @@ static void take_usage(struct openai_reader *reader, const yyjson_val *root)
     struct dialect_usage usage;
 
     if (openai_read_usage(json_tree_member(root, "usage"), &usage) ||
-        openai_read_usage(json_tree_member(json_tree_member(root, "x_groq"), "usage"), &usage))
+        openai_read_usage(json_tree_member(json_tree_member(root, "x_groq"), "usage"), &usage)) {
+        usage.tier = dialect_tier_of(json_tree_string(root, "service_tier"));
         openai_tell(reader, &(struct chat_event){.kind = CHAT_EVENT_USAGE, .usage = &usage});
+    }
 }
 
 /* Azure's first chunk has no choices and names nothing: the answer starts behind it. */

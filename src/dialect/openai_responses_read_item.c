@@ -177,7 +177,7 @@ static uint64_t count_of(const yyjson_val *usage, const char *name)
     return count > 0 ? (uint64_t)count : 0;
 }
 
-static void tell_usage(struct responses_reader *reader, const yyjson_val *told)
+static void tell_usage(struct responses_reader *reader, const yyjson_val *told, struct span tier)
 {
     const yyjson_val *input = json_tree_member(told, "input_tokens_details");
     const yyjson_val *output = json_tree_member(told, "output_tokens_details");
@@ -194,6 +194,7 @@ static void tell_usage(struct responses_reader *reader, const yyjson_val *told)
     if (!yyjson_is_obj(json_tree_plain(told)))
         return;
     /* Both are below 2^63, so that their sum fits. */
+    usage.tier = dialect_tier_of(tier);
     if (!usage.total_tokens)
         usage.total_tokens = usage.prompt_tokens + usage.completion_tokens;
     responses_tell(reader, (struct chat_event){.kind = CHAT_EVENT_USAGE, .usage = &usage});
@@ -232,7 +233,8 @@ void responses_finish(struct responses_reader *reader, const yyjson_val *respons
     const yyjson_val *error = json_tree_member(response, "error");
     struct span status = json_tree_string(response, "status");
 
-    tell_usage(reader, json_tree_member(response, "usage"));
+    tell_usage(reader, json_tree_member(response, "usage"),
+               json_tree_string(response, "service_tier"));
     if (error || span_is_equal(status, SPAN("failed"))) {
         tell_failure(reader, error, SPAN("The provider reported an error."));
         return;

@@ -25,6 +25,7 @@ struct row {
 #define PRICE_LONG(...)
 #define PRICE_PEAK(...)
 #define PRICE_LATER(...)
+#define PRICE_PRIORITY(...)
 static const struct row rows[] = {
 #include "tables/prices.def"
 };
@@ -61,10 +62,23 @@ static const struct row later_rows[] = {
 static const struct price later_prices[] = {
 #include "tables/prices.def"
 };
+#undef PRICE_LATER
+#undef PRICE_PRIORITY
+
+#define PRICE_LATER(...)
+#define PRICE_PRIORITY(kind, model, percent) {PROVIDER_##kind, SPAN_INIT(model), percent},
+static const struct {
+    enum provider_kind kind;
+    struct span model;
+    uint32_t percent;
+} priority_rows[] = {
+#include "tables/prices.def"
+};
 #undef PRICE
 #undef PRICE_LONG
 #undef PRICE_PEAK
 #undef PRICE_LATER
+#undef PRICE_PRIORITY
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -81,7 +95,7 @@ static const struct row *find(const struct row *from, size_t count, enum provide
 static struct price whole_of(const struct row *row)
 {
     const struct row *more;
-    struct price price = {.rates = row->rates};
+    struct price price = {.rates = row->rates, .has_tiers = true};
 
     more = find(long_rows, COUNT(long_rows), row->kind, row->model);
     if (more) {
@@ -92,6 +106,10 @@ static struct price whole_of(const struct row *row)
     if (more) {
         price.has_peak = true;
         price.peak_rates = more->rates;
+    }
+    for (size_t i = 0; i < COUNT(priority_rows); i++) {
+        if (priority_rows[i].kind == row->kind && span_is_equal(priority_rows[i].model, row->model))
+            price.priority_percent = priority_rows[i].percent;
     }
     more = find(later_rows, COUNT(later_rows), row->kind, row->model);
     if (more) {
@@ -202,6 +220,30 @@ static uint64_t at_most(uint64_t number, uint64_t bound)
     return number < bound ? number : bound;
 }
 
+/* What of a standard price that tier costs; false: not known. */
+static bool scale(const struct price *price, enum dialect_tier tier, uint64_t *sum)
+{
+    uint64_t scaled = 0;
+
+    if (!price->has_tiers)
+        return true;
+    switch (tier) {
+    case DIALECT_TIER_STANDARD:
+        break;
+    case DIALECT_TIER_HALF:
+        *sum = *sum / 2 + *sum % 2;
+        break;
+    case DIALECT_TIER_PRIORITY:
+        if (!price->priority_percent)
+            return false;
+        add(&scaled, *sum / 100, price->priority_percent);
+        add(&scaled, 1, (*sum % 100 * price->priority_percent + 99) / 100);
+        *sum = scaled;
+        break;
+    }
+    return true;
+}
+
 bool price_of(const struct price *price, const struct dialect_usage *usage, uint64_t wall_us,
               uint64_t *ret_picousd)
 {
@@ -220,6 +262,8 @@ bool price_of(const struct price *price, const struct dialect_usage *usage, uint
     add(&sum, written - written_long, rates->cache_write);
     add(&sum, written_long, rates->cache_write_long);
     add(&sum, usage->completion_tokens, rates->output);
+    if (!scale(price, usage->tier, &sum))
+        return false;
     *ret_picousd = sum;
     return true;
 }

@@ -36,13 +36,18 @@ struct price {
      * holidays are not known here and count as working days: never too little. */
     bool has_peak;
     struct price_rates peak_rates;
+    /* Half of it for batches and flexible service, and so many percent of it for what was served
+     * with priority (0: not known). Without tiers it costs the same in all of them. */
+    bool has_tiers;
+    uint32_t priority_percent;
     /* From that moment on it costs this; NULL: nothing else is announced. */
     const struct price *later;
     uint64_t later_wall_us;
 };
 
 /* What that usage costs at that moment: true and *ret_picousd (UINT64_MAX where it would be more),
- * or false where price is NULL or the usage is not known. A few multiplications. */
+ * or false where price is NULL, or the usage or what priority
+ * costs is not known. A few multiplications. */
 bool price_of(const struct price *price, const struct dialect_usage *usage, uint64_t wall_us,
               uint64_t *ret_picousd);
 

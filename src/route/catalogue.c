@@ -72,6 +72,7 @@ static const struct name_row retired[] = {
 #define PRICE_LONG(...)
 #define PRICE_PEAK(...)
 #define PRICE_LATER(...)
+#define PRICE_PRIORITY(...)
 static const struct name_row dates[] = {
 #include "tables/prices.def"
 };

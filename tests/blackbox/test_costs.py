@@ -229,3 +229,31 @@ def test_the_table_for_people(gateway):
     assert whole.startswith("all together")
     assert run(["costs", "--by", "colour", "--address", address]).returncode == 2
     assert run(["costs", "--period", "year", "--address", address]).returncode == 2
+
+
+@pytest.mark.parametrize("tier, times", [("default", 1), ("flex", 0.5), ("priority", 2)])
+@pytest.mark.parametrize("is_streaming", [False, True])
+def test_what_an_answer_was_served_at(keyed, tier, times, is_streaming):
+    """OpenAI says it in each answer, and in each chunk."""
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+
+    def behave(peer):
+        if not is_streaming:
+            body = {"id": "c1", "object": "chat.completion", "model": "gpt-5.4", "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
+            peer.answer({**body, "service_tier": tier, "usage": usage})
+            return True
+        chunk = {"id": "c1", "object": "chat.completion.chunk", "model": "gpt-5.4", "service_tier": tier}
+        events = [{**chunk, "choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}]},
+                  {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+                  {**chunk, "choices": [], "usage": usage}]
+        peer.begin_stream()
+        for event in [*events, "[DONE]"]:
+            peer.event(event)
+        peer.end_stream()
+        return True
+
+    gateway = keyed(1, behave={"sk-pool-1": behave}, kind="openai")
+    assert gateway.post(chat("hello", model="gpt-5.4", stream=is_streaming)).status == 200
+    line = gateway.wait_access(model="gpt-5.4")
+    assert line["cost_usd"] == pytest.approx(times * (1000 * 2.5 + 100 * 15) / 1e6)

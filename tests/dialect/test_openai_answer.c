@@ -73,6 +73,27 @@ static void test_usage_of_other_providers(void **state)
         usage_of("{\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":6}}").total_tokens, 11);
 }
 
+static void test_what_it_was_served_at(void **state)
+{
+    struct dialect_usage usage =
+        usage_of("{\"service_tier\":\"flex\",\"usage\":{\"prompt_tokens\":9,"
+                 "\"prompt_tokens_details\":{\"cached_tokens\":4,\"cache_write_tokens\":3}}}");
+
+    assert_int_equal(usage.tier, DIALECT_TIER_HALF);
+    assert_int_equal(usage.cached_tokens, 4);
+    assert_int_equal(usage.cache_write_tokens, 3);
+    usage = usage_of("{\"usage\":{\"prompt_tokens\":9},\"service_tier\":\"priority\"}");
+    assert_int_equal(usage.tier, DIALECT_TIER_PRIORITY);
+    assert_int_equal(usage.cache_write_tokens, 0);
+    usage = usage_of("{\"usage\":{\"prompt_tokens\":9},\"service_tier\":\"default\"}");
+    assert_int_equal(usage.tier, DIALECT_TIER_STANDARD);
+    usage = usage_of("{\"usage\":{\"prompt_tokens\":9},\"service_tier\":null}");
+    assert_int_equal(usage.tier, DIALECT_TIER_STANDARD);
+    usage =
+        usage_of("{\"usage\":{\"prompt_tokens\":9},\"service_tier\":\"a-very-long-word-indeed\"}");
+    assert_int_equal(usage.tier, DIALECT_TIER_STANDARD);
+}
+
 static void test_no_usage(void **state)
 {
     assert_false(usage_of("{\"choices\":[]}").is_known);
@@ -204,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_usage_of_other_providers),
+        cmocka_unit_test(test_what_it_was_served_at),
         cmocka_unit_test(test_no_usage),
         cmocka_unit_test(test_blank_lines_may_come_first),
         cmocka_unit_test(test_what_is_no_answer),

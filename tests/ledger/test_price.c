@@ -193,6 +193,34 @@ static void dollars_as_text(void **state)
     expect_text(PICOUSD_PER_USD - 1, "1");
 }
 
+static void tiers(void **state)
+{
+    struct price price = known(PROVIDER_OPENAI, "gpt-5.4"),
+                 older = known(PROVIDER_OPENAI, "gpt-4.1"),
+                 none = known(PROVIDER_OPENAI, "gpt-5-nano");
+    struct dialect_usage usage = {.prompt_tokens = 1001, .completion_tokens = 10};
+    uint64_t whole = cost(&price, usage, noon), picousd = 7;
+
+    assert_int_equal(whole, (1001 * 250 + 10 * 1500) * 10000ULL);
+    usage.tier = DIALECT_TIER_HALF;
+    assert_int_equal(cost(&price, usage, noon), whole / 2);
+    assert_int_equal(cost(&none, usage, noon), (1001 * 5 + 10 * 40) * 5000ULL);
+    usage.tier = DIALECT_TIER_PRIORITY;
+    assert_int_equal(cost(&price, usage, noon), whole * 2);
+    assert_int_equal(cost(&older, usage, noon), (1001 * 350 + 10 * 1400) * 10000ULL);
+    /* Nobody has told what that is: it is not known, which is not the usual price. */
+    usage.is_known = true;
+    assert_false(price_of(&none, &usage, wall_of(noon), &picousd));
+    assert_int_equal(picousd, 7);
+    /* All of a long prompt. */
+    usage.prompt_tokens = 300000;
+    assert_int_equal(cost(&price, usage, noon), (300000 * 500ULL + 10 * 2250) * 20000);
+    /* A price of the file is what its writer pays. */
+    older.has_tiers = false;
+    usage.prompt_tokens = 1001;
+    assert_int_equal(cost(&older, usage, noon), (1001 * 200 + 10 * 800) * 10000ULL);
+}
+
 static void in_another_currency(void **state)
 {
     /* 7.3 of it for a dollar: a thousand-millionth of a dollar is 7.3 of its own, of which 7 count.
@@ -211,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_another_currency),
+        cmocka_unit_test(tiers),
         cmocka_unit_test(parts_of_a_prompt_have_prices_of_their_own),
         cmocka_unit_test(the_cheapest_token_is_not_rounded_away),
         cmocka_unit_test(what_is_unknown_is_not_free),
