@@ -28,6 +28,7 @@ struct scene {
     struct keypool *pool;
     struct keypool_view *view;
     struct limiter_book *book;
+    struct purse_book *purses;
     struct clients *known;
     struct routes *routes;
     struct rand rand;
@@ -263,7 +264,8 @@ static void measure_names(struct scene *scene, size_t count)
         scene->models[i] = (struct conf_model){.name = name, .targets = {&scene->target, 1}};
     }
     scene->book = limiter_book_new();
-    must(clients_new(&scene->config, scene->book, &scene->known) == 0);
+    scene->purses = purse_book_new();
+    must(clients_new(&scene->config, scene->book, scene->purses, &scene->known) == 0);
     must(routes_new(&scene->config, scene->book, &scene->routes) == 0);
     say("client: found by its secret", count, best_ns(scene, find_client), 0);
     scene->shared_writes = 0;
@@ -274,6 +276,7 @@ static void measure_names(struct scene *scene, size_t count)
     clients_free(&scene->known);
     routes_free(&scene->routes);
     limiter_book_free(&scene->book);
+    purse_book_free(&scene->purses);
 }
 
 int main(void)
