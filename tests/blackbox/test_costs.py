@@ -159,8 +159,11 @@ def test_totals_by_key_client_model_and_provider(gateway):
     for model in ("gpt-4.1", "gpt-4.1", "somebody-s-own"):
         assert gateway.post(chat("hello", model=model)).status == 200
     assert gateway.post(chat("hello", model="gpt-4.1", stream=True)).status == 200
-    gateway.wait_access(is_stream=True)
-    lines = gateway.access_lines()
+    # The workers' lines come one worker after another.
+    until = time.monotonic() + 5
+    while len(lines := gateway.access_lines()) < 4:
+        assert time.monotonic() < until, lines
+        time.sleep(0.05)
     expect_use(wait_totals(gateway, "provider", "sim", 4), lines)
     expect_use(wait_totals(gateway, "key", "sim/k1", 4), lines)
     row = wait_totals(gateway, "client", "anonymous", 4)
