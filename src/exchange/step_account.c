@@ -147,6 +147,7 @@ static void fill_way(const struct exchange *x, struct access_record *record)
     if (!span_is_equal(target->model, x->route.model))
         record->target_model = target->model;
     record->key = x->account.key_name;
+    record->region = exchange_site(x)->row->name;
     record->attempts = x->select.attempts;
     record->retries = x->select.attempts - 1;
     if (status != x->account.status)

@@ -24,18 +24,23 @@ static size_t draw(struct region *const *regions, size_t count, uint64_t random)
     return count;
 }
 
-size_t regions_pick(struct region *const *regions, size_t count, uint64_t without, uint64_t random)
+size_t regions_first(struct region *const *regions, size_t count, uint64_t without)
 {
-    size_t best = draw(regions, count, random);
+    size_t best = count;
 
-    /* None is drawn before the first look, or while one is under way. */
-    if (best < count && !is_among(without, best))
-        return best;
-    best = count;
     for (size_t i = 0; i < count; i++) {
         if (!is_among(without, i) &&
             (best == count || load(&regions[i]->shared.rank) < load(&regions[best]->shared.rank)))
             best = i;
     }
     return best;
+}
+
+size_t regions_pick(struct region *const *regions, size_t count, uint64_t without, uint64_t random)
+{
+    size_t drawn = draw(regions, count, random);
+
+    /* None is drawn before the first look, or while one is under way. */
+    return drawn < count && !is_among(without, drawn) ? drawn
+                                                      : regions_first(regions, count, without);
 }

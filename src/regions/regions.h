@@ -70,4 +70,8 @@ void regions_look(struct region *const *regions, size_t count, uint64_t probe_in
  * none. Any thread. */
 size_t regions_pick(struct region *const *regions, size_t count, uint64_t without, uint64_t random);
 
+/* The first in order that is not among `without`: home, where that is not; `count` where there is
+ * none. Any thread. */
+size_t regions_first(struct region *const *regions, size_t count, uint64_t without);
+
 #endif

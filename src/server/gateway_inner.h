@@ -84,8 +84,9 @@ struct gateway {
     struct metrics *metrics;
     uint32_t reloads, media_fetches;
     enum phase phase;
-    struct loop_timer timer; /* readiness, then the steps of shutting down */
-    uint32_t started;        /* workers whose thread took its sockets over */
+    struct loop_timer regions_timer; /* until they are looked at again; unset: there are none */
+    struct loop_timer timer;         /* readiness, then the steps of shutting down */
+    uint32_t started;                /* workers whose thread took its sockets over */
     uint32_t drained;
     uint64_t started_wall_us, loaded_wall_us;
     bool is_ending; /* the workers are being stopped: they hear of nothing new */
@@ -204,6 +205,9 @@ void gateway_note_issued(struct gateway *gateway);
 /* Watches the budgets of the keys of the snapshot in force. */
 void gateway_follow_budgets(struct gateway *gateway);
 void gateway_drop_budgets(struct gateway *gateway);
+
+/* Looks at the regions of the snapshot in force, and goes on while it has some. */
+void gateway_look_at_regions(struct loop_timer *timer);
 
 /* The timer of a reload that is waited for. */
 void gateway_on_reload_timer(struct loop_timer *timer);

@@ -200,14 +200,16 @@ static void sums_up_nothing(void **state)
 
 /* --- metrics --- */
 
-/* But for those of migrations, of which there is none here: tests/blackbox/test_migration.py. */
+/* But for those of migrations and of regions, of which there are none here:
+ * tests/blackbox/test_migration.py, test_regions.py. */
 static void samples_every_metric_that_is_asked_for_when_read(void **state)
 {
     const char *text = stage_show(*state, page_metrics);
     char head[128];
 
     for (int i = 0; i < METRIC_COUNT; i++) {
-        if (i >= METRIC_MIGRATION_SHARE && i <= METRIC_MIGRATION_ERRORS)
+        if ((i >= METRIC_MIGRATION_SHARE && i <= METRIC_MIGRATION_ERRORS) ||
+            (i >= METRIC_REGION_SHARE && i <= METRIC_REGION_EJECTIONS))
             continue;
         snprintf(head, sizeof(head), "# TYPE bellwether_%s ", metric_rows[i].name);
         stage_expect_part(text, head);
