@@ -3,7 +3,7 @@
  * answers.
  *
  *   load --port P --requests FILE [--connections N] [--warm-up S] [--seconds S]
- *        [--watch NAME=PID,...]... [--cores 0,1] [--hold]
+ *        [--watch NAME=PID,...]... [--cores 0,1] [--hold | --once]
  *
  * FILE holds one or more whole requests, head and body, which are taken in turn. Connections wait
  * with their second request until all of them have got a first byte; then the warm-up begins. After
@@ -11,6 +11,9 @@
  * done, how long each took, and the CPU time that the watched processes (and this one) used
  * meanwhile. With --hold each connection sends one request; when all have got a first byte it
  * prints {"open":N}, and keeps them open until its standard input ends.
+ *
+ * With --once all connections are made first; then each sends one request, all at once, and what is
+ * told is how long that took until the last was answered. Nothing is sent again.
  *
  * An answer that is not a 200, is malformed, or a stream without its terminal event is an error:
  * counted, and its connection replaced.
@@ -36,6 +39,7 @@
  * overflows. */
 #define OPENING_MAX 128
 #define OPENING_NS  (30 * NS_PER_S)
+#define ONCE_NS     (300 * NS_PER_S)
 #define READ_BYTES  (64 * 1024)
 
 struct request {
@@ -50,6 +54,7 @@ struct conn {
     uint64_t start_ns;
     const struct request *request;
     bool is_waiting; /* has its first answer, and waits for the others' */
+    bool is_over;    /* --once: answered, or failed */
     struct reply reply;
 };
 
@@ -60,6 +65,7 @@ struct options {
     uint64_t warm_up_ns;
     uint64_t measured_ns;
     bool hold;
+    bool once;
 };
 
 struct load {
@@ -315,6 +321,89 @@ static void run_hold(struct load *load)
         turn(load, 1000);
 }
 
+/* --- all at once --- */
+
+static void end_one(struct load *load, struct conn *conn, bool is_good)
+{
+    conn->is_over = true;
+    load->answers += is_good;
+    load->errors += !is_good;
+    if (is_good)
+        hist_add(&load->latency, now_ns() - conn->start_ns);
+    else
+        load->last_bad_status = conn->reply.status;
+    close(conn->fd);
+}
+
+/* What came is taken; the end of the connection before the answer's is an error. */
+static void on_answer_once(struct load *load, struct conn *conn, uint32_t events)
+{
+    if (conn->sent < conn->request->size && (events & EPOLLOUT) != 0)
+        send_rest(conn);
+    while (!conn->is_over) {
+        ssize_t n = recv(conn->fd, read_buffer, READ_BYTES, 0);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        load->tally.now_ns = now_ns();
+        if (n <= 0 || reply_feed(&conn->reply, read_buffer, (size_t)n, &load->tally) < 0)
+            end_one(load, conn, false);
+        else if (conn->reply.state == REPLY_DONE)
+            end_one(load, conn, reply_is_good(&conn->reply));
+    }
+}
+
+static void connect_more(struct load *load)
+{
+    while (load->open < load->options.connections && load->opening < OPENING_MAX) {
+        struct conn *conn = &load->conns[load->open++];
+        conn->fd = connect_loopback(load->options.port);
+        load->opening++;
+        watch_edge(load->epoll_fd, conn->fd, conn);
+    }
+}
+
+/* A connection tells that it is there by room for what is to be sent. */
+static void on_connected(struct load *load, struct conn *conn, uint32_t events)
+{
+    errno = 0;
+    if ((events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0)
+        die("a connection was refused or closed before its request");
+    load->opening -= !conn->has_answered;
+    conn->has_answered = true;
+}
+
+static void turn_once(struct load *load, bool is_connecting)
+{
+    struct epoll_event events[TURN_EVENTS];
+    int count = epoll_wait(load->epoll_fd, events, TURN_EVENTS, 100);
+    if (count < 0 && errno != EINTR)
+        die("epoll_wait");
+    for (int i = 0; i < count; i++) {
+        if (is_connecting)
+            on_connected(load, events[i].data.ptr, events[i].events);
+        else
+            on_answer_once(load, events[i].data.ptr, events[i].events);
+    }
+}
+
+static void run_once(struct load *load)
+{
+    for (connect_more(load); load->opening > 0; connect_more(load))
+        turn_once(load, true);
+    cpu_watch_read(&load->cpu);
+    struct cpu_watch before = load->cpu;
+    uint64_t start_ns = now_ns(), end_ns = start_ns + ONCE_NS;
+    for (size_t i = 0; i < load->open; i++) {
+        start_request(load, &load->conns[i], now_ns());
+    }
+    while (load->answers + load->errors < load->open && now_ns() < end_ns)
+        turn_once(load, false);
+    load->errors += load->open - load->answers - load->errors;
+    end_ns = now_ns();
+    cpu_watch_read(&load->cpu);
+    print_result(load, &before, end_ns - start_ns);
+}
+
 static void read_options(struct load *load, int argc, char **argv)
 {
     static const struct option names[] = {
@@ -326,6 +415,7 @@ static void read_options(struct load *load, int argc, char **argv)
         {"watch", required_argument, NULL, 'w'},
         {"cores", required_argument, NULL, 'c'},
         {"hold", no_argument, NULL, 'h'},
+        {"once", no_argument, NULL, 'o'},
         {NULL, 0, NULL, 0},
     };
     struct options *options = &load->options;
@@ -348,6 +438,8 @@ static void read_options(struct load *load, int argc, char **argv)
             cpu_watch_cores(&load->cpu, optarg);
         else if (name == 'h')
             options->hold = true;
+        else if (name == 'o')
+            options->once = true;
         else
             exit(2);
     }
@@ -369,11 +461,15 @@ int main(int argc, char **argv)
     load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (load->epoll_fd < 0)
         die("epoll_create1");
-    open_more(load);
-    if (load->options.hold)
-        run_hold(load);
-    else
-        run_measured(load);
+    if (load->options.once) {
+        run_once(load);
+    } else {
+        open_more(load);
+        if (load->options.hold)
+            run_hold(load);
+        else
+            run_measured(load);
+    }
     close(load->epoll_fd);
     free((void *)load->requests[0].bytes);
     free(load->requests);

@@ -123,9 +123,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int form = 0; form < FORM_COUNT; form++) {
         request_scan_init(&whole, (enum form)form, &whole_scan);
         request_scan_init(&pieces, (enum form)form, &pieces_scan);
+        request_scan_count_kinds(&whole);
+        request_scan_count_kinds(&pieces);
         feed(&whole, body, body.len ? body.len : 1);
         feed(&pieces, body, data[0] % 32 + 1u);
         check_same(&whole_scan, &pieces_scan);
+        must(whole_scan.fault || memcmp(&whole.kinds, &pieces.kinds, sizeof(whole.kinds)) == 0);
         if (whole_scan.fault) {
             struct request_refusal refusal;
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 from dataclasses import dataclass, replace
 
-from . import rotation, translation, wire
+from . import keys, rotation, translation, wire
 from .measure import Line, bottlenecks, cpu_line, rate_line
 from .processes import rss_anon_bytes
 from .programs import BenchError
@@ -260,6 +260,6 @@ def growth(bench):
 
 
 ROWS = {"chat-64": chat_64, "chat-1000": chat_1000, "latency": latency, "paced": paced, "burst": burst, "tls": tls,
-        "memory": memory, "start": start, "failover": failover, "growth": growth,
+        "memory": memory, "start": start, "failover": failover, "growth": growth, **keys.ROWS,
         **rotation.rows_of(lambda: replace(SHAPES["chat-64"].setting), SHAPES["chat-64"].units),
         **translation.rows_of(SHAPES, lambda bench, name: Stage(bench, SHAPES[name], ["bellwether"]))}

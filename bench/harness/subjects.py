@@ -28,6 +28,8 @@ class Setting:
     has_failover: bool = False
     dialect: str = "openai"       # of the upstream; "anthropic": what the clients say is translated
     provider: dict = field(default_factory=dict)
+    key_limits: str = ""          # of each upstream key, as the configuration says it
+    more: str = ""                # further lines of the configuration
 
 
 class Subject:
@@ -203,7 +205,8 @@ class Bellwether(Subject):
         if setting.tls_folder:
             provider["tls"] = f"{{ca: {setting.tls_folder}/ca.pem}}"
         lines = "\n".join(f"    {key}: {value}" for key, value in provider.items())
-        keys = "\n".join(f"      - {UPSTREAM_KEY % i}" for i in range(1, setting.keys + 1))
+        limits = f", limits: {setting.key_limits}" if setting.key_limits else ""
+        keys = "\n".join(f"      - {{secret: {UPSTREAM_KEY % i}{limits}}}" for i in range(1, setting.keys + 1))
         return f"""server: {{listen: "127.0.0.1:{self.port}", workers: 1}}
 admin: {{listen: "127.0.0.1:{self.admin_port}"}}
 log: {{file: "{self.log}"}}
@@ -215,6 +218,7 @@ providers:
     keys:
 {keys}
 {self._models()}
+{setting.more}
 """
 
 

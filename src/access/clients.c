@@ -35,6 +35,30 @@ static void add_to_slots(struct clients *clients, uint32_t index)
     clients->slots[at] = index;
 }
 
+/* The texts of the file's pools stand once in memory. */
+static const struct conf_budget *budget_of_pool(const struct config *config, struct span pool)
+{
+    for (size_t i = 0; pool.len && i < config->pools.count; i++) {
+        if (config->pools.items[i].name.ptr == pool.ptr)
+            return config->pools.items[i].budget;
+    }
+    return NULL;
+}
+
+static int find_purses(struct client *client, const struct config *config,
+                       struct purse_book *purses)
+{
+    int err = 0;
+
+    client->budget = client->conf->budget;
+    client->pool_budget = budget_of_pool(config, client->conf->pool);
+    if (client->budget)
+        err = purse_book_get(purses, PURSE_CLIENT, client->name, &client->purse);
+    if (!err && client->pool_budget)
+        err = purse_book_get(purses, PURSE_POOL, client->pool_name, &client->pool_purse);
+    return err;
+}
+
 static int fill_client(struct client *client, const struct conf_client *conf,
                        struct limiter_book *book)
 {
@@ -55,8 +79,8 @@ static size_t slots_for(size_t count)
     return slots;
 }
 
-int clients_new(const struct config *config, struct limiter_book *book,
-                struct clients **ret_clients)
+int clients_new(const struct config *config, struct limiter_book *limiters,
+                struct purse_book *purses, struct clients **ret_clients)
 {
     const struct conf_client_list *keys = &config->clients.keys;
     struct clients *clients = mem_zalloc(1, sizeof(*clients));
@@ -76,7 +100,9 @@ int clients_new(const struct config *config, struct limiter_book *book,
     clients->items[0] = (struct client){.name = SPAN("anonymous"), .class_name = SPAN("standard")};
     for (uint32_t i = 1; i < clients->count && !err; i++) {
         clients->items[i].index = i;
-        err = fill_client(&clients->items[i], &keys->items[i - 1], book);
+        err = fill_client(&clients->items[i], &keys->items[i - 1], limiters);
+        if (!err)
+            err = find_purses(&clients->items[i], config, purses);
         if (!err)
             add_to_slots(clients, i);
     }
@@ -94,8 +120,11 @@ void clients_free(struct clients **place)
     *place = NULL;
     if (!clients)
         return;
-    for (size_t i = 0; clients->items && i < clients->count; i++)
+    for (size_t i = 0; clients->items && i < clients->count; i++) {
         limiter_unref(&clients->items[i].limiter);
+        purse_unref(&clients->items[i].purse);
+        purse_unref(&clients->items[i].pool_purse);
+    }
     mem_free(clients->items);
     mem_free(clients->slots);
     mem_free(clients);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "access/limiter.h"
+#include "access/purse.h"
 #include "base/span.h"
 #include "conf/config.h"
 
@@ -20,8 +21,11 @@ struct client {
     struct span name;       /* "anonymous" for a caller without a key of its own */
     struct span class_name; /* "standard" where nothing is said */
     struct span pool_name;
-    uint64_t pool;                  /* map_hash of pool_name; 0: none */
-    struct limiter *limiter;        /* NULL: no limits */
+    uint64_t pool;           /* map_hash of pool_name; 0: none */
+    struct limiter *limiter; /* NULL: no limits */
+    /* With budgets: what may be spent, its own and by all of its pool; NULL: no budget. */
+    struct purse *purse, *pool_purse;
+    const struct conf_budget *budget, *pool_budget;
     const struct conf_client *conf; /* NULL: anonymous */
     uint32_t index;                 /* below clients_count: for counters; or CLIENT_ISSUED */
 };
@@ -29,9 +33,10 @@ struct client {
 struct clients;
 struct issued;
 
-/* The table of that configuration, with the limiters of the book. 0 or ERR_NOMEM. */
-int clients_new(const struct config *config, struct limiter_book *book,
-                struct clients **ret_clients);
+/* The table of that configuration, with the limiters and purses of the books. 0, ERR_NOMEM or
+ * ERR_FULL. */
+int clients_new(const struct config *config, struct limiter_book *limiters,
+                struct purse_book *purses, struct clients **ret_clients);
 void clients_free(struct clients **place);
 
 /* How many there are, the anonymous one among them; and each of them. */

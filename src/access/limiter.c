@@ -458,6 +458,17 @@ static void settle(struct limiter *limiter, uint64_t taken, uint64_t tokens, boo
     latch_give(&limiter->latch);
 }
 
+bool admission_counts_tokens(const struct admission *admission)
+{
+    for (int i = 0; i < 2; i++) {
+        const struct limiter *limiter = admission->limiters[i];
+
+        if (limiter && number(&limiter->tpm))
+            return true;
+    }
+    return false;
+}
+
 void admission_end(struct admission *admission, uint64_t tokens, uint64_t now_us)
 {
     uint32_t shared_writes = admission->shared_writes;

@@ -69,6 +69,9 @@ struct admission_verdict {
 struct admission_verdict admission_begin(struct admission *admission, struct limiter *client,
                                          struct limiter *model, uint64_t tokens, uint64_t now_us);
 
+/* Whether one of the limits that admitted it is of tokens. */
+bool admission_counts_tokens(const struct admission *admission);
+
 /* The exchange is over: `tokens` were really used (0: unknown, the estimate stands). Nothing where
  * nothing is held. */
 void admission_end(struct admission *admission, uint64_t tokens, uint64_t now_us);

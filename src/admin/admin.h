@@ -14,6 +14,7 @@
 #include "rotation/rotation.h"
 
 struct admin;
+struct books;
 struct client_desk;
 struct migrator;
 
@@ -34,6 +35,17 @@ struct admin_order_note {
     struct span detail; /* what was asked for besides, or the code of the refusal; may be empty */
 };
 
+/* A budget as it stands; texts are borrowed until the next one is asked for. */
+struct admin_budget {
+    const char *of;       /* "key", "client" or "pool" */
+    struct span provider; /* of a key */
+    struct span name;
+    uint64_t limit_nanousd, spent_nanousd;
+    const char *per;         /* "day" */
+    uint64_t resets_wall_us; /* when its next period begins */
+    bool is_spent;
+};
+
 struct admin_options {
     struct loop *loop;
     struct registry *registry;
@@ -48,6 +60,10 @@ struct admin_options {
     struct client_desk *clients; /* of issued client keys */
     /* The migrations of models, from index 0; NULL at the end. The same thread. */
     struct migrator *(*migration)(void *owner, size_t index);
+    /* The budgets: begins with *at 0; false at the end. NULL: there are none. The same thread. */
+    bool (*budget)(void *owner, size_t *at, struct admin_budget *ret_budget);
+    /* The sums of what was used; NULL: there are none. The same thread. */
+    const struct books *(*books)(void *owner);
     /* An order changed a key: who waits for one may go on. The same thread. */
     void (*on_effect)(void *owner, struct provider *provider, const struct keypool_effect *effect);
     /* The durable store; NULL: there is none. The same thread. */

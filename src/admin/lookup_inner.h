@@ -30,7 +30,7 @@ struct lookup {
 struct store *lookup_store(const struct lookup *lookup);
 
 /* What rotation has under way, as a member: of that provider, or (empty) of all. */
-void page_put_rotations(const struct page_view *view, struct span provider,
+void page_put_rotations(const struct page_view *view, struct span wanted,
                         struct json_writer *writer);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/datetime.h"
 #include "base/decimal.h"
+#include "ledger/price.h"
 
 uint64_t page_wall_of(const struct page_view *view, uint64_t at_us)
 {
@@ -53,6 +54,20 @@ void page_put_nano(struct json_writer *writer, const char *name, uint64_t billio
 
     json_name(writer, name);
     json_raw(writer, decimal_nano_text(billionths, buffer));
+}
+
+void page_begin_cost(struct json_writer *writer, const struct page_view *view, uint64_t nanousd)
+{
+    const struct conf_currency *currency = view->snapshot->config->currency;
+    char buffer[DECIMAL_NANO_BYTES];
+
+    json_name(writer, "cost");
+    json_begin_object(writer);
+    page_put_nano(writer, "usd", nanousd);
+    if (!currency)
+        return;
+    json_name_span(writer, currency->second);
+    json_raw(writer, decimal_nano_text(price_in_currency(nanousd, currency->rate), buffer));
 }
 
 void page_put_ms(struct json_writer *writer, const char *name, uint64_t us)

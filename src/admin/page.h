@@ -37,9 +37,12 @@ struct page {
 
 typedef void page_write_fn(const struct page_view *view, struct page *page);
 
+/* The member `totals` of the stats: what was used in each period, with the names that used most. */
+void page_put_totals(struct json_writer *writer, const struct page_view *view);
+
 /* The rows of tables/admin.def. Status 200 and JSON unless they say otherwise. */
 page_write_fn page_metrics, page_keys, page_client_keys, page_client_key, page_routing,
-    page_regions, page_shadows, page_stats, page_health, page_ready;
+    page_regions, page_shadows, page_stats, page_costs, page_health, page_ready;
 page_write_fn page_migrations, page_migration;
 
 /* The step of a key under rotation; one that rotation has nothing to do with is in use. */
@@ -59,6 +62,10 @@ void page_put_rotation_id(struct json_writer *writer, struct span provider, uint
 
 /* The member in units, of its billionths. */
 void page_put_nano(struct json_writer *writer, const char *name, uint64_t billionths);
+
+/* The member `cost`: in dollars, and in the file's other currency; further members may follow
+ * before json_end_object. */
+void page_begin_cost(struct json_writer *writer, const struct page_view *view, uint64_t nanousd);
 
 /* The member in milliseconds; 0.25 ms are 0.25. */
 void page_put_ms(struct json_writer *writer, const char *name, uint64_t us);

@@ -9,6 +9,7 @@
 #include "base/bug.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "limits/estimates.h"
 
 /* What is shown of one key; the reference keeps the texts alive. */
 struct key_sample {
@@ -202,6 +203,22 @@ static void sample_shared_writes(const struct sampling *sampling, struct metrics
     }
 }
 
+/* Before so many were compared, one text that is unlike the others says it all. */
+enum { ESTIMATES_COMPARED_MIN = 20 };
+
+static void sample_estimates(const struct sampling *sampling, struct metrics_out *out)
+{
+    struct estimates_row row;
+    size_t at = 0;
+
+    while (estimates_next(sampling->view->registry->estimates, &at, &row)) {
+        struct span values[] = {row.provider, row.model};
+
+        if (row.learned >= ESTIMATES_COMPARED_MIN)
+            metrics_sample(out, values, row.error);
+    }
+}
+
 /* Two states have one name for users: their moves are one sample. */
 static void sample_moves_to(const struct sampling *sampling, size_t provider, const char *state,
                             struct metrics_out *out)
@@ -306,6 +323,7 @@ static void sample_canaries(const struct sampling *sampling, struct metrics_out 
 
 /* By metric; a metric that the workers count has none. */
 static sample_fn *const samplers[METRIC_COUNT] = {
+    [METRIC_ESTIMATE_ERROR] = sample_estimates,
     [METRIC_BODY_MEMORY] = sample_body_memory,
     [METRIC_KEYS] = sample_keys,
     [METRIC_ACTIVE_KEYS] = sample_active_keys,

@@ -50,19 +50,10 @@ static void put_totals(struct json_writer *writer, const struct stats *stats)
     json_end_object(writer);
 }
 
-/* Dollars, and the same in the file's other currency. */
 static void put_cost(struct json_writer *writer, const struct page_view *view,
                      const struct stats *stats)
 {
-    const struct conf_currency *currency = view->snapshot->config->currency;
-
-    json_name(writer, "cost");
-    json_begin_object(writer);
-    page_put_nano(writer, "usd", stats->cost_nanousd);
-    if (currency) {
-        json_name_span(writer, currency->second);
-        json_double(writer, (double)stats->cost_nanousd * 1e-9 * ((double)currency->rate * 1e-6));
-    }
+    page_begin_cost(writer, view, stats->cost_nanousd);
     json_member_uint(writer, "unpriced_requests", stats->unpriced);
     json_end_object(writer);
 }
@@ -186,6 +177,35 @@ static void put_providers(struct json_writer *writer, const struct page_view *vi
     json_member_uint(writer, "healthy_keys", healthy);
 }
 
+/* --- budgets --- */
+
+static void put_budgets(struct json_writer *writer, const struct page_view *view)
+{
+    struct admin_budget budget;
+    size_t at = 0;
+
+    json_name(writer, "budgets");
+    json_begin_array(writer);
+    while (view->admin->budget && view->admin->budget(view->admin->owner, &at, &budget)) {
+        json_begin_object(writer);
+        json_member_text(writer, "of", budget.of);
+        if (budget.provider.len)
+            json_member_string(writer, "provider", budget.provider);
+        json_member_string(writer, "name", budget.name);
+        page_put_nano(writer, "usd", budget.limit_nanousd);
+        json_member_text(writer, "per", budget.per);
+        page_put_nano(writer, "spent_usd", budget.spent_nanousd);
+        page_put_nano(writer, "left_usd",
+                      budget.spent_nanousd < budget.limit_nanousd
+                          ? budget.limit_nanousd - budget.spent_nanousd
+                          : 0);
+        json_member_bool(writer, "spent", budget.is_spent);
+        page_put_time(writer, "resets_at", budget.resets_wall_us);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
+}
+
 void page_stats(const struct page_view *view, struct page *page)
 {
     struct stats_model *models = mem_zalloc(MOST_MODELS, sizeof(*models));
@@ -203,6 +223,8 @@ void page_stats(const struct page_view *view, struct page *page)
     put_totals(&writer, &stats);
     put_cost(&writer, view, &stats);
     put_models(&writer, models, stats_read_models(view->registry->metrics, models, MOST_MODELS));
+    page_put_totals(&writer, view);
+    put_budgets(&writer, view);
     put_classes(&writer, view);
     put_providers(&writer, view);
     json_end_object(&writer);

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/roll.h"
 #include "obs/stats.h"
 
 #define TICK_US (60 * US_PER_SEC)
@@ -13,11 +14,8 @@ enum { COUNTED_MAX = 1 << 17, NAME_BYTES = 320 };
 
 /* A counter as it stood. */
 struct counted {
-    struct list link;
+    struct roll_record record;
     uint64_t older, newer; /* at the tick before the last one, and at that */
-    bool is_there;         /* the last tick has seen it */
-    size_t len;
-    char name[];
 };
 
 struct traffic {
@@ -26,8 +24,7 @@ struct traffic {
     void *owner;
     struct loop_timer timer;
     uint64_t older_us, newer_us; /* when these ticks were */
-    struct map by_name;          /* struct counted */
-    struct list all;
+    struct roll counted;         /* struct counted, by name_of */
 };
 
 /* ---- names ---- */
@@ -51,7 +48,7 @@ static struct span name_of(const char *what, struct span first, struct span seco
 
 static uint64_t added_since(const struct traffic *traffic, struct span name, uint64_t count)
 {
-    const struct counted *counted = name.len ? map_find(&traffic->by_name, name) : NULL;
+    const struct counted *counted = name.len ? roll_find(&traffic->counted, name) : NULL;
     uint64_t before = counted ? counted->older : 0;
 
     /* A key that left and came back begins anew. */
@@ -60,40 +57,15 @@ static uint64_t added_since(const struct traffic *traffic, struct span name, uin
 
 /* ---- ticks ---- */
 
-static struct counted *add(struct traffic *traffic, struct span name)
-{
-    struct counted *counted = mem_zalloc(1, sizeof(*counted) + name.len);
-
-    if (!counted)
-        return NULL;
-    counted->len = name.len;
-    memcpy(counted->name, name.ptr, name.len);
-    if (map_add(&traffic->by_name, span_of(counted->name, counted->len), counted)) {
-        mem_free(counted);
-        return NULL;
-    }
-    list_push_back(&traffic->all, &counted->link);
-    return counted;
-}
-
-static void drop(struct traffic *traffic, struct counted *counted)
-{
-    map_remove(&traffic->by_name, span_of(counted->name, counted->len));
-    list_remove(&counted->link);
-    mem_free(counted);
-}
-
 static void note(struct traffic *traffic, struct span name, uint64_t count)
 {
-    struct counted *counted = name.len ? map_find(&traffic->by_name, name) : NULL;
+    struct counted *counted = name.len ? roll_find_or_add(&traffic->counted, name) : NULL;
 
-    if (!counted && name.len)
-        counted = add(traffic, name);
     if (!counted)
         return;
     counted->older = counted->newer;
     counted->newer = count;
-    counted->is_there = true;
+    counted->record.is_there = true;
 }
 
 static void note_keys(struct traffic *traffic, const struct page_view *view)
@@ -127,26 +99,11 @@ static void note_targets(struct traffic *traffic, const struct page_view *view, 
     for (size_t i = 0; i < targets->count; i++) {
         struct span provider = targets->items[i].provider->name;
         struct span name = name_of("model", model, provider, text);
-        const struct counted *counted = name.len ? map_find(&traffic->by_name, name) : NULL;
+        const struct counted *counted = name.len ? roll_find(&traffic->counted, name) : NULL;
 
         /* A provider may stand there twice. */
-        if (!counted || !counted->is_there)
+        if (!counted || !counted->record.is_there)
             note(traffic, name, count_model(view, model, provider));
-    }
-}
-
-static void forget_gone(struct traffic *traffic)
-{
-    struct list *at = traffic->all.next;
-
-    while (at != &traffic->all) {
-        struct counted *counted = container_of(at, struct counted, link);
-
-        at = at->next;
-        if (!counted->is_there)
-            drop(traffic, counted);
-        else
-            counted->is_there = false;
     }
 }
 
@@ -166,7 +123,7 @@ static void on_timer(struct loop_timer *timer)
             note_targets(traffic, &view, models->items[i].name, &models->items[i].fallback);
         }
     }
-    forget_gone(traffic);
+    roll_sweep(&traffic->counted);
     /* Reserved: it cannot fail. */
     (void)loop_timer_set(timer, traffic->newer_us + TICK_US);
 }
@@ -208,8 +165,7 @@ struct traffic *traffic_new(struct loop *loop,
     traffic->view = view;
     traffic->owner = owner;
     traffic->older_us = traffic->newer_us = loop_now_us(loop);
-    map_init(&traffic->by_name, COUNTED_MAX);
-    list_init(&traffic->all);
+    roll_init(&traffic->counted, sizeof(struct counted), COUNTED_MAX, NULL);
     loop_timer_init(&traffic->timer, loop, on_timer);
     if (loop_timer_reserve(&traffic->timer)) {
         traffic_free(&traffic);
@@ -226,9 +182,7 @@ void traffic_free(struct traffic **place)
     *place = NULL;
     if (!traffic)
         return;
-    while (!list_is_empty(&traffic->all))
-        drop(traffic, container_of(traffic->all.next, struct counted, link));
-    map_fini(&traffic->by_name);
+    roll_fini(&traffic->counted);
     loop_timer_fini(&traffic->timer);
     mem_free(traffic);
 }

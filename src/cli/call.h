@@ -10,7 +10,7 @@
 
 /* A connection to one of the address's places; its calls give up after seconds without progress.
  * -1 with errno. The caller closes it. */
-int call_open(const struct conf_address *address);
+int call_open(const struct conf_address *target);
 
 /* One request, and its whole answer: the status, with the body in *ret_body; -1 with errno where
  * none came. token: NULL for none. body: "" for none. */

@@ -1,6 +1,7 @@
 /*
  * bellwether demo: a simulated provider and a gateway in front of it in one process, on free ports;
- * two answers through them that anybody can repeat, and keys that are replaced under load.
+ * two answers through them that anybody can repeat, and keys that are replaced under load; or, with
+ * --strategies, one way to choose a key after another.
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/demo_folder.h"
 #include "cli/demo_rotation.h"
+#include "cli/demo_strategies.h"
 #include "cli/demo_talk.h"
 #include "cli/setup.h"
 #include "cli/signals.h"
@@ -24,9 +26,11 @@ struct demo {
     struct gateway *gateway;
     struct demo_talk *talk;
     struct demo_rotation *rotation;
-    bool is_once;
+    struct demo_strategies *strategies;
+    bool is_once, is_strategies;
     bool has_failed;
     char folder[DEMO_FOLDER_BYTES];
+    char path[DEMO_FOLDER_BYTES + 16]; /* of the gateway's file; empty: it has none */
     char gateway_addr[ADDR_TEXT_BYTES], admin_addr[ADDR_TEXT_BYTES];
 };
 
@@ -90,12 +94,34 @@ static void on_talked(void *owner, const char *why)
         fail(demo, "out of memory");
 }
 
+static void reload(void *owner)
+{
+    struct demo *demo = owner;
+
+    gateway_reload(demo->gateway);
+}
+
+static void on_strategies(void *owner, const char *why)
+{
+    struct demo *demo = owner;
+
+    demo_strategies_free(&demo->strategies);
+    if (why)
+        fail(demo, why);
+    else
+        gateway_shut_down(demo->gateway);
+}
+
 static void on_signal(void *owner, int number)
 {
     struct demo *demo = owner;
 
-    if (demo->gateway && number != SIGHUP && number != SIGUSR1)
+    if (!demo->gateway || number == SIGUSR1)
+        return;
+    if (number != SIGHUP)
         gateway_shut_down(demo->gateway);
+    else if (demo->path[0])
+        reload(demo);
 }
 
 static int start_sim(struct demo *demo)
@@ -104,6 +130,8 @@ static int start_sim(struct demo *demo)
     struct buf complaints;
     int err;
 
+    if (demo->is_strategies)
+        options.scenario = span_from_text(demo_strategies_scenario);
     buf_init(&complaints, 65536);
     err = sim_new(demo->loop, &options, &complaints, &demo->sim);
     if (err)
@@ -140,6 +168,30 @@ static const char file[] =
     "store: none\n"
     "log: {level: error, access: false}\n";
 
+static int load_text(struct demo *demo, struct setup *setup, const char *sim,
+                     struct config **ret_config)
+{
+    struct buf text;
+    int err;
+
+    buf_init(&text, 16 << 10);
+    buf_printf(&text, file, demo->folder, sim, sim, sim, sim);
+    err = text.err ? text.err : setup_load(setup, NULL, buf_text(&text), ret_config);
+    buf_fini(&text);
+    return err;
+}
+
+/* From a file, which is changed and read again. */
+static int load_file(struct demo *demo, struct setup *setup, struct config **ret_config)
+{
+    snprintf(demo->path, sizeof(demo->path), "%s/demo.yaml", demo->folder);
+    if (demo_strategies_write(demo->path, demo->sim, 0)) {
+        fprintf(stderr, "bellwether demo: %s: %s\n", demo->path, strerror(errno));
+        return ERR_IO;
+    }
+    return setup_load(setup, demo->path, NULL, ret_config);
+}
+
 static int start_gateway(struct demo *demo, struct setup *setup)
 {
     struct gateway_options options = {.loop = demo->loop,
@@ -148,26 +200,47 @@ static int start_gateway(struct demo *demo, struct setup *setup)
                                       .source = &setup->source};
     char sim[ADDR_TEXT_BYTES], error[GATEWAY_ERROR_BYTES];
     struct config *config;
-    struct buf text;
     int err;
 
     addr_write(sim_addr(demo->sim), sim);
-    buf_init(&text, 16 << 10);
-    buf_printf(&text, file, demo->folder, sim, sim, sim, sim);
-    err = text.err ? text.err : setup_load(setup, NULL, buf_text(&text), &config);
-    buf_fini(&text);
+    err = demo->is_strategies ? load_file(demo, setup, &config)
+                              : load_text(demo, setup, sim, &config);
     if (err)
         return err;
+    if (demo->path[0])
+        options.config_path = demo->path;
     if (gateway_new(&options, config, error, &demo->gateway)) {
         fprintf(stderr, "bellwether demo: %s\n", error);
         return ERR_IO;
     }
     addr_write(gateway_listen_addr(demo->gateway), demo->gateway_addr);
     addr_write(gateway_admin_addr(demo->gateway), demo->admin_addr);
-    printf("a simulated provider listens on http://%s; the gateway in front of it, with three "
+    printf("a simulated provider listens on http://%s; the gateway in front of it, with %s "
            "keys, on http://%s\n",
-           sim, demo->gateway_addr);
+           sim, demo->is_strategies ? "four" : "three", demo->gateway_addr);
     return 0;
+}
+
+static int begin_talk(struct demo *demo)
+{
+    demo->talk = demo_talk_new(demo->loop, gateway_listen_addr(demo->gateway), on_talked, demo);
+    return demo->talk ? 0 : ERR_NOMEM;
+}
+
+static int begin_strategies(struct demo *demo)
+{
+    const struct demo_strategies_options options = {.loop = demo->loop,
+                                                    .sim = demo->sim,
+                                                    .gateway = gateway_listen_addr(demo->gateway),
+                                                    .path = demo->path,
+                                                    .ask = demo_question,
+                                                    .is_once = demo->is_once,
+                                                    .reload = reload,
+                                                    .on_end = on_strategies,
+                                                    .owner = demo};
+
+    demo->strategies = demo_strategies_new(&options);
+    return demo->strategies ? 0 : ERR_NOMEM;
 }
 
 static int run(struct demo *demo, struct setup *setup)
@@ -176,15 +249,30 @@ static int run(struct demo *demo, struct setup *setup)
 
     if (!err)
         err = start_gateway(demo, setup);
-    if (!err) {
-        demo->talk = demo_talk_new(demo->loop, gateway_listen_addr(demo->gateway), on_talked, demo);
-        err = demo->talk ? loop_run(demo->loop) : ERR_NOMEM;
-    }
+    if (!err)
+        err = demo->is_strategies ? begin_strategies(demo) : begin_talk(demo);
+    if (!err)
+        err = loop_run(demo->loop);
+    demo_strategies_free(&demo->strategies);
     demo_talk_free(&demo->talk);
     demo_rotation_free(&demo->rotation);
     gateway_free(&demo->gateway);
     sim_free(&demo->sim);
     return err || demo->has_failed ? COMMAND_FAILED : COMMAND_OK;
+}
+
+/* False: something else stands there. */
+static bool read_options(struct demo *demo, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--once") == 0)
+            demo->is_once = true;
+        else if (strcmp(argv[i], "--strategies") == 0)
+            demo->is_strategies = true;
+        else
+            return false;
+    }
+    return true;
 }
 
 int command_demo(int argc, char **argv)
@@ -194,15 +282,14 @@ int command_demo(int argc, char **argv)
     struct setup setup;
     int status = COMMAND_FAILED;
 
-    if (argc > 2 || (argc == 2 && strcmp(argv[1], "--once") != 0)) {
+    if (demo && !read_options(demo, argc, argv)) {
         mem_free(demo);
-        return command_bad_usage("demo", "takes --once alone");
+        return command_bad_usage("demo", "takes --once and --strategies alone");
     }
     if (!demo || setup_init(&setup)) {
         mem_free(demo);
         return COMMAND_FAILED;
     }
-    demo->is_once = argc == 2;
     demo->loop = loop_new();
     if (demo_folder_make(demo->folder))
         fprintf(stderr, "bellwether demo: no folder for its files: %s\n", strerror(errno));

@@ -223,7 +223,8 @@ static bool go_on(struct demo_rotation *show)
         order(show);
         return true;
     }
-    if (show->phase == PHASE_WATCH_LEAK && is_promoted && strcmp(show->successor, show->leaked) &&
+    if (show->phase == PHASE_WATCH_LEAK && is_promoted &&
+        strcmp(show->successor, show->leaked) != 0 &&
         has_come_to(show, show->leaked, LIFE_REVOKED)) {
         count(show);
         return true;

@@ -117,7 +117,7 @@ static int rotate(const struct target *target, int argc, char **argv)
 {
     bool is_leaked = argc == 3;
 
-    if (is_leaked && strcmp(argv[2], "--leaked"))
+    if (is_leaked && strcmp(argv[2], "--leaked") != 0)
         return command_bad_usage("keys", "'rotate' takes PROVIDER/KEY [--leaked]");
     return give_order(target, argv[1], "POST", argv[0], is_leaked ? "{\"leaked\": true}" : "",
                       show_rotation);

@@ -10,7 +10,7 @@ bool option_take(int *argc, char **argv, const char *name, const char **value)
     for (int i = 1; i < *argc; i++) {
         if (!strncmp(argv[i], name, len) && argv[i][len] == '=') {
             *value = argv[i] + len + 1;
-        } else if (strcmp(argv[i], name)) {
+        } else if (strcmp(argv[i], name) != 0) {
             argv[kept++] = argv[i];
         } else if (i + 1 < *argc) {
             *value = argv[++i];

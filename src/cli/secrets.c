@@ -281,9 +281,9 @@ static const char *fault_of(int argc, char **argv)
 {
     const char *verb = argc > 0 ? argv[0] : "";
 
-    if (strcmp(verb, "seal") && strcmp(verb, "list") && strcmp(verb, "remove"))
+    if (strcmp(verb, "seal") != 0 && strcmp(verb, "list") != 0 && strcmp(verb, "remove") != 0)
         return "takes seal [NAME], list, or remove NAME";
-    if (argc > (strcmp(verb, "list") ? 2 : 1))
+    if (argc > (strcmp(verb, "list") != 0 ? 2 : 1))
         return "takes one NAME";
     if (argc == 1 && !strcmp(verb, "remove"))
         return "remove needs a NAME";

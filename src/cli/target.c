@@ -104,7 +104,7 @@ static const struct target_verb *find_verb(const char *name, const struct target
     if (argc == 0 && verbs->name[0] == '\0')
         return verbs;
     for (const struct target_verb *verb = verbs; argc > 0 && verb->name; verb++) {
-        if (strcmp(verb->name, argv[0]))
+        if (strcmp(verb->name, argv[0]) != 0)
             continue;
         if (argc - 1 >= verb->least && argc - 1 <= verb->most)
             return verb;

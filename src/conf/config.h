@@ -83,6 +83,12 @@ struct conf_admin {
     struct secret *token;         /* NULL: none, and the address is loopback or a unix socket */
 };
 
+/* What may be spent in a period of the calendar. */
+struct conf_budget {
+    uint64_t millionth_usd;
+    uint32_t per; /* enum budget_period */
+};
+
 /* A client key: who may call the data plane. Found by name across reloads. */
 struct conf_client {
     struct span name;
@@ -91,7 +97,8 @@ struct conf_client {
     struct span pool;                  /* name of one of config.pools, or empty */
     struct span class_name;            /* "standard" */
     struct conf_limits limits;
-    uint64_t expires_wall_us; /* 0: never */
+    struct conf_budget *budget; /* NULL: none */
+    uint64_t expires_wall_us;   /* 0: never */
 };
 
 struct conf_client_list {
@@ -107,17 +114,12 @@ struct conf_clients {
 
 struct conf_pool {
     struct span name;
+    struct conf_budget *budget; /* of all its clients; NULL: none */
 };
 
 struct conf_pools {
     struct conf_pool *items;
     size_t count;
-};
-
-/* What may be spent in a period of the calendar. */
-struct conf_key_budget {
-    uint64_t millionth_usd;
-    uint32_t per; /* enum budget_period */
 };
 
 /* One upstream credential: a key as it is, or what is exchanged for one. */
@@ -134,11 +136,11 @@ struct conf_key {
     uint32_t weight;                       /* 0: standby */
     struct span account;                   /* empty: an account of its own */
     struct conf_limits limits;
-    struct conf_strings models;     /* patterns with '*'; empty: all */
-    struct span pool;               /* name of one of config.pools, or empty: everybody */
-    uint64_t expires_wall_us;       /* 0: never */
-    struct conf_key_budget *budget; /* NULL: none */
-    struct span id;                 /* by which the provider knows it; empty: not known */
+    struct conf_strings models; /* patterns with '*'; empty: all */
+    struct span pool;           /* name of one of config.pools, or empty: everybody */
+    uint64_t expires_wall_us;   /* 0: never */
+    struct conf_budget *budget; /* NULL: none */
+    struct span id;             /* by which the provider knows it; empty: not known */
     struct span made_in; /* of an entry that a rotation made: the folder of the store; else empty */
 };
 
@@ -489,6 +491,17 @@ enum conf_retry_cause {
     CONF_RETRY_DEPLETED = 1 << 6,
 };
 
+/* When a second attempt begins beside a slow one. */
+struct conf_after {
+    uint32_t percent; /* of the times to the first token lately, 50 to 99; 0: us holds */
+    uint64_t us;
+};
+
+struct conf_hedge {
+    struct conf_after after;
+    uint32_t budget_ppm; /* of exchanges, over 10 s */
+};
+
 struct conf_retry {
     uint32_t attempts;
     uint32_t rotations;
@@ -498,6 +511,7 @@ struct conf_retry {
     uint32_t on; /* enum conf_retry_cause */
     uint32_t timeouts;
     uint32_t budget_ppm;
+    struct conf_hedge *hedge; /* NULL: none */
 };
 
 enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARN, CONF_LOG_INFO, CONF_LOG_DEBUG };

@@ -135,7 +135,7 @@ void hook_price_prepare(struct loading *loading, struct span name, struct conf_m
 struct span hook_price_name(const void *object);
 void hook_price_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
                        void *object);
-void hook_key_budget_finish(struct loading *loading, const struct yaml_node *node,
+void hook_budget_finish(struct loading *loading, const struct yaml_node *node,
                             struct conf_mark mark, void *object);
 void hook_currency_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object);

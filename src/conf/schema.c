@@ -140,9 +140,9 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer_usage, group_issuer,
     group_validate, group_error_rate, group_canary, group_rotation, group_provider, group_target,
     group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_class,
-    group_retry, group_log, group_vault, group_aws, group_google, group_azure, group_kubernetes,
-    group_secrets, group_webhook, group_alert_rules, group_alerts, group_price_long, group_price,
-    group_currency, group_key_budget;
+    group_hedge, group_retry, group_log, group_vault, group_aws, group_google, group_azure,
+    group_kubernetes, group_secrets, group_webhook, group_alert_rules, group_alerts,
+    group_price_long, group_price, group_currency, group_budget;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -249,6 +249,7 @@ static const struct conf_group group_model = {ROWS(model), .prepare = hook_model
 static const struct conf_group group_names = {ROWS(names), .finish = hook_names_finish};
 static const struct conf_group group_class = {ROWS(class), .prepare = hook_class_prepare,
                                               .name = hook_class_name};
+static const struct conf_group group_hedge = {ROWS(hedge)};
 static const struct conf_group group_retry = {ROWS(retry), .finish = hook_retry_finish};
 static const struct conf_group group_log = {ROWS(log)};
 static const struct conf_group group_vault = {ROWS(vault), .finish = hook_vault_finish};
@@ -262,8 +263,7 @@ static const struct conf_group group_price_long = {ROWS(price_long),
                                                    .finish = hook_price_long_finish};
 static const struct conf_group group_price = {ROWS(price), .prepare = hook_price_prepare,
                                               .finish = hook_price_finish, .name = hook_price_name};
-static const struct conf_group group_key_budget = {ROWS(key_budget),
-                                                   .finish = hook_key_budget_finish};
+static const struct conf_group group_budget = {ROWS(budget), .finish = hook_budget_finish};
 static const struct conf_group group_currency = {ROWS(currency), .finish = hook_currency_finish};
 static const struct conf_group group_webhook = {ROWS(webhook), .read_short = hook_webhook_short,
                                                 .finish = hook_webhook_finish};

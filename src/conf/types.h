@@ -17,6 +17,7 @@ extern const struct conf_type conf_type_workers;  /* uint32_t; auto is 0 */
 extern const struct conf_type conf_type_duration; /* uint64_t, microseconds */
 extern const struct conf_type conf_type_size;     /* uint64_t, bytes */
 extern const struct conf_type conf_type_share;    /* uint32_t, parts per million */
+extern const struct conf_type conf_type_after;    /* struct conf_after */
 extern const struct conf_type conf_type_time;     /* uint64_t, microseconds since 1970 */
 
 /* Words of the row's list (types_word.c). */

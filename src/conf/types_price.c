@@ -147,8 +147,8 @@ void hook_currency_finish(struct loading *loading, const struct yaml_node *node,
         loading_error(loading, mark, "second and rate belong together; allowed: both");
 }
 
-void hook_key_budget_finish(struct loading *loading, const struct yaml_node *node,
-                            struct conf_mark mark, void *object)
+void hook_budget_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object)
 {
     (void)object;
     if (!yaml_find(node, SPAN("usd")))

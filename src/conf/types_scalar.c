@@ -9,6 +9,8 @@
 #include "conf/printing.h"
 #include "conf/units.h"
 
+enum { AFTER_LEAST_PERCENT = 50, AFTER_MOST_PERCENT = 99 };
+
 static int parse_boolean(const struct conf_row *row, struct span text, void *field)
 {
     bool is_true = span_is_equal(text, SPAN("true"));
@@ -226,6 +228,54 @@ const struct conf_type conf_type_duration = {.name = "duration",
                                              .otherwise = "is no duration",
                                              .print = print_duration,
                                              .tell = tell_duration};
+
+/* "p95" and the like, or a duration. */
+static int parse_after(const struct conf_row *row, struct span text, void *field)
+{
+    struct conf_after *after = field;
+    uint64_t value;
+    int err;
+
+    if (!span_has_prefix(text, SPAN("p"))) {
+        err = parse_duration(row, text, &value);
+        if (!err)
+            *after = (struct conf_after){.us = value};
+        return err;
+    }
+    err = span_to_u64(span_skip(text, 1), &value);
+    if (err)
+        return err;
+    if (value < AFTER_LEAST_PERCENT || value > AFTER_MOST_PERCENT)
+        return ERR_RANGE;
+    *after = (struct conf_after){.percent = (uint32_t)value};
+    return 0;
+}
+
+static void print_after(struct printing *printing, const struct conf_row *row, const void *field)
+{
+    const struct conf_after *after = field;
+    char text[UNITS_TEXT_BYTES];
+
+    if (!after->percent) {
+        print_duration(printing, row, &after->us);
+        return;
+    }
+    snprintf(text, sizeof(text), "p%u", (unsigned)after->percent);
+    print_line(printing, row->name, span_from_text(text));
+}
+
+static void tell_after(const struct conf_row *row, struct buf *out)
+{
+    buf_printf(out, "a quantile from p%d to p%d, or ", AFTER_LEAST_PERCENT, AFTER_MOST_PERCENT);
+    tell_duration(row, out);
+}
+
+const struct conf_type conf_type_after = {.name = "quantile or duration",
+                                          .read = conf_read_parsed,
+                                          .parse = parse_after,
+                                          .otherwise = "is neither a quantile nor a duration",
+                                          .print = print_after,
+                                          .tell = tell_after};
 
 static int parse_size(const struct conf_row *row, struct span text, void *field)
 {

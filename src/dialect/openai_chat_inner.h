@@ -233,9 +233,9 @@ void openai_take_logprobs(struct openai_reader *reader, unsigned choice, const y
 bool openai_read_usage(const yyjson_val *usage, struct dialect_usage *ret_usage);
 
 /* As dialect/chat_answer.h asks of a form. */
-int openai_chat_read_event(struct chat_reader *reader, const struct sse_event *event);
-void openai_chat_read_end(struct chat_reader *reader);
-int openai_chat_read_answer(struct chat_reader *reader, const yyjson_val *root);
+int openai_chat_read_event(struct chat_reader *base, const struct sse_event *event);
+void openai_chat_read_end(struct chat_reader *base);
+int openai_chat_read_answer(struct chat_reader *base, const yyjson_val *root);
 
 /* --- writing answers --- */
 
@@ -265,8 +265,8 @@ struct dialect_usage openai_told_usage(const struct openai_writer *writer);
 /* A provider's error as the last event of a stream; no terminal event follows it. */
 void openai_write_told(const struct chat_writer *writer, const struct dialect_error *error);
 
-void openai_chat_write_event(struct chat_writer *writer, const struct chat_event *event);
-void openai_chat_writer_fini(struct chat_writer *writer);
+void openai_chat_write_event(struct chat_writer *base, const struct chat_event *event);
+void openai_chat_writer_fini(struct chat_writer *base);
 void openai_chat_write_answer(struct chat_writer *writer, const struct chat_answer *answer);
 
 /* A whole answer: what `write_choice` says of each choice, and around it the members that chats and

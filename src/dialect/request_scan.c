@@ -85,16 +85,25 @@ static const struct json_watch rows[FORM_COUNT][REQUEST_FIELD_COUNT] = {
 static const struct span text_names[] = {
     SPAN_INIT("content"), SPAN_INIT("text"),    SPAN_INIT("arguments"), SPAN_INIT("reasoning_content"),
     SPAN_INIT("input"),   SPAN_INIT("refusal"), SPAN_INIT("output"),    SPAN_INIT("thinking"),
+    /* From here on names of media, which are but counted. */
+    SPAN_INIT("image_url"), SPAN_INIT("input_audio"), SPAN_INIT("media_type"), SPAN_INIT("inlineData"),
+    SPAN_INIT("inline_data"), SPAN_INIT("fileData"), SPAN_INIT("file_data"),
 };
+
+enum { MEDIA_NAMES = 7 };
 
 #define LIST(form, root)                                                                           \
     [form] = {                                                                                     \
         .rows = rows[form], .count = REQUEST_FIELD_COUNT, .text_names = text_names,                \
-        .text_name_count = sizeof(text_names) / sizeof(text_names[0]),                             \
+        .text_name_count = sizeof(text_names) / sizeof(text_names[0]) - MEDIA_NAMES,               \
+        .counted_name_count = MEDIA_NAMES,                                                         \
         .root_marks = root,                                                                        \
         .text_marks = JSON_MARK("content") | JSON_MARK("text") | JSON_MARK("arguments") |          \
                       JSON_MARK("reasoning_content") | JSON_MARK("input") | JSON_MARK("refusal") | \
-                      JSON_MARK("output") | JSON_MARK("thinking"),                                 \
+                      JSON_MARK("output") | JSON_MARK("thinking") | JSON_MARK("image_url") |       \
+                      JSON_MARK("input_audio") | JSON_MARK("media_type") |                         \
+                      JSON_MARK("inlineData") | JSON_MARK("inline_data") |                         \
+                      JSON_MARK("fileData") | JSON_MARK("file_data"),                              \
     }
 
 static const struct json_watchlist lists[FORM_COUNT] = {
@@ -116,8 +125,16 @@ void request_scan_init(struct request_scan *request, enum form form, struct json
     bug_fatal_unless((unsigned)form < FORM_COUNT);
     request->form = form;
     request->scan = scan;
+    request->has_kinds = false;
     json_scan_init(scan, &lists[form], REQUEST_DEPTH_MAX);
     json_scan_capture(scan, REQUEST_MODEL, request->model, sizeof(request->model));
+}
+
+void request_scan_count_kinds(struct request_scan *request)
+{
+    request->has_kinds = true;
+    request->kinds = (struct json_kinds){.texts = 0};
+    json_scan_count_kinds(request->scan, &request->kinds);
 }
 
 int request_scan_feed(struct request_scan *request, struct span piece)
@@ -136,6 +153,7 @@ int request_scan_finish(struct request_scan *request)
     request->root_is_empty = scan->root_is_empty;
     request->text_bytes = scan->text_bytes;
     request->text_numbers = scan->text_numbers;
+    request->media = scan->named_members;
     request->scan = NULL;
     return 0;
 }
@@ -311,15 +329,28 @@ uint64_t request_scan_max_tokens(const struct request_scan *request)
     return most * (written > choices ? written : choices);
 }
 
-uint64_t request_scan_estimate_tokens(const struct request_scan *request)
+/* The provider's model reads the tools' descriptions and schemas too. */
+static uint64_t tool_bytes(const struct request_scan *request)
 {
     const struct json_seen *tools = &request->seen[REQUEST_TOOLS];
-    uint64_t bytes = request->text_bytes;
 
-    /* The provider's model reads the tools' descriptions and schemas too. */
-    if (tools->type == JSON_ARRAY)
-        bytes += tools->end - tools->start;
-    return dialect_estimate_tokens(bytes) + request->text_numbers;
+    return tools->type == JSON_ARRAY ? tools->end - tools->start : 0;
+}
+
+uint64_t request_scan_estimate_tokens(const struct request_scan *request)
+{
+    return dialect_estimate_tokens(request->text_bytes + tool_bytes(request)) +
+           request->text_numbers;
+}
+
+struct request_text request_scan_text(const struct request_scan *request)
+{
+    return (struct request_text){
+        .kinds = request->has_kinds ? &request->kinds : NULL,
+        .numbers = request->text_numbers,
+        .tool_bytes = tool_bytes(request),
+        .media = request->media,
+    };
 }
 
 /* Edits. */

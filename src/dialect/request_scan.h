@@ -27,8 +27,8 @@ enum request_field {
     REQUEST_MAX_TOKENS,
     REQUEST_MAX_COMPLETION_TOKENS,
     REQUEST_TOOLS,
-    REQUEST_CONTENT, /* messages, prompt, input or contents */
-    REQUEST_SYSTEM,  /* what stands apart from them: system, instructions, systemInstruction */
+    REQUEST_CONTENT,   /* messages, prompt, input or contents */
+    REQUEST_SYSTEM,    /* what stands apart from them: system, instructions, systemInstruction */
     REQUEST_CACHE_KEY, /* prompt_cache_key */
     REQUEST_USER,
     REQUEST_METADATA,
@@ -52,13 +52,18 @@ struct request_scan {
     /* As the scanner has left it; from request_scan_finish on. */
     struct json_seen seen[REQUEST_FIELD_COUNT];
     uint64_t root_start;
-    uint64_t text_bytes, text_numbers;
+    uint64_t text_bytes, text_numbers, media;
     bool root_is_empty;
+    bool has_kinds;
+    struct json_kinds kinds; /* with has_kinds */
     char model[REQUEST_MODEL_MAX];
 };
 
 /* Ready for the first piece, read by that scanner until request_scan_finish returns 0. */
 void request_scan_init(struct request_scan *request, enum form form, struct json_scan *scan);
+
+/* The text is to be counted by kinds too, which costs a little. Before the first piece. */
+void request_scan_count_kinds(struct request_scan *request);
 
 /* The next piece of the body: 0, or ERR_SYNTAX once the request must be refused. */
 int request_scan_feed(struct request_scan *request, struct span piece);
@@ -94,8 +99,19 @@ unsigned request_scan_choices(const struct request_scan *request);
  * are written for it (`n` or `best_of`); 0: not told. */
 uint64_t request_scan_max_tokens(const struct request_scan *request);
 
-/* Tokens of the prompt, guessed from its text and its tools. */
+/* Tokens of the prompt, guessed from the bytes of its text and its tools. */
 uint64_t request_scan_estimate_tokens(const struct request_scan *request);
+
+/* What a better guess is made from: the text by kinds (NULL where they were not counted), and what
+ * else a provider's model reads. */
+struct request_text {
+    const struct json_kinds *kinds;
+    uint64_t numbers;    /* tokens given as such */
+    uint64_t tool_bytes; /* of the tools, as they are spelled */
+    uint64_t media;      /* pictures, sounds, files */
+};
+
+struct request_text request_scan_text(const struct request_scan *request);
 
 enum { REQUEST_EDITS_MAX = 2 };
 

@@ -76,6 +76,9 @@ int answer_send(struct exchange *x, const struct translator_plan *plan, struct s
         answer_free(&errand);
         return ERR_NOMEM;
     }
+    /* It is whole, and what the other one would need of the request goes with it. */
+    if (x->hedge.sent_us)
+        hedge_leave(x);
     attempt_end(exchange_attempt(x));
     relay_drop_translator(x);
     errand->translation = x->body.translation;

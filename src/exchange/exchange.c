@@ -50,6 +50,14 @@ static void go(struct exchange *x, enum step next)
     x->step = next;
 }
 
+void exchange_swap_step(struct exchange *x, enum step *aside)
+{
+    enum step other = *aside;
+
+    *aside = x->step;
+    x->step = other;
+}
+
 void exchange_run(struct exchange *x)
 {
     bug_fatal_unless(!x->is_running);
@@ -116,12 +124,17 @@ static struct exchange *take_spare(struct exchange_host *host)
 
 static void on_wait_over(struct loop_timer *timer)
 {
-    exchange_run(container_of(timer, struct exchange, select.timer));
+    struct exchange *x = container_of(timer, struct exchange, select.timer);
+
+    if (x->hedge.is_armed)
+        hedge_begin(x);
+    else
+        exchange_run(x);
 }
 
 static void on_ping_held(struct loop_timer *timer)
 {
-    struct exchange *x = container_of(timer, struct exchange, relay.ping_timer);
+    struct exchange *x = container_of(timer, struct exchange, ping_timer);
 
     x->relay.is_ping_due = true;
     exchange_run(x);
@@ -131,34 +144,34 @@ static void on_ping_held(struct loop_timer *timer)
 
 static struct exchange *exchange_of(struct attempt *attempt)
 {
-    return container_of(attempt, struct exchange, send.attempt);
+    struct exchange *x = container_of(attempt, struct exchange, send.attempt);
+
+    if (x->hedge.other)
+        hedge_turn_to(x, attempt);
+    return x;
 }
 
-static void on_sent(struct attempt *attempt)
+void exchange_note_sent(struct exchange *x)
 {
-    struct exchange *x = exchange_of(attempt);
-
     select_note_wait_over(x);
     if (x->route.crossing)
         cross_note_sent(x);
     keypool_sent(exchange_outlet(x)->view, &x->select.grant, loop_now_us(exchange_loop(x)));
+    if (exchange_config(x)->retry.hedge)
+        hedge_watch(x);
 }
 
-static void on_answer_head(struct attempt *attempt, const struct http_head *head)
+void exchange_take_head(struct exchange *x, const struct http_head *head)
 {
-    struct exchange *x = exchange_of(attempt);
-
     fetch_ahead(x->conn, CONN_AHEAD_BYTES);
     fetch_ahead(x->body.body, BODY_AHEAD_BYTES);
-    if (x->select.begun_us)
-        x->select.answered_us = loop_now_us(exchange_loop(x));
+    if (x->relay.begun_us)
+        x->relay.answered_us = loop_now_us(exchange_loop(x));
     relay_note_head(x, head);
 }
 
-static void on_answer_data(struct attempt *attempt, char *data, size_t len, bool is_last)
+void exchange_take_data(struct exchange *x, char *data, size_t len, bool is_last)
 {
-    struct exchange *x = exchange_of(attempt);
-
     x->relay.in.data = data;
     x->relay.in.len = len;
     x->relay.in.is_last = is_last;
@@ -166,12 +179,30 @@ static void on_answer_data(struct attempt *attempt, char *data, size_t len, bool
     exchange_run(x);
 }
 
-static void on_answer_fail(struct attempt *attempt, enum outcome outcome)
+void exchange_take_failure(struct exchange *x, enum outcome outcome)
 {
-    struct exchange *x = exchange_of(attempt);
-
     x->relay.in.failed = outcome;
     exchange_run(x);
+}
+
+static void on_sent(struct attempt *attempt)
+{
+    exchange_note_sent(exchange_of(attempt));
+}
+
+static void on_answer_head(struct attempt *attempt, const struct http_head *head)
+{
+    exchange_take_head(exchange_of(attempt), head);
+}
+
+static void on_answer_data(struct attempt *attempt, char *data, size_t len, bool is_last)
+{
+    exchange_take_data(exchange_of(attempt), data, len, is_last);
+}
+
+static void on_answer_fail(struct attempt *attempt, enum outcome outcome)
+{
+    exchange_take_failure(exchange_of(attempt), outcome);
 }
 
 static const struct attempt_ops attempt_ops = {
@@ -202,8 +233,9 @@ struct exchange *exchange_new(struct exchange_host *host, struct http_server_con
     arena_init(&x->scan_arena, &host->scanners, ATTEMPT_ARENA_MAX_BYTES);
     buf_init(&x->relay.held, RELAY_HELD_MAX);
     loop_timer_init(&x->select.timer, host->loop, on_wait_over);
-    loop_timer_init(&x->relay.ping_timer, host->loop, on_ping_held);
+    loop_timer_init(&x->ping_timer, host->loop, on_ping_held);
     attempt_init(&x->send.attempt, &attempt_ops);
+    x->send.live = &x->send.attempt;
     x->relay.error = &dialect_no_error;
     list_push_back(&host->exchanges, &x->link);
     host->exchange_count++;
@@ -218,7 +250,9 @@ struct move step_end(struct exchange *x)
     struct exchange_host *host = x->host;
 
     loop_timer_fini(&x->select.timer);
-    loop_timer_fini(&x->relay.ping_timer);
+    loop_timer_fini(&x->ping_timer);
+    if (x->hedge.other)
+        hedge_fini(x);
     buf_fini(&x->relay.held);
     body_unref(&x->send.body);
     body_unref(&x->body.body);

@@ -22,6 +22,7 @@
 #include "dialect/translator.h"
 #include "exchange/answer_errand.h"
 #include "exchange/binding.h"
+#include "exchange/hedge.h"
 #include "exchange/host.h"
 #include "exchange/inbound.h"
 #include "exchange/media_errand.h"
@@ -141,6 +142,7 @@ struct part_admit {
     bool is_waiting;                /* for its turn */
     bool has_place;                 /* in its class's bulkhead */
     bool is_displaced;              /* from the queue there */
+    bool is_out_of_budget;          /* its client's, or its pool's */
     struct bulkhead_waiter *waiter; /* as which it waits, or waited; NULL: it never did */
     uint64_t asked_us, until_us, held_until_us; /* in a class that is limited */
     uint64_t since_us;                          /* its turn came; 0: it did not */
@@ -158,9 +160,6 @@ struct part_select {
     /* Of sites_target, the sites that failed, by bit: the others are asked first. */
     uint64_t failed_sites;
     uint32_t sites_target;
-    /* Where its time counts, the attempt at hand was begun, and its answer's head was there; 0: it
-     * does not. */
-    uint64_t begun_us, answered_us;
     uint32_t excluded; /* bit per target that is not asked again */
     uint32_t attempts; /* made, as the client is told */
     uint32_t tries;    /* of them, those that count against retry.attempts */
@@ -172,6 +171,7 @@ struct part_select {
     struct waiting_room *room; /* where it waits; NULL: nowhere */
     waiting_place place;
     struct waiting_ticket ticket;
+    struct waiting_ticket granted; /* with a room: the grant that has not been used yet */
     struct loop_timer timer;
     bool has_other_site; /* the attempt at hand failed, and another region is asked next */
     bool has_backed_off; /* for the try to come */
@@ -181,7 +181,8 @@ struct part_select {
 /* send: what goes upstream. */
 struct part_send {
     struct attempt attempt;
-    struct body *body; /* written for settled_target; NULL: the client's own bytes go */
+    struct attempt *live; /* the attempt at hand: that one, or the hedge's */
+    struct body *body;    /* written for settled_target; NULL: the client's own bytes go */
     uint32_t settled_target;
     struct chat_drops *drops;       /* what the target was not told; in the arena, or NULL */
     struct request_edits *edits;    /* in the attempt's arena */
@@ -224,7 +225,6 @@ struct part_relay {
     struct sse *sse;
     struct buf held; /* bytes that may not go yet: pings first, then the beginning of an event */
     size_t ping_len; /* of them, those of whole pings */
-    struct loop_timer ping_timer; /* how long pings alone are held */
     struct {
         char *data; /* borrowed from the connection for one run of the step */
         size_t len;
@@ -233,6 +233,9 @@ struct part_relay {
         enum outcome failed; /* OUTCOME_SUCCESS: it has not */
     } in;
     uint64_t first_byte_ns; /* stamp: first bytes of the answer read */
+    /* Where its time counts for a region, the attempt was begun, and its answer's head was there;
+     * 0: it does not. */
+    uint64_t begun_us, answered_us;
     uint64_t bytes_out;
     uint64_t committed_us;
     const struct dialect_error *error; /* why the last attempt failed, as the provider said it; in
@@ -288,7 +291,9 @@ struct exchange {
     struct part_admit admit;
     struct part_select select;
     struct part_send send;
+    struct part_hedge hedge;
     struct part_relay relay;
+    struct loop_timer ping_timer; /* how long pings alone are held before commit */
     struct part_respond respond;
     struct part_account account;
 };
@@ -314,6 +319,16 @@ void exchange_run(struct exchange *x);
 /* Leads where the row of its step says, and walks on. */
 void exchange_interrupt(struct exchange *x, enum interrupt interrupt);
 
+/* ---- what happens to the attempt at hand; a hedge's events come here too ---- */
+
+void exchange_note_sent(struct exchange *x);
+void exchange_take_head(struct exchange *x, const struct http_head *head);
+void exchange_take_data(struct exchange *x, char *data, size_t len, bool is_last);
+void exchange_take_failure(struct exchange *x, enum outcome outcome);
+
+/* Another attempt is at hand from now on: where it stands on the road, for where this one does. */
+void exchange_swap_step(struct exchange *x, enum step *aside);
+
 /* Names the request by the client's own id where that is sane, else by one made here. */
 void head_name_request(struct exchange *x, struct span own);
 
@@ -336,7 +351,7 @@ bool select_has_other_target(const struct exchange *x, uint32_t target);
 void select_give_back(struct exchange *x);
 
 /* The room has let it go: something may be free now. */
-void select_note_grant(struct exchange *x);
+void select_note_grant(struct exchange *x, const struct waiting_ticket *granted);
 
 /* --- the answer under way (relay*.c, verdict.c) --- */
 
@@ -385,6 +400,9 @@ struct move relay_whole(struct exchange *x, char *data, size_t len, bool is_last
 struct move relay_events(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_raw(struct exchange *x, char *data, size_t len, bool is_last);
 struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last);
+
+/* Notes what the attempt at hand used as far as its answer came, told or estimated. */
+void account_note_produced(struct exchange *x);
 
 /* An answer that was cut, after commit, is billed for what was produced: notes that, once. */
 void account_note_cut(struct exchange *x);
@@ -580,7 +598,7 @@ uint64_t exchange_deadline_us(struct exchange *x);
 
 static inline struct attempt *exchange_attempt(struct exchange *x)
 {
-    return &x->send.attempt;
+    return x->send.live;
 }
 
 /* Gives back the translator and all that it made. */

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "exchange/hedge.h"
 #include "exchange/turn.h"
 
 enum { SPARE_EXCHANGES = 1024, SPARE_BLOCKS = 4096, SPARE_SCANNERS = 16 };
@@ -46,9 +47,11 @@ static void on_waking(struct loop_task *task)
     for (size_t i = 0; i < count; i++) {
         struct exchange *x = parking_find(&host->parking, tickets[i]);
 
-        if (!x)
+        if (!x) {
+            exchange_host_pass(host, &tickets[i]);
             continue;
-        select_note_grant(x);
+        }
+        select_note_grant(x, &tickets[i]);
         exchange_run(x);
     }
     if (count < HOST_WAKES_A_TURN)
@@ -80,6 +83,7 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
     rand_init_from_system(&host->rand);
     host->head_scratch = mem_alloc(sizeof(*host->head_scratch));
     host->metrics = metrics_attach(registry->metrics);
+    host->uses = registry->uses[worker];
     host->log = registry->log ? log_ring_new(registry->log) : NULL;
     if (!host->head_scratch || !host->metrics || (registry->log && !host->log)) {
         exchange_host_fini(host);
@@ -96,6 +100,7 @@ void exchange_host_fini(struct exchange_host *host)
     struct list *link;
 
     shadows_drop(host);
+    hedge_times_free(&host->hedge_times);
     loop_task_cancel(&host->waking);
     binding_unref(&host->prepared);
     binding_unref(&host->binding);
@@ -195,6 +200,14 @@ void exchange_host_grant(struct exchange_host *host, struct waiting_room *room, 
     /* That it asks whether anybody waits; what follows for those who do is not the exchange's. */
     metrics_add(host->metrics, host->series.writes + METRIC_WRITES_WAITING, 1);
     waiting_grant(room, count, exchange_host_call, host);
+}
+
+void exchange_host_pass(struct exchange_host *host, struct waiting_ticket *ticket)
+{
+    if (!ticket->room)
+        return;
+    metrics_add(host->metrics, host->series.writes + METRIC_WRITES_WAITING, 1);
+    waiting_pass(ticket, exchange_host_call, host);
 }
 
 void exchange_host_follow(struct exchange_host *host, struct provider *provider,

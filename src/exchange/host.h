@@ -27,7 +27,9 @@ struct exchange;
 struct exchange_host;
 struct helper_job;
 struct issued_hold;
+struct hedge_times;
 struct media_errand;
+struct uses;
 
 /* A hundred thousand that wait for one key must not stand in the way of all others. */
 enum { HOST_WAKES_A_TURN = 256 };
@@ -74,6 +76,7 @@ struct exchange_host {
     struct issued_hold *issued; /* client keys beside the file; NULL: none */
     struct metrics *metrics;
     struct exchange_series series;
+    struct uses *uses; /* what was used, until it is collected; the registry's */
     struct log_ring *log;
     struct parking parking;  /* those that wait for a key */
     struct loop_task waking; /* of those that were granted one, or a turn in their class */
@@ -81,6 +84,7 @@ struct exchange_host {
     struct list exchanges;   /* all under way */
     struct list spare;       /* freed ones, for the next */
     struct shadows shadows;
+    struct hedge_times *hedge_times; /* NULL: nothing was watched */
     size_t exchange_count, spare_count;
     uint64_t next_id;
     bool is_ready;       /* /ready says 200 */
@@ -119,6 +123,9 @@ void exchange_host_call(void *owner, uint32_t worker);
 /* Grants something to the first `count` that wait in the room, of whichever worker (UINT32_MAX: to
  * all). */
 void exchange_host_grant(struct exchange_host *host, struct waiting_room *room, uint32_t count);
+
+/* The ticket's grant is of no use to whom it was given: the next has it. */
+void exchange_host_pass(struct exchange_host *host, struct waiting_ticket *ticket);
 
 /* What follows from a change in a keypool: wakes who waits, asks for probes. */
 void exchange_host_follow(struct exchange_host *host, struct provider *provider,

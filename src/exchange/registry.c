@@ -7,6 +7,8 @@
 #include "exchange/shadow.h"
 #include "io/helpers.h"
 #include "io/resolve.h"
+#include "ledger/uses.h"
+#include "limits/estimates.h"
 #include "shadow/board.h"
 
 enum {
@@ -15,6 +17,22 @@ enum {
     /* Each tells some hundred megabytes a second anew; a few keep the others out of its line. */
     MAX_HELPERS = 4,
 };
+
+static struct uses **make_uses(uint32_t workers)
+{
+    struct uses **uses = mem_zalloc(workers, sizeof(struct uses *));
+
+    for (uint32_t i = 0; uses && i < workers; i++) {
+        uses[i] = uses_new();
+        if (uses[i])
+            continue;
+        while (i-- > 0)
+            uses_free(&uses[i]);
+        MEM_CLEAR(uses);
+        break;
+    }
+    return uses;
+}
 
 int registry_init(struct registry *registry, uint32_t workers, struct secret_arena *secrets,
                   struct log *log)
@@ -25,16 +43,19 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     body_budget_init(&registry->shadow_bodies, workers * (uint64_t)SHADOW_BODIES_BYTES);
     registry->shadows = shadow_board_new();
     registry->limiters = limiter_book_new();
+    registry->purses = purse_book_new();
+    registry->uses = make_uses(workers);
     registry->crossings = crossing_book_new(workers);
     registry->retry_budget = retry_budget_new(workers);
+    registry->estimates = estimates_new(workers);
     registry->metrics = metrics_schema_new();
     registry->resolver = resolver_new(MAX_RESOLVES);
     /* Whatever stands in line is bounded already: requests by server.body_memory, answers by what
      * their exchanges may hold of one. */
     registry->helpers = helpers_new(workers < MAX_HELPERS ? workers : MAX_HELPERS, SIZE_MAX);
-    if (classes_init(registry->bulkheads, workers) == 0 && registry->limiters &&
-        registry->crossings && registry->retry_budget && registry->metrics && registry->resolver &&
-        registry->helpers && registry->shadows)
+    if (classes_init(registry->bulkheads, workers) == 0 && registry->limiters && registry->purses &&
+        registry->uses && registry->crossings && registry->retry_budget && registry->estimates &&
+        registry->metrics && registry->resolver && registry->helpers && registry->shadows)
         return 0;
     registry_fini(registry);
     return ERR_NOMEM;
@@ -66,9 +87,14 @@ void registry_fini(struct registry *registry)
     helpers_free(&registry->helpers);
     resolver_free(&registry->resolver);
     limiter_book_free(&registry->limiters);
+    purse_book_free(&registry->purses);
+    for (uint32_t i = 0; registry->uses && i < registry->workers; i++)
+        uses_free(&registry->uses[i]);
+    MEM_CLEAR(registry->uses);
     classes_fini(registry->bulkheads);
     crossing_book_free(&registry->crossings);
     retry_budget_free(&registry->retry_budget);
+    estimates_free(&registry->estimates);
     metrics_schema_free(&registry->metrics);
     shadow_board_free(&registry->shadows);
 }

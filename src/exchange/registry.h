@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "access/limiter.h"
+#include "access/purse.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/secret.h"
@@ -26,19 +27,24 @@ struct helpers;
 struct journal;
 struct shadow_board;
 struct learned;
+struct estimates;
+struct uses;
 
 struct registry {
     uint32_t workers;
     struct secret_arena *secrets;
     struct limiter_book *limiters;
+    struct purse_book *purses;
     struct crossing_book *crossings;
     struct bulkhead *bulkheads[PRIORITIES];
     struct retry_budget *retry_budget;
+    struct estimates *estimates; /* of tokens */
     struct metrics_schema *metrics;
     struct log *log;
     struct journal *journal; /* borrowed; NULL: none is kept */
     struct resolver *resolver;
     struct helpers *helpers; /* of all workers, for large bodies */
+    struct uses **uses;      /* one a worker: what its exchanges used, until it is collected */
     struct body_budget bodies;
     struct body_budget shadow_bodies; /* apart, so that no request is refused for a shadow */
     struct shadow_board *shadows;

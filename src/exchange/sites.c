@@ -80,7 +80,7 @@ bool sites_note_failure(struct exchange *x, const struct outcome_row *row)
     const struct outlet_site *site = exchange_site(x);
     uint64_t all, failed;
 
-    x->select.begun_us = 0;
+    x->relay.begun_us = 0;
     if (!provider->regions || !is_of_site(row))
         return false;
     if (row->blames_endpoint)
@@ -96,13 +96,13 @@ bool sites_note_failure(struct exchange *x, const struct outcome_row *row)
 void sites_note_good(struct exchange *x, uint64_t now_us)
 {
     const struct snapshot_provider *provider = exchange_outlet(x)->row;
-    uint64_t begun_us = x->select.begun_us;
+    uint64_t begun_us = x->relay.begun_us;
 
     /* A stream's head may be there long before its first event; what is told whole takes as long as
      * it is long. */
-    if (!x->body.is_streaming && x->select.answered_us > begun_us)
-        now_us = x->select.answered_us;
-    x->select.begun_us = 0;
+    if (!x->body.is_streaming && x->relay.answered_us > begun_us)
+        now_us = x->relay.answered_us;
+    x->relay.begun_us = 0;
     if (begun_us && provider->regions)
         region_note_good(provider->regions[x->select.site], exchange_site(x)->seen,
                          now_us - begun_us);

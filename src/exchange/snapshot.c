@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "conf/region.h"
 #include "exchange/classes.h"
+#include "exchange/estimating.h"
 #include "exchange/learned.h"
 #include "exchange/registry.h"
 #include "ledger/prices.h"
@@ -162,6 +163,9 @@ static int add_provider(struct snapshot *snapshot, struct registry *registry,
     row->traits = traits_of(conf);
     row->attempts = metrics_series(registry->metrics, METRIC_ATTEMPTS, &conf->name);
     row->retries = metrics_series(registry->metrics, METRIC_RETRIES, &conf->name);
+    row->hedges = metrics_series(registry->metrics, METRIC_HEDGES, &conf->name);
+    row->hedge_tokens = metrics_series(registry->metrics, METRIC_HEDGE_TOKENS, &conf->name);
+    row->hedge_cost = metrics_series(registry->metrics, METRIC_HEDGE_COST, &conf->name);
     if (snapshot->config->models.count == 0)
         row->learned = learned_ref(entry->learned);
     return join_fields(registry, &conf->headers, &row->fields);
@@ -296,7 +300,7 @@ static int build(struct snapshot *snapshot, struct registry *registry, const str
     if (!err)
         err = routes_join(snapshot->routes, registry->crossings);
     if (!err)
-        err = clients_new(config, registry->limiters, &snapshot->clients);
+        err = clients_new(config, registry->limiters, registry->purses, &snapshot->clients);
     if (!err)
         err = prices_new(config, &snapshot->prices);
     if (!err)
@@ -321,6 +325,7 @@ int snapshot_prepare(struct registry *registry, struct config *config, uint64_t 
         return ERR_NOMEM;
     atomic_init(&counted->refs, 1);
     metrics_try(registry->metrics);
+    counted->snapshot.counts_kinds = estimating_is_wanted(config);
     err = build(&counted->snapshot, registry, config, now_us, wall_us, ret_error);
     if (err) {
         free_parts(&counted->snapshot);
@@ -381,13 +386,29 @@ int snapshot_new(struct registry *registry, struct config *config, uint64_t now_
     return err;
 }
 
+/* Of a model that only its provider lists; NULL: it is another. */
+static const struct snapshot_series *learned_series(const struct snapshot *snapshot, uint32_t label,
+                                                    const struct plan_target *target)
+{
+    const struct learned *learned =
+        target && label == 0 ? snapshot->providers[target->provider_index].learned : NULL;
+
+    return learned ? learned_find(learned, target->model_hash) : NULL;
+}
+
 const struct snapshot_series *snapshot_series_of(const struct snapshot *snapshot, uint32_t label,
                                                  const struct plan_target *target)
 {
     size_t column = target ? target->provider_index + 1 : 0;
-    const struct learned *learned = target ? snapshot->providers[column - 1].learned : NULL;
-    const struct snapshot_series *own =
-        learned && label == 0 ? learned_find(learned, target->model_hash) : NULL;
+    const struct snapshot_series *own = learned_series(snapshot, label, target);
 
     return own ? own : &snapshot->series[label * (snapshot->provider_count + 1) + column];
+}
+
+struct span snapshot_model_of(const struct snapshot *snapshot, uint32_t label,
+                              const struct plan_target *target)
+{
+    if (learned_series(snapshot, label, target))
+        return target->model;
+    return routes_label_at(snapshot->routes, label);
 }

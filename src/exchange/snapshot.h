@@ -44,7 +44,8 @@ struct snapshot_provider {
     enum include_usage include_usage;
     struct traits traits;
     uint32_t attempts, retries; /* metrics: series by outcome, by kind */
-    struct learned *learned;    /* metrics of the models it lists; NULL: the file names them */
+    uint32_t hedges, hedge_tokens, hedge_cost;
+    struct learned *learned; /* metrics of the models it lists; NULL: the file names them */
 };
 
 /* A class under this configuration. */
@@ -76,6 +77,7 @@ struct snapshot {
     struct snapshot_client_series *client_series; /* by client index */
     struct conf_strings forward_fields;           /* of all providers, lower case */
     uint64_t loaded_wall_us;
+    bool counts_kinds; /* of requests' text: limits of tokens are in sight (estimating.h) */
 };
 
 /* What outlives snapshots and is needed to build one; the control thread's. */
@@ -107,6 +109,10 @@ void snapshot_unref(struct snapshot **snapshot);
  * file names no models, those of the target's own model, once the provider has listed it. */
 const struct snapshot_series *snapshot_series_of(const struct snapshot *snapshot, uint32_t label,
                                                  const struct plan_target *target);
+
+/* The model's name that goes with it: of the routes, or as the provider lists it; else "other". */
+struct span snapshot_model_of(const struct snapshot *snapshot, uint32_t label,
+                              const struct plan_target *target);
 
 /* The series of a model that no file names, shown once they have counted something. False where the
  * metrics have no room for more of them. The control thread. */

@@ -3,8 +3,10 @@
 #include "access/issued.h"
 #include "base/clock.h"
 #include "exchange/cross.h"
+#include "exchange/estimating.h"
 #include "exchange/turn.h"
 #include "ledger/price.h"
+#include "ledger/uses.h"
 
 static const struct outcome_row *outcome_of(const struct exchange *x)
 {
@@ -15,16 +17,20 @@ static const struct outcome_row *outcome_of(const struct exchange *x)
     return outcome_row(OUTCOME_SUCCESS);
 }
 
-void account_note_cut(struct exchange *x)
+void account_note_produced(struct exchange *x)
 {
-    if (x->account.usage.is_known || !x->relay.is_committed)
-        return;
     if (x->relay.mode == RELAY_JSON)
         relay_json_usage(x);
     else if (x->relay.mode == RELAY_STREAM && x->relay.reader.stream)
         openai_stream_usage(x->relay.reader.stream, x->body.prompt_tokens, &x->account.usage);
     else if (x->relay.mode == RELAY_EVENTS && x->relay.translator)
         relay_translator_usage(x);
+}
+
+void account_note_cut(struct exchange *x)
+{
+    if (!x->account.usage.is_known && x->relay.is_committed)
+        account_note_produced(x);
 }
 
 static const char *failure_name(const struct exchange *x)
@@ -87,9 +93,38 @@ static void count_cost(struct exchange *x, const struct snapshot_series *series)
         metrics_add(metrics, series->unpriced, 1);
         return;
     }
-    x->account.cost_nanousd = price_nano(picousd);
+    x->account.cost_nanousd = price_nano(picousd + x->hedge.lost_picousd);
     metrics_add(metrics, series->cost, x->account.cost_nanousd);
     metrics_add(metrics, series_of_client(x).cost, x->account.cost_nanousd);
+    if (x->auth.client->purse)
+        purse_add(x->auth.client->purse, x->account.cost_nanousd);
+    if (x->auth.client->pool_purse)
+        purse_add(x->auth.client->pool_purse, x->account.cost_nanousd);
+}
+
+/* For the sums that outlive the process: what came to an attempt. Once, whatever was tried before:
+ * no provider tells what a failed attempt has cost. */
+static void note_use(struct exchange *x, const struct plan_target *target)
+{
+    const struct dialect_usage *usage = &x->account.usage;
+    const struct use_of of = {
+        .client = x->auth.client->name,
+        .model = snapshot_model_of(x->binding->snapshot, x->route.label_index, target),
+        .provider = target->provider->name,
+        .key = x->account.key_name};
+    struct use use = {.requests = 1};
+
+    if (usage->is_known) {
+        use.input_tokens = usage->prompt_tokens;
+        use.cached_tokens = usage->cached_tokens;
+        use.output_tokens = usage->completion_tokens;
+        use.reasoning_tokens = usage->reasoning_tokens;
+    }
+    if (x->account.has_cost)
+        use.cost_nanousd = x->account.cost_nanousd;
+    else
+        use.unpriced = usage->is_known || x->relay.is_committed;
+    uses_note(x->host->uses, &of, &use);
 }
 
 static void count(struct exchange *x, uint64_t duration_us)
@@ -123,6 +158,8 @@ static void count(struct exchange *x, uint64_t duration_us)
         issued_note_use(issued_of(x->auth.client), x->head.start_wall_us);
     count_tokens(x, series);
     count_cost(x, series);
+    if (target)
+        note_use(x, target);
 }
 
 static void count_shared_writes(struct exchange *x)
@@ -149,7 +186,8 @@ static void fill_way(const struct exchange *x, struct access_record *record)
     record->key = x->account.key_name;
     record->region = exchange_site(x)->row->name;
     record->attempts = x->select.attempts;
-    record->retries = x->select.attempts - 1;
+    record->retries = x->select.attempts - 1 - hedge_attempts(x);
+    record->hedge = span_from_text(hedge_result_text(hedge_result_of(x)));
     if (status != x->account.status)
         record->upstream_status = (uint64_t)status;
     record->upstream_request_id = answer_upstream_id(x);
@@ -194,12 +232,13 @@ static void write_line(struct exchange *x, uint64_t duration_us)
     access_write(x->host->log, &record);
 }
 
-/* What its limits are told; 0: unknown. One that never had its turn has used next to nothing. */
+/* What its limits are told; 0: unknown. One that never had its turn has used next to nothing, nor
+ * one whose budget was spent when it came. */
 static uint64_t tokens_used(const struct exchange *x)
 {
     if (x->account.usage.is_known)
         return x->account.usage.total_tokens;
-    return x->admit.since_us ? 0 : 1;
+    return x->admit.since_us && !x->admit.is_out_of_budget ? 0 : 1;
 }
 
 struct move step_account(struct exchange *x)
@@ -209,9 +248,12 @@ struct move step_account(struct exchange *x)
 
     select_leave_room(x, false);
     exchange_leave(x);
+    if (x->hedge.sent_us)
+        hedge_leave(x);
     account_note_cut(x);
     if (x->route.crossing)
         cross_end(x, duration_us);
+    estimating_tell(x);
     relay_book(x, outcome_of(x), 0);
     attempt_end(exchange_attempt(x));
     if (x->admit.is_admitted)

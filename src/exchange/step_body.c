@@ -49,6 +49,8 @@ static struct move begin(struct exchange *x)
     if (!x->body.request || !x->body.body || !scan)
         return refuse(x, FAILURE_OVERLOADED);
     request_scan_init(x->body.request, x->head.facts.form, scan);
+    if (x->binding->snapshot->counts_kinds)
+        request_scan_count_kinds(x->body.request);
     http_server_continue(x->conn);
     return move_park();
 }

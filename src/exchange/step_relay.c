@@ -199,6 +199,8 @@ void relay_note_head(struct exchange *x, const struct http_head *head)
     keep_fields(x, head);
     hear_limits(x);
     make_reader(x);
+    if (x->hedge.sent_us)
+        hedge_note_head(x, head->status);
 }
 
 void relay_reset(struct exchange *x)
@@ -255,11 +257,13 @@ void relay_commit(struct exchange *x, int64_t length, struct span first, bool is
     /* The whole failover policy in one claim: there is one commit, and no try after it. */
     if (bug_exchange_unless(!x->relay.is_committed && x->conn))
         return;
+    if (x->hedge.sent_us)
+        hedge_note_commit(x);
     x->relay.is_committed = true;
     x->relay.committed_us = now_us;
     if (x->route.crossing)
         cross_note_commit(x, now_us);
-    loop_timer_clear(&x->relay.ping_timer);
+    loop_timer_clear(&x->ping_timer);
     attempt_commit(exchange_attempt(x));
     x->account.overhead_ns += clock_now_ns() - x->relay.first_byte_ns;
     x->account.status = answer.status;
@@ -267,7 +271,7 @@ void relay_commit(struct exchange *x, int64_t length, struct span first, bool is
     admit_large(x, first);
     http_server_answer(x->conn, &answer, first, is_last);
     x->relay.bytes_out += first.len;
-    if (x->select.begun_us)
+    if (x->relay.begun_us)
         sites_note_good(x, now_us);
     effect = keypool_good(outlet->view, &x->select.grant, now_us);
     relay_follow(x, x->select.grant.key, &effect, outcome_row(OUTCOME_SUCCESS));
@@ -453,8 +457,8 @@ struct move step_relay(struct exchange *x)
 
 void relay_hold_pings(struct exchange *x)
 {
-    if (!x->relay.ping_timer.deadline_us)
-        loop_timer_set(&x->relay.ping_timer, loop_now_us(exchange_loop(x)) + PING_HOLD_US);
+    if (!x->ping_timer.deadline_us)
+        loop_timer_set(&x->ping_timer, loop_now_us(exchange_loop(x)) + PING_HOLD_US);
 }
 
 void relay_note_done(struct exchange *x)

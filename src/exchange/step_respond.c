@@ -55,7 +55,7 @@ static void put_retry(struct exchange *x, int status, int cause, bool may_retry,
             out, "Retry-After: %llu\r\nretry-after-ms: %llu\r\n",
             (unsigned long long)(wait_ms > 1000 ? (wait_ms + 999 - WAIT_SLACK_MS) / 1000 : 1),
             (unsigned long long)wait_ms);
-    if (respond_judges_retry(x, cause) || (!may_retry && status >= 500))
+    if (respond_judges_retry(x, cause) || (!may_retry && (status >= 500 || status == 429)))
         buf_append_span(out, SPAN("x-should-retry: false\r\n"));
 }
 
@@ -270,6 +270,8 @@ static void send_local(struct exchange *x)
 struct move step_respond(struct exchange *x)
 {
     select_leave_room(x, false);
+    if (x->hedge.sent_us)
+        hedge_leave(x);
     attempt_end(exchange_attempt(x));
     if (!x->conn)
         return move_done(STEP_ACCOUNT);

@@ -4,6 +4,7 @@
  * does not start the wait anew.
  */
 #include "exchange/cross.h"
+#include "exchange/estimating.h"
 #include "exchange/exchange.h"
 #include "exchange/notice.h"
 #include "exchange/session.h"
@@ -86,14 +87,14 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
     const struct plan_target *row = &x->route.targets[target];
     struct outlet *outlet = &x->binding->outlets[row->provider_index];
     uint64_t wait_until_us = x->select.wait_until_us;
-    uint64_t most_out = request_scan_max_tokens(x->body.request);
+    uint64_t answer, tokens = estimating_guess(x, row, &answer);
     struct keypool_ask question = {
         .model = row->model,
         .model_hash = row->model_hash,
         .pool = x->auth.client->pool,
         .session = row->provider->selection == CONF_SELECTION_STICKY ? session_of(x) : 0,
-        .tokens = x->body.prompt_tokens + most_out,
-        .tokens_out = most_out,
+        .tokens = tokens,
+        .tokens_out = answer,
         .wait_until_us = wait_until_us ? wait_until_us : now_us + exchange_config(x)->retry.wait_us,
         .tried = *select_tried(x, target),
         .is_urgent = wait_until_us && now_us >= wait_until_us,
@@ -196,10 +197,28 @@ void select_leave_room(struct exchange *x, bool has_use)
         exchange_host_grant(x->host, room, 1);
 }
 
-void select_note_grant(struct exchange *x)
+void select_note_grant(struct exchange *x, const struct waiting_ticket *granted)
 {
     parking_leave(&x->host->parking, x->select.ticket);
     x->select.room = NULL;
+    x->select.granted = *granted;
+}
+
+/* What came free was none of its keys, or somebody who had just come took it: those behind it may
+ * have a use for what is left. */
+static void pass_grant(struct exchange *x)
+{
+    exchange_host_pass(x->host, &x->select.granted);
+}
+
+/* It has a key; a grant of another provider's room was not for this one. */
+static void use_grant(struct exchange *x, uint32_t target)
+{
+    struct outlet *outlet = &x->binding->outlets[x->route.targets[target].provider_index];
+
+    if (x->select.granted.room == provider_waiting(outlet->row->provider))
+        x->select.granted.room = NULL;
+    pass_grant(x);
 }
 
 static bool enter_room(struct exchange *x, uint32_t target)
@@ -362,6 +381,7 @@ static void tell_no_shortage(const struct exchange *x, uint32_t target)
 static struct move take(struct exchange *x, uint32_t target, uint64_t now_us)
 {
     select_leave_room(x, true);
+    use_grant(x, target);
     tell_no_shortage(x, target);
     x->select.target = target;
     if (needs_backoff(x))
@@ -373,6 +393,7 @@ static struct move take(struct exchange *x, uint32_t target, uint64_t now_us)
 static struct move run_out_of_time(struct exchange *x)
 {
     select_leave_room(x, false);
+    pass_grant(x);
     x->account.cut_by = INTERRUPT_DEADLINE;
     return exchange_refuse(x, FAILURE_TIMEOUT, span_of(NULL, 0), span_of(NULL, 0));
 }
@@ -399,6 +420,7 @@ struct move step_select(struct exchange *x)
     survey = ask_all(x, now_us);
     if (survey.choice.verdict == KEYPOOL_CHOSEN)
         return take(x, survey.target, now_us);
+    pass_grant(x);
     if (!x->select.wait_until_us)
         x->select.wait_until_us = now_us + exchange_config(x)->retry.wait_us;
     if (!is_worth_waiting(x, &survey.choice, now_us)) {

@@ -174,7 +174,7 @@ static struct move begin_attempt(struct exchange *x, int err, const struct chat_
                           loop_now_us(exchange_loop(x)));
     x->send.is_begun = true;
     if (site->seen)
-        x->select.begun_us = loop_now_us(exchange_loop(x));
+        x->relay.begun_us = loop_now_us(exchange_loop(x));
     attempt_begin(exchange_attempt(x), site->pool, exchange_loop(x), &request);
     if (x->shadow)
         shadow_note_attempt(x);

@@ -206,7 +206,7 @@ struct move relay_failed(struct exchange *x, const struct outcome_row *row)
     bool was_sent = attempt->is_head_sent, is_refused;
     struct key *key = x->select.grant.key ? key_ref(x->select.grant.key) : NULL;
 
-    loop_timer_clear(&x->relay.ping_timer);
+    loop_timer_clear(&x->ping_timer);
     attempt_end(attempt);
     x->relay.in.failed = OUTCOME_SUCCESS;
     x->select.hint_us = find_hint(x, row);
@@ -223,6 +223,11 @@ struct move relay_failed(struct exchange *x, const struct outcome_row *row)
         x->account.cut_by = INTERRUPT_DEADLINE;
     if (x->relay.is_committed)
         return relay_break(x, row);
+    if (x->hedge.sent_us) {
+        if (!is_refused && hedge_goes_on(x, row))
+            return move_park();
+        hedge_leave(x);
+    }
     return is_refused ? try_again(x) : decide(x, row, was_sent);
 }
 

@@ -32,6 +32,11 @@ void json_scan_capture(struct json_scan *scan, int row, char *data, size_t cap)
     scan->captured |= UINT32_C(1) << row;
 }
 
+void json_scan_count_kinds(struct json_scan *scan, struct json_kinds *kinds)
+{
+    scan->kinds = kinds;
+}
+
 /* A name was read; where its colon follows at once, as it mostly does, a value must come next. */
 static const byte *name_ended(struct json_scan *scan, const byte *p, const byte *end)
 {
@@ -74,6 +79,8 @@ static const byte *begin_string(struct json_scan *scan, const byte *p, const byt
         scan->is_counted = scan->name_is_text || scan_is_array(scan, scan->depth);
     else
         scan->is_counted = row >= 0 && (scan->list->rows[row].flags & JSON_COUNTED);
+    if (scan->is_counted && scan->kinds)
+        json_kinds_begin(scan->kinds);
     scan->is_name = false;
     scan->sink = row >= 0 && scan_is_captured(scan, row) ? SINK_CAPTURE : SINK_NONE;
     scan->state = STATE_STRING;

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "json/kinds.h"
 
 /* Kinds of values, as bits, so that a row can allow several. */
 enum json_type {
@@ -64,7 +65,10 @@ struct json_watchlist {
      * array, or a member of one of these names. */
     const struct span *text_names;
     size_t text_name_count;
-    uint64_t root_marks, text_marks; /* JSON_MARK of the root's rows, and of text_names */
+    /* Behind those in the same list: names whose members are but counted (named_members). */
+    size_t counted_name_count;
+    uint64_t root_marks, text_marks; /* JSON_MARK of the root's rows, and of text_names with all
+                                        that stand behind */
 };
 
 /* What was seen of one row. Offsets count from the first byte of the body. */
@@ -114,11 +118,13 @@ struct json_scan {
     void (*on_item)(void *context, int row);      /* see JSON_PER_ITEM; may be NULL */
     void *context;
 
-    uint64_t root_start;   /* offset behind the root's opening brace; 0 before it */
-    bool root_is_empty;    /* valid when finished */
-    uint64_t text_chars;   /* characters (code points) of counted text */
-    uint64_t text_bytes;   /* the same in bytes of UTF-8 */
-    uint64_t text_numbers; /* numbers that are items below counted rows: tokens given as such */
+    uint64_t root_start;      /* offset behind the root's opening brace; 0 before it */
+    bool root_is_empty;       /* valid when finished */
+    uint64_t text_chars;      /* characters (code points) of counted text */
+    uint64_t text_bytes;      /* the same in bytes of UTF-8 */
+    uint64_t text_numbers;    /* numbers that are items below counted rows: tokens given as such */
+    uint64_t named_members;   /* below counted rows, of the names that are but counted */
+    struct json_kinds *kinds; /* counted text by kinds; NULL: nobody wants to know */
 
     enum json_fault fault;
     uint64_t fault_at; /* offset */
@@ -158,6 +164,10 @@ struct json_scan {
 
 /* Ready for the first piece. The list outlives the scanner; max_depth is 1 to JSON_DEPTH_MAX. */
 void json_scan_init(struct json_scan *scan, const struct json_watchlist *list, unsigned max_depth);
+
+/* From here on the counted text is counted by kinds too, into the caller's zeroed struct, which
+ * outlives the scan. Before the first piece. */
+void json_scan_count_kinds(struct json_scan *scan, struct json_kinds *kinds);
 
 /* From here on the row's value is copied to data as it passes: a string decoded (an unpaired
  * surrogate as U+FFFD), anything else as it is spelled. What does not fit is dropped whole

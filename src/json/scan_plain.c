@@ -54,6 +54,10 @@ static inline const byte *pass_string(struct json_scan *scan, const byte *p, con
     if (is_text) {
         scan->text_bytes += (uint64_t)(close - p) - 1;
         scan->text_chars += (uint64_t)(close - p) - 1;
+        if (scan->kinds) {
+            json_kinds_begin(scan->kinds);
+            json_kinds_plain(scan->kinds, p + 1, (size_t)(close - p) - 1);
+        }
     }
     return close + 1;
 }

@@ -2,12 +2,23 @@
 
 #include "json/skip.h"
 
+/* A run is either of ASCII or of what lies beyond. */
+static void count_kinds(struct json_kinds *kinds, const byte *bytes, size_t len)
+{
+    if (*bytes < 0x80)
+        json_kinds_plain(kinds, bytes, len);
+    else
+        json_kinds_wide(kinds, bytes, len);
+}
+
 /* Decoded bytes of the string at hand. */
 static inline void take(struct json_scan *scan, const void *bytes, size_t len, size_t chars)
 {
     if (scan->is_counted) {
         scan->text_bytes += len;
         scan->text_chars += chars;
+        if (scan->kinds && len)
+            count_kinds(scan->kinds, bytes, len);
     }
     if (scan->sink == SINK_CAPTURE) {
         scan_capture(scan, scan->row, bytes, len);

@@ -48,11 +48,16 @@ static int find_row(const struct json_scan *scan, int scope, struct span name)
     return -1;
 }
 
-static bool is_text_name(const struct json_watchlist *list, struct span name)
+/* Whether the text of such a member counts; others are but counted themselves. */
+static bool is_text_name(struct json_scan *scan, struct span name)
 {
-    for (size_t i = 0; i < list->text_name_count; i++) {
-        if (is_name(list->text_names[i], name))
-            return true;
+    const struct json_watchlist *list = scan->list;
+
+    for (size_t i = 0; i < list->text_name_count + list->counted_name_count; i++) {
+        if (!is_name(list->text_names[i], name))
+            continue;
+        scan->named_members += i >= list->text_name_count;
+        return i < list->text_name_count;
     }
     return false;
 }
@@ -73,7 +78,7 @@ void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
     uint64_t mark = scan_mark(name);
 
     if (scan->text_depth)
-        scan->name_is_text = (mark & scan->list->text_marks) && is_text_name(scan->list, name);
+        scan->name_is_text = (mark & scan->list->text_marks) && is_text_name(scan, name);
     if (scan->depth >= JSON_SCOPE_MAX - 1 || scan->scope[scan->depth] == SCOPE_NONE)
         return;
     scan->row = (int16_t)find_row(scan, scan->scope[scan->depth], name);
@@ -224,7 +229,7 @@ bool json_watchlist_is_sound(const struct json_watchlist *list)
         if (!stands_right(list, i) || list->rows[i].marks != marks_below(list, (int)i))
             return false;
     }
-    for (size_t i = 0; i < list->text_name_count; i++)
+    for (size_t i = 0; i < list->text_name_count + list->counted_name_count; i++)
         text_marks |= scan_mark(list->text_names[i]);
     return list->count <= JSON_WATCH_MAX && list->root_marks == marks_below(list, SCOPE_ROOT) &&
            list->text_marks == text_marks;

@@ -233,6 +233,12 @@ struct keypool_choice keypool_select(struct keypool_view *view, const struct key
 bool keypool_select_spare(struct keypool_view *view, const struct keypool_ask *ask,
                           struct span name, uint64_t now_us, struct keypool_grant *ret_grant);
 
+/* Picks a key for a second attempt beside one that is under way (a hedge): as keypool_select_spare
+ * does, but of the keys that `tried` does not have, one of another account than theirs before any
+ * other; and what becomes of the attempt is told of key and endpoint as of any. */
+bool keypool_select_beside(struct keypool_view *view, const struct keypool_ask *ask,
+                           uint64_t now_us, struct keypool_grant *ret_grant);
+
 /* The header lines of the grant's credential, to be sent as they are: borrowed until keypool_end.
  * NULL for the key that stands for "no key". */
 const struct secret *keypool_line(const struct keypool_grant *grant);
@@ -277,6 +283,9 @@ struct keypool_end {
 /* Ends the grant: gives back its place, settles its tokens, moves the key's state. */
 struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_grant *grant,
                                   const struct keypool_end *end, uint64_t now_us);
+
+/* Whether its key's limits count tokens: declared ones, or what its provider tells. */
+bool keypool_counts_tokens(const struct keypool_grant *grant);
 
 /* Takes a grant back that was never used (no connection was there): as if it had not been. */
 struct keypool_effect keypool_cancel(struct keypool_view *view, struct keypool_grant *grant,

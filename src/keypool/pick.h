@@ -60,4 +60,7 @@ void pick_count_request(struct keypool_view *view, struct keypool_grant *grant, 
 
 enum trial keypool_tried_find(const struct keypool_tried *tried, const struct key *key);
 
+/* Whether it has tried a key of that one's account. */
+bool keypool_tried_account(const struct keypool_tried *tried, const struct key *key);
+
 #endif

@@ -46,6 +46,11 @@ void quota_set(struct quota *quota, const struct conf_limits *limits, uint32_t m
     atomic_store_explicit(&quota->tpm, less_margin(limits->tpm, margin_ppm), memory_order_relaxed);
 }
 
+bool quota_counts_tokens(const struct quota *quota)
+{
+    return atomic_load_explicit(&quota->tpm, memory_order_relaxed) != 0;
+}
+
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
     if (a == 0 || b == 0)

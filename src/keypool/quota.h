@@ -36,6 +36,9 @@ void quota_free(struct quota **quota);
 /* Sets the numbers, less a margin, each at least 1 where it is declared. */
 void quota_set(struct quota *quota, const struct conf_limits *limits, uint32_t margin_ppm);
 
+/* Whether tokens are limited. */
+bool quota_counts_tokens(const struct quota *quota);
+
 /* The lesser of each, where both are declared: what several keys of one account share. */
 struct conf_limits quota_merge(const struct conf_limits *a, const struct conf_limits *b);
 bool quota_is_declared(const struct conf_limits *limits);

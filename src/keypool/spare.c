@@ -39,11 +39,21 @@ static bool has_room(const struct pick *pick, const struct slot *slot)
            (!quota || quota_has_half(quota, pick->ask->tokens, pick->now_us));
 }
 
-static bool take(struct pick *pick, uint32_t place)
+/* Which keys are meant, of those that have room. */
+enum whose { ANYBODYS, OF_OTHER_ACCOUNTS };
+
+static bool is_meant(const struct pick *pick, const struct key *key, enum whose whose)
 {
+    return keypool_tried_find(pick->ask->tried, key) == NOT_TRIED &&
+           (whose == ANYBODYS || !keypool_tried_account(pick->ask->tried, key));
+}
+
+static bool take(struct pick *pick, uint32_t place, enum whose whose)
+{
+    const struct slot *slot = &pick->view->slots[place];
     uint64_t wait_us = 0;
 
-    return has_room(pick, &pick->view->slots[place]) &&
+    return is_meant(pick, slot->key, whose) && has_room(pick, slot) &&
            pick_take(pick, place, false, &wait_us) == TAKEN;
 }
 
@@ -53,7 +63,7 @@ static bool is_canary(const struct keypool_view *view, const struct key *key)
 }
 
 /* Those that do not fit are taken out of the lineup for as long, and put back where they stand. */
-static bool take_any(struct pick *pick, uint32_t *ret_place)
+static bool take_any(struct pick *pick, enum whose whose, uint32_t *ret_place)
 {
     const struct standing absent = {.where = LINEUP_ABSENT};
     const struct order *ready = &pick->lineup->heaps[LINEUP_READY];
@@ -64,7 +74,7 @@ static bool take_any(struct pick *pick, uint32_t *ret_place)
     while (!is_taken && count < SPARE_LOOKS && order_top(ready)) {
         uint32_t place = order_top(ready)->place;
 
-        is_taken = !is_canary(pick->view, pick->view->slots[place].key) && take(pick, place);
+        is_taken = !is_canary(pick->view, pick->view->slots[place].key) && take(pick, place, whose);
         *ret_place = place;
         if (!is_taken)
             lineup_put(pick->lineup, passed[count++] = place, absent, 0);
@@ -84,7 +94,8 @@ static bool take_named(struct pick *pick, struct span name, uint32_t *ret_place)
         if (!span_is_equal(key_name(key), name))
             continue;
         *ret_place = key->place;
-        return lineup_where(pick->lineup, key->place) != LINEUP_ABSENT && take(pick, key->place);
+        return lineup_where(pick->lineup, key->place) != LINEUP_ABSENT &&
+               take(pick, key->place, ANYBODYS);
     }
     return false;
 }
@@ -104,29 +115,69 @@ static bool is_way_free(const struct pick *pick)
                                 &free_at_us) == ENDPOINT_PASS;
 }
 
+static bool begin(struct pick *pick)
+{
+    const struct keypool_ask *ask = pick->ask;
+    int err;
+
+    pick->model_hash = ask->model_hash ? ask->model_hash : map_hash(ask->model);
+    view_sync(pick->view, pick->now_us);
+    if (!pick->view->roster || !is_way_free(pick))
+        return false;
+    pick->lineup =
+        view_find_lineup(pick->view, ask->model, pick->model_hash, ask->pool, pick->now_us, &err);
+    return pick->lineup;
+}
+
+static void finish(struct pick *pick, uint32_t place)
+{
+    view_place(pick->view, pick->lineup, place, pick->now_us);
+    view_count_pick(pick->view, pick->lineup, place);
+    pick_count_request(pick->view, pick->grant, pick->now_us);
+}
+
 bool keypool_select_spare(struct keypool_view *view, const struct keypool_ask *ask,
                           struct span name, uint64_t now_us, struct keypool_grant *ret_grant)
 {
-    struct pick pick = {.view = view,
-                        .ask = ask,
-                        .grant = ret_grant,
-                        .model_hash = ask->model_hash ? ask->model_hash : map_hash(ask->model),
-                        .now_us = now_us};
+    struct pick pick = {.view = view, .ask = ask, .grant = ret_grant, .now_us = now_us};
     uint32_t place = 0;
-    bool is_taken;
-    int err;
 
-    view_sync(view, now_us);
-    if (!view->roster || !is_way_free(&pick))
+    if (!begin(&pick) ||
+        !(name.len ? take_named(&pick, name, &place) : take_any(&pick, ANYBODYS, &place)))
         return false;
-    pick.lineup = view_find_lineup(view, ask->model, pick.model_hash, ask->pool, now_us, &err);
-    if (!pick.lineup)
+    finish(&pick, place);
+    return true;
+}
+
+/* It is closed, or was until now: what becomes of the attempt counts for it. */
+static bool enter_endpoint(struct pick *pick)
+{
+    const struct keypool_ask *ask = pick->ask;
+    uint64_t free_at_us = 0;
+
+    if (!ask->endpoint)
+        return true;
+    if (endpoint_health_enter(ask->endpoint, &pick->view->roster->breaker, false, pick->now_us,
+                              &pick->grant->endpoint_pass, &free_at_us) != ENDPOINT_PASS) {
+        keypool_cancel(pick->view, pick->grant, pick->now_us);
         return false;
-    is_taken = name.len ? take_named(&pick, name, &place) : take_any(&pick, &place);
-    if (!is_taken)
+    }
+    pick->grant->endpoint = ask->endpoint;
+    pick->grant->endpoint_tally = ask->endpoint_tally;
+    pick->view->shared_writes += pick->grant->endpoint_pass.breaker.is_trial;
+    return true;
+}
+
+bool keypool_select_beside(struct keypool_view *view, const struct keypool_ask *ask,
+                           uint64_t now_us, struct keypool_grant *ret_grant)
+{
+    struct pick pick = {.view = view, .ask = ask, .grant = ret_grant, .now_us = now_us};
+    uint32_t place = 0;
+
+    if (!begin(&pick) ||
+        !(take_any(&pick, OF_OTHER_ACCOUNTS, &place) || take_any(&pick, ANYBODYS, &place)) ||
+        !enter_endpoint(&pick))
         return false;
-    view_place(view, pick.lineup, place, now_us);
-    view_count_pick(view, pick.lineup, place);
-    pick_count_request(view, ret_grant, now_us);
+    finish(&pick, place);
     return true;
 }

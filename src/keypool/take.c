@@ -77,6 +77,12 @@ static bool take_heard(struct pick *pick, struct keypool_grant *grant, uint64_t 
     return false;
 }
 
+bool keypool_counts_tokens(const struct keypool_grant *grant)
+{
+    return grant->key &&
+           (grant->heard.heard || (grant->quota && quota_counts_tokens(grant->quota)));
+}
+
 enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
 {
     struct keypool_view *view = pick->view;

@@ -9,10 +9,27 @@ enum trial keypool_tried_find(const struct keypool_tried *tried, const struct ke
     return NOT_TRIED;
 }
 
-bool keypool_tried_add(struct keypool_tried *tried, const struct key *key, bool is_final)
+static uint64_t account_id(const struct key *key)
 {
     const struct account *account = key_account_of(key);
-    uint64_t id = account ? (uint64_t)(uintptr_t)account : (uint64_t)(uintptr_t)key;
+
+    return account ? (uint64_t)(uintptr_t)account : (uint64_t)(uintptr_t)key;
+}
+
+bool keypool_tried_account(const struct keypool_tried *tried, const struct key *key)
+{
+    uint64_t id = account_id(key);
+
+    for (uint32_t i = 0; tried && i < tried->count; i++) {
+        if (tried->items[i].account == id)
+            return true;
+    }
+    return false;
+}
+
+bool keypool_tried_add(struct keypool_tried *tried, const struct key *key, bool is_final)
+{
+    uint64_t id = account_id(key);
     bool is_new_account = true;
 
     for (uint32_t i = 0; i < tried->count; i++) {

@@ -122,6 +122,8 @@ static void sit_down(struct waiting_room *room, uint32_t at, struct waiting_tick
     struct line *line = &room->lines[number];
 
     seat->ticket = ticket;
+    seat->ticket.room = room;
+    seat->ticket.passes = 0;
     seat->order = room->entered++;
     seat->turn++;
     seat->is_taken = true;
@@ -223,20 +225,13 @@ static uint32_t grant_all(struct waiting_room *room)
     return count;
 }
 
-static enum priority next_class(struct waiting_room *room)
-{
-    uint32_t waiting = 0;
-
-    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++)
-        waiting |= room->waiting[p] ? 1u << p : 0;
-    return priority_next(&room->turns, waiting);
-}
-
-/* The line whose first has waited longest, of those of that class; one of them has somebody. */
+/* The line whose first has waited longest, of those of that class; UINT32_MAX: none. */
 static uint32_t longest(const struct waiting_room *room, enum priority priority)
 {
     uint32_t first = UINT32_MAX;
 
+    if (!room->waiting[priority])
+        return first;
     for (uint32_t i = priority; i < room->workers * PRIORITIES; i += PRIORITIES) {
         const struct line *line = &room->lines[i];
 
@@ -248,24 +243,34 @@ static uint32_t longest(const struct waiting_room *room, enum priority priority)
     return first;
 }
 
-/* Whose turn it is: its worker; room->workers where nobody waits. */
-static uint32_t grant_first(struct waiting_room *room)
+/* The line whose turn it is, of those whose first came before the horizon; UINT32_MAX: none. */
+static uint32_t next_line(struct waiting_room *room, uint64_t horizon)
 {
-    enum priority priority;
-    struct line *line;
-    uint32_t first;
+    uint32_t firsts[PRIORITIES], waiting = 0;
 
-    if (atomic_load_explicit(&room->count, memory_order_relaxed) == 0)
-        return room->workers;
-    priority = next_class(room);
-    first = longest(room, priority);
-    line = &room->lines[first];
+    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++) {
+        firsts[p] = longest(room, p);
+        if (firsts[p] != UINT32_MAX && room->seats[room->lines[firsts[p]].waits].order < horizon)
+            waiting |= 1u << p;
+    }
+    return waiting ? firsts[priority_next(&room->turns, waiting)] : UINT32_MAX;
+}
+
+/* Grants the first of the line: its worker. */
+static uint32_t grant_line(struct waiting_room *room, uint32_t number, uint64_t horizon,
+                           uint32_t passes)
+{
+    struct line *line = &room->lines[number];
+    struct waiting_ticket *ticket = &room->seats[line->waits].ticket;
+
+    ticket->horizon = horizon;
+    ticket->passes = passes;
     line->waits = room->seats[line->waits].next;
     line->waiting--;
-    room->waiting[priority]--;
+    room->waiting[ticket->priority]--;
     add_granted(line, 1);
     atomic_fetch_sub_explicit(&room->count, 1, memory_order_relaxed);
-    return first / PRIORITIES;
+    return ticket->worker;
 }
 
 static uint32_t granted_of(const struct line *line)
@@ -284,6 +289,26 @@ static bool has_granted(const struct waiting_room *room, uint32_t worker)
     return false;
 }
 
+/* Nobody came after the last. */
+#define NO_HORIZON UINT64_MAX
+
+/* False where nobody waits who came before the horizon. */
+static bool grant_one(struct waiting_room *room, uint64_t horizon, uint32_t passes,
+                      waiting_call *call, void *owner)
+{
+    uint32_t line, worker = 0;
+
+    pthread_mutex_lock(&room->lock);
+    line = next_line(room, horizon);
+    if (line != UINT32_MAX)
+        worker = grant_line(room, line, horizon == NO_HORIZON ? room->entered : horizon, passes);
+    pthread_mutex_unlock(&room->lock);
+    if (line == UINT32_MAX)
+        return false;
+    call(owner, worker);
+    return true;
+}
+
 uint32_t waiting_grant(struct waiting_room *room, uint32_t count, waiting_call *call, void *owner)
 {
     uint32_t granted = 0, worker = 0;
@@ -300,15 +325,20 @@ uint32_t waiting_grant(struct waiting_room *room, uint32_t count, waiting_call *
         }
         return granted;
     }
-    for (; granted < count; granted++) {
-        pthread_mutex_lock(&room->lock);
-        worker = grant_first(room);
-        pthread_mutex_unlock(&room->lock);
-        if (worker == room->workers)
-            break;
-        call(owner, worker);
-    }
+    while (granted < count && grant_one(room, NO_HORIZON, WAITING_PASSES, call, owner))
+        granted++;
     return granted;
+}
+
+void waiting_pass(struct waiting_ticket *ticket, waiting_call *call, void *owner)
+{
+    struct waiting_room *room = ticket->room;
+    uint32_t passes = ticket->passes;
+
+    ticket->room = NULL;
+    ticket->passes = 0;
+    if (room && passes && waiting_count(room))
+        grant_one(room, ticket->horizon, passes - 1, call, owner);
 }
 
 /* Under the lock. */

@@ -25,9 +25,17 @@ struct waiting_ticket {
     uint32_t generation;
     uint64_t id;
     enum priority priority; /* which class */
+    /* Of one that was granted: by which room, how often the grant may still be passed on, and to
+     * whom (those who came before the horizon). Left zeroed by those who enter. */
+    struct waiting_room *room;
+    uint64_t horizon;
+    uint32_t passes;
 };
 
-struct waiting_room;
+/* A key that came free may be of no use to those who wait longest (it lacks their model): a grant
+ * is passed on so often, and they go to the end, so that the next grant reaches those behind them.
+ */
+enum { WAITING_PASSES = 8 };
 
 /* A ticket's place in the room, to leave it again; 0 is none. */
 typedef uint64_t waiting_place;
@@ -52,6 +60,11 @@ bool waiting_leave(struct waiting_room *room, waiting_place *place);
  * they came (UINT32_MAX: all, at the cost of one), and calls their workers. Returns how many.
  * Without a lock where nobody waits. */
 uint32_t waiting_grant(struct waiting_room *room, uint32_t count, waiting_call *call, void *owner);
+
+/* The grant of a ticket that was taken is of no use to it: gives it to the next of those who waited
+ * when it was first given, once for each of its passes. Nothing for a ticket that holds none; it
+ * holds none afterwards. */
+void waiting_pass(struct waiting_ticket *ticket, waiting_call *call, void *owner);
 
 /* Takes up to `max` granted tickets of that worker out of the room, by class and in order: returns
  * how many. */

@@ -92,8 +92,14 @@ bool budget_look(struct budget *budget, enum budget_period period, uint64_t limi
         budget->spent_before += budget->spent;
     }
     budget->spent = sum - budget->spent_before;
-    *ret_until_wall_us = budget_period_end(period, wall_us);
+    *ret_until_wall_us = budget_period_end(
+        period, wall_us > budget->start_wall_us ? wall_us : budget->start_wall_us);
     return limit && budget->spent >= limit;
+}
+
+bool budget_is_near(const struct budget *budget, uint64_t limit)
+{
+    return limit && budget->spent >= limit - limit / 5;
 }
 
 void budget_add_earlier(struct budget *budget, uint64_t start_wall_us, uint64_t spent)

@@ -26,9 +26,13 @@ struct budget {
 
 /* Brings it to this moment, at which the sum is that: true where `limit` or more has been spent in
  * the period (0: no limit), which ends at *ret_until_wall_us. Sum and limit are of one unit. A
- * period that was counted is not begun anew when the clock is set back into the one before. */
+ * period that was counted is neither begun anew nor ended when the clock is set back into the one
+ * before. */
 bool budget_look(struct budget *budget, enum budget_period period, uint64_t limit, uint64_t sum,
                  uint64_t wall_us, uint64_t *ret_until_wall_us);
+
+/* Four fifths of the limit, or more, are spent in the period at hand. */
+bool budget_is_near(const struct budget *budget, uint64_t limit);
 
 /* So much was spent before the sum began to be counted, in the period that began then: it counts
  * where that is the one at hand. */

@@ -229,6 +229,20 @@ uint64_t price_nano(uint64_t picousd)
     return picousd / 1000 + (picousd % 1000 != 0);
 }
 
+uint64_t price_in_currency(uint64_t nanousd, uint64_t rate_millionths)
+{
+    const uint64_t million = 1000000;
+    uint64_t most, rest;
+
+    /* In two parts, so that nothing is rounded but the end. The rest is below a million, and no
+     * rate of a file above a million millions: that product fits. */
+    if (__builtin_mul_overflow(nanousd / million, rate_millionths, &most) ||
+        __builtin_mul_overflow(nanousd % million, rate_millionths, &rest) ||
+        __builtin_add_overflow(most, rest / million, &most))
+        return UINT64_MAX;
+    return most;
+}
+
 void price_write_usd(struct buf *out, uint64_t picousd)
 {
     char buffer[DECIMAL_NANO_BYTES];

@@ -66,6 +66,10 @@ struct span price_bare_name(struct span model);
  * is told, logged and summed up of an exchange. */
 uint64_t price_nano(uint64_t picousd);
 
+/* Thousand-millionths of a dollar in a currency of which one dollar buys so many millionths,
+ * rounded down; UINT64_MAX where it would be more. */
+uint64_t price_in_currency(uint64_t nanousd, uint64_t rate_millionths);
+
 /* That in dollars as decimal text without zeros at the end ("0.000123"), appended. */
 void price_write_usd(struct buf *out, uint64_t picousd);
 

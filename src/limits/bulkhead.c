@@ -151,12 +151,12 @@ static uint64_t retry_us(const struct bulkhead *bulkhead, struct span client, ui
 }
 
 uint64_t bulkhead_retry_us(struct bulkhead *bulkhead, struct span client, uint64_t now_us,
-                           uint64_t for_us)
+                           uint64_t wait_us)
 {
     uint64_t retry;
 
     pthread_mutex_lock(&bulkhead->lock);
-    retry = retry_us(bulkhead, client, now_us, for_us);
+    retry = retry_us(bulkhead, client, now_us, wait_us);
     pthread_mutex_unlock(&bulkhead->lock);
     return retry;
 }

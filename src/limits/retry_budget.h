@@ -3,6 +3,10 @@
  * most share_ppm of the exchanges of the last 10 s may be tried again, and never fewer than three
  * a second are allowed. One for all workers: first tries are counted by each worker alone and
  * summed when somebody wants to retry; a retry is one shared write. Any thread.
+ *
+ * Hedges (a second attempt beside a slow one) are a share of the same exchanges, counted apart.
+ * They are nobody's last hope, so there is no floor: of fewer than 1 / share_ppm exchanges in 10 s
+ * none is hedged.
  */
 #ifndef LIMITS_RETRY_BUDGET_H
 #define LIMITS_RETRY_BUDGET_H
@@ -25,5 +29,11 @@ void retry_budget_note(struct retry_budget *budget, uint32_t worker, uint64_t no
 
 /* True, and counted, where one more retry is within the share. */
 bool retry_budget_take(struct retry_budget *budget, uint32_t share_ppm, uint64_t now_us);
+
+/* True where one more hedge is within the share; nothing is written. */
+bool retry_budget_has_hedge(const struct retry_budget *budget, uint32_t share_ppm, uint64_t now_us);
+
+/* The same, and counted. Workers that ask at the very same time may each be let through. */
+bool retry_budget_take_hedge(struct retry_budget *budget, uint32_t share_ppm, uint64_t now_us);
 
 #endif

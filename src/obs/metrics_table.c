@@ -13,6 +13,7 @@ const struct metric_row metric_rows[METRIC_COUNT] = {
 static const char *const values_STATUS[] = {METRIC_STATUS_VALUES(AS_TEXT)};
 static const char *const values_TOKENS[] = {METRIC_TOKENS_VALUES(AS_TEXT)};
 static const char *const values_FLOW[] = {METRIC_FLOW_VALUES(AS_TEXT)};
+static const char *const values_HEDGE[] = {METRIC_HEDGE_VALUES(AS_TEXT)};
 static const char *const values_RETRY[] = {METRIC_RETRY_VALUES(AS_TEXT)};
 static const char *const values_CANCEL[] = {METRIC_CANCEL_VALUES(AS_TEXT)};
 static const char *const values_PROBE[] = {METRIC_PROBE_VALUES(AS_TEXT)};

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "limits/estimates.h"
 #include "server/gateway_store.h"
 #include "server/limits_of_system.h"
 
@@ -85,6 +86,8 @@ static int make_admin(struct gateway *gateway)
         .clients = gateway->clients,
         .rotate = gateway_rotate,
         .migration = gateway_migrator,
+        .budget = gateway_budget,
+        .books = gateway_books,
         .on_effect = gateway_follow,
         .store = gateway_store,
         .on_order = gateway_note_order,
@@ -136,6 +139,9 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
         return err;
     *config = NULL; /* the snapshot's */
     err = gateway_open_store(gateway, ret_error);
+    if (err)
+        return err;
+    err = gateway_open_books(gateway);
     if (err)
         return err;
     gateway->metrics = metrics_attach(gateway->registry.metrics);
@@ -198,6 +204,17 @@ static void greet(struct gateway *gateway)
             "secrets are not locked in memory and may be swapped: raise RLIMIT_MEMLOCK to 8 MiB");
 }
 
+/* How late estimates of tokens know what providers counted. */
+#define LEARNING_US US_PER_SEC
+
+static void on_learning(struct loop_timer *timer)
+{
+    struct gateway *gateway = container_of(timer, struct gateway, learning);
+
+    estimates_learn(gateway->registry.estimates);
+    (void)loop_timer_set(timer, loop_now_us(gateway->loop) + LEARNING_US); /* reserved */
+}
+
 int gateway_new(const struct gateway_options *options, struct config *config, char *ret_error,
                 struct gateway **ret_gateway)
 {
@@ -218,6 +235,7 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
     gateway->started_wall_us = gateway->loaded_wall_us = clock_wall_us();
     gateway->worker_count = count_workers(config);
     loop_timer_init(&gateway->timer, gateway->loop, gateway_on_timer);
+    loop_timer_init(&gateway->learning, gateway->loop, on_learning);
     loop_timer_init(&gateway->reload_timer, gateway->loop, gateway_on_reload_timer);
     loop_timer_init(&gateway->regions_timer, gateway->loop, gateway_look_at_regions);
     gateway->workers = mem_zalloc(gateway->worker_count, sizeof(*gateway->workers));
@@ -229,6 +247,8 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
         err = loop_timer_reserve(&gateway->reload_timer);
     if (!err)
         err = loop_timer_reserve(&gateway->regions_timer);
+    if (!err)
+        err = loop_timer_reserve(&gateway->learning);
     if (!err)
         err = open_outside(gateway, config, ret_error);
     if (!err)
@@ -245,6 +265,7 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
         return err;
     }
     config_reader_follow(gateway->reader, gateway->snapshot->config, &gateway_reader_ops, gateway);
+    on_learning(&gateway->learning);
     greet(gateway);
     gateway_check_ready(gateway);
     *ret_gateway = gateway;
@@ -262,6 +283,7 @@ void gateway_free(struct gateway **gateway)
     g->is_ending = true;
     sockets_hide(&g->sockets, true);
     loop_timer_fini(&g->timer);
+    loop_timer_fini(&g->learning);
     loop_timer_fini(&g->reload_timer);
     loop_timer_fini(&g->regions_timer);
     client_desk_close(g->clients);
@@ -274,6 +296,7 @@ void gateway_free(struct gateway **gateway)
     gateway_end_store(g);
     gateway_drop_media(g);
     gateway_discard_tokens(&g->tokens);
+    gateway_drop_books(g);
     gateway_drop_budgets(g);
     gateway_drop_rotations(g);
     gateway_drop_migrations(g);

@@ -2,7 +2,8 @@
  * What the files of the gateway share: gateway.c begins and ends it, gateway_phases.c knows when it
  * is ready and how it shuts down, gateway_news.c hears workers and probes, gateway_tokens.c gets
  * tokens for keys, gateway_rotations.c replaces them, gateway_clients.c issues
- * keys to clients, gateway_budgets.c rests keys that have spent theirs, gateway_migrations.c takes
+ * keys to clients, gateway_books.c adds up what is used, gateway_budgets.c holds keys, clients and
+ * pools to their budgets, gateway_migrations.c takes
  * models over to other targets, gateway_media.c what exchanges have fetched, gateway_alerts.c wakes
  * somebody, gateway_events.c keeps what happens, gateway_reload.c takes a new configuration over.
  * Included by these alone; control thread.
@@ -24,6 +25,7 @@
 
 struct alert_desk;
 struct archive;
+struct bookkeeper;
 struct media_desk;
 struct rotor;
 struct secret_store;
@@ -64,6 +66,7 @@ struct gateway {
     struct worker **workers;
     struct worker_news *news; /* one a worker */
     struct reload reload;
+    struct loop_timer learning;     /* from what workers told of tokens */
     struct loop_timer reload_timer; /* until the log tells that a reload waits */
     uint32_t worker_count;
     struct admin *admin;
@@ -78,9 +81,10 @@ struct gateway {
     struct list migrators;        /* of models that are migrated */
     struct config_reader *reader; /* the options', or its own */
     bool is_reader_own;
-    struct client_desk *clients; /* which issues client keys */
-    struct budgets *budgets;     /* of keys; NULL until one has one */
-    uint32_t issued_answers;     /* of workers, to the last table of them */
+    struct client_desk *clients;   /* which issues client keys */
+    struct bookkeeper *bookkeeper; /* of what was used */
+    struct budgets *budgets;       /* NULL until there is one */
+    uint32_t issued_answers;       /* of workers, to the last table of them */
     struct metrics *metrics;
     uint32_t reloads, media_fetches;
     enum phase phase;
@@ -202,12 +206,24 @@ int gateway_make_clients(struct gateway *gateway);
 /* One more worker goes by the issued keys that were published last. */
 void gateway_note_issued(struct gateway *gateway);
 
-/* Watches the budgets of the keys of the snapshot in force. */
+/* Collects what is used, and keeps it: 0 or ERR_NOMEM. The store was opened. */
+int gateway_open_books(struct gateway *gateway);
+
+/* The workers have stopped: what they used last is asked to be written. */
+void gateway_drop_books(struct gateway *gateway);
+
+/* What the admin address asks: see struct admin_options. */
+const struct books *gateway_books(void *owner);
+
+/* Watches the budgets of the snapshot in force: of keys, clients and pools. */
 void gateway_follow_budgets(struct gateway *gateway);
 void gateway_drop_budgets(struct gateway *gateway);
 
 /* Looks at the regions of the snapshot in force, and goes on while it has some. */
 void gateway_look_at_regions(struct loop_timer *timer);
+
+/* What the admin address asks: see struct admin_options. */
+bool gateway_budget(void *owner, size_t *at, struct admin_budget *ret_budget);
 
 /* The timer of a reload that is waited for. */
 void gateway_on_reload_timer(struct loop_timer *timer);

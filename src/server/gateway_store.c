@@ -13,13 +13,14 @@
 #include "store/audit.h"
 #include "store/rotations.h"
 #include "store/totals.h"
+#include "store/uses.h"
 
 #define START_WAIT_US  (2 * US_PER_SEC)
 #define FIRST_PRUNE_US (600 * US_PER_SEC)
 #define DAY_US         (86400 * US_PER_SEC)
 
 /* How long what is over is told of. */
-enum { KEPT_DAYS = 90 };
+enum { KEPT_DAYS = 90, KEPT_DAYS_OF_MONTHS = 800 };
 
 struct archive {
     struct gateway *gateway;
@@ -143,6 +144,10 @@ static void on_prune(struct loop_timer *timer)
         (void)audit_prune(archive->store, &archive->pruned, before_us);
     (void)rotations_prune(archive->store, NULL, before_us);
     (void)totals_prune(archive->store, NULL, before_us);
+    (void)uses_prune(archive->store, NULL, SPAN("day"), before_us);
+    (void)uses_prune(archive->store, NULL, SPAN("month"),
+                     wall_us > KEPT_DAYS_OF_MONTHS * DAY_US ? wall_us - KEPT_DAYS_OF_MONTHS * DAY_US
+                                                            : 0);
     (void)keeper_prune(archive->keeper, before_us);
 }
 

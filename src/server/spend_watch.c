@@ -1,11 +1,11 @@
 #include "server/spend_watch.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "alerts/usual.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/roll.h"
 
 #define LOOK_US (60 * US_PER_SEC)
 
@@ -15,12 +15,9 @@ static const struct usual_rules rules = {.times = SPEND_TIMES, .at_least = SPEND
 
 /* A key, by its provider and name with a newline between them, which neither holds. */
 struct spender {
-    struct list link;
+    struct roll_record record;
     struct usual usual;
     uint64_t tokens; /* of all its life, at the last look */
-    bool is_there;
-    size_t len;
-    char name[];
 };
 
 struct spend_watch {
@@ -29,45 +26,18 @@ struct spend_watch {
     void *owner;
     const struct snapshot *snapshot; /* NULL: none yet */
     struct loop_timer timer;
-    struct map by_name;
-    struct list all;
+    struct roll spenders;
 };
-
-static struct spender *add(struct spend_watch *watch, struct span name)
-{
-    struct spender *spender = mem_zalloc(1, sizeof(*spender) + name.len);
-
-    if (!spender)
-        return NULL;
-    spender->len = name.len;
-    memcpy(spender->name, name.ptr, name.len);
-    if (map_add(&watch->by_name, span_of(spender->name, spender->len), spender)) {
-        mem_free(spender);
-        return NULL;
-    }
-    list_push_back(&watch->all, &spender->link);
-    return spender;
-}
-
-static void drop(struct spend_watch *watch, struct spender *spender)
-{
-    map_remove(&watch->by_name, span_of(spender->name, spender->len));
-    list_remove(&spender->link);
-    mem_free(spender);
-}
 
 /* NULL: without memory or room it is not watched, until the next look. */
 static struct spender *find_or_add(struct spend_watch *watch, struct span provider, struct span key)
 {
     char text[NAME_BYTES];
     int len = snprintf(text, sizeof(text), "%.*s\n%.*s", SPAN_ARG(provider), SPAN_ARG(key));
-    struct span name = span_of(text, (size_t)len);
-    struct spender *spender;
 
     if (len < 0 || (size_t)len >= sizeof(text))
         return NULL;
-    spender = map_find(&watch->by_name, name);
-    return spender ? spender : add(watch, name);
+    return roll_find_or_add(&watch->spenders, span_of(text, (size_t)len));
 }
 
 static void look_at_key(struct spend_watch *watch, struct span provider,
@@ -83,7 +53,7 @@ static void look_at_key(struct spend_watch *watch, struct span provider,
     /* A key that left and came back counts anew. */
     tokens = row->tokens >= spender->tokens ? row->tokens - spender->tokens : row->tokens;
     spender->tokens = row->tokens;
-    spender->is_there = true;
+    spender->record.is_there = true;
     if (!usual_add(&spender->usual, &rules, (double)tokens, loop_now_us(watch->loop)))
         return;
     snprintf(reason, sizeof(reason), "%.0f tokens in this hour, usually %.0f", spender->usual.spent,
@@ -107,28 +77,13 @@ static void look_at_provider(struct spend_watch *watch, struct provider *provide
     }
 }
 
-static void forget_gone(struct spend_watch *watch)
-{
-    struct list *at = watch->all.next;
-
-    while (at != &watch->all) {
-        struct spender *spender = container_of(at, struct spender, link);
-
-        at = at->next;
-        if (!spender->is_there)
-            drop(watch, spender);
-        else
-            spender->is_there = false;
-    }
-}
-
 static void on_timer(struct loop_timer *timer)
 {
     struct spend_watch *watch = container_of(timer, struct spend_watch, timer);
 
     for (size_t i = 0; i < watch->snapshot->provider_count; i++)
         look_at_provider(watch, watch->snapshot->providers[i].provider);
-    forget_gone(watch);
+    roll_sweep(&watch->spenders);
     /* Reserved: it cannot fail. */
     (void)loop_timer_set(timer, loop_now_us(watch->loop) + LOOK_US);
 }
@@ -153,8 +108,7 @@ struct spend_watch *spend_watch_new(struct loop *loop,
     watch->loop = loop;
     watch->on_alert = on_alert;
     watch->owner = owner;
-    map_init(&watch->by_name, SPENDERS_MAX);
-    list_init(&watch->all);
+    roll_init(&watch->spenders, sizeof(struct spender), SPENDERS_MAX, NULL);
     loop_timer_init(&watch->timer, loop, on_timer);
     if (loop_timer_reserve(&watch->timer))
         spend_watch_free(&watch);
@@ -168,9 +122,7 @@ void spend_watch_free(struct spend_watch **place)
     *place = NULL;
     if (!watch)
         return;
-    while (!list_is_empty(&watch->all))
-        drop(watch, container_of(watch->all.next, struct spender, link));
-    map_fini(&watch->by_name);
+    roll_fini(&watch->spenders);
     loop_timer_fini(&watch->timer);
     mem_free(watch);
 }

@@ -8,74 +8,44 @@
 enum { KEYS_MAX = 1 << 14, ALIASES_MAX = 1 << 16 };
 
 struct used_key {
-    struct list link;
+    struct roll_record record; /* there: its id is known, and itself is in the pool */
     struct use_book book;
-    struct use_count all;    /* of all its life here, at the last look */
-    bool is_known, is_there; /* seen in this look: its id, and itself in the pool */
-    bool is_account;         /* its id is that of its service account */
+    struct use_count all; /* of all its life here, at the last look */
+    bool is_known;        /* seen in this look: its id */
+    bool is_account;      /* its id is that of its service account */
     char id[LIFE_ID_BYTES];
-    size_t len;
-    char name[];
 };
 
 /* A key as the provider calls it. */
 struct alias {
-    struct list link;
+    struct roll_record record;
     struct used_key *key;
-    size_t len;
-    char id[];
 };
-
-static struct used_key *key_at(struct list *link)
-{
-    return container_of(link, struct used_key, link);
-}
 
 /* ---- keys ---- */
 
-static struct used_key *add(struct used_keys *keys, struct span name)
-{
-    struct used_key *key = mem_zalloc(1, sizeof(*key) + name.len);
-
-    if (!key)
-        return NULL;
-    key->len = name.len;
-    memcpy(key->name, name.ptr, name.len);
-    if (map_add(&keys->by_name, span_of(key->name, key->len), key)) {
-        mem_free(key);
-        return NULL;
-    }
-    list_push_back(&keys->all, &key->link);
-    return key;
-}
-
-static void drop_alias(struct used_keys *keys, struct alias *alias)
-{
-    map_remove(&keys->by_id, span_of(alias->id, alias->len));
-    list_remove(&alias->link);
-    mem_free(alias);
-}
-
-/* Those of one key, or all (NULL). */
+/* Those of one key. */
 static void forget_aliases(struct used_keys *keys, const struct used_key *key)
 {
-    struct list *at = keys->aliases.next;
+    struct alias *alias = roll_next(&keys->aliases, NULL), *next;
 
-    while (at != &keys->aliases) {
-        struct alias *alias = container_of(at, struct alias, link);
-
-        at = at->next;
-        if (!key || alias->key == key)
-            drop_alias(keys, alias);
+    for (; alias; alias = next) {
+        next = roll_next(&keys->aliases, &alias->record);
+        if (alias->key == key)
+            roll_drop(&keys->aliases, &alias->record);
     }
 }
 
-static void drop(struct used_keys *keys, struct used_key *key)
+static void forget_all_aliases(struct used_keys *keys)
 {
-    forget_aliases(keys, key);
-    map_remove(&keys->by_name, span_of(key->name, key->len));
-    list_remove(&key->link);
-    mem_free(key);
+    /* None is marked. */
+    roll_sweep(&keys->aliases);
+}
+
+static void on_drop(struct roll *roll, struct roll_record *record)
+{
+    forget_aliases(container_of(roll, struct used_keys, by_name),
+                   (struct used_key *)(void *)record);
 }
 
 static void know(struct used_keys *keys, struct span name, struct span id, bool is_account)
@@ -84,9 +54,7 @@ static void know(struct used_keys *keys, struct span name, struct span id, bool 
 
     if (!id.len || id.len >= LIFE_ID_BYTES)
         return;
-    key = map_find(&keys->by_name, name);
-    if (!key)
-        key = add(keys, name);
+    key = roll_find_or_add(&keys->by_name, name);
     if (!key)
         return;
     memset(key->id, 0, sizeof(key->id));
@@ -114,23 +82,9 @@ static void look_at(struct used_key *key, const struct keypool_row *row, uint64_
         more = (struct use_count){.requests = all.requests - key->all.requests,
                                   .tokens = all.tokens - key->all.tokens};
     key->all = all;
-    key->is_there = true;
+    key->record.is_there = key->is_known;
+    key->is_known = false;
     use_book_count(&key->book, span, more);
-}
-
-static void forget_gone(struct used_keys *keys)
-{
-    struct list *at = keys->all.next;
-
-    while (at != &keys->all) {
-        struct used_key *key = key_at(at);
-
-        at = at->next;
-        if (!key->is_known || !key->is_there)
-            drop(keys, key);
-        else
-            key->is_known = key->is_there = false;
-    }
 }
 
 void used_keys_look(struct used_keys *keys, const struct conf_provider *conf,
@@ -142,35 +96,29 @@ void used_keys_look(struct used_keys *keys, const struct conf_provider *conf,
 
     know_all(keys, conf, life);
     while (keypool_describe(pool, &at, now_us, &row)) {
-        struct used_key *key = map_find(&keys->by_name, row.name);
+        struct used_key *key = roll_find(&keys->by_name, row.name);
 
         if (key)
             look_at(key, &row, wall_us / US_PER_SEC / keys->span_s);
         key_unref(&row.key);
     }
-    forget_gone(keys);
+    roll_sweep(&keys->by_name);
 }
 
 bool used_keys_is_empty(const struct used_keys *keys)
 {
-    return list_is_empty(&keys->all);
+    return roll_count(&keys->by_name) == 0;
 }
 
 /* ---- what the provider tells ---- */
 
 static void name_it(struct used_keys *keys, struct span id, struct used_key *key)
 {
-    struct alias *alias = mem_zalloc(1, sizeof(*alias) + id.len);
+    struct alias *alias = roll_find_or_add(&keys->aliases, id);
 
-    if (!alias)
-        return;
-    alias->key = key;
-    alias->len = id.len;
-    memcpy(alias->id, id.ptr, id.len);
-    if (map_add(&keys->by_id, span_of(alias->id, alias->len), alias))
-        mem_free(alias);
-    else
-        list_push_back(&keys->aliases, &alias->link);
+    /* The first of two keys that it calls the same. */
+    if (alias && !alias->key)
+        alias->key = key;
 }
 
 /* Without memory for it theirs is too little: nothing is told that is not. */
@@ -178,9 +126,9 @@ static void on_key(void *owner, struct span id, struct span account)
 {
     struct used_keys *keys = owner;
 
-    for (struct list *at = keys->all.next; at != &keys->all; at = at->next) {
-        struct used_key *key = key_at(at);
+    struct used_key *key = NULL;
 
+    while ((key = roll_next(&keys->by_name, key ? &key->record : NULL))) {
         if (span_is_equal(span_from_text(key->id), key->is_account ? account : id))
             name_it(keys, id, key);
     }
@@ -190,7 +138,7 @@ static void on_use(void *owner, struct span id, uint64_t start_s, uint64_t reque
                    uint64_t tokens)
 {
     struct used_keys *keys = owner;
-    struct alias *alias = map_find(&keys->by_id, id);
+    struct alias *alias = roll_find(&keys->aliases, id);
 
     if (alias)
         use_book_hear(&alias->key->book, start_s / keys->span_s,
@@ -201,21 +149,23 @@ const struct usage_ops used_keys_ops = {.on_key = on_key, .on_use = on_use};
 
 void used_keys_forget(struct used_keys *keys)
 {
-    forget_aliases(keys, NULL);
-    for (struct list *at = keys->all.next; at != &keys->all; at = at->next)
-        use_book_forget(&key_at(at)->book);
+    struct used_key *key = NULL;
+
+    forget_all_aliases(keys);
+    while ((key = roll_next(&keys->by_name, key ? &key->record : NULL)))
+        use_book_forget(&key->book);
 }
 
 void used_keys_compare(struct used_keys *keys, const struct unexplained_rules *rules, uint64_t end,
                        void (*on_gap)(void *owner, struct span name, const struct use_gap *gap),
                        void *owner)
 {
-    for (struct list *at = keys->all.next; at != &keys->all; at = at->next) {
-        struct used_key *key = key_at(at);
-        struct use_gap gap;
+    struct used_key *key = NULL;
+    struct use_gap gap;
 
+    while ((key = roll_next(&keys->by_name, key ? &key->record : NULL))) {
         if (use_book_compare(&key->book, rules, end, &gap))
-            on_gap(owner, span_of(key->name, key->len), &gap);
+            on_gap(owner, key->record.name, &gap);
     }
 }
 
@@ -224,17 +174,12 @@ void used_keys_compare(struct used_keys *keys, const struct unexplained_rules *r
 void used_keys_init(struct used_keys *keys, uint32_t span_s)
 {
     keys->span_s = span_s;
-    list_init(&keys->all);
-    list_init(&keys->aliases);
-    map_init(&keys->by_name, KEYS_MAX);
-    map_init(&keys->by_id, ALIASES_MAX);
+    roll_init(&keys->aliases, sizeof(struct alias), ALIASES_MAX, NULL);
+    roll_init(&keys->by_name, sizeof(struct used_key), KEYS_MAX, on_drop);
 }
 
 void used_keys_fini(struct used_keys *keys)
 {
-    forget_aliases(keys, NULL);
-    while (!list_is_empty(&keys->all))
-        drop(keys, key_at(keys->all.next));
-    map_fini(&keys->by_name);
-    map_fini(&keys->by_id);
+    roll_fini(&keys->by_name);
+    roll_fini(&keys->aliases);
 }

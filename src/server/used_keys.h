@@ -7,8 +7,7 @@
 #define SERVER_USED_KEYS_H
 
 #include "alerts/unexplained.h"
-#include "base/list.h"
-#include "base/map.h"
+#include "base/roll.h"
 #include "base/span.h"
 #include "keypool/keypool.h"
 #include "rotation/life.h"
@@ -17,10 +16,8 @@
 /* Zeroed before its first use. */
 struct used_keys {
     uint32_t span_s;
-    struct list all;
-    struct map by_name;
-    struct list aliases; /* the provider's ids of keys, as it told them last */
-    struct map by_id;
+    struct roll by_name;
+    struct roll aliases; /* by the provider's ids of keys, as it told them last */
 };
 
 void used_keys_init(struct used_keys *keys, uint32_t span_s);

@@ -11,6 +11,7 @@
 #include "exchange/host.h"
 #include "io/helpers.h"
 #include "io/listener.h"
+#include "ledger/uses.h"
 
 enum {
     MAX_SOCKETS = 64,
@@ -142,6 +143,7 @@ enum {
     ORDER_DRAIN = 32,
     ORDER_CUT = 64,
     ORDER_ISSUED = 128,
+    ORDER_USES = 256,
 };
 
 static void apply_settings(struct worker *worker, const struct conf_server *conf)
@@ -223,6 +225,8 @@ static void on_orders(struct loop_mail *mail)
         worker->host.is_ready = atomic_load(&worker->shared.is_ready);
     if (orders & ORDER_ISSUED)
         take_issued(worker);
+    if (orders & ORDER_USES)
+        uses_hand_over(worker->host.uses);
     if (orders & ORDER_LOOK)
         exchange_host_look(&worker->host);
     /* What was prepared comes first: the next is prepared only after it was decided. */
@@ -266,6 +270,11 @@ void worker_cut(struct worker *worker)
 void worker_look(struct worker *worker)
 {
     order(worker, ORDER_LOOK);
+}
+
+void worker_hand_over(struct worker *worker)
+{
+    order(worker, ORDER_USES);
 }
 
 void worker_prepare(struct worker *worker, struct snapshot *snapshot)

@@ -85,6 +85,9 @@ void worker_look(struct worker *worker);
  * others may be set. Before it is started, at once. */
 void worker_set_issued(struct worker *worker, struct issued_hold *issued);
 
+/* What its exchanges have used may be collected: uses_hand_over on its thread. */
+void worker_hand_over(struct worker *worker);
+
 /* --- a new configuration, in two steps; the control thread, one at a time --- */
 
 /* Makes what it takes to run this snapshot, and changes nothing; `prepared` is told, and then one

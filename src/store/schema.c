@@ -174,6 +174,23 @@ static const char version_4[] =
     NUMBER("changed_us")
     "PRIMARY KEY (kind, name, period, start_us)) STRICT, WITHOUT ROWID;\n";
 
+static const char version_5[] =
+    /* uses.h: read by period, hence the order of the primary key */
+    "CREATE TABLE uses (\n"
+    WORD("kind")
+    ID("name")
+    WORD("period")
+    NUMBER("start_us")
+    NUMBER("requests")
+    NUMBER("input_tokens")
+    NUMBER("cached_tokens")
+    NUMBER("output_tokens")
+    NUMBER("reasoning_tokens")
+    NUMBER("cost_nanousd")
+    NUMBER("unpriced")
+    NUMBER("changed_us")
+    "PRIMARY KEY (period, start_us, kind, name)) STRICT, WITHOUT ROWID;\n";
+
 /* clang-format on */
 
 static const struct migration migrations[] = {
@@ -181,6 +198,7 @@ static const struct migration migrations[] = {
     {.text = version_2},
     {.text = version_3},
     {.text = version_4},
+    {.text = version_5},
 };
 
 const struct schema store_schema = {migrations, sizeof(migrations) / sizeof(migrations[0])};

@@ -13,8 +13,11 @@ enum {
     TOTALS_MAX_LOADED = 262144, /* the rest is not told */
 };
 
-/* Of a key, "PROVIDER/KEY", in thousand-millionths of a dollar. */
-#define TOTAL_KEY_SPEND "key_nanousd"
+/* Spent of a budget, in thousand-millionths of a dollar: of a key, by its identity in hex; of a
+ * client and of a pool, by their names. */
+#define TOTAL_KEY_SPEND    "key_nanousd"
+#define TOTAL_CLIENT_SPEND "client_nanousd"
+#define TOTAL_POOL_SPEND   "pool_nanousd"
 
 struct total {
     struct span kind;   /* a word: 1 to 32 small letters and "_" */

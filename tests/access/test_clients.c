@@ -19,6 +19,7 @@ struct house {
     struct config config;
     struct conf_client *items;
     struct limiter_book *book;
+    struct purse_book *purses;
     struct clients *clients;
 };
 
@@ -34,11 +35,12 @@ static void open_house(struct house *house, size_t count)
     assert_non_null(house->items);
     house->config.clients.keys = (struct conf_client_list){house->items, count};
     house->book = limiter_book_new();
+    house->purses = purse_book_new();
 }
 
 static void compile(struct house *house)
 {
-    assert_int_equal(clients_new(&house->config, house->book, &house->clients), 0);
+    assert_int_equal(clients_new(&house->config, house->book, house->purses, &house->clients), 0);
 }
 
 static void close_house(struct house *house)
@@ -46,6 +48,7 @@ static void close_house(struct house *house)
     clients_free(&house->clients);
     clients_free(&house->clients);
     limiter_book_free(&house->book);
+    purse_book_free(&house->purses);
     free(house->items);
 }
 

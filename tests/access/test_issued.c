@@ -20,6 +20,7 @@ struct house {
     struct config config;
     struct conf_client own;
     struct limiter_book *book, *issued_book;
+    struct purse_book *purses;
     struct clients *clients;
     struct issued *issued;
     struct clients_memo memo;
@@ -39,8 +40,9 @@ static void open_house(struct house *house, bool is_open)
     house->config.clients.keys = (struct conf_client_list){&house->own, 1};
     house->config.clients.is_open = is_open;
     house->book = limiter_book_new();
+    house->purses = purse_book_new();
     house->issued_book = limiter_book_new();
-    assert_int_equal(clients_new(&house->config, house->book, &house->clients), 0);
+    assert_int_equal(clients_new(&house->config, house->book, house->purses, &house->clients), 0);
     clients_memo_clear(&house->memo, key);
 }
 
@@ -49,6 +51,7 @@ static void close_house(struct house *house)
     issued_unref(&house->issued);
     clients_free(&house->clients);
     limiter_book_free(&house->book);
+    purse_book_free(&house->purses);
     limiter_book_free(&house->issued_book);
 }
 

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "dialect/failure.h"
+#include "limits/estimates.h"
 #include "obs/metrics_schema.h"
 
 /* Every secret of the configuration has this in it. */
@@ -200,13 +201,38 @@ static void sums_up_nothing(void **state)
 
 /* --- metrics --- */
 
+/* So many prompts are compared with what their provider counts. */
+static void compare_prompts(struct stage *stage, unsigned count)
+{
+    const struct estimates_key key = {SPAN("sim"), SPAN("gpt-9"), 9};
+    const struct json_kinds kinds = {.texts = 1, .words = 100, .letters = 500, .spaces = 100};
+    const struct estimate_text text = {.kinds = &kinds};
+
+    for (unsigned i = 0; i < count; i++)
+        estimates_tell(stage->registry.estimates, 0, &key, &text, 220, 0);
+    estimates_learn(stage->registry.estimates);
+}
+
+static void tells_how_far_estimates_are_off(void **state)
+{
+    static const char line[] =
+        "\nbellwether_estimate_error_ratio{provider=\"sim\",model=\"gpt-9\"} 0.";
+
+    compare_prompts(*state, 19);
+    assert_null(strstr(stage_show(*state, page_metrics), line));
+    compare_prompts(*state, 1);
+    stage_expect_part(stage_show(*state, page_metrics), line);
+}
+
 /* But for those of migrations and of regions, of which there are none here:
  * tests/blackbox/test_migration.py, test_regions.py. */
 static void samples_every_metric_that_is_asked_for_when_read(void **state)
 {
-    const char *text = stage_show(*state, page_metrics);
+    const char *text;
     char head[128];
 
+    compare_prompts(*state, 20);
+    text = stage_show(*state, page_metrics);
     for (int i = 0; i < METRIC_COUNT; i++) {
         if ((i >= METRIC_MIGRATION_SHARE && i <= METRIC_MIGRATION_ERRORS) ||
             (i >= METRIC_REGION_SHARE && i <= METRIC_REGION_EJECTIONS))
@@ -383,6 +409,7 @@ int main(void)
         PLAY(sums_up_nothing),
         PLAY(shows_shadows),
         PLAY(samples_every_metric_that_is_asked_for_when_read),
+        PLAY(tells_how_far_estimates_are_off),
         PLAY(tells_the_state_of_each_key),
         PLAY(tells_what_the_process_and_its_endpoints_do),
         PLAY(no_series_stands_twice),

@@ -258,3 +258,29 @@ def test_too_many_rotations_fail(stage, sim, tmp_path):
     assert gateway.admin("/v1/admin/keys/sim/a/rotate", method="POST").status == 202
     assert hook.wait("rotation_errors", state="firing")["reason"] == "1 failed within 2 s"
     end(gateway, hook, "rotation_errors")
+
+
+def test_budgets_that_run_out(stage, sim):
+    """Of four fifths and of all of it, each once, with whose it is; not again after a restart of the looks."""
+    hook = Hook(stage)
+    sim.scenario()
+    config = {
+        "providers": {"sim": provider(sim.base_url, [{"name": "k1", "secret": "sk-pool-1"}])},
+        "prices": {"gpt-4.1": {"input": 200, "output": 800}},
+        "alerts": {"webhooks": [{"url": hook.url, "format": "json"}]},
+        "clients": {"keys": [{"name": "web", "secret": "web-secret", "pool": "search"}]},
+        "pools": {"search": {}},
+        "names": {"direct": True},
+    }
+    gateway = stage.gateway(config, secrets=[TOKEN]).settle()
+    headers = {"Authorization": "Bearer web-secret"}
+    cost = float(gateway.post(chat("hello", model="gpt-4.1"), headers=headers).get("x-bellwether-cost-usd"))
+    config["clients"]["keys"][0]["budget"] = {"usd": round(cost / 0.85, 6), "per": "month"}
+    config["pools"]["search"]["budget"] = {"usd": round(cost * 0.9, 6), "per": "month"}
+    assert gateway.reload(dict(gateway.config, **config))
+    assert gateway.post(chat("hello", model="gpt-4.1"), headers=headers).status == 200
+    near, passed = hook.wait("budget_near"), hook.wait("budget_passed")
+    assert near["reason"].startswith("client web: ") and "USD for the month are spent" in near["reason"]
+    assert passed["reason"].startswith("pool search: ")
+    time.sleep(2.5)
+    assert (near["count"], passed["count"]) == (1, 1) and len(hook.alerts()) == 2

@@ -433,3 +433,18 @@ def test_demo():
     assert way == ["issued", *ramp, "active", "revoked"]
     assert [step for name, step in steps if name == second] == ["issued", *ramp, "active"]
     assert " 0 of them failed; requests that showed the provider a revoked key: 0" in done.stdout
+
+
+def test_demo_of_strategies():
+    """Each selection in turn; what the provider refused is what tells them apart."""
+    done = run(["demo", "--strategies", "--once"], within=90)
+    assert done.returncode == 0, done.stdout + done.stderr
+    halves = done.stdout[done.stdout.index("all keys well"):].split("a key slow")
+    refused = {}
+    for half in halves:
+        rows = re.findall(r"^(\w+) +(\d+) +(\d+) +(\d+) +(\d+) ", half, re.MULTILINE)
+        assert [row[0] for row in rows] == ["round_robin", "weighted", "least_used", "headroom"]
+        for name, answered, to_clients, failed, by_provider in rows:
+            assert int(answered) > 50 and int(to_clients) == int(failed) == 0
+            refused[name] = refused.get(name, 0) + int(by_provider)
+    assert refused["headroom"] * 4 < refused["round_robin"]

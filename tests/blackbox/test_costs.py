@@ -5,9 +5,11 @@ import time
 import pytest
 from harness.expect import chat
 from harness.fixtures import provider
-from harness.processes import Gateway
+from harness.keyed import BROKEN
+from harness.processes import Gateway, run
 from harness.wire import Wire, request
 
+PRICES_OF_ALL = {"gpt-4.1": {"input": 2, "output": 8, "cached_input": 0.5}}
 PRICES = {"sim/gpt-4.1": {"input": 2, "output": 8, "cached_input": 0.5}}
 
 
@@ -122,3 +124,108 @@ def test_what_was_spent_outlives_a_restart(sim, tmp_path, end):
     health_of(gateway, "k1", "budget_spent")
     assert gateway.post(chat("hello", model="gpt-4.1")).error["code"] == "upstream_depleted"
     gateway.stop()
+
+
+def totals(gateway, by):
+    """The rows of one kind by name, and the whole."""
+    page = gateway.admin(f"/v1/admin/costs/{by}").json
+    assert page["by"] == by
+    return {row["name"]: row for row in page["rows"]}, page
+
+
+def wait_totals(gateway, by, name, requests, period="all", within=5):
+    until = time.monotonic() + within
+    while (row := totals(gateway, by)[0].get(name)) is None or row[period]["requests"] < requests:
+        assert time.monotonic() < until, row
+        time.sleep(0.05)
+    assert row[period]["requests"] == requests
+    return row
+
+
+def expect_use(row, lines, currency=True):
+    """All three periods hold what these access lines say."""
+    for period in ("day", "month", "all"):
+        use = row[period]
+        assert use["requests"] == len(lines)
+        assert use["input_tokens"] == sum(line.get("prompt_tokens", 0) for line in lines)
+        assert use["output_tokens"] == sum(line.get("completion_tokens", 0) for line in lines)
+        cost = sum(line.get("cost_usd", 0) for line in lines)
+        assert use["cost"]["usd"] == pytest.approx(cost, abs=1e-9)
+        if currency:
+            assert use["cost"]["CNY"] == pytest.approx(cost * 7.3, abs=1e-8)
+
+
+def test_totals_by_key_client_model_and_provider(gateway):
+    for model in ("gpt-4.1", "gpt-4.1", "somebody-s-own"):
+        assert gateway.post(chat("hello", model=model)).status == 200
+    assert gateway.post(chat("hello", model="gpt-4.1", stream=True)).status == 200
+    gateway.wait_access(is_stream=True)
+    lines = gateway.access_lines()
+    expect_use(wait_totals(gateway, "provider", "sim", 4), lines)
+    expect_use(wait_totals(gateway, "key", "sim/k1", 4), lines)
+    row = wait_totals(gateway, "client", "anonymous", 4)
+    expect_use(row, lines)
+    assert row["all"]["cost"]["unpriced_requests"] == 1
+    expect_use(wait_totals(gateway, "model", "gpt-4.1", 3), [line for line in lines if line["model"] == "gpt-4.1"])
+    stats = gateway.admin("/v1/admin/stats").json["totals"]
+    assert stats["all"]["requests"] == 4 and stats["names_left_out"] == 0
+    assert [row["name"] for row in stats["clients"]] == ["anonymous"]
+    assert gateway.admin("/v1/admin/costs/nobody").error["code"] == "costs_not_found"
+
+
+def test_totals_count_each_once(keyed):
+    """A failed attempt behind which another was billed is one exchange, of the key that was billed."""
+    gateway = keyed(2, key=lambda i: {"priority": i}, behave={"sk-pool-1": BROKEN}, config={"prices": PRICES_OF_ALL})
+    answer = gateway.post(chat("hello", model="gpt-4.1"))
+    assert answer.status == 200 and answer.get("x-bellwether-key") == "k2"
+    line = gateway.wait_access(model="gpt-4.1")
+    assert line["attempts"] == 2 and line["cost_usd"] > 0
+    expect_use(wait_totals(gateway, "key", "up/k2", 1), [line], currency=False)
+    expect_use(totals(gateway, "client")[0]["anonymous"], [line], currency=False)
+    assert "up/k1" not in totals(gateway, "key")[0]
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_totals_outlive_a_restart(sim, tmp_path, end):
+    """Ended in order, to the last request; killed, up to three seconds before. And a reload keeps them."""
+    sim.scenario()
+    config = {
+        "providers": {"sim": provider(sim.base_url, [{"name": "k1", "secret": "sk-pool-1"}])},
+        "prices": {"gpt-4.1": {"input": 200, "output": 800}},
+        "store": "sqlite:one.db",
+    }
+    spent = 0
+    for i in range(3):
+        gateway = Gateway(tmp_path, config, secrets=["sk-pool-1"]).settle()
+        for name, kind in (("sim", "provider"), ("sim/k1", "key"), ("anonymous", "client")):
+            if i:
+                row = totals(gateway, kind)[0][name]
+                for period in ("day", "month", "all"):
+                    assert row[period]["requests"] == 2 * i
+                    assert row[period]["cost"]["usd"] == pytest.approx(spent, abs=1e-9)
+        for _ in range(2):
+            spent += float(gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-cost-usd"))
+        if end == "kill":
+            time.sleep(3.5)
+            gateway.kill()
+        else:
+            assert gateway.reload(config)
+            gateway.stop()
+
+
+def test_the_table_for_people(gateway):
+    for _ in range(2):
+        assert gateway.post(chat("hello", model="gpt-4.1")).status == 200
+    cost = 2 * gateway.wait_access(model="gpt-4.1")["cost_usd"]
+    wait_totals(gateway, "key", "sim/k1", 2)
+    address = "{}:{}".format(*gateway.admin_address)
+    ran = run(["costs", "--by", "key", "--period", "day", "--address", address])
+    assert ran.returncode == 0, ran.stderr
+    head, line, whole = ran.stdout.splitlines()
+    assert head.split() == ["key", "REQUESTS", "INPUT", "CACHED", "OUTPUT", "REASONING", "USD", "CNY", "UNPRICED"]
+    name, requests, *_, usd, cny, unpriced = line.split()
+    assert (name, requests, unpriced) == ("sim/k1", "2", "0")
+    assert float(usd) == pytest.approx(cost, abs=1e-6) and float(cny) == pytest.approx(7.3 * cost, abs=1e-6)
+    assert whole.startswith("all together")
+    assert run(["costs", "--by", "colour", "--address", address]).returncode == 2
+    assert run(["costs", "--period", "year", "--address", address]).returncode == 2

@@ -154,11 +154,10 @@ static void clients(void **state)
         "list of 1 to 10000 names of models, '*' for any text\n"
         "b.yaml:11:7: clients.keys[4]: the name is missing; allowed: 1 to 64 letters, digits or "
         "any of . _ : @ -\n"
-        "b.yaml:11:20: clients.keys[4].budget: not built yet; allowed: to leave it out\n"
         "b.yaml:11:47: clients.keys[4].expires: 'tomorrow' is no point in time; allowed: a date "
         "such as 2027-01-01, or a time such as 2027-01-01T12:00:00Z\n"
         "b.yaml:12:7: clients.keys[5]: a single value stands where a map should; allowed: a map "
-        "of name, secret, sha256, models, class, pool, limits, expires\n");
+        "of name, secret, sha256, models, class, pool, limits, budget, expires\n");
 }
 
 static void nobody_can_call(void **state)
@@ -174,17 +173,38 @@ static void values_of_retry_and_log(void **state)
     fake_expect(
         *state,
         "providers: {openai: {keys: [sk-a]}}\n"
-        "retry: {attempts: 0, on: [connect, sometimes], base_delay: 2h, hedge: {}}\n"
+        "retry: {attempts: 0, on: [connect, sometimes], base_delay: 2h, hedge: fast}\n"
         "log: {level: loud, format: text, access: 1}\n",
         "b.yaml:2:19: retry.attempts: '0' is out of range; allowed: a whole number from 1 to 100\n"
         "b.yaml:2:36: retry.on: 'sometimes' is not known; allowed: a list of connect, timeout, "
         "rate_limit, overloaded, server_error, bad_key, depleted\n"
         "b.yaml:2:60: retry.base_delay: '2h' is out of range; allowed: a duration such as 250ms, "
         "30s, 5m, 2h or 30d, from 0s to 1h\n"
-        "b.yaml:2:64: retry.hedge: not built yet; allowed: to leave it out\n"
+        "b.yaml:2:71: retry.hedge: a single value stands where a map should; allowed: a map of "
+        "after, "
+        "budget\n"
         "b.yaml:3:14: log.level: 'loud' is not known; allowed: error, warn, info, debug\n"
         "b.yaml:3:28: log.format: 'text' is not known; allowed: json\n"
         "b.yaml:3:42: log.access: '1' is neither true nor false; allowed: true or false\n");
+}
+
+static void values_of_hedges(void **state)
+{
+    fake_expect(
+        *state,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "retry: {hedge: {after: p30, budget: 0%, delay: 1s}}\n",
+        "b.yaml:2:24: retry.hedge.after: 'p30' is out of range; allowed: a quantile from p50 to "
+        "p99, or "
+        "a duration such as 250ms, 30s, 5m, 2h or 30d, from 1ms to 1h\n"
+        "b.yaml:2:37: retry.hedge.budget: '0%' is out of range; allowed: a share such as 5%, from "
+        "0.0001% to 100%\n"
+        "b.yaml:2:41: retry.hedge: unknown key 'delay'; allowed: after, budget\n");
+    fake_expect(
+        *state, "providers: {openai: {keys: [sk-a]}}\nretry: {hedge: {after: soon}}\n",
+        "b.yaml:2:24: retry.hedge.after: 'soon' is neither a quantile nor a duration; allowed: a "
+        "quantile from p50 to p99, or a duration such as 250ms, 30s, 5m, 2h or 30d, from 1ms to "
+        "1h\n");
 }
 
 static void what_is_not_built(void **state)
@@ -198,7 +218,7 @@ static void what_is_not_built(void **state)
         "b.yaml:2:8: store: the value names a server of PostgreSQL, which is not built yet; "
         "allowed: sqlite:PATH, absolute or from the configuration's folder, or none\n"
         "b.yaml:3:1: shared: not built yet; allowed: to leave it out\n"
-        "b.yaml:4:13: pools.p.budget: not built yet; allowed: to leave it out\n");
+        "b.yaml:4:21: pools.p.budget: usd is missing; allowed: an amount of USD such as 100\n");
 }
 
 static void classes(void **state)
@@ -421,6 +441,7 @@ int main(void)
         cmocka_unit_test(clients),
         cmocka_unit_test(nobody_can_call),
         cmocka_unit_test(values_of_retry_and_log),
+        cmocka_unit_test(values_of_hedges),
         cmocka_unit_test(what_is_not_built),
         cmocka_unit_test(classes),
         cmocka_unit_test(prices),

@@ -95,7 +95,7 @@ static const char whole[] =
     "    limits: {rpm: 800, tpm: 50000}\n"
     "names: {direct: false, unknown: gpt-4.1, absent: openai/x, limits: {rpm: 1000}}\n"
     "retry: {attempts: 4, rotations: 17, base_delay: 101ms, max_delay: 61s, wait: 6s, "
-    "on: [connect, depleted], timeouts: 2, budget: 21%}\n"
+    "on: [connect, depleted], timeouts: 2, budget: 21%, hedge: {after: p97, budget: 4%}}\n"
     "classes: {batch: {concurrent: 10, queue: 10001, wait: 10m, windows: [\"22:00-06:00 UTC\"]}, "
     "critical: }\n"
     "log: {level: debug, format: json, access: false, file: logs/b.log}\n";
@@ -145,6 +145,8 @@ static void the_whole_file_is_read(void **state)
     assert_int_equal(config->retry.base_delay_us, 101000);
     assert_int_equal(config->retry.on, CONF_RETRY_CONNECT | CONF_RETRY_DEPLETED);
     assert_int_equal(config->retry.budget_ppm, 210000);
+    assert_int_equal(config->retry.hedge->after.percent, 97);
+    assert_int_equal(config->retry.hedge->budget_ppm, 40000);
     assert_int_equal(config->log.level, CONF_LOG_DEBUG);
     assert_false(config->log.access);
     assert_span(config->log.file, "logs/b.log");
@@ -280,6 +282,7 @@ static void defaults_are_filled_in(void **state)
     assert_int_equal(config->retry.attempts, 3);
     assert_int_equal(config->retry.rotations, 16);
     assert_int_equal(config->retry.on, 0x7f);
+    assert_null(config->retry.hedge);
     assert_int_equal(provider->kind, PROVIDER_OPENAI);
     assert_span(provider->base_url.text, "https://api.openai.com/v1");
     assert_span(provider->probe.path, "/models");

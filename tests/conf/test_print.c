@@ -36,10 +36,11 @@ static const char large[] =
     "  tls: {certificate: c.pem, private_key: k.pem}\n"
     "  trusted_proxies: [10.0.0.0/8, \"fd00::/8\"]\n"
     "admin: {listen: \"0.0.0.0:9090\", token: \"${env:SECRET}\"}\n"
-    "pools: {search: {}}\n"
+    "pools: {search: {budget: {usd: 500.50, per: month}}, none: {}}\n"
     "clients:\n"
     "  keys:\n"
-    "    - {name: web, secret: TOPSECRET-web, models: [\"gpt-*\", '\"odd\"'], limits: {rpm: 60}}\n"
+    "    - {name: web, secret: TOPSECRET-web, models: [\"gpt-*\", '\"odd\"'], limits: {rpm: 60},"
+    " budget: {usd: 7}}\n"
     "    - {name: hash, sha256: "
     "\"00000000000000000000000000000000000000000000000000000000000000aa\","
     " pool: search, expires: 2027-01-01T01:02:03.5Z}\n"
@@ -65,7 +66,7 @@ static const char large[] =
     "  \"a:b\": {targets: [{to: openai/m/n, weight: 3}, other/y], fallback: [other/z],"
     " limits: {concurrent: 2}, shadow: {to: openai/x, key: k1, budget: {usd: 0.50, per: month}}}\n"
     "names: {unknown: plain, limits: {rpm: 5}}\n"
-    "retry: {on: [timeout]}\n"
+    "retry: {on: [timeout], hedge: {after: 1500ms}}\n"
     "log: {file: /var/log/b.log}\n";
 
 static const char *print(struct fake *fake)
@@ -220,7 +221,9 @@ static void odd_text_is_printed_so_that_it_reads_back(void **state)
     assert_non_null(strstr(text, "- \"[::1]:8081\"\n"));
     assert_non_null(strstr(text, "ratio: 33.3333%\n"));
     assert_non_null(strstr(text, "expires: 2027-01-01T01:02:03.500Z\n"));
-    assert_non_null(strstr(text, "search: {}\n"));
+    assert_non_null(strstr(text, "none: {}\n"));
+    assert_non_null(strstr(text, "  search:\n    budget:\n      usd: 500.5\n      per: month\n"));
+    assert_non_null(strstr(text, "      budget:\n        usd: 7\n        per: day\n"));
     assert_non_null(strstr(text, "to: openai/m/n\n"));
     assert_non_null(strstr(text, "X-Org: \"***\"\n"));
     assert_non_null(strstr(text, "X-Auth-Token: \"***\"\n"));

@@ -50,6 +50,26 @@ void select_note_wait_over(struct exchange *x)
     (void)x;
 }
 
+void hedge_watch(struct exchange *x)
+{
+    (void)x;
+}
+
+void hedge_begin(struct exchange *x)
+{
+    (void)x;
+}
+
+void hedge_turn_to(struct exchange *x, struct attempt *attempt)
+{
+    (void)x, (void)attempt;
+}
+
+void hedge_fini(struct exchange *x)
+{
+    (void)x;
+}
+
 void exchange_host_spare(struct exchange_host *host, struct exchange *x)
 {
     (void)host, (void)x;

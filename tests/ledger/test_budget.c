@@ -69,8 +69,21 @@ static void a_clock_that_is_set_back(void **state)
     budget_look(&budget, BUDGET_DAY, 100, 90, wall_of("2026-11-22T00:10:00Z"), &until);
     assert_true(
         budget_look(&budget, BUDGET_DAY, 100, 110, wall_of("2026-11-21T23:50:00Z"), &until));
+    assert_int_equal(until, wall_of("2026-11-23"));
     assert_true(
         budget_look(&budget, BUDGET_DAY, 100, 110, wall_of("2026-11-22T00:10:00Z"), &until));
+}
+
+static void near_its_end(void **state)
+{
+    struct budget budget = {.spent = 79};
+
+    assert_false(budget_is_near(&budget, 100));
+    budget.spent = 80;
+    assert_true(budget_is_near(&budget, 100));
+    assert_false(budget_is_near(&budget, 0));
+    budget.spent = 1;
+    assert_true(budget_is_near(&budget, 1));
 }
 
 static void what_was_spent_before_counts(void **state)
@@ -97,6 +110,7 @@ int main(void)
         cmocka_unit_test(periods),
         cmocka_unit_test(rests_until_the_period_ends),
         cmocka_unit_test(a_clock_that_is_set_back),
+        cmocka_unit_test(near_its_end),
         cmocka_unit_test(what_was_spent_before_counts),
     };
 

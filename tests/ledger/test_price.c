@@ -193,9 +193,24 @@ static void dollars_as_text(void **state)
     expect_text(PICOUSD_PER_USD - 1, "1");
 }
 
+static void in_another_currency(void **state)
+{
+    /* 7.3 of it for a dollar: a thousand-millionth of a dollar is 7.3 of its own, of which 7 count.
+     */
+    assert_int_equal(price_in_currency(1, 7300000), 7);
+    assert_int_equal(price_in_currency(10, 7300000), 73);
+    assert_int_equal(price_in_currency(1234567890123, 7300000), 9012345597897);
+    assert_int_equal(price_in_currency(999999999999, 1), 999999);
+    assert_int_equal(price_in_currency(0, 7300000), 0);
+    assert_true(price_in_currency(UINT64_C(1) << 62, 1000000) == UINT64_C(1) << 62);
+    assert_true(price_in_currency(UINT64_C(1) << 62, 7300000) == UINT64_MAX);
+    assert_true(price_in_currency(UINT64_MAX, 1000000000000) == UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(in_another_currency),
         cmocka_unit_test(parts_of_a_prompt_have_prices_of_their_own),
         cmocka_unit_test(the_cheapest_token_is_not_rounded_away),
         cmocka_unit_test(what_is_unknown_is_not_free),

@@ -42,6 +42,15 @@ static const char *const stages[] = {
     "    keys: [{name: k1, secret: s1}, {name: k2, secret: s2, limits: {concurrent: 1}}]}\n"
     "models: {m: up/m}\nclients: {open: true}\n"
     "classes: {standard: {concurrent: 2, queue: 2, wait: 6s, windows: ['22:14-22:20']}}\n",
+    /* Nearly all that is slow is hedged. */
+    "providers:\n"
+    "  up: {kind: compatible, base_url: '@a', health: {validate_new: false, cooldown: 1s, "
+    "depleted: 3s},\n"
+    "    timeouts: {first_byte: 5s, idle: 10s, total: 40s}, connections: {max: 8},\n"
+    "    keys: [{name: k1, secret: s1}, {name: k2, secret: s2, account: x},\n"
+    "    {name: k3, secret: s3, account: x}, {name: k4, secret: s4, limits: {concurrent: 2}}]}\n"
+    "models: {m: up/m}\nclients: {open: true}\n"
+    "retry: {attempts: 5, hedge: {after: 1ms, budget: 100%}}\n",
 };
 
 /* What they are made of after a reload: fewer or more of this and that. */
@@ -70,6 +79,11 @@ static const char *const changed[] = {
     "    timeouts: {first_byte: 5s, idle: 10s, total: 40s},\n"
     "    keys: [{name: k1, secret: s1}]}\n"
     "models: {m: up/m}\nclients: {open: true}\n",
+    "providers:\n"
+    "  up: {kind: compatible, base_url: '@a', health: {validate_new: false, cooldown: 1s},\n"
+    "    timeouts: {first_byte: 5s, idle: 10s, total: 40s},\n"
+    "    keys: [{name: k1, secret: s1}, {name: k2, secret: s2}]}\n"
+    "models: {m: up/m}\nclients: {open: true}\nretry: {hedge: {after: 50ms, budget: 50%}}\n",
 };
 
 enum { STAGES = sizeof(stages) / sizeof(stages[0]), SEEDS = 10, HISTORIES = 40 };

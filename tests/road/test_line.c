@@ -146,6 +146,55 @@ static void test_crowd(void **state)
     road_end(&road);
 }
 
+static void ask_for(struct road *road, int client, const char *model)
+{
+    char body[96];
+
+    snprintf(body, sizeof(body), "{\"model\":\"%s\",\"messages\":[]}", model);
+    road_post(road, client, "/v1/chat/completions", "", body);
+}
+
+/* A key that comes free is of no use to the first in line, whose model it does not serve: the one
+ * behind it has it in the same moment. */
+static void test_who_has_a_use_for_it(void **state)
+{
+    static const char *const models[] = {"m1", "m2", "m1", "m1", "m2"};
+    struct road road;
+    int clients[5], one, two;
+
+    (void)state;
+    road_begin(&road,
+               "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+               "  keys: [{name: one, secret: key-one, models: [m1], limits: {concurrent: 1}},\n"
+               "         {name: two, secret: key-two, models: [m2], limits: {concurrent: 1}}]}}\n"
+               "clients: {open: true}\n");
+    for (int i = 0; i < 5; i++) {
+        clients[i] = road_connect(&road);
+        ask_for(&road, clients[i], models[i]);
+    }
+    one = road_attempt_with(&road, 'a', -1, "key-one");
+    two = road_attempt_with(&road, 'a', -1, "key-two");
+    road_pass_ms(&road, 250);
+    road_reply_ok(&road, two);
+    road_expect(&road, clients[1], 200, road_ok);
+    two = road_attempt_with(&road, 'a', two, "key-two");
+    assert_int_equal(road_now_ms(&road), 250);
+    assert_int_equal(road_metric(&road, "bellwether_waiting_requests"), 2);
+    road_reply_ok(&road, two);
+    road_expect(&road, clients[4], 200, road_ok);
+    for (int i = 0; i < 4; i += i ? 1 : 2) {
+        road_reply_ok(&road, one);
+        road_expect(&road, clients[i], 200, road_ok);
+        if (i < 3)
+            one = road_attempt_with(&road, 'a', one, "key-one");
+    }
+    assert_int_equal(road_now_ms(&road), 250);
+    scene_close_all(clients, 5);
+    close(one);
+    close(two);
+    road_end(&road);
+}
+
 /* The total time-out covers the waits, to the moment: whoever waits for a place looks again only
  * every 100 ms. */
 static void test_total_while_waiting(void **state)
@@ -197,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_line_is_too_long),
         cmocka_unit_test(test_connections),
         cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_who_has_a_use_for_it),
         cmocka_unit_test(test_total_while_waiting),
     };
 

@@ -15,6 +15,15 @@ static const char two_targets[] =
     "clients: {open: true}\n"
     "classes: {standard: {concurrent: 2, queue: 5, wait: 5s, windows: ['00:00-24:00 UTC']}}\n";
 
+/* Everything is hedged. */
+static const char hedged[] =
+    "providers:\n"
+    "  up: {kind: compatible, base_url: '@a', health: {validate_new: false, cooldown: 1s},\n"
+    "    timeouts: {first_byte: 5s, idle: 5s, total: 20s}, connections: {max: 6},\n"
+    "    keys: [{name: k1, secret: s1}, {name: k2, secret: s2}]}\n"
+    "models: {m: up/m}\nclients: {open: true}\n"
+    "retry: {hedge: {after: 1ms, budget: 100%}}\n";
+
 /* The making of all of it. */
 static void test_beginning(void **state)
 {
@@ -41,13 +50,13 @@ static void test_beginning(void **state)
 
 /* One history, in which the n-th allocation fails; then one that must go well. False once n lies
  * beyond its end. */
-static bool play(uint64_t seed, long n)
+static bool play(const char *yaml, uint64_t seed, long n)
 {
     static struct player player;
     struct road road;
     bool has_failed;
 
-    road_begin(&road, two_targets);
+    road_begin(&road, yaml);
     player_init(&player, &road, seed);
     player.kindness = seed % 2 ? 100 : 30;
     mem_fail_after(n);
@@ -59,18 +68,29 @@ static bool play(uint64_t seed, long n)
     return has_failed;
 }
 
-static void test_histories(void **state)
+static void sweep(const char *yaml, uint64_t seeds)
 {
-    (void)state;
     if (!wire_can_fail())
         skip();
-    for (uint64_t seed = 1; seed <= 8; seed++) {
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
         long n = 0;
 
-        while (play(seed, n))
+        while (play(yaml, seed, n))
             n++;
         print_message("           seed %u: %ld allocations\n", (unsigned)seed, n);
     }
+}
+
+static void test_histories(void **state)
+{
+    (void)state;
+    sweep(two_targets, 8);
+}
+
+static void test_hedges(void **state)
+{
+    (void)state;
+    sweep(hedged, 4);
 }
 
 /* An upstream that takes the request and says nothing: whatever fails, a timer of the attempt not
@@ -120,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_beginning),
         cmocka_unit_test(test_histories),
+        cmocka_unit_test(test_hedges),
         cmocka_unit_test(test_silence),
     };
 

@@ -74,7 +74,7 @@ static void a_newer_version_s_file(void **state)
     stage_open(&stage);
     make_file(&stage);
     stage_execute(stage.path, "PRAGMA user_version = 99; CREATE TABLE later (x)");
-    expect_refusal(&stage, ERR_UNSUPPORTED, "its schema is 99, and this one knows up to 4");
+    expect_refusal(&stage, ERR_UNSUPPORTED, "its schema is 99, and this one knows up to 5");
     stage_close(&stage);
 }
 
@@ -413,10 +413,11 @@ static void migrations_follow_on_one_another(void **state)
         store_schema.migrations[1],
         store_schema.migrations[2],
         store_schema.migrations[3],
+        store_schema.migrations[4],
         {.text = "CREATE TABLE usage (audits INTEGER NOT NULL) STRICT"},
         {.text = "ALTER TABLE meta ADD COLUMN note TEXT NOT NULL DEFAULT ''", .run = count_audit},
     };
-    const struct schema schema = {later, 6};
+    const struct schema schema = {later, 7};
     struct reply reply = {0};
     struct stage stage;
 
@@ -427,10 +428,10 @@ static void migrations_follow_on_one_another(void **state)
         stage_done(&stage, &reply, meta_set(stage.store, reply_for(&reply), SPAN("a"), SPAN("b"))),
         0);
     stage_end(&stage);
-    assert_int_equal(number_in(&stage, "PRAGMA user_version"), 6);
+    assert_int_equal(number_in(&stage, "PRAGMA user_version"), 7);
     assert_int_equal(number_in(&stage, "SELECT audits FROM usage"), 400);
     assert_int_equal(number_in(&stage, "SELECT length(note) FROM meta"), 0);
-    expect_refusal(&stage, ERR_UNSUPPORTED, "its schema is 6"); /* there is no way back */
+    expect_refusal(&stage, ERR_UNSUPPORTED, "its schema is 7"); /* there is no way back */
     stage_close(&stage);
 }
 
@@ -441,10 +442,11 @@ static void a_migration_that_fails_leaves_the_version_before(void **state)
         store_schema.migrations[1],
         store_schema.migrations[2],
         store_schema.migrations[3],
+        store_schema.migrations[4],
         {.text = "CREATE TABLE usage (audits INTEGER NOT NULL) STRICT"},
         {.text = "DROP TABLE audit; CREATE TABLE half (x)", .run = fail_always},
     };
-    const struct schema schema = {later, 6};
+    const struct schema schema = {later, 7};
     struct reply reply = {0};
     struct stage stage;
 
@@ -456,7 +458,7 @@ static void a_migration_that_fails_leaves_the_version_before(void **state)
         ERR_IO);
     assert_non_null(strstr(reply.why, "this step fails"));
     stage_end(&stage);
-    assert_int_equal(number_in(&stage, "PRAGMA user_version"), 5);
+    assert_int_equal(number_in(&stage, "PRAGMA user_version"), 6);
     assert_int_equal(number_in(&stage, "SELECT count(*) FROM audit"), 400);
     assert_int_equal(number_in(&stage, "SELECT count(*) FROM half"), -1);
     stage_close(&stage);

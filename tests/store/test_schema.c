@@ -102,6 +102,18 @@ static const char *const columns[] = {
     "totals.period w",
     "totals.start_us n",
     "totals.sum n",
+    "uses.cached_tokens n",
+    "uses.changed_us n",
+    "uses.cost_nanousd n",
+    "uses.input_tokens n",
+    "uses.kind w",
+    "uses.name t",
+    "uses.output_tokens n",
+    "uses.period w",
+    "uses.reasoning_tokens n",
+    "uses.requests n",
+    "uses.start_us n",
+    "uses.unpriced n",
 };
 
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };

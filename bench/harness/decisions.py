@@ -1,0 +1,80 @@
+"""The programs that play decisions on virtual time, and the aims that their numbers are held to."""
+
+import re
+from dataclasses import dataclass
+from typing import Callable
+
+
+class Outputs(dict):
+    """What each program printed, by its target."""
+
+    def find(self, target, pattern):
+        """The groups of the first line that fits, numbers as floats."""
+        found = re.search(pattern, self[target], re.MULTILINE)
+        if not found:
+            raise SystemExit(f"{target} did not print what was expected: {pattern}")
+        return [float(group) for group in found.groups()]
+
+
+@dataclass
+class Program:
+    target: str  # of the build, and its path there
+    arguments: Callable[[str, bool], list]  # of the folder for series, and whether it should be quick
+
+
+@dataclass
+class Row:
+    work: str
+    aim: str
+    measure: Callable[[Outputs], tuple]  # what to print, and whether it holds
+
+
+PROGRAMS = [
+    Program("bench/policies", lambda series, quick: ["600" if quick else "3600"]),
+    Program("bench/classes", lambda series, quick: ["--csv", series]),
+]
+
+NUMBER = r"([\d.]+)"
+
+
+def steady(outputs, name):
+    """Goodput, upstream 429s in per cent, clients refused, of these too early."""
+    return outputs.find("bench/policies", rf"^{re.escape(name)} +{NUMBER}% +{NUMBER}% +{NUMBER} +{NUMBER} ")
+
+
+def measure_steady(outputs):
+    goodput, refused, _, early = steady(outputs, "headroom")
+    return f"{goodput:.2f}%, {refused:.3f}%, {early:.0f}", goodput >= 98 and refused < 0.2 and early == 0
+
+
+def measure_others(outputs):
+    parts = []
+    for name in ("least_used", "round_robin", "random"):
+        goodput, refused, _, early = steady(outputs, name)
+        parts.append(f"{name}: {goodput:.2f}%, {refused:.1f}%, {early:.0f}")
+    return "; ".join(parts), True
+
+
+def measure_mishaps(outputs):
+    shares = outputs.find("bench/policies", rf"^headroom +{NUMBER}% +{NUMBER}% +{NUMBER}%$")
+    return " / ".join(f"{share:.1f}%" for share in shares), min(shares) >= 95
+
+
+def measure_classes(outputs):
+    p99 = outputs.find("bench/classes", rf"^critical .* {NUMBER}$")[0]
+    left = outputs.find("bench/classes", rf"^batch had {NUMBER}% of what was left")[0]
+    return f"{p99:.0f} ms; batch had {left:.1f}% of what was left", p99 < 50 and left >= 98
+
+
+def measure_fairness(outputs):
+    low, high = outputs.find("bench/classes", rf"the others {NUMBER} to {NUMBER}%")
+    return f"{low:.1f} to {high:.1f}% of it", low >= 95 and high <= 105
+
+
+ROWS = [
+    Row("8 keys, 4 accounts, 150% of the quota, one hour (virtual)", "used 98%, 429s 0.2%, too early 0", measure_steady),
+    Row("  the same, reacting to 429s alone", "", measure_others),
+    Row("  5 s after: an account's limit halved / a key slow / dead", "95% of what is possible", measure_mishaps),
+    Row("three classes, batch at ten times its share (virtual)", "critical's p99 wait 50 ms", measure_classes),
+    Row("20 clients, one of them greedy (virtual)", "within 5% of the fair share", measure_fairness),
+]

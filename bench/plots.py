@@ -1,0 +1,91 @@
+"""Draws what the bench's programs wrote with --csv: a picture for each policy's page in docs/plots/. Needs matplotlib; scripts/bench
+--plots brings it. The same numbers give the same bytes."""
+
+import csv
+import os
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+# Readable by those who see few colours, on white and on dark pages.
+COLOURS = {"blue": "#0072b2", "orange": "#d55e00", "green": "#009e73", "purple": "#cc79a7", "grey": "#777777"}
+SIZE = (7.2, 2.9)
+
+plt.rcParams.update({
+    "svg.hashsalt": "bellwether", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "figure.facecolor": "white",
+    "legend.frameon": False,
+})
+
+
+def read(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def smooth(values, width):
+    """The mean of each value and those before it, up to so many."""
+    out = []
+    for i in range(len(values)):
+        part = values[max(0, i - width + 1):i + 1]
+        out.append(sum(part) / len(part))
+    return out
+
+
+def save(figure, folder, name):
+    figure.tight_layout()
+    path = os.path.join(folder, name + ".svg")
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+    # Lines end without blanks, as everywhere in the repository.
+    with open(path, encoding="utf-8") as file:
+        lines = [line.rstrip() for line in file]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    return path
+
+
+def by_name(rows, name, column):
+    return [float(row[column]) for row in rows if row["client"] == name]
+
+
+def classes(series, folder):
+    rows = read(os.path.join(series, "classes.csv"))
+    figure, (left, right) = plt.subplots(1, 2, figsize=SIZE, sharex=True)
+    for name, colour in (("critical", "blue"), ("standard", "green"), ("batch", "orange")):
+        left.plot(smooth(by_name(rows, name, "came"), 5), color=COLOURS[colour], label=name)
+        right.plot(smooth(by_name(rows, name, "served"), 5), color=COLOURS[colour], label=name)
+    for axes in (left, right):
+        axes.set_yscale("log")
+        axes.set_ylim(10, 2000)
+    left.set_title("asked for, a second")
+    right.set_title("served, a second")
+    for axes in (left, right):
+        axes.set_xlabel("seconds")
+    right.legend(loc="upper right", ncols=3)
+    return save(figure, folder, "classes")
+
+
+def fairness(series, folder):
+    rows = read(os.path.join(series, "fairness.csv"))
+    names = list(dict.fromkeys(row["client"] for row in rows))
+    came = [sum(by_name(rows, name, "came")) for name in names]
+    served = [sum(by_name(rows, name, "served")) for name in names]
+    seconds = len(rows) / len(names)
+    figure, axes = plt.subplots(figsize=SIZE)
+    places = range(len(names))
+    axes.bar(places, [n / seconds for n in came], color=COLOURS["grey"], alpha=0.45, label="asked for")
+    axes.bar(places, [n / seconds for n in served], color=COLOURS["blue"], width=0.5, label="served")
+    axes.set_xticks(list(places), names, fontsize=7)
+    axes.set_xlabel("client")
+    axes.set_ylabel("a second")
+    axes.set_ylim(0, 12)
+    axes.grid(axis="x", visible=False)
+    axes.annotate(f"asked for {came[0] / seconds:.0f}", (0.6, 11.2))
+    axes.legend(loc="upper right", ncols=2)
+    return save(figure, folder, "fairness")
+
+
+PLOTS = {"classes": classes, "fairness": fairness}

@@ -1,0 +1,165 @@
+#include "json/kinds.h"
+
+#include <string.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+typedef unsigned char byte;
+
+static inline bool is_letter(byte c)
+{
+    return (unsigned)(c | 0x20) - 'a' < 26;
+}
+
+static void count_one(struct json_kinds *kinds, byte c)
+{
+    bool is_in_word = is_letter(c);
+
+    if (is_in_word) {
+        kinds->letters++;
+        kinds->words += !kinds->is_in_word;
+    } else if ((unsigned)c - '0' < 10) {
+        kinds->digits++;
+    } else if (c == ' ') {
+        kinds->spaces++;
+    } else if (c < ' ') {
+        kinds->breaks++;
+    } else {
+        kinds->marks++;
+    }
+    kinds->is_in_word = is_in_word;
+}
+
+#ifdef __SSE2__
+
+enum { BLOCK = 16, BLOCKS_MAX = 255 };
+
+/* One of each kind in each place of a block, summed up: a byte a place. */
+struct sums {
+    __m128i letters, words, digits, spaces;
+    __m128i last; /* letters of the block before */
+};
+
+static inline __m128i is_within(__m128i bytes, char first, char span)
+{
+    __m128i off = _mm_sub_epi8(bytes, _mm_set1_epi8(first));
+
+    return _mm_cmpeq_epi8(_mm_min_epu8(off, _mm_set1_epi8(span)), off);
+}
+
+static inline void count_block(struct sums *sums, __m128i bytes)
+{
+    __m128i letters = is_within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 25);
+    __m128i before = _mm_or_si128(_mm_slli_si128(letters, 1), _mm_srli_si128(sums->last, 15));
+
+    /* A place that is of the kind holds -1. */
+    sums->letters = _mm_sub_epi8(sums->letters, letters);
+    sums->words = _mm_sub_epi8(sums->words, _mm_andnot_si128(before, letters));
+    sums->digits = _mm_sub_epi8(sums->digits, is_within(bytes, '0', 9));
+    sums->spaces = _mm_sub_epi8(sums->spaces, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' ')));
+    sums->last = letters;
+}
+
+static inline uint64_t total(__m128i sums)
+{
+    __m128i halves = _mm_sad_epu8(sums, _mm_setzero_si128());
+
+    return (uint64_t)_mm_cvtsi128_si32(halves) +
+           (uint64_t)_mm_cvtsi128_si32(_mm_srli_si128(halves, 8));
+}
+
+static inline void add(struct json_kinds *kinds, const struct sums *sums, size_t len)
+{
+    uint64_t letters = total(sums->letters), digits = total(sums->digits);
+    uint64_t spaces = total(sums->spaces);
+
+    kinds->letters += letters;
+    kinds->words += total(sums->words);
+    kinds->digits += digits;
+    kinds->spaces += spaces;
+    kinds->marks += len - letters - digits - spaces;
+}
+
+/* At most BLOCKS_MAX blocks, and what is left of one. No control characters: where a run of them
+ * comes, it comes from an escape, alone. */
+static void count_blocks(struct json_kinds *kinds, const byte *text, size_t len)
+{
+    const __m128i none = _mm_setzero_si128();
+    struct sums sums = {none, none, none, none,
+                        _mm_slli_si128(_mm_set1_epi8(kinds->is_in_word ? -1 : 0), 15)};
+    size_t at = 0;
+
+    for (; len - at >= BLOCK; at += BLOCK)
+        count_block(&sums, _mm_loadu_si128((const __m128i *)(const void *)(text + at)));
+    if (at < len) {
+        byte rest[BLOCK] = {0}; /* zeros are of no kind that is summed */
+
+        memcpy(rest, text + at, len - at);
+        count_block(&sums, _mm_loadu_si128((const __m128i *)(const void *)rest));
+    }
+    add(kinds, &sums, len);
+    kinds->is_in_word = is_letter(text[len - 1]);
+}
+
+void json_kinds_plain(struct json_kinds *kinds, const byte *text, size_t len)
+{
+    if (len == 1) {
+        count_one(kinds, *text);
+        return;
+    }
+    while (len) {
+        size_t part =
+            len < (size_t)BLOCK * (BLOCKS_MAX - 1) ? len : (size_t)BLOCK * (BLOCKS_MAX - 1);
+
+        count_blocks(kinds, text, part);
+        text += part;
+        len -= part;
+    }
+}
+
+#else
+
+void json_kinds_plain(struct json_kinds *kinds, const byte *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        count_one(kinds, text[i]);
+}
+
+#endif
+
+static void count_latin(struct json_kinds *kinds)
+{
+    kinds->latin++;
+    kinds->words += !kinds->is_in_word;
+    kinds->is_in_word = true;
+}
+
+static void count_wide(struct json_kinds *kinds)
+{
+    kinds->wide++;
+    kinds->is_in_word = false;
+}
+
+void json_kinds_wide(struct json_kinds *kinds, const byte *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        byte c = text[i];
+
+        if (kinds->is_undecided) {
+            kinds->is_undecided = false;
+            /* U+1E80 to U+1EFF: Latin Extended Additional, where Vietnamese has its tones. */
+            if (c == 0xBA || c == 0xBB)
+                count_latin(kinds);
+            else
+                count_wide(kinds);
+        } else if (c == 0xE1) {
+            kinds->is_undecided = true;
+        } else if (c >= 0xE0) {
+            count_wide(kinds);
+        } else if (c >= 0xC0) {
+            count_latin(kinds);
+        }
+    }
+}
