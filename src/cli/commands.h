@@ -27,6 +27,7 @@ int command_shadow(int argc, char **argv);
 int command_regions(int argc, char **argv);
 int command_migrate(int argc, char **argv);
 int command_secrets(int argc, char **argv);
+int command_catalogue(int argc, char **argv);
 int command_help(int argc, char **argv);
 
 /* Every setting of the configuration file, from its table. */

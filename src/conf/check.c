@@ -1,5 +1,6 @@
 /* The rules across groups: what no part of the file can see alone. */
 #include "base/err.h"
+#include "conf/hooks.h"
 #include "conf/loading.h"
 
 static struct conf_mark mark_of(const struct yaml_node *root, struct span group, struct span name)
@@ -64,4 +65,5 @@ void conf_check(struct loading *loading)
                         "providers: empty; allowed: at least one, such as openai with its keys");
     check_clients(loading);
     check_admin(loading);
+    conf_choices_check(loading);
 }

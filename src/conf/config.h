@@ -459,10 +459,44 @@ struct conf_shadow {
     struct conf_shadow_budget budget;
 };
 
+/* A model that another one chooses: a name under `models`, or PROVIDER/MODEL. */
+struct conf_use {
+    struct span name;          /* as the file has it */
+    struct conf_target target; /* of PROVIDER/MODEL; provider NULL: it is a model's name */
+};
+
+struct conf_uses {
+    struct conf_use *items;
+    size_t count;
+};
+
+struct conf_size_row {
+    uint64_t below; /* characters; 0: the last row, which takes the rest */
+    struct conf_use use;
+};
+
+struct conf_size_rows {
+    struct conf_size_row *items;
+    size_t count;
+};
+
+enum conf_optimise { CONF_OPTIMISE_NOTHING, CONF_OPTIMISE_COST, CONF_OPTIMISE_LATENCY };
+
+/* Parameters that are added where a client sends none, as JSON has them; empty: it is not added. */
+struct conf_set {
+    struct span max_tokens, temperature, top_p, top_k, seed, presence_penalty, frequency_penalty;
+    struct span reasoning_effort; /* without quotes */
+};
+
+/* It has targets, or chooses another model: by_size, or among. */
 struct conf_model {
     struct span name;
-    struct conf_targets targets; /* at least one */
+    struct conf_targets targets;
     struct conf_targets fallback;
+    struct conf_size_rows by_size;
+    enum conf_optimise optimise;
+    struct conf_uses among;
+    struct conf_set *set; /* NULL: none */
     struct conf_limits limits;
     struct conf_shadow *shadow;       /* NULL: none */
     struct conf_migration *migration; /* NULL: none */
@@ -626,6 +660,36 @@ struct conf_prices {
     size_t count;
 };
 
+/* What a model can do: where nobody told, it is unknown. */
+enum conf_able { CONF_ABLE_UNKNOWN, CONF_ABLE_YES, CONF_ABLE_NO };
+
+enum conf_ability {
+    CONF_TOOLS,
+    CONF_VISION,
+    CONF_STRUCTURED, /* answers by a JSON schema */
+    CONF_AUDIO,
+    CONF_REASONING,
+    CONF_EMBEDDINGS,
+    CONF_ABILITIES,
+};
+
+struct conf_abilities {
+    uint64_t context, max_input, max_output; /* tokens; 0: unknown */
+    uint8_t able[CONF_ABILITIES];            /* enum conf_able */
+};
+
+struct conf_catalogue {
+    struct span name;                     /* as the file has it */
+    const struct conf_provider *provider; /* NULL: any */
+    struct span model;                    /* as the provider calls it */
+    struct conf_abilities facts;
+};
+
+struct conf_catalogue_rows {
+    struct conf_catalogue *items;
+    size_t count;
+};
+
 enum conf_alert_format { CONF_ALERT_SLACK, CONF_ALERT_JSON };
 
 enum { CONF_WEBHOOKS_MAX = 16 };
@@ -686,8 +750,9 @@ struct config {
     struct conf_log log;
     struct conf_secrets secrets;
     struct conf_store store;
-    struct conf_prices prices;      /* before what is built in */
-    struct conf_currency *currency; /* NULL: none */
+    struct conf_prices prices;            /* before what is built in */
+    struct conf_catalogue_rows catalogue; /* the same */
+    struct conf_currency *currency;       /* NULL: none */
     struct conf_alerts alerts;
     struct conf_files files; /* what is to be loaded again when it changes */
 

@@ -129,6 +129,25 @@ void hook_model_finish(struct loading *loading, const struct yaml_node *node, st
                        void *object);
 struct span hook_model_name(const void *object);
 
+/* The catalogue (types_catalogue.c), and models that choose others (types_choice.c). */
+void hook_catalogue_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                            void *object);
+struct span hook_catalogue_name(const void *object);
+void hook_size_row_finish(struct loading *loading, const struct yaml_node *node,
+                          struct conf_mark mark, void *object);
+
+/* What a model that chooses others may say, and must; and of all of them, once all models are
+ * known: whom they use. */
+void conf_choice_settle(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, struct conf_model *model);
+void conf_choices_check(struct loading *loading);
+
+/* A name as `prices` and `catalogue` have them: PROVIDER/MODEL, or a model at any provider (NULL).
+ */
+void conf_name_split(struct loading *loading, struct span name, struct conf_mark mark,
+                     struct span *ret_name, const struct conf_provider **ret_provider,
+                     struct span *ret_model);
+
 /* Prices (types_price.c). */
 void hook_price_prepare(struct loading *loading, struct span name, struct conf_mark mark,
                         void *object);

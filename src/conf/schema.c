@@ -105,6 +105,18 @@ static const struct conf_word migration_start_words[] = {
     {TEXT("manual"), CONF_MIGRATION_MANUAL, true},
 };
 
+static const struct conf_word optimise_words[] = {
+    {TEXT("cost"), CONF_OPTIMISE_COST, true},
+    {TEXT("latency"), CONF_OPTIMISE_LATENCY, true},
+};
+
+/* Of OpenAI's reasoning_effort. */
+static const struct conf_word effort_words[] = {
+    {TEXT("none"), 0, true},   {TEXT("minimal"), 0, true}, {TEXT("low"), 0, true},
+    {TEXT("medium"), 0, true}, {TEXT("high"), 0, true},    {TEXT("xhigh"), 0, true},
+    {TEXT("max"), 0, true},
+};
+
 static const struct conf_word log_level_words[] = {
     {TEXT("error"), CONF_LOG_ERROR, true},
     {TEXT("warn"), CONF_LOG_WARN, true},
@@ -142,7 +154,8 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_class,
     group_hedge, group_retry, group_log, group_vault, group_aws, group_google, group_azure,
     group_kubernetes, group_secrets, group_webhook, group_alert_rules, group_alerts,
-    group_price_long, group_price, group_currency, group_budget;
+    group_price_long, group_price, group_currency, group_budget, group_size_row, group_set,
+    group_catalogue;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -264,6 +277,10 @@ static const struct conf_group group_price_long = {ROWS(price_long),
 static const struct conf_group group_price = {ROWS(price), .prepare = hook_price_prepare,
                                               .finish = hook_price_finish, .name = hook_price_name};
 static const struct conf_group group_budget = {ROWS(budget), .finish = hook_budget_finish};
+static const struct conf_group group_size_row = {ROWS(size_row), .finish = hook_size_row_finish};
+static const struct conf_group group_set = {ROWS(set)};
+static const struct conf_group group_catalogue = {
+    ROWS(catalogue), .prepare = hook_catalogue_prepare, .name = hook_catalogue_name};
 static const struct conf_group group_currency = {ROWS(currency), .finish = hook_currency_finish};
 static const struct conf_group group_webhook = {ROWS(webhook), .read_short = hook_webhook_short,
                                                 .finish = hook_webhook_finish};

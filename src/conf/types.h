@@ -66,6 +66,13 @@ extern const struct conf_type conf_type_target;    /* struct conf_target */
 extern const struct conf_type conf_type_fallback;  /* struct conf_targets */
 extern const struct conf_type conf_type_model;     /* struct span, declared in models, or empty */
 
+/* Models that choose others, and the catalogue (types_choice.c, types_set.c). */
+extern const struct conf_type conf_type_use;            /* struct conf_use */
+extern const struct conf_type conf_type_uses;           /* struct conf_uses */
+extern const struct conf_type conf_type_able;           /* uint8_t, enum conf_able */
+extern const struct conf_type conf_type_decimal;        /* struct span; a number of JSON */
+extern const struct conf_type conf_type_signed_decimal; /* the same, from -max */
+
 /* Migrations (types_migration.c). */
 extern const struct conf_type conf_type_limit_share;    /* uint32_t; 0: not in the file */
 extern const struct conf_type conf_type_limit_duration; /* uint64_t; 0: not in the file */

@@ -221,9 +221,12 @@ void hook_model_finish(struct loading *loading, const struct yaml_node *node, st
         weights += model->targets.items[i].weight;
     if (!loading->is_sound)
         return;
-    if (!model->targets.count)
-        loading_error(loading, targets ? targets->value->mark : mark,
-                      "there is no target; allowed: PROVIDER/MODEL, or a list of targets");
+    if (yaml_find(node, SPAN("by_size")) || model->optimise || model->among.count)
+        conf_choice_settle(loading, node, mark, model);
+    else if (!model->targets.count)
+        loading_error(
+            loading, targets ? targets->value->mark : mark,
+            "there is no target; allowed: PROVIDER/MODEL, a list of targets, by_size or optimise");
     else if (!weights)
         loading_error(loading, targets ? targets->value->mark : mark,
                       "the weight of every target is 0; allowed: at least one above it");

@@ -80,22 +80,30 @@ const struct conf_type conf_type_price = {.name = "USD",
 
 /* ---- prices by name ---- */
 
-/* PROVIDER/MODEL, or a model as any provider calls it, which may have slashes of its own. */
-void hook_price_prepare(struct loading *loading, struct span name, struct conf_mark mark,
-                        void *object)
+/* The model's own name may have slashes too. */
+void conf_name_split(struct loading *loading, struct span name, struct conf_mark mark,
+                     struct span *ret_name, const struct conf_provider **ret_provider,
+                     struct span *ret_model)
 {
-    struct conf_price *price = object;
     size_t slash = span_find_byte(name, '/');
 
     if (!conf_model_is_valid(name))
         loading_error(loading, mark, "this is no name of a model; allowed: " CONF_MODEL_ALLOWED);
-    price->name = loading_keep(loading, name);
-    price->model = price->name;
-    if (slash == SIZE_MAX || slash + 1 >= price->name.len)
+    *ret_name = loading_keep(loading, name);
+    *ret_model = *ret_name;
+    if (slash == SIZE_MAX || slash + 1 >= ret_name->len)
         return;
-    price->provider = config_find_provider(loading->config, span_of(name.ptr, slash));
-    if (price->provider)
-        price->model = span_skip(price->name, slash + 1);
+    *ret_provider = config_find_provider(loading->config, span_of(name.ptr, slash));
+    if (*ret_provider)
+        *ret_model = span_skip(*ret_name, slash + 1);
+}
+
+void hook_price_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                        void *object)
+{
+    struct conf_price *price = object;
+
+    conf_name_split(loading, name, mark, &price->name, &price->provider, &price->model);
 }
 
 struct span hook_price_name(const void *object)

@@ -78,7 +78,10 @@ static int parse_word_text(const struct conf_row *row, struct span text, void *f
 static void print_word_text(struct printing *printing, const struct conf_row *row,
                             const void *field)
 {
-    print_line(printing, row->name, *(const struct span *)field);
+    const struct span *word = field;
+
+    if (word->len)
+        print_line(printing, row->name, *word);
 }
 
 const struct conf_type conf_type_word_text = {.name = "word",

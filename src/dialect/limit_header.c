@@ -139,6 +139,7 @@ bool limits_told_read(const struct dialect_header *headers, size_t count, uint64
         ret_told->items[kind].limit = most;
         ret_told->items[kind].remaining = remaining;
         ret_told->items[kind].reset_us = reset_us;
+        ret_told->items[kind].is_whole = text.ptr && reset_is_whole(text);
         is_told = true;
     }
     return is_told;

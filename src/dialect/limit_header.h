@@ -41,7 +41,9 @@ struct limits_told {
         uint64_t limit; /* 0: not told */
         uint64_t remaining;
         uint64_t reset_us; /* from now; 0: not told, or past */
+        bool is_whole;     /* the reset is told in whole seconds */
     } items[LIMITS_KINDS];
+    bool is_refused;     /* by an answer that refuses for its rate; set by the caller */
     struct span account; /* the organisation that they belong to; empty: not told. Borrowed */
 };
 

@@ -17,7 +17,7 @@ enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
  * empty name. */
 /* clang-format off */
 #define ROWS(model, stream, options, n, best_of, max, max_completion, content, content_types,      \
-             system, include_usage, inner_n, inner_max)                                            \
+             system, format, inner_format, include_usage, inner_n, inner_max)                      \
     {                                                                                              \
         [REQUEST_MODEL] = {SPAN_INIT(model), -1, JSON_STRING | JSON_NULL, ONCE, 0, 0},             \
         [REQUEST_STREAM] = {SPAN_INIT(stream), -1, JSON_BOOL | JSON_NULL, ONCE, 0, 0},             \
@@ -35,36 +35,39 @@ enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
         [REQUEST_USER] = {SPAN_INIT("user"), -1, JSON_ANY, 0, 0, 0},                               \
         [REQUEST_METADATA] = {SPAN_INIT("metadata"), -1, JSON_ANY, 0, REQUEST_USER_ID,             \
                               JSON_MARK("user_id")},                                               \
+        [REQUEST_FORMAT] = {SPAN_INIT(format), -1, JSON_ANY, 0, REQUEST_INNER_FORMAT,              \
+                            MARK(inner_format)},                                                   \
         [REQUEST_INCLUDE_USAGE] = {SPAN_INIT(include_usage), REQUEST_OPTIONS,                      \
                                    JSON_BOOL | JSON_NULL, ONCE, 0, 0},                             \
         [REQUEST_INNER_N] = {SPAN_INIT(inner_n), REQUEST_OPTIONS, NUMBER, 0, 0, 0},                \
         [REQUEST_INNER_MAX] = {SPAN_INIT(inner_max), REQUEST_OPTIONS, NUMBER, 0, 0, 0},            \
         [REQUEST_USER_ID] = {SPAN_INIT("user_id"), REQUEST_METADATA, JSON_ANY, 0, 0, 0},           \
+        [REQUEST_INNER_FORMAT] = {SPAN_INIT(inner_format), REQUEST_FORMAT, JSON_ANY, 0, 0, 0},     \
     }
 
 #define MARK(name) (sizeof(name) == 1 ? 0 : JSON_MARK(name))
 #define MARKS(model, stream, options, n, best_of, max, max_completion, content, content_types,     \
-              system, include_usage, inner_n, inner_max)                                           \
+              system, format, inner_format, include_usage, inner_n, inner_max)                     \
     (MARK(model) | MARK(stream) | MARK(options) | MARK(n) | MARK(best_of) | MARK(max) |            \
      MARK(max_completion) | JSON_MARK("tools") | MARK(content) | MARK(system) |                    \
-     JSON_MARK("prompt_cache_key") | JSON_MARK("user") | JSON_MARK("metadata"))
+     JSON_MARK("prompt_cache_key") | JSON_MARK("user") | JSON_MARK("metadata") | MARK(format))
 
 #define CHAT        "model", "stream", "stream_options", "n", "", "max_tokens", "max_completion_tokens", \
-                    "messages", JSON_ARRAY, "", "include_usage", "", ""
+                    "messages", JSON_ARRAY, "", "response_format", "", "include_usage", "", ""
 #define COMPLETIONS "model", "stream", "stream_options", "n", "best_of", "max_tokens", "max_completion_tokens", \
-                    "prompt", TEXTS | JSON_NULL, "", "include_usage", "", ""
+                    "prompt", TEXTS | JSON_NULL, "", "", "", "include_usage", "", ""
 #define RESPONSES   "model", "stream", "", "", "", "", "max_output_tokens", \
-                    "input", TEXTS | JSON_NULL, "instructions", "", "", ""
+                    "input", TEXTS | JSON_NULL, "instructions", "text", "format", "", "", ""
 #define EMBEDDINGS  "model", "", "", "n", "", "max_tokens", "max_completion_tokens", \
-                    "input", TEXTS, "", "", "", ""
+                    "input", TEXTS, "", "", "", "", "", ""
 #define MESSAGES    "model", "stream", "", "", "", "max_tokens", "", \
-                    "messages", JSON_ARRAY, "system", "", "", ""
-#define COUNTED     "model", "", "", "", "", "", "", "messages", JSON_ARRAY, "system", "", "", ""
+                    "messages", JSON_ARRAY, "system", "output_config", "format", "", "", ""
+#define COUNTED     "model", "", "", "", "", "", "", "messages", JSON_ARRAY, "system", "", "", "", "", ""
 #define GENERATE    "", "", "generationConfig", "", "", "", "", \
-                    "contents", JSON_ARRAY | JSON_OBJECT, "systemInstruction", "", "candidateCount", "maxOutputTokens"
-#define MEASURED    "", "", "", "", "", "", "", "contents", JSON_ARRAY | JSON_OBJECT, "generateContentRequest", "", "", ""
-#define EMBED_ONE   "", "", "", "", "", "", "", "content", JSON_OBJECT, "", "", "", ""
-#define EMBED_MANY  "", "", "", "", "", "", "", "requests", JSON_ARRAY, "", "", "", ""
+                    "contents", JSON_ARRAY | JSON_OBJECT, "systemInstruction", "", "", "", "candidateCount", "maxOutputTokens"
+#define MEASURED    "", "", "", "", "", "", "", "contents", JSON_ARRAY | JSON_OBJECT, "generateContentRequest", "", "", "", "", ""
+#define EMBED_ONE   "", "", "", "", "", "", "", "content", JSON_OBJECT, "", "", "", "", "", ""
+#define EMBED_MANY  "", "", "", "", "", "", "", "requests", JSON_ARRAY, "", "", "", "", "", ""
 
 /* The lists above stand for several arguments each. */
 #define EACH(macro, ...) macro(__VA_ARGS__)
@@ -92,11 +95,62 @@ static const struct span text_names[] = {
 
 enum { MEDIA_NAMES = 7 };
 
-#define LIST(form, root)                                                                           \
+#define SIGN(name, parent, bit) {SPAN_INIT(name), parent, REQUEST_##bit}
+#define ROOT  JSON_SIGN_ROOT
+#define BELOW JSON_SIGN_TEXT
+#define INNER REQUEST_OPTIONS
+
+/* Media are told by the members that hold them. */
+#define MEDIA                                                                                      \
+    SIGN("image_url", BELOW, HAS_IMAGE), SIGN("file_id", BELOW, HAS_IMAGE),                        \
+    SIGN("file_data", BELOW, HAS_IMAGE), SIGN("file_url", BELOW, HAS_IMAGE),                       \
+    SIGN("input_audio", BELOW, HAS_AUDIO)
+#define SAMPLING                                                                                   \
+    SIGN("temperature", ROOT, SETS_TEMPERATURE), SIGN("top_p", ROOT, SETS_TOP_P),                  \
+    SIGN("seed", ROOT, SETS_SEED), SIGN("presence_penalty", ROOT, SETS_PRESENCE_PENALTY),          \
+    SIGN("frequency_penalty", ROOT, SETS_FREQUENCY_PENALTY)
+
+static const struct json_sign chat_signs[] = {
+    MEDIA, SAMPLING,
+    SIGN("max_tokens", ROOT, SETS_MAX_TOKENS), SIGN("max_completion_tokens", ROOT, SETS_MAX_TOKENS),
+    SIGN("reasoning_effort", ROOT, SETS_EFFORT), SIGN("reasoning", ROOT, SETS_EFFORT),
+    SIGN("json_schema", REQUEST_FORMAT, HAS_SCHEMA),
+};
+static const struct json_sign completions_signs[] = {
+    SAMPLING, SIGN("max_tokens", ROOT, SETS_MAX_TOKENS),
+};
+static const struct json_sign responses_signs[] = {
+    MEDIA, SAMPLING,
+    SIGN("max_output_tokens", ROOT, SETS_MAX_TOKENS), SIGN("schema", REQUEST_INNER_FORMAT, HAS_SCHEMA),
+};
+static const struct json_sign messages_signs[] = {
+    SIGN("source", BELOW, HAS_IMAGE),
+    SIGN("max_tokens", ROOT, SETS_MAX_TOKENS), SIGN("temperature", ROOT, SETS_TEMPERATURE),
+    SIGN("top_p", ROOT, SETS_TOP_P), SIGN("top_k", ROOT, SETS_TOP_K),
+    SIGN("schema", REQUEST_INNER_FORMAT, HAS_SCHEMA), SIGN("output_format", ROOT, HAS_SCHEMA),
+};
+/* Google reads both spellings of a name. */
+static const struct json_sign generate_signs[] = {
+    SIGN("inlineData", BELOW, HAS_IMAGE), SIGN("inline_data", BELOW, HAS_IMAGE),
+    SIGN("fileData", BELOW, HAS_IMAGE), SIGN("file_data", BELOW, HAS_IMAGE),
+    SIGN("responseSchema", INNER, HAS_SCHEMA), SIGN("response_schema", INNER, HAS_SCHEMA),
+    SIGN("responseJsonSchema", INNER, HAS_SCHEMA), SIGN("response_json_schema", INNER, HAS_SCHEMA),
+    SIGN("generation_config", ROOT, IS_OTHERWISE),
+    SIGN("maxOutputTokens", INNER, SETS_MAX_TOKENS), SIGN("max_output_tokens", INNER, SETS_MAX_TOKENS),
+    SIGN("temperature", INNER, SETS_TEMPERATURE),
+    SIGN("topP", INNER, SETS_TOP_P), SIGN("top_p", INNER, SETS_TOP_P),
+    SIGN("topK", INNER, SETS_TOP_K), SIGN("top_k", INNER, SETS_TOP_K), SIGN("seed", INNER, SETS_SEED),
+    SIGN("presencePenalty", INNER, SETS_PRESENCE_PENALTY), SIGN("presence_penalty", INNER, SETS_PRESENCE_PENALTY),
+    SIGN("frequencyPenalty", INNER, SETS_FREQUENCY_PENALTY), SIGN("frequency_penalty", INNER, SETS_FREQUENCY_PENALTY),
+};
+
+#define LIST(form, root)           LIST_WITH(form, root, NULL, 0)
+#define LIST_OF(form, root, signs) LIST_WITH(form, root, signs, sizeof(signs) / sizeof((signs)[0]))
+#define LIST_WITH(form, root, signs_, count_)                                                      \
     [form] = {                                                                                     \
         .rows = rows[form], .count = REQUEST_FIELD_COUNT, .text_names = text_names,                \
         .text_name_count = sizeof(text_names) / sizeof(text_names[0]) - MEDIA_NAMES,               \
-        .counted_name_count = MEDIA_NAMES,                                                         \
+        .counted_name_count = MEDIA_NAMES, .signs = signs_, .sign_count = count_,                  \
         .root_marks = root,                                                                        \
         .text_marks = JSON_MARK("content") | JSON_MARK("text") | JSON_MARK("arguments") |          \
                       JSON_MARK("reasoning_content") | JSON_MARK("input") | JSON_MARK("refusal") | \
@@ -114,6 +168,19 @@ static const struct json_watchlist lists[FORM_COUNT] = {
     LIST(FORM_MESSAGES, EACH(MARKS, MESSAGES)),
     LIST(FORM_COUNT_TOKENS, EACH(MARKS, COUNTED)),
     LIST(FORM_GENERATE, EACH(MARKS, GENERATE)),
+    LIST(FORM_MEASURE, EACH(MARKS, MEASURED)),
+    LIST(FORM_EMBED, EACH(MARKS, EMBED_ONE)),
+    LIST(FORM_EMBED_BATCH, EACH(MARKS, EMBED_MANY)),
+};
+
+static const struct json_watchlist sign_lists[FORM_COUNT] = {
+    LIST_OF(FORM_CHAT, EACH(MARKS, CHAT), chat_signs),
+    LIST_OF(FORM_COMPLETIONS, EACH(MARKS, COMPLETIONS), completions_signs),
+    LIST_OF(FORM_RESPONSES, EACH(MARKS, RESPONSES), responses_signs),
+    LIST(FORM_EMBEDDINGS, EACH(MARKS, EMBEDDINGS)),
+    LIST_OF(FORM_MESSAGES, EACH(MARKS, MESSAGES), messages_signs),
+    LIST(FORM_COUNT_TOKENS, EACH(MARKS, COUNTED)),
+    LIST_OF(FORM_GENERATE, EACH(MARKS, GENERATE), generate_signs),
     LIST(FORM_MEASURE, EACH(MARKS, MEASURED)),
     LIST(FORM_EMBED, EACH(MARKS, EMBED_ONE)),
     LIST(FORM_EMBED_BATCH, EACH(MARKS, EMBED_MANY)),
@@ -137,6 +204,11 @@ void request_scan_count_kinds(struct request_scan *request)
     json_scan_count_kinds(request->scan, &request->kinds);
 }
 
+void request_scan_look_for_signs(struct request_scan *request)
+{
+    request->scan->list = &sign_lists[request->form];
+}
+
 int request_scan_feed(struct request_scan *request, struct span piece)
 {
     return json_scan_feed(request->scan, piece);
@@ -152,8 +224,10 @@ int request_scan_finish(struct request_scan *request)
     request->root_start = scan->root_start;
     request->root_is_empty = scan->root_is_empty;
     request->text_bytes = scan->text_bytes;
+    request->text_chars = scan->text_chars;
     request->text_numbers = scan->text_numbers;
     request->media = scan->named_members;
+    request->signs = scan->signs;
     request->scan = NULL;
     return 0;
 }
@@ -327,6 +401,13 @@ uint64_t request_scan_max_tokens(const struct request_scan *request)
         most = MAX_TOKENS_COUNTED;
     /* Those that are not the best were written all the same. */
     return most * (written > choices ? written : choices);
+}
+
+bool request_scan_has_tools(const struct request_scan *request)
+{
+    const struct json_seen *tools = &request->seen[REQUEST_TOOLS];
+
+    return tools->type == JSON_ARRAY && !tools->is_empty;
 }
 
 /* The provider's model reads the tools' descriptions and schemas too. */

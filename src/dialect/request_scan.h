@@ -32,11 +32,30 @@ enum request_field {
     REQUEST_CACHE_KEY, /* prompt_cache_key */
     REQUEST_USER,
     REQUEST_METADATA,
+    REQUEST_FORMAT,        /* of the answer: response_format, text or output_config */
     REQUEST_INCLUDE_USAGE, /* inside stream_options */
     REQUEST_INNER_N,       /* inside generationConfig */
     REQUEST_INNER_MAX,
-    REQUEST_USER_ID, /* inside metadata */
+    REQUEST_USER_ID,      /* inside metadata */
+    REQUEST_INNER_FORMAT, /* inside text or output_config */
     REQUEST_FIELD_COUNT,
+};
+
+/* What a request shows of itself by the mere names that stand in it; looked for where a
+ * configuration wants to know (request_scan_look_for_signs). */
+enum request_sign {
+    REQUEST_HAS_IMAGE, /* or a document */
+    REQUEST_HAS_AUDIO,
+    REQUEST_HAS_SCHEMA,   /* that the answer must follow */
+    REQUEST_IS_OTHERWISE, /* its parameters are spelled in a way that is not looked into */
+    REQUEST_SETS_MAX_TOKENS,
+    REQUEST_SETS_TEMPERATURE,
+    REQUEST_SETS_TOP_P,
+    REQUEST_SETS_TOP_K,
+    REQUEST_SETS_SEED,
+    REQUEST_SETS_PRESENCE_PENALTY,
+    REQUEST_SETS_FREQUENCY_PENALTY,
+    REQUEST_SETS_EFFORT,
 };
 
 enum {
@@ -52,7 +71,8 @@ struct request_scan {
     /* As the scanner has left it; from request_scan_finish on. */
     struct json_seen seen[REQUEST_FIELD_COUNT];
     uint64_t root_start;
-    uint64_t text_bytes, text_numbers, media;
+    uint64_t text_bytes, text_chars, text_numbers, media;
+    uint64_t signs; /* a bit of each enum request_sign */
     bool root_is_empty;
     bool has_kinds;
     struct json_kinds kinds; /* with has_kinds */
@@ -64,6 +84,9 @@ void request_scan_init(struct request_scan *request, enum form form, struct json
 
 /* The text is to be counted by kinds too, which costs a little. Before the first piece. */
 void request_scan_count_kinds(struct request_scan *request);
+
+/* Before the first piece: the body is looked through for signs too. */
+void request_scan_look_for_signs(struct request_scan *request);
 
 /* The next piece of the body: 0, or ERR_SYNTAX once the request must be refused. */
 int request_scan_feed(struct request_scan *request, struct span piece);
@@ -98,6 +121,14 @@ unsigned request_scan_choices(const struct request_scan *request);
 /* Most tokens that the answer may have, by max_completion_tokens or max_tokens, in all choices that
  * are written for it (`n` or `best_of`); 0: not told. */
 uint64_t request_scan_max_tokens(const struct request_scan *request);
+
+static inline bool request_scan_has(const struct request_scan *request, enum request_sign sign)
+{
+    return request->signs >> sign & 1;
+}
+
+/* Tools are offered. */
+bool request_scan_has_tools(const struct request_scan *request);
 
 /* Tokens of the prompt, guessed from the bytes of its text and its tools. */
 uint64_t request_scan_estimate_tokens(const struct request_scan *request);

@@ -51,6 +51,23 @@ int reset_read(struct span text, uint64_t wall_us, uint64_t *ret_wait_us)
     return 0;
 }
 
+bool reset_is_whole(struct span text)
+{
+    size_t digits = 0;
+
+    text = span_trim(text);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '.')
+            return false;
+        digits += text.ptr[i] >= '0' && text.ptr[i] <= '9';
+    }
+    if (digits == text.len) /* Unix milliseconds have thirteen */
+        return digits < 13;
+    /* "ms", "us", "ns", and the micro sign, which ends in a byte above ASCII */
+    return text.len < 2 || text.ptr[text.len - 1] != 's' ||
+           (strchr("mun", text.ptr[text.len - 2]) == NULL && (text.ptr[text.len - 2] & 0x80) == 0);
+}
+
 /* Headers. */
 
 static bool is_word(struct span word, const char *a, const char *b)

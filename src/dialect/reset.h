@@ -54,4 +54,8 @@ struct reset_hint reset_find(const struct reset_question *question);
  * number counts seconds. */
 int reset_read(struct span text, uint64_t wall_us, uint64_t *ret_wait_us);
 
+/* Whether such a value is told in whole seconds, of which nobody knows how they were rounded: "1s",
+ * "12", Unix seconds and dates, but neither "120ms" nor "1.5". */
+bool reset_is_whole(struct span text);
+
 #endif

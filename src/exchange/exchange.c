@@ -154,7 +154,7 @@ static struct exchange *exchange_of(struct attempt *attempt)
 void exchange_note_sent(struct exchange *x)
 {
     select_note_wait_over(x);
-    if (x->route.crossing)
+    if (x->route.crossing || exchange_target(x)->pace)
         cross_note_sent(x);
     keypool_sent(exchange_outlet(x)->view, &x->select.grant, loop_now_us(exchange_loop(x)));
     if (exchange_config(x)->retry.hedge)

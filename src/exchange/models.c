@@ -78,10 +78,15 @@ static void list_named(struct exchange *x, const struct conf_models *models,
     for (size_t i = 0; i < models->count; i++) {
         const struct conf_model *model = &models->items[i];
         struct model_entry entry;
+        struct plan plan;
 
-        if (!client_may_use(x->auth.client, model->name))
+        /* Of a model that chooses others, the one that it would use for nothing in particular. */
+        if (!may_use(x, model->name, &plan))
             continue;
-        entry = describe(x, model->name, model->targets.items[0].provider, NULL);
+        entry = describe(x, model->name,
+                         model->targets.count ? model->targets.items[0].provider
+                                              : plan.targets[0].provider,
+                         NULL);
         model_writer_add(writer, &entry);
     }
 }

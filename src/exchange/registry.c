@@ -46,6 +46,7 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     registry->purses = purse_book_new();
     registry->uses = make_uses(workers);
     registry->crossings = crossing_book_new(workers);
+    registry->paces = pace_book_new();
     registry->retry_budget = retry_budget_new(workers);
     registry->estimates = estimates_new(workers);
     registry->metrics = metrics_schema_new();
@@ -55,7 +56,8 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     registry->helpers = helpers_new(workers < MAX_HELPERS ? workers : MAX_HELPERS, SIZE_MAX);
     if (classes_init(registry->bulkheads, workers) == 0 && registry->limiters && registry->purses &&
         registry->uses && registry->crossings && registry->retry_budget && registry->estimates &&
-        registry->metrics && registry->resolver && registry->helpers && registry->shadows)
+        registry->metrics && registry->resolver && registry->helpers && registry->shadows &&
+        registry->paces)
         return 0;
     registry_fini(registry);
     return ERR_NOMEM;
@@ -93,6 +95,7 @@ void registry_fini(struct registry *registry)
     MEM_CLEAR(registry->uses);
     classes_fini(registry->bulkheads);
     crossing_book_free(&registry->crossings);
+    pace_book_free(&registry->paces);
     retry_budget_free(&registry->retry_budget);
     estimates_free(&registry->estimates);
     metrics_schema_free(&registry->metrics);

@@ -35,6 +35,7 @@ struct registry {
     struct secret_arena *secrets;
     struct limiter_book *limiters;
     struct purse_book *purses;
+    struct pace_book *paces; /* of models that choose by latency */
     struct crossing_book *crossings;
     struct bulkhead *bulkheads[PRIORITIES];
     struct retry_budget *retry_budget;

@@ -303,6 +303,10 @@ static int build(struct snapshot *snapshot, struct registry *registry, const str
         err = clients_new(config, registry->limiters, registry->purses, &snapshot->clients);
     if (!err)
         err = prices_new(config, &snapshot->prices);
+    if (!err) {
+        routes_price(snapshot->routes, snapshot->prices);
+        err = routes_measure(snapshot->routes, registry->paces);
+    }
     if (!err)
         err = classes_read(config, snapshot->classes);
     if (!err)
@@ -364,6 +368,7 @@ void snapshot_commit(struct registry *registry, struct snapshot *snapshot)
                           memory_order_relaxed);
     registry_prune(registry, snapshot->config);
     crossing_book_sweep(registry->crossings);
+    pace_book_sweep(registry->paces);
 }
 
 void snapshot_refuse(struct registry *registry, struct snapshot **snapshot)

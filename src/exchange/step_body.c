@@ -51,6 +51,8 @@ static struct move begin(struct exchange *x)
     request_scan_init(x->body.request, x->head.facts.form, scan);
     if (x->binding->snapshot->counts_kinds)
         request_scan_count_kinds(x->body.request);
+    if (routes_look_at_requests(x->binding->snapshot->routes))
+        request_scan_look_for_signs(x->body.request);
     http_server_continue(x->conn);
     return move_park();
 }

@@ -90,6 +90,7 @@ static void hear_limits(struct exchange *x)
         !limits_told_read(x->relay.fields, x->relay.field_count, loop_wall_us(exchange_loop(x)),
                           &told))
         return;
+    told.is_refused = x->relay.status == 429;
     exchange_host_follow(
         x->host, outlet->row->provider,
         keypool_hear(outlet->view, &x->select.grant, &told, loop_now_us(exchange_loop(x))));
@@ -263,6 +264,8 @@ void relay_commit(struct exchange *x, int64_t length, struct span first, bool is
     x->relay.committed_us = now_us;
     if (x->route.crossing)
         cross_note_commit(x, now_us);
+    if (exchange_target(x)->pace && x->route.sent_us && now_us >= x->route.sent_us)
+        pace_note(exchange_target(x)->pace, now_us - x->route.sent_us);
     loop_timer_clear(&x->ping_timer);
     attempt_commit(exchange_attempt(x));
     x->account.overhead_ns += clock_now_ns() - x->relay.first_byte_ns;

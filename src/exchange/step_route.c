@@ -1,4 +1,5 @@
 /* Where it may go: the plan, and whether this client may ask for that model. */
+#include "dialect/additions.h"
 #include "exchange/cross.h"
 
 /* What of the plan the later steps read. */
@@ -23,16 +24,71 @@ static bool is_measured_here(const struct exchange *x)
            traits_of(x->route.targets[0].provider).dialect == DIALECT_OPENAI;
 }
 
+/* What a model must be able to do, as far as the request shows it. */
+static uint32_t needs_of(const struct exchange *x)
+{
+    const struct request_scan *request = x->body.request;
+    uint32_t needs = 0;
+
+    if (request_scan_has_tools(request))
+        needs |= 1u << CONF_TOOLS;
+    if (request_scan_has(request, REQUEST_HAS_IMAGE))
+        needs |= 1u << CONF_VISION;
+    if (request_scan_has(request, REQUEST_HAS_AUDIO))
+        needs |= 1u << CONF_AUDIO;
+    if (request_scan_has(request, REQUEST_HAS_SCHEMA))
+        needs |= 1u << CONF_STRUCTURED;
+    if (form_row(x->head.facts.form)->purpose == PURPOSE_EMBED)
+        needs |= 1u << CONF_EMBEDDINGS;
+    return needs;
+}
+
+static enum plan_verdict make_plan(struct exchange *x, struct plan *ret_plan)
+{
+    const struct plan_ask ask = {
+        .name = x->route.model,
+        .chars = x->body.request->text_chars,
+        .prompt_tokens = x->body.prompt_tokens,
+        .max_tokens = request_scan_max_tokens(x->body.request),
+        .needs = needs_of(x),
+        .wall_us = x->head.start_wall_us,
+    };
+
+    return plan_make_for(x->binding->snapshot->routes, &ask, &x->host->rand, ret_plan);
+}
+
+/* Whether the provider that is asked first may know only the older name of OpenAI's
+ * max_completion_tokens. */
+static bool has_old_max(const struct conf_provider *provider)
+{
+    return provider->kind != PROVIDER_OPENAI && provider->kind != PROVIDER_AZURE &&
+           traits_of(provider).dialect == DIALECT_OPENAI;
+}
+
+/* What the model adds goes into the client's own body, before anybody else sees that: so it passes,
+ * or is translated, like what the client sent itself. False without memory. */
+static bool add_parameters(struct exchange *x, const struct plan *plan)
+{
+    struct additions additions;
+
+    additions_of(x->body.request, plan->set, has_old_max(plan->targets[0].provider), &additions);
+    if (additions.len == 0)
+        return true;
+    if (body_insert(x->body.body, additions.offset, span_of(additions.text, additions.len)))
+        return false;
+    additions_note(x->body.request, plan->set, &additions);
+    return true;
+}
+
 struct move step_route(struct exchange *x)
 {
-    struct snapshot *snapshot = x->binding->snapshot;
     struct span model =
         x->head.facts.model.len ? x->head.facts.model : request_scan_model(x->body.request);
     const struct span none = {NULL, 0};
     struct plan plan;
 
     x->route.model = model;
-    switch (plan_make(snapshot->routes, model, &x->host->rand, &plan)) {
+    switch (make_plan(x, &plan)) {
     case PLAN_ABSENT:
         return exchange_refuse(x, FAILURE_MODEL_ABSENT, none, SPAN("model"));
     case PLAN_UNKNOWN:
@@ -50,7 +106,7 @@ struct move step_route(struct exchange *x)
             SPAN("model"));
     if (plan.crossing)
         cross_begin(x, &plan);
-    if (!keep(x, &plan))
+    if ((plan.set && !add_parameters(x, &plan)) || !keep(x, &plan))
         return exchange_refuse(x, FAILURE_OVERLOADED, none, none);
     if (plan.shadow)
         shadow_draw(x, plan.shadow);

@@ -208,6 +208,8 @@ struct move relay_failed(struct exchange *x, const struct outcome_row *row)
 
     loop_timer_clear(&x->ping_timer);
     attempt_end(attempt);
+    if (exchange_target(x)->pace && outcome_is_attempt(row->class))
+        pace_note(exchange_target(x)->pace, PACE_FAILED_US);
     x->relay.in.failed = OUTCOME_SUCCESS;
     x->select.hint_us = find_hint(x, row);
     x->respond.last = row;

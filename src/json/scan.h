@@ -58,6 +58,19 @@ struct json_watch {
     uint64_t marks;   /* JSON_MARK of their names, or-ed */
 };
 
+/* A name whose standing there is all that matters: a bit of json_scan.signs. */
+enum {
+    JSON_SIGN_ROOT = -1,
+    JSON_SIGN_TEXT = -2
+}; /* of the root object; anywhere below a
+      JSON_COUNTED row */
+
+struct json_sign {
+    struct span name;
+    int16_t parent; /* a row whose value is an object, or one of the above */
+    uint8_t bit;    /* below 64; several names may share one */
+};
+
 struct json_watchlist {
     const struct json_watch *rows;
     size_t count; /* at most JSON_WATCH_MAX */
@@ -69,6 +82,9 @@ struct json_watchlist {
     size_t counted_name_count;
     uint64_t root_marks, text_marks; /* JSON_MARK of the root's rows, and of text_names with all
                                         that stand behind */
+    const struct json_sign
+        *signs; /* where there are any, every name that may be one is looked up */
+    size_t sign_count;
 };
 
 /* What was seen of one row. Offsets count from the first byte of the body. */
@@ -124,6 +140,7 @@ struct json_scan {
     uint64_t text_bytes;      /* the same in bytes of UTF-8 */
     uint64_t text_numbers;    /* numbers that are items below counted rows: tokens given as such */
     uint64_t named_members;   /* below counted rows, of the names that are but counted */
+    uint64_t signs;           /* a bit for each that was met, whatever its value */
     struct json_kinds *kinds; /* counted text by kinds; NULL: nobody wants to know */
 
     enum json_fault fault;

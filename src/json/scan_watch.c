@@ -73,9 +73,26 @@ static void check_name(struct json_scan *scan, unsigned flags, const byte *p)
     }
 }
 
+static void note_signs(struct json_scan *scan, struct span name)
+{
+    const struct json_watchlist *list = scan->list;
+    int scope = scan_scope(scan, scan->depth);
+
+    for (size_t i = 0; i < list->sign_count; i++) {
+        const struct json_sign *sign = &list->signs[i];
+
+        if ((sign->parent == JSON_SIGN_TEXT ? scan->text_depth != 0 : sign->parent == scope) &&
+            is_name(sign->name, name))
+            scan->signs |= UINT64_C(1) << sign->bit;
+    }
+}
+
 void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
 {
     uint64_t mark = scan_mark(name);
+
+    if (scan->list->sign_count)
+        note_signs(scan, name);
 
     if (scan->text_depth)
         scan->name_is_text = (mark & scan->list->text_marks) && is_text_name(scan, name);
@@ -95,6 +112,8 @@ void scan_look_out(struct json_scan *scan)
     scan->marks = scan->text_depth ? list->text_marks : 0;
     if (scope != SCOPE_NONE)
         scan->marks |= scope == SCOPE_ROOT ? list->root_marks : list->rows[scope].marks;
+    if (list->sign_count && (scan->text_depth || scope != SCOPE_NONE))
+        scan->marks = UINT64_MAX;
 }
 
 void scan_value_began(struct json_scan *scan, enum json_type type, const byte *p)

@@ -1,14 +1,16 @@
 /*
- * selection: headroom. Ready keys stand by how little is left of their scarcest limit, in 64
- * levels; within a level, and where nothing is known, as least_used has them. What is left is
- * shared by workers and by keys of one account, and changes with time: so a pick looks again at
- * whom it finds first, and at one other in turn.
+ * selection: headroom. Ready keys stand by how much of their scarcest limit is used for their
+ * weight, in 64 levels; within a level, and where nothing is known, as least_used has them. What is
+ * left is shared by workers and by keys of one account, and changes with time: so a pick looks
+ * again at whom it finds first, and at one other in turn.
  */
 #include "keypool/view_body.h"
 
 enum {
-    LATENCY_PART = 8,  /* of the average, for each new answer */
-    LATENCY_TIMES = 2, /* slower than all keys on average, before it counts */
+    LATENCY_PART = 8,     /* of the average, for each new answer */
+    LATENCY_TIMES = 2,    /* slower than all keys on average, before it counts */
+    FRESHEN_ALWAYS = 256, /* of more keys, only each so many picks: it costs cold memory */
+    FRESHEN_EACH = 4,
     SHARE_OF_LEVEL = HEARD_WHOLE / VIEW_LEVELS,
 };
 
@@ -47,6 +49,21 @@ static uint32_t weigh(const struct keypool_view *view, const struct slot *slot, 
     return share / (failures + 1);
 }
 
+/* What is used counts for as much more as the key weighs less than the heaviest, so that keys of
+ * the same limit are used in the shares of their weights. Who has nothing left stands last, after
+ * those of little weight that have. */
+static uint8_t level_of(const struct keypool_view *view, const struct slot *slot, uint32_t share)
+{
+    uint64_t used = HEARD_WHOLE - share;
+
+    if (slot->weight_milli && slot->weight_milli < view->weight_most)
+        used = used * view->weight_most / slot->weight_milli;
+    used /= SHARE_OF_LEVEL;
+    if (share < SHARE_OF_LEVEL)
+        return VIEW_LEVELS - 1;
+    return (uint8_t)(used < VIEW_LEVELS - 2 ? used : VIEW_LEVELS - 2);
+}
+
 uint8_t view_level(const struct keypool_view *view, const struct lineup *lineup,
                    const struct slot *slot, uint64_t now_us)
 {
@@ -61,10 +78,7 @@ uint8_t view_level(const struct keypool_view *view, const struct lineup *lineup,
     quota = key_quota_of(slot->key);
     declared = quota ? quota_share(quota, now_us) : HEARD_WHOLE;
     share = declared < share ? declared : share;
-    if (share == HEARD_WHOLE)
-        return 0;
-    share = weigh(view, slot, share, now_us) / SHARE_OF_LEVEL;
-    return (uint8_t)(VIEW_LEVELS - 1 - (share < VIEW_LEVELS ? share : VIEW_LEVELS - 1));
+    return share == HEARD_WHOLE ? 0 : level_of(view, slot, weigh(view, slot, share, now_us));
 }
 
 void view_freshen(struct keypool_view *view, struct lineup *lineup, uint64_t now_us)
@@ -73,7 +87,8 @@ void view_freshen(struct keypool_view *view, struct lineup *lineup, uint64_t now
     struct lineup_spot *spot = &lineup->spots[place];
     uint8_t level;
 
-    if (view->roster->selection != CONF_SELECTION_HEADROOM)
+    if (view->roster->selection != CONF_SELECTION_HEADROOM ||
+        (lineup->places > FRESHEN_ALWAYS && view->picks % FRESHEN_EACH))
         return;
     lineup->turn = place + 1;
     /* Who is believed to have all is looked at when it is picked. */

@@ -7,7 +7,8 @@
 
 struct heard {
     struct latch latch;
-    uint64_t model_hash; /* under the latch */
+    _Atomic uint32_t kinds; /* bits of limits that were told; of the others no memory is touched */
+    uint64_t model_hash;    /* under the latch */
     struct foreseen limits[LIMITS_KINDS];
     char name[HEARD_NAME_BYTES]; /* under the latch */
 };
@@ -61,6 +62,11 @@ struct heard *heard_find(const struct heard_table *table, uint64_t model_hash)
     return NULL;
 }
 
+static bool has_kind(const struct heard *heard, int kind)
+{
+    return atomic_load_explicit(&heard->kinds, memory_order_relaxed) >> kind & 1;
+}
+
 static uint64_t last_word(const struct heard *heard)
 {
     uint64_t last_us = 0;
@@ -99,6 +105,7 @@ static void set_model(struct heard *heard, uint64_t model_hash, struct span name
 
     latch_take(&heard->latch);
     heard->model_hash = model_hash;
+    atomic_store_explicit(&heard->kinds, 0, memory_order_relaxed);
     for (int i = 0; i < LIMITS_KINDS; i++)
         foreseen_init(&heard->limits[i]);
     if (len)
@@ -178,7 +185,7 @@ uint64_t heard_wait_us(const struct heard *heard, struct heard_need need, uint32
 
     for (int i = 0; heard && i < LIMITS_KINDS; i++) {
         uint64_t wait_us =
-            is_declared(need, i)
+            is_declared(need, i) || !has_kind(heard, i)
                 ? 0
                 : foreseen_wait_us(&heard->limits[i], units_of(need, i), margin_ppm, now_us);
 
@@ -192,7 +199,7 @@ uint32_t heard_share(const struct heard *heard, struct heard_need need, uint64_t
     uint32_t least = HEARD_WHOLE;
 
     for (int i = 0; heard && i < LIMITS_KINDS; i++) {
-        uint32_t share = is_declared(need, i)
+        uint32_t share = is_declared(need, i) || !has_kind(heard, i)
                              ? HEARD_WHOLE
                              : foreseen_share(&heard->limits[i], units_of(need, i), now_us);
 
@@ -204,7 +211,7 @@ uint32_t heard_share(const struct heard *heard, struct heard_need need, uint64_t
 static bool is_known(const struct heard *heard, uint64_t now_us)
 {
     for (int i = 0; heard && i < LIMITS_KINDS; i++) {
-        if (foreseen_is_known(&heard->limits[i], now_us))
+        if (has_kind(heard, i) && foreseen_is_known(&heard->limits[i], now_us))
             return true;
     }
     return false;
@@ -225,8 +232,10 @@ bool heard_take(struct heard *heard, uint64_t model_hash, struct heard_need need
     wait_us = heard->model_hash == model_hash ? heard_wait_us(heard, need, margin_ppm, now_us) : 0;
     if (!wait_us && heard->model_hash == model_hash) {
         *ret_hold = (struct heard_hold){.heard = heard, .model_hash = model_hash};
-        for (int i = 0; i < LIMITS_KINDS; i++)
-            ret_hold->stamps[i] = foreseen_take(&heard->limits[i], units_of(need, i), now_us);
+        for (int i = 0; i < LIMITS_KINDS; i++) {
+            if (has_kind(heard, i))
+                ret_hold->stamps[i] = foreseen_take(&heard->limits[i], units_of(need, i), now_us);
+        }
     }
     latch_give(&heard->latch);
     *ret_wait_us = wait_us;
@@ -277,8 +286,14 @@ bool heard_note(struct heard *heard, const struct limits_told *told, const struc
     was_short = heard_wait_us(heard, least, 0, now_us) != 0;
     for (int i = 0; i < LIMITS_KINDS; i++) {
         const struct foreseen_told one = {told->items[i].limit, told->items[i].remaining,
-                                          told->items[i].reset_us};
+                                          told->items[i].reset_us, told->items[i].is_whole,
+                                          told->is_refused};
 
+        if (one.limit == 0)
+            continue;
+        atomic_store_explicit(&heard->kinds,
+                              atomic_load_explicit(&heard->kinds, memory_order_relaxed) | 1u << i,
+                              memory_order_relaxed);
         foreseen_hear(&heard->limits[i], &one,
                       is_mine && hold->model_hash == heard->model_hash ? &hold->stamps[i] : &none,
                       sent_us, now_us);

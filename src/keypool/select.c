@@ -287,6 +287,18 @@ static void start_pass(struct pick *pick, struct lineup *lineup)
     pick->for_model = pick->for_tokens = pick->stale = 0;
 }
 
+/* What it took may have left nothing for the next: that is seen when the next finds it, unless it
+ * finds something out of the key, or did not stand ready. */
+static void place_taken(struct pick *pick, uint32_t place)
+{
+    const struct keypool_grant *grant = pick->grant;
+
+    if (grant->tests_key || grant->tests_account || grant->tests_model ||
+        grant->tests_account_model || grant->breaker_pass.is_trial ||
+        lineup_where(pick->lineup, place) != LINEUP_READY)
+        view_place(pick->view, pick->lineup, place, pick->now_us);
+}
+
 static struct keypool_choice pick_key(struct pick *pick)
 {
     struct keypool_choice choice = {.verdict = KEYPOOL_CHOSEN};
@@ -311,8 +323,8 @@ static struct keypool_choice pick_key(struct pick *pick)
         choice = explain(pick);
     put_skips_back(pick);
     if (is_taken) {
-        view_place(pick->view, pick->lineup, place, pick->now_us);
         view_count_pick(pick->view, pick->lineup, place);
+        place_taken(pick, place);
         view_freshen(pick->view, pick->lineup, pick->now_us);
     }
     return choice;

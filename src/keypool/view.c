@@ -186,6 +186,17 @@ void view_wake(struct keypool_view *view, struct lineup *lineup, uint64_t now_us
 
 /* ---- news ---- */
 
+static void weigh_all(struct keypool_view *view)
+{
+    view->weight_most = 0;
+    for (uint32_t i = 0; i < view->places; i++) {
+        const struct slot *slot = &view->slots[i];
+
+        if (slot->is_listed && slot->weight_milli > view->weight_most)
+            view->weight_most = slot->weight_milli;
+    }
+}
+
 static void review(struct keypool_view *view, uint32_t place, uint64_t now_us)
 {
     struct slot *slot = place < view->places ? &view->slots[place] : NULL;
@@ -195,6 +206,8 @@ static void review(struct keypool_view *view, uint32_t place, uint64_t now_us)
         return;
     is_weighed_anew = slot->weight_milli != view_weight(view, slot->key);
     slot->weight_milli = view_weight(view, slot->key);
+    if (is_weighed_anew)
+        weigh_all(view);
     for (uint32_t i = 0; i < view->highest; i++) {
         struct lineup *lineup = &view->lineups[i];
 
@@ -321,6 +334,7 @@ static void take_roster(struct keypool_view *view)
         view->slots[i].is_listed = false;
     for (uint32_t i = 0; i < roster->count; i++)
         list_slot(view, i);
+    weigh_all(view);
     drop_slots(view);
 }
 

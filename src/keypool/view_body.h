@@ -49,6 +49,7 @@ struct keypool_view {
     uint64_t seed;
     uint64_t latency_us; /* of all keys */
     uint32_t worker;
+    uint32_t weight_most;        /* the largest of its slots */
     uint32_t trial_number;       /* the pool's, when its trial was taken over */
     struct keypool_trial *trial; /* NULL: none. Holds a reference */
     struct turns turns;

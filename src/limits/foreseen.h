@@ -1,15 +1,21 @@
 /*
  * One limit of a provider as its answers tell of it (limit, remaining, reset), kept going by what
  * is taken meanwhile: GCRA in one word, the time at which the whole limit would be there again.
- * Two kinds are told apart by their resets: limits that come back evenly (the buckets of OpenAI and
- * Anthropic), and windows of which nothing comes back until they end.
+ * Three kinds are told apart by their resets: limits that come back evenly (the buckets of OpenAI
+ * and Anthropic), windows of which nothing comes back until they end, and windows that slide with
+ * each request, which are paced as buckets.
+ *
+ * A window's end is known to lie within a span: what an answer tells is as old as its request at
+ * most, and often whole seconds. The span narrows with each answer of the same window. Up to its
+ * begin nothing more is let through than what remains; then one request may try, at a moment of the
+ * span that moves with how such tries end; after it the whole limit is there, and the next window
+ * is believed to last as long as those before, until an answer tells.
  *
  * An answer speaks of the moment in which its request arrived. What was taken after that request
  * is added, for the provider cannot have counted it; what was taken so shortly before that it may
  * have been overtaken is added as far as our own count has it. Of two answers the one counts whose
- * request left later. Nothing that a provider
- * may say stops a limit for longer than its period: a day at most for a limit of a day, else a
- * minute.
+ * request left later. Nothing that a provider may say stops a limit for longer than its period: a
+ * day at most for a limit of a day, else a minute.
  *
  * Embedded in whoever is limited, which keeps those apart who write (a latch); any thread may read.
  * Pure: `now` is an argument.
@@ -30,21 +36,35 @@ struct foreseen {
     _Atomic uint64_t unit_q16;   /* in which one comes back, in 2^-16 ns */
     _Atomic uint64_t part_q64;   /* of the limit that comes back in a ns, in 2^-64 */
     _Atomic uint64_t arrival_ns; /* when it would be there again */
-    _Atomic uint64_t
-        held_us; /* a window's end: until then the clock of arrival_ns stands; else 0 */
-    _Atomic uint64_t since_us; /* where it stands */
-    _Atomic uint64_t heard_us; /* when the request left whose answer told the newest */
+    _Atomic uint64_t held_us;    /* the latest end of a window: until then the clock of arrival_ns
+                                    stands; else 0 */
+    _Atomic uint64_t since_us;   /* where it stands */
+    _Atomic uint64_t heard_us;   /* when the request left whose answer told the newest */
+    _Atomic uint64_t try_us;     /* of a window that is used up: when one may try; held_us: none */
     /* Of the writers alone: */
     uint64_t taken;                          /* units, ever */
     uint64_t mark_us, mark_taken, old_taken; /* how many had been taken a moment before */
-    uint32_t evidence; /* answers until a window is taken for a bucket again */
+    uint64_t begin_us;                       /* the earliest end of the window, as it was told */
+    uint64_t longest_us, before_us; /* the longest reset of this window, and of the one before */
+    uint64_t remained;              /* as it was told last */
+    uint64_t known_us;              /* since when it is known */
+    uint64_t way_us;                /* the shortest that an answer took */
+    uint16_t lean;                  /* how early in the span one tries: from its end, in 256ths */
+    uint8_t evidence;               /* answers until a window is taken for a bucket again */
+    uint8_t doubts;                 /* refusals after a reset of 0 */
+    uint8_t slides;                 /* ends that moved while their window ran */
+    bool is_precise;                /* a reset was told in less than whole seconds */
+    bool is_rounded_off;            /* whole seconds are told too early: a window ended later */
+    bool is_believed;               /* no answer has told of this window yet */
 };
 
 /* What an answer says of one limit. */
 struct foreseen_told {
     uint64_t limit;     /* 0: nothing is said */
     uint64_t remaining; /* after its own request */
-    uint64_t reset_us;  /* from now until the whole limit is there; 0: not told */
+    uint64_t reset_us;  /* from now until the whole limit is there; 0: not told, or past */
+    bool is_whole;      /* the reset is told in whole seconds */
+    bool is_refused;    /* the answer refuses its request for its rate */
 };
 
 /* Where a request stands among those that were taken. Zeroed: it was not taken here. */
@@ -52,6 +72,7 @@ struct foreseen_stamp {
     uint64_t taken;  /* in all, with it */
     uint64_t before; /* the same without those that it may have overtaken */
     uint64_t units;
+    bool is_try; /* of a window that may not have ended yet */
 };
 
 void foreseen_init(struct foreseen *foreseen);

@@ -6,38 +6,10 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/map.h"
+#include "route/choice.h"
 #include "route/own_names.h"
+#include "route/plan_inner.h"
 #include "route/retired.h"
-
-/* Names that no model has share so many limiters, by their hash: their number is the clients'
- * choice, and must not be our memory's. */
-enum { OTHER_LIMITERS = 256 };
-
-/* A name under `models`, compiled. */
-struct route {
-    const struct conf_model *conf;
-    struct plan_target *targets; /* the weighted ones, then the fallbacks */
-    uint32_t *weights;
-    uint32_t target_count, count; /* targets; with the fallbacks */
-    uint64_t weight;              /* of all targets */
-    struct limiter *limiter;
-    uint32_t label;
-    struct plan_shadow *shadow; /* NULL: none */
-    /* Of a model that is migrated. Its old side stands in targets, with the weight of both. */
-    bool has_place;
-    uint32_t place;
-    struct plan_target newcomer;
-    struct crossing *crossing; /* NULL: none, or not joined */
-};
-
-struct routes {
-    const struct config *config;
-    struct route *items;
-    size_t count;
-    struct map by_name;
-    struct own_names *own; /* NULL where the file has `models` */
-    struct limiter *others[OTHER_LIMITERS];
-};
 
 static struct plan_target target_of(const struct config *config,
                                     const struct conf_provider *provider, struct span model)
@@ -56,8 +28,7 @@ static struct plan_target target_of(const struct config *config,
 
 /* ---- compiling ---- */
 
-static struct plan_target compile_target(const struct config *config,
-                                         const struct conf_target *conf)
+struct plan_target plan_compile_target(const struct config *config, const struct conf_target *conf)
 {
     return target_of(config, conf->provider, conf->model);
 }
@@ -84,7 +55,7 @@ static void compile_weighted(const struct config *config, struct route *route,
         route->has_place = true;
         route->place = route->count;
     }
-    route->targets[route->count] = compile_target(config, is_side ? &migration->from : conf);
+    route->targets[route->count] = plan_compile_target(config, is_side ? &migration->from : conf);
     route->weights[route->count++] = conf->weight;
 }
 
@@ -110,7 +81,7 @@ static int compile_shadow(const struct config *config, const struct conf_model *
     if (!shadow)
         return ERR_NOMEM;
     shadow->conf = conf->shadow;
-    shadow->target = compile_target(config, to);
+    shadow->target = plan_compile_target(config, to);
     shadow->model = conf->name;
     shadow->name = plan_target_name(to, (char *)(shadow + 1));
     *ret_shadow = shadow;
@@ -134,10 +105,10 @@ static int compile_route(struct routes *routes, struct route *route, const struc
     for (size_t i = 0; i < conf->targets.count; i++)
         compile_weighted(config, route, &conf->targets.items[i]);
     if (conf->migration)
-        route->newcomer = compile_target(config, &conf->migration->to);
+        route->newcomer = plan_compile_target(config, &conf->migration->to);
     route->target_count = route->count;
     for (size_t i = 0; i < conf->fallback.count; i++)
-        route->targets[route->count++] = compile_target(config, &conf->fallback.items[i]);
+        route->targets[route->count++] = plan_compile_target(config, &conf->fallback.items[i]);
     if (conf->shadow && compile_shadow(config, conf, &route->shadow))
         return ERR_NOMEM;
     return limiter_book_get(book, LIMITER_MODEL, conf->name, limits, &route->limiter);
@@ -180,6 +151,8 @@ int routes_new(const struct config *config, struct limiter_book *book, struct ro
     }
     if (!err)
         err = compile_others(routes, book);
+    if (!err)
+        err = choices_compile(routes, book);
     if (!err && routes->count == 0)
         err = own_names_new(config, &routes->own);
     if (err)
@@ -189,6 +162,16 @@ int routes_new(const struct config *config, struct limiter_book *book, struct ro
     return err;
 }
 
+static void free_route(struct route *route)
+{
+    choice_free(route);
+    mem_free(route->targets);
+    mem_free(route->weights);
+    mem_free(route->shadow);
+    limiter_unref(&route->limiter);
+    crossing_unref(&route->crossing);
+}
+
 void routes_free(struct routes **place)
 {
     struct routes *routes = *place;
@@ -196,17 +179,15 @@ void routes_free(struct routes **place)
     *place = NULL;
     if (!routes)
         return;
-    for (size_t i = 0; routes->items && i < routes->count; i++) {
-        mem_free(routes->items[i].targets);
-        mem_free(routes->items[i].weights);
-        mem_free(routes->items[i].shadow);
-        limiter_unref(&routes->items[i].limiter);
-        crossing_unref(&routes->items[i].crossing);
-    }
+    for (size_t i = 0; routes->items && i < routes->count; i++)
+        free_route(&routes->items[i]);
+    for (size_t i = 0; routes->directs && i < routes->direct_count; i++)
+        free_route(&routes->directs[i]);
     for (int i = 0; i < OTHER_LIMITERS; i++)
         limiter_unref(&routes->others[i]);
     map_fini(&routes->by_name);
     mem_free(routes->items);
+    mem_free(routes->directs);
     own_names_free(&routes->own);
     mem_free(routes);
 }
@@ -233,24 +214,50 @@ static uint32_t draw_target(const struct route *route, struct rand *rand)
     return at;
 }
 
-static void plan_route(const struct route *route, struct rand *rand, struct plan *plan)
+static bool is_there(const struct plan *plan, const struct plan_target *target)
 {
-    uint32_t first = draw_target(route, rand);
+    for (uint32_t i = 0; i < plan->count; i++) {
+        const struct plan_target *other = &plan->targets[i];
 
-    add_target(plan, route->targets[first]);
+        if (other->provider == target->provider && span_is_equal(other->model, target->model))
+            return true;
+    }
+    return false;
+}
+
+static void add_targets(const struct route *route, uint32_t first, struct plan *plan)
+{
+    bool is_more = plan->count > 0;
+
+    if (!is_more || !is_there(plan, &route->targets[first]))
+        add_target(plan, route->targets[first]);
     for (uint32_t i = 0; i < route->count; i++) {
-        if (i != first)
+        if (i != first && !(is_more && is_there(plan, &route->targets[i])))
             add_target(plan, route->targets[i]);
     }
+}
+
+static void note_route(const struct route *route, uint32_t first, struct plan *plan)
+{
     plan->label = route->conf->name;
     plan->label_index = route->label;
     plan->limiter = route->limiter;
     plan->shadow = route->shadow;
+    plan->set = route->conf->set;
     if (!route->crossing)
         return;
     plan->crossing = route->crossing;
     plan->newcomer = &route->newcomer;
     plan->place = first == route->place ? 0 : route->place + (first > route->place);
+}
+
+void plan_add_route(const struct route *route, struct rand *rand, struct plan *plan)
+{
+    uint32_t first = draw_target(route, rand);
+
+    if (plan->count == 0)
+        note_route(route, first, plan);
+    add_targets(route, first, plan);
 }
 
 static void add_own(const struct routes *routes, uint32_t provider, struct span model,
@@ -300,16 +307,18 @@ static void plan_own(const struct routes *routes, struct span name, struct plan 
 }
 
 /* Fills the plan where the name means anything. */
-static void plan_name(const struct routes *routes, struct span name, bool may_be_direct,
-                      struct rand *rand, struct plan *plan)
+static void plan_name(const struct routes *routes, const struct plan_ask *ask, struct span name,
+                      bool may_be_direct, struct rand *rand, struct plan *plan)
 {
     const struct route *route = map_find(&routes->by_name, name);
 
     plan->model = name;
-    if (route) {
-        plan_route(route, rand, plan);
+    if (route && route->choice)
+        choice_plan(route, ask, rand, plan);
+    else if (route)
+        plan_add_route(route, rand, plan);
+    if (route)
         return;
-    }
     if (may_be_direct)
         plan_direct(routes, name, plan);
     if (plan->count == 0)
@@ -321,6 +330,14 @@ static void plan_name(const struct routes *routes, struct span name, bool may_be
 enum plan_verdict plan_make(const struct routes *routes, struct span name, struct rand *rand,
                             struct plan *ret_plan)
 {
+    const struct plan_ask ask = {.name = name};
+
+    return plan_make_for(routes, &ask, rand, ret_plan);
+}
+
+enum plan_verdict plan_make_for(const struct routes *routes, const struct plan_ask *ask,
+                                struct rand *rand, struct plan *ret_plan)
+{
     const struct conf_names *names = &routes->config->names;
 
     ret_plan->count = 0;
@@ -328,14 +345,15 @@ enum plan_verdict plan_make(const struct routes *routes, struct span name, struc
     ret_plan->limiter = NULL;
     ret_plan->shadow = NULL;
     ret_plan->crossing = NULL;
-    if (name.len)
-        plan_name(routes, name, names->direct, rand, ret_plan);
+    ret_plan->set = NULL;
+    if (ask->name.len)
+        plan_name(routes, ask, ask->name, names->direct, rand, ret_plan);
     else if (names->absent.len)
-        plan_name(routes, names->absent, true, rand, ret_plan);
+        plan_name(routes, ask, names->absent, true, rand, ret_plan);
     else
         return PLAN_ABSENT;
     if (ret_plan->count == 0 && names->unknown.len)
-        plan_name(routes, names->unknown, true, rand, ret_plan);
+        plan_name(routes, ask, names->unknown, true, rand, ret_plan);
     return ret_plan->count ? PLAN_OK : PLAN_UNKNOWN;
 }
 
@@ -416,6 +434,11 @@ struct plan_turn plan_cross(struct plan *plan, uint32_t worker)
         plan->targets[plan->place] = *plan->newcomer;
     insert(plan, plan->place + 1, turn.side == CROSSING_NEW ? old : *plan->newcomer);
     return turn;
+}
+
+bool routes_look_at_requests(const struct routes *routes)
+{
+    return routes->has_choices || routes->has_sets;
 }
 
 bool routes_name_at(const struct routes *routes, size_t index, struct span *ret_name)

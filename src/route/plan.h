@@ -7,7 +7,7 @@
  *
  * A name is understood in this order:
  *   1. a name under `models`: one of its targets by weight, then the other targets, then
- * `fallback`;
+ * `fallback`; or what the model that it chooses for the request has (route/choice.h);
  *   2. PROVIDER/MODEL where `names.direct` is true;
  *   3. where the file has no `models`, a provider's own name: the providers with a key whose
  *      `models` patterns cover it; else those whose kind is known for such names ("claude-*"); else
@@ -27,7 +27,9 @@
 #include "base/rand.h"
 #include "base/span.h"
 #include "conf/config.h"
+#include "ledger/prices.h"
 #include "migration/crossing.h"
+#include "route/pace.h"
 
 /* PLAN_NAME_BYTES: the longest "PROVIDER/MODEL" of a file (conf/names.h), and a NUL. */
 enum { PLAN_MAX_TARGETS = 16, PLAN_NAME_BYTES = 64 + 1 + 256 + 1 };
@@ -38,6 +40,7 @@ struct plan_target {
     struct span model;       /* as the provider calls it; may borrow from the name that was asked */
     struct span retired;     /* the name that was asked, where `model` took its place; else empty */
     uint64_t model_hash;     /* map_hash of it */
+    struct pace *pace;       /* how soon it answers is noted there; NULL: nobody asks */
 };
 
 /* Where a share of a model's exchanges is mirrored. Lives as long as the routes. */
@@ -60,6 +63,17 @@ struct plan {
     struct crossing *crossing; /* of the model's migration; NULL: none. Borrowed from the routes */
     const struct plan_target *newcomer; /* with crossing: its new side */
     uint32_t place;                     /* of its old side among the targets */
+    const struct conf_set *set; /* what the request is given where it has none; NULL: nothing */
+};
+
+/* What a request asks for, and what a model that chooses others goes by. */
+struct plan_ask {
+    struct span name;       /* empty: none was given; must live as long as the plan */
+    uint64_t chars;         /* of its messages' text */
+    uint64_t prompt_tokens; /* estimated */
+    uint64_t max_tokens;    /* of the answer, as the request says; 0: it does not */
+    uint32_t needs;         /* a bit of each enum conf_ability */
+    uint64_t wall_us;       /* prices depend on the hour */
 };
 
 /* On which side an exchange is counted. */
@@ -87,6 +101,23 @@ struct span plan_target_name(const struct conf_target *target, char text[PLAN_NA
  */
 enum plan_verdict plan_make(const struct routes *routes, struct span name, struct rand *rand,
                             struct plan *ret_plan);
+
+/* The same for a request that is known better: a model that chooses others takes it into account.
+ */
+enum plan_verdict plan_make_for(const struct routes *routes, const struct plan_ask *ask,
+                                struct rand *rand, struct plan *ret_plan);
+
+/* Prices for models that choose by cost; they must live as long as the routes. Before the first
+ * plan; without it all are unknown. */
+void routes_price(struct routes *routes, const struct prices *prices);
+
+/* Where models choose by latency: the paces of their targets, out of the book. Before the first
+ * plan; 0 or ERR_NOMEM. Without it all are untried. */
+int routes_measure(struct routes *routes, struct pace_book *book);
+
+/* Whether any model goes by what stands in a request: then they are to be looked through for
+ * signs (dialect/request_scan.h). */
+bool routes_look_at_requests(const struct routes *routes);
 
 /* The crossings of the models that are migrated, out of the book. Before the first plan; 0 or
  * ERR_NOMEM. Without it their old sides serve. */

@@ -232,6 +232,48 @@ int body_append(struct body *body, struct span data)
     return 0;
 }
 
+/* The block in which that offset lies, or at whose end; *ret_at is its place there. */
+static struct body_block *block_at(const struct body *body, uint64_t offset, size_t *ret_at)
+{
+    struct body_block *block = body->first;
+
+    while (block && offset > block->len) {
+        offset -= block->len;
+        block = block->next;
+    }
+    *ret_at = (size_t)offset;
+    return block;
+}
+
+/* The block is cut in two: what stands behind the place moves into a new one, behind the text. */
+int body_insert(struct body *body, uint64_t offset, struct span text)
+{
+    struct body_block *last = body->last, *block, *more;
+    size_t at, rest;
+
+    /* At the very beginning the first block would be left empty, and no reader passes that. */
+    bug_fatal_unless(body->refs == 1 && offset > 0 && offset <= body->len &&
+                     text.len <= BODY_BLOCK_BYTES);
+    block = block_at(body, offset, &at);
+    rest = block->len - at;
+    more = block_new(body, text.len + rest);
+    if (!more)
+        return ERR_FULL;
+    memcpy(more->data, text.ptr, text.len);
+    memcpy(more->data + text.len, block->data + at, rest);
+    more->len = text.len + rest;
+    block->len = at;
+    body->len += text.len;
+    if (block == last)
+        return 0;
+    /* block_new has put it behind the last one. */
+    last->next = NULL;
+    body->last = last;
+    more->next = block->next;
+    block->next = more;
+    return 0;
+}
+
 void body_reader_init(struct body_reader *reader, const struct body *body,
                       const struct dialect_edit *edits, size_t edit_count)
 {

@@ -84,6 +84,11 @@ void body_move(struct body *body, struct body_lease *lease);
 /* 0, or ERR_FULL where the budget or the memory is used up. */
 int body_append(struct body *body, struct span data);
 
+/* Puts text in between, behind the first byte or later, at most BODY_BLOCK_BYTES of it: 0, or
+ * ERR_FULL with all as it was. Only where nobody else has a reference and no reader is under way.
+ */
+int body_insert(struct body *body, uint64_t offset, struct span text);
+
 /* Walks over a body; edits stand by rising offset and do not overlap. Borrows all of it. */
 struct body_reader {
     const struct body *body;

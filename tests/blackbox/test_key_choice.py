@@ -275,7 +275,7 @@ def test_limits_of_an_account_are_shared(pool, sim):
 
 def test_a_key_at_its_limit_leaves_the_work_to_others(pool, sim):
     key = lambda i: {"limits": {"rpm": 10}} if i == 1 else {}  # noqa: E731
-    gateway = pool(2, key=key)
+    gateway = pool(2, key=key, selection="least_used")
     results = load.exchanges(gateway.address, 100, clients=8)
     assert not load.failures(results)
     counts = {name: facts["generations"]["answered"] for name, facts in sim.stats()["keys"].items()}
@@ -288,6 +288,22 @@ def test_content_is_right_whatever_the_key(pool):
     results = load.exchanges(gateway.address, 300, clients=30, stream_share=0.5)
     assert not load.failures(results)
     assert gateway.post(chat("hello")).content == content("hello")
+
+
+def test_a_key_without_limits_goes_before_one_that_has_used_some_of_its_own(pool, sim):
+    """By default the one with the most left is taken."""
+    gateway = pool(2, key=lambda i: {"limits": {"rpm": 60}} if i == 1 else {})
+    assert not load.failures(load.exchanges(gateway.address, 60, clients=2))
+    assert sim.generations("sk-pool-2") > 50
+
+
+@pytest.mark.parametrize("limits", [{}, {"rpm": 200}], ids=["no-limits", "limits"])
+def test_weights_are_shares_by_default_too(pool, sim, limits):
+    """Of keys alike in their limits, as of keys without."""
+    gateway = pool(2, {"defaults": {"limits": limits}} if limits else None, key=lambda i: {"weight": [1, 3][i - 1]}, config=alone())
+    counts = by_key(gateway, 120)
+    assert counts["k1"] == pytest.approx(30, abs=3)
+    assert sim.stats()["total"]["limited"] == 0
 
 
 # -- limits that answers tell of -------------------------------------------------------------------

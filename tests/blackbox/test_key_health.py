@@ -514,14 +514,15 @@ def test_a_revoked_key_of_an_account_leaves_the_others(keyed):
     assert used(gateway.post(chat("hello"))) == "k2"
 
 
-def test_two_keys_on_one_accounts_limit(stage, sim):
-    """What one key is refused the other would be too: it is not even asked."""
+@pytest.mark.parametrize(("selection", "refusals"), [("least_used", [0, 1, 1]), ("headroom", [0, 0, 0])])
+def test_two_keys_on_one_accounts_limit(stage, sim, selection, refusals):
+    """What one key is refused the other would be too: it is not even asked. Foreseen, neither is."""
     sim.scenario(name="shared-account")
     accounts = {"sk-sim-1": "org-shared", "sk-sim-2": "org-shared", "sk-sim-3": "org-own"}
     keys = [{"secret": secret, "account": account} for secret, account in accounts.items()]
-    gateway = stage.gateway({"providers": {"sim": provider(sim.base_url, keys)}}).settle()
+    gateway = stage.gateway({"providers": {"sim": provider(sim.base_url, keys, selection=selection)}}).settle()
     answers = [gateway.post(chat("hello")) for _ in range(150)]
     assert [answer.status for answer in answers] == [200] * 120 + [429] * 30
     assert 50 < int(answers[-1].get("retry-after")) <= 60
     limited_ones = [facts["limited"] for facts in sim.stats()["keys"].values()]
-    assert sorted(limited_ones) == [0, 1, 1]
+    assert sorted(limited_ones) == refusals

@@ -222,19 +222,99 @@ static void models(void **state)
         "stands in providers\n"
         "b.yaml:6:3: models.d e: this is no name of a model; allowed: 1 to 256 characters without "
         "spaces\n"
-        "b.yaml:7:3: models.e: there is no target; allowed: PROVIDER/MODEL, or a list of targets\n"
+        "b.yaml:7:3: models.e: there is no target; allowed: PROVIDER/MODEL, a list of targets, "
+        "by_size or optimise\n"
         "b.yaml:8:44: models.f.targets[1]: the target is missing; allowed: to: PROVIDER/MODEL\n"
         "b.yaml:9:16: models.g: the weight of every target is 0; allowed: at least one above it\n"
-        "b.yaml:10:7: models.h.by_size: not built yet; allowed: to leave it out\n"
+        "b.yaml:10:16: models.h: by_size has no rows; allowed: at least one with use\n"
         "b.yaml:11:49: models.i.fallback: 'z' is no PROVIDER/MODEL; allowed: a list of "
         "PROVIDER/MODEL, where PROVIDER stands in providers\n"
         "b.yaml:12:6: models.j: a list stands where a map should; allowed: a map of targets, "
-        "fallback, limits, shadow, migration\n"
+        "fallback, limits, shadow, migration, set, by_size, optimise, among\n"
         "b.yaml:13:6: models.k: 'openai/' names no model behind its slash; allowed: "
         "PROVIDER/MODEL, where PROVIDER stands in providers\n"
         "b.yaml:14:18: names.unknown: 'nope' is no model of this file; allowed: refuse, a name "
         "that stands in models, or PROVIDER/MODEL\n"
         "b.yaml:14:43: names.direct: 'maybe' is neither true nor false; allowed: true or false\n");
+}
+
+/* Models that choose others. */
+static void choices(void **state)
+{
+    fake_expect(
+        *state,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "models:\n"
+        "  m: openai/gpt\n"
+        "  a: {by_size: [{below: 200, use: m}, {below: 200, use: m}, {use: nope}]}\n"
+        "  b: {by_size: [{use: m}, {below: 5, use: openai/x}]}\n"
+        "  c: {by_size: [{below: 5}, {use: d}]}\n"
+        "  d: {optimise: cost, among: [m, c]}\n"
+        "  e: {optimise: price, among: [m]}\n"
+        "  f: {optimise: latency}\n"
+        "  g: {among: [m], targets: [openai/x]}\n"
+        "  h: {optimise: cost, among: [h, other/x]}\n"
+        "  i: {by_size: [{use: m}], optimise: cost, among: [m], limits: {rpm: 5}}\n"
+        "  j: {optimise: cost, among: []}\n",
+        "b.yaml:4:39: models.a: below is 200, and the row before has 200; allowed: rising bounds\n"
+        "b.yaml:4:67: models.a: 'nope' is no model of this file; allowed: a name that stands in "
+        "models, or PROVIDER/MODEL\n"
+        "b.yaml:5:17: models.b: below is missing, so that no row behind this one is reached; "
+        "allowed: a number of characters\n"
+        "b.yaml:5:27: models.b: the last row of by_size takes all that is longer; allowed: a last "
+        "row with use alone\n"
+        "b.yaml:6:17: models.c.by_size[0]: use is missing; allowed: a name that stands in models, "
+        "or PROVIDER/MODEL\n"
+        "b.yaml:6:35: models.c: 'd' leads back to 'c'; allowed: a model that does not use this "
+        "one\n"
+        "b.yaml:7:34: models.d: 'c' leads back to 'd'; allowed: a model that does not use this "
+        "one\n"
+        "b.yaml:8:17: models.e.optimise: 'price' is not known; allowed: cost, latency\n"
+        "b.yaml:9:3: models.f: optimise without among; allowed: among, a list of models\n"
+        "b.yaml:10:3: models.g: among without optimise; allowed: optimise: cost or latency\n"
+        "b.yaml:10:19: models.g: targets beside by_size or optimise; allowed: with the models that "
+        "it uses\n"
+        "b.yaml:11:31: models.h: 'h' leads back to 'h'; allowed: a model that does not use this "
+        "one\n"
+        "b.yaml:11:34: models.h: 'other/x' is no model of this file; allowed: a name that stands "
+        "in models, or PROVIDER/MODEL\n"
+        "b.yaml:12:7: models.i: by_size beside optimise; allowed: one of them\n"
+        "b.yaml:12:56: models.i: limits beside by_size or optimise; allowed: with the models that "
+        "it uses\n"
+        "b.yaml:13:30: models.j.among: a list is empty; allowed: a list of up to 16, each a name "
+        "that stands in models, or PROVIDER/MODEL\n");
+}
+
+static void additions(void **state)
+{
+    fake_expect(*state,
+                "providers: {openai: {keys: [sk-a]}}\n"
+                "models:\n"
+                "  a: {targets: [openai/x], set: {max_tokens: 0, temperature: 2.5, top_p: 1.0, "
+                "seed: 1.5}}\n"
+                "  b: {targets: [openai/x], set: {max_tokens: many, presence_penalty: -2, "
+                "frequency_penalty: -2.1, max_token: 5, reasoning_effort: huge}}\n"
+                "catalogue:\n"
+                "  openai/x: {context: 0, tools: perhaps, size: 5}\n",
+                "b.yaml:3:46: models.a.set.max_tokens: '0' is out of range; allowed: a whole "
+                "number from 1 to 1000000000\n"
+                "b.yaml:3:62: models.a.set.temperature: '2.5' is out of range; allowed: a number "
+                "from 0 to 2\n"
+                "b.yaml:3:85: models.a.set.seed: '1.5' is no such number; allowed: a whole number "
+                "from 0 to 2147483647\n"
+                "b.yaml:4:46: models.b.set.max_tokens: 'many' is no such number; allowed: a whole "
+                "number from 1 to 1000000000\n"
+                "b.yaml:4:93: models.b.set.frequency_penalty: '-2.1' is out of range; allowed: a "
+                "number from -2 to 2\n"
+                "b.yaml:4:99: models.b.set: unknown key 'max_token'; the nearest is 'max_tokens'\n"
+                "b.yaml:4:131: models.b.set.reasoning_effort: 'huge' is not known; allowed: none, "
+                "minimal, low, medium, high, xhigh, max\n"
+                "b.yaml:6:23: catalogue.openai/x.context: '0' is out of range; allowed: a whole "
+                "number from 1 to 1000000000\n"
+                "b.yaml:6:33: catalogue.openai/x.tools: 'perhaps' is neither true nor false; "
+                "allowed: true or false\n"
+                "b.yaml:6:42: catalogue.openai/x: unknown key 'size'; allowed: context, max_input, "
+                "max_output, tools, vision, structured, audio, reasoning, embeddings\n");
 }
 
 static void shadows(void **state)
@@ -277,6 +357,8 @@ int main(void)
         cmocka_unit_test(unusual_keys),
         cmocka_unit_test(values_of_a_provider),
         cmocka_unit_test(models),
+        cmocka_unit_test(choices),
+        cmocka_unit_test(additions),
         cmocka_unit_test(shadows),
     };
 

@@ -286,7 +286,7 @@ static void defaults_are_filled_in(void **state)
     assert_int_equal(provider->kind, PROVIDER_OPENAI);
     assert_span(provider->base_url.text, "https://api.openai.com/v1");
     assert_span(provider->probe.path, "/models");
-    assert_int_equal(provider->selection, CONF_SELECTION_LEAST_USED);
+    assert_int_equal(provider->selection, CONF_SELECTION_HEADROOM);
     assert_int_equal(provider->timeouts.first_byte.streamed_us, 60000000);
     assert_int_equal(provider->timeouts.first_byte.whole_us, 600000000);
     assert_int_equal(provider->breaker.ratio_ppm, 500000);

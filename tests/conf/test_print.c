@@ -116,7 +116,7 @@ static void every_default_is_filled_in(void **state)
                         "        secret: \"***\"\n"
                         "        priority: 0\n"
                         "        weight: 1\n"
-                        "    selection: least_used\n"
+                        "    selection: headroom\n"
                         "    health:\n"
                         "      max_failures: 3\n"
                         "      cooldown: 60s\n"

@@ -123,6 +123,28 @@ static void test_garbage_is_no_value(void **state)
     assert_int_equal(wait_us, 99);
 }
 
+/* Nobody knows how whole seconds were rounded; what is finer is believed. */
+static void test_whole_seconds(void **state)
+{
+    static const char *const whole[] = {"1s",
+                                        "6m0s",
+                                        "1h2m3s",
+                                        "12",
+                                        " 0 ",
+                                        "1700000001",
+                                        "2026-01-27T12:00:30Z",
+                                        "Sun, 06 Nov 1994 08:49:37 GMT"};
+    static const char *const finer[] = {
+        "120ms",       "7.66s", "1.5",           "76us",
+        "76\xc2\xb5s", "10ns",  "1700000001500", "2026-01-27T12:00:30.250Z",
+        "2m59.56s"};
+
+    for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
+        assert_true(reset_is_whole(span_from_text(whole[i])));
+    for (size_t i = 0; i < sizeof(finer) / sizeof(finer[0]); i++)
+        assert_false(reset_is_whole(span_from_text(finer[i])));
+}
+
 static void test_single_headers(void **state)
 {
     assert_header("Retry-After", "20", RESET_RETRY_AFTER, 20 * SEC);
@@ -362,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_form_of_a_value),
         cmocka_unit_test(test_garbage_is_no_value),
+        cmocka_unit_test(test_whole_seconds),
         cmocka_unit_test(test_single_headers),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_messages),

@@ -110,6 +110,64 @@ static void test_foreseen_rather_than_refused(void **state)
     play_end(&play);
 }
 
+/* Two keys, of weight 1 and 3, of which so many requests in all are picked one after another;
+ * *ret_light is the lighter one's. */
+static void share_out(struct play *play, int requests, uint64_t limit, unsigned *ret_light)
+{
+    uint64_t left[] = {limit, limit};
+
+    *ret_light = 0;
+    for (int i = 0; i < requests; i++) {
+        struct keypool_grant grant = play_pick(play, "m");
+        size_t id = play_id(&grant);
+
+        keypool_sent(play->views[0], &grant, play->now);
+        assert_true(!limit || left[id] > 0);
+        left[id]--;
+        if (limit)
+            tell(play, &grant, limit, left[id], "");
+        play_finish(play, &grant, OUTCOME_SUCCESS, 0);
+        *ret_light += id == 0;
+    }
+}
+
+static void start_weighed(struct play *play)
+{
+    start(play, 2);
+    play_key(play, 0)->weight = 1;
+    play_key(play, 1)->weight = 3;
+    play_apply(play);
+}
+
+static void test_weight_is_a_share(void **state)
+{
+    struct play play;
+    unsigned light;
+
+    start_weighed(&play);
+    share_out(&play, 400, 0, &light);
+    assert_int_equal(light, 100);
+    play_end(&play);
+    /* With limits, as long as these hold out. */
+    start_weighed(&play);
+    share_out(&play, 400, 1000, &light);
+    assert_in_range(light, 95, 105);
+    play_end(&play);
+}
+
+/* Neither is asked for more than it has: who weighs more is used up first, then the other. */
+static void test_weight_drives_nobody_past_its_limit(void **state)
+{
+    struct play play;
+    unsigned light;
+
+    start_weighed(&play);
+    share_out(&play, 200, 100, &light);
+    assert_int_equal(light, 100);
+    (void)play_refused(&play, "m");
+    play_end(&play);
+}
+
 /* A key whose window has refilled comes back, though nothing is said of it. */
 static void test_refilled_comes_back(void **state)
 {
@@ -311,6 +369,8 @@ int main(void)
         cmocka_unit_test(test_unknown_is_least_used),
         cmocka_unit_test(test_most_left_is_picked),
         cmocka_unit_test(test_foreseen_rather_than_refused),
+        cmocka_unit_test(test_weight_is_a_share),
+        cmocka_unit_test(test_weight_drives_nobody_past_its_limit),
         cmocka_unit_test(test_refilled_comes_back),
         cmocka_unit_test(test_account_is_shared),
         cmocka_unit_test(test_organisation_is_learned),

@@ -318,14 +318,70 @@ static void test_without_memory(void **state)
     end(&stage);
 }
 
+/* --- insertions --- */
+
+/* At every kind of place: the ends of blocks, of the body, in the middle. */
+static void test_text_is_put_in_between(void **state)
+{
+    static const size_t lengths[] = {1, 300, 2000, 16384, 16385, 50000};
+    static const char more[] = "<in between>";
+    struct stage stage;
+
+    (void)state;
+    begin(&stage, 10 * MIB);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        const size_t len = lengths[i], places[] = {1, len / 2 + 1, len - len / 9, len};
+
+        for (size_t k = 0; k < 2 * sizeof(places) / sizeof(places[0]); k++) {
+            struct body *body = make(&stage, len, 1000, k % 2 ? len : 0);
+            size_t place = places[k / 2];
+
+            assert_int_equal(body_insert(body, place, SPAN(more)), 0);
+            assert_int_equal(body->len, len + sizeof(more) - 1);
+            memcpy(expected, text, place);
+            memcpy(expected + place, more, sizeof(more) - 1);
+            memcpy(expected + place + sizeof(more) - 1, text + place, len - place);
+            assert_int_equal(read_all(body, NULL, 0, 32, 65536), body->len);
+            assert_memory_equal(heard, expected, body->len);
+            /* It can still grow. */
+            assert_int_equal(body_append(body, SPAN("end")), 0);
+            assert_int_equal(read_all(body, NULL, 0, 32, 65536), body->len);
+            assert_memory_equal(heard + body->len - 3, "end", 3);
+            body_unref(&body);
+        }
+    }
+    end(&stage);
+}
+
+static void test_without_room_nothing_is_put_in(void **state)
+{
+    struct stage stage;
+    struct body *body;
+
+    (void)state;
+    begin(&stage, BODY_LEASE_BYTES);
+    body = make(&stage, 3 * BODY_BLOCK_BYTES + 1, 1000, 0);
+    assert_int_equal(body_insert(body, 5, SPAN("more")), ERR_FULL);
+    assert_int_equal(read_all(body, NULL, 0, 32, 65536), 3 * BODY_BLOCK_BYTES + 1);
+    assert_memory_equal(heard, text, body->len);
+    body_unref(&body);
+    end(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_it_came),   cmocka_unit_test(test_announced_wrongly),
-        cmocka_unit_test(test_nothing),      cmocka_unit_test(test_edits),
-        cmocka_unit_test(test_shared),       cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_lower_bound),  cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_as_it_came),
+        cmocka_unit_test(test_announced_wrongly),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_edits),
+        cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_lower_bound),
+        cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_small_bodies),
+        cmocka_unit_test(test_text_is_put_in_between),
+        cmocka_unit_test(test_without_room_nothing_is_put_in),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

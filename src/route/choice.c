@@ -1,0 +1,376 @@
+#include "route/choice.h"
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "route/catalogue.h"
+
+struct choice {
+    size_t count;
+    uint64_t *bounds; /* by_size: 0 for the last row */
+    struct route *uses[];
+};
+
+/* ---- compiling ---- */
+
+static size_t use_count(const struct conf_model *conf)
+{
+    return conf->by_size.count + conf->among.count;
+}
+
+static const struct conf_use *use_at(const struct conf_model *conf, size_t at)
+{
+    return at < conf->by_size.count ? &conf->by_size.items[at].use
+                                    : &conf->among.items[at - conf->by_size.count];
+}
+
+/* PROVIDER/MODEL that is chosen: it counts as the model that chooses it. */
+static int compile_direct(struct routes *routes, const struct route *owner,
+                          const struct conf_target *target, struct limiter_book *book,
+                          struct route **ret_route)
+{
+    struct route *route = &routes->directs[routes->direct_count++];
+
+    route->conf = owner->conf;
+    route->label = owner->label;
+    route->targets = mem_zalloc(1, sizeof(*route->targets));
+    route->weights = mem_zalloc(1, sizeof(*route->weights));
+    if (!route->targets || !route->weights)
+        return ERR_NOMEM;
+    route->targets[0] = plan_compile_target(routes->config, target);
+    route->weights[0] = 1;
+    route->weight = route->target_count = route->count = 1;
+    *ret_route = route;
+    return limiter_book_get(book, LIMITER_MODEL, owner->conf->name, &routes->config->names.limits,
+                            &route->limiter);
+}
+
+static int link_choice(struct routes *routes, struct route *route, struct limiter_book *book)
+{
+    const struct conf_model *conf = route->conf;
+    size_t count = use_count(conf);
+    struct choice *choice = mem_zalloc(1, sizeof(*choice) + count * sizeof(choice->uses[0]));
+    int err = 0;
+
+    if (!choice)
+        return ERR_NOMEM;
+    route->choice = choice;
+    choice->bounds = mem_zalloc(count, sizeof(*choice->bounds));
+    if (!choice->bounds)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count && !err; i++) {
+        const struct conf_use *use = use_at(conf, i);
+
+        if (i < conf->by_size.count)
+            choice->bounds[i] = conf->by_size.items[i].below;
+        choice->uses[i] = map_find(&routes->by_name, use->name);
+        if (!choice->uses[i])
+            err = compile_direct(routes, route, &use->target, book, &choice->uses[i]);
+        choice->count += err == 0;
+    }
+    return err;
+}
+
+static int look_up_facts(const struct routes *routes, struct route *route)
+{
+    size_t count = route->target_count;
+
+    route->facts = mem_zalloc(count + 1, sizeof(*route->facts));
+    route->prices = mem_zalloc(count + 1, sizeof(*route->prices));
+    route->paces = mem_zalloc(count + 1, sizeof(*route->paces));
+    if (!route->facts || !route->prices || !route->paces)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        catalogue_find(routes->config, route->targets[i].provider, route->targets[i].model,
+                       &route->facts[i]);
+    return 0;
+}
+
+int choices_compile(struct routes *routes, struct limiter_book *book)
+{
+    size_t uses = 0;
+    int err = 0;
+
+    for (size_t i = 0; i < routes->count; i++) {
+        uses += use_count(routes->items[i].conf);
+        routes->has_sets |= routes->items[i].conf->set != NULL;
+    }
+    routes->has_choices = uses > 0;
+    if (!uses)
+        return 0;
+    routes->directs = mem_zalloc(uses, sizeof(*routes->directs));
+    if (!routes->directs)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < routes->count && !err; i++) {
+        if (use_count(routes->items[i].conf))
+            err = link_choice(routes, &routes->items[i], book);
+    }
+    for (size_t i = 0; i < routes->count && !err; i++)
+        err = look_up_facts(routes, &routes->items[i]);
+    for (size_t i = 0; i < routes->direct_count && !err; i++)
+        err = look_up_facts(routes, &routes->directs[i]);
+    return err;
+}
+
+void choice_free(struct route *route)
+{
+    for (size_t i = 0; route->paces && i < route->target_count; i++)
+        pace_unref(&route->paces[i]);
+    MEM_CLEAR(route->paces);
+    MEM_CLEAR(route->prices);
+    MEM_CLEAR(route->facts);
+    if (route->choice)
+        mem_free(route->choice->bounds);
+    MEM_CLEAR(route->choice);
+}
+
+/* ---- prices and paces ---- */
+
+static void price_route(struct route *route, const struct prices *prices)
+{
+    for (size_t i = 0; i < route->target_count; i++) {
+        const struct plan_target *target = &route->targets[i];
+
+        route->prices[i] =
+            prices_find(prices, target->provider_index, target->model, target->model_hash);
+    }
+}
+
+void routes_price(struct routes *routes, const struct prices *prices)
+{
+    for (size_t i = 0; routes->has_choices && i < routes->count; i++)
+        price_route(&routes->items[i], prices);
+    for (size_t i = 0; i < routes->direct_count; i++)
+        price_route(&routes->directs[i], prices);
+}
+
+static int measure_route(struct route *route, struct pace_book *book)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < route->target_count && !err; i++) {
+        const struct conf_target target = {.provider = route->targets[i].provider,
+                                           .model = route->targets[i].model};
+        char name[PLAN_NAME_BYTES];
+
+        if (route->paces[i])
+            continue;
+        err = pace_book_get(book, plan_target_name(&target, name), &route->paces[i]);
+        route->targets[i].pace = route->paces[i];
+    }
+    for (size_t i = 0; route->choice && i < route->choice->count && !err; i++)
+        err = measure_route(route->choice->uses[i], book);
+    return err;
+}
+
+int routes_measure(struct routes *routes, struct pace_book *book)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < routes->count && !err; i++) {
+        if (routes->items[i].conf->optimise == CONF_OPTIMISE_LATENCY)
+            err = measure_route(&routes->items[i], book);
+    }
+    return err;
+}
+
+/* ---- who can ---- */
+
+bool choice_fits(const struct conf_abilities *facts, const struct plan_ask *ask)
+{
+    bool is_embedding = ask->needs >> CONF_EMBEDDINGS & 1;
+
+    for (int i = 0; i < CONF_ABILITIES; i++) {
+        if ((ask->needs >> i & 1) && facts->able[i] == CONF_ABLE_NO)
+            return false;
+    }
+    /* Texts that are embedded are bounded one by one, and their sum says nothing. */
+    if (is_embedding)
+        return true;
+    if (facts->able[CONF_EMBEDDINGS] == CONF_ABLE_YES)
+        return false;
+    if (facts->max_output && ask->max_tokens > facts->max_output)
+        return false;
+    if (facts->max_input && ask->prompt_tokens > facts->max_input)
+        return false;
+    return !facts->context || (ask->prompt_tokens <= facts->context &&
+                               ask->max_tokens <= facts->context - ask->prompt_tokens);
+}
+
+static bool can(const struct route *route, const struct plan_ask *ask)
+{
+    for (uint32_t i = 0; i < route->target_count; i++) {
+        if (!choice_fits(&route->facts[i], ask))
+            return false;
+    }
+    return true;
+}
+
+/* ---- cost and latency ---- */
+
+/* The mean of the targets by weight; UINT64_MAX where one of them is not known. */
+static uint64_t mean(const struct route *route, const uint64_t *values)
+{
+    uint64_t sum = 0;
+
+    if (route->weight == 0)
+        return values[0];
+    for (uint32_t i = 0; i < route->target_count; i++) {
+        if (route->weights[i] == 0)
+            continue;
+        if (values[i] == UINT64_MAX)
+            return UINT64_MAX;
+        sum += values[i] / route->weight * route->weights[i] +
+               values[i] % route->weight * route->weights[i] / route->weight;
+    }
+    return sum;
+}
+
+/* Beyond these, targets of one model hardly differ; the plan holds no more either. */
+static uint32_t looked_at(const struct route *route)
+{
+    return route->target_count < PLAN_MAX_TARGETS ? route->target_count : PLAN_MAX_TARGETS;
+}
+
+static uint64_t cost_of(const struct route *route, const struct plan_ask *ask)
+{
+    uint64_t answer = ask->max_tokens && ask->max_tokens < CHOICE_ANSWER_TOKENS
+                          ? ask->max_tokens
+                          : CHOICE_ANSWER_TOKENS;
+    const struct dialect_usage usage = {
+        .is_known = true, .prompt_tokens = ask->prompt_tokens, .completion_tokens = answer};
+    uint64_t costs[PLAN_MAX_TARGETS];
+
+    if (route->target_count > looked_at(route))
+        return UINT64_MAX;
+    for (uint32_t i = 0; i < looked_at(route); i++) {
+        if (!price_of(route->prices[i], &usage, ask->wall_us, &costs[i]))
+            costs[i] = UINT64_MAX;
+    }
+    return mean(route, costs);
+}
+
+/* 0: one of its targets is untried. */
+static uint64_t first_byte_of(const struct route *route)
+{
+    uint64_t times[PLAN_MAX_TARGETS];
+
+    if (route->target_count > looked_at(route))
+        return UINT64_MAX;
+    for (uint32_t i = 0; i < looked_at(route); i++) {
+        times[i] = route->paces[i] ? pace_us(route->paces[i]) : 0;
+        if (times[i] == 0 && route->weights[i])
+            return 0;
+    }
+    return mean(route, times);
+}
+
+/* ---- choosing ---- */
+
+/* The models that a choice would use, in order. */
+struct ranking {
+    const struct route *items[CHOICE_MAX_USES];
+    uint64_t keys[CHOICE_MAX_USES];
+    size_t count;
+};
+
+/* Behind those of the same key. */
+static void rank(struct ranking *ranking, const struct route *route, uint64_t key)
+{
+    size_t at = ranking->count;
+
+    if (at == CHOICE_MAX_USES)
+        return;
+    ranking->count++;
+    for (; at > 0 && ranking->keys[at - 1] > key; at--) {
+        ranking->keys[at] = ranking->keys[at - 1];
+        ranking->items[at] = ranking->items[at - 1];
+    }
+    ranking->keys[at] = key;
+    ranking->items[at] = route;
+}
+
+static const struct route *settle(const struct route *route, const struct plan_ask *ask);
+
+static void rank_uses(const struct route *route, const struct plan_ask *ask, bool must_fit,
+                      struct ranking *ranking)
+{
+    bool is_cost = route->conf->optimise == CONF_OPTIMISE_COST;
+
+    for (size_t i = 0; i < route->choice->count; i++) {
+        const struct route *use = settle(route->choice->uses[i], ask);
+
+        if (!must_fit || can(use, ask))
+            rank(ranking, use, is_cost ? cost_of(use, ask) : first_byte_of(use));
+    }
+}
+
+static void rank_all(const struct route *route, const struct plan_ask *ask, struct ranking *ranking)
+{
+    ranking->count = 0;
+    rank_uses(route, ask, true, ranking);
+    if (ranking->count == 0)
+        rank_uses(route, ask, false, ranking);
+}
+
+static const struct route *settle_size(const struct route *route, const struct plan_ask *ask)
+{
+    const struct choice *choice = route->choice;
+    size_t first = 0;
+
+    while (first + 1 < choice->count && ask->chars >= choice->bounds[first])
+        first++;
+    for (size_t i = first; i < choice->count; i++) {
+        const struct route *use = settle(choice->uses[i], ask);
+
+        if (can(use, ask))
+            return use;
+    }
+    return settle(choice->uses[first], ask);
+}
+
+/* The route with targets that a route leads to, itself where it has some. The configuration has
+ * no circles (conf/types_choice.c). */
+static const struct route *settle(const struct route *route, const struct plan_ask *ask)
+{
+    struct ranking ranking;
+
+    if (!route->choice)
+        return route;
+    if (!route->conf->optimise)
+        return settle_size(route, ask);
+    rank_all(route, ask, &ranking);
+    return ranking.items[0];
+}
+
+/* Chance brings another one to the front. */
+static void explore(struct ranking *ranking, struct rand *rand)
+{
+    const struct route *other;
+    size_t at;
+
+    if (ranking->count < 2 || rand_below(rand, CHOICE_EXPLORE))
+        return;
+    at = 1 + (size_t)rand_below(rand, ranking->count - 1);
+    other = ranking->items[at];
+    for (; at > 0; at--)
+        ranking->items[at] = ranking->items[at - 1];
+    ranking->items[0] = other;
+}
+
+void choice_plan(const struct route *route, const struct plan_ask *ask, struct rand *rand,
+                 struct plan *plan)
+{
+    struct ranking ranking;
+
+    if (route->conf->optimise) {
+        rank_all(route, ask, &ranking);
+        if (route->conf->optimise == CONF_OPTIMISE_LATENCY)
+            explore(&ranking, rand);
+        for (size_t i = 0; i < ranking.count; i++)
+            plan_add_route(ranking.items[i], rand, plan);
+    } else {
+        plan_add_route(settle_size(route, ask), rand, plan);
+    }
+    if (route->conf->set)
+        plan->set = route->conf->set;
+}

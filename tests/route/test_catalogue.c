@@ -1,0 +1,120 @@
+/* The catalogue: what is built in, by which names it is found, and what a file puts before it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "ledger/price.h"
+#include "route/catalogue.h"
+
+static struct conf_abilities builtin(enum provider_kind kind, const char *model)
+{
+    struct conf_abilities facts;
+
+    catalogue_builtin(kind, span_from_text(model), &facts);
+    return facts;
+}
+
+static void names_lead_to_facts(void **state)
+{
+    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-4.1").context, 1047576);
+    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-4.1-2025-04-14").context, 1047576);
+    assert_int_equal(builtin(PROVIDER_AZURE, "gpt-5").max_input, 272000);
+    assert_int_equal(builtin(PROVIDER_ANTHROPIC, "claude-opus-4-6").max_output, 128000);
+    assert_int_equal(builtin(PROVIDER_ANTHROPIC, "claude-haiku-4-5-20251001").max_output, 64000);
+    assert_int_equal(builtin(PROVIDER_GEMINI, "models/gemini-2.5-pro").context, 1048576);
+    assert_int_equal(builtin(PROVIDER_DEEPSEEK, "deepseek-v4-flash").max_output, 384000);
+    /* Another model of the same beginning has its own row, or none. */
+    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-5.4-mini").context, 0);
+    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-5.4-mini").able[CONF_REASONING], CONF_ABLE_YES);
+    assert_int_equal(builtin(PROVIDER_COMPATIBLE, "gpt-4.1").context, 0);
+}
+
+static void what_nobody_told_is_unknown(void **state)
+{
+    struct conf_abilities deepseek = builtin(PROVIDER_DEEPSEEK, "deepseek-flash");
+
+    assert_int_equal(deepseek.able[CONF_STRUCTURED], CONF_ABLE_NO);
+    assert_int_equal(deepseek.able[CONF_TOOLS], CONF_ABLE_YES);
+    assert_int_equal(deepseek.able[CONF_VISION], CONF_ABLE_UNKNOWN);
+    assert_int_equal(builtin(PROVIDER_ANTHROPIC, "claude-opus-5-5").context, 0);
+    assert_int_equal(builtin(PROVIDER_ANTHROPIC, "claude-opus-5-5").able[CONF_AUDIO], CONF_ABLE_NO);
+}
+
+/* No answer is longer than the context, and what has a price has a date. */
+static void the_rows_are_sane(void **state)
+{
+    enum provider_kind kind;
+    struct price price;
+    struct span model;
+    size_t at = 0;
+
+    while (price_builtin_next(&at, &kind, &model, &price)) {
+        struct conf_abilities facts;
+
+        catalogue_builtin(kind, model, &facts);
+        if (facts.context) {
+            assert_true(facts.max_output < facts.context);
+            assert_true(facts.max_input < facts.context);
+        }
+        assert_int_equal(catalogue_price_date(kind, model).len, 10);
+    }
+}
+
+static void ends_and_aliases_are_told(void **state)
+{
+    struct span successor, alias, pattern;
+    enum provider_kind kind;
+    size_t at = 0, count = 0;
+
+    assert_true(span_is_equal(catalogue_end(PROVIDER_GEMINI, SPAN("gemini-2.5-pro"), &successor),
+                              SPAN("2026-12-01")));
+    assert_true(span_is_equal(successor, SPAN("gemini-3.8-flash")));
+    assert_int_equal(catalogue_end(PROVIDER_OPENAI, SPAN("gpt-4.1"), &successor).len, 0);
+    assert_true(catalogue_alias_next(PROVIDER_DEEPSEEK, SPAN("deepseek-flash"), &at, &alias));
+    assert_true(span_is_equal(alias, SPAN("deepseek-v4-flash")));
+    assert_false(catalogue_alias_next(PROVIDER_DEEPSEEK, SPAN("deepseek-flash"), &at, &alias));
+    for (at = 0; catalogue_retired_next(&at, &kind, &pattern, &successor); count++)
+        assert_true(successor.len > 0);
+    assert_true(count > 10);
+}
+
+static void the_file_goes_first_fact_by_fact(void **state)
+{
+    struct conf_provider providers[2] = {{.name = SPAN("a"), .kind = PROVIDER_OPENAI},
+                                         {.name = SPAN("b"), .kind = PROVIDER_OPENAI}};
+    struct conf_catalogue rows[] = {
+        {.model = SPAN("gpt-4.1"), .facts = {.context = 5000, .max_output = 50}},
+        {.model = SPAN("gpt-4.1"),
+         .provider = &providers[0],
+         .facts = {.context = 7000, .able = {[CONF_TOOLS] = CONF_ABLE_NO}}}};
+    const struct config config = {.providers = {providers, 2}, .catalogue = {rows, 2}};
+    struct conf_abilities facts;
+
+    catalogue_find(&config, &providers[0], SPAN("gpt-4.1"), &facts);
+    assert_int_equal(facts.context, 7000);
+    assert_int_equal(facts.max_output, 50);
+    assert_int_equal(facts.able[CONF_TOOLS], CONF_ABLE_NO);
+    assert_int_equal(facts.able[CONF_REASONING], CONF_ABLE_NO);
+    catalogue_find(&config, &providers[1], SPAN("gpt-4.1-2025-04-14"), &facts);
+    assert_int_equal(facts.context, 5000);
+    assert_int_equal(facts.able[CONF_TOOLS], CONF_ABLE_UNKNOWN);
+    assert_true(catalogue_is_overridden(&config, &providers[1], SPAN("gpt-4.1")));
+    assert_false(catalogue_is_overridden(&config, &providers[1], SPAN("gpt-4o")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_lead_to_facts),
+        cmocka_unit_test(what_nobody_told_is_unknown),
+        cmocka_unit_test(the_rows_are_sane),
+        cmocka_unit_test(ends_and_aliases_are_told),
+        cmocka_unit_test(the_file_goes_first_fact_by_fact),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
