@@ -7,8 +7,9 @@
 #include "keypool/view_body.h"
 
 enum {
-    LATENCY_PART = 8,     /* of the average, for each new answer */
-    LATENCY_TIMES = 2,    /* slower than all keys on average, before it counts */
+    LATENCY_PART = 8,     /* of a key's average, for each new answer */
+    QUICK_PART = 64,      /* of the quick time, by which it follows */
+    LATENCY_TIMES = 3,    /* slower than quick answers, before it counts */
     FRESHEN_ALWAYS = 256, /* of more keys, only each so many picks: it costs cold memory */
     FRESHEN_EACH = 4,
     SHARE_OF_LEVEL = HEARD_WHOLE / VIEW_LEVELS,
@@ -19,7 +20,7 @@ enum {
 
 _Static_assert((int)QUOTA_WHOLE == (int)HEARD_WHOLE, "shares of either can be compared");
 
-static void average(uint64_t *average_us, uint64_t latency_us)
+static void follow_average(uint64_t *average_us, uint64_t latency_us)
 {
     if (*average_us)
         *average_us = *average_us - *average_us / LATENCY_PART + latency_us / LATENCY_PART;
@@ -27,13 +28,25 @@ static void average(uint64_t *average_us, uint64_t latency_us)
         *average_us = latency_us;
 }
 
+/* The time within which a quarter of all answers begin: where most of them come from a slow key, it
+ * is still seen to be slow, which the average of all would hide. */
+static void follow_quick(uint64_t *quick_us, uint64_t latency_us)
+{
+    if (!*quick_us)
+        *quick_us = latency_us;
+    else if (latency_us > *quick_us)
+        *quick_us += *quick_us / QUICK_PART + 1;
+    else
+        *quick_us -= *quick_us * 3 / QUICK_PART;
+}
+
 void view_note_latency(struct keypool_view *view, struct slot *slot, uint64_t latency_us,
                        uint64_t now_us)
 {
     if (view->roster->selection != CONF_SELECTION_HEADROOM)
         return;
-    average(&slot->latency_us, latency_us);
-    average(&view->latency_us, latency_us);
+    follow_average(&slot->latency_us, latency_us);
+    follow_quick(&view->quick_us, latency_us);
     slot->timed_us = now_us;
 }
 
@@ -42,7 +55,7 @@ static uint32_t weigh(const struct keypool_view *view, const struct slot *slot, 
                       uint64_t now_us)
 {
     uint32_t failures = health_read(&slot->key->shared.health).failures;
-    uint64_t usual_us = LATENCY_TIMES * view->latency_us;
+    uint64_t usual_us = LATENCY_TIMES * view->quick_us;
 
     if (slot->latency_us > usual_us && usual_us && now_us < slot->timed_us + LATENCY_FADE_US)
         share = (uint32_t)(share * usual_us / slot->latency_us);

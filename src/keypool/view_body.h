@@ -47,7 +47,7 @@ struct keypool_view {
     uint64_t shared_writes;
     uint64_t told_writes; /* of these, those that stand in the pool's sum */
     uint64_t seed;
-    uint64_t latency_us; /* of all keys */
+    uint64_t quick_us; /* within which a quarter of all answers begin; 0: unknown */
     uint32_t worker;
     uint32_t weight_most;        /* the largest of its slots */
     uint32_t trial_number;       /* the pool's, when its trial was taken over */

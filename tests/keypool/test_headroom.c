@@ -303,6 +303,29 @@ static void test_slow_and_failing_count_for_less(void **state)
     play_end(&play);
 }
 
+/* Also where every other answer is a slow key's. */
+static void test_half_of_all_is_slow(void **state)
+{
+    struct play play;
+
+    start(&play, 2);
+    play_apply(&play);
+    for (int round = 0; round < 200; round++) {
+        struct keypool_grant grant = play_pick(&play, "warm");
+        uint64_t sent = play.now;
+
+        keypool_sent(play.views[0], &grant, sent);
+        play.now = sent + (play_id(&grant) == 0 ? 20 : 1) * SECONDS / 10;
+        keypool_good(play.views[0], &grant, play.now);
+        play.now = sent + 1000;
+        play_finish(&play, &grant, OUTCOME_SUCCESS, 0);
+    }
+    make_say(&play, 0, "m", 90);
+    make_say(&play, 1, "m", 30);
+    assert_int_equal(play_request(&play, "m", OUTCOME_SUCCESS, 0), 1);
+    play_end(&play);
+}
+
 /* Where a provider tells nothing, no shared word is written; where it does, one to take and one to
  * hear. */
 static void test_shared_writes(void **state)
@@ -378,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_declared_limits_win),
         cmocka_unit_test(test_margin_is_kept_free),
         cmocka_unit_test(test_slow_and_failing_count_for_less),
+        cmocka_unit_test(test_half_of_all_is_slow),
         cmocka_unit_test(test_shared_writes),
         cmocka_unit_test(test_more_models_than_places),
         cmocka_unit_test(test_without_memory),
