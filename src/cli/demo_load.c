@@ -145,7 +145,7 @@ struct demo_count demo_load_take(struct demo_load *load, enum demo_span span)
     if (tally->samples) {
         qsort(tally->latencies_us, tally->samples, sizeof(tally->latencies_us[0]), compare);
         count.p50_us = tally->latencies_us[tally->samples / 2];
-        count.p99_us = tally->latencies_us[(uint64_t)tally->samples * 99 / 100];
+        count.p90_us = tally->latencies_us[(uint64_t)tally->samples * 9 / 10];
     }
     memset(&tally->count, 0, sizeof(tally->count));
     tally->samples = 0;

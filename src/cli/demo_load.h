@@ -17,7 +17,7 @@ struct demo_count {
     uint64_t answered;
     uint64_t refused;        /* 429 */
     uint64_t failed;         /* any other way, or nobody was free to ask */
-    uint64_t p50_us, p99_us; /* of the answered; 0 where there are none */
+    uint64_t p50_us, p90_us; /* of the answered; 0 where there are none */
 };
 
 /* ask: the request, JSON, borrowed. Begins with demo_load_start. NULL without memory. */

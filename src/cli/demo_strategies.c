@@ -165,7 +165,7 @@ static void set_slow(struct demo_strategies *show, bool is_slow)
 static void say_head(const char *first)
 {
     printf("\n%-14s %9s %12s %9s %16s %8s %8s\n", first, "answered", "429 to them", "failed",
-           "429 by provider", "p50", "p99");
+           "429 by provider", "p50", "p90");
 }
 
 static void say_row(const char *first, const struct half *half)
@@ -175,7 +175,7 @@ static void say_row(const char *first, const struct half *half)
     printf("%-14s %9llu %12llu %9llu %16llu %5.0f ms %5.0f ms\n", first,
            (unsigned long long)count->answered, (unsigned long long)count->refused,
            (unsigned long long)count->failed, (unsigned long long)half->limited,
-           (double)count->p50_us / US_PER_MS, (double)count->p99_us / US_PER_MS);
+           (double)count->p50_us / US_PER_MS, (double)count->p90_us / US_PER_MS);
     fflush(stdout);
 }
 
