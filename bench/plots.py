@@ -100,4 +100,41 @@ def targets(series, folder):
     return save(figure, folder, "targets")
 
 
-PLOTS = {"classes": classes, "fairness": fairness, "targets": targets}
+def of_run(rows, policy, run, column):
+    return [float(row[column]) for row in rows if row["policy"] == policy and row["run"] == run]
+
+
+POLICIES = (("headroom", "blue"), ("least_used", "orange"), ("round_robin", "green"))
+
+
+def policies(series, folder):
+    """What the provider refuses, and what clients are answered when an account's limits are halved."""
+    rows = read(os.path.join(series, "policies.csv"))
+    figure, (left, right) = plt.subplots(1, 2, figsize=SIZE)
+    for name, colour in POLICIES:
+        left.plot(smooth(of_run(rows, name, "steady", "refused"), 10)[:600], color=COLOURS[colour], label=name)
+        right.plot(range(120, 240), smooth(of_run(rows, name, "halved", "answered"), 10)[120:], color=COLOURS[colour])
+    left.set_title("429s of the provider, a second")
+    right.set_title("answered a second; a limit halves at 180 s")
+    left.set_ylim(0)
+    right.set_ylim(0)
+    left.legend(loc="center right")
+    for axes in (left, right):
+        axes.set_xlabel("seconds")
+    return save(figure, folder, "policies")
+
+
+def mishaps(series, folder):
+    rows = read(os.path.join(series, "policies.csv"))
+    figure, (left, right) = plt.subplots(1, 2, figsize=SIZE, sharey=True)
+    for axes, run, title in ((left, "slow", "a key slow at 180 s"), (right, "dead", "a key dead at 180 s")):
+        for name, colour in POLICIES:
+            axes.plot(range(120, 240), smooth(of_run(rows, name, run, "answered"), 10)[120:], color=COLOURS[colour], label=name)
+        axes.set_title(f"answered a second; {title}")
+        axes.set_xlabel("seconds")
+        axes.set_ylim(0)
+    right.legend(loc="lower right")
+    return save(figure, folder, "mishaps")
+
+
+PLOTS = {"policies": policies, "mishaps": mishaps, "classes": classes, "fairness": fairness, "targets": targets}

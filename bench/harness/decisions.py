@@ -31,11 +31,14 @@ class Row:
 
 
 PROGRAMS = [
-    Program("bench/policies", lambda series, quick: ["600" if quick else "3600"]),
+    Program("bench/policies", lambda series, quick: ["600" if quick else "3600", "1", "--csv", os.path.join(series, "policies.csv")]),
     Program("bench/classes", lambda series, quick: ["--csv", series]),
+    Program("bench/estimates", lambda series, quick: [ROOT]),
+    Program("bench/micro/micro-pick", lambda series, quick: []),
     Program("bench/targets", lambda series, quick: ["20000" if quick else "100000", "1", "--csv", os.path.join(series, "targets.csv")]),
 ]
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NUMBER = r"([\d.]+)"
 
 
@@ -79,11 +82,21 @@ def measure_targets(outputs):
     return f"{auto:.1f}% less; optimise: cost {cheapest:.1f}% less", auto >= 21
 
 
+def measure_estimates(outputs):
+    parts, worst = [], 0
+    for vocabulary in ("o200k", "cl100k", "claude"):
+        found = re.search(rf"^{vocabulary} [^\0]*?^ *after 200 exchanges .* {NUMBER}$", outputs["bench/estimates"], re.MULTILINE)
+        parts.append(f"{vocabulary} {found.group(1)}%")
+        worst = max(worst, float(found.group(1)))
+    return ", ".join(parts), worst <= 10
+
+
 ROWS = [
     Row("8 keys, 4 accounts, 150% of the quota, one hour (virtual)", "used 98%, 429s 0.2%, too early 0", measure_steady),
     Row("  the same, reacting to 429s alone", "", measure_others),
     Row("  5 s after: an account's limit halved / a key slow / dead", "95% of what is possible", measure_mishaps),
     Row("three classes, batch at ten times its share (virtual)", "critical's p99 wait 50 ms", measure_classes),
     Row("20 clients, one of them greedy (virtual)", "within 5% of the fair share", measure_fairness),
+    Row("tokens of a prompt, after 200 exchanges of a model", "nine of ten within 10%", measure_estimates),
     Row("auto by size against always the dear model, a day's sizes (virtual)", "costs 21% less", measure_targets),
 ]
