@@ -112,7 +112,7 @@ static void test_refused_until_the_period_ends(void **state)
 
 static void test_a_pool_is_of_all_its_clients(void **state)
 {
-    struct purse *purse;
+    struct purse *purse, *own;
     struct road road;
 
     (void)state;
@@ -127,6 +127,13 @@ static void test_a_pool_is_of_all_its_clients(void **state)
     hear_refused(&road, ask(&road, APP), "the pool search", "3600");
     expect_served(&road, FREE);
     assert_int_equal(purse_spent(purse), 2 * COST);
+    /* Both are spent: the longer wait is told. */
+    own = purse_of(&road, PURSE_CLIENT, "web");
+    purse_set(own, 0, ROAD_START_US + HOUR_US / 2);
+    hear_refused(&road, ask(&road, WEB), "the pool search", "3600");
+    purse_set(own, 0, ROAD_START_US + 2 * HOUR_US);
+    hear_refused(&road, ask(&road, WEB), "this API key", "7200");
+    purse_unref(&own);
     /* More was given. */
     purse_set(purse, 3 * COST, ROAD_START_US + HOUR_US);
     expect_served(&road, APP);
