@@ -12,7 +12,7 @@ TYPES = {
     "addresses": "address or list", "large": "number", "signed": "number", "path": "file", "networks": "list of networks",
     "boolean": "true or false", "share": "share, `5%`", "duration": "duration", "after": "`p95` or duration", "size": "size", "patterns": "list of patterns", "windows": "list of hours",
     "client_secret": "secret", "client_sha256": "hex digits", "open": "true or false", "direct": "true or false",
-    "never": "false", "time": "date or time", "keys_from": "list of references", "field_names": "list of names",
+    "never": "false", "time": "date or time", "keys_from": "list of references", "field_names": "list of names", "regions": "map of URLs", "zones": "map of names",
     "headers": "map", "url_path": "path", "target": "PROVIDER/MODEL", "fallback": "list of PROVIDER/MODEL",
     "model": "model", "use": "model or PROVIDER/MODEL", "uses": "list of models", "able": "true or false", "decimal": "number", "signed_decimal": "number", "pool": "name", "log_file": "file", "workers": "number or `auto`", "token_url": "URL", "scope": "text", "issuer_url": "URL", "body": "map", "pointer": "JSON pointer",
     "argv": "list", "environment": "map", "issuer_find": "true or false", "usd": "number", "key_name": "name", "ratio": "number", "seal_key": "`file:PATH`", "store": "`sqlite:PATH` or `none`", "above": "number",

@@ -52,6 +52,7 @@ static void put_data(struct buf *out, const struct journal_record *record)
     put_text(&writer, "provider", record->provider);
     put_text(&writer, "key", record->key);
     put_text(&writer, "endpoint", record->endpoint);
+    put_text(&writer, "region", record->region);
     put_text(&writer, "state", record->state);
     put_text(&writer, "reason", record->reason);
     put_text(&writer, "replaces", record->replaces);

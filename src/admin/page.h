@@ -42,7 +42,7 @@ void page_put_totals(struct json_writer *writer, const struct page_view *view);
 
 /* The rows of tables/admin.def. Status 200 and JSON unless they say otherwise. */
 page_write_fn page_metrics, page_keys, page_client_keys, page_client_key, page_routing,
-    page_shadows, page_stats, page_costs, page_health, page_ready;
+    page_regions, page_shadows, page_stats, page_costs, page_health, page_ready;
 page_write_fn page_migrations, page_migration;
 
 /* The step of a key under rotation; one that rotation has nothing to do with is in use. */

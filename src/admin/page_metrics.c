@@ -2,6 +2,7 @@
  * registry at the moment of reading. */
 #include "admin/page.h"
 #include "admin/sample_migrations.h"
+#include "admin/sample_regions.h"
 #include "admin/sample_shadows.h"
 
 #include "base/alloc.h"
@@ -154,13 +155,17 @@ static void sample_endpoint_breakers(const struct sampling *sampling, struct met
     const struct page_view *view = sampling->view;
 
     for (size_t i = 0; i < view->snapshot->provider_count; i++) {
-        struct endpoint *endpoint = view->snapshot->providers[i].endpoint;
-        enum breaker_state state =
-            endpoint_health_state(endpoint_health_of(endpoint), view->now_us);
-        struct span values[] = {keypool_provider(pool_at(sampling, i)), endpoint_url(endpoint),
-                                span_from_text(breaker_state_text(state))};
+        const struct snapshot_provider *row = &view->snapshot->providers[i];
 
-        metrics_sample(out, values, 1);
+        for (size_t k = 0; k < row->site_count; k++) {
+            struct endpoint *endpoint = row->sites[k].endpoint;
+            enum breaker_state state =
+                endpoint_health_state(endpoint_health_of(endpoint), view->now_us);
+            struct span values[] = {row->conf->name, endpoint_url(endpoint),
+                                    span_from_text(breaker_state_text(state))};
+
+            metrics_sample(out, values, 1);
+        }
     }
 }
 
@@ -168,11 +173,15 @@ static void sample_connections_of(const struct sampling *sampling, bool is_total
                                   struct metrics_out *out)
 {
     for (size_t i = 0; i < sampling->view->snapshot->provider_count; i++) {
-        const struct endpoint *endpoint = sampling->view->snapshot->providers[i].endpoint;
-        struct span values[] = {keypool_provider(pool_at(sampling, i)), endpoint_url(endpoint)};
-        uint64_t total, standing = endpoint_connections(endpoint, &total);
+        const struct snapshot_provider *row = &sampling->view->snapshot->providers[i];
 
-        metrics_sample(out, values, (double)(is_total ? total : standing));
+        for (size_t k = 0; k < row->site_count; k++) {
+            const struct endpoint *endpoint = row->sites[k].endpoint;
+            struct span values[] = {row->conf->name, endpoint_url(endpoint)};
+            uint64_t total, standing = endpoint_connections(endpoint, &total);
+
+            metrics_sample(out, values, (double)(is_total ? total : standing));
+        }
     }
 }
 
@@ -355,6 +364,8 @@ static void sample(void *context, enum metric metric, struct metrics_out *out)
 
     if (samplers[metric])
         samplers[metric](sampling, out);
+    else if (metric >= METRIC_REGION_SHARE && metric <= METRIC_REGION_EJECTIONS)
+        sample_regions(sampling->view, metric, out);
     else if (metric >= METRIC_SHADOW_DRAWN && metric <= METRIC_SHADOW_COST)
         sample_shadows(sampling->view, metric, out);
     else if (metric >= METRIC_MIGRATION_SHARE && metric <= METRIC_MIGRATION_ERRORS)

@@ -169,21 +169,30 @@ static void put_keys(struct json_writer *writer, const struct page_view *view,
     json_end_array(writer);
 }
 
-static void put_endpoints(struct json_writer *writer, const struct page_view *view,
-                          struct endpoint *endpoint)
+static void put_site(struct json_writer *writer, const struct page_view *view,
+                     const struct snapshot_site *site)
 {
-    const struct endpoint_health *health = endpoint_health_of(endpoint);
+    const struct endpoint_health *health = endpoint_health_of(site->endpoint);
     uint64_t rests_us = endpoint_health_rests_until(health);
 
-    json_name(writer, "endpoints");
-    json_begin_array(writer);
     json_begin_object(writer);
-    json_member_string(writer, "url", endpoint_url(endpoint));
+    json_member_string(writer, "url", endpoint_url(site->endpoint));
+    if (site->name.len)
+        json_member_string(writer, "region", site->name);
     json_member_text(writer, "breaker",
                      breaker_state_text(endpoint_health_state(health, view->now_us)));
     page_put_time(writer, "rests_until",
                   rests_us > view->now_us ? page_wall_of(view, rests_us) : 0);
     json_end_object(writer);
+}
+
+static void put_endpoints(struct json_writer *writer, const struct page_view *view,
+                          const struct snapshot_provider *provider)
+{
+    json_name(writer, "endpoints");
+    json_begin_array(writer);
+    for (size_t i = 0; i < provider->site_count; i++)
+        put_site(writer, view, &provider->sites[i]);
     json_end_array(writer);
 }
 
@@ -196,7 +205,7 @@ static void put_provider(struct json_writer *writer, const struct page_view *vie
     json_member_string(writer, "provider", provider->conf->name);
     json_member_uint(writer, "requests", count);
     put_share(writer, count, whole);
-    put_endpoints(writer, view, provider->endpoint);
+    put_endpoints(writer, view, provider);
     put_keys(writer, view, provider->provider, count);
     json_end_object(writer);
 }

@@ -123,12 +123,27 @@ static void put_classes(struct json_writer *writer, const struct page_view *view
 
 /* --- keys --- */
 
+/* Of several regions, the one that lets most in. */
+static enum breaker_state breaker_of(const struct page_view *view,
+                                     const struct snapshot_provider *provider)
+{
+    enum breaker_state best = BREAKER_OPEN;
+
+    for (size_t i = 0; i < provider->site_count; i++) {
+        enum breaker_state state =
+            endpoint_health_state(endpoint_health_of(provider->sites[i].endpoint), view->now_us);
+
+        if (state == BREAKER_CLOSED || (state == BREAKER_HALF_OPEN && best == BREAKER_OPEN))
+            best = state;
+    }
+    return best;
+}
+
 static void put_provider(struct json_writer *writer, const struct page_view *view,
                          const struct snapshot_provider *provider,
                          const struct keypool_totals *totals)
 {
-    enum breaker_state breaker =
-        endpoint_health_state(endpoint_health_of(provider->endpoint), view->now_us);
+    enum breaker_state breaker = breaker_of(view, provider);
 
     json_begin_object(writer);
     json_member_string(writer, "provider", provider->conf->name);

@@ -47,6 +47,7 @@ static void fill(struct journal_record *record, const struct happening *happenin
     alert_copy(record->replaces, sizeof(record->replaces), happening->replaces);
     alert_copy(record->model, sizeof(record->model), happening->model);
     alert_copy(record->endpoint, sizeof(record->endpoint), happening->endpoint);
+    alert_copy(record->region, sizeof(record->region), happening->region);
     alert_copy(record->state, sizeof(record->state), happening->state);
     alert_copy(record->reason, sizeof(record->reason), happening->reason);
 }

@@ -31,7 +31,7 @@ const char *event_kind_text(enum event_kind kind);
 struct happening {
     enum event_kind kind;
     struct span provider; /* empty: the gateway itself */
-    struct span key, endpoint, model;
+    struct span key, endpoint, region, model;
     struct span state, reason;
     struct span replaces;   /* of a key under rotation */
     uint64_t rotation;      /* its number; 0: none */
@@ -47,7 +47,7 @@ struct journal_record {
     uint64_t id;
     enum event_kind kind;
     char provider[ALERT_NAME_BYTES], key[ALERT_NAME_BYTES], replaces[ALERT_NAME_BYTES];
-    char model[ALERT_NAME_BYTES];
+    char region[ALERT_NAME_BYTES], model[ALERT_NAME_BYTES];
     char endpoint[JOURNAL_URL_BYTES];
     char state[JOURNAL_STATE_BYTES];
     char reason[ALERT_REASON_BYTES];

@@ -24,6 +24,7 @@ int command_keys(int argc, char **argv);
 int command_clients(int argc, char **argv);
 int command_costs(int argc, char **argv);
 int command_shadow(int argc, char **argv);
+int command_regions(int argc, char **argv);
 int command_migrate(int argc, char **argv);
 int command_secrets(int argc, char **argv);
 int command_catalogue(int argc, char **argv);

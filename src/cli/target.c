@@ -78,6 +78,8 @@ static int tell_verbs(const char *name, const struct target_verb *verbs, const c
     char why[WHY_BYTES];
     size_t len;
 
+    if (verbs->name[0] == '\0')
+        return command_bad_usage(name, "it takes no words, but --config FILE or --address ADDR");
     len = (size_t)snprintf(why, sizeof(why), given ? "there is no '%.64s'; it takes" : "takes",
                            given ? given : "");
     for (size_t i = 0; verbs[i].name && len < sizeof(why); i++)
@@ -98,6 +100,9 @@ static int tell_words(const char *name, const struct target_verb *verb)
 static const struct target_verb *find_verb(const char *name, const struct target_verb *verbs,
                                            int argc, char **argv)
 {
+    /* Of a command that does one thing, its name says it. */
+    if (argc == 0 && verbs->name[0] == '\0')
+        return verbs;
     for (const struct target_verb *verb = verbs; argc > 0 && verb->name; verb++) {
         if (strcmp(verb->name, argv[0]) != 0)
             continue;

@@ -75,6 +75,7 @@ struct conf_server {
     enum conf_half_close half_close;
     struct conf_networks trusted_proxies;
     bool proxy_protocol; /* false until it is built */
+    struct span zone;    /* empty: not known */
 };
 
 struct conf_admin {
@@ -368,6 +369,26 @@ struct conf_rotation {
     struct conf_canary canary;
 };
 
+/* One base URL of a provider. */
+struct conf_region {
+    struct span name;
+    struct conf_url url; /* as base_url below */
+};
+
+struct conf_regions {
+    struct conf_region *items;
+    size_t count;
+};
+
+struct conf_zone {
+    struct span zone, region;
+};
+
+struct conf_zones {
+    struct conf_zone *items;
+    size_t count;
+};
+
 struct conf_provider {
     struct span name;
     enum provider_kind kind;
@@ -383,6 +404,9 @@ struct conf_provider {
     struct conf_provider_timeouts timeouts;
     struct conf_connections connections;
     struct conf_upstream_tls tls;
+    struct conf_regions regions; /* in place of base_url, which then names the first; none: it */
+    struct conf_zones zones;
+    struct span default_region; /* empty: none */
     struct conf_headers headers;
     struct conf_strings forward_headers; /* in lower case */
     struct conf_rotation *rotation;      /* NULL: its keys are only watched */

@@ -66,7 +66,7 @@ static bool write_provider(const struct conf_system *system, const struct provid
 /* They may well be meant for other programs: a warning. */
 static void warn_of_unbuilt(const struct conf_system *system, struct complaints *complaints)
 {
-    static const char *const names[] = {"REDIS_URL", "AVAILABILITY_ZONE"};
+    static const char *const names[] = {"REDIS_URL"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (variable(system, names[i]).len)
@@ -86,6 +86,8 @@ int conf_environment_write(const struct conf_system *system, struct complaints *
 {
     size_t providers = 0;
 
+    if (variable(system, "AVAILABILITY_ZONE").len)
+        buf_printf(out, "server: {zone: \"${env:AVAILABILITY_ZONE}\"}\n");
     buf_printf(out, "providers:\n");
     for (int kind = 0; kind < PROVIDER_KINDS; kind++)
         providers += write_provider(system, provider_row((enum provider_kind)kind), out);

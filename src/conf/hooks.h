@@ -114,6 +114,10 @@ void hook_alerts_finish(struct loading *loading, const struct yaml_node *node,
 /* Duplicates among a provider's keys, and their look. */
 void conf_keys_check(struct loading *loading, const struct yaml_node *node);
 
+/* That zones and default_region name regions of the provider; what is said beside them in vain. */
+void conf_regions_check(struct loading *loading, const struct yaml_node *node,
+                        const struct conf_provider *provider);
+
 /* Models and targets (types_model.c). */
 void hook_target_short(struct loading *loading, const struct yaml_node *node, void *object);
 void hook_target_finish(struct loading *loading, const struct yaml_node *node,

@@ -57,6 +57,8 @@ extern const struct conf_type
 extern const struct conf_type conf_type_client_secret; /* SHA-256 of it */
 extern const struct conf_type conf_type_client_sha256;
 extern const struct conf_type conf_type_pool;      /* struct span, declared in pools */
+extern const struct conf_type conf_type_regions;   /* struct conf_regions */
+extern const struct conf_type conf_type_zones;     /* struct conf_zones */
 extern const struct conf_type conf_type_kind;      /* enum provider_kind */
 extern const struct conf_type conf_type_keys;      /* struct conf_key_list */
 extern const struct conf_type conf_type_keys_from; /* the same; adds to it */

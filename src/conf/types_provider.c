@@ -7,6 +7,7 @@
 #include "conf/loading.h"
 #include "conf/names.h"
 #include "conf/printing.h"
+#include "conf/region.h"
 
 static int parse_kind(const struct conf_row *row, struct span text, void *field)
 {
@@ -96,31 +97,65 @@ static bool cut_path(struct conf_url *url, struct span tail)
 }
 
 /* Some dialects put their version between the base URL and the path, and users put it there too. */
-static void settle_path(struct loading *loading, struct conf_provider *provider)
+static void settle_path(const struct conf_provider *provider, struct conf_url *url)
 {
-    struct conf_url *url = &provider->base_url;
-
     if (provider->kind == PROVIDER_ANTHROPIC) {
         cut_path(url, SPAN("/v1"));
     } else if (provider->kind == PROVIDER_GEMINI) {
         if (!cut_path(url, SPAN("/v1beta")))
             cut_path(url, SPAN("/v1"));
     } else if (provider->kind == PROVIDER_AZURE) {
-        if (cut_path(url, SPAN("/openai/v1"))) {
-            provider->api_version = span_of(NULL, 0);
-            return;
-        }
-        cut_path(url, SPAN("/openai"));
-        if (!provider->api_version.len)
-            provider->api_version = loading_keep(loading, SPAN("2024-10-21"));
+        if (!cut_path(url, SPAN("/openai/v1")))
+            cut_path(url, SPAN("/openai"));
     }
+}
+
+/* Which of Azure's APIs is meant says the URL. */
+static void settle_version(struct loading *loading, const struct yaml_node *node,
+                           struct conf_provider *provider)
+{
+    const struct span tail = SPAN("/openai/v1");
+    bool is_v1 = span_has_suffix(provider->base_url.path, tail);
+
+    if (provider->kind != PROVIDER_AZURE)
+        return;
+    for (size_t i = 0; i < provider->regions.count; i++) {
+        if (span_has_suffix(provider->regions.items[i].url.path, tail) == is_v1)
+            continue;
+        loading_error(
+            loading, yaml_find(node, SPAN("regions"))->mark,
+            "regions of Azure's v1 API and of its deployments; allowed: URLs that all end "
+            "in /openai/v1, or none of them");
+        break;
+    }
+    if (is_v1)
+        provider->api_version = span_of(NULL, 0);
+    else if (!provider->api_version.len)
+        provider->api_version = loading_keep(loading, SPAN("2024-10-21"));
+}
+
+/* Where regions are, what is said of the base URL is said of the first that they come to. */
+static void settle_urls(struct loading *loading, const struct yaml_node *node,
+                        struct conf_provider *provider)
+{
+    struct conf_regions *regions = &provider->regions;
+    size_t first = 0;
+
+    if (regions->count) {
+        conf_region_find(regions, provider->default_region, &first);
+        provider->base_url = regions->items[first].url;
+    }
+    settle_version(loading, node, provider);
+    settle_path(provider, &provider->base_url);
+    for (size_t i = 0; i < regions->count; i++)
+        settle_path(provider, &regions->items[i].url);
 }
 
 static void fill_in_kind(struct loading *loading, const struct yaml_node *node,
                          struct conf_mark mark, struct conf_provider *provider)
 {
     const struct provider_row *row = provider_row(provider->kind);
-    bool is_given = yaml_find(node, SPAN("base_url")) != NULL;
+    bool is_given = yaml_find(node, SPAN("base_url")) || yaml_find(node, SPAN("regions"));
     const char *why;
 
     if (!is_given && !row->base_url.len)
@@ -130,7 +165,7 @@ static void fill_in_kind(struct loading *loading, const struct yaml_node *node,
                       SPAN_ARG(row->name));
     else if (!is_given && conf_url_parse(row->base_url, &provider->base_url, &why))
         loading_error(loading, mark, "the kind's own base_url is none: %s", why);
-    settle_path(loading, provider);
+    settle_urls(loading, node, provider);
     if (!provider->probe.method.len)
         provider->probe.method = row->probe_method;
     if (!provider->probe.path.len)
@@ -188,6 +223,7 @@ void hook_provider_finish(struct loading *loading, const struct yaml_node *node,
 {
     struct conf_provider *provider = object;
 
+    conf_regions_check(loading, node, provider);
     if (has_kind(loading, provider, node, mark)) {
         fill_in_kind(loading, node, mark, provider);
         check_headers(loading, node, provider);

@@ -109,6 +109,8 @@ static void put_way(struct exchange *x, struct buf *out)
     put_foreign(out, SPAN("X-Bellwether-Model"), target->model);
     if (key.len)
         put_field(out, SPAN("X-Bellwether-Key"), key);
+    if (exchange_site(x)->row->name.len)
+        put_field(out, SPAN("X-Bellwether-Region"), exchange_site(x)->row->name);
     put_number(out, SPAN("X-Bellwether-Attempts"), x->select.attempts);
     put_number(out, SPAN("X-Bellwether-Overhead-Us"), x->account.overhead_ns / 1000);
     put_cost(x, out);

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "regions/regions.h"
 
 struct local_view {
     struct list link;
@@ -14,6 +15,7 @@ struct local_pool {
     struct list link;
     struct endpoint *endpoint;
     struct endpoint_pool *pool;
+    struct region_tally *seen; /* the endpoint's; NULL until it is one of several */
     struct binding_home *home;
     struct provider *provider; /* held by the view that stands beside it in every outlet */
     unsigned refs;
@@ -114,18 +116,53 @@ static void pool_put(struct local_pool *local)
     mem_free(local);
 }
 
+static int fill_site(struct binding_home *home, struct outlet_site *site,
+                     const struct snapshot_provider *row, size_t at)
+{
+    struct local_pool *local = pool_get(home, row->sites[at].endpoint, row->provider);
+
+    if (!local)
+        return ERR_NOMEM;
+    *site = (struct outlet_site){.row = &row->sites[at],
+                                 .pool = local->pool,
+                                 .tally = endpoint_pool_tally(local->pool),
+                                 .local_pool = local};
+    if (!row->regions)
+        return 0;
+    if (!local->seen)
+        local->seen = endpoint_region_tally_new(local->endpoint);
+    site->seen = local->seen;
+    return site->seen ? 0 : ERR_NOMEM;
+}
+
 static int fill(struct binding_home *home, struct outlet *outlet,
                 const struct snapshot_provider *row)
 {
+    int err = 0;
+
     outlet->row = row;
     outlet->local_view = view_get(home, row->provider);
-    outlet->local_pool = pool_get(home, row->endpoint, row->provider);
-    if (!outlet->local_view || !outlet->local_pool)
+    if (!outlet->local_view)
         return ERR_NOMEM;
     outlet->view = outlet->local_view->view;
-    outlet->pool = outlet->local_pool->pool;
-    outlet->tally = endpoint_pool_tally(outlet->pool);
-    return 0;
+    for (size_t i = 0; i < row->site_count && !err; i++)
+        err = fill_site(home, &outlet->sites[i], row, i);
+    return err;
+}
+
+static size_t count_sites(const struct snapshot *snapshot)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < snapshot->provider_count; i++)
+        count += snapshot->providers[i].site_count;
+    return count;
+}
+
+size_t outlet_home(const struct outlet *outlet)
+{
+    return outlet->row->regions ? regions_first(outlet->row->regions, outlet->row->site_count, 0)
+                                : 0;
 }
 
 int binding_new(struct binding_home *home, struct snapshot *snapshot, struct binding **ret_binding)
@@ -138,8 +175,14 @@ int binding_new(struct binding_home *home, struct snapshot *snapshot, struct bin
         return ERR_NOMEM;
     binding->refs = 1;
     binding->snapshot = snapshot_ref(snapshot);
-    for (size_t i = 0; i < snapshot->provider_count && !err; i++)
+    binding->sites = mem_zalloc(count_sites(snapshot), sizeof(*binding->sites));
+    if (!binding->sites)
+        err = ERR_NOMEM;
+    for (size_t i = 0, at = 0; i < snapshot->provider_count && !err; i++) {
+        binding->outlets[i].sites = binding->sites + at;
+        at += snapshot->providers[i].site_count;
         err = fill(home, &binding->outlets[i], &snapshot->providers[i]);
+    }
     if (err)
         binding_unref(&binding);
     else
@@ -150,10 +193,12 @@ int binding_new(struct binding_home *home, struct snapshot *snapshot, struct bin
 void binding_apply(struct binding *binding)
 {
     for (size_t i = 0; i < binding->snapshot->provider_count; i++) {
-        const struct conf_provider *conf = binding->outlets[i].row->conf;
+        const struct outlet *outlet = &binding->outlets[i];
+        const struct conf_provider *conf = outlet->row->conf;
 
-        endpoint_pool_set_bounds(binding->outlets[i].pool, &conf->connections,
-                                 conf->timeouts.connect_us);
+        for (size_t k = 0; k < outlet->row->site_count; k++)
+            endpoint_pool_set_bounds(outlet->sites[k].pool, &conf->connections,
+                                     conf->timeouts.connect_us);
     }
 }
 
@@ -170,10 +215,11 @@ void binding_unref(struct binding **binding)
     *binding = NULL;
     if (!b || --b->refs > 0)
         return;
-    for (size_t i = 0; i < b->snapshot->provider_count; i++) {
+    for (size_t i = 0; b->sites && i < count_sites(b->snapshot); i++)
+        pool_put(b->sites[i].local_pool);
+    for (size_t i = 0; i < b->snapshot->provider_count; i++)
         view_put(b->outlets[i].local_view);
-        pool_put(b->outlets[i].local_pool);
-    }
+    mem_free(b->sites);
     snapshot_unref(&b->snapshot);
     mem_free(b);
 }

@@ -15,22 +15,32 @@
 struct local_view;
 struct local_pool;
 
+/* One base URL of a provider, as this worker uses it. */
+struct outlet_site {
+    const struct snapshot_site *row;
+    struct endpoint_pool *pool;
+    struct endpoint_tally *tally;
+    struct region_tally *seen;     /* what is counted of it as a region; NULL: it is the only one */
+    struct local_pool *local_pool; /* the counted owner of them */
+};
+
 /* One provider of the snapshot, as this worker uses it. */
 struct outlet {
     const struct snapshot_provider *row;
     struct keypool_view *view;
-    struct endpoint_pool *pool;
-    struct endpoint_tally *tally;
-    /* The counted owners of view and pool. */
-    struct local_view *local_view;
-    struct local_pool *local_pool;
+    struct local_view *local_view; /* its counted owner */
+    struct outlet_site *sites;     /* row->site_count of them */
 };
 
 struct binding {
     struct snapshot *snapshot;
     unsigned refs;
-    struct outlet outlets[]; /* by provider index */
+    struct outlet_site *sites; /* of all outlets */
+    struct outlet outlets[];   /* by provider index */
 };
+
+/* The site that has the traffic just now; the only one, where there is no choice. */
+size_t outlet_home(const struct outlet *outlet);
 
 /* All that bindings of one worker share. Embedded in the host. */
 struct binding_home {

@@ -167,6 +167,8 @@ void exchange_take_head(struct exchange *x, const struct http_head *head)
 {
     fetch_ahead(x->conn, CONN_AHEAD_BYTES);
     fetch_ahead(x->body.body, BODY_AHEAD_BYTES);
+    if (x->relay.begun_us)
+        x->relay.answered_us = loop_now_us(exchange_loop(x));
     relay_note_head(x, head);
 }
 
@@ -300,6 +302,13 @@ const struct plan_target *exchange_target(const struct exchange *x)
 struct outlet *exchange_outlet(struct exchange *x)
 {
     return &x->binding->outlets[x->route.targets[x->select.target].provider_index];
+}
+
+struct outlet_site *exchange_site(const struct exchange *x)
+{
+    const struct plan_target *target = &x->route.targets[x->select.target];
+
+    return &x->binding->outlets[target->provider_index].sites[x->select.site];
 }
 
 uint64_t exchange_deadline_us(struct exchange *x)

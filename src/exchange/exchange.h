@@ -154,8 +154,12 @@ struct part_select {
      * failures say nothing of the same keys at the old one (cross_is_apart). */
     struct keypool_tried *tried, *tried_apart;
     struct keypool_grant grant;
-    uint64_t session;  /* with has_session: exchange/session.h */
-    uint32_t target;   /* of the attempt, in the plan */
+    uint64_t session; /* with has_session: exchange/session.h */
+    uint32_t target;  /* of the attempt, in the plan */
+    uint32_t site;    /* of the attempt, at that target's provider */
+    /* Of sites_target, the sites that failed, by bit: the others are asked first. */
+    uint64_t failed_sites;
+    uint32_t sites_target;
     uint32_t excluded; /* bit per target that is not asked again */
     uint32_t attempts; /* made, as the client is told */
     uint32_t tries;    /* of them, those that count against retry.attempts */
@@ -169,6 +173,7 @@ struct part_select {
     struct waiting_ticket ticket;
     struct waiting_ticket granted; /* with a room: the grant that has not been used yet */
     struct loop_timer timer;
+    bool has_other_site; /* the attempt at hand failed, and another region is asked next */
     bool has_backed_off; /* for the try to come */
     bool has_session;    /* a provider wanted to know it */
 };
@@ -228,6 +233,9 @@ struct part_relay {
         enum outcome failed; /* OUTCOME_SUCCESS: it has not */
     } in;
     uint64_t first_byte_ns; /* stamp: first bytes of the answer read */
+    /* Where its time counts for a region, the attempt was begun, and its answer's head was there;
+     * 0: it does not. */
+    uint64_t begun_us, answered_us;
     uint64_t bytes_out;
     uint64_t committed_us;
     const struct dialect_error *error; /* why the last attempt failed, as the provider said it; in
@@ -593,6 +601,9 @@ static inline struct loop *exchange_loop(const struct exchange *x)
 
 /* The outlet (worker's part of the provider) of the target at hand. */
 struct outlet *exchange_outlet(struct exchange *x);
+
+/* The base URL of the attempt, of that provider's. */
+struct outlet_site *exchange_site(const struct exchange *x);
 const struct plan_target *exchange_target(const struct exchange *x); /* NULL before the plan */
 
 /* Until when the first byte must be on its way to the client, by the total time-out of the target

@@ -356,8 +356,8 @@ static bool select_key(struct exchange *x, uint64_t now_us, struct keypool_grant
         .tokens = x->body.prompt_tokens + most_out,
         .tokens_out = most_out,
         .tried = &tried,
-        .endpoint = endpoint_health_of(outlet->row->endpoint),
-        .endpoint_tally = outlet->tally,
+        .endpoint = endpoint_health_of(exchange_site(x)->row->endpoint),
+        .endpoint_tally = exchange_site(x)->tally,
     };
 
     if (*before)
@@ -396,7 +396,7 @@ static void give_back(struct exchange *x, struct keypool_grant *grant, uint64_t 
                          keypool_cancel(outlet->view, grant, now_us));
 }
 
-/* The same bytes, with another key. It waits for no connection. */
+/* The same bytes, so to the same region, with another key. It waits for no connection. */
 static void begin_attempt(struct exchange *x, struct hedge *hedge)
 {
     struct attempt_request request = exchange_attempt(x)->request;
@@ -405,7 +405,9 @@ static void begin_attempt(struct exchange *x, struct hedge *hedge)
     request.is_spare = true;
     request.wait_until_us = loop_now_us(exchange_loop(x));
     x->hedge.other = hedge;
-    attempt_begin(&hedge->attempt, exchange_outlet(x)->pool, exchange_loop(x), &request);
+    if (exchange_site(x)->seen)
+        hedge->aside.relay.begun_us = request.wait_until_us;
+    attempt_begin(&hedge->attempt, exchange_site(x)->pool, exchange_loop(x), &request);
     if (attempt_is_waiting(&hedge->attempt)) {
         attempt_end(&hedge->attempt);
         give_back(x, &hedge->aside.grant, request.wait_until_us);

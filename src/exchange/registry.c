@@ -63,9 +63,16 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
     return ERR_NOMEM;
 }
 
+static void drop_endpoints(struct registry_entry *entry)
+{
+    for (size_t i = 0; i < entry->endpoint_count; i++)
+        endpoint_unref(&entry->endpoints[i]);
+    entry->endpoint_count = 0;
+}
+
 static void entry_free(struct registry_entry *entry)
 {
-    endpoint_unref(&entry->endpoint);
+    drop_endpoints(entry);
     provider_unref(&entry->provider);
     learned_unref(&entry->learned);
     mem_free(entry);
@@ -114,22 +121,31 @@ static int entry_new(struct registry *registry, struct span name, struct registr
     return 0;
 }
 
-int registry_prepare(struct registry *registry, const struct conf_provider *conf, char *ret_error,
-                     struct registry_entry **ret_entry, struct endpoint **ret_endpoint)
+int registry_prepare(struct registry *registry, const struct conf_provider *conf,
+                     struct registry_entry **ret_entry)
 {
     struct registry_entry *entry = map_find(&registry->providers, conf->name);
     int err = 0;
 
-    ret_error[0] = '\0';
     if (!entry)
         err = entry_new(registry, conf->name, &entry);
     if (err)
         return err;
     *ret_entry = entry;
-    if (!entry->endpoint || !endpoint_is_same(entry->endpoint, conf))
-        return endpoint_new(conf, ret_error, ret_endpoint);
-    *ret_endpoint = endpoint_ref(entry->endpoint);
     return 0;
+}
+
+int registry_endpoint(const struct registry_entry *entry, const struct conf_provider *conf,
+                      const struct conf_url *url, char *ret_error, struct endpoint **ret_endpoint)
+{
+    ret_error[0] = '\0';
+    for (size_t i = 0; i < entry->endpoint_count; i++) {
+        if (endpoint_is_same(entry->endpoints[i], conf, url)) {
+            *ret_endpoint = endpoint_ref(entry->endpoints[i]);
+            return 0;
+        }
+    }
+    return endpoint_new(conf, url, ret_error, ret_endpoint);
 }
 
 void registry_set_extras(struct registry *registry, struct span provider,
@@ -142,15 +158,16 @@ void registry_set_extras(struct registry *registry, struct span provider,
 }
 
 void registry_apply(struct registry *registry, const struct conf_provider *conf,
-                    struct endpoint *endpoint, struct keypool_change **change)
+                    struct endpoint *const *endpoints, size_t count, struct keypool_change **change)
 {
     struct registry_entry *entry = map_find(&registry->providers, conf->name);
 
     keypool_commit(change);
-    if (entry->endpoint == endpoint)
-        return;
-    endpoint_unref(&entry->endpoint);
-    entry->endpoint = endpoint_ref(endpoint);
+    /* Whoever has them holds references too: none is freed in between. */
+    drop_endpoints(entry);
+    for (size_t i = 0; i < count; i++)
+        entry->endpoints[i] = endpoint_ref(endpoints[i]);
+    entry->endpoint_count = count;
 }
 
 void registry_learn(struct registry *registry, struct provider *provider)
@@ -183,7 +200,7 @@ void registry_refuse(struct registry *registry)
     size_t at = 0;
 
     while ((entry = map_next(&registry->providers, &at, NULL))) {
-        if (entry->endpoint)
+        if (entry->endpoint_count)
             continue;
         map_remove(&registry->providers, provider_name(entry->provider));
         entry_free(entry);

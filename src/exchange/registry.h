@@ -18,6 +18,7 @@
 #include "migration/crossing.h"
 #include "obs/log.h"
 #include "obs/metrics.h"
+#include "regions/regions.h"
 #include "upstream/body.h"
 #include "upstream/endpoint.h"
 #include "upstream/provider.h"
@@ -51,10 +52,11 @@ struct registry {
     struct map providers; /* struct registry_entry by provider name */
 };
 
-/* A provider with the endpoint it has now. */
+/* A provider with the endpoints it has now: one, or one a region. */
 struct registry_entry {
     struct provider *provider;
-    struct endpoint *endpoint;    /* NULL: prepared, and not applied so far */
+    struct endpoint *endpoints[REGIONS_MAX];
+    size_t endpoint_count;        /* 0: prepared, and not applied so far */
     struct learned *learned;      /* metrics of the models that it lists */
     struct keypool_extras extras; /* keys beside the file; borrowed: see registry_set_extras */
 };
@@ -64,21 +66,27 @@ int registry_init(struct registry *registry, uint32_t workers, struct secret_are
                   struct log *log);
 void registry_fini(struct registry *registry);
 
-/* The provider's entry, made where there is none, and (with a reference) the endpoint that it will
- * have under this configuration: the one it has, or a new one. Changes nothing that is in use. 0;
- * ERR_TLS or ERR_SYNTAX (see endpoint_new), ERR_NOMEM, ERR_FULL. */
-int registry_prepare(struct registry *registry, const struct conf_provider *conf, char *ret_error,
-                     struct registry_entry **ret_entry, struct endpoint **ret_endpoint);
+/* The provider's entry, made where there is none. Changes nothing that is in use. 0, ERR_NOMEM or
+ * ERR_FULL. */
+int registry_prepare(struct registry *registry, const struct conf_provider *conf,
+                     struct registry_entry **ret_entry);
+
+/* With a reference, the endpoint of that URL that the provider will have under this configuration:
+ * the one it has, with what is known of it, or a new one. 0; ERR_TLS or ERR_SYNTAX (see
+ * endpoint_new), ERR_NOMEM. */
+int registry_endpoint(const struct registry_entry *entry, const struct conf_provider *conf,
+                      const struct conf_url *url, char *ret_error, struct endpoint **ret_endpoint);
 
 /* The keys that the provider has beside the file, for the next snapshot that is prepared; borrowed
  * until then, or until the next call. Harmless for a provider that is not there. */
 void registry_set_extras(struct registry *registry, struct span provider,
                          struct keypool_extras extras);
 
-/* Brings the provider to the configuration: the endpoint and the keys that were prepared, which are
- * taken. */
+/* Brings the provider to the configuration: the endpoints (of which it takes references) and the
+ * keys that were prepared, which are taken. At most REGIONS_MAX endpoints. */
 void registry_apply(struct registry *registry, const struct conf_provider *conf,
-                    struct endpoint *endpoint, struct keypool_change **change);
+                    struct endpoint *const *endpoints, size_t count,
+                    struct keypool_change **change);
 
 /* The provider has listed its models (provider_models): they get metrics of their own where the
  * configuration names none. */

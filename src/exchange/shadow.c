@@ -133,6 +133,7 @@ static struct exchange view_of(const struct exchange *x, const struct shadow *sh
     view.route.targets = &shadow->plan->target;
     view.route.target_count = 1;
     view.select.target = 0;
+    view.select.site = (uint32_t)shadow->site;
     view.head.has_content_type = view.head.has_user_agent = false;
     view.head.fields = span_of(NULL, 0);
     view.send.body = NULL;
@@ -263,8 +264,8 @@ static bool select_key(struct shadow *shadow)
         .model_hash = target->model_hash,
         .pool = shadow->client_pool,
         .tokens = shadow->most_tokens,
-        .endpoint = endpoint_health_of(outlet->row->endpoint),
-        .endpoint_tally = outlet->tally,
+        .endpoint = endpoint_health_of(outlet->row->sites[shadow->site].endpoint),
+        .endpoint_tally = outlet->sites[shadow->site].tally,
     };
 
     return waiting_count(provider_waiting(outlet->row->provider)) == 0 &&
@@ -293,15 +294,18 @@ static void begin_attempt(struct shadow *shadow)
         .deadline_us = now_us + times->total_us,
     };
 
-    attempt_begin(&shadow->attempt, outlet->pool, shadow->host->loop, &request);
+    attempt_begin(&shadow->attempt, outlet->sites[shadow->site].pool, shadow->host->loop, &request);
     if (attempt_is_waiting(&shadow->attempt))
         shadow_end(shadow, SHADOW_SKIP_CONNECTION);
 }
 
 /* Half of the connections are left to real exchanges. */
-static bool has_connections(const struct outlet *outlet)
+static bool has_connections(const struct shadow *shadow)
 {
-    return endpoint_pool_count(outlet->pool) <= outlet->row->conf->connections.max / 2;
+    const struct outlet *outlet = shadow_outlet(shadow);
+
+    return endpoint_pool_count(outlet->sites[shadow->site].pool) <=
+           outlet->row->conf->connections.max / 2;
 }
 
 static void ask(struct shadow *shadow)
@@ -318,7 +322,7 @@ static void ask(struct shadow *shadow)
     buf_append_span(&shadow->head, SPAN("\r\n"));
     if (shadow->head.err)
         shadow_end(shadow, SHADOW_SKIP_REQUEST);
-    else if (!has_connections(shadow_outlet(shadow)))
+    else if (!has_connections(shadow))
         shadow_end(shadow, SHADOW_SKIP_CONNECTION);
     else if (!select_key(shadow))
         shadow_end(shadow, SHADOW_SKIP_KEY);
@@ -452,10 +456,13 @@ static void begin(struct shadow *shadow, struct exchange *x)
 {
     const struct snapshot_provider *row =
         x->binding->outlets[shadow->plan->target.provider_index].row;
-    struct exchange view = view_of(x, shadow, row);
-    bool can_be_told = view.send.form != FORM_COUNT && shadow_can_read(view.send.form) &&
-                       !way_leads_elsewhere(row->conf, shadow->plan->target.model);
+    struct exchange view;
+    bool can_be_told;
 
+    shadow->site = outlet_home(&x->binding->outlets[shadow->plan->target.provider_index]);
+    view = view_of(x, shadow, row);
+    can_be_told = view.send.form != FORM_COUNT && shadow_can_read(view.send.form) &&
+                  !way_leads_elsewhere(row->conf, shadow->plan->target.model);
     shadow->binding = binding_ref(x->binding);
     shadow->phase = SHADOW_READY;
     loop_task_init(&shadow->start, on_start);

@@ -67,6 +67,7 @@ struct shadow {
     int err;         /* of the job */
 
     struct attempt attempt;
+    size_t site; /* of its provider's: the one that had the traffic when its head was written */
     struct keypool_grant grant;
     bool is_sent, is_rewritten;
     struct shadow_heard real, own;

@@ -262,7 +262,8 @@ void shadows_yield_connections(struct exchange_host *host, const struct endpoint
     list_for_each_safe (link, &host->shadows.under_way) {
         struct shadow *shadow = container_of(link, struct shadow, link);
 
-        if (attempt_is_live(&shadow->attempt) && shadow_outlet(shadow)->pool == pool)
+        if (attempt_is_live(&shadow->attempt) &&
+            shadow_outlet(shadow)->sites[shadow->site].pool == pool)
             shadow_end(shadow, SHADOW_SKIP_YIELDED);
     }
 }

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "conf/region.h"
 #include "exchange/classes.h"
 #include "exchange/estimating.h"
 #include "exchange/learned.h"
@@ -36,11 +37,19 @@ static void free_changes(struct counted *counted)
     MEM_CLEAR(counted->changes);
 }
 
+static void free_sites(struct snapshot_provider *row)
+{
+    for (size_t i = 0; i < row->site_count; i++)
+        endpoint_unref(&row->sites[i].endpoint);
+    mem_free(row->sites);
+    mem_free(row->regions);
+}
+
 static void free_parts(struct snapshot *snapshot)
 {
     free_changes(counted_of(snapshot));
     for (size_t i = 0; snapshot->providers && i < snapshot->provider_count; i++) {
-        endpoint_unref(&snapshot->providers[i].endpoint);
+        free_sites(&snapshot->providers[i]);
         provider_unref(&snapshot->providers[i].provider);
         secret_unref(&snapshot->providers[i].fields);
         learned_unref(&snapshot->providers[i].learned);
@@ -90,17 +99,64 @@ static int join_fields(struct registry *registry, const struct conf_headers *hea
     return err;
 }
 
+/* Those of the regions, the nearest first, or the one of the base URL. */
+static int add_sites(struct snapshot_provider *row, const struct registry_entry *entry,
+                     struct span zone, char *ret_error)
+{
+    const struct conf_regions *regions = &row->conf->regions;
+    size_t order[REGIONS_MAX], count = regions->count ? regions->count : 1;
+    int err = 0;
+
+    row->sites = mem_zalloc(count, sizeof(*row->sites));
+    if (!row->sites)
+        return ERR_NOMEM;
+    conf_region_order(row->conf, zone, order);
+    for (size_t i = 0; i < count && !err; i++) {
+        const struct conf_region *region = regions->count ? &regions->items[order[i]] : NULL;
+        struct snapshot_site *site = &row->sites[i];
+
+        site->name = region ? region->name : span_of(NULL, 0);
+        err = registry_endpoint(entry, row->conf, region ? &region->url : &row->conf->base_url,
+                                ret_error, &site->endpoint);
+        row->site_count += !err;
+    }
+    if (!err)
+        row->endpoint = row->sites[0].endpoint;
+    return err;
+}
+
+/* Where there is a choice, each is measured. */
+static int add_regions(struct snapshot_provider *row)
+{
+    if (row->site_count < 2)
+        return 0;
+    row->regions = mem_zalloc(row->site_count, sizeof(*row->regions));
+    if (!row->regions)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < row->site_count; i++) {
+        row->regions[i] = endpoint_make_region(row->sites[i].endpoint);
+        if (!row->regions[i])
+            return ERR_NOMEM;
+    }
+    return 0;
+}
+
 static int add_provider(struct snapshot *snapshot, struct registry *registry,
                         const struct conf_provider *conf, char *ret_error)
 {
     struct snapshot_provider *row = &snapshot->providers[snapshot->provider_count];
     struct registry_entry *entry;
-    int err = registry_prepare(registry, conf, ret_error, &entry, &row->endpoint);
+    int err = registry_prepare(registry, conf, &entry);
 
     if (err)
         return err;
     snapshot->provider_count++;
     row->conf = conf;
+    err = add_sites(row, entry, snapshot->config->server.zone, ret_error);
+    if (!err)
+        err = add_regions(row);
+    if (err)
+        return err;
     row->provider = provider_ref(entry->provider);
     row->extras = entry->extras;
     row->include_usage = provider_row(conf->kind)->include_usage;
@@ -288,13 +344,22 @@ int snapshot_prepare(struct registry *registry, struct config *config, uint64_t 
     return 0;
 }
 
+static void apply_provider(struct registry *registry, const struct snapshot_provider *row,
+                           struct keypool_change **change)
+{
+    struct endpoint *endpoints[REGIONS_MAX];
+
+    for (size_t i = 0; i < row->site_count; i++)
+        endpoints[i] = row->sites[i].endpoint;
+    registry_apply(registry, row->conf, endpoints, row->site_count, change);
+}
+
 void snapshot_commit(struct registry *registry, struct snapshot *snapshot)
 {
     struct counted *counted = counted_of(snapshot);
 
     for (size_t i = 0; i < snapshot->provider_count; i++)
-        registry_apply(registry, snapshot->providers[i].conf, snapshot->providers[i].endpoint,
-                       &counted->changes[i]);
+        apply_provider(registry, &snapshot->providers[i], &counted->changes[i]);
     free_changes(counted);
     metrics_settle(registry->metrics, true);
     limiter_book_commit(registry->limiters, false);

@@ -23,13 +23,24 @@ struct hours;
 struct learned;
 struct prices;
 
+/* One base URL of a provider. */
+struct snapshot_site {
+    struct span name; /* of the region; empty: the provider has none */
+    struct endpoint *endpoint;
+};
+
 /* A provider under this configuration. Same order as config.providers. */
 struct snapshot_provider {
     const struct conf_provider *conf;
     struct provider *provider;
     struct keypool_extras extras; /* keys beside the file; borrowed until the commit */
-    struct endpoint *endpoint;
-    struct secret *fields; /* lines of `headers:`, each with CRLF; NULL: none */
+    /* One at least, the nearest first; more where several regions are declared. */
+    struct snapshot_site *sites;
+    size_t site_count;
+    /* What is known of each, where there are several; NULL else. */
+    struct region **regions;
+    struct endpoint *endpoint; /* of the first site; borrowed */
+    struct secret *fields;     /* lines of `headers:`, each with CRLF; NULL: none */
     enum include_usage include_usage;
     struct traits traits;
     uint32_t attempts, retries; /* metrics: series by outcome, by kind */

@@ -217,6 +217,7 @@ static void fill_way(const struct exchange *x, struct access_record *record)
     if (!span_is_equal(target->model, x->route.model))
         record->target_model = target->model;
     record->key = x->account.key_name;
+    record->region = exchange_site(x)->row->name;
     record->attempts = x->select.attempts;
     record->retries = x->select.attempts - 1 - hedge_attempts(x);
     record->hedge = span_from_text(hedge_result_text(hedge_result_of(x)));

@@ -7,6 +7,7 @@
 #include "dialect/error_read.h"
 #include "dialect/limit_header.h"
 #include "exchange/cross.h"
+#include "exchange/sites.h"
 
 /* Longer fields of an answer are dropped: the head that goes to the client is built in a buffer of
  * fixed size. */
@@ -273,6 +274,8 @@ void relay_commit(struct exchange *x, int64_t length, struct span first, bool is
     admit_large(x, first);
     http_server_answer(x->conn, &answer, first, is_last);
     x->relay.bytes_out += first.len;
+    if (x->relay.begun_us)
+        sites_note_good(x, now_us);
     effect = keypool_good(outlet->view, &x->select.grant, now_us);
     relay_follow(x, x->select.grant.key, &effect, outcome_row(OUTCOME_SUCCESS));
     if (!is_last) {

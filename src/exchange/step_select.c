@@ -8,6 +8,7 @@
 #include "exchange/exchange.h"
 #include "exchange/notice.h"
 #include "exchange/session.h"
+#include "exchange/sites.h"
 #include "limits/backoff.h"
 
 /* What asking all targets came to. */
@@ -41,6 +42,46 @@ static bool is_limited(const struct keypool_choice *choice)
            (choice->reason == KEYPOOL_AT_LIMIT || choice->reason == KEYPOOL_FULL);
 }
 
+static struct keypool_choice ask_site(struct exchange *x, struct outlet *outlet,
+                                      struct keypool_ask *question, uint32_t site, bool is_last,
+                                      uint64_t now_us)
+{
+    struct keypool_choice choice;
+
+    question->endpoint = endpoint_health_of(outlet->row->sites[site].endpoint);
+    question->endpoint_tally = outlet->sites[site].tally;
+    question->is_last_endpoint = is_last;
+    choice = keypool_select(outlet->view, question, now_us, &x->select.grant);
+    /* Before it goes elsewhere, or waits: shadows may hold what it needs. */
+    if (is_limited(&choice) && !list_is_empty(&x->host->shadows.under_way)) {
+        shadows_yield_keys(x->host, outlet->row->provider);
+        choice = keypool_select(outlet->view, question, now_us, &x->select.grant);
+    }
+    if (choice.verdict == KEYPOOL_CHOSEN)
+        x->select.site = site;
+    return choice;
+}
+
+/* A session stays where its prompts are cached. A site may close between looking and going. */
+static struct keypool_choice ask_sites(struct exchange *x, uint32_t target,
+                                       struct keypool_ask *question, bool is_last, uint64_t now_us)
+{
+    struct outlet *outlet = &x->binding->outlets[x->route.targets[target].provider_index];
+    struct sites sites = {.x = x, .outlet = outlet, .target = target, .now_us = now_us};
+    uint64_t random = question->session ? question->session : rand_u64(&x->host->rand);
+    uint32_t site;
+
+    while (sites_next(&sites, random, &site)) {
+        struct keypool_choice choice = ask_site(x, outlet, question, site, false, now_us);
+
+        if (choice.verdict != KEYPOOL_LATER ||
+            (choice.reason != KEYPOOL_ENDPOINT_OPEN && choice.reason != KEYPOOL_ENDPOINT_RESTING))
+            return choice;
+        sites.shut |= UINT64_C(1) << site;
+    }
+    return ask_site(x, outlet, question, site, is_last, now_us);
+}
+
 static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_last, uint64_t now_us)
 {
     const struct plan_target *row = &x->route.targets[target];
@@ -56,19 +97,11 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
         .tokens_out = answer,
         .wait_until_us = wait_until_us ? wait_until_us : now_us + exchange_config(x)->retry.wait_us,
         .tried = *select_tried(x, target),
-        .endpoint = endpoint_health_of(outlet->row->endpoint),
-        .endpoint_tally = outlet->tally,
-        .is_last_endpoint = is_last,
         .is_urgent = wait_until_us && now_us >= wait_until_us,
     };
-    struct keypool_choice choice =
-        keypool_select(outlet->view, &question, now_us, &x->select.grant);
 
-    /* Before it goes elsewhere, or waits: shadows may hold what it needs. */
-    if (!is_limited(&choice) || list_is_empty(&x->host->shadows.under_way))
-        return choice;
-    shadows_yield_keys(x->host, outlet->row->provider);
-    return keypool_select(outlet->view, &question, now_us, &x->select.grant);
+    return outlet->row->regions ? ask_sites(x, target, &question, is_last, now_us)
+                                : ask_site(x, outlet, &question, 0, is_last, now_us);
 }
 
 static bool was_tried(struct exchange *x, uint32_t target)

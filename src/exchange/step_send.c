@@ -17,7 +17,7 @@ bool send_asks_usage(const struct exchange *x, const struct snapshot_provider *r
     case INCLUDE_USAGE_YES:
         return true;
     case INCLUDE_USAGE_TRY:
-        return endpoint_usage(row->endpoint) != ENDPOINT_USAGE_REFUSED;
+        return endpoint_usage(exchange_site(x)->row->endpoint) != ENDPOINT_USAGE_REFUSED;
     case INCLUDE_USAGE_NO:
         break;
     }
@@ -75,7 +75,7 @@ void send_put_head(struct exchange *x, const struct snapshot_provider *row, stru
     buf_append_span(head, SPAN("POST "));
     way_write_path(x, row, head);
     buf_append_span(head, SPAN(" HTTP/1.1\r\nHost: "));
-    buf_append_span(head, endpoint_authority(row->endpoint));
+    buf_append_span(head, endpoint_authority(exchange_site(x)->row->endpoint));
     buf_append_span(head, SPAN("\r\n"));
     put_extras(x, row->conf, head);
     put_own_fields(x, row, head);
@@ -151,8 +151,8 @@ static struct move refuse_target(struct exchange *x, const struct chat_refusal *
 /* The body for the target is settled: err as way_settle says. */
 static struct move begin_attempt(struct exchange *x, int err, const struct chat_refusal *refusal)
 {
-    struct outlet *outlet = exchange_outlet(x);
-    const struct snapshot_provider *row = outlet->row;
+    const struct snapshot_provider *row = exchange_outlet(x)->row;
+    struct outlet_site *site = exchange_site(x);
     const struct body *body;
     struct attempt_request request;
 
@@ -173,12 +173,14 @@ static struct move begin_attempt(struct exchange *x, int err, const struct chat_
         retry_budget_note(x->host->registry->retry_budget, x->host->worker,
                           loop_now_us(exchange_loop(x)));
     x->send.is_begun = true;
-    attempt_begin(exchange_attempt(x), outlet->pool, exchange_loop(x), &request);
+    if (site->seen)
+        x->relay.begun_us = loop_now_us(exchange_loop(x));
+    attempt_begin(exchange_attempt(x), site->pool, exchange_loop(x), &request);
     if (x->shadow)
         shadow_note_attempt(x);
     if (attempt_is_waiting(exchange_attempt(x))) {
         select_note_wait(x);
-        shadows_yield_connections(x->host, outlet->pool);
+        shadows_yield_connections(x->host, site->pool);
     }
     if (x->select.attempts == 1) {
         uint64_t waited_ns = x->select.waited_us * 1000,

@@ -8,6 +8,7 @@
 #include "exchange/exchange.h"
 #include "ledger/price.h"
 #include "exchange/notice.h"
+#include "exchange/sites.h"
 #include "exchange/retry.h"
 
 /* The key may be gone when the log line is written. */
@@ -27,7 +28,7 @@ static void notice(struct exchange *x, const struct key *key, const struct keypo
     const struct notice notice = notice_of(x, provider, row->label);
 
     notice_key(&notice, key, exchange_target(x)->model, effect);
-    notice_endpoint(&notice, provider->endpoint);
+    notice_endpoint(&notice, exchange_site(x)->row->endpoint);
 }
 
 void relay_follow(struct exchange *x, const struct key *key, const struct keypool_effect *effect,
@@ -38,7 +39,7 @@ void relay_follow(struct exchange *x, const struct key *key, const struct keypoo
     /* A connection that came about has closed the endpoint's breaker without a word. */
     if (effect->key_moved || effect->breaker_moved || effect->account_moved ||
         effect->model_moved || row->scope == SCOPE_ENDPOINT ||
-        !endpoint_news_is_calm(endpoint_news_of(provider->endpoint)))
+        !endpoint_news_is_calm(endpoint_news_of(exchange_site(x)->row->endpoint)))
         notice(x, key, effect, row);
     exchange_host_follow(x->host, provider->provider, *effect);
 }
@@ -46,7 +47,10 @@ void relay_follow(struct exchange *x, const struct key *key, const struct keypoo
 void relay_book(struct exchange *x, const struct outcome_row *row, uint64_t hint_us)
 {
     const struct outcome_row *told = row ? row : outcome_row(OUTCOME_CLIENT_GONE);
-    struct keypool_end end = {.outcome = row, .hint_us = hint_us, .tokens = account_tokens(x)};
+    struct keypool_end end = {.outcome = row,
+                              .hint_us = hint_us,
+                              .tokens = account_tokens(x),
+                              .is_elsewhere_tried = x->select.has_other_site};
     const struct key *key = x->select.grant.key; /* the view keeps it */
     struct keypool_effect effect;
     struct outlet *outlet;
@@ -116,7 +120,7 @@ static bool is_usage_refused(struct exchange *x)
         return false;
     if (!openai_error_names_stream_options(x->relay.error))
         return false;
-    endpoint_set_usage(row->endpoint, ENDPOINT_USAGE_REFUSED);
+    endpoint_set_usage(exchange_site(x)->row->endpoint, ENDPOINT_USAGE_REFUSED);
     return true;
 }
 
@@ -126,6 +130,17 @@ static struct move try_again(struct exchange *x)
     x->select.has_backed_off = false;
     x->route.sent_us = 0;
     return move_done(STEP_SELECT);
+}
+
+/* Another region, with whichever key: neither is to blame, and there is nothing to wait for. */
+static struct move go_to_other_site(struct exchange *x)
+{
+    struct move move = try_again(x);
+
+    x->select.has_other_site = false;
+    x->select.hint_us = 0;
+    x->select.has_backed_off = true;
+    return move;
 }
 
 /* The old side is asked as if it had been the first: for what the new one said it neither waits nor
@@ -165,7 +180,8 @@ static struct move decide(struct exchange *x, const struct outcome_row *row, boo
         .rotations = x->select.rotations,
         .timeouts = x->select.timeouts,
         .was_sent = was_sent,
-        .has_other_target = select_has_other_target(x, x->select.target),
+        .has_other_target =
+            select_has_other_target(x, x->select.target) || x->select.has_other_site,
         .is_committed = x->relay.is_committed,
     };
     enum retry_verdict verdict;
@@ -179,9 +195,9 @@ static struct move decide(struct exchange *x, const struct outcome_row *row, boo
         return respond_with_last(x);
     x->select.timeouts += row->class == CLASS_TIMEOUT && was_sent;
     /* A target that refuses connections is passed over by its own gate, and may be back in time. */
-    if (verdict == RETRY_TARGET && row->class != CLASS_CONNECT)
+    if (verdict == RETRY_TARGET && row->class != CLASS_CONNECT && !x->select.has_other_site)
         x->select.excluded |= 1u << x->select.target;
-    return try_again(x);
+    return x->select.has_other_site ? go_to_other_site(x) : try_again(x);
 }
 
 struct move relay_failed(struct exchange *x, const struct outcome_row *row)
@@ -201,9 +217,10 @@ struct move relay_failed(struct exchange *x, const struct outcome_row *row)
     if (row->outcome == OUTCOME_TOTAL_TIMEOUT && was_sent)
         account_note_interrupted(x);
     account_note_cut(x);
+    x->select.has_other_site = sites_note_failure(x, row) && !x->relay.is_committed;
     relay_book(x, row, x->select.hint_us);
     is_refused = is_usage_refused(x);
-    if (key && !is_refused && row->remedy != REMEDY_LATER)
+    if (key && !is_refused && row->remedy != REMEDY_LATER && !x->select.has_other_site)
         remember_key(x, key, row);
     key_unref(&key);
     if (row->outcome == OUTCOME_TOTAL_TIMEOUT)

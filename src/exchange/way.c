@@ -150,7 +150,7 @@ static void put_gemini(struct exchange *x, struct buf *out)
 
 void way_write_path(struct exchange *x, const struct snapshot_provider *row, struct buf *out)
 {
-    buf_append_span(out, endpoint_path(row->endpoint));
+    buf_append_span(out, endpoint_path(exchange_site(x)->row->endpoint));
     if (row->conf->kind == PROVIDER_AZURE)
         put_azure(x, row->conf, out);
     else if (row->traits.dialect == DIALECT_GEMINI)

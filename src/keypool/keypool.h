@@ -276,6 +276,8 @@ struct keypool_end {
     uint64_t hint_us;                  /* reset hint, from now; 0: none */
     uint64_t tokens;                   /* really used; 0: unknown, the estimate stands */
     uint64_t cost_nanousd;             /* 0: nothing, or unknown */
+    bool is_elsewhere_tried; /* another region is asked next: what it answers tells whether
+                                the key is to blame, or the model is crowded */
 };
 
 /* Ends the grant: gives back its place, settles its tokens, moves the key's state. */

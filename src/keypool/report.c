@@ -10,7 +10,8 @@ struct report {
     const struct outcome_row *row; /* NULL: it goes on, or nothing is known */
     uint64_t until_us;             /* where something is benched without another time */
     uint64_t now_us;
-    bool says_nothing; /* of the key: its token is replaced first */
+    bool is_elsewhere_tried; /* of struct keypool_end */
+    bool says_nothing;       /* of the key: its token is replaced first */
     struct keypool_effect effect;
 };
 
@@ -271,7 +272,8 @@ static bool is_endpoint_at_fault(const struct report *report)
     const struct endpoint_health *endpoint = report->grant->endpoint;
 
     return report->row->blames_endpoint && endpoint &&
-           endpoint_health_state(endpoint, report->now_us) != BREAKER_CLOSED;
+           (report->is_elsewhere_tried ||
+            endpoint_health_state(endpoint, report->now_us) != BREAKER_CLOSED);
 }
 
 static void fail(struct report *report)
@@ -346,7 +348,8 @@ static void tell_endpoint(struct report *report)
 
 static void tell_pool(struct report *report)
 {
-    if (report->row->scope != SCOPE_MODEL || report->row->class != CLASS_OVERLOADED)
+    if (report->row->scope != SCOPE_MODEL || report->row->class != CLASS_OVERLOADED ||
+        report->is_elsewhere_tried)
         return;
     aside_set(report->view->pool->shared.asides, report->grant->model_hash, report->grant->model,
               ASIDE_CROWDED, report->until_us);
@@ -467,6 +470,7 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
     struct report report = start(view, grant, now_us);
 
     report.row = end->outcome;
+    report.is_elsewhere_tried = end->is_elsewhere_tried;
     if (report.row)
         report.until_us = bench_until(&report, end);
     count_tokens(&report, end->tokens);

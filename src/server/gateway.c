@@ -170,6 +170,7 @@ static int make_inside(struct gateway *gateway, struct config **config, char *re
         return ERR_NOMEM;
     gateway_follow_rotations(gateway);
     gateway_follow_budgets(gateway);
+    gateway_look_at_regions(&gateway->regions_timer);
     gateway_follow_migrations(gateway);
     return 0;
 }
@@ -236,6 +237,7 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
     loop_timer_init(&gateway->timer, gateway->loop, gateway_on_timer);
     loop_timer_init(&gateway->learning, gateway->loop, on_learning);
     loop_timer_init(&gateway->reload_timer, gateway->loop, gateway_on_reload_timer);
+    loop_timer_init(&gateway->regions_timer, gateway->loop, gateway_look_at_regions);
     gateway->workers = mem_zalloc(gateway->worker_count, sizeof(*gateway->workers));
     if (gateway->workers)
         err = gateway_make_news(gateway);
@@ -243,6 +245,8 @@ int gateway_new(const struct gateway_options *options, struct config *config, ch
         err = loop_timer_reserve(&gateway->timer);
     if (!err)
         err = loop_timer_reserve(&gateway->reload_timer);
+    if (!err)
+        err = loop_timer_reserve(&gateway->regions_timer);
     if (!err)
         err = loop_timer_reserve(&gateway->learning);
     if (!err)
@@ -281,6 +285,7 @@ void gateway_free(struct gateway **gateway)
     loop_timer_fini(&g->timer);
     loop_timer_fini(&g->learning);
     loop_timer_fini(&g->reload_timer);
+    loop_timer_fini(&g->regions_timer);
     client_desk_close(g->clients);
     admin_free(&g->admin);
     for (uint32_t i = 0; g->workers && i < g->worker_count; i++)

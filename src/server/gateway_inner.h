@@ -88,8 +88,9 @@ struct gateway {
     struct metrics *metrics;
     uint32_t reloads, media_fetches;
     enum phase phase;
-    struct loop_timer timer; /* readiness, then the steps of shutting down */
-    uint32_t started;        /* workers whose thread took its sockets over */
+    struct loop_timer regions_timer; /* until they are looked at again; unset: there are none */
+    struct loop_timer timer;         /* readiness, then the steps of shutting down */
+    uint32_t started;                /* workers whose thread took its sockets over */
     uint32_t drained;
     uint64_t started_wall_us, loaded_wall_us;
     bool is_ending; /* the workers are being stopped: they hear of nothing new */
@@ -217,6 +218,9 @@ const struct books *gateway_books(void *owner);
 /* Watches the budgets of the snapshot in force: of keys, clients and pools. */
 void gateway_follow_budgets(struct gateway *gateway);
 void gateway_drop_budgets(struct gateway *gateway);
+
+/* Looks at the regions of the snapshot in force, and goes on while it has some. */
+void gateway_look_at_regions(struct loop_timer *timer);
 
 /* What the admin address asks: see struct admin_options. */
 bool gateway_budget(void *owner, size_t *at, struct admin_budget *ret_budget);

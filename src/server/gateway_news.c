@@ -198,27 +198,42 @@ const struct prober_ops gateway_prober_ops = {
     .on_models = on_models,
 };
 
+static size_t count_sites(const struct snapshot *snapshot)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < snapshot->provider_count; i++)
+        count += snapshot->providers[i].site_count;
+    return count;
+}
+
 int gateway_prepare_probes(struct gateway *gateway, struct snapshot *snapshot,
                            struct prober_plan **ret_plan)
 {
     struct prober_target *targets = mem_zalloc(snapshot->provider_count, sizeof(*targets));
-    int err;
+    struct endpoint **endpoints = mem_zalloc(count_sites(snapshot), sizeof(struct endpoint *));
+    int err = targets && endpoints ? 0 : ERR_NOMEM;
+    size_t at = 0;
 
-    if (!targets)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < snapshot->provider_count; i++) {
+    for (size_t i = 0; i < snapshot->provider_count && !err; i++) {
         struct snapshot_provider *row = &snapshot->providers[i];
 
         targets[i] = (struct prober_target){
             .conf = row->conf,
             .provider = row->provider,
             .endpoint = row->endpoint,
+            .endpoints = endpoints + at,
+            .endpoint_count = row->site_count,
             .fields = row->fields,
             /* Where the file names none, the providers' own are listed. */
             .wants_models = snapshot->config->models.count == 0,
         };
+        for (size_t k = 0; k < row->site_count; k++)
+            endpoints[at++] = row->sites[k].endpoint;
     }
-    err = prober_prepare(gateway->prober, targets, snapshot->provider_count, ret_plan);
+    if (!err)
+        err = prober_prepare(gateway->prober, targets, snapshot->provider_count, ret_plan);
+    mem_free(endpoints);
     mem_free(targets);
     return err;
 }

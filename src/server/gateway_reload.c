@@ -106,6 +106,7 @@ static void take_over(struct gateway *gateway)
     gateway_look_at_kept_keys(gateway);
     gateway_follow_rotations(gateway);
     gateway_follow_budgets(gateway);
+    gateway_look_at_regions(&gateway->regions_timer);
     gateway_follow_migrations(gateway);
     config_reader_follow(gateway->reader, fresh->config, &gateway_reader_ops, gateway);
     snapshot_unref(&old);

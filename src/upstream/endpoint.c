@@ -9,6 +9,7 @@
 struct endpoint {
     struct endpoint_health health;
     struct endpoint_news news;
+    struct region *region;   /* NULL: none of several */
     struct tls_context *tls; /* NULL: plain */
     struct buf text;         /* url, then what makes it the same again: see identity() */
     struct span url, authority, path, host, unix_path;
@@ -36,13 +37,13 @@ static void put_file(struct buf *text, struct span path)
 }
 
 /* Everything that decides where connections go and whom they trust. */
-static int identity(const struct conf_provider *provider, struct buf *text)
+static int identity(const struct conf_provider *provider, const struct conf_url *url,
+                    struct buf *text)
 {
     const struct conf_upstream_tls *tls = &provider->tls;
 
     /* Of the same URL another kind may take another path. */
-    buf_printf(text, "%.*s %zu %d", SPAN_ARG(provider->base_url.text), provider->base_url.path.len,
-               tls->verify);
+    buf_printf(text, "%.*s %zu %d", SPAN_ARG(url->text), url->path.len, tls->verify);
     put_file(text, tls->ca);
     put_file(text, tls->client.certificate);
     put_file(text, tls->client.private_key);
@@ -55,7 +56,7 @@ static const char *path_or_null(struct span path)
 }
 
 static int make_tls(struct endpoint *endpoint, const struct conf_provider *provider,
-                    char *ret_error)
+                    const struct conf_url *url, char *ret_error)
 {
     struct tls_client_options options = {
         .ca_path = path_or_null(provider->tls.ca),
@@ -64,7 +65,7 @@ static int make_tls(struct endpoint *endpoint, const struct conf_provider *provi
         .is_unverified = !provider->tls.verify,
     };
 
-    if (!provider->base_url.is_tls)
+    if (!url->is_tls)
         return 0;
     return tls_client_context_new(&options, ret_error, &endpoint->tls);
 }
@@ -94,7 +95,7 @@ static int copy_url(struct endpoint *endpoint, const struct conf_url *url)
     return 0;
 }
 
-int endpoint_new(const struct conf_provider *provider, char *ret_error,
+int endpoint_new(const struct conf_provider *provider, const struct conf_url *url, char *ret_error,
                  struct endpoint **ret_endpoint)
 {
     struct endpoint *endpoint = mem_zalloc(1, sizeof(*endpoint));
@@ -108,13 +109,13 @@ int endpoint_new(const struct conf_provider *provider, char *ret_error,
     endpoint_news_init(&endpoint->news);
     buf_init(&endpoint->text, 65536);
     /* Before the files are read: what changes in between is found at the next reload. */
-    err = identity(provider, &endpoint->text);
+    err = identity(provider, url, &endpoint->text);
     if (!err)
         err = buf_append_byte(&endpoint->text, '\0');
     if (!err)
-        err = copy_url(endpoint, &provider->base_url);
+        err = copy_url(endpoint, url);
     if (!err)
-        err = make_tls(endpoint, provider, ret_error);
+        err = make_tls(endpoint, provider, url, ret_error);
     if (err) {
         endpoint_unref(&endpoint);
         return err;
@@ -151,6 +152,22 @@ static void free_tallies(struct endpoint *endpoint)
     }
 }
 
+static void free_region(struct endpoint *endpoint)
+{
+    struct region_tally *tally;
+
+    if (!endpoint->region)
+        return;
+    tally = atomic_load_explicit(&endpoint->region->shared.tallies, memory_order_relaxed);
+    while (tally) {
+        struct region_tally *next = tally->next;
+
+        mem_free(tally);
+        tally = next;
+    }
+    MEM_CLEAR(endpoint->region);
+}
+
 void endpoint_unref(struct endpoint **endpoint)
 {
     struct endpoint *e = *endpoint;
@@ -160,20 +177,46 @@ void endpoint_unref(struct endpoint **endpoint)
         return;
     tls_context_unref(&e->tls);
     free_tallies(e);
+    free_region(e);
     buf_fini(&e->text);
     mem_free(e);
 }
 
-bool endpoint_is_same(const struct endpoint *endpoint, const struct conf_provider *provider)
+bool endpoint_is_same(const struct endpoint *endpoint, const struct conf_provider *provider,
+                      const struct conf_url *url)
 {
     struct buf text;
     bool is_same;
 
     buf_init(&text, 65536);
-    is_same = identity(provider, &text) == 0 &&
+    is_same = identity(provider, url, &text) == 0 &&
               span_is_equal(buf_span(&text), span_from_text(endpoint->text.data));
     buf_fini(&text);
     return is_same;
+}
+
+struct region *endpoint_make_region(struct endpoint *endpoint)
+{
+    if (endpoint->region)
+        return endpoint->region;
+    endpoint->region = mem_zalloc(1, sizeof(*endpoint->region));
+    if (endpoint->region)
+        region_init(endpoint->region);
+    return endpoint->region;
+}
+
+struct region *endpoint_region(struct endpoint *endpoint)
+{
+    return endpoint->region;
+}
+
+struct region_tally *endpoint_region_tally_new(struct endpoint *endpoint)
+{
+    struct region_tally *tally = mem_zalloc(1, sizeof(*tally));
+
+    if (tally)
+        region_join(endpoint->region, tally);
+    return tally;
 }
 
 struct endpoint_health *endpoint_health_of(struct endpoint *endpoint)

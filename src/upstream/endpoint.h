@@ -18,6 +18,7 @@
 #include "io/loop.h"
 #include "io/resolve.h"
 #include "keypool/endpoint_health.h"
+#include "regions/region.h"
 #include "upstream/endpoint_news.h"
 
 struct dial;
@@ -27,16 +28,26 @@ struct endpoint_pool;
 /* May usage be asked for? Learnt from an upstream's refusal; shared by all workers. */
 enum endpoint_usage { ENDPOINT_USAGE_UNTRIED, ENDPOINT_USAGE_TAKEN, ENDPOINT_USAGE_REFUSED };
 
-/* Copies what it needs of the configuration. ret_error (TLS_ERROR_BYTES) says what is wrong with
- * its TLS files. 0, ERR_TLS, ERR_SYNTAX or ERR_NOMEM. */
-int endpoint_new(const struct conf_provider *provider, char *ret_error,
+/* For that URL of the provider: its base_url, or a region's. Copies what it needs of the
+ * configuration. ret_error (TLS_ERROR_BYTES) says what is wrong with its TLS files. 0, ERR_TLS,
+ * ERR_SYNTAX or ERR_NOMEM. */
+int endpoint_new(const struct conf_provider *provider, const struct conf_url *url, char *ret_error,
                  struct endpoint **ret_endpoint);
 struct endpoint *endpoint_ref(struct endpoint *endpoint);
 void endpoint_unref(struct endpoint **endpoint);
 
 /* True where the configuration still means this endpoint: the same URL and TLS settings, and the
  * files that these name are as they were. Looks at the files. */
-bool endpoint_is_same(const struct endpoint *endpoint, const struct conf_provider *provider);
+bool endpoint_is_same(const struct endpoint *endpoint, const struct conf_provider *provider,
+                      const struct conf_url *url);
+
+/* What is known of it as one of several regions, made where there is nothing yet: only by the
+ * control thread, before a configuration that has it is in use. NULL without memory. */
+struct region *endpoint_make_region(struct endpoint *endpoint);
+/* The same; NULL: it never was one of several. */
+struct region *endpoint_region(struct endpoint *endpoint);
+/* The calling loop's counts there, which the endpoint keeps and frees. NULL without memory. */
+struct region_tally *endpoint_region_tally_new(struct endpoint *endpoint);
 
 struct endpoint_health *endpoint_health_of(struct endpoint *endpoint);
 /* A tally of the calling loop's successes, which the endpoint keeps and frees. NULL without memory.

@@ -3,7 +3,8 @@
  * When they are due and what their answers mean is decided by keypool/probe_plan; here they are
  * sent, through the data plane's own client. Where the names of models are wanted they are learned
  * on the way: most probes ask for /models; of a provider whose probes do not, /models is asked for
- * once in a while without a key. Belongs to the control thread.
+ * once in a while without a key. Of several regions each is probed in its turn, without a key, for
+ * how long its answer takes; keys are probed where the traffic is. Belongs to the control thread.
  */
 #ifndef UPSTREAM_PROBER_H
 #define UPSTREAM_PROBER_H
@@ -28,6 +29,9 @@ struct prober_target {
     const struct conf_provider *conf;
     struct provider *provider;
     struct endpoint *endpoint;
+    /* Where there are regions, the endpoints of all of them, that one first; count 0: it alone. */
+    struct endpoint *const *endpoints;
+    size_t endpoint_count;
     const struct secret *fields; /* lines of `headers:`; NULL: none */
     bool wants_models;           /* the provider's models are learned: see provider_models */
 };

@@ -203,7 +203,6 @@ static void sums_up_nothing(void **state)
 
 /* --- metrics --- */
 
-/* But for those of migrations, of which there is none here: tests/blackbox/test_migration.py. */
 /* So many prompts are compared with what their provider counts. */
 static void compare_prompts(struct stage *stage, unsigned count)
 {
@@ -227,6 +226,8 @@ static void tells_how_far_estimates_are_off(void **state)
     stage_expect_part(stage_show(*state, page_metrics), line);
 }
 
+/* But for those of migrations and of regions, of which there are none here:
+ * tests/blackbox/test_migration.py, test_regions.py. */
 static void samples_every_metric_that_is_asked_for_when_read(void **state)
 {
     const char *text;
@@ -235,7 +236,8 @@ static void samples_every_metric_that_is_asked_for_when_read(void **state)
     compare_prompts(*state, 20);
     text = stage_show(*state, page_metrics);
     for (int i = 0; i < METRIC_COUNT; i++) {
-        if (i >= METRIC_MIGRATION_SHARE && i <= METRIC_MIGRATION_ERRORS)
+        if ((i >= METRIC_MIGRATION_SHARE && i <= METRIC_MIGRATION_ERRORS) ||
+            (i >= METRIC_REGION_SHARE && i <= METRIC_REGION_EJECTIONS))
             continue;
         snprintf(head, sizeof(head), "# TYPE bellwether_%s ", metric_rows[i].name);
         stage_expect_part(text, head);

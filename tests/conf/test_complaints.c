@@ -22,7 +22,7 @@ static void values_of_the_server(void **state)
         "  half_close: never\n"
         "  trusted_proxies: 10.0.0.0/8\n"
         "  proxy_protocol: true\n"
-        "  zone: a\n",
+        "  zone: a b\n",
         "b.yaml:3:12: server.listen: 'a' is no address; allowed: one or a list of host:port, "
         "[v6]:port or unix:/path\n"
         "b.yaml:3:15: server.listen: '[::1]' is no address; allowed: one or a list of "
@@ -56,7 +56,9 @@ static void values_of_the_server(void **state)
         "b.yaml:12:20: server.trusted_proxies: '10.0.0.0/8' stands where a list should; "
         "allowed: a list of at most 1000 addresses or networks such as 10.0.0.0/8\n"
         "b.yaml:13:19: server.proxy_protocol: 'true' is not built yet; allowed: false\n"
-        "b.yaml:14:3: server.zone: not built yet; allowed: to leave it out\n");
+        "b.yaml:14:9: server.zone: 'a b' is no name; allowed: 1 to 64 letters, digits or any of . "
+        "_ "
+        ": @ -\n");
 }
 
 static void bounds_between_values(void **state)

@@ -318,7 +318,7 @@ static void every_setting_is_listed(void **state)
               "1GiB\tof a request; larger: 413\n"));
     assert_non_null(strstr(text, "providers.NAME.keys[].weight\tnumber\t1\t"));
     assert_non_null(strstr(text, "models.NAME.targets[].to\tPROVIDER/MODEL\t\t"));
-    assert_non_null(strstr(text, "server.zone\tnot built yet\t\t\t"));
+    assert_non_null(strstr(text, "shared\tnot built yet\t\t\t"));
 }
 
 static int set_up(void **state)

@@ -327,19 +327,19 @@ static void test_binding(void **state)
     third = load(&stage, KEYS("http://127.0.0.1:10/v1", "{name: k1, secret: s1}"));
     old = bind_to(&stage, first);
     view = old->outlets[0].view;
-    pool = old->outlets[0].pool;
+    pool = old->outlets[0].sites[0].pool;
     same = bind_to(&stage, second);
     assert_ptr_equal(same->outlets[0].view, view);
-    assert_ptr_equal(same->outlets[0].pool, pool);
+    assert_ptr_equal(same->outlets[0].sites[0].pool, pool);
     assert_ptr_equal(same->outlets[0].row, &second->providers[0]);
     /* An exchange still holds the first. */
     binding_ref(old);
     binding_unref(&(struct binding *){old});
     moved = bind_to(&stage, third);
     assert_ptr_equal(moved->outlets[0].view, view);
-    assert_ptr_not_equal(moved->outlets[0].pool, pool);
+    assert_ptr_not_equal(moved->outlets[0].sites[0].pool, pool);
     binding_unref(&same);
-    assert_ptr_equal(old->outlets[0].pool, pool);
+    assert_ptr_equal(old->outlets[0].sites[0].pool, pool);
     assert_int_equal(endpoint_pool_count(pool), 0);
     binding_unref(&old);
     assert_ptr_equal(stage.home.pools.next, stage.home.pools.prev); /* one is left */

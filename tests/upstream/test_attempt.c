@@ -118,7 +118,7 @@ static void begin(struct stage *stage, const char *settings)
     conf = &fake_must_load(&stage->fake, yaml)->providers.items[0];
     stage->loop = loop_new_virtual(1000000);
     stage->resolver = resolver_new(16);
-    assert_int_equal(endpoint_new(conf, error, &stage->endpoint), 0);
+    assert_int_equal(endpoint_new(conf, &conf->base_url, error, &stage->endpoint), 0);
     stage->pool =
         endpoint_pool_new(stage->endpoint, stage->loop, stage->resolver, &stage->head_scratch);
     assert_non_null(stage->pool);

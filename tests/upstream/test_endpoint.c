@@ -122,7 +122,7 @@ static void begin(struct stage *stage, const char *settings)
     conf = provider_of(stage, settings);
     stage->loop = loop_new_virtual(1000000);
     stage->resolver = resolver_new(16);
-    assert_int_equal(endpoint_new(conf, error, &stage->endpoint), 0);
+    assert_int_equal(endpoint_new(conf, &conf->base_url, error, &stage->endpoint), 0);
     stage->pool = endpoint_pool_new(stage->endpoint, stage->loop, stage->resolver, &stage->head);
     assert_non_null(stage->pool);
     endpoint_pool_set_bounds(stage->pool, &conf->connections, conf->timeouts.connect_us);

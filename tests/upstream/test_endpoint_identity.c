@@ -24,6 +24,16 @@ static const struct conf_provider *provider_of(struct stage *stage, const char *
     return &fake_must_load(&stage->fake, yaml)->providers.items[0];
 }
 
+static int make(const struct conf_provider *provider, char *error, struct endpoint **ret_endpoint)
+{
+    return endpoint_new(provider, &provider->base_url, error, ret_endpoint);
+}
+
+static bool is_same(const struct endpoint *endpoint, const struct conf_provider *provider)
+{
+    return endpoint_is_same(endpoint, provider, &provider->base_url);
+}
+
 static void begin(struct stage *stage, const char *settings)
 {
     char error[TLS_ERROR_BYTES];
@@ -31,7 +41,7 @@ static void begin(struct stage *stage, const char *settings)
     memset(stage, 0, sizeof(*stage));
     fake_init(&stage->fake);
     snprintf(stage->path, sizeof(stage->path), "/tmp/bellwether-endpoint-%d", (int)getpid());
-    assert_int_equal(endpoint_new(provider_of(stage, settings), error, &stage->endpoint), 0);
+    assert_int_equal(make(provider_of(stage, settings), error, &stage->endpoint), 0);
 }
 
 static void end(struct stage *stage)
@@ -49,20 +59,20 @@ static void test_the_same(void **state)
     (void)state;
     begin(&stage, "health: {ttl: 60s}");
     /* Neither keys nor time-outs make another endpoint of it. */
-    assert_true(endpoint_is_same(stage.endpoint, provider_of(&stage, "timeouts: {connect: 1s}")));
-    assert_false(endpoint_is_same(stage.endpoint, provider_of(&stage, "tls: {verify: false}")));
+    assert_true(is_same(stage.endpoint, provider_of(&stage, "timeouts: {connect: 1s}")));
+    assert_false(is_same(stage.endpoint, provider_of(&stage, "tls: {verify: false}")));
     snprintf(yaml, sizeof(yaml),
              "providers: {up: {kind: compatible, keys: [s], base_url: 'http://unix:%s:/v2'}}\n"
              "clients: {open: true}\n",
              stage.path);
-    assert_int_equal(
-        endpoint_new(&fake_must_load(&stage.fake, yaml)->providers.items[0], error, &endpoint), 0);
+    assert_int_equal(make(&fake_must_load(&stage.fake, yaml)->providers.items[0], error, &endpoint),
+                     0);
     assert_span(endpoint_path(endpoint), "/v2");
     assert_span(endpoint_host(endpoint), "localhost");
     assert_span(endpoint_authority(endpoint), "localhost");
     assert_span(endpoint_unix_path(endpoint), stage.path);
     assert_null(endpoint_tls(endpoint));
-    assert_false(endpoint_is_same(endpoint, provider_of(&stage, "health: {ttl: 60s}")));
+    assert_false(is_same(endpoint, provider_of(&stage, "health: {ttl: 60s}")));
     endpoint_unref(&endpoint);
     assert_null(endpoint);
     endpoint_unref(&endpoint);
@@ -100,12 +110,12 @@ static void test_renewed_files(void **state)
 
         write_file(path, "one");
         snprintf(text, sizeof(text), settings[i], path);
-        assert_int_equal(endpoint_new(provider_of(&stage, text), error, &endpoint), 0);
-        assert_true(endpoint_is_same(endpoint, provider_of(&stage, text)));
+        assert_int_equal(make(provider_of(&stage, text), error, &endpoint), 0);
+        assert_true(is_same(endpoint, provider_of(&stage, text)));
         /* Another file in its place, alike but for what stands in it. */
         write_file(other, "two");
         assert_int_equal(rename(other, path), 0);
-        assert_false(endpoint_is_same(endpoint, provider_of(&stage, text)));
+        assert_false(is_same(endpoint, provider_of(&stage, text)));
         endpoint_unref(&endpoint);
     }
     unlink(path);

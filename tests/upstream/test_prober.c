@@ -89,7 +89,9 @@ static void begin_kind(struct stage *stage, const char *kind, const char *base,
     assert_int_equal(keypool_apply(provider_keys(stage->provider), &config->providers.items[0],
                                    NULL, START_US, 1700000000000000),
                      0);
-    assert_int_equal(endpoint_new(&config->providers.items[0], error, &stage->endpoint), 0);
+    assert_int_equal(endpoint_new(&config->providers.items[0], &config->providers.items[0].base_url,
+                                  error, &stage->endpoint),
+                     0);
     stage->prober = prober_new(stage->loop, stage->resolver, &prober_ops, stage);
     stage->target = (struct prober_target){.conf = &config->providers.items[0],
                                            .provider = stage->provider,
