@@ -30,6 +30,16 @@ static uint64_t read_created(yyjson_val *value)
     return wall_us / UINT64_C(1000000);
 }
 
+/* As names of models are in the file. */
+static bool is_name(struct span id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        if ((unsigned char)id.ptr[i] <= ' ' || id.ptr[i] == 0x7f)
+            return false;
+    }
+    return id.len > 0 && id.len <= MODEL_ID_MAX;
+}
+
 /* False where it is no model that anybody could ask for. */
 static bool read_model(yyjson_val *value, struct model_entry *ret_model)
 {
@@ -39,7 +49,7 @@ static bool read_model(yyjson_val *value, struct model_entry *ret_model)
 
     if (!id.ptr && span_has_prefix(name, prefix))
         id = span_skip(name, prefix.len);
-    if (id.len == 0 || id.len > MODEL_ID_MAX)
+    if (!is_name(id))
         return false;
     *ret_model = (struct model_entry){
         .id = id,

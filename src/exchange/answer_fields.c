@@ -91,7 +91,7 @@ static void put_cost(const struct exchange *x, struct buf *out)
     if (x->body.is_streaming || !exchange_cost(x, &picousd))
         return;
     buf_append_span(out, SPAN("X-Bellwether-Cost-Usd: "));
-    price_write_usd(out, picousd + x->hedge.lost_picousd);
+    price_write_usd(out, exchange_whole_cost(x, picousd));
     buf_append_span(out, SPAN("\r\n"));
 }
 

@@ -82,6 +82,8 @@ void exchange_interrupt(struct exchange *x, enum interrupt interrupt)
     /* A request that could not be read was not cut, nor an answer that has been told whole. */
     if (!x->account.cut_by && !x->respond.has_failure && !x->relay.is_whole)
         x->account.cut_by = interrupt;
+    if (x->account.cut_by && attempt_is_live(exchange_attempt(x)))
+        account_note_interrupted(x);
     if (interrupt == INTERRUPT_CLIENT_GONE)
         x->conn = NULL;
     if (next == STEP_RESPOND && !x->respond.has_failure)
@@ -283,6 +285,13 @@ bool exchange_cost(const struct exchange *x, uint64_t *ret_picousd)
     return price_of(prices_find(x->binding->snapshot->prices, target->provider_index, target->model,
                                 target->model_hash),
                     &x->account.usage, x->head.start_wall_us, ret_picousd);
+}
+
+uint64_t exchange_whole_cost(const struct exchange *x, uint64_t picousd)
+{
+    uint64_t lost = x->hedge.lost_picousd;
+
+    return picousd < UINT64_MAX - lost ? picousd + lost : UINT64_MAX;
 }
 
 const struct plan_target *exchange_target(const struct exchange *x)

@@ -407,6 +407,17 @@ void account_note_produced(struct exchange *x);
 /* An answer that was cut, after commit, is billed for what was produced: notes that, once. */
 void account_note_cut(struct exchange *x);
 
+/* What the provider bills of an attempt that nobody waits for any more: what it told, or else the
+ * prompt and what had come of the answer. Of a refusal, or a request that had not left whole, it
+ * bills nothing. Notes that, before the attempt ends. */
+void account_note_left(struct exchange *x);
+
+/* The same of an attempt that client, deadline or shutdown end; before commit alone. */
+void account_note_interrupted(struct exchange *x);
+
+/* What limits are told that the attempt at hand used; 0: not known. */
+uint64_t account_tokens(const struct exchange *x);
+
 /* Notes what the object used as far as it came, estimated from its text where it has not told. */
 void relay_json_usage(struct exchange *x);
 
@@ -460,6 +471,9 @@ struct span answer_fields(struct exchange *x, bool is_own);
 /* What the attempt's tokens, as far as they are known, cost: true and *ret_picousd, or false where
  * the tokens or the price are not known. */
 bool exchange_cost(const struct exchange *x, uint64_t *ret_picousd);
+
+/* That, and what the attempts cost that hedging has cancelled; it stands still at its most. */
+uint64_t exchange_whole_cost(const struct exchange *x, uint64_t picousd);
 
 /* The provider's own id of the request, by whatever field it tells it; a NULL ptr: none. */
 struct span answer_upstream_id(const struct exchange *x);

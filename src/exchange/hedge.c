@@ -255,27 +255,6 @@ static void settle(struct exchange *x, enum hedge_result result)
 
 /* ---- the end of one of them ---- */
 
-/* What the provider bills of an attempt that nobody waits for: what it told, or else the prompt and
- * what had come of the answer. Of a refusal, or a request that had not left whole, it bills
- * nothing. */
-static void estimate(struct exchange *x)
-{
-    struct dialect_usage *usage = &x->account.usage;
-
-    bool has_head = x->relay.status != 0;
-
-    if (!exchange_attempt(x)->is_request_sent || (has_head && x->relay.mode == RELAY_ERROR))
-        return;
-    if (has_head)
-        account_note_produced(x);
-    if (usage->is_known)
-        return;
-    *usage = (struct dialect_usage){.prompt_tokens = x->body.prompt_tokens,
-                                    .total_tokens = x->body.prompt_tokens,
-                                    .is_known = true,
-                                    .is_estimated = true};
-}
-
 static void count_loss(struct exchange *x)
 {
     const struct snapshot_provider *row = exchange_outlet(x)->row;
@@ -290,7 +269,7 @@ static void count_loss(struct exchange *x)
     metrics_add(metrics, row->hedge_tokens + METRIC_TOKENS_CACHED, usage->cached_tokens);
     if (!exchange_cost(x, &picousd))
         return;
-    x->hedge.lost_picousd += picousd;
+    x->hedge.lost_picousd = exchange_whole_cost(x, picousd);
     metrics_add(metrics, row->hedge_cost, price_nano(picousd));
 }
 
@@ -300,7 +279,7 @@ static void cancel(struct exchange *x, bool is_billed)
 {
     if (exchange_attempt(x)->is_head_sent) {
         if (is_billed)
-            estimate(x);
+            account_note_left(x);
         count_loss(x);
         attempt_end(exchange_attempt(x));
         relay_book(x, NULL, 0);

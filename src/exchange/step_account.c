@@ -33,6 +33,41 @@ void account_note_cut(struct exchange *x)
         account_note_produced(x);
 }
 
+void account_note_left(struct exchange *x)
+{
+    struct dialect_usage *usage = &x->account.usage;
+    bool has_head = x->relay.status != 0;
+
+    if (!exchange_attempt(x)->is_request_sent || (has_head && x->relay.mode == RELAY_ERROR))
+        return;
+    if (has_head && !usage->is_known)
+        account_note_produced(x);
+    if (usage->is_known)
+        return;
+    *usage = (struct dialect_usage){.prompt_tokens = x->body.prompt_tokens,
+                                    .total_tokens = x->body.prompt_tokens,
+                                    .is_known = true,
+                                    .is_estimated = true};
+}
+
+void account_note_interrupted(struct exchange *x)
+{
+    if (!x->relay.is_committed && x->body.prompt_tokens)
+        account_note_left(x);
+}
+
+/* Before the commit an estimate is of the prompt, and of the answer as far as it came: less than
+ * what was used, by what nobody saw. Sums take it, as the least that is billed; limits keep what
+ * they have reserved. */
+uint64_t account_tokens(const struct exchange *x)
+{
+    const struct dialect_usage *usage = &x->account.usage;
+
+    if (!usage->is_known || (usage->is_estimated && !x->relay.is_committed))
+        return 0;
+    return usage->total_tokens;
+}
+
 static const char *failure_name(const struct exchange *x)
 {
     if (x->respond.has_failure)
@@ -84,16 +119,15 @@ static void count_tokens(struct exchange *x, const struct snapshot_series *serie
 static void count_cost(struct exchange *x, const struct snapshot_series *series)
 {
     struct metrics *metrics = x->host->metrics;
-    uint64_t picousd;
+    uint64_t picousd = 0;
 
-    if (!x->account.usage.is_known)
-        return;
     x->account.has_cost = exchange_cost(x, &picousd);
-    if (!x->account.has_cost) {
+    if (x->account.usage.is_known && !x->account.has_cost)
         metrics_add(metrics, series->unpriced, 1);
+    /* What a hedge has cost is spent, whatever is known of the rest. */
+    x->account.cost_nanousd = price_nano(exchange_whole_cost(x, picousd));
+    if (!x->account.cost_nanousd)
         return;
-    }
-    x->account.cost_nanousd = price_nano(picousd + x->hedge.lost_picousd);
     metrics_add(metrics, series->cost, x->account.cost_nanousd);
     metrics_add(metrics, series_of_client(x).cost, x->account.cost_nanousd);
     if (x->auth.client->purse)
@@ -120,9 +154,8 @@ static void note_use(struct exchange *x, const struct plan_target *target)
         use.output_tokens = usage->completion_tokens;
         use.reasoning_tokens = usage->reasoning_tokens;
     }
-    if (x->account.has_cost)
-        use.cost_nanousd = x->account.cost_nanousd;
-    else
+    use.cost_nanousd = x->account.cost_nanousd;
+    if (!x->account.has_cost)
         use.unpriced = usage->is_known || x->relay.is_committed;
     uses_note(x->host->uses, &of, &use);
 }
@@ -236,8 +269,10 @@ static void write_line(struct exchange *x, uint64_t duration_us)
  * one whose budget was spent when it came. */
 static uint64_t tokens_used(const struct exchange *x)
 {
-    if (x->account.usage.is_known)
-        return x->account.usage.total_tokens;
+    uint64_t tokens = account_tokens(x);
+
+    if (tokens)
+        return tokens;
     return x->admit.since_us && !x->admit.is_out_of_budget ? 0 : 1;
 }
 

@@ -23,16 +23,14 @@ static enum failure failure_of(const struct limiter_reading *reading)
     return FAILURE_CLIENT_LIMIT;
 }
 
-/* False where that purse is empty, in which the client is told of which period, and until when. */
-static bool look_into(struct exchange *x, const struct purse *purse,
-                      const struct conf_budget *budget, enum failure failure)
+/* The client is told of which period it is spent, and until when. */
+static void refuse_spent(struct exchange *x, const struct conf_budget *budget, uint64_t wait_us,
+                         enum failure failure)
 {
-    uint64_t wait_us, until_wall_us;
+    uint64_t until_wall_us;
     char until[RFC3339_BYTES];
     struct span pool, message;
 
-    if (!purse_is_spent(purse, loop_now_us(exchange_loop(x)), &wait_us))
-        return true;
     pool = failure == FAILURE_POOL_BUDGET ? x->auth.client->pool_name : span_of(NULL, 0);
     /* Periods begin with a second; the two clocks were read a moment apart. */
     until_wall_us = loop_wall_us(exchange_loop(x)) + wait_us + US_PER_SEC / 2;
@@ -44,16 +42,23 @@ static bool look_into(struct exchange *x, const struct purse *purse,
     x->respond.retry_after_us = wait_us;
     x->admit.is_out_of_budget = true;
     exchange_refuse(x, failure, message, span_of(NULL, 0));
-    return false;
 }
 
+/* False where one is empty. Where both are, it is the one that stays so for longer that counts. */
 static bool has_budget_left(struct exchange *x)
 {
     const struct client *client = x->auth.client;
+    uint64_t now_us = loop_now_us(exchange_loop(x)), own_us = 0, pool_us = 0;
+    bool is_own_spent = purse_is_spent(client->purse, now_us, &own_us);
+    bool is_pool_spent = purse_is_spent(client->pool_purse, now_us, &pool_us);
 
-    return (!client->purse || look_into(x, client->purse, client->budget, FAILURE_CLIENT_BUDGET)) &&
-           (!client->pool_purse ||
-            look_into(x, client->pool_purse, client->pool_budget, FAILURE_POOL_BUDGET));
+    if (!is_own_spent && !is_pool_spent)
+        return true;
+    if (is_own_spent && (!is_pool_spent || own_us >= pool_us))
+        refuse_spent(x, client->budget, own_us, FAILURE_CLIENT_BUDGET);
+    else
+        refuse_spent(x, client->pool_budget, pool_us, FAILURE_POOL_BUDGET);
+    return false;
 }
 
 /* False where one of them refuses. */

@@ -47,8 +47,10 @@ void relay_follow(struct exchange *x, const struct key *key, const struct keypoo
 void relay_book(struct exchange *x, const struct outcome_row *row, uint64_t hint_us)
 {
     const struct outcome_row *told = row ? row : outcome_row(OUTCOME_CLIENT_GONE);
-    struct keypool_end end = {
-        .outcome = row, .hint_us = hint_us, .is_elsewhere_tried = x->select.has_other_site};
+    struct keypool_end end = {.outcome = row,
+                              .hint_us = hint_us,
+                              .tokens = account_tokens(x),
+                              .is_elsewhere_tried = x->select.has_other_site};
     const struct key *key = x->select.grant.key; /* the view keeps it */
     struct keypool_effect effect;
     struct outlet *outlet;
@@ -57,8 +59,6 @@ void relay_book(struct exchange *x, const struct outcome_row *row, uint64_t hint
     if (!key)
         return;
     outlet = exchange_outlet(x);
-    if (x->account.usage.is_known)
-        end.tokens = x->account.usage.total_tokens;
     if (exchange_cost(x, &picousd))
         end.cost_nanousd = price_nano(picousd);
     keep_name(x, key_name(key));
@@ -214,6 +214,8 @@ struct move relay_failed(struct exchange *x, const struct outcome_row *row)
     x->select.hint_us = find_hint(x, row);
     x->respond.last = row;
     x->respond.last_status = x->relay.status;
+    if (row->outcome == OUTCOME_TOTAL_TIMEOUT && was_sent)
+        account_note_interrupted(x);
     account_note_cut(x);
     x->select.has_other_site = sites_note_failure(x, row) && !x->relay.is_committed;
     relay_book(x, row, x->select.hint_us);

@@ -44,15 +44,26 @@ static void change(struct books *books, struct books_row *row)
         list_push_back(&books->changed, &row->changed);
 }
 
+/* The store takes no other, and refuses whatever is written beside it. */
+static bool may_be_kept(struct span name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if ((unsigned char)name.ptr[i] < ' ' || name.ptr[i] == 0x7f)
+            return false;
+    }
+    return name.len && name.len <= BOOKS_NAME_BYTES;
+}
+
 static struct books_row *row_of(struct books *books, enum books_kind kind, struct span name)
 {
     struct roll *rows = &books->rows[kind];
     struct books_row *row = NULL;
+    bool is_kept = may_be_kept(name);
 
-    if (name.len && name.len <= BOOKS_NAME_BYTES)
+    if (is_kept)
         row = roll_find(rows, name);
     /* The last place is kept for "other". */
-    if (!row && name.len && name.len <= BOOKS_NAME_BYTES && roll_count(rows) < BOOKS_MAX - 1)
+    if (!row && is_kept && roll_count(rows) < BOOKS_MAX - 1)
         row = roll_find_or_add(rows, name);
     if (!row)
         row = roll_find_or_add(rows, other);

@@ -26,10 +26,12 @@ struct seat {
     uint64_t limit_nanousd;
     struct total kept; /* as the store has it, or is about to */
     bool is_resting;
-    bool is_asked, is_told; /* what the store knows of it: to be read, and read */
-    uint64_t near_wall_us;  /* the period of which it was told that it is nearly spent */
-    uint64_t round;         /* in which it was looked at last */
-    struct span name;       /* in the store, behind the id's first byte */
+    bool is_asked, is_told;  /* what the store knows of it: to be read, and read */
+    uint64_t near_wall_us;   /* the period of which it was told that it is nearly spent */
+    uint64_t passed_wall_us; /* the same: that it is spent */
+    uint64_t until_us;       /* of a key that rests: as its pool was told */
+    uint64_t round;          /* in which it was looked at last */
+    struct span name;        /* in the store, behind the id's first byte */
     size_t len;
     char id[]; /* a letter for the kind, and the name: a key's is its identity, in hex */
 };

@@ -4,6 +4,8 @@
  * Nothing is written before it was read. */
 #include "server/gateway_inner.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -212,13 +214,23 @@ static void load(struct bookkeeper *keeper)
 /* ---- ticking ---- */
 
 /* The day is over: what it came to is written before it is forgotten. A day that was never read
- * from the store is not written either, and what of the month and of all is to be read still is. */
+ * from the store is not written either, and what of the month and of all is to be read still is.
+ * The new one is read too: a clock that was stepped may come to a day of which the store knows. */
 static void turn(struct bookkeeper *keeper)
 {
+    uint64_t before_us[BOOKS_PERIODS];
+
     if (!books_is_over(&keeper->books, wall_of(keeper)))
         return;
     save_all(keeper);
+    memcpy(before_us, keeper->books.start_us, sizeof(before_us));
     books_turn(&keeper->books, wall_of(keeper));
+    for (enum books_period period = 0; period < BOOKS_PERIODS; period++) {
+        if (keeper->books.start_us[period] == before_us[period])
+            continue;
+        store_cancel(&keeper->loads[period]);
+        keeper->unread |= 1U << period;
+    }
 }
 
 static void on_tick(struct loop_timer *timer)

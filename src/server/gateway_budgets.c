@@ -180,20 +180,28 @@ static void tell(const struct budgets *budgets, struct seat *seat, bool was_rest
     datetime_write_rfc3339(until_wall_us, until);
     if (seat->is_resting != was_resting)
         note(budgets, seat, seat->is_resting ? spent[seat->kind] : again[seat->kind], until);
-    if (seat->is_resting && !was_resting)
+    if (seat->is_resting && seat->passed_wall_us != seat->budget.start_wall_us)
         wake(budgets, seat, ALERT_BUDGET_PASSED, until);
     else if (is_near && seat->near_wall_us != seat->budget.start_wall_us)
         wake(budgets, seat, ALERT_BUDGET_NEAR, until);
     seat->near_wall_us = is_near ? seat->budget.start_wall_us : 0;
+    seat->passed_wall_us = seat->is_resting ? seat->budget.start_wall_us : 0;
 }
 
 /* ---- looking ---- */
 
-static void rest_key(struct budgets *budgets, const struct seat *seat, uint64_t until_us)
+static void rest_key(struct budgets *budgets, struct seat *seat, uint64_t until_us)
 {
     struct keypool_effect effect = keypool_rest(provider_keys(seat->provider), seat->key, until_us);
 
+    seat->until_us = until_us;
     gateway_follow(budgets->gateway, seat->provider, &effect);
+}
+
+/* The end comes elsewhere where the clock of the calendar was set. */
+static bool has_moved(uint64_t until_us, uint64_t told_us)
+{
+    return (until_us > told_us ? until_us - told_us : told_us - until_us) > US_PER_SEC;
 }
 
 /* Another period than before: it begins anew, but for what the store knows of this one. */
@@ -215,14 +223,19 @@ static void look(struct budgets *budgets, struct seat *seat, const struct conf_b
     const struct loop *loop = budgets->gateway->loop;
     uint64_t wall_us = loop_wall_us(loop), until_wall_us, until_us;
     bool was_resting = seat->is_resting;
+    uint64_t start_wall_us;
 
     follow_conf(seat, conf);
+    start_wall_us = seat->budget.start_wall_us;
     seat->is_resting = budget_look(&seat->budget, seat->period, seat->limit_nanousd, seat_sum(seat),
                                    wall_us, &until_wall_us);
+    if (start_wall_us && start_wall_us != seat->budget.start_wall_us)
+        seat->is_told = seat->is_asked = false;
     until_us = loop_now_us(loop) + (until_wall_us - wall_us);
     if (seat->kind != SEAT_KEY)
         purse_set(seat->purse, seat->budget.spent_before + seat->limit_nanousd, until_us);
-    else if (seat->is_resting != was_resting)
+    else if (seat->is_resting != was_resting ||
+             (seat->is_resting && has_moved(until_us, seat->until_us)))
         rest_key(budgets, seat, seat->is_resting ? until_us : 0);
     tell(budgets, seat, was_resting, until_wall_us);
 }

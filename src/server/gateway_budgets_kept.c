@@ -1,12 +1,12 @@
 /* What was spent of budgets, as it outlives the process: read for whoever is new, and written with
- * the looks. Nothing is written of anybody before it was read. */
+ * the looks. Nothing is written of anybody before it was read, nor of a new period: a
+ * clock that was stepped may come to one of which the store knows. */
 #include "base/clock.h"
 #include "server/budgets_inner.h"
 #include "server/gateway_store.h"
 
-/* How long the store is left alone after trouble; and how long a period lasts at most. */
-#define AGAIN_US   (5 * US_PER_SEC)
-#define LONGEST_US (31 * 86400 * US_PER_SEC)
+/* How long the store is left alone after trouble. */
+#define AGAIN_US (5 * US_PER_SEC)
 
 static const struct span kinds[SEAT_KINDS] = {
     [SEAT_KEY] = SPAN_INIT(TOTAL_KEY_SPEND),
@@ -92,6 +92,8 @@ static void take(struct budgets *budgets, enum seat_kind kind, const struct tota
     /* It was told then. */
     if (budget_is_near(&seat->budget, seat->limit_nanousd))
         seat->near_wall_us = seat->budget.start_wall_us;
+    if (seat->limit_nanousd && total->sum >= seat->limit_nanousd)
+        seat->passed_wall_us = total->start_wall_us;
 }
 
 static void on_loaded(struct budgets *budgets, enum seat_kind kind,
@@ -129,13 +131,21 @@ static void on_pools(struct store_ask *ask, const struct store_answer *answer)
     on_loaded(container_of(ask, struct budgets, loads[SEAT_POOL]), SEAT_POOL, answer);
 }
 
+/* One whose period is ahead of a clock that was set back waits until that comes there. */
+static bool is_new(const struct seat *seat, enum seat_kind kind, uint64_t wall_us)
+{
+    return seat->kind == kind && !seat->is_told &&
+           budget_period_start(seat->period, wall_us) == seat->budget.start_wall_us;
+}
+
 static bool is_anybody_new(const struct budgets *budgets, enum seat_kind kind)
 {
+    uint64_t wall_us = loop_wall_us(budgets->gateway->loop);
     struct seat *seat;
     size_t at = 0;
 
     while ((seat = map_next(&budgets->seats, &at, NULL))) {
-        if (seat->kind == kind && !seat->is_told)
+        if (is_new(seat, kind, wall_us))
             return true;
     }
     return false;
@@ -144,16 +154,18 @@ static bool is_anybody_new(const struct budgets *budgets, enum seat_kind kind)
 static void load(struct budgets *budgets, enum seat_kind kind)
 {
     uint64_t wall_us = loop_wall_us(budgets->gateway->loop);
+    const uint64_t starts[TOTALS_STARTS] = {
+        budget_period_start(BUDGET_HOUR, wall_us), budget_period_start(BUDGET_DAY, wall_us),
+        budget_period_start(BUDGET_WEEK, wall_us), budget_period_start(BUDGET_MONTH, wall_us)};
     struct seat *seat;
     size_t at = 0;
 
-    if (totals_load(gateway_store(budgets->gateway), &budgets->loads[kind], kinds[kind],
-                    wall_us > LONGEST_US ? wall_us - LONGEST_US : 0)) {
+    if (totals_load(gateway_store(budgets->gateway), &budgets->loads[kind], kinds[kind], starts)) {
         wait_a_while(budgets);
         return;
     }
     while ((seat = map_next(&budgets->seats, &at, NULL)))
-        seat->is_asked = seat->is_asked || (seat->kind == kind && !seat->is_told);
+        seat->is_asked = seat->is_asked || is_new(seat, kind, wall_us);
 }
 
 void budgets_keep(struct budgets *budgets)

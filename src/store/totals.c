@@ -1,5 +1,7 @@
 #include "store/totals.h"
 
+#include <string.h>
+
 #include "base/err.h"
 #include "store/op.h"
 #include "store/text.h"
@@ -11,9 +13,14 @@ struct put_op {
     uint64_t wall_us;
 };
 
-struct period_op {
+struct load_op {
     struct store_op op;
-    struct span kind; /* of a load */
+    struct span kind;
+    uint64_t start_wall_us[TOTALS_STARTS];
+};
+
+struct prune_op {
+    struct store_op op;
     uint64_t wall_us;
 };
 
@@ -81,20 +88,27 @@ int totals_put(struct store *store, struct store_ask *ask, const struct total *t
 
 /* ---- reading ---- */
 
-static int count_rows(struct sql *sql, const struct period_op *load, size_t *ret_count)
-{
-    struct sql_query query =
-        sql_ask(sql, "SELECT count(*) FROM totals WHERE kind = ? AND start_us >= ?");
+#define OF_THESE "FROM totals WHERE kind = ? AND start_us IN (?, ?, ?, ?)"
 
-    sql_bind_text(&query, load->kind);
-    sql_bind_u64(&query, load->wall_us);
+static void bind(struct sql_query *query, const struct load_op *load)
+{
+    sql_bind_text(query, load->kind);
+    for (int i = 0; i < TOTALS_STARTS; i++)
+        sql_bind_u64(query, load->start_wall_us[i]);
+}
+
+static int count_rows(struct sql *sql, const struct load_op *load, size_t *ret_count)
+{
+    struct sql_query query = sql_ask(sql, "SELECT count(*) " OF_THESE);
+
+    bind(&query, load);
     *ret_count = sql_next(&query) ? (size_t)sql_u64(&query, 0) : 0;
     return sql_end(&query);
 }
 
 static int run_load(struct sql *sql, struct store_op *op)
 {
-    const struct period_op *load = container_of(op, struct period_op, op);
+    const struct load_op *load = container_of(op, struct load_op, op);
     struct sql_query query;
     struct total *totals;
     size_t count = 0;
@@ -107,10 +121,9 @@ static int run_load(struct sql *sql, struct store_op *op)
     if (!totals)
         return ERR_NOMEM;
     op->rows = totals;
-    query = sql_ask(sql, "SELECT name, period, start_us, sum FROM totals "
-                         "WHERE kind = ? AND start_us >= ? ORDER BY name, period, start_us");
-    sql_bind_text(&query, load->kind);
-    sql_bind_u64(&query, load->wall_us);
+    query = sql_ask(sql, "SELECT name, period, start_us, sum " OF_THESE
+                         " ORDER BY name, period, start_us");
+    bind(&query, load);
     while (op->count < count && sql_next(&query)) {
         struct total *total = &totals[op->count++];
 
@@ -126,13 +139,13 @@ static int run_load(struct sql *sql, struct store_op *op)
 static const struct store_op_kind load_kind = {.is_write = false, .run = run_load};
 
 int totals_load(struct store *store, struct store_ask *ask, struct span kind,
-                uint64_t since_wall_us)
+                const uint64_t start_wall_us[TOTALS_STARTS])
 {
-    struct period_op *load = store_op_new(sizeof(*load), &load_kind);
+    struct load_op *load = store_op_new(sizeof(*load), &load_kind);
 
     if (load) {
         load->kind = store_op_keep(&load->op, kind);
-        load->wall_us = since_wall_us;
+        memcpy(load->start_wall_us, start_wall_us, sizeof(load->start_wall_us));
     }
     return store_submit(store, ask, load ? &load->op : NULL, text_is_word(kind));
 }
@@ -143,7 +156,7 @@ static int run_prune(struct sql *sql, struct store_op *op)
 {
     struct sql_query query = sql_ask(sql, "DELETE FROM totals WHERE start_us < ?");
 
-    sql_bind_u64(&query, container_of(op, struct period_op, op)->wall_us);
+    sql_bind_u64(&query, container_of(op, struct prune_op, op)->wall_us);
     sql_next(&query);
     op->count = query.err ? 0 : sql_changes(sql);
     return sql_end(&query);
@@ -153,7 +166,7 @@ static const struct store_op_kind prune_kind = {.is_write = true, .run = run_pru
 
 int totals_prune(struct store *store, struct store_ask *ask, uint64_t before_wall_us)
 {
-    struct period_op *prune = store_op_new(sizeof(*prune), &prune_kind);
+    struct prune_op *prune = store_op_new(sizeof(*prune), &prune_kind);
 
     if (prune)
         prune->wall_us = before_wall_us;

@@ -31,9 +31,12 @@ struct total {
 int totals_put(struct store *store, struct store_ask *ask, const struct total *totals,
                size_t count);
 
-/* Reads those of that kind whose period began at that time or later (totals_told). */
+/* Reads those of that kind whose period began at one of those times (totals_told): of the hour, the
+ * day, the week and the month at hand, so that what is told is bounded by names, however many hours
+ * are kept. */
+enum { TOTALS_STARTS = 4 };
 int totals_load(struct store *store, struct store_ask *ask, struct span kind,
-                uint64_t since_wall_us);
+                const uint64_t start_wall_us[TOTALS_STARTS]);
 
 /* Forgets all whose period began before that time. */
 int totals_prune(struct store *store, struct store_ask *ask, uint64_t before_wall_us);

@@ -316,6 +316,7 @@ void attempt_begin(struct attempt *attempt, struct endpoint_pool *pool, struct l
     attempt->pool = pool;
     attempt->request = *request;
     attempt->is_answered = attempt->was_redone = false;
+    attempt->is_head_sent = attempt->is_request_sent = false;
     loop_timer_init(&attempt->wait_timer, loop, on_wait_timer);
     if (uplink)
         use(attempt, uplink);

@@ -261,11 +261,12 @@ def test_too_many_rotations_fail(stage, sim, tmp_path):
 
 
 def test_budgets_that_run_out(stage, sim):
-    """Of four fifths and of all of it, each once, with whose it is; not again after a restart of the looks."""
+    """Of four fifths and of all of it, each once, with whose it is; not again after a restart."""
     hook = Hook(stage)
     sim.scenario()
     config = {
         "providers": {"sim": provider(sim.base_url, [{"name": "k1", "secret": "sk-pool-1"}])},
+        "store": "sqlite:one.db",
         "prices": {"gpt-4.1": {"input": 200, "output": 800}},
         "alerts": {"webhooks": [{"url": hook.url, "format": "json"}]},
         "clients": {"keys": [{"name": "web", "secret": "web-secret", "pool": "search"}]},
@@ -284,3 +285,8 @@ def test_budgets_that_run_out(stage, sim):
     assert passed["reason"].startswith("pool search: ")
     time.sleep(2.5)
     assert (near["count"], passed["count"]) == (1, 1) and len(hook.alerts()) == 2
+    gateway.stop()
+    gateway = stage.gateway(config, secrets=[TOKEN]).settle()
+    gateway.wait_line(r'"message":"pool has spent its budget"', 10)
+    time.sleep(2.5)
+    assert len(hook.alerts()) == 2

@@ -55,7 +55,8 @@ static void test_odd_lists(void **state)
 
     (void)state;
     models = read("[{\"id\":\"a\"},{\"id\":\"a\",\"created\":3},{\"id\":4},{\"name\":\"b\"},7,"
-                  "{\"id\":\"\"},{\"id\":\"c\",\"created\":-1,\"owned_by\":null}]");
+                  "{\"id\":\"\"},{\"id\":\"d\\u0001\"},{\"id\":\"d "
+                  "e\"},{\"id\":\"c\",\"created\":-1,\"owned_by\":null}]");
     assert_int_equal(models->count, 2);
     assert_non_null(model_list_find(models, SPAN("c")));
     other = model_list_ref(models);

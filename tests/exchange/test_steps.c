@@ -50,6 +50,11 @@ void select_note_wait_over(struct exchange *x)
     (void)x;
 }
 
+void account_note_interrupted(struct exchange *x)
+{
+    (void)x;
+}
+
 void hedge_watch(struct exchange *x)
 {
     (void)x;
@@ -113,6 +118,7 @@ static void stand_at(enum step step)
     arena_init(&x.attempt_arena, &host.arenas, 4096);
     arena_init(&x.scan_arena, &host.scanners, 4096);
     buf_init(&x.relay.held, 16);
+    x.send.live = &x.send.attempt;
     host.exchange_count = 1;
 }
 

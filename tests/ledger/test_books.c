@@ -149,6 +149,14 @@ static void names_past_the_most_are_other(void **state)
     expect(BOOKS_KEY, "other", "1:1 1:1 1:1 ");
 }
 
+/* The store refuses whatever is written beside such a name. */
+static void names_that_nobody_keeps_are_other(void **state)
+{
+    add("web\n", "one\x7f", 1);
+    expect(BOOKS_CLIENT, "other", "1:1 1:1 1:1 ");
+    expect_changed("key other, client other, model gpt, provider up, ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +164,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(days_and_months_begin_anew, open_books, close_books),
         cmocka_unit_test_setup_teardown(what_was_written_down_counts_on, open_books, close_books),
         cmocka_unit_test_setup_teardown(names_past_the_most_are_other, open_books, close_books),
+        cmocka_unit_test_setup_teardown(names_that_nobody_keeps_are_other, open_books, close_books),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

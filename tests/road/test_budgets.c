@@ -112,7 +112,7 @@ static void test_refused_until_the_period_ends(void **state)
 
 static void test_a_pool_is_of_all_its_clients(void **state)
 {
-    struct purse *purse;
+    struct purse *purse, *own;
     struct road road;
 
     (void)state;
@@ -127,6 +127,13 @@ static void test_a_pool_is_of_all_its_clients(void **state)
     hear_refused(&road, ask(&road, APP), "the pool search", "3600");
     expect_served(&road, FREE);
     assert_int_equal(purse_spent(purse), 2 * COST);
+    /* Both are spent: the longer wait is told. */
+    own = purse_of(&road, PURSE_CLIENT, "web");
+    purse_set(own, 0, ROAD_START_US + HOUR_US / 2);
+    hear_refused(&road, ask(&road, WEB), "the pool search", "3600");
+    purse_set(own, 0, ROAD_START_US + 2 * HOUR_US);
+    hear_refused(&road, ask(&road, WEB), "this API key", "7200");
+    purse_unref(&own);
     /* More was given. */
     purse_set(purse, 3 * COST, ROAD_START_US + HOUR_US);
     expect_served(&road, APP);
@@ -254,6 +261,46 @@ static void test_each_is_spent_once(void **state)
     road_end(&road);
 }
 
+#define PROMPT "{\"model\":\"up/m\",\"messages\":[{\"role\":\"user\",\"content\":\"hello there\"}]}"
+
+/* Of an answer nobody waits for any more the provider bills the prompt at least: it is spent, where
+ * the request was sent. */
+static void test_who_leaves_early_has_spent(void **state)
+{
+    struct road_answer answer;
+    struct purse *purse;
+    struct road road;
+    int client, upstream;
+    uint64_t spent;
+    char *log;
+
+    (void)state;
+    road_begin(&road, budgets);
+    purse = purse_of(&road, PURSE_CLIENT, "web");
+    client = ask_for(&road, WEB, PROMPT);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    close(client);
+    road_pass_ms(&road, 1);
+    close(upstream);
+    spent = purse_spent(purse);
+    assert_in_range(spent, 1000, 20000);
+    log = road_log(&road);
+    assert_non_null(strstr(log, "\"is_estimated\":true,\"cost_usd\":0.0000"));
+    mem_free(log);
+    /* The same of one that the deadline ends. */
+    client = ask_for(&road, WEB, PROMPT);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_pass_ms(&road, 3600000);
+    road_hear(&road, client, &answer);
+    assert_int_equal(answer.status, 504);
+    road_answer_free(&answer);
+    close(client);
+    close(upstream);
+    assert_int_equal(purse_spent(purse), 2 * spent);
+    purse_unref(&purse);
+    road_end(&road);
+}
+
 /* A reload keeps what was spent; without the budget nobody is refused. */
 static void test_reload(void **state)
 {
@@ -285,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_passed_by_what_is_under_way),
         cmocka_unit_test(test_spent_while_one_waits),
         cmocka_unit_test(test_each_is_spent_once),
+        cmocka_unit_test(test_who_leaves_early_has_spent),
         cmocka_unit_test(test_reload),
     };
 

@@ -24,16 +24,18 @@ static void look(const struct store_answer *answer, void *owner)
                                 (unsigned long long)totals[i].sum);
 }
 
-static void expect(struct stage *stage, uint64_t since_wall_us, const char *text)
+/* Of periods that began at those days. */
+static void expect(struct stage *stage, uint64_t day, uint64_t too, const char *text)
 {
+    const uint64_t starts[TOTALS_STARTS] = {day * DAY_US, day * DAY_US, too * DAY_US, day * DAY_US};
     static struct shown shown;
     struct reply reply = {.look = look, .owner = &shown};
 
     shown.text[0] = '\0';
-    assert_int_equal(stage_done(stage, &reply,
-                                totals_load(stage->store, reply_for(&reply), SPAN(TOTAL_KEY_SPEND),
-                                            since_wall_us)),
-                     0);
+    assert_int_equal(
+        stage_done(stage, &reply,
+                   totals_load(stage->store, reply_for(&reply), SPAN(TOTAL_KEY_SPEND), starts)),
+        0);
     assert_string_equal(shown.text, text);
 }
 
@@ -62,7 +64,7 @@ static void sums_outlive_the_process(void **state)
 
     stage_open(&stage);
     stage_begin(&stage, NULL);
-    expect(&stage, 0, "");
+    expect(&stage, 20, 19, "");
     assert_int_equal(put(&stage, totals, 4), 0);
     totals[0].sum = 6;
     assert_int_equal(put(&stage, totals, 1), 0);
@@ -70,12 +72,13 @@ static void sums_outlive_the_process(void **state)
     assert_int_equal(put(&stage, totals, 1), 0);
     stage_end(&stage);
     stage_begin(&stage, NULL);
-    expect(&stage, 20 * DAY_US,
+    expect(&stage, 20, 18,
            "key_nanousd of up/one, day 20: 6\nkey_nanousd of up/one, month 20: 70\n"
            "key_nanousd of up/two, day 20: 1152921504606846976\n");
+    expect(&stage, 18, 19, "key_nanousd of up/one, day 19: 3\n");
     assert_int_equal(totals_prune(stage.store, NULL, 20 * DAY_US), 0);
     stage_settle(&stage);
-    expect(&stage, 0,
+    expect(&stage, 20, 19,
            "key_nanousd of up/one, day 20: 6\nkey_nanousd of up/one, month 20: 70\n"
            "key_nanousd of up/two, day 20: 1152921504606846976\n");
     stage_close(&stage);
@@ -83,6 +86,7 @@ static void sums_outlive_the_process(void **state)
 
 static void what_is_no_name_is_refused(void **state)
 {
+    static const uint64_t starts[TOTALS_STARTS];
     static char long_name[600];
     struct total total = total_of("", "day", 20, 5);
     struct reply reply = {0};
@@ -97,7 +101,8 @@ static void what_is_no_name_is_refused(void **state)
     total = total_of("up/one", "Day", 20, 5);
     assert_int_equal(totals_put(stage.store, reply_for(&reply), &total, 1), ERR_RANGE);
     assert_int_equal(totals_put(stage.store, reply_for(&reply), &total, TOTALS_MAX + 1), ERR_RANGE);
-    assert_int_equal(totals_load(stage.store, reply_for(&reply), SPAN("Not a word"), 0), ERR_RANGE);
+    assert_int_equal(totals_load(stage.store, reply_for(&reply), SPAN("Not a word"), starts),
+                     ERR_RANGE);
     stage_close(&stage);
 }
 
