@@ -156,7 +156,8 @@ static struct exchange *exchange_of(struct attempt *attempt)
 void exchange_note_sent(struct exchange *x)
 {
     select_note_wait_over(x);
-    if (x->route.crossing || exchange_target(x)->pace)
+    /* How soon the target answers is told from the first of two attempts on. */
+    if ((x->route.crossing || exchange_target(x)->pace) && !hedge_is_racing(x))
         cross_note_sent(x);
     keypool_sent(exchange_outlet(x)->view, &x->select.grant, loop_now_us(exchange_loop(x)));
     if (exchange_config(x)->retry.hedge)

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/bug.h"
+#include "exchange/estimating.h"
 #include "exchange/exchange.h"
 #include "exchange/retry.h"
 #include "ledger/price.h"
@@ -102,7 +103,7 @@ static struct attempt *attempt_aside(struct exchange *x)
     return is_hedge_at_hand(x) ? &x->send.attempt : &x->hedge.other->attempt;
 }
 
-static bool is_racing(struct exchange *x)
+bool hedge_is_racing(struct exchange *x)
 {
     return x->hedge.other && attempt_is_live(attempt_aside(x));
 }
@@ -331,7 +332,7 @@ void hedge_watch(struct exchange *x)
 {
     uint64_t now_us = loop_now_us(exchange_loop(x)), delay_us;
 
-    if (is_racing(x))
+    if (hedge_is_racing(x))
         return;
     disarm(x);
     x->hedge.sent_us = now_us;
@@ -346,15 +347,15 @@ static bool select_key(struct exchange *x, uint64_t now_us, struct keypool_grant
 {
     const struct plan_target *target = exchange_target(x);
     struct outlet *outlet = exchange_outlet(x);
-    uint64_t most_out = request_scan_max_tokens(x->body.request);
+    uint64_t answer, tokens = estimating_guess(x, target, &answer);
     struct keypool_tried *const *before = select_tried(x, x->select.target);
     struct keypool_tried tried = {.count = 0};
     const struct keypool_ask ask = {
         .model = target->model,
         .model_hash = target->model_hash,
         .pool = x->auth.client->pool,
-        .tokens = x->body.prompt_tokens + most_out,
-        .tokens_out = most_out,
+        .tokens = tokens,
+        .tokens_out = answer,
         .tried = &tried,
         .endpoint = endpoint_health_of(exchange_site(x)->row->endpoint),
         .endpoint_tally = exchange_site(x)->tally,
@@ -472,28 +473,35 @@ void hedge_note_commit(struct exchange *x)
     /* Of a hedge that won the first attempt's time is known to be longer than this: left out, the
      * p95 would sink with each of them. A hedge's own time says less than those of first attempts,
      * since it is not known of those that lost. */
-    if (!has_won || is_racing(x))
+    if (!has_won || hedge_is_racing(x))
         note_time(x);
-    if (is_racing(x))
+    if (hedge_is_racing(x))
         cancel_other(x, true);
     settle(x, has_won ? HEDGE_WON : HEDGE_LOST);
     x->hedge.sent_us = 0;
 }
 
-/* Another attempt would be told the same, or has no time left. */
-static bool is_final(const struct outcome_row *row)
+/* Another attempt would be told the same, or has no time left. But what a request names may belong
+ * to the account it was made with (a file, an earlier answer): where the hedge's does not know it,
+ * the first attempt's may. */
+static bool is_final(struct exchange *x, const struct outcome_row *row)
 {
+    if (row->class == CLASS_BAD_REQUEST && is_hedge_at_hand(x) && hedge_is_racing(x))
+        return false;
     return row->remedy == REMEDY_GIVE_UP && row->class != CLASS_NONE;
 }
 
-bool hedge_goes_on(struct exchange *x, const struct outcome_row *row)
+bool hedge_goes_on(struct exchange *x, const struct outcome_row *row, bool was_sent)
 {
     disarm(x);
-    if (is_hedge_at_hand(x) && !is_final(row))
+    if (is_final(x, row))
+        return false;
+    if (is_hedge_at_hand(x))
         settle(x, HEDGE_FAILED);
-    if (!is_racing(x) || is_final(row))
+    if (!hedge_is_racing(x))
         return false;
     x->select.tries += retry_counts_try(row);
+    x->select.timeouts += row->class == CLASS_TIMEOUT && was_sent;
     relay_reset(x);
     hedge_turn_to(x, attempt_aside(x));
     return true;
@@ -515,7 +523,7 @@ void hedge_leave(struct exchange *x)
     x->hedge.sent_us = 0;
     if (!x->hedge.other)
         return;
-    if (is_racing(x))
+    if (hedge_is_racing(x))
         cancel_other(x, result != HEDGE_CUT);
     settle(x, result);
 }

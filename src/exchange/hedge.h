@@ -71,6 +71,9 @@ enum hedge_result hedge_result_of(const struct exchange *x);
 /* How many of its attempts were hedges. */
 uint32_t hedge_attempts(const struct exchange *x);
 
+/* Another attempt is under way beside the one at hand. */
+bool hedge_is_racing(struct exchange *x);
+
 /* The attempt at hand has begun to be sent, and retry.hedge is there. */
 void hedge_watch(struct exchange *x);
 
@@ -89,9 +92,9 @@ void hedge_note_head(struct exchange *x, int status);
  * cancelled. */
 void hedge_note_commit(struct exchange *x);
 
-/* The attempt at hand has failed, and is booked: true where the other one goes on, and is at hand
- * now. */
-bool hedge_goes_on(struct exchange *x, const struct outcome_row *row);
+/* The attempt at hand has failed, and is booked; `was_sent`: its request had begun to go out. True
+ * where the other one goes on, and is at hand now. */
+bool hedge_goes_on(struct exchange *x, const struct outcome_row *row, bool was_sent);
 
 /* The exchange goes on, or ends, with the attempt at hand: the other one, if there is one, is
  * cancelled, and none begins. */

@@ -228,7 +228,7 @@ struct move relay_failed(struct exchange *x, const struct outcome_row *row)
     if (x->relay.is_committed)
         return relay_break(x, row);
     if (x->hedge.sent_us) {
-        if (!is_refused && hedge_goes_on(x, row))
+        if (!is_refused && hedge_goes_on(x, row, was_sent))
             return move_park();
         hedge_leave(x);
     }

@@ -32,6 +32,11 @@ static uint64_t load(const _Atomic uint64_t *word)
     return atomic_load_explicit(word, memory_order_acquire);
 }
 
+bool endpoint_health_is_refusing(const struct endpoint_health *endpoint)
+{
+    return load(&endpoint->next_connect_us) != 0;
+}
+
 /* The gate: 0 where a call may go to connect. */
 static uint64_t gate_until(const struct endpoint_health *endpoint, uint64_t now_us)
 {
@@ -46,7 +51,7 @@ enum endpoint_verdict endpoint_health_look(const struct endpoint_health *endpoin
                                            uint64_t *ret_free_at_us)
 {
     uint64_t rest_us = load(&endpoint->rest_until_us), until_us;
-    bool is_refusing = load(&endpoint->next_connect_us) != 0;
+    bool is_refusing = endpoint_health_is_refusing(endpoint);
 
     if (rest_us > now_us) {
         *ret_free_at_us = rest_us;

@@ -56,6 +56,9 @@ enum endpoint_verdict endpoint_health_look(const struct endpoint_health *endpoin
                                            bool is_last_way, uint64_t now_us,
                                            uint64_t *ret_free_at_us);
 
+/* A connection was refused, and none has come about since: one at a time tries. */
+bool endpoint_health_is_refusing(const struct endpoint_health *endpoint);
+
 /* May a call go there? ENDPOINT_PASS with *ret_pass; else *ret_free_at_us tells when to ask again.
  * `is_last_way`: no other endpoint serves this: an open breaker then turns half-open before its
  * time. */

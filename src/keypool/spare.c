@@ -100,7 +100,8 @@ static bool take_named(struct pick *pick, struct span name, uint32_t *ret_place)
     return false;
 }
 
-/* Neither the endpoint nor the provider's capacity for the model is in doubt. */
+/* Neither the endpoint nor the provider's capacity for the model is in doubt. Of an endpoint that
+ * refuses connections the one that may try is left to those who have no other way. */
 static bool is_way_free(const struct pick *pick)
 {
     const struct keypool_ask *ask = pick->ask;
@@ -110,7 +111,8 @@ static bool is_way_free(const struct pick *pick)
         return false;
     if (!ask->endpoint)
         return true;
-    return endpoint_health_state(ask->endpoint, pick->now_us) == BREAKER_CLOSED &&
+    return !endpoint_health_is_refusing(ask->endpoint) &&
+           endpoint_health_state(ask->endpoint, pick->now_us) == BREAKER_CLOSED &&
            endpoint_health_look(ask->endpoint, &pick->view->roster->breaker, false, pick->now_us,
                                 &free_at_us) == ENDPOINT_PASS;
 }
@@ -149,7 +151,8 @@ bool keypool_select_spare(struct keypool_view *view, const struct keypool_ask *a
     return true;
 }
 
-/* It is closed, or was until now: what becomes of the attempt counts for it. */
+/* It is closed, or was until now: what becomes of the attempt counts for it. After finish: what is
+ * taken back must have been counted. */
 static bool enter_endpoint(struct pick *pick)
 {
     const struct keypool_ask *ask = pick->ask;
@@ -175,9 +178,8 @@ bool keypool_select_beside(struct keypool_view *view, const struct keypool_ask *
     uint32_t place = 0;
 
     if (!begin(&pick) ||
-        !(take_any(&pick, OF_OTHER_ACCOUNTS, &place) || take_any(&pick, ANYBODYS, &place)) ||
-        !enter_endpoint(&pick))
+        !(take_any(&pick, OF_OTHER_ACCOUNTS, &place) || take_any(&pick, ANYBODYS, &place)))
         return false;
     finish(&pick, place);
-    return true;
+    return enter_endpoint(&pick);
 }

@@ -34,7 +34,9 @@ struct waiting_ticket {
 
 /* A key that came free may be of no use to those who wait longest (it lacks their model): a grant
  * is passed on so often, and they go to the end, so that the next grant reaches those behind them.
- */
+ * A grant tells of no key: who takes another key of that provider than the one that came free uses
+ * it up, and those behind it find what is left when they look again by themselves, 100 ms later at
+ * most (view_body.h). */
 enum { WAITING_PASSES = 8 };
 
 /* A ticket's place in the room, to leave it again; 0 is none. */

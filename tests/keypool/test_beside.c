@@ -1,4 +1,7 @@
 /* Keys for a second attempt beside one that is under way. */
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "trial_play.h"
 
 static bool take(struct play *play, const struct keypool_tried *tried, struct keypool_grant *grant)
@@ -120,6 +123,88 @@ static void test_what_came_of_it_is_told(void **state)
     play_end(&play);
 }
 
+/* Of an endpoint that refuses connections one in 100 ms may try: a real request. */
+static void test_not_the_one_that_tries(void **state)
+{
+    struct keypool_ask ask = {.model = SPAN("a")};
+    struct endpoint_health endpoint;
+    struct keypool_tried tried;
+    struct keypool_grant first, grant;
+    struct play play;
+
+    play_start(&play, 2);
+    try_first(&play, &tried, &first);
+    endpoint_health_init(&endpoint);
+    ask.endpoint = &endpoint;
+    ask.tried = &tried;
+    endpoint_health_refused(&endpoint, play.now);
+    play.now += 1 * SECONDS;
+    assert_false(keypool_select_beside(play.views[0], &ask, play.now, &grant));
+    assert_int_equal(play_ask(&play, &ask, &grant).verdict, KEYPOOL_CHOSEN);
+    give(&play, &grant, OUTCOME_SUCCESS);
+    endpoint_health_connected(&endpoint);
+    assert_true(keypool_select_beside(play.views[0], &ask, play.now, &grant));
+    give(&play, &grant, OUTCOME_SUCCESS);
+    give(&play, &first, OUTCOME_SUCCESS);
+    play_end(&play);
+}
+
+struct shutter {
+    struct endpoint_health endpoint;
+    uint64_t now;
+    atomic_bool is_over;
+};
+
+static void *open_and_shut(void *arg)
+{
+    struct shutter *shutter = arg;
+
+    while (!atomic_load(&shutter->is_over)) {
+        endpoint_health_refused(&shutter->endpoint, shutter->now);
+        endpoint_health_connected(&shutter->endpoint);
+    }
+    return NULL;
+}
+
+/* Another worker may shut the endpoint between looking and going: the key is given back. */
+static void test_endpoint_shuts_meanwhile(void **state)
+{
+    enum { TIMES = 50000 };
+    struct keypool_ask ask = {.model = SPAN("a")};
+    struct keypool_tried tried;
+    struct keypool_grant first, grant;
+    struct shutter shutter = {.is_over = false};
+    struct keypool_row row;
+    struct play play;
+    pthread_t thread;
+    uint64_t taken = 0;
+    size_t at = 0;
+
+    play_start(&play, 2);
+    try_first(&play, &tried, &first);
+    endpoint_health_init(&shutter.endpoint);
+    shutter.now = play.now;
+    ask.endpoint = &shutter.endpoint;
+    ask.tried = &tried;
+    assert_int_equal(pthread_create(&thread, NULL, open_and_shut, &shutter), 0);
+    for (int i = 0; i < TIMES; i++) {
+        if (!keypool_select_beside(play.views[0], &ask, play.now, &grant))
+            continue;
+        give(&play, &grant, OUTCOME_SUCCESS);
+        taken++;
+    }
+    atomic_store(&shutter.is_over, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(keypool_describe(play.pool, &at, play.now, &row));
+        key_unref(&row.key);
+    }
+    assert_int_equal(row.requests, taken);
+    assert_int_equal(row.in_flight, 0);
+    give(&play, &first, OUTCOME_SUCCESS);
+    play_end(&play);
+}
+
 static void test_never_the_canary(void **state)
 {
     struct keypool_tried tried = {.count = 0};
@@ -150,6 +235,8 @@ int main(void)
         cmocka_unit_test(test_not_the_same_key),
         cmocka_unit_test(test_only_what_is_to_spare),
         cmocka_unit_test(test_what_came_of_it_is_told),
+        cmocka_unit_test(test_not_the_one_that_tries),
+        cmocka_unit_test(test_endpoint_shuts_meanwhile),
         cmocka_unit_test(test_never_the_canary),
     };
 

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "exchange/away.h"
 #include "keypool/trial.h"
+#include "limits/estimates.h"
 #include "migration/crossing.h"
 
 #define BARE                                                                                       \
@@ -425,24 +426,120 @@ static void test_both_fail_the_other_way(void **state)
     race_end(&race);
 }
 
+/* retry.timeouts is 1: the first attempt takes it, and when the hedge hangs too that is the end. */
+static void test_both_time_out(void **state)
+{
+    struct race race;
+    struct road *road = &race.scene.road;
+
+    (void)state;
+    race_begin(&race,
+               "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
+               "  health: {validate_new: false}, timeouts: {first_byte: 5s, total: 60s},\n"
+               "  keys: [{name: one, secret: key-one}, {name: two, secret: key-two}]}}\n"
+               "clients: {open: true}\nmodels: {m: up/m}\n"
+               "retry: {timeouts: 1, hedge: {after: 1s, budget: 100%}}\n",
+               false);
+    road_pass_ms(road, 4000);
+    road_expect_closed(road, race.scene.upstream);
+    road_expect_silence(road, race.scene.client);
+    road_pass_ms(road, 1000);
+    road_expect_closed(road, race.second);
+    road_expect_error(road, race.scene.client, 504, "timeout");
+    assert_int_equal(road_attempts(road, "first_byte_timeout"), 2);
+    expect_hedge(road, "failed");
+    race_end(&race);
+}
+
+static const char no_such_file[] = "{\"error\":{\"message\":\"no such file\"}}";
+
+static void expect_refusal(struct scene *scene, const char *key)
+{
+    struct road_answer answer;
+
+    road_hear(&scene->road, scene->client, &answer);
+    assert_int_equal(answer.status, 400);
+    assert_string_equal(road_body(&answer), no_such_file);
+    assert_string_equal(road_field(&answer, "x-bellwether-key"), key);
+    road_answer_free(&answer);
+}
+
 /* That the request itself is wrong is the answer: the other would be told the same. */
 static void test_a_refusal_is_final(void **state)
 {
     struct race race;
     struct road *road = &race.scene.road;
-    struct road_answer answer;
 
     (void)state;
     race_begin(&race, after_a_second, false);
-    road_reply(road, race.second, 400, "", "{\"error\":{\"message\":\"no such parameter\"}}");
-    road_expect_closed(road, race.scene.upstream);
-    road_hear(road, race.scene.client, &answer);
-    assert_int_equal(answer.status, 400);
-    assert_string_equal(road_body(&answer), "{\"error\":{\"message\":\"no such parameter\"}}");
-    assert_string_equal(road_field(&answer, "x-bellwether-key"), "two");
-    road_answer_free(&answer);
+    scene_reply(&race.scene, 400, "", no_such_file);
+    road_expect_closed(road, race.second);
+    expect_refusal(&race.scene, "one");
+    expect_hedge(road, "lost");
+    race_end(&race);
+}
+
+/* But what the request names may be the first key's alone: a file, an earlier answer. That the
+ * hedge's account does not know it is not told. */
+static void test_a_refusal_of_the_hedge_is_not(void **state)
+{
+    struct race race;
+    struct road *road = &race.scene.road;
+
+    (void)state;
+    race_begin(&race, after_a_second, false);
+    road_reply(road, race.second, 400, "", no_such_file);
+    road_expect_silence(road, race.scene.client);
+    scene_reply(&race.scene, 200, "", road_ok);
+    expect_answer(&race.scene, "one", "2");
+    expect_hedge(road, "failed");
+    race_end(&race);
+}
+
+/* Where the first attempt has failed before, it is all that there is. */
+static void test_a_refusal_of_the_hedge_alone(void **state)
+{
+    struct race race;
+    struct road *road = &race.scene.road;
+
+    (void)state;
+    race_begin(&race, after_a_second, false);
+    scene_reply(&race.scene, 500, "", "{\"error\":{\"message\":\"first\"}}");
+    road_reply(road, race.second, 400, "", no_such_file);
+    expect_refusal(&race.scene, "two");
     expect_hedge(road, "won");
     race_end(&race);
+}
+
+/* How soon a target answers is told from the first attempt's sending on, whoever answers: three
+ * times five seconds, of which the hedge was under way for four. */
+static void test_latency_is_that_of_both(void **state)
+{
+    struct pace *pace;
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, BARE "models: {m: {optimise: latency, among: [up/m]}}\n" AFTER_A_SECOND);
+    assert_int_equal(pace_book_get(scene.road.registry.paces, SPAN("up/m"), &pace), 0);
+    for (int i = 0; i < PACE_KNOWN_FROM; i++) {
+        int second;
+
+        road_post(&scene.road, scene.client, "/v1/chat/completions", "",
+                  "{\"model\":\"m\",\"stream\":true,\"messages\":[]}");
+        scene_attempt(&scene, "key-one");
+        road_pass_ms(&scene.road, 1000);
+        second = road_attempt_with(&scene.road, 'a', -1, "key-two");
+        road_pass_ms(&scene.road, 4000);
+        scene_stream_head(&scene);
+        scene_stream(&scene, road_chunk);
+        road_expect_closed(&scene.road, second);
+        stream_whole(&scene.road, scene.upstream);
+        expect_answer(&scene, "one", "2");
+        close(second);
+    }
+    assert_in_range(pace_us(pace), 4999000, 5001000);
+    pace_unref(&pace);
+    scene_end(&scene);
 }
 
 /* --- the end of it all --- */
@@ -586,6 +683,37 @@ static void test_no_other_key(void **state)
                        "  keys: [{name: one, secret: key-one},\n"
                        "    {name: two, secret: key-two, models: [other]}]}}\n"
                        "clients: {open: true}\nretry: {hedge: {after: 1s, budget: 100%}}\n");
+    expect_no_hedge(&scene, 1000);
+    expect_hedge(&scene.road, "no_key");
+    scene_serve(&scene);
+    scene_end(&scene);
+}
+
+/* Answers of that model have 600 tokens, as is learned: the second key's limit of 1000 has no room
+ * to spare for one, though the request names no max_tokens. */
+static void test_no_tokens_for_the_answer(void **state)
+{
+    static const char counted[] =
+        "{\"id\":\"c1\",\"object\":\"chat.completion\",\"model\":\"m\",\"choices\":[{\"index\":0,"
+        "\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"finish_reason\":\"stop\"}],"
+        "\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":600,\"total_tokens\":609}}";
+    struct scene scene;
+
+    (void)state;
+    scene_begin(&scene, "providers: {up: {kind: compatible, base_url: '@a', selection: priority,\n"
+                        "  health: {validate_new: false},\n"
+                        "  keys: [{name: one, secret: key-one, limits: {tpm: 1000000}},\n"
+                        "    {name: two, secret: key-two, limits: {tpm: 1000}}]}}\n"
+                        "clients: {open: true}\nmodels: {m: up/m}\n" AFTER_A_SECOND);
+    for (int i = 0; i < 40; i++) {
+        scene_chat(&scene);
+        scene_attempt(&scene, "key-one");
+        scene_reply(&scene, 200, "", counted);
+        road_expect(&scene.road, scene.client, 200, counted);
+    }
+    estimates_learn(scene.road.registry.estimates);
+    scene_chat(&scene);
+    scene_attempt(&scene, "key-one");
     expect_no_hedge(&scene, 1000);
     expect_hedge(&scene.road, "no_key");
     scene_serve(&scene);
@@ -758,7 +886,11 @@ int main(void)
         cmocka_unit_test(test_hedge_fails),
         cmocka_unit_test(test_both_fail),
         cmocka_unit_test(test_both_fail_the_other_way),
+        cmocka_unit_test(test_both_time_out),
         cmocka_unit_test(test_a_refusal_is_final),
+        cmocka_unit_test(test_a_refusal_of_the_hedge_is_not),
+        cmocka_unit_test(test_a_refusal_of_the_hedge_alone),
+        cmocka_unit_test(test_latency_is_that_of_both),
         cmocka_unit_test(test_client_leaves),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_shutdown),
@@ -768,6 +900,7 @@ int main(void)
         cmocka_unit_test(test_first_bytes),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_no_other_key),
+        cmocka_unit_test(test_no_tokens_for_the_answer),
         cmocka_unit_test(test_no_connection),
         cmocka_unit_test(test_after_p95),
         cmocka_unit_test(test_winning_does_not_move_the_quantile),
