@@ -49,7 +49,8 @@ static enum plan_verdict make_plan(struct exchange *x, struct plan *ret_plan)
         .name = x->route.model,
         .chars = x->body.request->text_chars,
         .prompt_tokens = x->body.prompt_tokens,
-        .max_tokens = request_scan_max_tokens(x->body.request),
+        .max_tokens = request_scan_max_tokens_each(x->body.request),
+        .choices = request_scan_written(x->body.request),
         .needs = needs_of(x),
         .wall_us = x->head.start_wall_us,
     };

@@ -128,10 +128,17 @@ def test_where_nobody_can_the_size_decides(keyed):
     assert model_of(gateway, chat("hello", model="auto", tools=[])) == "small"
 
 
+def test_functions_are_tools(keyed):
+    gateway = keyed(behave={"sk-pool-1": answers}, config={"models": SIZES, "catalogue": {"up/small": {"tools": False}}})
+    assert model_of(gateway, chat("hello", model="auto", functions=[TOOL["function"]])) == "middle"
+    assert model_of(gateway, chat("hello", model="auto", functions=[])) == "small"
+
+
 def test_what_does_not_fit_moves_up(keyed):
     gateway = keyed(behave={"sk-pool-1": answers}, config={"models": SIZES, "catalogue": {"up/small": {"context": 1000, "max_output": 500}}})
     assert model_of(gateway, chat("hello", model="auto", max_tokens=500)) == "small"
     assert model_of(gateway, chat("hello", model="auto", max_tokens=501)) == "middle"
+    assert model_of(gateway, chat("hello", model="auto", max_tokens=400, n=3)) == "small", "each choice is as long as that"
 
 
 def test_a_client_needs_leave_for_the_name_that_it_sends(keyed):

@@ -241,7 +241,7 @@ static void a_choice_may_use_another(void **state)
     add_price(&shop, "middle", 2, 2);
     add_price(&shop, "large", 3, 3);
     compile(&shop);
-    assert_string_equal(spell(&shop, &ask), "small");
+    assert_string_equal(spell(&shop, &ask), "small middle large");
     ask.name = SPAN("cheapest");
     assert_string_equal(spell(&shop, &ask), "small middle large");
     ask.name = SPAN("outer");
@@ -270,6 +270,62 @@ static void the_plan_counts_as_the_model_that_is_used(void **state)
     compile(&shop);
     assert_int_equal(plan_make_for(shop.routes, &ask, &shop.rand, &plan), PLAN_OK);
     assert_ptr_equal(plan.set, &own);
+    close_shop(&shop);
+}
+
+static const struct conf_set *set_of(struct shop *shop, const char *name)
+{
+    const struct plan_ask ask = {.name = span_from_text(name), .prompt_tokens = 10};
+    struct plan plan;
+
+    assert_int_equal(plan_make_for(shop->routes, &ask, &shop->rand, &plan), PLAN_OK);
+    return plan.set;
+}
+
+static void the_set_of_a_choice_between_counts(void **state)
+{
+    const struct conf_set plain = {.seed = SPAN("1")}, inner = {.seed = SPAN("2")},
+                          outer = {.seed = SPAN("3")};
+    struct shop shop;
+
+    open_sizes(&shop);
+    shop.models[0].set = (struct conf_set *)&plain;
+    add_best(&shop, "inner", CONF_OPTIMISE_COST, "small", "middle", "large")->set =
+        (struct conf_set *)&inner;
+    add_best(&shop, "best", CONF_OPTIMISE_COST, "inner", "middle", "large");
+    add_sizes(&shop, "sizes", "inner", 5000, "small", 6000, "large");
+    add_sizes(&shop, "outer", "sizes", 5000, "small", 6000, "large")->set =
+        (struct conf_set *)&outer;
+    compile(&shop);
+    assert_ptr_equal(set_of(&shop, "auto"), &plain);
+    assert_ptr_equal(set_of(&shop, "inner"), &inner);
+    assert_ptr_equal(set_of(&shop, "best"), &inner);
+    assert_ptr_equal(set_of(&shop, "sizes"), &inner);
+    assert_ptr_equal(set_of(&shop, "outer"), &outer);
+    close_shop(&shop);
+}
+
+/* What stands inside is in its own order, where its first one belongs. */
+static void one_that_optimises_is_ranked_as_a_whole(void **state)
+{
+    struct plan_ask ask = {.name = SPAN("best"), .prompt_tokens = 10};
+    struct shop shop;
+
+    open_sizes(&shop);
+    add_plain(&shop, "other", LOCAL);
+    add_best(&shop, "inner", CONF_OPTIMISE_COST, "middle", "large", "small");
+    add_best(&shop, "best", CONF_OPTIMISE_COST, "other", "inner", "auto");
+    add_price(&shop, "small", 4, 4);
+    add_price(&shop, "middle", 1, 1);
+    add_price(&shop, "large", 3, 3);
+    add_price(&shop, "other", 2, 2);
+    compile(&shop);
+    assert_string_equal(spell(&shop, &ask), "middle large small other");
+    ask.needs = 1u << CONF_TOOLS;
+    forget(&shop);
+    add_facts(&shop, "middle")->able[CONF_TOOLS] = CONF_ABLE_NO;
+    compile(&shop);
+    assert_string_equal(spell(&shop, &ask), "other large small");
     close_shop(&shop);
 }
 
@@ -334,6 +390,8 @@ static void the_cheapest_for_this_request_goes_first(void **state)
     assert_string_equal(spell(&shop, &ask), "long short unknown");
     ask = (struct plan_ask){.name = SPAN("best"), .prompt_tokens = 100, .max_tokens = 10};
     assert_string_equal(spell(&shop, &ask), "long short unknown");
+    ask.choices = 20;
+    assert_string_equal(spell(&shop, &ask), "short long unknown");
     close_shop(&shop);
 }
 
@@ -557,6 +615,8 @@ int main(void)
         cmocka_unit_test(one_target_that_cannot_is_enough),
         cmocka_unit_test(a_choice_may_use_another),
         cmocka_unit_test(the_plan_counts_as_the_model_that_is_used),
+        cmocka_unit_test(the_set_of_a_choice_between_counts),
+        cmocka_unit_test(one_that_optimises_is_ranked_as_a_whole),
         cmocka_unit_test(lengths_are_looked_at),
         cmocka_unit_test(embeddings_are_apart),
         cmocka_unit_test(the_cheapest_for_this_request_goes_first),
