@@ -115,6 +115,7 @@ void choice_free(struct route *route)
 {
     for (size_t i = 0; route->paces && i < route->target_count; i++)
         pace_unref(&route->paces[i]);
+    pace_unref(&route->newcomer.pace);
     MEM_CLEAR(route->paces);
     MEM_CLEAR(route->prices);
     MEM_CLEAR(route->facts);
@@ -143,18 +144,27 @@ void routes_price(struct routes *routes, const struct prices *prices)
         price_route(&routes->directs[i], prices);
 }
 
+static int measure_target(const struct plan_target *target, struct pace_book *book,
+                          struct pace **ret_pace)
+{
+    const struct conf_target conf = {.provider = target->provider, .model = target->model};
+    char name[PLAN_NAME_BYTES];
+
+    return pace_book_get(book, plan_target_name(&conf, name), ret_pace);
+}
+
 static int measure_route(struct route *route, struct pace_book *book)
 {
     int err = 0;
 
-    for (size_t i = 0; i < route->target_count && !err; i++) {
-        const struct conf_target target = {.provider = route->targets[i].provider,
-                                           .model = route->targets[i].model};
-        char name[PLAN_NAME_BYTES];
+    /* Once all of its traffic goes there, nobody else would be measured. */
+    if (route->newcomer.provider && !route->newcomer.pace)
+        err = measure_target(&route->newcomer, book, &route->newcomer.pace);
 
+    for (size_t i = 0; i < route->target_count && !err; i++) {
         if (route->paces[i])
             continue;
-        err = pace_book_get(book, plan_target_name(&target, name), &route->paces[i]);
+        err = measure_target(&route->targets[i], book, &route->paces[i]);
         route->targets[i].pace = route->paces[i];
     }
     for (size_t i = 0; route->choice && i < route->choice->count && !err; i++)
@@ -228,20 +238,31 @@ static bool can(const struct route *route, const struct plan_ask *ask)
 
 /* ---- cost and latency ---- */
 
-/* The mean of the targets by weight; UINT64_MAX where one of them is not known. */
+/* That many parts of `of`, without overflow. */
+static uint64_t part(uint64_t value, uint64_t parts, uint64_t of)
+{
+    return value / of * parts + value % of * parts / of;
+}
+
+/* Without any weight the first one serves (plan.c). */
+static uint64_t weight_of(const struct route *route, uint32_t target)
+{
+    return route->weight ? route->weights[target] : target == 0;
+}
+
+/* The mean by weight of those targets that are known; UINT64_MAX stands for an unknown one, and is
+ * the mean where none is known. */
 static uint64_t mean(const struct route *route, const uint64_t *values)
 {
-    uint64_t sum = 0;
+    uint64_t weight = 0, sum = 0;
 
-    if (route->weight == 0)
-        return values[0];
+    for (uint32_t i = 0; i < route->target_count; i++)
+        weight += values[i] == UINT64_MAX ? 0 : weight_of(route, i);
+    if (weight == 0)
+        return UINT64_MAX;
     for (uint32_t i = 0; i < route->target_count; i++) {
-        if (route->weights[i] == 0)
-            continue;
-        if (values[i] == UINT64_MAX)
-            return UINT64_MAX;
-        sum += values[i] / route->weight * route->weights[i] +
-               values[i] % route->weight * route->weights[i] / route->weight;
+        if (values[i] != UINT64_MAX)
+            sum += part(values[i], weight_of(route, i), weight);
     }
     return sum;
 }
@@ -266,25 +287,55 @@ static uint64_t cost_of(const struct route *route, const struct plan_ask *ask)
     if (route->target_count > looked_at(route))
         return UINT64_MAX;
     for (uint32_t i = 0; i < looked_at(route); i++) {
-        if (!price_of(route->prices[i], &usage, ask->wall_us, &costs[i]))
-            costs[i] = UINT64_MAX;
+        bool is_known = price_of(route->prices[i], &usage, ask->wall_us, &costs[i]);
+
+        if (is_known)
+            continue;
+        /* A share of it could cost anything. */
+        if (weight_of(route, i))
+            return UINT64_MAX;
+        costs[i] = UINT64_MAX;
     }
     return mean(route, costs);
 }
 
-/* 0: one of its targets is untried. */
+/* How soon a target answers, and the other side of a migration where it stands for both;
+ * UINT64_MAX: neither is known. Adds the plans that tried them. */
+static uint64_t time_of(const struct route *route, uint32_t target, uint32_t *tries)
+{
+    const struct pace *old = route->paces[target], *new = NULL;
+    struct crossing_stand stand = {0};
+    uint64_t old_us, new_us, new_ppm;
+
+    if (route->crossing && target == route->place)
+        stand = crossing_stand(route->crossing);
+    if (stand.has_new)
+        new = route->newcomer.pace;
+    if (stand.has_new && !stand.has_old)
+        old = NULL;
+    old_us = old ? pace_us(old) : 0;
+    new_us = new ? pace_us(new) : 0;
+    *tries += (old ? pace_tries(old) : 0) + (new ? pace_tries(new) : 0);
+    if (!old_us || !new_us)
+        return old_us || new_us ? old_us + new_us : UINT64_MAX;
+    new_ppm = stand.share_ppm < CROSSING_WHOLE_PPM ? stand.share_ppm : CROSSING_WHOLE_PPM;
+    return part(old_us, CROSSING_WHOLE_PPM - new_ppm, CROSSING_WHOLE_PPM) +
+           part(new_us, new_ppm, CROSSING_WHOLE_PPM);
+}
+
+/* 0: none of its targets is known, and it goes first to be tried; UINT64_MAX: that was done often
+ * enough. */
 static uint64_t first_byte_of(const struct route *route)
 {
-    uint64_t times[PLAN_MAX_TARGETS];
+    uint64_t times[PLAN_MAX_TARGETS], us;
+    uint32_t tries = 0;
 
     if (route->target_count > looked_at(route))
         return UINT64_MAX;
-    for (uint32_t i = 0; i < looked_at(route); i++) {
-        times[i] = route->paces[i] ? pace_us(route->paces[i]) : 0;
-        if (times[i] == 0 && route->weights[i])
-            return 0;
-    }
-    return mean(route, times);
+    for (uint32_t i = 0; i < looked_at(route); i++)
+        times[i] = time_of(route, i, &tries);
+    us = mean(route, times);
+    return us == UINT64_MAX && tries < PACE_TRIES ? 0 : us;
 }
 
 /* ---- choosing ---- */
@@ -418,6 +469,21 @@ static void rank_all(const struct route *route, const struct plan_ask *ask, stru
         explore(ranking, rand);
 }
 
+/* Before the sides of a migration are put where they belong (plan_cross). */
+static void count_try(const struct plan *plan)
+{
+    struct pace *pace = plan->targets[0].pace;
+
+    if (plan->crossing && plan->place == 0) {
+        struct crossing_stand stand = crossing_stand(plan->crossing);
+
+        if (stand.has_new && !stand.has_old)
+            pace = plan->newcomer->pace;
+    }
+    if (pace)
+        pace_try(pace);
+}
+
 void choice_plan(const struct route *route, const struct plan_ask *ask, struct rand *rand,
                  struct plan *plan)
 {
@@ -431,6 +497,7 @@ void choice_plan(const struct route *route, const struct plan_ask *ask, struct r
         rank_all(first.route, ask, rand, &ranking);
         for (size_t i = 0; i < ranking.count; i++)
             plan_add_route(ranking.items[i].route, rand, plan);
+        count_try(plan);
         first.set = first.route->conf->set ? first.route->conf->set : ranking.items[0].set;
     }
     if (!set)

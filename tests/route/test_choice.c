@@ -507,6 +507,107 @@ static void the_quickest_serves_and_others_are_looked_at(void **state)
     close_shop(&shop);
 }
 
+/* Without a usable key: its plans begin with it, and another one answers. */
+static void one_that_never_answers_is_not_in_front_for_ever(void **state)
+{
+    const struct plan_ask ask = {.name = SPAN("soon")};
+    struct shop shop;
+    struct plan plan;
+    int fronts = 0;
+
+    open_latencies(&shop);
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(plan_make_for(shop.routes, &ask, &shop.rand, &plan), PLAN_OK);
+        if (plan.targets[0].model.ptr[0] == 'a')
+            fronts++;
+        else
+            pace_note(plan.targets[0].pace, 1000);
+    }
+    /* PACE_TRIES, and half of one in CHOICE_EXPLORE. */
+    assert_in_range(fronts, PACE_TRIES, PACE_TRIES + 50);
+    close_shop(&shop);
+}
+
+static void the_known_targets_of_a_model_are_enough(void **state)
+{
+    const struct plan_ask ask = {.name = SPAN("soon")};
+    struct shop shop;
+    struct plan plan;
+    struct pace *pace;
+    int fronts = 0;
+
+    open_latencies(&shop);
+    forget(&shop);
+    shop.targets[0][1] = (struct conf_target){&shop.providers[LOCAL], SPAN("a2"), 9};
+    shop.models[0].targets.count = 2;
+    compile(&shop);
+    for (int i = 0; i < 3; i++) {
+        const struct span names[3] = {SPAN("local/a"), SPAN("local/b"), SPAN("local/c")};
+
+        assert_int_equal(pace_book_get(shop.paces, names[i], &pace), 0);
+        for (int samples = 0; samples < PACE_KNOWN_FROM; samples++)
+            pace_note(pace, i == 0 ? 900 : 100);
+        pace_unref(&pace);
+    }
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(plan_make_for(shop.routes, &ask, &shop.rand, &plan), PLAN_OK);
+        fronts += plan.targets[0].model.ptr[0] == 'a';
+    }
+    assert_in_range(fronts, 5, 60);
+    close_shop(&shop);
+}
+
+/* All goes to the new side: its answers tell how soon the model answers. */
+static void a_migrated_model_is_measured(void **state)
+{
+    const struct plan_ask ask = {.name = SPAN("soon")};
+    struct crossing_book *book = crossing_book_new(1);
+    struct conf_migration migration = {0};
+    struct shop shop;
+    struct plan plan;
+    struct pace *pace;
+    int fronts = 0;
+
+    open_latencies(&shop);
+    forget(&shop);
+    migration.from = shop.targets[0][0];
+    migration.to = (struct conf_target){&shop.providers[OPENAI], SPAN("a-new"), 1};
+    shop.models[0].migration = &migration;
+    compile(&shop);
+    assert_int_equal(routes_join(shop.routes, book), 0);
+    crossing_set(routes_crossing(shop.routes, SPAN("a")), (struct crossing_stand){.has_new = true});
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(plan_make_for(shop.routes, &ask, &shop.rand, &plan), PLAN_OK);
+        if (plan.crossing)
+            plan_cross(&plan, 0);
+        fronts += plan.targets[0].model.ptr[0] == 'a';
+        assert_non_null(plan.targets[0].pace);
+        pace_note(plan.targets[0].pace, plan.targets[0].model.ptr[0] == 'a' ? 100 : 500);
+    }
+    assert_in_range(fronts, 900, 990);
+    /* Without a usable key, though the old side was quick once. */
+    assert_int_equal(pace_book_get(shop.paces, SPAN("local/a"), &pace), 0);
+    for (int samples = 0; samples < PACE_KNOWN_FROM; samples++)
+        pace_note(pace, 10);
+    pace_unref(&pace);
+    forget(&shop);
+    migration.to.model = SPAN("a-newer");
+    compile(&shop);
+    assert_int_equal(routes_join(shop.routes, book), 0);
+    crossing_set(routes_crossing(shop.routes, SPAN("a")), (struct crossing_stand){.has_new = true});
+    fronts = 0;
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(plan_make_for(shop.routes, &ask, &shop.rand, &plan), PLAN_OK);
+        if (plan.targets[0].model.ptr[0] == 'a')
+            fronts++;
+        else
+            pace_note(plan.targets[0].pace, 500);
+    }
+    assert_in_range(fronts, PACE_TRIES, PACE_TRIES + 60);
+    close_shop(&shop);
+    crossing_book_free(&book);
+}
+
 static void a_slow_one_that_recovers_is_found(void **state)
 {
     const uint64_t before[3] = {300000, 100000, 200000}, after[3] = {50000, 100000, 200000};
@@ -625,6 +726,9 @@ int main(void)
         cmocka_unit_test(only_who_can_unless_nobody_can),
         cmocka_unit_test(no_target_stands_twice),
         cmocka_unit_test(the_quickest_serves_and_others_are_looked_at),
+        cmocka_unit_test(one_that_never_answers_is_not_in_front_for_ever),
+        cmocka_unit_test(the_known_targets_of_a_model_are_enough),
+        cmocka_unit_test(a_migrated_model_is_measured),
         cmocka_unit_test(a_slow_one_that_recovers_is_found),
         cmocka_unit_test(failures_count_as_slow),
         cmocka_unit_test(a_reload_forgets_nothing),
