@@ -29,6 +29,7 @@ enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
         [REQUEST_MAX_TOKENS] = {SPAN_INIT(max), -1, NUMBER, 0, 0, 0},                              \
         [REQUEST_MAX_COMPLETION_TOKENS] = {SPAN_INIT(max_completion), -1, NUMBER, 0, 0, 0},        \
         [REQUEST_TOOLS] = {SPAN_INIT("tools"), -1, JSON_ANY, 0, 0, 0},                             \
+        [REQUEST_FUNCTIONS] = {SPAN_INIT("functions"), -1, JSON_ANY, 0, 0, 0},                     \
         [REQUEST_CONTENT] = {SPAN_INIT(content), -1, content_types, JSON_COUNTED, 0, 0},           \
         [REQUEST_SYSTEM] = {SPAN_INIT(system), -1, JSON_ANY, JSON_COUNTED, 0, 0},                  \
         [REQUEST_CACHE_KEY] = {SPAN_INIT("prompt_cache_key"), -1, JSON_ANY, 0, 0, 0},              \
@@ -49,8 +50,8 @@ enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
 #define MARKS(model, stream, options, n, best_of, max, max_completion, content, content_types,     \
               system, format, inner_format, include_usage, inner_n, inner_max)                     \
     (MARK(model) | MARK(stream) | MARK(options) | MARK(n) | MARK(best_of) | MARK(max) |            \
-     MARK(max_completion) | JSON_MARK("tools") | MARK(content) | MARK(system) |                    \
-     JSON_MARK("prompt_cache_key") | JSON_MARK("user") | JSON_MARK("metadata") | MARK(format))
+     MARK(max_completion) | JSON_MARK("tools") | JSON_MARK("functions") |                          \
+     MARK(content) | MARK(system) | JSON_MARK("prompt_cache_key") | JSON_MARK("user") | JSON_MARK("metadata") | MARK(format))
 
 #define CHAT        "model", "stream", "stream_options", "n", "", "max_tokens", "max_completion_tokens", \
                     "messages", JSON_ARRAY, "", "response_format", "", "include_usage", "", ""
@@ -386,36 +387,52 @@ unsigned request_scan_choices(const struct request_scan *request)
     return choices_of(request, REQUEST_N);
 }
 
-uint64_t request_scan_max_tokens(const struct request_scan *request)
+unsigned request_scan_written(const struct request_scan *request)
 {
-    uint64_t most = count_of(request, REQUEST_MAX_COMPLETION_TOKENS);
     unsigned choices = choices_of(request, REQUEST_N),
              written = choices_of(request, REQUEST_BEST_OF);
+
+    /* Those that are not the best were written all the same. */
+    return written > choices ? written : choices;
+}
+
+uint64_t request_scan_max_tokens_each(const struct request_scan *request)
+{
+    uint64_t most = count_of(request, REQUEST_MAX_COMPLETION_TOKENS);
 
     if (!most)
         most = count_of(request, REQUEST_MAX_TOKENS);
     if (!most)
         most = count_of(request, REQUEST_INNER_MAX);
-    /* No limit is larger (tables/settings.def), and the product is in range. */
-    if (most > MAX_TOKENS_COUNTED)
-        most = MAX_TOKENS_COUNTED;
-    /* Those that are not the best were written all the same. */
-    return most * (written > choices ? written : choices);
+    /* No limit is larger (tables/settings.def), and the product with the choices is in range. */
+    return most < MAX_TOKENS_COUNTED ? most : MAX_TOKENS_COUNTED;
+}
+
+uint64_t request_scan_max_tokens(const struct request_scan *request)
+{
+    return request_scan_max_tokens_each(request) * request_scan_written(request);
+}
+
+static bool is_list(const struct json_seen *seen)
+{
+    return seen->type == JSON_ARRAY && !seen->is_empty;
 }
 
 bool request_scan_has_tools(const struct request_scan *request)
 {
-    const struct json_seen *tools = &request->seen[REQUEST_TOOLS];
+    return is_list(&request->seen[REQUEST_TOOLS]) || is_list(&request->seen[REQUEST_FUNCTIONS]);
+}
 
-    return tools->type == JSON_ARRAY && !tools->is_empty;
+static uint64_t list_bytes(const struct json_seen *seen)
+{
+    return seen->type == JSON_ARRAY ? seen->end - seen->start : 0;
 }
 
 /* The provider's model reads the tools' descriptions and schemas too. */
 static uint64_t tool_bytes(const struct request_scan *request)
 {
-    const struct json_seen *tools = &request->seen[REQUEST_TOOLS];
-
-    return tools->type == JSON_ARRAY ? tools->end - tools->start : 0;
+    return list_bytes(&request->seen[REQUEST_TOOLS]) +
+           list_bytes(&request->seen[REQUEST_FUNCTIONS]);
 }
 
 uint64_t request_scan_estimate_tokens(const struct request_scan *request)

@@ -27,6 +27,7 @@ enum request_field {
     REQUEST_MAX_TOKENS,
     REQUEST_MAX_COMPLETION_TOKENS,
     REQUEST_TOOLS,
+    REQUEST_FUNCTIONS, /* what chats called tools before */
     REQUEST_CONTENT,   /* messages, prompt, input or contents */
     REQUEST_SYSTEM,    /* what stands apart from them: system, instructions, systemInstruction */
     REQUEST_CACHE_KEY, /* prompt_cache_key */
@@ -122,12 +123,18 @@ unsigned request_scan_choices(const struct request_scan *request);
  * are written for it (`n` or `best_of`); 0: not told. */
 uint64_t request_scan_max_tokens(const struct request_scan *request);
 
+/* The same in each choice: what a model must be able to write. */
+uint64_t request_scan_max_tokens_each(const struct request_scan *request);
+
+/* Choices that are written, returned or not: 1 to REQUEST_CHOICES_MAX. */
+unsigned request_scan_written(const struct request_scan *request);
+
 static inline bool request_scan_has(const struct request_scan *request, enum request_sign sign)
 {
     return request->signs >> sign & 1;
 }
 
-/* Tools are offered. */
+/* Tools are offered, by their old name too. */
 bool request_scan_has_tools(const struct request_scan *request);
 
 /* Tokens of the prompt, guessed from the bytes of its text and its tools. */

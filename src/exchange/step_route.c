@@ -49,7 +49,8 @@ static enum plan_verdict make_plan(struct exchange *x, struct plan *ret_plan)
         .name = x->route.model,
         .chars = x->body.request->text_chars,
         .prompt_tokens = x->body.prompt_tokens,
-        .max_tokens = request_scan_max_tokens(x->body.request),
+        .max_tokens = request_scan_max_tokens_each(x->body.request),
+        .choices = request_scan_written(x->body.request),
         .needs = needs_of(x),
         .wall_us = x->head.start_wall_us,
     };
@@ -57,12 +58,22 @@ static enum plan_verdict make_plan(struct exchange *x, struct plan *ret_plan)
     return plan_make_for(x->binding->snapshot->routes, &ask, &x->host->rand, ret_plan);
 }
 
-/* Whether the provider that is asked first may know only the older name of OpenAI's
- * max_completion_tokens. */
-static bool has_old_max(const struct conf_provider *provider)
+/* Whether a chat says OpenAI's max_completion_tokens by its older name: where somebody of the plan
+ * may know no other, and nobody wants the new one. With both of them in the plan it has the new
+ * name: those who are known to know only the old one are told that (QUIRK_MAX_TOKENS), and OpenAI's
+ * models that think refuse the old one. */
+static bool has_old_max(const struct plan *plan)
 {
-    return provider->kind != PROVIDER_OPENAI && provider->kind != PROVIDER_AZURE &&
-           traits_of(provider).dialect == DIALECT_OPENAI;
+    bool has_old = false;
+
+    for (uint32_t i = 0; i < plan->count; i++) {
+        const struct conf_provider *provider = plan->targets[i].provider;
+
+        if (provider->kind == PROVIDER_OPENAI || provider->kind == PROVIDER_AZURE)
+            return false;
+        has_old |= traits_of(provider).dialect == DIALECT_OPENAI;
+    }
+    return has_old;
 }
 
 /* What the model adds goes into the client's own body, before anybody else sees that: so it passes,
@@ -71,7 +82,7 @@ static bool add_parameters(struct exchange *x, const struct plan *plan)
 {
     struct additions additions;
 
-    additions_of(x->body.request, plan->set, has_old_max(plan->targets[0].provider), &additions);
+    additions_of(x->body.request, plan->set, has_old_max(plan), &additions);
     if (additions.len == 0)
         return true;
     if (body_insert(x->body.body, additions.offset, span_of(additions.text, additions.len)))

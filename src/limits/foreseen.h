@@ -54,7 +54,6 @@ struct foreseen {
     uint8_t doubts;                 /* refusals after a reset of 0 */
     uint8_t slides;                 /* ends that moved while their window ran */
     bool is_precise;                /* a reset was told in less than whole seconds */
-    bool is_rounded_off;            /* whole seconds are told too early: a window ended later */
     bool is_believed;               /* no answer has told of this window yet */
 };
 

@@ -115,6 +115,7 @@ void choice_free(struct route *route)
 {
     for (size_t i = 0; route->paces && i < route->target_count; i++)
         pace_unref(&route->paces[i]);
+    pace_unref(&route->newcomer.pace);
     MEM_CLEAR(route->paces);
     MEM_CLEAR(route->prices);
     MEM_CLEAR(route->facts);
@@ -143,18 +144,27 @@ void routes_price(struct routes *routes, const struct prices *prices)
         price_route(&routes->directs[i], prices);
 }
 
+static int measure_target(const struct plan_target *target, struct pace_book *book,
+                          struct pace **ret_pace)
+{
+    const struct conf_target conf = {.provider = target->provider, .model = target->model};
+    char name[PLAN_NAME_BYTES];
+
+    return pace_book_get(book, plan_target_name(&conf, name), ret_pace);
+}
+
 static int measure_route(struct route *route, struct pace_book *book)
 {
     int err = 0;
 
-    for (size_t i = 0; i < route->target_count && !err; i++) {
-        const struct conf_target target = {.provider = route->targets[i].provider,
-                                           .model = route->targets[i].model};
-        char name[PLAN_NAME_BYTES];
+    /* Once all of its traffic goes there, nobody else would be measured. */
+    if (route->newcomer.provider && !route->newcomer.pace)
+        err = measure_target(&route->newcomer, book, &route->newcomer.pace);
 
+    for (size_t i = 0; i < route->target_count && !err; i++) {
         if (route->paces[i])
             continue;
-        err = pace_book_get(book, plan_target_name(&target, name), &route->paces[i]);
+        err = measure_target(&route->targets[i], book, &route->paces[i]);
         route->targets[i].pace = route->paces[i];
     }
     for (size_t i = 0; route->choice && i < route->choice->count && !err; i++)
@@ -196,8 +206,29 @@ bool choice_fits(const struct conf_abilities *facts, const struct plan_ask *ask)
                                ask->max_tokens <= facts->context - ask->prompt_tokens);
 }
 
+/* by_size: the row that the length alone leads to. */
+static size_t row_for(const struct choice *choice, const struct plan_ask *ask)
+{
+    size_t row = 0;
+
+    while (row + 1 < choice->count && ask->chars >= choice->bounds[row])
+        row++;
+    return row;
+}
+
+/* One that chooses can where one of those that it may choose can. The configuration has no circles
+ * (conf/types_choice.c). */
 static bool can(const struct route *route, const struct plan_ask *ask)
 {
+    const struct choice *choice = route->choice;
+
+    if (choice) {
+        for (size_t i = route->conf->optimise ? 0 : row_for(choice, ask); i < choice->count; i++) {
+            if (can(choice->uses[i], ask))
+                return true;
+        }
+        return false;
+    }
     for (uint32_t i = 0; i < route->target_count; i++) {
         if (!choice_fits(&route->facts[i], ask))
             return false;
@@ -207,20 +238,31 @@ static bool can(const struct route *route, const struct plan_ask *ask)
 
 /* ---- cost and latency ---- */
 
-/* The mean of the targets by weight; UINT64_MAX where one of them is not known. */
+/* That many parts of `of`, without overflow. */
+static uint64_t part(uint64_t value, uint64_t parts, uint64_t of)
+{
+    return value / of * parts + value % of * parts / of;
+}
+
+/* Without any weight the first one serves (plan.c). */
+static uint64_t weight_of(const struct route *route, uint32_t target)
+{
+    return route->weight ? route->weights[target] : target == 0;
+}
+
+/* The mean by weight of those targets that are known; UINT64_MAX stands for an unknown one, and is
+ * the mean where none is known. */
 static uint64_t mean(const struct route *route, const uint64_t *values)
 {
-    uint64_t sum = 0;
+    uint64_t weight = 0, sum = 0;
 
-    if (route->weight == 0)
-        return values[0];
+    for (uint32_t i = 0; i < route->target_count; i++)
+        weight += values[i] == UINT64_MAX ? 0 : weight_of(route, i);
+    if (weight == 0)
+        return UINT64_MAX;
     for (uint32_t i = 0; i < route->target_count; i++) {
-        if (route->weights[i] == 0)
-            continue;
-        if (values[i] == UINT64_MAX)
-            return UINT64_MAX;
-        sum += values[i] / route->weight * route->weights[i] +
-               values[i] % route->weight * route->weights[i] / route->weight;
+        if (values[i] != UINT64_MAX)
+            sum += part(values[i], weight_of(route, i), weight);
     }
     return sum;
 }
@@ -236,116 +278,174 @@ static uint64_t cost_of(const struct route *route, const struct plan_ask *ask)
     uint64_t answer = ask->max_tokens && ask->max_tokens < CHOICE_ANSWER_TOKENS
                           ? ask->max_tokens
                           : CHOICE_ANSWER_TOKENS;
-    const struct dialect_usage usage = {
-        .is_known = true, .prompt_tokens = ask->prompt_tokens, .completion_tokens = answer};
+    const struct dialect_usage usage = {.is_known = true,
+                                        .prompt_tokens = ask->prompt_tokens,
+                                        .completion_tokens =
+                                            answer * (ask->choices ? ask->choices : 1)};
     uint64_t costs[PLAN_MAX_TARGETS];
 
     if (route->target_count > looked_at(route))
         return UINT64_MAX;
     for (uint32_t i = 0; i < looked_at(route); i++) {
-        if (!price_of(route->prices[i], &usage, ask->wall_us, &costs[i]))
-            costs[i] = UINT64_MAX;
+        bool is_known = price_of(route->prices[i], &usage, ask->wall_us, &costs[i]);
+
+        if (is_known)
+            continue;
+        /* A share of it could cost anything. */
+        if (weight_of(route, i))
+            return UINT64_MAX;
+        costs[i] = UINT64_MAX;
     }
     return mean(route, costs);
 }
 
-/* 0: one of its targets is untried. */
+/* How soon a target answers, and the other side of a migration where it stands for both;
+ * UINT64_MAX: neither is known. Adds the plans that tried them. */
+static uint64_t time_of(const struct route *route, uint32_t target, uint32_t *tries)
+{
+    const struct pace *old = route->paces[target], *new = NULL;
+    struct crossing_stand stand = {0};
+    uint64_t old_us, new_us, new_ppm;
+
+    if (route->crossing && target == route->place)
+        stand = crossing_stand(route->crossing);
+    if (stand.has_new)
+        new = route->newcomer.pace;
+    if (stand.has_new && !stand.has_old)
+        old = NULL;
+    old_us = old ? pace_us(old) : 0;
+    new_us = new ? pace_us(new) : 0;
+    *tries += (old ? pace_tries(old) : 0) + (new ? pace_tries(new) : 0);
+    if (!old_us || !new_us)
+        return old_us || new_us ? old_us + new_us : UINT64_MAX;
+    new_ppm = stand.share_ppm < CROSSING_WHOLE_PPM ? stand.share_ppm : CROSSING_WHOLE_PPM;
+    return part(old_us, CROSSING_WHOLE_PPM - new_ppm, CROSSING_WHOLE_PPM) +
+           part(new_us, new_ppm, CROSSING_WHOLE_PPM);
+}
+
+/* 0: none of its targets is known, and it goes first to be tried; UINT64_MAX: that was done often
+ * enough. */
 static uint64_t first_byte_of(const struct route *route)
 {
-    uint64_t times[PLAN_MAX_TARGETS];
+    uint64_t times[PLAN_MAX_TARGETS], us;
+    uint32_t tries = 0;
 
     if (route->target_count > looked_at(route))
         return UINT64_MAX;
-    for (uint32_t i = 0; i < looked_at(route); i++) {
-        times[i] = route->paces[i] ? pace_us(route->paces[i]) : 0;
-        if (times[i] == 0 && route->weights[i])
-            return 0;
-    }
-    return mean(route, times);
+    for (uint32_t i = 0; i < looked_at(route); i++)
+        times[i] = time_of(route, i, &tries);
+    us = mean(route, times);
+    return us == UINT64_MAX && tries < PACE_TRIES ? 0 : us;
 }
 
 /* ---- choosing ---- */
 
-/* The models that a choice would use, in order. */
-struct ranking {
-    const struct route *items[CHOICE_MAX_USES];
-    uint64_t keys[CHOICE_MAX_USES];
-    size_t count;
+/* The models that a choice would use, in order. All of them have targets. */
+struct ranked {
+    const struct route *route;
+    const struct conf_set *set; /* of a model between, that chose this one; NULL: it has none */
+    uint64_t key;
 };
 
-/* Behind those of the same key. */
-static void rank(struct ranking *ranking, const struct route *route, uint64_t key)
+struct ranking {
+    struct ranked items[CHOICE_MAX_USES];
+    size_t count;
+    size_t best; /* which was the first before chance brought another one to the front */
+};
+
+/* Behind those of the same key; the last one of too many falls out. */
+static void rank(struct ranking *ranking, struct ranked item)
 {
     size_t at = ranking->count;
 
-    if (at == CHOICE_MAX_USES)
+    if (at == CHOICE_MAX_USES && ranking->items[--at].key <= item.key)
         return;
-    ranking->count++;
-    for (; at > 0 && ranking->keys[at - 1] > key; at--) {
-        ranking->keys[at] = ranking->keys[at - 1];
+    ranking->count = at + 1;
+    for (; at > 0 && ranking->items[at - 1].key > item.key; at--)
         ranking->items[at] = ranking->items[at - 1];
-    }
-    ranking->keys[at] = key;
-    ranking->items[at] = route;
+    ranking->items[at] = item;
 }
 
-static const struct route *settle(const struct route *route, const struct plan_ask *ask);
-
-static void rank_uses(const struct route *route, const struct plan_ask *ask, bool must_fit,
-                      struct ranking *ranking)
-{
-    bool is_cost = route->conf->optimise == CONF_OPTIMISE_COST;
-
-    for (size_t i = 0; i < route->choice->count; i++) {
-        const struct route *use = settle(route->choice->uses[i], ask);
-
-        if (!must_fit || can(use, ask))
-            rank(ranking, use, is_cost ? cost_of(use, ask) : first_byte_of(use));
-    }
-}
-
-static void rank_all(const struct route *route, const struct plan_ask *ask, struct ranking *ranking)
-{
-    ranking->count = 0;
-    rank_uses(route, ask, true, ranking);
-    if (ranking->count == 0)
-        rank_uses(route, ask, false, ranking);
-}
-
-static const struct route *settle_size(const struct route *route, const struct plan_ask *ask)
+static const struct route *row_of(const struct route *route, const struct plan_ask *ask)
 {
     const struct choice *choice = route->choice;
-    size_t first = 0;
+    size_t first = row_for(choice, ask);
 
-    while (first + 1 < choice->count && ask->chars >= choice->bounds[first])
-        first++;
     for (size_t i = first; i < choice->count; i++) {
-        const struct route *use = settle(choice->uses[i], ask);
-
-        if (can(use, ask))
-            return use;
+        if (can(choice->uses[i], ask))
+            return choice->uses[i];
     }
-    return settle(choice->uses[first], ask);
+    return choice->uses[first];
 }
 
-/* The route with targets that a route leads to, itself where it has some. The configuration has
- * no circles (conf/types_choice.c). */
-static const struct route *settle(const struct route *route, const struct plan_ask *ask)
+/* Down the rows of models that choose by size, to one that has targets or optimises. Of the `set`s
+ * on the way the first one counts. */
+static const struct route *settle_sizes(const struct route *route, const struct plan_ask *ask,
+                                        const struct conf_set **set)
 {
-    struct ranking ranking;
+    while (route->choice && !route->conf->optimise) {
+        if (!*set)
+            *set = route->conf->set;
+        route = row_of(route, ask);
+    }
+    return route;
+}
 
-    if (!route->choice)
-        return route;
-    if (!route->conf->optimise)
-        return settle_size(route, ask);
-    rank_all(route, ask, &ranking);
-    return ranking.items[0];
+static uint64_t key_of(const struct route *route, enum conf_optimise optimise,
+                       const struct plan_ask *ask)
+{
+    return optimise == CONF_OPTIMISE_COST ? cost_of(route, ask) : first_byte_of(route);
+}
+
+static void rank_all(const struct route *route, const struct plan_ask *ask, struct rand *rand,
+                     struct ranking *ranking);
+
+/* What it would choose first decides where it stands, and the others that it may choose follow that
+ * one, in its own order. */
+static void rank_inner(const struct ranked *inner, enum conf_optimise optimise,
+                       const struct plan_ask *ask, struct rand *rand, struct ranking *ranking)
+{
+    const struct conf_set *set = inner->set ? inner->set : inner->route->conf->set;
+    struct ranking own;
+    uint64_t key;
+
+    rank_all(inner->route, ask, rand, &own);
+    /* Not of one that chance alone brought to its front: that would seldom stay there. */
+    key = key_of(own.items[own.best].route, optimise, ask);
+    for (size_t i = 0; i < own.count; i++) {
+        struct ranked item = own.items[i];
+
+        item.key = key;
+        if (set)
+            item.set = set;
+        rank(ranking, item);
+    }
+}
+
+static void rank_uses(const struct route *route, const struct plan_ask *ask, bool must_fit,
+                      struct rand *rand, struct ranking *ranking)
+{
+    enum conf_optimise optimise = route->conf->optimise;
+
+    for (size_t i = 0; i < route->choice->count; i++) {
+        struct ranked use = {.set = NULL};
+
+        use.route = settle_sizes(route->choice->uses[i], ask, &use.set);
+        if (must_fit && !can(use.route, ask))
+            continue;
+        if (use.route->choice) {
+            rank_inner(&use, optimise, ask, rand, ranking);
+        } else {
+            use.key = key_of(use.route, optimise, ask);
+            rank(ranking, use);
+        }
+    }
 }
 
 /* Chance brings another one to the front. */
 static void explore(struct ranking *ranking, struct rand *rand)
 {
-    const struct route *other;
+    struct ranked other;
     size_t at;
 
     if (ranking->count < 2 || rand_below(rand, CHOICE_EXPLORE))
@@ -355,22 +455,53 @@ static void explore(struct ranking *ranking, struct rand *rand)
     for (; at > 0; at--)
         ranking->items[at] = ranking->items[at - 1];
     ranking->items[0] = other;
+    ranking->best = 1;
+}
+
+static void rank_all(const struct route *route, const struct plan_ask *ask, struct rand *rand,
+                     struct ranking *ranking)
+{
+    ranking->count = ranking->best = 0;
+    rank_uses(route, ask, true, rand, ranking);
+    if (ranking->count == 0)
+        rank_uses(route, ask, false, rand, ranking);
+    if (route->conf->optimise == CONF_OPTIMISE_LATENCY)
+        explore(ranking, rand);
+}
+
+/* Before the sides of a migration are put where they belong (plan_cross). */
+static void count_try(const struct plan *plan)
+{
+    struct pace *pace = plan->targets[0].pace;
+
+    if (plan->crossing && plan->place == 0) {
+        struct crossing_stand stand = crossing_stand(plan->crossing);
+
+        if (stand.has_new && !stand.has_old)
+            pace = plan->newcomer->pace;
+    }
+    if (pace)
+        pace_try(pace);
 }
 
 void choice_plan(const struct route *route, const struct plan_ask *ask, struct rand *rand,
                  struct plan *plan)
 {
+    const struct conf_set *set = NULL;
+    struct ranked first = {.route = settle_sizes(route, ask, &set)};
     struct ranking ranking;
 
-    if (route->conf->optimise) {
-        rank_all(route, ask, &ranking);
-        if (route->conf->optimise == CONF_OPTIMISE_LATENCY)
-            explore(&ranking, rand);
-        for (size_t i = 0; i < ranking.count; i++)
-            plan_add_route(ranking.items[i], rand, plan);
+    if (!first.route->choice) {
+        plan_add_route(first.route, rand, plan);
     } else {
-        plan_add_route(settle_size(route, ask), rand, plan);
+        rank_all(first.route, ask, rand, &ranking);
+        for (size_t i = 0; i < ranking.count; i++)
+            plan_add_route(ranking.items[i].route, rand, plan);
+        count_try(plan);
+        first.set = first.route->conf->set ? first.route->conf->set : ranking.items[0].set;
     }
-    if (route->conf->set)
-        plan->set = route->conf->set;
+    if (!set)
+        set = first.set;
+    if (set)
+        plan->set = set;
 }

@@ -11,16 +11,17 @@
  *
  *   by_size   the first row whose bound is above the characters of the text; where its model cannot
  *             do it, the next row that can. The plan is that model's own.
- *   cost      what the estimated prompt and an answer of CHOICE_ANSWER_TOKENS, or fewer where the
- *             request allows no more, come to at this hour; of a model with several targets the
- *             mean by weight. A model without a price stands behind those with one. The cheapest
+ *   cost      what the estimated prompt and an answer of CHOICE_ANSWER_TOKENS for each choice, or
+ *             fewer where the request allows no more, come to at this hour; of a model with several
+ * targets the mean by weight. A model without a price stands behind those with one. The cheapest
  *             model's plan, and behind it those of the others in their order.
  *   latency   the running average of the time to the first byte, of a model with several targets
- *             the mean by weight. Untried ones go first. One exchange in CHOICE_EXPLORE begins with
- *             another model, by chance: so one that was slow is found to have recovered, at a cost
- *             that is bounded and plain. A bound of the UCB kind would explore less, but takes
- *             latencies for steady, and a provider's are not: it would come back to a slow one ever
- *             more rarely, just when it matters.
+ *             the mean by weight of those that are known. Models without a known target go first in
+ *             PACE_TRIES plans; after that, last: they may have no usable key. One exchange in
+ * CHOICE_EXPLORE begins with another model, by chance: so one that was slow is found to have
+ * recovered, at a cost that is bounded and plain. A bound of the UCB kind would explore less, but
+ * takes latencies for steady, and a provider's are not: it would come back to a slow one ever more
+ * rarely, just when it matters.
  */
 #ifndef ROUTE_CHOICE_H
 #define ROUTE_CHOICE_H

@@ -20,6 +20,8 @@ struct pace {
         /* Sum of the average times 1 << PACE_SHIFT, and below it the samples, up to COUNT_MASK.
          * Relaxed: it guards nothing, and a sample may be lost. */
         atomic_uint_least64_t word;
+        /* Relaxed, and some are lost, for the same reason. */
+        atomic_uint_least32_t tries;
     } shared;
 };
 
@@ -41,6 +43,7 @@ static struct pace *pace_new(struct span name)
     }
     atomic_init(&pace->shared.refs, 1);
     atomic_init(&pace->shared.word, 0);
+    atomic_init(&pace->shared.tries, 0);
     return pace;
 }
 
@@ -133,4 +136,18 @@ uint64_t pace_us(const struct pace *pace)
     if ((word & COUNT_MASK) < PACE_KNOWN_FROM)
         return 0;
     return us ? us : 1;
+}
+
+uint32_t pace_tries(const struct pace *pace)
+{
+    return atomic_load_explicit(&pace->shared.tries, memory_order_relaxed);
+}
+
+void pace_try(struct pace *pace)
+{
+    uint32_t tries = pace_tries(pace);
+
+    /* No store once it is enough: workers would pass the line around. */
+    if (tries < PACE_TRIES && !pace_us(pace))
+        atomic_store_explicit(&pace->shared.tries, tries + 1, memory_order_relaxed);
 }

@@ -18,6 +18,7 @@ struct pace_book;
 enum {
     PACE_KNOWN_FROM = 3, /* samples; before, a target counts as untried */
     PACE_SHIFT = 3,      /* a sample counts for an eighth */
+    PACE_TRIES = 16,     /* plans that begin with an untried target, until chance alone tries it */
 };
 
 /* What an attempt that failed counts as: a client would have had to wait for another one. */
@@ -48,5 +49,12 @@ void pace_note(struct pace *pace, uint64_t first_byte_us);
 
 /* The average, at least 1; 0: too few samples so far. */
 uint64_t pace_us(const struct pace *pace);
+
+/* A plan begins with it. Counted as long as it is untried: one without a usable key would never
+ * have a sample, and is not to stand in front for ever. */
+void pace_try(struct pace *pace);
+
+/* How many did, at most UINT32_MAX; a few are lost where workers count at once. */
+uint32_t pace_tries(const struct pace *pace);
 
 #endif

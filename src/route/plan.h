@@ -71,7 +71,8 @@ struct plan_ask {
     struct span name;       /* empty: none was given; must live as long as the plan */
     uint64_t chars;         /* of its messages' text */
     uint64_t prompt_tokens; /* estimated */
-    uint64_t max_tokens;    /* of the answer, as the request says; 0: it does not */
+    uint64_t max_tokens;    /* of each choice, as the request says; 0: it does not */
+    uint32_t choices;       /* that are written; 0 is 1 */
     uint32_t needs;         /* a bit of each enum conf_ability */
     uint64_t wall_us;       /* prices depend on the hour */
 };

@@ -128,10 +128,17 @@ def test_where_nobody_can_the_size_decides(keyed):
     assert model_of(gateway, chat("hello", model="auto", tools=[])) == "small"
 
 
+def test_functions_are_tools(keyed):
+    gateway = keyed(behave={"sk-pool-1": answers}, config={"models": SIZES, "catalogue": {"up/small": {"tools": False}}})
+    assert model_of(gateway, chat("hello", model="auto", functions=[TOOL["function"]])) == "middle"
+    assert model_of(gateway, chat("hello", model="auto", functions=[])) == "small"
+
+
 def test_what_does_not_fit_moves_up(keyed):
     gateway = keyed(behave={"sk-pool-1": answers}, config={"models": SIZES, "catalogue": {"up/small": {"context": 1000, "max_output": 500}}})
     assert model_of(gateway, chat("hello", model="auto", max_tokens=500)) == "small"
     assert model_of(gateway, chat("hello", model="auto", max_tokens=501)) == "middle"
+    assert model_of(gateway, chat("hello", model="auto", max_tokens=400, n=3)) == "small", "each choice is as long as that"
 
 
 def test_a_client_needs_leave_for_the_name_that_it_sends(keyed):
@@ -243,6 +250,22 @@ def test_parameters_are_added_where_there_are_none(keyed):
     assert sent["temperature"] == 1 and sent["max_completion_tokens"] == 3 and sent["seed"] == 5 and "max_tokens" not in sent
     gateway.post(chat("hello", model="plain"))
     assert set(asked(gateway)[-1]) == {"model", "messages"}
+
+
+def test_the_name_of_the_length_suits_every_target(stage):
+    def gateway_of(names, kinds):
+        handler = Keyed()
+        upstream = handler.upstream = stage.upstream(handler, answers_probes=False)
+        handler.behave.update({f"sk-firm-{name}": broken("m-" + names[0]) for name in names})
+        providers = {name: {**provider(upstream.base_url, [f"sk-firm-{name}"]), "kind": kind} for name, kind in zip(names, kinds)}
+        models = {"m": {"targets": [f"{names[0]}/m-{names[0]}"], "fallback": [f"{names[1]}/m-{names[1]}"], "set": {"max_tokens": 77}}}
+        gateway = stage.gateway({"server": {"workers": 1}, "providers": providers, "models": models}).settle()
+        assert gateway.post(chat("hello", model="m")).status == 200
+        return [next(name for name in request.json if name.startswith("max_")) for request in upstream.requests if request.method == "POST"]
+
+    assert gateway_of(["first", "second"], ["compatible", "openai"]) == ["max_completion_tokens"] * 2
+    assert gateway_of(["first", "second"], ["mistral", "openai"]) == ["max_tokens", "max_completion_tokens"]
+    assert gateway_of(["first", "second"], ["compatible", "groq"]) == ["max_tokens"] * 2
 
 
 def test_a_stream_and_a_large_body_get_them_too(keyed):

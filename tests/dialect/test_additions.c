@@ -110,10 +110,14 @@ static void schemas_are_seen(void **state)
 static void tools_are_offered(void **state)
 {
     const struct request_scan none = of(FORM_CHAT, "{\"messages\":[],\"tools\":[]}"),
-                              some = of(FORM_CHAT, "{\"messages\":[],\"tools\":[{}]}");
+                              some = of(FORM_CHAT, "{\"messages\":[],\"tools\":[{}]}"),
+                              older = of(FORM_CHAT, "{\"messages\":[],\"functions\":[{}]}"),
+                              empty = of(FORM_CHAT, "{\"messages\":[],\"functions\":[]}");
 
     assert_false(request_scan_has_tools(&none));
     assert_true(request_scan_has_tools(&some));
+    assert_true(request_scan_has_tools(&older));
+    assert_false(request_scan_has_tools(&empty));
 }
 
 static void characters_are_counted_and_not_bytes(void **state)

@@ -84,6 +84,8 @@ static void test_best_of(void **state)
                              "{\"prompt\":\"a\",\"max_tokens\":10,\"n\":2,\"best_of\":5}"),
                      0);
     assert_int_equal(request_scan_max_tokens(&request), 50);
+    assert_int_equal(request_scan_max_tokens_each(&request), 10);
+    assert_int_equal(request_scan_written(&request), 5);
     assert_int_equal(request_scan_choices(&request), 2);
     assert_int_equal(
         read_as(&request, FORM_COMPLETIONS, "{\"best_of\":null,\"max_tokens\":10,\"n\":3}"), 0);

@@ -241,7 +241,7 @@ static void a_choice_may_use_another(void **state)
     add_price(&shop, "middle", 2, 2);
     add_price(&shop, "large", 3, 3);
     compile(&shop);
-    assert_string_equal(spell(&shop, &ask), "small");
+    assert_string_equal(spell(&shop, &ask), "small middle large");
     ask.name = SPAN("cheapest");
     assert_string_equal(spell(&shop, &ask), "small middle large");
     ask.name = SPAN("outer");
@@ -270,6 +270,62 @@ static void the_plan_counts_as_the_model_that_is_used(void **state)
     compile(&shop);
     assert_int_equal(plan_make_for(shop.routes, &ask, &shop.rand, &plan), PLAN_OK);
     assert_ptr_equal(plan.set, &own);
+    close_shop(&shop);
+}
+
+static const struct conf_set *set_of(struct shop *shop, const char *name)
+{
+    const struct plan_ask ask = {.name = span_from_text(name), .prompt_tokens = 10};
+    struct plan plan;
+
+    assert_int_equal(plan_make_for(shop->routes, &ask, &shop->rand, &plan), PLAN_OK);
+    return plan.set;
+}
+
+static void the_set_of_a_choice_between_counts(void **state)
+{
+    const struct conf_set plain = {.seed = SPAN("1")}, inner = {.seed = SPAN("2")},
+                          outer = {.seed = SPAN("3")};
+    struct shop shop;
+
+    open_sizes(&shop);
+    shop.models[0].set = (struct conf_set *)&plain;
+    add_best(&shop, "inner", CONF_OPTIMISE_COST, "small", "middle", "large")->set =
+        (struct conf_set *)&inner;
+    add_best(&shop, "best", CONF_OPTIMISE_COST, "inner", "middle", "large");
+    add_sizes(&shop, "sizes", "inner", 5000, "small", 6000, "large");
+    add_sizes(&shop, "outer", "sizes", 5000, "small", 6000, "large")->set =
+        (struct conf_set *)&outer;
+    compile(&shop);
+    assert_ptr_equal(set_of(&shop, "auto"), &plain);
+    assert_ptr_equal(set_of(&shop, "inner"), &inner);
+    assert_ptr_equal(set_of(&shop, "best"), &inner);
+    assert_ptr_equal(set_of(&shop, "sizes"), &inner);
+    assert_ptr_equal(set_of(&shop, "outer"), &outer);
+    close_shop(&shop);
+}
+
+/* What stands inside is in its own order, where its first one belongs. */
+static void one_that_optimises_is_ranked_as_a_whole(void **state)
+{
+    struct plan_ask ask = {.name = SPAN("best"), .prompt_tokens = 10};
+    struct shop shop;
+
+    open_sizes(&shop);
+    add_plain(&shop, "other", LOCAL);
+    add_best(&shop, "inner", CONF_OPTIMISE_COST, "middle", "large", "small");
+    add_best(&shop, "best", CONF_OPTIMISE_COST, "other", "inner", "auto");
+    add_price(&shop, "small", 4, 4);
+    add_price(&shop, "middle", 1, 1);
+    add_price(&shop, "large", 3, 3);
+    add_price(&shop, "other", 2, 2);
+    compile(&shop);
+    assert_string_equal(spell(&shop, &ask), "middle large small other");
+    ask.needs = 1u << CONF_TOOLS;
+    forget(&shop);
+    add_facts(&shop, "middle")->able[CONF_TOOLS] = CONF_ABLE_NO;
+    compile(&shop);
+    assert_string_equal(spell(&shop, &ask), "other large small");
     close_shop(&shop);
 }
 
@@ -334,6 +390,8 @@ static void the_cheapest_for_this_request_goes_first(void **state)
     assert_string_equal(spell(&shop, &ask), "long short unknown");
     ask = (struct plan_ask){.name = SPAN("best"), .prompt_tokens = 100, .max_tokens = 10};
     assert_string_equal(spell(&shop, &ask), "long short unknown");
+    ask.choices = 20;
+    assert_string_equal(spell(&shop, &ask), "short long unknown");
     close_shop(&shop);
 }
 
@@ -449,6 +507,107 @@ static void the_quickest_serves_and_others_are_looked_at(void **state)
     close_shop(&shop);
 }
 
+/* Without a usable key: its plans begin with it, and another one answers. */
+static void one_that_never_answers_is_not_in_front_for_ever(void **state)
+{
+    const struct plan_ask ask = {.name = SPAN("soon")};
+    struct shop shop;
+    struct plan plan;
+    int fronts = 0;
+
+    open_latencies(&shop);
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(plan_make_for(shop.routes, &ask, &shop.rand, &plan), PLAN_OK);
+        if (plan.targets[0].model.ptr[0] == 'a')
+            fronts++;
+        else
+            pace_note(plan.targets[0].pace, 1000);
+    }
+    /* PACE_TRIES, and half of one in CHOICE_EXPLORE. */
+    assert_in_range(fronts, PACE_TRIES, PACE_TRIES + 50);
+    close_shop(&shop);
+}
+
+static void the_known_targets_of_a_model_are_enough(void **state)
+{
+    const struct plan_ask ask = {.name = SPAN("soon")};
+    struct shop shop;
+    struct plan plan;
+    struct pace *pace;
+    int fronts = 0;
+
+    open_latencies(&shop);
+    forget(&shop);
+    shop.targets[0][1] = (struct conf_target){&shop.providers[LOCAL], SPAN("a2"), 9};
+    shop.models[0].targets.count = 2;
+    compile(&shop);
+    for (int i = 0; i < 3; i++) {
+        const struct span names[3] = {SPAN("local/a"), SPAN("local/b"), SPAN("local/c")};
+
+        assert_int_equal(pace_book_get(shop.paces, names[i], &pace), 0);
+        for (int samples = 0; samples < PACE_KNOWN_FROM; samples++)
+            pace_note(pace, i == 0 ? 900 : 100);
+        pace_unref(&pace);
+    }
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(plan_make_for(shop.routes, &ask, &shop.rand, &plan), PLAN_OK);
+        fronts += plan.targets[0].model.ptr[0] == 'a';
+    }
+    assert_in_range(fronts, 5, 60);
+    close_shop(&shop);
+}
+
+/* All goes to the new side: its answers tell how soon the model answers. */
+static void a_migrated_model_is_measured(void **state)
+{
+    const struct plan_ask ask = {.name = SPAN("soon")};
+    struct crossing_book *book = crossing_book_new(1);
+    struct conf_migration migration = {0};
+    struct shop shop;
+    struct plan plan;
+    struct pace *pace;
+    int fronts = 0;
+
+    open_latencies(&shop);
+    forget(&shop);
+    migration.from = shop.targets[0][0];
+    migration.to = (struct conf_target){&shop.providers[OPENAI], SPAN("a-new"), 1};
+    shop.models[0].migration = &migration;
+    compile(&shop);
+    assert_int_equal(routes_join(shop.routes, book), 0);
+    crossing_set(routes_crossing(shop.routes, SPAN("a")), (struct crossing_stand){.has_new = true});
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(plan_make_for(shop.routes, &ask, &shop.rand, &plan), PLAN_OK);
+        if (plan.crossing)
+            plan_cross(&plan, 0);
+        fronts += plan.targets[0].model.ptr[0] == 'a';
+        assert_non_null(plan.targets[0].pace);
+        pace_note(plan.targets[0].pace, plan.targets[0].model.ptr[0] == 'a' ? 100 : 500);
+    }
+    assert_in_range(fronts, 900, 990);
+    /* Without a usable key, though the old side was quick once. */
+    assert_int_equal(pace_book_get(shop.paces, SPAN("local/a"), &pace), 0);
+    for (int samples = 0; samples < PACE_KNOWN_FROM; samples++)
+        pace_note(pace, 10);
+    pace_unref(&pace);
+    forget(&shop);
+    migration.to.model = SPAN("a-newer");
+    compile(&shop);
+    assert_int_equal(routes_join(shop.routes, book), 0);
+    crossing_set(routes_crossing(shop.routes, SPAN("a")), (struct crossing_stand){.has_new = true});
+    fronts = 0;
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(plan_make_for(shop.routes, &ask, &shop.rand, &plan), PLAN_OK);
+        if (plan.targets[0].model.ptr[0] == 'a')
+            fronts++;
+        else
+            pace_note(plan.targets[0].pace, 500);
+    }
+    assert_in_range(fronts, PACE_TRIES, PACE_TRIES + 60);
+    close_shop(&shop);
+    crossing_book_free(&book);
+}
+
 static void a_slow_one_that_recovers_is_found(void **state)
 {
     const uint64_t before[3] = {300000, 100000, 200000}, after[3] = {50000, 100000, 200000};
@@ -557,6 +716,8 @@ int main(void)
         cmocka_unit_test(one_target_that_cannot_is_enough),
         cmocka_unit_test(a_choice_may_use_another),
         cmocka_unit_test(the_plan_counts_as_the_model_that_is_used),
+        cmocka_unit_test(the_set_of_a_choice_between_counts),
+        cmocka_unit_test(one_that_optimises_is_ranked_as_a_whole),
         cmocka_unit_test(lengths_are_looked_at),
         cmocka_unit_test(embeddings_are_apart),
         cmocka_unit_test(the_cheapest_for_this_request_goes_first),
@@ -565,6 +726,9 @@ int main(void)
         cmocka_unit_test(only_who_can_unless_nobody_can),
         cmocka_unit_test(no_target_stands_twice),
         cmocka_unit_test(the_quickest_serves_and_others_are_looked_at),
+        cmocka_unit_test(one_that_never_answers_is_not_in_front_for_ever),
+        cmocka_unit_test(the_known_targets_of_a_model_are_enough),
+        cmocka_unit_test(a_migrated_model_is_measured),
         cmocka_unit_test(a_slow_one_that_recovers_is_found),
         cmocka_unit_test(failures_count_as_slow),
         cmocka_unit_test(a_reload_forgets_nothing),
