@@ -116,9 +116,9 @@ def policies(series, folder):
         right.plot(range(120, 240), smooth(of_run(rows, name, "halved", "answered"), 10)[120:], color=COLOURS[colour])
     left.set_title("429s of the provider, a second")
     right.set_title("answered a second; a limit halves at 180 s")
-    left.set_ylim(0)
+    left.set_ylim(0, 500)
     right.set_ylim(0)
-    left.legend(loc="center right")
+    left.legend(loc="upper left", fontsize=7)
     for axes in (left, right):
         axes.set_xlabel("seconds")
     return save(figure, folder, "policies")
@@ -137,4 +137,34 @@ def mishaps(series, folder):
     return save(figure, folder, "mishaps")
 
 
-PLOTS = {"policies": policies, "mishaps": mishaps, "classes": classes, "fairness": fairness, "targets": targets}
+def adaptive(series, folder):
+    rows = read(os.path.join(series, "adaptive.csv"))
+    minutes = [int(row["second"]) / 60 for row in rows]
+    figure, axes = plt.subplots(figsize=SIZE)
+    axes.plot(minutes[::10], [int(row["found"]) for row in rows][::10], color=COLOURS["blue"], linewidth=0.9, label="found")
+    axes.plot(minutes[::10], [int(row["hidden"]) for row in rows][::10], color=COLOURS["orange"], label="hidden")
+    axes.set_xlabel("minutes")
+    axes.set_ylabel("requests a minute")
+    axes.set_ylim(0, 420)
+    axes.legend(loc="upper right", ncols=2)
+    return save(figure, folder, "adaptive")
+
+
+def regions(series, folder):
+    rows = read(os.path.join(series, "regions.csv"))
+    minutes = [int(row["second"]) / 60 for row in rows]
+    figure, axes = plt.subplots(figsize=SIZE)
+    shares = [[float(row[name]) for row in rows] for name in ("first", "second_region", "third")]
+    axes.stackplot(minutes, shares, labels=("nearest", "second", "third"), colors=[COLOURS[c] for c in ("blue", "orange", "grey")], alpha=0.75)
+    for at, what in ((5, "slow"), (15, "well"), (30, "dead"), (35, "back"), (45, "loses a third"), (50, "all dead"), (52, "")):
+        axes.axvline(at, color="black", linewidth=0.6, linestyle=":")
+        axes.text(at + 0.3, 103, what, fontsize=7)
+    axes.set_xlabel("minutes")
+    axes.set_ylabel("attempts, %")
+    axes.set_ylim(0, 112)
+    axes.set_xlim(0, 62)
+    axes.legend(loc="lower right", framealpha=0.9, frameon=True)
+    return save(figure, folder, "regions")
+
+
+PLOTS = {"adaptive": adaptive, "regions": regions, "policies": policies, "mishaps": mishaps, "classes": classes, "fairness": fairness, "targets": targets}

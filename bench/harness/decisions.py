@@ -35,6 +35,8 @@ PROGRAMS = [
     Program("bench/classes", lambda series, quick: ["--csv", series]),
     Program("bench/estimates", lambda series, quick: [ROOT]),
     Program("bench/micro/micro-pick", lambda series, quick: []),
+    Program("bench/adaptive", lambda series, quick: ["--csv", os.path.join(series, "adaptive.csv")]),
+    Program("bench/regions", lambda series, quick: ["--csv", os.path.join(series, "regions.csv")]),
     Program("bench/targets", lambda series, quick: ["20000" if quick else "100000", "1", "--csv", os.path.join(series, "targets.csv")]),
 ]
 
@@ -91,6 +93,18 @@ def measure_estimates(outputs):
     return ", ".join(parts), worst <= 10
 
 
+def measure_adaptive(outputs):
+    found = re.findall(rf"^\d+ +{NUMBER}% +{NUMBER}%$", outputs["bench/adaptive"], re.MULTILINE)
+    used, refused = [float(row[0]) for row in found], [float(row[1]) for row in found]
+    return f"{min(used):.1f} to {max(used):.1f}%, {max(refused):.2f}% at most", min(used) >= 90 and max(refused) < 2
+
+
+def measure_regions(outputs):
+    rows = re.findall(r"^(.*?) +\d+% +\d+% +\d+% +(\d+) of \d+$", outputs["bench/regions"], re.MULTILINE)
+    failed = sum(int(count) for name, count in rows if name != "all are dead")
+    return f"{failed} failed", len(rows) == 8 and failed == 0
+
+
 ROWS = [
     Row("8 keys, 4 accounts, 150% of the quota, one hour (virtual)", "used 98%, 429s 0.2%, too early 0", measure_steady),
     Row("  the same, reacting to 429s alone", "", measure_others),
@@ -98,5 +112,7 @@ ROWS = [
     Row("three classes, batch at ten times its share (virtual)", "critical's p99 wait 50 ms", measure_classes),
     Row("20 clients, one of them greedy (virtual)", "within 5% of the fair share", measure_fairness),
     Row("tokens of a prompt, after 200 exchanges of a model", "nine of ten within 10%", measure_estimates),
+    Row("a limit that nobody tells, found by trying (adaptive, virtual)", "used 90%, refused under 2%", measure_adaptive),
+    Row("three regions, one slow, dead, losing a third (an hour, virtual)", "no client sees it", measure_regions),
     Row("auto by size against always the dear model, a day's sizes (virtual)", "costs 21% less", measure_targets),
 ]

@@ -9,7 +9,7 @@
 enum {
     LATENCY_PART = 8,     /* of a key's average, for each new answer */
     QUICK_PART = 64,      /* of the quick time, by which it follows */
-    LATENCY_TIMES = 3,    /* slower than quick answers, before it counts */
+    LATENCY_TIMES = 6,    /* slower than quick answers, before it counts */
     FRESHEN_ALWAYS = 256, /* of more keys, only each so many picks: it costs cold memory */
     FRESHEN_EACH = 4,
     SHARE_OF_LEVEL = HEARD_WHOLE / VIEW_LEVELS,

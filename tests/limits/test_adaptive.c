@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
+#include "adaptive_play.h"
 #include "base/clock.h"
 #include "base/rand.h"
-#include "limits/adaptive.h"
 
 #define US_PER_MIN (60 * US_PER_SEC)
 
@@ -172,61 +172,18 @@ static void test_any_history_stays_in_bounds(void **state)
     }
 }
 
-/* A provider that lets so many requests pass in any 60 s, and answers half a second later. */
-enum { WINDOW_MAX = 4096, LATENCY_US = 500000 };
-
-struct provider {
-    uint64_t limit;
-    uint64_t accepted_us[WINDOW_MAX]; /* a ring */
-    uint64_t accepted;
-    uint64_t refused;
-    uint64_t told_us; /* a refusal that is still on its way, of this time; 0: none */
-};
-
-static void ask(struct provider *provider, uint64_t now_us)
-{
-    uint64_t oldest =
-        provider->accepted >= provider->limit
-            ? provider->accepted_us[(provider->accepted - provider->limit) % WINDOW_MAX]
-            : 0;
-
-    if (oldest && oldest + US_PER_MIN > now_us) {
-        provider->refused++;
-        if (!provider->told_us)
-            provider->told_us = now_us;
-        return;
-    }
-    provider->accepted_us[provider->accepted++ % WINDOW_MAX] = now_us;
-}
-
-/* More is asked for than passes, for so many minutes. */
-static void press(struct adaptive *adaptive, struct provider *provider, uint64_t *now_us,
-                  uint64_t minutes)
-{
-    uint64_t until_us = *now_us + minutes * US_PER_MIN;
-
-    for (; *now_us < until_us; *now_us += 10 * US_PER_MS) {
-        if (provider->told_us && *now_us >= provider->told_us + LATENCY_US) {
-            adaptive_refuse(adaptive, provider->told_us, *now_us);
-            provider->told_us = 0;
-        }
-        while (adaptive_wait_us(adaptive, *now_us) == 0) {
-            adaptive_take(adaptive, *now_us);
-            ask(provider, *now_us);
-        }
-    }
-}
-
 /* After ten minutes, or 300 requests where that is later, it gets more than nine tenths of the
  * hidden limit, and hardly one request is refused. */
-static void expect_found(struct adaptive *adaptive, struct provider *provider, uint64_t *now_us)
+static void expect_found(struct adaptive *adaptive, struct adaptive_provider *provider,
+                         uint64_t *now_us)
 {
     double goodput, refused;
 
-    press(adaptive, provider, now_us, provider->limit < 30 ? 300 / provider->limit : 10);
+    adaptive_play(adaptive, provider, now_us,
+                  (provider->limit < 30 ? 300 / provider->limit : 10) * US_PER_MIN);
     provider->refused = 0;
     goodput = (double)provider->accepted;
-    press(adaptive, provider, now_us, 60);
+    adaptive_play(adaptive, provider, now_us, 60 * US_PER_MIN);
     goodput = ((double)provider->accepted - goodput) / 60 / (double)provider->limit;
     refused = (double)provider->refused / 60 / (double)provider->limit;
     if (getenv("BW_SHOW"))
@@ -241,7 +198,7 @@ static void test_finds_a_hidden_limit(void **state)
     static const uint64_t limits[] = {20, 60, 137, 300, 500, 900};
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        struct provider *provider = calloc(1, sizeof(*provider));
+        struct adaptive_provider *provider = calloc(1, sizeof(*provider));
         struct adaptive adaptive;
         uint64_t now_us = start;
 

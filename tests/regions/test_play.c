@@ -8,47 +8,20 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
-#include "world.h"
+#include "hour.h"
 
-enum { RATE = 20, SEEDS = 5 };
-
-/* A part of the play: what the regions do, for how long, and the share of attempts that the first
- * may have in percent. */
-struct scene {
-    const char *name;
-    unsigned seconds;
-    uint64_t latency_ms[3];
-    unsigned fails_percent[3];
-    unsigned first_least, first_most;
-    unsigned failed_most_permille; /* of clients' requests */
-};
-
-static const struct scene scenes[] = {
-    {"all is well", 300, {100, 150, 200}, {0, 0, 0}, 93, 100, 0},
-    {"the nearest is slow", 600, {2000, 150, 200}, {0, 0, 0}, 0, 10, 0},
-    {"all is well again", 900, {100, 150, 200}, {0, 0, 0}, 20, 100, 0},
-    {"the nearest is dead", 300, {100, 150, 200}, {100, 0, 0}, 0, 5, 0},
-    {"it is back", 600, {100, 150, 200}, {0, 0, 0}, 60, 100, 0},
-    {"it loses a third of its requests", 300, {100, 150, 200}, {33, 0, 0}, 0, 60, 0},
-    {"all are dead", 120, {100, 150, 200}, {100, 100, 100}, 0, 100, 1000},
-    {"all are back", 600, {100, 150, 200}, {0, 0, 0}, 0, 100, 0},
-};
+enum { SEEDS = 5 };
 
 static void play(uint64_t seed)
 {
     struct world world;
 
-    world_init(&world, 3, seed);
-    for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
-        const struct scene *scene = &scenes[i];
+    world_init(&world, HOUR_REGIONS, seed);
+    for (size_t i = 0; i < HOUR_SCENES; i++) {
+        const struct hour_scene *scene = &hour_scenes[i];
 
-        for (size_t r = 0; r < 3; r++) {
-            world.regions[r].latency_us = scene->latency_ms[r] * US_PER_MS;
-            world.regions[r].fails_percent = scene->fails_percent[r];
-        }
-        world_forget(&world);
-        world_run(&world, scene->seconds, RATE);
+        hour_begin(&world, scene);
+        world_run(&world, scene->seconds, HOUR_RATE);
         print_message("seed %llu, %-32s first %u%%, second %u%%, third %u%%, failed %llu of %llu\n",
                       (unsigned long long)seed, scene->name, world_percent(&world, 0),
                       world_percent(&world, 1), world_percent(&world, 2),
@@ -79,7 +52,7 @@ static void test_one_that_flaps(void **state)
         world_init(&world, 3, seed);
         for (int i = 0; i < 360; i++) {
             world.regions[0].fails_percent = i % 2 ? 100 : 0;
-            world_run(&world, 10, RATE);
+            world_run(&world, 10, HOUR_RATE);
             changes += world.at[0]->is_home != was;
             was = world.at[0]->is_home;
         }
