@@ -11,12 +11,14 @@
  * the same edits and the same blocks of the body, which are freed with the exchange's end or after
  * both have ended.
  *
- *     state      first attempt        hedge           what leads on
- *     (off)      -                    -               retry.hedge is not there: one look at each
- * attempt watched    under way            -               time: armed; its answer: over armed under
- * way, slow?     -               the timer: racing, or refused; its answer: over racing     under
- * way            under way       a commit: over; a failure: alone alone      one of both is under
- * way             as any attempt
+ * Its states, each with what leads on:
+ *
+ *   - off: retry.hedge is not there. One look at each attempt.
+ *   - watched: the first attempt is under way, and the timer armed. Its answer: over; the time:
+ *     slow.
+ *   - slow: a key is looked for. Found: racing; none: over.
+ *   - racing: both are under way. A commit of either: over; a failure of either: alone.
+ *   - alone: one of both is under way, and goes on as any attempt.
  *
  * It takes nothing from anybody: a key only where there is plenty (keypool_select_beside) and
  * nobody waits, a connection only if none has to be waited for, and a share of exchanges
