@@ -1,4 +1,4 @@
-#include "json/kinds.h"
+#include "json/kinds_inner.h"
 
 #include <string.h>
 
@@ -82,8 +82,7 @@ static inline void add(struct json_kinds *kinds, const struct sums *sums, size_t
     kinds->marks += len - letters - digits - spaces;
 }
 
-/* At most BLOCKS_MAX blocks, and what is left of one. No control characters: where a run of them
- * comes, it comes from an escape, alone. */
+/* At most BLOCKS_MAX blocks, and what is left of one. */
 static void count_blocks(struct json_kinds *kinds, const byte *text, size_t len)
 {
     const __m128i none = _mm_setzero_si128();
@@ -103,20 +102,25 @@ static void count_blocks(struct json_kinds *kinds, const byte *text, size_t len)
     kinds->is_in_word = is_letter(text[len - 1]);
 }
 
-void json_kinds_plain(struct json_kinds *kinds, const byte *text, size_t len)
+void kinds_by_16(struct json_kinds *kinds, const byte *text, size_t len)
 {
-    if (len == 1) {
-        count_one(kinds, *text);
-        return;
-    }
     while (len) {
-        size_t part =
-            len < (size_t)BLOCK * (BLOCKS_MAX - 1) ? len : (size_t)BLOCK * (BLOCKS_MAX - 1);
+        size_t most = (size_t)BLOCK * (BLOCKS_MAX - 1), part = len < most ? len : most;
 
         count_blocks(kinds, text, part);
         text += part;
         len -= part;
     }
+}
+
+void json_kinds_plain(struct json_kinds *kinds, const byte *text, size_t len)
+{
+    if (len == 1)
+        count_one(kinds, *text);
+    else if (len >= 2 * BLOCK && kinds_has_32())
+        kinds_by_32(kinds, text, len);
+    else
+        kinds_by_16(kinds, text, len);
 }
 
 #else
