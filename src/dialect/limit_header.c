@@ -35,20 +35,52 @@ static void note_word(struct limit_header *limit, struct span word, size_t at)
     }
 }
 
+/* What stands behind the name of a family of limits; ptr NULL: it is of none. */
+static struct span skip_family(struct span name)
+{
+    static const struct span families[] = {
+        SPAN_INIT("x-ratelimit-"),
+        SPAN_INIT("x-rate-limit-"),
+        SPAN_INIT("anthropic-ratelimit-"),
+        SPAN_INIT("ratelimit-"),
+    };
+
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        size_t len = families[i].len;
+
+        if (name.len > len && span_is_equal_nocase(span_of(name.ptr, len), families[i]))
+            return span_skip(name, len);
+    }
+    return span_of(NULL, 0);
+}
+
+static bool is_organisation(struct span name)
+{
+    return span_is_equal_nocase(name, SPAN("openai-organization")) ||
+           span_is_equal_nocase(name, SPAN("anthropic-organization-id"));
+}
+
+/* By its first letters, for most headers are none of these. */
+bool limit_header_matters(struct span name)
+{
+    switch (name.len > 10 ? name.ptr[0] | 0x20 : 0) {
+    case 'x':
+        return (name.ptr[2] | 0x20) == 'r' && skip_family(name).ptr;
+    case 'r':
+        return skip_family(name).ptr != NULL;
+    case 'a':
+        return skip_family(name).ptr || is_organisation(name);
+    case 'o':
+        return is_organisation(name);
+    }
+    return false;
+}
+
 struct limit_header limit_header_read(struct span name)
 {
-    static const char *const families[] = {"x-ratelimit-", "x-rate-limit-", "anthropic-ratelimit-",
-                                           "ratelimit-"};
     struct limit_header limit = {0};
-    struct span rest = span_of(NULL, 0), word;
+    struct span rest = skip_family(name), word;
 
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && !rest.ptr; i++) {
-        size_t len = strlen(families[i]);
-
-        if (name.len > len &&
-            span_is_equal_nocase(span_of(name.ptr, len), span_of(families[i], len)))
-            rest = span_skip(name, len);
-    }
     while (span_next_token(&rest, '-', &word))
         note_word(&limit, word, (size_t)(word.ptr - name.ptr));
     return limit;
@@ -109,8 +141,7 @@ static struct span find_partner(const struct dialect_header *headers, size_t cou
 
 static void read_account(const struct dialect_header *header, struct limits_told *told)
 {
-    if (span_is_equal_nocase(header->name, SPAN("openai-organization")) ||
-        span_is_equal_nocase(header->name, SPAN("anthropic-organization-id")))
+    if (is_organisation(header->name))
         told->account = span_trim(header->value);
 }
 

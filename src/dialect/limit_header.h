@@ -24,6 +24,10 @@ struct limit_header {
 
 struct limit_header limit_header_read(struct span name);
 
+/* Whether a header of that name may tell of a limit, or of whose limits they are. Cheap for those
+ * that do not. */
+bool limit_header_matters(struct span name);
+
 /* A count, which may have thousands commas. */
 bool limit_header_count(struct span text, uint64_t *ret_count);
 

@@ -15,10 +15,18 @@ static bool breaks_lines(struct span value)
 /* A value that holds no line break: of our own, of the configuration, or read as a field. */
 static void put_field(struct buf *out, struct span name, struct span value)
 {
-    buf_append_span(out, name);
-    buf_append_span(out, SPAN(": "));
-    buf_append_span(out, value);
-    buf_append_span(out, SPAN("\r\n"));
+    size_t len = name.len + 2 + value.len + 2;
+    char *at;
+
+    if (buf_reserve(out, len))
+        return;
+    at = out->data + out->len;
+    memcpy(at, name.ptr, name.len);
+    memcpy(at + name.len, ": ", 2);
+    if (value.len)
+        memcpy(at + name.len + 2, value.ptr, value.len);
+    memcpy(at + len - 2, "\r\n", 2);
+    out->len += len;
 }
 
 /* A value that a client's body may have brought. */
@@ -35,14 +43,16 @@ static void put_number(struct buf *out, struct span name, uint64_t value)
     put_field(out, name, decimal_text(value, digits));
 }
 
-static struct span kept_field(const struct exchange *x, struct span name)
+static struct span kept_field(const struct exchange *x, enum field_id id, struct span name)
 {
+    if (!(x->relay.kept & UINT64_C(1) << id))
+        return span_of(NULL, 0);
     return dialect_header_find(x->relay.fields, x->relay.field_count, name);
 }
 
-static void put_kept(struct exchange *x, struct buf *out, struct span name)
+static void put_kept(struct exchange *x, struct buf *out, enum field_id id, struct span name)
 {
-    struct span value = kept_field(x, name);
+    struct span value = kept_field(x, id, name);
 
     if (value.ptr)
         put_field(out, name, value);
@@ -55,9 +65,9 @@ static void put_retry_hints(struct exchange *x, struct buf *out)
     int status = x->relay.status;
 
     if (!respond_tells_wait(status))
-        put_kept(x, out, SPAN("Retry-After"));
+        put_kept(x, out, FIELD_RETRY_AFTER, SPAN("Retry-After"));
     if (!respond_judges_retry(x, status))
-        put_kept(x, out, SPAN("x-should-retry"));
+        put_kept(x, out, FIELD_X_SHOULD_RETRY, SPAN("x-should-retry"));
 }
 
 static void put_limits(struct exchange *x, struct buf *out)
@@ -74,12 +84,12 @@ static void put_limits(struct exchange *x, struct buf *out)
 
 struct span answer_upstream_id(const struct exchange *x)
 {
-    struct span id = kept_field(x, SPAN("x-request-id"));
+    struct span id = kept_field(x, FIELD_X_REQUEST_ID, SPAN("x-request-id"));
 
     if (!id.ptr)
-        id = kept_field(x, SPAN("request-id"));
+        id = kept_field(x, FIELD_REQUEST_ID, SPAN("request-id"));
     if (!id.ptr)
-        id = kept_field(x, SPAN("apim-request-id"));
+        id = kept_field(x, FIELD_APIM_REQUEST_ID, SPAN("apim-request-id"));
     return id;
 }
 
@@ -154,7 +164,7 @@ struct span answer_fields(struct exchange *x, bool is_own)
         if (x->relay.content_encoding.len)
             put_field(&out, SPAN("Content-Encoding"), x->relay.content_encoding);
         if (x->head.dialect == DIALECT_OPENAI)
-            put_kept(x, &out, SPAN("openai-processing-ms"));
+            put_kept(x, &out, FIELD_OPENAI_PROCESSING_MS, SPAN("openai-processing-ms"));
         put_retry_hints(x, &out);
     }
     put_limits(x, &out);

@@ -41,25 +41,36 @@ static struct estimate_text text_of(const struct exchange *x)
 
 static struct estimates_key key_of(const struct plan_target *target)
 {
-    return (struct estimates_key){target->provider->name, target->model, target->model_hash};
+    return (struct estimates_key){target->provider->name, target->model, target->estimate_hash};
 }
 
-uint64_t estimating_guess(struct exchange *x, const struct plan_target *target,
-                          uint64_t *ret_answer)
+static void guess(struct exchange *x, const struct plan_target *target)
 {
-    uint64_t answer = request_scan_max_tokens(x->body.request);
+    struct part_body *body = &x->body;
     struct estimate_text text = text_of(x);
 
+    body->answer_tokens = request_scan_max_tokens(body->request);
     if (text.kinds) {
         struct estimates_key key = key_of(target);
         struct estimates_guess guess = estimates_guess(x->host->registry->estimates, &key, &text);
 
-        x->body.prompt_tokens = guess.prompt;
-        if (!answer)
-            answer = guess.answer * x->body.choices;
+        body->prompt_tokens = guess.prompt;
+        if (!body->answer_tokens)
+            body->answer_tokens = guess.answer * body->choices;
     }
-    *ret_answer = answer;
-    return x->body.prompt_tokens + answer;
+}
+
+/* Mostly the same target is asked about twice, where the exchange is admitted and where its key is
+ * chosen: what was reserved there holds here. */
+uint64_t estimating_guess(struct exchange *x, const struct plan_target *target,
+                          uint64_t *ret_answer)
+{
+    if (x->body.estimated_hash != target->estimate_hash) {
+        guess(x, target);
+        x->body.estimated_hash = target->estimate_hash;
+    }
+    *ret_answer = x->body.answer_tokens;
+    return x->body.prompt_tokens + x->body.answer_tokens;
 }
 
 static bool is_limited(const struct exchange *x)
@@ -71,14 +82,16 @@ static bool is_limited(const struct exchange *x)
 void estimating_tell(struct exchange *x)
 {
     const struct dialect_usage *usage = &x->account.usage;
+    struct estimates *estimates = x->host->registry->estimates;
     struct estimate_text text;
     struct estimates_key key;
 
     /* With usage, there is a body that was read whole. */
-    if (!usage->is_known || usage->is_estimated || !x->body.request->has_kinds || !is_limited(x))
+    if (!usage->is_known || usage->is_estimated || !x->body.request->has_kinds ||
+        !estimates_has_room(estimates, x->host->worker) || !is_limited(x))
         return;
     key = key_of(exchange_target(x));
     text = text_of(x);
-    estimates_tell(x->host->registry->estimates, x->host->worker, &key, &text, usage->prompt_tokens,
+    estimates_tell(estimates, x->host->worker, &key, &text, usage->prompt_tokens,
                    usage->completion_tokens / x->body.choices);
 }

@@ -295,23 +295,6 @@ uint64_t exchange_whole_cost(const struct exchange *x, uint64_t picousd)
     return picousd < UINT64_MAX - lost ? picousd + lost : UINT64_MAX;
 }
 
-const struct plan_target *exchange_target(const struct exchange *x)
-{
-    return x->route.target_count ? &x->route.targets[x->select.target] : NULL;
-}
-
-struct outlet *exchange_outlet(struct exchange *x)
-{
-    return &x->binding->outlets[x->route.targets[x->select.target].provider_index];
-}
-
-struct outlet_site *exchange_site(const struct exchange *x)
-{
-    const struct plan_target *target = &x->route.targets[x->select.target];
-
-    return &x->binding->outlets[target->provider_index].sites[x->select.site];
-}
-
 uint64_t exchange_deadline_us(struct exchange *x)
 {
     return x->head.start_us + exchange_outlet(x)->row->conf->timeouts.total_us;

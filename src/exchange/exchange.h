@@ -114,7 +114,9 @@ struct part_body {
     bool is_streaming;
     bool wants_usage; /* the client asked for the usage chunk itself */
     unsigned choices;
-    uint64_t prompt_tokens; /* estimated */
+    uint64_t prompt_tokens;  /* estimated, for the target that was asked about last */
+    uint64_t answer_tokens;  /* likewise, of the whole answer; 0: not known */
+    uint64_t estimated_hash; /* which target that was; 0: none yet */
     enum thoughts thoughts;
     struct translation *translation; /* its tree, once a target needed that; NULL: none did */
     uint64_t media_bytes; /* that were fetched for it, counted against the host's lease */
@@ -213,6 +215,8 @@ struct part_relay {
     enum relay_mode mode;
     struct dialect_header *fields; /* those that matter, in the attempt's arena */
     size_t field_count;
+    uint64_t kept;     /* FIELD_BIT of each of them that is of the table */
+    bool tells_limits; /* some of the others tell of limits */
     struct span content_type, content_encoding;
     int64_t length; /* of the upstream's body; HTTP_LENGTH_UNKNOWN */
     union {
@@ -599,12 +603,23 @@ static inline struct loop *exchange_loop(const struct exchange *x)
     return x->host->loop;
 }
 
+/* NULL before the plan. */
+static inline const struct plan_target *exchange_target(const struct exchange *x)
+{
+    return x->route.target_count ? &x->route.targets[x->select.target] : NULL;
+}
+
 /* The outlet (worker's part of the provider) of the target at hand. */
-struct outlet *exchange_outlet(struct exchange *x);
+static inline struct outlet *exchange_outlet(const struct exchange *x)
+{
+    return &x->binding->outlets[x->route.targets[x->select.target].provider_index];
+}
 
 /* The base URL of the attempt, of that provider's. */
-struct outlet_site *exchange_site(const struct exchange *x);
-const struct plan_target *exchange_target(const struct exchange *x); /* NULL before the plan */
+static inline struct outlet_site *exchange_site(const struct exchange *x)
+{
+    return &exchange_outlet(x)->sites[x->select.site];
+}
 
 /* Until when the first byte must be on its way to the client, by the total time-out of the target
  * at hand; on the loop's clock. */

@@ -24,25 +24,6 @@ enum { PIECE_MAX_BYTES = 1 << 20 };
      FIELD_BIT(X_SHOULD_RETRY) | FIELD_BIT(X_REQUEST_ID) | FIELD_BIT(REQUEST_ID) |                 \
      FIELD_BIT(APIM_REQUEST_ID) | FIELD_BIT(X_ERROR_CODE))
 
-static bool is_limit(struct span name)
-{
-    static const struct span prefixes[] = {
-        {"x-ratelimit-", 12}, {"x-rate-limit-", 13}, {"anthropic-ratelimit-", 20}};
-
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        if (name.len > prefixes[i].len &&
-            span_is_equal_nocase(span_of(name.ptr, prefixes[i].len), prefixes[i]))
-            return true;
-    }
-    return false;
-}
-
-static bool is_organisation(struct span name)
-{
-    return span_is_equal_nocase(name, SPAN("openai-organization")) ||
-           span_is_equal_nocase(name, SPAN("anthropic-organization-id"));
-}
-
 /* Whether keys are picked by what answers tell of limits. */
 static bool hears_limits(struct exchange *x)
 {
@@ -54,7 +35,7 @@ static bool is_kept(const struct http_field *field, bool has_limits)
 {
     if (field->id != FIELD_OTHER)
         return (KEPT & (UINT64_C(1) << field->id)) != 0;
-    return has_limits && (is_limit(field->name) || is_organisation(field->name));
+    return has_limits && limit_header_matters(field->name);
 }
 
 static void keep_fields(struct exchange *x, const struct http_head *head)
@@ -63,11 +44,16 @@ static void keep_fields(struct exchange *x, const struct http_head *head)
     unsigned char picked[ANSWER_FIELDS];
     size_t count = 0;
 
+    x->relay.kept = 0;
+    x->relay.tells_limits = false;
     for (size_t i = 0; i < head->field_count && count < ANSWER_FIELDS; i++) {
         const struct http_field *field = &head->fields[i];
 
-        if (field->value.len <= FIELD_MAX_BYTES && is_kept(field, has_limits))
-            picked[count++] = (unsigned char)i;
+        if (field->value.len > FIELD_MAX_BYTES || !is_kept(field, has_limits))
+            continue;
+        picked[count++] = (unsigned char)i;
+        x->relay.tells_limits |= field->id == FIELD_OTHER;
+        x->relay.kept |= UINT64_C(1) << field->id;
     }
     x->relay.fields = arena_alloc(&x->attempt_arena, count * sizeof(*x->relay.fields));
     for (size_t i = 0; i < count && x->relay.fields; i++) {
@@ -86,7 +72,7 @@ static void hear_limits(struct exchange *x)
     struct outlet *outlet = exchange_outlet(x);
     struct limits_told told;
 
-    if (!hears_limits(x) || !x->select.grant.key ||
+    if (!x->relay.tells_limits || !hears_limits(x) || !x->select.grant.key ||
         !limits_told_read(x->relay.fields, x->relay.field_count, loop_wall_us(exchange_loop(x)),
                           &told))
         return;
@@ -211,6 +197,7 @@ void relay_reset(struct exchange *x)
     relay->status = 0;
     relay->fields = NULL;
     relay->field_count = 0;
+    relay->kept = 0;
     relay->ping_len = 0;
     relay->reader.json = NULL;
     arena_fini(&x->scan_arena);

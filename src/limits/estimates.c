@@ -87,9 +87,9 @@ void estimates_free(struct estimates **place)
     MEM_CLEAR(*place);
 }
 
-static uint64_t hash_of(const struct estimates_key *key)
+uint64_t estimates_hash(struct span provider, uint64_t model_hash)
 {
-    return map_hash(key->provider) * UINT64_C(0x9E3779B97F4A7C15) ^ key->model_hash;
+    return map_hash(provider) * UINT64_C(0x9E3779B97F4A7C15) ^ model_hash;
 }
 
 static size_t place_of(uint64_t hash, unsigned probe)
@@ -165,7 +165,7 @@ struct estimates_guess estimates_guess(const struct estimates *estimates,
                                        const struct estimates_key *key,
                                        const struct estimate_text *text)
 {
-    const struct entry *entry = find(estimates, hash_of(key));
+    const struct entry *entry = find(estimates, key->hash);
     struct estimate_weights weights;
 
     if (!entry) {
@@ -191,20 +191,27 @@ static struct sample sample_of(const struct estimate_text *text, uint64_t hash, 
                            .answer = answer};
 }
 
+bool estimates_has_room(const struct estimates *estimates, uint32_t worker)
+{
+    const struct ring *ring = &estimates->rings[worker];
+
+    bug_fatal_unless(worker < estimates->workers);
+    return atomic_load_explicit(&ring->worker.written, memory_order_relaxed) -
+               atomic_load_explicit(&ring->control.read, memory_order_acquire) <
+           ESTIMATES_RING;
+}
+
 void estimates_tell(struct estimates *estimates, uint32_t worker, const struct estimates_key *key,
                     const struct estimate_text *text, uint64_t prompt, uint64_t answer)
 {
     struct ring *ring = &estimates->rings[worker];
     uint32_t at = atomic_load_explicit(&ring->worker.written, memory_order_relaxed);
     struct sample *sample = &ring->samples[at % ESTIMATES_RING];
-    uint64_t hash = hash_of(key);
 
-    bug_fatal_unless(worker < estimates->workers);
-    if ((!prompt && !answer) ||
-        at - atomic_load_explicit(&ring->control.read, memory_order_acquire) >= ESTIMATES_RING)
+    if ((!prompt && !answer) || !estimates_has_room(estimates, worker))
         return;
-    *sample = sample_of(text, hash, prompt, answer);
-    sample->has_names = !find(estimates, hash);
+    *sample = sample_of(text, key->hash, prompt, answer);
+    sample->has_names = !find(estimates, key->hash);
     if (sample->has_names) {
         sample->provider = name_of(key->provider);
         sample->model = name_of(key->model);

@@ -30,8 +30,12 @@ void estimates_free(struct estimates **place);
 /* A model of a provider. */
 struct estimates_key {
     struct span provider, model;
-    uint64_t model_hash; /* map_hash of it */
+    uint64_t hash; /* estimates_hash of both */
 };
+
+/* Of a provider's name and the map_hash of a model's: made once for a target that is asked often.
+ */
+uint64_t estimates_hash(struct span provider, uint64_t model_hash);
 
 struct estimates_guess {
     uint64_t prompt;
@@ -42,6 +46,10 @@ struct estimates_guess {
 struct estimates_guess estimates_guess(const struct estimates *estimates,
                                        const struct estimates_key *key,
                                        const struct estimate_text *text);
+
+/* Whether what that worker tells now is not dropped for want of room; to be asked first, for a busy
+ * worker has more to tell than is learned from. By that worker alone. */
+bool estimates_has_room(const struct estimates *estimates, uint32_t worker);
 
 /* What the provider counted: tokens of the prompt, and of one of its answers; 0: unknown. By that
  * worker alone; writes no word that another one writes. */

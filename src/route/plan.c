@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/map.h"
+#include "limits/estimates.h"
 #include "route/choice.h"
 #include "route/own_names.h"
 #include "route/plan_inner.h"
@@ -23,6 +24,7 @@ static struct plan_target target_of(const struct config *config,
     };
 
     target.model_hash = map_hash(target.model);
+    target.estimate_hash = estimates_hash(provider->name, target.model_hash);
     return target;
 }
 

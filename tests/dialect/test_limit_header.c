@@ -109,6 +109,32 @@ static void test_what_cannot_be_read_says_nothing(void **state)
     assert_false(limits_told_read(NULL, 0, WALL_US, &told));
 }
 
+static void test_tells_which_headers_matter(void **state)
+{
+    static const char *const matter[] = {
+        "x-ratelimit-limit-requests",       "X-RateLimit-Reset", "x-rate-limit-reset",
+        "anthropic-ratelimit-tokens-limit", "RateLimit-Reset",   "openai-organization",
+        "Anthropic-Organization-Id",
+    };
+    static const char *const others[] = {
+        "",
+        "x",
+        "x-ratelimit-",
+        "x-request-id-of-ours",
+        "openai-version",
+        "age",
+        "anthropic-version-seen",
+        "ratelimit-",
+        "retry-after-some-time",
+        "x-real-answer",
+    };
+
+    for (size_t i = 0; i < sizeof(matter) / sizeof(matter[0]); i++)
+        assert_true(limit_header_matters(span_from_text(matter[i])));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(limit_header_matters(span_from_text(others[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_anthropic),
         cmocka_unit_test(test_of_two_the_scarcer),
         cmocka_unit_test(test_what_cannot_be_read_says_nothing),
+        cmocka_unit_test(test_tells_which_headers_matter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

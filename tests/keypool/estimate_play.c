@@ -143,7 +143,7 @@ static const struct estimates_key *the_model(void)
 {
     static struct estimates_key key = {SPAN_INIT("provider"), SPAN_INIT("m"), 0};
 
-    key.model_hash = map_hash(key.model);
+    key.hash = estimates_hash(key.provider, map_hash(key.model));
     return &key;
 }
 

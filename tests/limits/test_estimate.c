@@ -167,9 +167,9 @@ static void test_nine_of_ten_answers_stay_below(void **state)
 
 static struct estimates_key key_of(const char *provider, const char *model)
 {
-    struct span name = span_from_text(model);
+    struct span at = span_from_text(provider), name = span_from_text(model);
 
-    return (struct estimates_key){span_from_text(provider), name, map_hash(name)};
+    return (struct estimates_key){at, name, estimates_hash(at, map_hash(name))};
 }
 
 static void test_each_model_of_each_provider_learns_alone(void **state)
