@@ -8,12 +8,14 @@
 
 struct used {
     struct roll_record record; /* by the four names, with newlines between them */
+    struct use_of of;          /* the same four, borrowed of it; empty until it is first noted */
     struct use use;
 };
 
 /* One of two; the other one is being read. */
 struct page {
     struct roll by_names; /* struct used */
+    struct used *last;    /* that was noted; often the next one is of the same four. NULL: none */
     struct use other;     /* what found no room */
 };
 
@@ -41,18 +43,48 @@ static bool put(char *text, size_t *len, struct span name)
     return true;
 }
 
+static struct use_of names_of(struct span text)
+{
+    struct span names[4];
+
+    for (size_t i = 0; i < 4; i++) {
+        size_t len = span_find_byte(text, '\n');
+
+        names[i] = span_of(text.ptr, len);
+        text = span_skip(text, len + 1);
+    }
+    return (struct use_of){names[0], names[1], names[2], names[3]};
+}
+
+static bool is_of(const struct used *used, const struct use_of *of)
+{
+    return span_is_equal(used->of.client, of->client) && span_is_equal(used->of.key, of->key) &&
+           span_is_equal(used->of.model, of->model) &&
+           span_is_equal(used->of.provider, of->provider);
+}
+
+/* NULL: there is no room. */
+static struct used *find(struct page *page, const struct use_of *of)
+{
+    char text[USES_NAME_BYTES];
+    struct used *used = NULL;
+    size_t len = 0;
+
+    if (put(text, &len, of->client) && put(text, &len, of->model) &&
+        put(text, &len, of->provider) && put(text, &len, of->key))
+        used = roll_find_or_add(&page->by_names, span_of(text, len));
+    if (used)
+        used->of = names_of(used->record.name);
+    return used;
+}
+
 void uses_note(struct uses *uses, const struct use_of *of, const struct use *use)
 {
-    struct used *used = NULL;
-    char text[USES_NAME_BYTES];
     struct page *page = &uses->pages[uses->written];
-    size_t len = 0;
-    bool has_room = put(text, &len, of->client) && put(text, &len, of->model) &&
-                    put(text, &len, of->provider) && put(text, &len, of->key);
 
-    if (has_room)
-        used = roll_find_or_add(&page->by_names, span_of(text, len));
-    use_add(used ? &used->use : &page->other, use);
+    if (!page->last || !is_of(page->last, of))
+        page->last = find(page, of);
+    use_add(page->last ? &page->last->use : &page->other, use);
     if (!uses_has_more(uses))
         atomic_store_explicit(&uses->shared.has_more, true, memory_order_relaxed);
 }
@@ -71,19 +103,6 @@ void uses_hand_over(struct uses *uses)
     atomic_store_explicit(&uses->shared.is_handed, true, memory_order_release);
 }
 
-static struct use_of names_of(struct span text)
-{
-    struct span names[4];
-
-    for (size_t i = 0; i < 4; i++) {
-        size_t len = span_find_byte(text, '\n');
-
-        names[i] = span_of(text.ptr, len);
-        text = span_skip(text, len + 1);
-    }
-    return (struct use_of){names[0], names[1], names[2], names[3]};
-}
-
 void uses_collect(struct uses *uses,
                   void (*tell)(void *owner, const struct use_of *of, const struct use *use),
                   void *owner)
@@ -97,10 +116,9 @@ void uses_collect(struct uses *uses,
         return;
     page = &uses->pages[!uses->written];
     while ((used = roll_next(&page->by_names, used ? &used->record : NULL))) {
-        struct use_of of = names_of(used->record.name);
-
-        tell(owner, &of, &used->use);
+        tell(owner, &used->of, &used->use);
     }
+    page->last = NULL;
     roll_sweep(&page->by_names); /* none is marked: all go */
     if (page->other.requests)
         tell(owner, &nobody, &page->other);
