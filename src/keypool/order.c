@@ -23,15 +23,21 @@ static void sift_up(struct order *order, uint32_t *positions, struct order_entry
     put(order, positions, entry, at);
 }
 
+static uint32_t lesser(const struct order *order, uint32_t a, uint32_t b)
+{
+    return order->entries[b].rank < order->entries[a].rank ? b : a;
+}
+
+/* Of the last node's children some may be missing; all others have theirs, and are what a walk goes
+ * by: which is the least is as good as random, so nothing is guessed by branches. */
 static uint32_t least_child(const struct order *order, uint32_t at)
 {
     uint32_t first = CHILDREN * at + 1, least = first;
-    uint32_t end = first + CHILDREN < order->count ? first + CHILDREN : order->count;
 
-    for (uint32_t i = first + 1; i < end; i++) {
-        if (order->entries[i].rank < order->entries[least].rank)
-            least = i;
-    }
+    if (first + CHILDREN <= order->count)
+        return lesser(order, lesser(order, first, first + 1), lesser(order, first + 2, first + 3));
+    for (uint32_t i = first + 1; i < order->count; i++)
+        least = lesser(order, least, i);
     return least;
 }
 
