@@ -85,15 +85,21 @@ static int64_t comes_s(const struct zone *zone, int64_t local_s, int64_t after_s
     return INT64_MAX;
 }
 
-/* Clocks that are put back may show yesterday's date again. */
-static int64_t begins_s(const struct hours *hours, int64_t now_s)
+static bool is_within_at(const struct hours *hours, int64_t utc_s)
+{
+    return is_within(hours, utc_s + zone_offset_s(hours->zone, utc_s));
+}
+
+/* When the clocks show that minute of a day next. Clocks that are put back may show yesterday's
+ * date again. */
+static int64_t next_s(const struct hours *hours, uint16_t minute, int64_t now_s)
 {
     int64_t local_s = now_s + zone_offset_s(hours->zone, now_s);
     int64_t today_s = local_s - local_s % DAY_LENGTH_S, first_s = INT64_MAX;
 
     for (int64_t day_s = today_s - DAY_LENGTH_S; day_s <= today_s + 2 * DAY_LENGTH_S;
          day_s += DAY_LENGTH_S) {
-        int64_t time_s = comes_s(hours->zone, day_s + hours->from_min * MINUTE_S, now_s);
+        int64_t time_s = comes_s(hours->zone, day_s + minute * MINUTE_S, now_s);
 
         if (time_s < first_s)
             first_s = time_s;
@@ -108,11 +114,30 @@ uint64_t hours_begin_us(const struct hours *hours, size_t count, uint64_t wall_u
     for (size_t i = 0; i < count; i++) {
         int64_t begins;
 
-        if (is_within(&hours[i], now_s + zone_offset_s(hours[i].zone, now_s)))
+        if (is_within_at(&hours[i], now_s))
             return 0;
-        begins = begins_s(&hours[i], now_s);
+        begins = next_s(&hours[i], hours[i].from_min, now_s);
         if (begins < first_s)
             first_s = begins;
     }
     return first_s == INT64_MAX ? 0 : (uint64_t)first_s * US_PER_SEC;
+}
+
+/* Where one ends, another one may go on. */
+uint64_t hours_end_us(const struct hours *hours, size_t count, uint64_t wall_us)
+{
+    int64_t now_s = (int64_t)(wall_us / US_PER_SEC), end_s = now_s;
+    size_t outside = 0;
+
+    for (size_t i = 0; outside < count; i = (i + 1) % count) {
+        if (!is_within_at(&hours[i], end_s)) {
+            outside++;
+            continue;
+        }
+        end_s = next_s(&hours[i], hours[i].to_min, end_s);
+        if (end_s - now_s > 2 * DAY_LENGTH_S)
+            return UINT64_MAX;
+        outside = 0;
+    }
+    return end_s == now_s ? 0 : (uint64_t)end_s * US_PER_SEC;
 }

@@ -31,4 +31,8 @@ bool hours_are_good(struct span text);
  * and where there are none. */
 uint64_t hours_begin_us(const struct hours *hours, size_t count, uint64_t wall_us);
 
+/* When it is within none of them any more: 0 where it is within none now, UINT64_MAX where that is
+ * more than two days off. */
+uint64_t hours_end_us(const struct hours *hours, size_t count, uint64_t wall_us);
+
 #endif

@@ -55,7 +55,7 @@ void classes_apply(const struct snapshot_class classes[PRIORITIES],
 {
     for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++) {
         const struct conf_class *conf = classes[p].conf;
-        struct bulkhead_rules rules = {.has_windows = classes[p].window_count > 0};
+        struct bulkhead_rules rules = {0};
 
         if (conf) {
             rules.concurrent = conf->concurrent;

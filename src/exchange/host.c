@@ -85,7 +85,8 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
     host->metrics = metrics_attach(registry->metrics);
     host->uses = registry->uses[worker];
     host->log = registry->log ? log_ring_new(registry->log) : NULL;
-    if (!host->head_scratch || !host->metrics || (registry->log && !host->log)) {
+    if (window_watch_init(&host->windows, loop, turn_look_at_windows) || !host->head_scratch ||
+        !host->metrics || (registry->log && !host->log)) {
         exchange_host_fini(host);
         return ERR_NOMEM;
     }
@@ -102,6 +103,7 @@ void exchange_host_fini(struct exchange_host *host)
     shadows_drop(host);
     hedge_times_free(&host->hedge_times);
     loop_task_cancel(&host->waking);
+    window_watch_fini(&host->windows);
     binding_unref(&host->prepared);
     binding_unref(&host->binding);
     issued_hold_unref(&host->issued);

@@ -20,6 +20,7 @@
 #include "exchange/parking.h"
 #include "exchange/registry.h"
 #include "exchange/shadow.h"
+#include "exchange/window_watch.h"
 #include "http/server.h"
 #include "obs/access.h"
 
@@ -78,11 +79,12 @@ struct exchange_host {
     struct exchange_series series;
     struct uses *uses; /* what was used, until it is collected; the registry's */
     struct log_ring *log;
-    struct parking parking;  /* those that wait for a key */
-    struct loop_task waking; /* of those that were granted one, or a turn in their class */
-    struct buf told;         /* what is being told anew, request or answer; empty between events */
-    struct list exchanges;   /* all under way */
-    struct list spare;       /* freed ones, for the next */
+    struct parking parking;      /* those that wait for a key */
+    struct loop_task waking;     /* of those that were granted one, or a turn in their class */
+    struct window_watch windows; /* over those that wait for a turn in a class with windows */
+    struct buf told;       /* what is being told anew, request or answer; empty between events */
+    struct list exchanges; /* all under way */
+    struct list spare;     /* freed ones, for the next */
     struct shadows shadows;
     struct hedge_times *hedge_times; /* NULL: nothing was watched */
     size_t exchange_count, spare_count;

@@ -5,6 +5,12 @@
 /* Of its time, the part that one from outside the windows has left when it is held no more. */
 enum { NEAR_PART = 10 };
 
+/* What few exchanges need: as which it waits, or waited. In the arena. */
+struct turn_wait {
+    struct bulkhead_waiter waiter; /* x->admit.waiter */
+    struct list watched;           /* among the host's windows */
+};
+
 static const struct snapshot_class *class_of(const struct exchange *x)
 {
     return &x->binding->snapshot->classes[x->auth.priority];
@@ -13,6 +19,11 @@ static const struct snapshot_class *class_of(const struct exchange *x)
 static struct bulkhead *bulkhead_of(const struct exchange *x)
 {
     return x->host->registry->bulkheads[x->auth.priority];
+}
+
+static struct turn_wait *wait_of(const struct exchange *x)
+{
+    return container_of(x->admit.waiter, struct turn_wait, waiter);
 }
 
 static struct bulkhead_caller caller_of(struct exchange_host *host)
@@ -49,6 +60,7 @@ static void end_wait(struct exchange *x)
     if (!x->admit.is_waiting)
         return;
     x->admit.is_waiting = false;
+    window_watch_remove(&x->host->windows, &wait_of(x)->watched);
     loop_timer_clear(&x->select.timer);
     select_note_wait_over(x);
     count(x, x->host->series.class_waiting, (uint64_t)-1);
@@ -79,57 +91,114 @@ static enum turn run_out_of_time(struct exchange *x)
     return TURN_REFUSED;
 }
 
-/* --- asking --- */
+static enum turn refuse_late(struct exchange *x)
+{
+    return refuse(x, METRIC_REFUSAL_LATE,
+                  "Too many requests wait for this one to have its turn in time in");
+}
 
-/* Until the next window opens, or until what is left of its time is just enough. */
-static uint64_t held_until(const struct exchange *x, uint64_t now_us, uint64_t until_us)
+/* --- its windows --- */
+
+/* From then on it is held no more. */
+static uint64_t near_us(const struct exchange *x)
+{
+    return x->admit.until_us - (x->admit.until_us - x->admit.asked_us) / NEAR_PART;
+}
+
+/* Of the loop's clock, as the others: 0 where one of them is open, or there are none. */
+static uint64_t opens_us(const struct exchange *x, uint64_t now_us)
 {
     const struct snapshot_class *class = class_of(x);
-    uint64_t wall_us, opens_us, near_us = until_us - (until_us - now_us) / NEAR_PART;
+    uint64_t wall_us = loop_wall_us(exchange_loop(x));
+    uint64_t at_us = hours_begin_us(class->windows, class->window_count, wall_us);
 
-    if (class->window_count == 0)
+    return at_us ? now_us + (at_us - wall_us) : 0;
+}
+
+/* UINT64_MAX: they don't. */
+static uint64_t closes_us(const struct exchange *x, uint64_t now_us)
+{
+    const struct snapshot_class *class = class_of(x);
+    uint64_t wall_us = loop_wall_us(exchange_loop(x));
+    uint64_t at_us = hours_end_us(class->windows, class->window_count, wall_us);
+
+    return at_us == UINT64_MAX ? UINT64_MAX : now_us + (at_us - wall_us);
+}
+
+/* Until the next window opens, or until what is left of its time is just enough; 0: it is not held
+ * now. */
+static uint64_t held_until(const struct exchange *x, uint64_t now_us)
+{
+    uint64_t at_us;
+
+    if (class_of(x)->window_count == 0 || now_us >= near_us(x))
         return 0;
-    wall_us = loop_wall_us(exchange_loop(x));
-    opens_us = hours_begin_us(class->windows, class->window_count, wall_us);
-    if (opens_us == 0)
-        return 0;
-    opens_us = now_us + (opens_us - wall_us);
-    return opens_us < near_us ? opens_us : near_us;
+    at_us = opens_us(x, now_us);
+    return at_us < near_us(x) ? at_us : near_us(x);
+}
+
+/* It is asked again as they change; what comes when its time is near is nothing to it. */
+static void note_change(struct exchange *x, uint64_t now_us)
+{
+    struct window_watch *windows = &x->host->windows;
+
+    if (now_us >= near_us(x))
+        window_watch_remove(windows, &wait_of(x)->watched);
+    else if (x->admit.held_until_us == 0)
+        window_watch_note(windows, closes_us(x, now_us));
+    else if (x->admit.held_until_us < near_us(x))
+        window_watch_note(windows, x->admit.held_until_us);
+}
+
+/* --- asking --- */
+
+static struct bulkhead_ask ask_of(const struct exchange *x, uint64_t now_us)
+{
+    return (struct bulkhead_ask){.client = x->auth.client->name,
+                                 .worker = x->host->worker,
+                                 .now_us = now_us,
+                                 .until_us = x->admit.until_us,
+                                 .held_until_us = x->admit.held_until_us};
+}
+
+/* It stands in line, or is held. */
+static enum turn begin_to_wait(struct exchange *x, uint64_t now_us)
+{
+    x->admit.is_waiting = true;
+    count(x, x->host->series.class_waiting, 1);
+    if (class_of(x)->window_count) {
+        window_watch_add(&x->host->windows, &wait_of(x)->watched);
+        note_change(x, now_us);
+    }
+    return TURN_LATER;
 }
 
 static enum turn enter(struct exchange *x, uint64_t now_us)
 {
     struct bulkhead_caller caller = caller_of(x->host);
-    struct bulkhead_waiter *waiter = arena_alloc(&x->arena, sizeof(*waiter));
-    struct bulkhead_ask ask = {.client = x->auth.client->name,
-                               .worker = x->host->worker,
-                               .now_us = now_us,
-                               .until_us = x->admit.until_us,
-                               .held_until_us = x->admit.held_until_us};
+    struct turn_wait *wait = arena_alloc(&x->arena, sizeof(*wait));
+    struct bulkhead_ask ask = ask_of(x, now_us);
 
-    if (!waiter)
+    if (!wait)
         return refuse_for_memory(x);
-    *waiter = (struct bulkhead_waiter){.owner = x};
-    switch (bulkhead_enter(bulkhead_of(x), waiter, &ask, &caller, &x->respond.retry_after_us)) {
+    *wait = (struct turn_wait){.waiter.owner = x};
+    switch (
+        bulkhead_enter(bulkhead_of(x), &wait->waiter, &ask, &caller, &x->respond.retry_after_us)) {
     case BULKHEAD_FREE:
         return begin_to_run(x, false);
     case BULKHEAD_TAKEN:
         x->admit.has_place = true;
         return begin_to_run(x, true);
     case BULKHEAD_WAITS:
-        x->admit.waiter = waiter;
-        x->admit.is_waiting = true;
-        count(x, x->host->series.class_waiting, 1);
-        return TURN_LATER;
+        x->admit.waiter = &wait->waiter;
+        return begin_to_wait(x, now_us);
     case BULKHEAD_FULL:
         /* Those before it are held as well. */
         if (ask.held_until_us > now_us)
             x->respond.retry_after_us = ask.held_until_us - now_us;
         return refuse(x, METRIC_REFUSAL_FULL, "As many requests wait as may in");
     case BULKHEAD_LATE:
-        return refuse(x, METRIC_REFUSAL_LATE,
-                      "Too many requests wait for this one to have its turn "
-                      "in time in");
+        return refuse_late(x);
     case BULKHEAD_NOMEM:
         break;
     }
@@ -151,9 +220,9 @@ enum turn turn_begin(struct exchange *x)
         return run_out_of_time(x);
     x->admit.asked_us = now_us;
     x->admit.until_us = now_us + conf->wait_us < deadline_us ? now_us + conf->wait_us : deadline_us;
-    x->admit.held_until_us = held_until(x, now_us, x->admit.until_us);
+    x->admit.held_until_us = held_until(x, now_us);
     count_write(x);
-    if (x->admit.held_until_us > now_us)
+    if (x->admit.held_until_us)
         return enter(x, now_us);
     verdict = bulkhead_try(bulkhead_of(x));
     x->admit.has_place = verdict == BULKHEAD_TAKEN;
@@ -163,9 +232,44 @@ enum turn turn_begin(struct exchange *x)
 
 /* --- waiting --- */
 
-enum turn turn_go_on(struct exchange *x)
+/* Whom it displaced while it was held is told what one is that finds the queue full then. */
+static enum turn refuse_in_vain(struct exchange *x, uint64_t now_us)
+{
+    if (x->admit.held_until_us > now_us)
+        x->respond.retry_after_us = x->admit.held_until_us - now_us;
+    else
+        x->respond.retry_after_us = bulkhead_retry_us(bulkhead_of(x), x->auth.client->name, now_us,
+                                                      x->admit.until_us - x->admit.asked_us);
+    return x->admit.is_displaced
+               ? refuse(x, METRIC_REFUSAL_FULL, "As many requests wait as may in")
+               : refuse(x, METRIC_REFUSAL_WAITED, "The request had no turn within the wait of");
+}
+
+/* It is held while all of them are shut, unless its time is near; where it is let go, its turn may
+ * be too far off by now. */
+static enum turn ask_windows(struct exchange *x, uint64_t now_us)
 {
     struct bulkhead_caller caller = caller_of(x->host);
+    bool was_held = x->admit.held_until_us != 0;
+    struct bulkhead_ask ask;
+
+    x->admit.held_until_us = held_until(x, now_us);
+    note_change(x, now_us);
+    if (x->admit.held_until_us) {
+        bulkhead_hold(bulkhead_of(x), x->admit.waiter);
+        return TURN_LATER;
+    }
+    ask = ask_of(x, now_us);
+    if (!was_held ||
+        bulkhead_release(bulkhead_of(x), x->admit.waiter, &ask, &caller) != BULKHEAD_LATE)
+        return TURN_LATER;
+    x->respond.retry_after_us = bulkhead_retry_us(bulkhead_of(x), x->auth.client->name, now_us,
+                                                  x->admit.until_us - x->admit.asked_us);
+    return refuse_late(x);
+}
+
+enum turn turn_go_on(struct exchange *x)
+{
     uint64_t now_us = loop_now_us(exchange_loop(x));
 
     if (x->admit.has_place) {
@@ -174,23 +278,21 @@ enum turn turn_go_on(struct exchange *x)
     }
     if (now_us >= exchange_deadline_us(x))
         return run_out_of_time(x);
-    if (x->admit.is_displaced || now_us >= x->admit.until_us) {
-        x->respond.retry_after_us = bulkhead_retry_us(bulkhead_of(x), x->auth.client->name, now_us,
-                                                      x->admit.until_us - x->admit.asked_us);
-        return x->admit.is_displaced
-                   ? refuse(x, METRIC_REFUSAL_FULL, "As many requests wait as may in")
-                   : refuse(x, METRIC_REFUSAL_WAITED, "The request had no turn within the wait of");
-    }
-    if (x->admit.held_until_us && now_us >= x->admit.held_until_us) {
-        x->admit.held_until_us = 0;
-        bulkhead_release(bulkhead_of(x), x->admit.waiter, &caller);
-    }
-    return TURN_LATER;
+    if (x->admit.is_displaced || now_us >= x->admit.until_us)
+        return refuse_in_vain(x, now_us);
+    return class_of(x)->window_count ? ask_windows(x, now_us) : TURN_LATER;
+}
+
+void turn_look_at_windows(struct list *link)
+{
+    struct turn_wait *wait = container_of(link, struct turn_wait, watched);
+
+    exchange_run(wait->waiter.owner);
 }
 
 struct move turn_park(struct exchange *x)
 {
-    uint64_t until_us = x->admit.held_until_us ? x->admit.held_until_us : x->admit.until_us;
+    uint64_t until_us = x->admit.held_until_us ? near_us(x) : x->admit.until_us;
 
     /* Untold of the time it could wait for ever. */
     if (loop_timer_set(&x->select.timer, until_us))

@@ -152,6 +152,12 @@ uint64_t loop_wall_us(const struct loop *loop)
     return loop->now_us + loop->wall_offset_us;
 }
 
+void loop_set_wall_on(struct loop *loop, int64_t by_us)
+{
+    bug_fatal_unless(loop->is_virtual);
+    loop->wall_offset_us += (uint64_t)by_us;
+}
+
 struct buf *loop_spare(struct loop *loop)
 {
     return &loop->spare;

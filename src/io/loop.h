@@ -71,6 +71,9 @@ void loop_free(struct loop **loop);
 uint64_t loop_now_us(const struct loop *loop);
 uint64_t loop_wall_us(const struct loop *loop);
 
+/* Of a virtual loop: its wall clock was set to so much later. */
+void loop_set_wall_on(struct loop *loop, int64_t by_us);
+
 /* Turns until loop_stop. 0, or ERR_IO where epoll itself fails. */
 int loop_run(struct loop *loop);
 

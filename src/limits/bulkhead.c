@@ -29,7 +29,7 @@ struct bulkhead {
      * and one who goes each sees the other. Those who wait change under the lock alone. Relaxed
      * suffices: nothing else is read because of it but under the lock. */
     _Atomic uint64_t word;
-    _Atomic uint32_t limit;   /* 0: none */
+    _Atomic uint32_t limit;   /* 0: there is no such class; UINT32_MAX: none is set */
     _Atomic uint64_t mean_us; /* for which a place is held, of late; 0: not known. A lost update is
                                  one measurement less. */
     _Atomic uint32_t told;    /* in the lists below; read without the lock, too */
@@ -273,6 +273,12 @@ static bool is_held(const struct bulkhead_ask *ask)
     return ask->held_until_us > ask->now_us;
 }
 
+/* One that is not held would go on at once. */
+static bool is_free(const struct bulkhead *bulkhead)
+{
+    return bulkhead->queue.queued == 0 && has_room(bulkhead, word_of(bulkhead));
+}
+
 static bool is_full(const struct bulkhead *bulkhead)
 {
     return waiting_of(word_of(bulkhead)) >= bulkhead->queue_max;
@@ -294,14 +300,21 @@ static uint32_t displace(struct bulkhead *bulkhead)
     return waiter->worker;
 }
 
+/* Its turn would come after its time; which it does at once where there is room and no line. */
+static bool is_late(const struct bulkhead *bulkhead, const struct bulkhead_ask *ask)
+{
+    return !is_free(bulkhead) &&
+           wait_us(bulkhead, ask->client, ask->now_us) > ask->until_us - ask->now_us;
+}
+
 /* Whether it may wait, or go on: held ones stand in nobody's way. */
 static enum bulkhead_verdict judge(struct bulkhead *bulkhead, const struct bulkhead_ask *ask)
 {
-    if (!is_held(ask) && bulkhead->queue.queued == 0 && has_room(bulkhead, word_of(bulkhead)))
+    if (!is_held(ask) && is_free(bulkhead))
         return BULKHEAD_WAITS;
     if (is_full(bulkhead) && !fair_queue_may_displace(&bulkhead->queue, ask->client))
         return BULKHEAD_FULL;
-    if (!is_held(ask) && wait_us(bulkhead, ask->client, ask->now_us) > ask->until_us - ask->now_us)
+    if (!is_held(ask) && is_late(bulkhead, ask))
         return BULKHEAD_LATE;
     return BULKHEAD_WAITS;
 }
@@ -364,35 +377,7 @@ enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_
     return verdict;
 }
 
-void bulkhead_release(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
-                      const struct bulkhead_caller *caller)
-{
-    pthread_mutex_lock(&bulkhead->lock);
-    if (bulkhead->queue.queued == 0)
-        bulkhead->last_leave_us = 0;
-    if (waiter->state.state == BULKHEAD_WAITING)
-        fair_queue_release(&bulkhead->queue, &waiter->entry);
-    pthread_mutex_unlock(&bulkhead->lock);
-    bulkhead_grant(bulkhead, caller);
-}
-
-void bulkhead_set(struct bulkhead *bulkhead, const struct bulkhead_rules *rules)
-{
-    uint32_t limit = rules ? rules->concurrent : 0;
-
-    pthread_mutex_lock(&bulkhead->lock);
-    bulkhead->is_gone = !rules;
-    bulkhead->queue_max = rules ? rules->queue : 0;
-    /* So that those who come are counted, and the held ones have a word to stand in. */
-    if (limit == 0 && rules && rules->has_windows)
-        limit = UINT32_MAX;
-    atomic_store_explicit(&bulkhead->limit, limit, memory_order_relaxed);
-    if (!rules)
-        fair_queue_release_all(&bulkhead->queue);
-    pthread_mutex_unlock(&bulkhead->lock);
-}
-
-/* --- leaving --- */
+/* --- leaving the line --- */
 
 /* Under the lock. */
 static void quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
@@ -416,6 +401,65 @@ static void quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
     }
     move(waiter, BULKHEAD_OUTSIDE);
 }
+
+/* --- holding --- */
+
+void bulkhead_hold(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
+{
+    pthread_mutex_lock(&bulkhead->lock);
+    if (waiter->state.state == BULKHEAD_WAITING && !bulkhead->is_gone)
+        fair_queue_hold(&bulkhead->queue, &waiter->entry);
+    pthread_mutex_unlock(&bulkhead->lock);
+}
+
+/* Under the lock. */
+static enum bulkhead_verdict release(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
+                                     const struct bulkhead_ask *ask)
+{
+    if (waiter->state.state != BULKHEAD_WAITING || !waiter->entry.is_held)
+        return BULKHEAD_WAITS;
+    if (is_late(bulkhead, ask)) {
+        quit(bulkhead, waiter);
+        return BULKHEAD_LATE;
+    }
+    if (bulkhead->queue.queued == 0)
+        bulkhead->last_leave_us = ask->now_us;
+    fair_queue_release(&bulkhead->queue, &waiter->entry);
+    return BULKHEAD_WAITS;
+}
+
+enum bulkhead_verdict bulkhead_release(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
+                                       const struct bulkhead_ask *ask,
+                                       const struct bulkhead_caller *caller)
+{
+    enum bulkhead_verdict verdict;
+
+    pthread_mutex_lock(&bulkhead->lock);
+    verdict = release(bulkhead, waiter, ask);
+    pthread_mutex_unlock(&bulkhead->lock);
+    if (verdict == BULKHEAD_WAITS)
+        bulkhead_grant(bulkhead, caller);
+    return verdict;
+}
+
+void bulkhead_set(struct bulkhead *bulkhead, const struct bulkhead_rules *rules)
+{
+    uint32_t limit = rules ? rules->concurrent : 0;
+
+    pthread_mutex_lock(&bulkhead->lock);
+    bulkhead->is_gone = !rules;
+    bulkhead->queue_max = rules ? rules->queue : 0;
+    /* So that who runs is counted on when there is a limit, and the held ones have a word to stand
+     * in. */
+    if (rules && limit == 0)
+        limit = UINT32_MAX;
+    atomic_store_explicit(&bulkhead->limit, limit, memory_order_relaxed);
+    if (!rules)
+        fair_queue_release_all(&bulkhead->queue);
+    pthread_mutex_unlock(&bulkhead->lock);
+}
+
+/* --- leaving --- */
 
 void bulkhead_quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                    const struct bulkhead_caller *caller)

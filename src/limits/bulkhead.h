@@ -7,8 +7,8 @@
  * The queue is bounded. Where it is full, one of a client that has fewer in it takes the place of
  * the last one of a client that has most: a greedy one does not keep the others out. Who would have
  * no turn by its time, judged by how long places were held of late, is told at once. An exchange
- * may be held back until a moment (a window that opens); it stands in line from then on, and counts
- * as waiting before.
+ * may be held back until a moment (a window that opens); it counts as waiting from the beginning,
+ * is judged as one that comes when it is released, and may be held anew while it stands in line.
  *
  * Shared by all workers. Who finds room and nobody waiting takes a place by one read-modify-write
  * of one word, and gives it back by one; all else is under a lock, held for a few instructions. Who
@@ -63,9 +63,8 @@ struct bulkhead *bulkhead_new(uint32_t workers);
 void bulkhead_free(struct bulkhead **place);
 
 struct bulkhead_rules {
-    uint32_t concurrent; /* 0: no limit */
+    uint32_t concurrent; /* 0: no limit; who runs is counted all the same */
     uint32_t queue;      /* that may wait, held ones included */
-    bool has_windows;    /* even without a limit it holds */
 };
 
 /* The rules from now on; NULL: there is no such class any more, and who waits goes on. Who may run
@@ -73,7 +72,7 @@ struct bulkhead_rules {
 void bulkhead_set(struct bulkhead *bulkhead, const struct bulkhead_rules *rules);
 
 enum bulkhead_verdict {
-    BULKHEAD_FREE,  /* there is no limit: goes on, and holds nothing */
+    BULKHEAD_FREE,  /* there is no such class: goes on, and holds nothing */
     BULKHEAD_TAKEN, /* goes on with a place: bulkhead_leave must follow */
     BULKHEAD_WAITS, /* stands in it: bulkhead_take, bulkhead_release and bulkhead_quit follow */
     BULKHEAD_FULL,  /* as many wait as may, and of no client more than of this one */
@@ -99,9 +98,16 @@ enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_
                                      const struct bulkhead_ask *ask,
                                      const struct bulkhead_caller *caller, uint64_t *ret_retry_us);
 
-/* A held one stands in line from now on. Nothing where it is not held. */
-void bulkhead_release(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
-                      const struct bulkhead_caller *caller);
+/* One that stands in line is held from now on. Nothing where it has been granted or displaced, and
+ * where the class is gone. */
+void bulkhead_hold(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter);
+
+/* A held one stands in line from now on: BULKHEAD_WAITS; or its turn would not come by its time,
+ * and it stands nowhere: BULKHEAD_LATE. ask: as it would enter now. Nothing where it is not held:
+ * BULKHEAD_WAITS. */
+enum bulkhead_verdict bulkhead_release(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
+                                       const struct bulkhead_ask *ask,
+                                       const struct bulkhead_caller *caller);
 
 /* The next one of that worker whose wait is over; or NULL. *ret_has_place: it was granted a place,
  * which it holds from now on; else it was displaced, and stands nowhere. */

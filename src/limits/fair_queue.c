@@ -84,6 +84,21 @@ static void line_up(struct fair_queue *queue, struct fair_entry *entry)
     }
 }
 
+/* Takes it from its client's list; what its client has in the queue is not touched. */
+static void step_out(struct fair_queue *queue, struct fair_entry *entry)
+{
+    struct fair_flow *flow = entry->flow;
+
+    list_remove(&entry->link);
+    if (entry->is_held)
+        return;
+    queue->queued--;
+    if (--flow->queued_count == 0) {
+        list_remove(&flow->link);
+        queue->flows_in_turn--;
+    }
+}
+
 int fair_queue_add(struct fair_queue *queue, struct fair_entry *entry, struct span client,
                    bool is_held)
 {
@@ -102,12 +117,21 @@ int fair_queue_add(struct fair_queue *queue, struct fair_entry *entry, struct sp
     return 0;
 }
 
+void fair_queue_hold(struct fair_queue *queue, struct fair_entry *entry)
+{
+    if (entry->is_held)
+        return;
+    step_out(queue, entry);
+    entry->is_held = true;
+    list_push_back(&entry->flow->held, &entry->link);
+}
+
 void fair_queue_release(struct fair_queue *queue, struct fair_entry *entry)
 {
     if (!entry->is_held)
         return;
+    step_out(queue, entry);
     entry->is_held = false;
-    list_remove(&entry->link);
     line_up(queue, entry);
 }
 
@@ -126,14 +150,7 @@ void fair_queue_remove(struct fair_queue *queue, struct fair_entry *entry)
 {
     struct fair_flow *flow = entry->flow;
 
-    list_remove(&entry->link);
-    if (!entry->is_held) {
-        queue->queued--;
-        if (--flow->queued_count == 0) {
-            list_remove(&flow->link);
-            queue->flows_in_turn--;
-        }
-    }
+    step_out(queue, entry);
     entry->flow = NULL;
     set_count(queue, flow, flow->count - 1);
     if (flow->count)

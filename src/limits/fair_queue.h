@@ -40,6 +40,9 @@ void fair_queue_fini(struct fair_queue *queue);
 int fair_queue_add(struct fair_queue *queue, struct fair_entry *entry, struct span client,
                    bool is_held);
 
+/* It is held from now on, behind those of its client that are; nothing where it is held. */
+void fair_queue_hold(struct fair_queue *queue, struct fair_entry *entry);
+
 /* A held one has its turn from now on; nothing where it is not held. All of them. */
 void fair_queue_release(struct fair_queue *queue, struct fair_entry *entry);
 void fair_queue_release_all(struct fair_queue *queue);

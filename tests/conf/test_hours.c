@@ -88,6 +88,59 @@ static void test_beginning(void **state)
     }
 }
 
+/* They end when? NULL: they are not now; "": never. */
+static const struct {
+    const char *hours, *at, *end;
+} ends[] = {
+    {"22:00-06:00", "2026-11-22T12:00:00Z", NULL},
+    {"22:00-06:00", "2026-11-22T06:00:00Z", NULL},
+    {"22:00-06:00", "2026-11-22T22:00:00Z", "2026-11-23T06:00:00Z"},
+    {"22:00-06:00", "2026-11-23T05:59:59.999Z", "2026-11-23T06:00:00Z"},
+    {"20:00-24:00", "2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z"},
+    {"00:00-24:00", "2026-11-22T12:00:00Z", ""},
+    {"00:30-08:30 Asia/Shanghai", "2026-11-22T16:30:00Z", "2026-11-23T00:30:00Z"},
+    /* 02:30 is left out on one day, and comes twice on another: it is over with the first. */
+    {"22:00-02:30 Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z"},
+    {"22:00-02:30 Europe/Berlin", "2026-10-24T23:00:00Z", "2026-10-25T00:30:00Z"},
+    {"22:00-02:30 Europe/Berlin", "2026-10-25T01:10:00Z", "2026-10-25T01:30:00Z"},
+};
+
+static void test_ending(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        struct hours hours;
+        uint64_t end, expected = 0;
+
+        if (ends[i].end)
+            expected = ends[i].end[0] ? wall(ends[i].end) : UINT64_MAX;
+        assert_int_equal(hours_read(span_from_text(ends[i].hours), &hours), 0);
+        end = hours_end_us(&hours, 1, wall(ends[i].at));
+        if (end != expected)
+            fail_msg("%s at %s: %llu", ends[i].hours, ends[i].at, (unsigned long long)end);
+        hours_fini(&hours);
+    }
+}
+
+/* Where one ends, the other goes on; where they leave a gap, it does not. */
+static void test_ending_of_several(void **state)
+{
+    struct hours hours[3];
+
+    (void)state;
+    assert_int_equal(hours_read(SPAN("00:00-05:00"), &hours[0]), 0);
+    assert_int_equal(hours_read(SPAN("12:00-13:00"), &hours[1]), 0);
+    assert_int_equal(hours_read(SPAN("22:00-24:00"), &hours[2]), 0);
+    assert_int_equal(hours_end_us(hours, 3, wall("2026-11-22T23:00:00Z")),
+                     wall("2026-11-23T05:00:00Z"));
+    assert_int_equal(hours_end_us(hours, 3, wall("2026-11-22T12:30:00Z")),
+                     wall("2026-11-22T13:00:00Z"));
+    assert_int_equal(hours_end_us(hours, 3, wall("2026-11-22T14:00:00Z")), 0);
+    assert_int_equal(hours_end_us(hours, 0, wall("2026-11-22T14:00:00Z")), 0);
+    for (int i = 0; i < 3; i++)
+        hours_fini(&hours[i]);
+}
+
 static void test_several(void **state)
 {
     struct hours hours[2];
@@ -108,8 +161,8 @@ static void test_several(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_beginning),
+        cmocka_unit_test(test_reading), cmocka_unit_test(test_beginning),
+        cmocka_unit_test(test_ending),  cmocka_unit_test(test_ending_of_several),
         cmocka_unit_test(test_several),
     };
 

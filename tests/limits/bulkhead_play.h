@@ -40,6 +40,17 @@ static inline void begin(struct play *play, uint32_t concurrent, uint32_t queue)
     bulkhead_set(play->bulkhead, &rules);
 }
 
+/* A held one stands in line from now on, at the time of its ask. */
+static inline enum bulkhead_verdict release_by(struct play *play, struct bulkhead_waiter *waiter,
+                                               const struct bulkhead_ask *ask, uint64_t now_us)
+{
+    struct bulkhead_ask now = *ask;
+
+    now.now_us = now_us;
+    now.held_until_us = 0;
+    return bulkhead_release(play->bulkhead, waiter, &now, &play->caller);
+}
+
 static inline void end(struct play *play)
 {
     assert_int_equal(bulkhead_running(play->bulkhead), 0);

@@ -43,6 +43,14 @@ static void run_one(struct play *play)
     assert_int_equal(bulkhead_try(play->bulkhead), BULKHEAD_TAKEN);
 }
 
+/* One that finds the place free, though others are held. */
+static void run_beside_held(struct play *play, uint64_t now_us)
+{
+    struct bulkhead_waiter waiter;
+
+    assert_int_equal(enter(play, &waiter, "z", now_us, 1), BULKHEAD_TAKEN);
+}
+
 static void leave(struct play *play, struct bulkhead_waiter *waiter, uint64_t now_us)
 {
     bulkhead_leave(play->bulkhead, waiter, now_us - US_PER_SEC, now_us, &play->caller);
@@ -277,7 +285,7 @@ static void test_held_for_long(void **state)
     assert_int_equal(bulkhead_enter(play.bulkhead, &held, &ask, &play.caller, &play.retry_us),
                      BULKHEAD_WAITS);
     assert_int_equal(enter(&play, &first, "b", later, 100), BULKHEAD_TAKEN);
-    bulkhead_release(play.bulkhead, &held, &play.caller);
+    assert_int_equal(release_by(&play, &held, &ask, later), BULKHEAD_WAITS);
     assert_int_equal(enter(&play, &second, "b", later, 2 * US_PER_SEC), BULKHEAD_WAITS);
     bulkhead_quit(play.bulkhead, &second, &play.caller);
     bulkhead_quit(play.bulkhead, &held, &play.caller);
@@ -303,8 +311,8 @@ static void test_held(void **state)
     assert_int_equal(bulkhead_waiting(play.bulkhead), 1);
     /* One that is not held has the place that is free. */
     assert_int_equal(enter(&play, &queued, "b", start, US_PER_SEC), BULKHEAD_TAKEN);
-    bulkhead_release(play.bulkhead, &held, &play.caller);
-    bulkhead_release(play.bulkhead, &held, &play.caller);
+    assert_int_equal(release_by(&play, &held, &ask, start + 1), BULKHEAD_WAITS);
+    assert_int_equal(release_by(&play, &held, &ask, start + 1), BULKHEAD_WAITS);
     assert_null(take(&play, 0));
     leave(&play, NULL, start + US_PER_SEC);
     assert_ptr_equal(take(&play, 0), &held);
@@ -320,6 +328,101 @@ static void test_held(void **state)
     bulkhead_quit(play.bulkhead, &held, &play.caller);
     bulkhead_quit(play.bulkhead, &queued, &play.caller);
     leave(&play, NULL, start);
+    end(&play);
+}
+
+/* A window closes: who stands in line has no turn any more, and has it when the next one opens. */
+static void test_held_anew(void **state)
+{
+    struct bulkhead_waiter waiters[2], other;
+    struct play play;
+    struct bulkhead_ask ask = {
+        .client = SPAN("a"), .now_us = start, .until_us = start + 60 * US_PER_SEC};
+
+    (void)state;
+    begin(&play, 1, 10);
+    run_one(&play);
+    for (int i = 0; i < 2; i++)
+        expect_waits(&play, &waiters[i], "a");
+    for (int i = 0; i < 2; i++)
+        bulkhead_hold(play.bulkhead, &waiters[i]);
+    bulkhead_hold(play.bulkhead, &waiters[1]);
+    assert_int_equal(bulkhead_waiting(play.bulkhead), 2);
+    leave(&play, NULL, start + 1);
+    assert_null(take(&play, 0));
+    assert_int_equal(bulkhead_running(play.bulkhead), 0);
+    /* They are in nobody's way, and have their turn in their order. */
+    assert_int_equal(enter(&play, &other, "b", start + 1, 1), BULKHEAD_TAKEN);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(release_by(&play, &waiters[i], &ask, start + 2), BULKHEAD_WAITS);
+    leave(&play, NULL, start + 3);
+    assert_ptr_equal(take(&play, 0), &waiters[0]);
+    /* One that was granted a place already keeps it. */
+    bulkhead_leave(play.bulkhead, &waiters[0], start + 3, start + 4, &play.caller);
+    bulkhead_hold(play.bulkhead, &waiters[1]);
+    assert_ptr_equal(take(&play, 0), &waiters[1]);
+    leave(&play, &waiters[1], start + 5);
+    end(&play);
+}
+
+/* A place is held for a minute, and five minutes are left to ten as they are let go: five of them
+ * can have their turn, and the others are told at once. Of another client one has the second. */
+static void test_released_too_late(void **state)
+{
+    enum { HELD = 10, IN_TIME = 5 };
+    struct bulkhead_waiter held[HELD], other;
+    struct play play;
+    uint64_t minute = 60 * US_PER_SEC, opens = start + 600 * US_PER_SEC;
+    struct bulkhead_ask ask = {.client = SPAN("a"),
+                               .now_us = start,
+                               .until_us = opens + 5 * minute,
+                               .held_until_us = opens};
+
+    (void)state;
+    begin(&play, 1, 100);
+    run_one(&play);
+    bulkhead_leave(play.bulkhead, NULL, start - minute, start, &play.caller);
+    for (int i = 0; i < HELD; i++) {
+        held[i] = (struct bulkhead_waiter){.owner = &held[i]};
+        assert_int_equal(
+            bulkhead_enter(play.bulkhead, &held[i], &ask, &play.caller, &play.retry_us),
+            BULKHEAD_WAITS);
+    }
+    run_beside_held(&play, opens);
+    for (int i = 0; i < HELD; i++)
+        assert_int_equal(release_by(&play, &held[i], &ask, opens),
+                         i < IN_TIME ? BULKHEAD_WAITS : BULKHEAD_LATE);
+    assert_int_equal(bulkhead_waiting(play.bulkhead), IN_TIME);
+    assert_int_equal(held[IN_TIME].state.state, BULKHEAD_OUTSIDE);
+    bulkhead_quit(play.bulkhead, &held[IN_TIME], &play.caller);
+    assert_int_equal(enter(&play, &other, "b", opens, 2 * minute), BULKHEAD_WAITS);
+    bulkhead_quit(play.bulkhead, &other, &play.caller);
+    for (int i = 0; i < IN_TIME; i++)
+        bulkhead_quit(play.bulkhead, &held[i], &play.caller);
+    leave(&play, NULL, opens);
+    end(&play);
+}
+
+/* A class without `concurrent` counts who runs, for the day on which it is given one. */
+static void test_counts_without_a_limit(void **state)
+{
+    const struct bulkhead_rules none = {.queue = 10}, one = {.concurrent = 1, .queue = 10};
+    struct bulkhead_waiter waiter;
+    struct play play;
+
+    (void)state;
+    begin(&play, 1, 10);
+    bulkhead_set(play.bulkhead, &none);
+    run_one(&play);
+    run_one(&play);
+    bulkhead_set(play.bulkhead, &one);
+    assert_int_equal(bulkhead_running(play.bulkhead), 2);
+    expect_waits(&play, &waiter, "a");
+    leave(&play, NULL, start);
+    assert_null(take(&play, 0));
+    leave(&play, NULL, start);
+    assert_ptr_equal(take(&play, 0), &waiter);
+    leave(&play, &waiter, start);
     end(&play);
 }
 
@@ -428,6 +531,9 @@ int main(void)
         cmocka_unit_test(test_pace_recovers),
         cmocka_unit_test(test_held),
         cmocka_unit_test(test_held_for_long),
+        cmocka_unit_test(test_held_anew),
+        cmocka_unit_test(test_released_too_late),
+        cmocka_unit_test(test_counts_without_a_limit),
         cmocka_unit_test(test_other_rules),
         cmocka_unit_test(test_want_of_memory),
         cmocka_unit_test(test_a_crowd),

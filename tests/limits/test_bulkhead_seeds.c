@@ -23,6 +23,7 @@ struct guest {
     struct bulkhead_waiter waiter;
     int client; /* NOBODY: free */
     bool is_running;
+    struct bulkhead_ask ask;
     uint64_t since_us, ends_us;
 };
 
@@ -36,7 +37,7 @@ struct history {
     struct rand rand;
     struct guest guests[GUESTS];
     uint64_t order[GUESTS], entered; /* of those that wait */
-    uint32_t limit, workers_seen;
+    uint32_t limit, workers_seen, late;
     uint64_t now;
 };
 
@@ -52,7 +53,7 @@ static unsigned count_of(const struct history *history, bool is_running)
 static void step_enter(struct history *history, int i)
 {
     struct guest *guest = &history->guests[i];
-    char name[16];
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
     int client = (int)rand_below(&history->rand, 5);
     struct bulkhead_ask ask = {.worker = (uint32_t)rand_below(&history->rand, WORKERS),
                                .now_us = history->now,
@@ -62,8 +63,7 @@ static void step_enter(struct history *history, int i)
 
     if (rand_below(&history->rand, 4) == 0)
         ask.held_until_us = history->now + 1;
-    snprintf(name, sizeof(name), "client-%d", client);
-    ask.client = span_from_text(name);
+    ask.client = span_from_text(names[client]);
     memset(guest, 0, sizeof(*guest));
     guest->waiter.owner = guest;
     guest->client = NOBODY;
@@ -73,7 +73,25 @@ static void step_enter(struct history *history, int i)
         guest->client = client;
         guest->is_running = verdict == BULKHEAD_TAKEN;
         guest->since_us = history->now;
+        guest->ask = ask;
         history->order[i] = history->entered++;
+    }
+}
+
+/* A window closes for it, or opens; too late perhaps. */
+static void step_window(struct history *history, int i)
+{
+    struct guest *guest = &history->guests[i];
+
+    if (guest->is_running || history->now >= guest->ask.until_us)
+        return;
+    if (rand_below(&history->rand, 3) == 0) {
+        bulkhead_hold(history->play.bulkhead, &guest->waiter);
+        return;
+    }
+    if (release_by(&history->play, &guest->waiter, &guest->ask, history->now) == BULKHEAD_LATE) {
+        history->late++;
+        guest->client = NOBODY;
     }
 }
 
@@ -127,7 +145,8 @@ static void check(struct history *history)
     assert_true(queued == 0 || bulkhead_running(bulkhead) == history->limit);
 }
 
-static void play_history(uint64_t seed)
+/* How many were told as they were let go. */
+static uint32_t play_history(uint64_t seed)
 {
     static struct history history;
 
@@ -155,8 +174,7 @@ static void play_history(uint64_t seed)
             break;
         default:
             if (history.guests[i].client != NOBODY)
-                bulkhead_release(history.play.bulkhead, &history.guests[i].waiter,
-                                 &history.play.caller);
+                step_window(&history, i);
         }
         check(&history);
     }
@@ -165,13 +183,17 @@ static void play_history(uint64_t seed)
             step_leave(&history, i);
     }
     end(&history.play);
+    return history.late;
 }
 
 static void test_seeds(void **state)
 {
+    uint32_t late = 0;
+
     (void)state;
     for (uint64_t seed = 0; seed < SEEDS; seed++)
-        play_history(seed);
+        late += play_history(seed);
+    assert_int_not_equal(late, 0);
 }
 
 /* ---- workers at once ---- */

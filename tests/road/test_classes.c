@@ -35,6 +35,19 @@ static const char near_its_end[] =
     UP "clients: {keys: [{name: night, secret: n, class: batch}]}\n"
        "classes: {batch: {windows: ['23:00-06:00 UTC'], wait: 10m}}\n";
 
+/* It is open for another 1000 s; then it is as at night. */
+static const char two_windows[] = UP "clients: {keys: [{name: night, secret: n, class: batch}]}\n"
+                                     "classes: {batch: {windows: ['22:00-22:30 UTC', '23:00-06:00 "
+                                     "UTC'], concurrent: 1, wait: 1h}}\n";
+
+static const char two_at_night[] =
+    UP "clients: {keys: [{name: night, secret: n, class: batch},\n"
+       "  {name: owl, secret: o, class: batch}]}\n"
+       "classes: {batch: {windows: ['23:00-06:00 UTC'], queue: 2, wait: 1h}}\n";
+
+static const char unlimited[] = UP "clients: {open: true}\n"
+                                   "classes: {standard: {queue: 2}}\n";
+
 static uint64_t of_class(struct road *road, const char *metric, const char *class)
 {
     char line[128];
@@ -375,6 +388,110 @@ static void test_held_until_the_window_opens(void **state)
     road_end(&road);
 }
 
+/* Who is displaced while it is held is told when it would have gone on, as who finds the queue full
+ * is. */
+static void test_displaced_while_held(void **state)
+{
+    struct road road;
+    int clients[3], upstreams[2];
+
+    (void)state;
+    road_begin(&road, two_at_night);
+    for (int i = 0; i < 2; i++)
+        clients[i] = ask(&road, "Authorization: Bearer n\r\n");
+    road_pass_ms(&road, 100000);
+    clients[2] = ask(&road, "Authorization: Bearer o\r\n");
+    expect_overloaded(&road, clients[1], 2700000, "the class 'batch'");
+    clients[1] = clients[2];
+    road_pass_ms(&road, 2700100);
+    for (int i = 0; i < 2; i++)
+        upstreams[i] = road_attempt_with(&road, 'a', -1, "key-one");
+    scene_serve_all(&road, clients, upstreams, 2);
+    road_end(&road);
+}
+
+/* At a window's end those that stand in line are held again, until the next one opens. */
+static void test_held_anew_as_the_window_closes(void **state)
+{
+    struct road road;
+    int clients[3], upstream;
+
+    (void)state;
+    road_begin(&road, two_windows);
+    for (int i = 0; i < 3; i++)
+        clients[i] = ask(&road, "Authorization: Bearer n\r\n");
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_pass_ms(&road, 1000100);
+    serve(&road, clients[0], upstream);
+    road_expect_no_attempt(&road, 'a', -1);
+    assert_int_equal(of_class(&road, "waiting", "batch"), 2);
+    road_pass_ms(&road, 1799800);
+    road_expect_no_attempt(&road, 'a', -1);
+    road_pass_ms(&road, 200);
+    for (int i = 1; i < 3; i++) {
+        upstream = road_attempt_with(&road, 'a', -1, "key-one");
+        serve(&road, clients[i], upstream);
+    }
+    road_end(&road);
+}
+
+/* A place is held for ten minutes each time, and 2000 s are left to those who are held as the
+ * window opens: the fourth in line is told that its turn would not come, rather than wait in vain.
+ */
+static void test_late_as_the_window_opens(void **state)
+{
+    enum { HELD = 5 };
+    struct road road;
+    int clients[HELD], upstream;
+
+    (void)state;
+    road_begin(&road, two_windows);
+    clients[0] = ask(&road, "Authorization: Bearer n\r\n");
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_pass_ms(&road, 600000);
+    serve(&road, clients[0], upstream);
+    road_pass_ms(&road, 600000);
+    for (int i = 0; i < HELD; i++)
+        clients[i] = ask(&road, "Authorization: Bearer n\r\n");
+    road_pass_ms(&road, 1599900);
+    assert_int_equal(of_class(&road, "waiting", "batch"), HELD);
+    road_pass_ms(&road, 200);
+    expect_overloaded(&road, clients[HELD - 1], 600000, "to have its turn in time");
+    assert_int_equal(of_class(&road, "waiting", "batch"), HELD - 2);
+    for (int i = 0; i < HELD - 1; i++) {
+        upstream = road_attempt_with(&road, 'a', -1, "key-one");
+        serve(&road, clients[i], upstream);
+    }
+    road_end(&road);
+}
+
+/* The clock of the wall is what windows go by: set on, it lets go within a minute; set back, it
+ * holds for as long as it says. */
+static void test_clock_is_set(void **state)
+{
+    struct road road;
+    int client, upstream;
+
+    (void)state;
+    road_begin(&road, at_night);
+    client = ask(&road, "Authorization: Bearer n\r\n");
+    road_pass_ms(&road, 100000);
+    loop_set_wall_on(road.loop, INT64_C(2700) * US_PER_SEC);
+    road_pass_ms(&road, 60001);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    serve(&road, client, upstream);
+    /* 22:59; and again 22:14. */
+    loop_set_wall_on(road.loop, -INT64_C(120) * US_PER_SEC);
+    client = ask(&road, "Authorization: Bearer n\r\n");
+    loop_set_wall_on(road.loop, -INT64_C(2700) * US_PER_SEC);
+    road_pass_ms(&road, 2700000);
+    road_expect_no_attempt(&road, 'a', -1);
+    road_pass_ms(&road, 60100);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    serve(&road, client, upstream);
+    road_end(&road);
+}
+
 /* The window is too far off: with a tenth of its wait left it runs all the same. */
 static void test_held_until_its_time_is_near(void **state)
 {
@@ -440,6 +557,25 @@ static void test_counters_carry_over(void **state)
     road_end(&road);
 }
 
+/* Also of a class that had no limit so far. */
+static void test_counts_without_a_limit(void **state)
+{
+    struct road road;
+    int clients[2], upstream;
+
+    (void)state;
+    road_begin(&road, unlimited);
+    clients[0] = ask(&road, "");
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    road_reload(&road, one_place);
+    clients[1] = ask(&road, "");
+    road_expect_no_attempt(&road, 'a', -1);
+    serve(&road, clients[0], upstream);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    serve(&road, clients[1], upstream);
+    road_end(&road);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,8 +591,13 @@ int main(void)
         cmocka_unit_test(test_refused_by_its_class),
         cmocka_unit_test(test_held_until_the_window_opens),
         cmocka_unit_test(test_held_until_its_time_is_near),
+        cmocka_unit_test(test_displaced_while_held),
+        cmocka_unit_test(test_held_anew_as_the_window_closes),
+        cmocka_unit_test(test_late_as_the_window_opens),
+        cmocka_unit_test(test_clock_is_set),
         cmocka_unit_test(test_other_rules),
         cmocka_unit_test(test_counters_carry_over),
+        cmocka_unit_test(test_counts_without_a_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
