@@ -3,9 +3,10 @@
  * proxy takes.
  *
  *   mock [--port P] [--tls CERTIFICATE KEY] [--events N] [--interval-us U]
- *        [--fail-status S] [--fail-every N] [--limit-headers]
+ *        [--fail-status S] [--fail-every N] [--limit-headers] [--two]
  *
- * It prints {"port":P} when it listens, and serves until it is killed:
+ * It prints {"port":P} when it listens, and serves until it is killed. With --two it listens at a
+ * second place as well, as another region would, and prints {"port":P,"second_port":Q}:
  *
  *   POST /v1/chat/completions   a completion, or a stream when the body has "stream":true: N events
  *                               in one burst, written at once; with --interval-us the role's event
@@ -17,7 +18,8 @@
  *
  * Every Nth chat request fails with S if so told. From the moment before that answer is written
  * until the next chat request arrives is kept as a failover: it holds for load that has one request
- * under way at a time.
+ * under way at a time. With --two those whose next request came to the same place are counted
+ * apart, as failovers_here.
  */
 #include "answers.h"
 #include "common.h"
@@ -42,6 +44,7 @@
 #define REQUEST_MAX  (8 * 1024 * 1024)
 #define FOREVER_NS   (3600 * NS_PER_S)
 #define GOLDEN_RATIO 0.61803398874989485
+#define PLACES       2
 
 struct conn {
     struct pace_item pace; /* first: a due item is its connection */
@@ -49,6 +52,7 @@ struct conn {
     struct stream_parts *stream; /* NULL while none is under way */
     uint64_t words_left;
     struct bytes in; /* the part of a request that has come so far */
+    unsigned place;  /* where it was accepted */
 };
 
 struct options {
@@ -56,6 +60,7 @@ struct options {
     uint16_t port;
     uint64_t interval_ns;
     uint64_t fail_every;
+    bool has_second;
     const char *certificate;
     const char *private_key;
 };
@@ -69,6 +74,7 @@ struct stats {
     struct peer_handshakes handshakes;
     uint64_t events_skipped;
     struct hist failover;
+    uint64_t failovers_here;
 };
 
 struct mock {
@@ -78,11 +84,12 @@ struct mock {
     struct pace pace;
     SSL_CTX *tls;
     int epoll_fd;
-    int listen_fd;
+    int listen_fds[PLACES]; /* the second is -1 where there is one place */
     uint64_t open;
     uint64_t chats;
     uint64_t paced;
     uint64_t failed_ns; /* when the last failing answer was written; 0 once its successor came */
+    unsigned failed_place;
     uint64_t arrived_ns;
 };
 
@@ -108,10 +115,10 @@ static void say_stats(struct mock *mock, struct conn *conn)
             "{\"open\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"requests\":%" PRIu64
             ",\"streams\":%" PRIu64 ",\"events\":%" PRIu64 ",\"failures\":%" PRIu64
             ",\"handshakes\":%" PRIu64 ",\"resumed\":%" PRIu64 ",\"events_skipped\":%" PRIu64
-            ",\"failover\":",
+            ",\"failovers_here\":%" PRIu64 ",\"failover\":",
             mock->open, stats->connections, stats->requests, stats->streams, stats->events,
             stats->failures, stats->handshakes.done, stats->handshakes.resumed,
-            stats->events_skipped);
+            stats->events_skipped, stats->failovers_here);
     hist_print(&stats->failover, out);
     fputc('}', out);
     fclose(out);
@@ -120,6 +127,7 @@ static void say_stats(struct mock *mock, struct conn *conn)
     free(answer.at);
     free(text);
     mock->stats = (struct stats){0};
+    mock->failed_ns = 0; /* its client may have ended: the next request is another one's */
 }
 
 static struct stream_parts *stream_for(struct answers *answers, const struct request *request)
@@ -146,17 +154,26 @@ static void start_stream(struct mock *mock, struct conn *conn, struct stream_par
              now_ns() + (uint64_t)(phase * (double)mock->options.interval_ns));
 }
 
+/* The first chat request after one that failed has come. */
+static void note_failover(struct mock *mock, unsigned place)
+{
+    if (mock->options.has_second && place == mock->failed_place)
+        mock->stats.failovers_here++;
+    else
+        hist_add(&mock->stats.failover, mock->arrived_ns - mock->failed_ns);
+    mock->failed_ns = 0;
+}
+
 static void answer_chat(struct mock *mock, struct conn *conn, const struct request *request)
 {
     struct answers *answers = &mock->answers;
     bool is_messages = request->kind == REQUEST_MESSAGES;
     uint64_t every = mock->options.fail_every;
-    if (mock->failed_ns != 0) {
-        hist_add(&mock->stats.failover, mock->arrived_ns - mock->failed_ns);
-        mock->failed_ns = 0;
-    }
+    if (mock->failed_ns != 0)
+        note_failover(mock, conn->place);
     if (every > 0 && ++mock->chats % every == 0) {
         mock->stats.failures++;
+        mock->failed_place = conn->place;
         mock->failed_ns = now_ns();
         peer_say(&conn->peer, is_messages ? &answers->messages.failure : &answers->failure);
     } else if (request->wants_stream) {
@@ -245,21 +262,28 @@ static void on_event(struct mock *mock, struct conn *conn, uint32_t events)
         close_conn(mock, conn);
 }
 
-static void accept_all(struct mock *mock)
+static void accept_all_at(struct mock *mock, unsigned place)
 {
     for (;;) {
-        int fd = accept4(mock->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(mock->listen_fds[place], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED))
             return;
         if (fd < 0)
             die("accept");
         struct conn *conn = need_zeroed(1, sizeof(*conn));
+        conn->place = place;
         peer_init(&conn->peer, fd, mock->tls);
         mock->open++;
         mock->stats.connections++;
         set_nodelay(fd);
         watch_edge(mock->epoll_fd, fd, conn);
     }
+}
+
+static void accept_all(struct mock *mock)
+{
+    for (unsigned place = 0; place < PLACES && mock->listen_fds[place] >= 0; place++)
+        accept_all_at(mock, place);
 }
 
 /* Writes the next event of a stream that is due. */
@@ -331,6 +355,7 @@ static void read_options(struct options *options, int argc, char **argv)
         {"fail-status", required_argument, NULL, 's'},
         {"fail-every", required_argument, NULL, 'f'},
         {"limit-headers", no_argument, NULL, 'l'},
+        {"two", no_argument, NULL, '2'},
         {NULL, 0, NULL, 0},
     };
     *options = (struct options){.answers = {.events = 50, .fail_status = 500}};
@@ -349,6 +374,8 @@ static void read_options(struct options *options, int argc, char **argv)
             options->fail_every = need_number("--fail-every", optarg, 1, UINT32_MAX);
         else if (name == 'l')
             options->answers.with_limit_headers = true;
+        else if (name == '2')
+            options->has_second = true;
         else
             exit(2);
     }
@@ -358,6 +385,20 @@ static void read_options(struct options *options, int argc, char **argv)
     errno = 0;
     if (optind != argc || (options->certificate != NULL && options->private_key == NULL))
         die("wrong arguments; see the top of mock.c");
+}
+
+static void listen_and_say(struct mock *mock)
+{
+    uint16_t port, second_port;
+    mock->listen_fds[0] = listen_loopback(mock->options.port, &port);
+    mock->listen_fds[1] = mock->options.has_second ? listen_loopback(0, &second_port) : -1;
+    for (unsigned place = 0; place < PLACES && mock->listen_fds[place] >= 0; place++)
+        watch_edge(mock->epoll_fd, mock->listen_fds[place], NULL);
+    if (mock->options.has_second)
+        printf("{\"port\":%u,\"second_port\":%u}\n", port, second_port);
+    else
+        printf("{\"port\":%u}\n", port);
+    fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -374,13 +415,9 @@ int main(int argc, char **argv)
     answers_init(&mock->answers, &answers);
     if (mock->options.certificate != NULL)
         mock->tls = peer_tls_new(mock->options.certificate, mock->options.private_key);
-    uint16_t port;
-    mock->listen_fd = listen_loopback(mock->options.port, &port);
     mock->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (mock->epoll_fd < 0)
         die("epoll_create1");
-    watch_edge(mock->epoll_fd, mock->listen_fd, NULL);
-    printf("{\"port\":%u}\n", port);
-    fflush(stdout);
+    listen_and_say(mock);
     serve(mock);
 }

@@ -167,4 +167,65 @@ def regions(series, folder):
     return save(figure, folder, "regions")
 
 
-PLOTS = {"adaptive": adaptive, "regions": regions, "policies": policies, "mishaps": mishaps, "classes": classes, "fairness": fairness, "targets": targets}
+def hedging(series, folder):
+    """How late the slowest are: what part of the answers begins later than so many seconds."""
+    rows = read(os.path.join(series, "hedging.csv"))
+    figure, axes = plt.subplots(figsize=SIZE)
+    shown = (("none", "without", "grey"), ("{after: p95, budget: 1%}", "p95, budget 1%", "purple"),
+             ("{after: p95, budget: 5%}", "p95, budget 5%", "orange"), ("{after: p95, budget: 10%}", "p95, budget 10%", "blue"))
+    for name, label, colour in shown:
+        points = [(int(row["ms"]) / 1000, float(row["slower_ppm"]) / 1e4) for row in rows if row["hedge"] == name]
+        axes.plot([x for x, _ in points], [y for _, y in points], color=COLOURS[colour], label=label)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("seconds until the first byte")
+    axes.set_ylabel("slower, %")
+    axes.set_xticks([0.5, 1, 2, 5, 10], ["0.5", "1", "2", "5", "10"])
+    axes.set_yticks([50, 10, 5, 1, 0.1], ["50", "10", "5", "1", "0.1"])
+    axes.minorticks_off()
+    axes.set_ylim(0.05, 50)
+    axes.legend(loc="upper right")
+    return save(figure, folder, "hedging")
+
+
+def budgets(series, folder):
+    """What two clients and their pool have spent of the day, and what part of their requests is refused."""
+    rows = read(os.path.join(series, "budgets.csv"))
+    hours = [float(row["hour"]) for row in rows]
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(SIZE[0], SIZE[1] + 0.8), sharex=True, height_ratios=(3, 1))
+    for name, label, colour in (("pool", "both: the pool", "grey"), ("web", "web", "blue"), ("app", "app", "orange")):
+        top.plot(hours, [float(row[name]) for row in rows], color=COLOURS[colour], label=label)
+    for limit, colour in ((60, "blue"), (100, "grey")):
+        top.axhline(y=limit, color=COLOURS[colour], linewidth=0.8, linestyle=":")
+    for name, colour in (("web", "blue"), ("app", "orange")):
+        bottom.plot(hours, [float(row[name + "_refused"]) for row in rows], color=COLOURS[colour], drawstyle="steps-pre")
+    top.set_ylabel("USD in the day")
+    top.set_ylim(0, 112)
+    top.legend(loc="upper left", ncols=3)
+    bottom.set_ylabel("refused, %")
+    bottom.set_yticks([0, 100])
+    bottom.set_xticks(range(0, 73, 12), [f"{hour % 24:02}:00" for hour in range(0, 73, 12)])
+    bottom.set_xlim(0, 72)
+    return save(figure, folder, "budgets")
+
+
+def sessions(series, folder):
+    """How many requests find their prompt cached, while keys come and go."""
+    rows = read(os.path.join(series, "sessions.csv"))
+    figure, axes = plt.subplots(figsize=SIZE)
+    for name, colour in (("sticky", "blue"), ("least_used", "orange"), ("headroom", "purple"), ("round_robin", "green")):
+        points = [(int(row["minute"]) + 0.5, float(row["warm"])) for row in rows if row["selection"] == name]
+        axes.plot([x for x, _ in points], [y for _, y in points], color=COLOURS[colour], label=name)
+    for at, what in ((10, "a key goes"), (20, "one comes"), (30, "one at its limit"), (34, "")):
+        axes.axvline(at, color="black", linewidth=0.6, linestyle=":")
+        axes.text(at + 0.3, 103, what, fontsize=7)
+    axes.set_xlabel("minutes")
+    axes.set_ylabel("prompt cached, %")
+    axes.set_ylim(0, 112)
+    axes.set_xlim(0, 45)
+    axes.legend(loc="lower right", ncols=4)
+    return save(figure, folder, "sessions")
+
+
+PLOTS = {"adaptive": adaptive, "regions": regions, "policies": policies, "mishaps": mishaps, "sessions": sessions, "classes": classes, "fairness": fairness,
+         "targets": targets, "hedging": hedging, "budgets": budgets}

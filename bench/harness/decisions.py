@@ -37,6 +37,9 @@ PROGRAMS = [
     Program("bench/micro/micro-pick", lambda series, quick: []),
     Program("bench/adaptive", lambda series, quick: ["--csv", os.path.join(series, "adaptive.csv")]),
     Program("bench/regions", lambda series, quick: ["--csv", os.path.join(series, "regions.csv")]),
+    Program("bench/sessions", lambda series, quick: ["--csv", os.path.join(series, "sessions.csv")]),
+    Program("bench/hedging", lambda series, quick: ["4000" if quick else "24000", "1", "--csv", os.path.join(series, "hedging.csv")]),
+    Program("bench/budgets", lambda series, quick: ["--csv", os.path.join(series, "budgets.csv")]),
     Program("bench/targets", lambda series, quick: ["20000" if quick else "100000", "1", "--csv", os.path.join(series, "targets.csv")]),
 ]
 
@@ -111,6 +114,29 @@ def measure_pick(outputs):
     return f"{middle:.0f} ns (best {best:.0f})", middle < 300
 
 
+def measure_sessions(outputs):
+    cached = outputs.find("bench/sessions", rf"^sticky +{NUMBER}% ")[0]
+    others = outputs.find("bench/sessions", rf"^least_used +{NUMBER}% ")[0]
+    gone = outputs.find("bench/sessions", rf"^sticky +{NUMBER}% +{NUMBER}% +{NUMBER}% ")[2]
+    return f"{cached:.1f}% cached (least_used {others:.1f}%), a key that goes moves {gone:.1f}%", cached >= 95 and gone <= 16
+
+
+def measure_hedging(outputs):
+    """Of the default: quantiles are the second to the fifth number, what was hedged and the cost come behind."""
+    row = rf" +{NUMBER} +{NUMBER} +{NUMBER} +{NUMBER} +{NUMBER}% +{NUMBER}% +{NUMBER}% +{NUMBER}%$"
+    without = outputs.find("bench/hedging", "^none" + row)
+    with_it = outputs.find("bench/hedging", "^" + re.escape("{after: p95, budget: 5%}") + row)
+    measured = f"p99 {without[2]:.2f} s, then {with_it[2]:.2f} s; {with_it[4]:.1f}% hedged, cost {with_it[7]:.1f}%"
+    return measured, with_it[2] <= without[2] / 2 and with_it[4] <= 5 and with_it[7] <= 105
+
+
+def measure_budgets(outputs):
+    passed = [[float(part) for part in row] for row in
+              re.findall(rf"^\d +(?:web|pool) +{NUMBER} +{NUMBER} +{NUMBER} +{NUMBER}", outputs["bench/budgets"], re.MULTILINE)]
+    over = [(over / limit * 100, over <= under_way + 0.01) for _, limit, over, under_way in passed]
+    return f"by {max(share for share, _ in over):.2f}% at most", len(over) == 6 and all(is_held for _, is_held in over)
+
+
 ROWS = [
     Row("8 keys, 4 accounts, 150% of the quota, one hour (virtual)", "used 98%, 429s 0.2%, too early 0", measure_steady),
     Row("  the same, reacting to 429s alone", "", measure_others),
@@ -118,6 +144,9 @@ ROWS = [
     Row("three classes, batch at ten times its share (virtual)", "critical's p99 wait 50 ms", measure_classes),
     Row("20 clients, one of them greedy (virtual)", "within 5% of the fair share", measure_fairness),
     Row("a pick among 10,000 keys (this machine's time)", "under 300 ns", measure_pick),
+    Row("1,000 sessions while keys come and go, sticky (virtual)", "95% find their cache", measure_sessions),
+    Row("hedging: 3% of answers ten times as late, budget 5% (virtual)", "p99 halved, 5% hedged", measure_hedging),
+    Row("budgets of clients and their pool, three days (virtual)", "passed by what is under way", measure_budgets),
     Row("tokens of a prompt, after 200 exchanges of a model", "nine of ten within 10%", measure_estimates),
     Row("a limit that nobody tells, found by trying (adaptive, virtual)", "used 90%, refused under 2%", measure_adaptive),
     Row("three regions, one slow, dead, losing a third (an hour, virtual)", "no client sees it", measure_regions),

@@ -73,7 +73,8 @@ class Bench:
         said = process.stdout.readline()
         if not said:
             raise BenchError("the mock upstream does not start: " + self.processes.complaints("mock"))
-        process.port = json.loads(said)["port"]
+        places = json.loads(said)
+        process.port, process.second_port = places["port"], places.get("second_port", 0)
         return process
 
     def start_subjects(self, mock, setting, kinds=None):

@@ -205,31 +205,43 @@ def start(bench):
     return [Line("start", "start to the first answered request", "ms", took, 50, reference="")]
 
 
+def fail_over(bench, name, what, mock, setting):
+    """How long the mock waits for the next attempt after an answer by which it fails."""
+    requests = bench.write_requests("requests", [wire.chat_request()])
+    subjects = bench.start_subjects(mock, setting, ["nginx", "bellwether"])
+
+    def once(subject):
+        wire.get_json(mock.port, "/bench/stats")
+        bench.measure(subject, mock, requests, 1)
+        stats = wire.get_json(mock.port, "/bench/stats")
+        if stats["failover"]["count"] < 10 or stats["failovers_here"]:
+            raise BenchError(f"{subject.label} was seen to fail over {stats['failover']['count']} times, "
+                             f"and {stats['failovers_here']} times to where it had failed")
+        return stats["failover"]
+
+    results = bench.interleave(subjects, once)
+    bench.stop(mock, subjects)
+    medians = {label: [seen["p50_us"] / 1e3 for seen in rounds] for label, rounds in results.items()}
+    notes = [f"{label}: p99 {statistics.median(seen['p99_us'] for seen in rounds):.0f} us, "
+             f"{sum(seen['count'] for seen in rounds)} seen" for label, rounds in results.items()]
+    return Line(name, what, "ms", medians, 1, reference="", notes=notes)
+
+
 def failover(bench):
     lines = []
-    requests = bench.write_requests("requests", [wire.chat_request()])
     for status in (500, 429):
         # So many keys, and failures so rare, that there is always one that is free and has not failed twice in a row.
         mock = bench.start_mock("--fail-status", status, "--fail-every", FAIL_EVERY)
-        subjects = bench.start_subjects(mock, Setting(connections=1, keys=1009, has_failover=True,
-                                                      provider={"selection": "round_robin"}), ["nginx", "bellwether"])
-
-        def once(subject):
-            wire.get_json(mock.port, "/bench/stats")
-            bench.measure(subject, mock, requests, 1)
-            seen = wire.get_json(mock.port, "/bench/stats")["failover"]
-            if seen["count"] < 10:
-                raise BenchError(f"{subject.label} was seen to fail over {seen['count']} times only")
-            return seen
-
-        results = bench.interleave(subjects, once)
-        bench.stop(mock, subjects)
-        medians = {label: [seen["p50_us"] / 1e3 for seen in rounds] for label, rounds in results.items()}
-        notes = [f"{label}: p99 {statistics.median(seen['p99_us'] for seen in rounds):.0f} us, "
-                 f"{sum(seen['count'] for seen in rounds)} seen" for label, rounds in results.items()]
-        lines.append(Line("failover", f"a {status} written to the next attempt's first byte", "ms", medians, 1,
-                          reference="", notes=notes))
+        setting = Setting(connections=1, keys=1009, has_failover=True, provider={"selection": "round_robin"})
+        lines.append(fail_over(bench, "failover", f"a {status} written to the next attempt's first byte", mock, setting))
     return lines
+
+
+def failover_region(bench):
+    # One key: what fails at one region is asked with it at the other.
+    mock = bench.start_mock("--fail-status", 503, "--fail-every", FAIL_EVERY, "--two")
+    setting = Setting(connections=1, has_failover=True, second_port=mock.second_port)
+    return [fail_over(bench, "failover-region", "a region's 503 written to the other's first byte", mock, setting)]
 
 
 def growth(bench):
@@ -260,6 +272,7 @@ def growth(bench):
 
 
 ROWS = {"chat-64": chat_64, "chat-1000": chat_1000, "latency": latency, "paced": paced, "burst": burst, "tls": tls,
-        "memory": memory, "start": start, "failover": failover, "growth": growth, **keys.ROWS,
+        "memory": memory, "start": start, "failover": failover, "failover-region": failover_region,
+        "growth": growth, **keys.ROWS,
         **rotation.rows_of(lambda: replace(SHAPES["chat-64"].setting), SHAPES["chat-64"].units),
         **translation.rows_of(SHAPES, lambda bench, name: Stage(bench, SHAPES[name], ["bellwether"]))}

@@ -26,6 +26,7 @@ class Setting:
     models: int = 1
     is_open: bool = False
     has_failover: bool = False
+    second_port: int = 0          # of the mock upstream: another region of it, which is asked where the first fails
     dialect: str = "openai"       # of the upstream; "anthropic": what the clients say is translated
     provider: dict = field(default_factory=dict)
     key_limits: str = ""          # of each upstream key, as the configuration says it
@@ -108,7 +109,8 @@ class Nginx(Subject):
         tls = (f"proxy_ssl_verify on; proxy_ssl_trusted_certificate {setting.tls_folder}/ca.pem; "
                "proxy_ssl_name localhost; proxy_ssl_server_name on; proxy_ssl_session_reuse on; "
                "proxy_ssl_protocols TLSv1.2 TLSv1.3;") if setting.tls_folder else ""
-        failover = "proxy_next_upstream error timeout http_500 http_429 non_idempotent;"
+        second = f"server 127.0.0.1:{setting.second_port} max_fails=0 backup;" if setting.second_port else server
+        failover = "proxy_next_upstream error timeout http_500 http_503 http_429 non_idempotent;"
         # nginx sets to closing idle connections when a sixteenth of its places is left.
         connections = 9 * setting.connections // 4 + 512
         return f"""
@@ -124,7 +126,7 @@ http {{
     {temp}
     upstream mock {{
         {server}
-        {server if setting.has_failover else ""}
+        {second if setting.has_failover else ""}
         keepalive {1024 if setting.connections > 64 else 128};
         keepalive_requests {MANY};
     }}
@@ -193,11 +195,12 @@ class Bellwether(Subject):
         setting = self.setting
         base = "https://localhost" if setting.tls_folder else "http://127.0.0.1"
         kind, path = {"openai": ("compatible", "/v1"), "anthropic": ("anthropic", "")}[setting.dialect]
-        provider = {
-            "kind": kind,
-            "base_url": f"{base}:{self.mock_port}{path}",
-            **setting.provider,
-        }
+        place = f"{base}:{self.mock_port}{path}"
+        if setting.second_port:
+            places = {"regions": f'{{near: "{place}", far: "{base}:{setting.second_port}{path}"}}', "default_region": "near"}
+        else:
+            places = {"base_url": place}
+        provider = {"kind": kind, **places, **setting.provider}
         if setting.connections > 256:
             # Room for as many as nginx is given by keepalive and worker_connections.
             room = setting.connections + 24

@@ -144,6 +144,7 @@ void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t 
     if (slot->pass < lineup->now_pass)
         slot->pass = lineup->now_pass;
     lineup->now_pass = slot->pass;
+    slot->is_new = false;
     slot->in_flight++;
     slot->pass += stride_of(view, slot);
     atomic_store_explicit(&slot->local->in_flight, slot->in_flight, memory_order_relaxed);
@@ -264,10 +265,22 @@ static void take_news(struct keypool_view *view, uint64_t now_us)
 
 /* ---- the roster ---- */
 
+void view_keep_turns(struct keypool_view *view, const struct lineup *lineup)
+{
+    for (uint32_t place = 0; place < lineup->places; place++) {
+        struct slot *slot = &view->slots[place];
+
+        if (lineup_where(lineup, place) != LINEUP_ABSENT && slot->pass < lineup->now_pass)
+            slot->pass = lineup->now_pass;
+    }
+}
+
 static void forget_lineups(struct keypool_view *view)
 {
-    for (uint32_t i = 0; i < view->highest; i++)
+    for (uint32_t i = 0; i < view->highest; i++) {
+        view_keep_turns(view, &view->lineups[i]);
         lineup_fini(&view->lineups[i]);
+    }
     view->highest = 0;
     memset(view->memo, 0, sizeof(view->memo));
 }
@@ -287,13 +300,13 @@ static int grow_slots(struct keypool_view *view, uint32_t places)
     return 0;
 }
 
-static void list_slot(struct keypool_view *view, uint32_t index)
+static void list_slot(struct keypool_view *view, uint32_t index, bool is_first)
 {
     const struct roster_entry *entry = &view->roster->entries[index];
     struct slot *slot = &view->slots[entry->key->place];
 
     if (!slot->key) {
-        *slot = (struct slot){.key = key_ref(entry->key)};
+        *slot = (struct slot){.key = key_ref(entry->key), .is_new = !is_first};
         slot->local = &slot->key->locals[view->worker];
         /* In the order of the file, and each worker from another key on. */
         slot->pass = (index + view->seed) % view->roster->count;
@@ -322,6 +335,7 @@ static void drop_slots(struct keypool_view *view)
 static void take_roster(struct keypool_view *view)
 {
     struct roster *roster = keypool_roster(view->pool);
+    bool is_first = !view->roster;
 
     if (!roster || roster == view->roster || grow_slots(view, roster->places) != 0) {
         roster_unref(&roster);
@@ -333,7 +347,7 @@ static void take_roster(struct keypool_view *view)
     for (uint32_t i = 0; i < view->places; i++)
         view->slots[i].is_listed = false;
     for (uint32_t i = 0; i < roster->count; i++)
-        list_slot(view, i);
+        list_slot(view, i, is_first);
     weigh_all(view);
     drop_slots(view);
 }

@@ -30,6 +30,7 @@ struct slot {
     uint32_t group;
     uint32_t entry; /* in the roster */
     bool is_listed; /* false: gone from the roster, kept for what still runs on it */
+    bool is_new;    /* came to others, and has had no turn: its pass says nothing of theirs */
 };
 
 /* Which set of keys serves a model for a client's pool. */
@@ -71,6 +72,9 @@ struct lineup *view_find_lineup(struct keypool_view *view, struct span model, ui
 /* A lineup of the model's own beside the common one; NULL without memory. */
 struct lineup *view_split_lineup(struct keypool_view *view, const struct lineup *common,
                                  uint64_t model_hash, uint64_t now_us);
+
+/* Before a lineup goes: what its members have missed of its turns they have no claim on later. */
+void view_keep_turns(struct keypool_view *view, const struct lineup *lineup);
 
 /* Looks again at those in a lineup whose time has come. */
 void view_wake(struct keypool_view *view, struct lineup *lineup, uint64_t now_us);

@@ -50,8 +50,24 @@ static struct lineup *evict(struct keypool_view *view, const struct lineup *keep
         if (lineup != keep && (!oldest || lineup->used < oldest->used))
             oldest = lineup;
     }
+    view_keep_turns(view, oldest);
     lineup_fini(oldest);
     return oldest;
+}
+
+/* Turns go on from where those stand who were there: a key that is new has missed none. */
+static void find_turn(const struct keypool_view *view, struct lineup *lineup)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (uint32_t place = 0; place < lineup->places; place++) {
+        const struct slot *slot = &view->slots[place];
+
+        if (lineup_where(lineup, place) != LINEUP_ABSENT && !slot->is_new && slot->pass < least)
+            least = slot->pass;
+    }
+    if (least != UINT64_MAX)
+        lineup->now_pass = least;
 }
 
 static struct lineup *build(struct keypool_view *view, uint64_t signature, struct span model,
@@ -74,6 +90,7 @@ static struct lineup *build(struct keypool_view *view, uint64_t signature, struc
         if (is_serving)
             view_place(view, lineup, entry->key->place, now_us);
     }
+    find_turn(view, lineup);
     return lineup;
 }
 

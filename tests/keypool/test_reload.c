@@ -171,6 +171,67 @@ static void test_no_memory_changes_nothing(void **state)
     fail_msg("never succeeded");
 }
 
+static void count_requests(struct play *play, size_t requests, size_t counts[5])
+{
+    memset(counts, 0, 5 * sizeof(*counts));
+    for (size_t i = 0; i < requests; i++)
+        counts[play_request(play, "a", OUTCOME_SUCCESS, 0)]++;
+}
+
+static void expect_even(const size_t counts[5], size_t least, size_t most)
+{
+    for (size_t i = 0; i < 5; i++)
+        assert_in_range(counts[i], least, most);
+}
+
+static const enum conf_selection by_turns[] = {
+    CONF_SELECTION_ROUND_ROBIN, CONF_SELECTION_WEIGHTED, CONF_SELECTION_LEAST_USED,
+    CONF_SELECTION_HEADROOM,    CONF_SELECTION_STICKY,
+};
+
+/* Who comes has its share, and not all the turns that the others have had before it. */
+static void test_a_new_key_has_missed_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(by_turns) / sizeof(by_turns[0]); i++) {
+        struct play play;
+        size_t counts[5];
+
+        play_init(&play, 4);
+        play.conf.selection = by_turns[i];
+        play_apply(&play);
+        count_requests(&play, 400, counts);
+        play_declare(&play, 4, 4);
+        play.conf.keys.count = 5;
+        play_apply(&play);
+        count_requests(&play, 50, counts);
+        expect_even(counts, 9, 11);
+        play_end(&play);
+    }
+}
+
+/* Nor has one that rested meanwhile, though the configuration is loaded anew before it is back. */
+static void test_a_rest_before_a_reload_is_no_claim(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(by_turns) / sizeof(by_turns[0]); i++) {
+        struct play play;
+        size_t counts[5], rested;
+
+        play_init(&play, 5);
+        play.conf.selection = by_turns[i];
+        play_apply(&play);
+        rested = play_request(&play, "a", OUTCOME_RATE_LIMITED, 60 * SECONDS);
+        count_requests(&play, 400, counts);
+        assert_int_equal(counts[rested], 0);
+        play_apply(&play);
+        play.now += 61 * SECONDS;
+        count_requests(&play, 50, counts);
+        expect_even(counts, 8, 11);
+        play_end(&play);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +243,8 @@ int main(void)
         cmocka_unit_test(test_places_are_used_again),
         cmocka_unit_test(test_too_many_keys_change_nothing),
         cmocka_unit_test(test_no_memory_changes_nothing),
+        cmocka_unit_test(test_a_new_key_has_missed_nothing),
+        cmocka_unit_test(test_a_rest_before_a_reload_is_no_claim),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
