@@ -84,7 +84,8 @@ static void enter_server(struct gradient_play *play, uint64_t came_us)
     uint32_t models = play->server.models ? play->server.models : 1;
     struct gradient_request request = {.came_us = came_us,
                                        .sent_us = play->now_us,
-                                       .model = (uint32_t)rand_below(&play->rand, models)};
+                                       .model = play->server.first_model +
+                                                (uint32_t)rand_below(&play->rand, models)};
 
     if (play->queue_end - play->queue_first >= room) {
         play->stats.refused++;

@@ -25,7 +25,8 @@ struct gradient_server {
     uint64_t service_us; /* on average */
     double spread;       /* sigma of a log-normal; 0: exponential */
     double first_part;   /* of a service, until its first byte; 1: all of it */
-    uint32_t models;     /* of which the second takes three times the first, and so on; 0: one */
+    uint32_t first_model;
+    uint32_t models; /* of which the second takes three times the first, and so on; 0: one */
 };
 
 struct gradient_request {

@@ -111,6 +111,26 @@ static void test_finds_what_a_server_can_do(void **state)
     }
 }
 
+/* One at a time: there is no less to compare it with, and it is still found. */
+static void test_finds_a_server_of_one_place(void **state)
+{
+    static const double parts[] = {1, 0.1};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct gradient_server server = server_of(1, 0.5);
+        struct gradient_play *play;
+        struct score found;
+
+        server.first_part = parts[i];
+        play = begin_from(&server, 20, i);
+        gradient_play_run(play, 2000 * SERVICE_US);
+        found = score(play, 4000);
+        assert_true(found.used >= 0.95);
+        assert_true(found.limit <= 5);
+        free(play);
+    }
+}
+
 /* Streams: the first byte comes after a tenth of the service, and the place is held to its end. So
  * a queue shows tenfold. */
 static void test_finds_it_by_first_bytes(void **state)
@@ -140,6 +160,29 @@ static void test_compares_like_with_like(void **state)
     play = begin_from(&server, 20, 1);
     gradient_play_run(play, 1000 * SERVICE_US);
     expect_found(play);
+    free(play);
+}
+
+/* All ask for the slowest of them, then all for the quickest: that is no queue, and no end of one.
+ */
+static void test_another_mix_is_no_queue(void **state)
+{
+    struct gradient_server server = server_of(16, 0.5);
+    struct gradient_play *play;
+
+    server.models = 3;
+    play = begin_from(&server, 20, 2);
+    gradient_play_run(play, 3000 * SERVICE_US);
+    for (int i = 0; i < 4; i++) {
+        uint64_t services = i & 1 ? 20 : 180;
+        struct score found;
+
+        play->server.models = 1;
+        play->server.first_model = i & 1 ? 0 : 2;
+        found = score(play, services);
+        assert_true(found.limit > 0.9 * server.capacity);
+        assert_true(found.limit < 1.7 * server.capacity);
+    }
     free(play);
 }
 
@@ -173,7 +216,8 @@ static void test_a_slower_model_is_believed(void **state)
     gradient_play_run(play, 500 * SERVICE_US);
     expect_found(play);
     play->server.service_us = 3 * SERVICE_US;
-    gradient_play_run(play, 300 * SERVICE_US);
+    gradient_play_run(play, 100 * SERVICE_US);
+    assert_true(score(play, 60).used >= 0.95);
     expect_found(play);
     /* And quicker again. */
     play->server.service_us = SERVICE_US;
@@ -245,6 +289,52 @@ static void test_new_settings_keep_what_was_found(void **state)
     assert_int_equal(gradient_limit(&gradient), 3);
 }
 
+/* So many answers, each sent when the one before began, with all of the limit under way. */
+static void feed(struct gradient *gradient, uint64_t *now_us, int answers, uint64_t latency_us)
+{
+    for (int i = 0; i < answers; i++) {
+        struct gradient_sample sample =
+            gradient_sample_of(1, *now_us - latency_us, *now_us + (i & 1));
+
+        gradient_note(gradient, &sample, gradient_limit(gradient), *now_us);
+        *now_us += latency_us;
+    }
+}
+
+/* A clock that went back by an hour is no reason to stand still for one. */
+static void test_a_clock_that_went_back(void **state)
+{
+    uint64_t now_us = 10000 * US_PER_SEC;
+    struct gradient gradient;
+
+    gradient_init(&gradient);
+    gradient_set(&gradient, &usual);
+    feed(&gradient, &now_us, 50, US_PER_MS);
+    now_us -= 3600 * US_PER_SEC;
+    feed(&gradient, &now_us, 2000, US_PER_MS);
+    assert_true(gradient_limit(&gradient) > 30);
+}
+
+/* Among those that say that all is well, a few that took an hour, or nothing, say little. */
+static void test_a_few_far_off_say_little(void **state)
+{
+    struct gradient_settings settings = usual;
+    uint64_t now_us = 10000 * US_PER_SEC;
+    struct gradient gradient;
+
+    settings.initial = settings.max = 40;
+    gradient_init(&gradient);
+    gradient_set(&gradient, &settings);
+    feed(&gradient, &now_us, 1000, 100 * US_PER_MS);
+    for (int i = 0; i < 20; i++) {
+        struct gradient_sample far = gradient_sample_of(1, now_us - 1, now_us + 3600 * US_PER_SEC);
+
+        gradient_note(&gradient, &far, 40, now_us);
+        feed(&gradient, &now_us, 15, 100 * US_PER_MS);
+        assert_true(gradient.found > 39);
+    }
+}
+
 static uint64_t garbage(struct rand *rand, uint64_t now_us)
 {
     switch (rand_below(rand, 5)) {
@@ -303,10 +393,14 @@ int main(void)
         cmocka_unit_test(test_off_limits_nothing),
         cmocka_unit_test(test_one_cut_for_one_burst),
         cmocka_unit_test(test_new_settings_keep_what_was_found),
+        cmocka_unit_test(test_a_clock_that_went_back),
+        cmocka_unit_test(test_a_few_far_off_say_little),
         cmocka_unit_test(test_any_history_stays_in_bounds),
         cmocka_unit_test(test_finds_what_a_server_can_do),
+        cmocka_unit_test(test_finds_a_server_of_one_place),
         cmocka_unit_test(test_finds_it_by_first_bytes),
         cmocka_unit_test(test_compares_like_with_like),
+        cmocka_unit_test(test_another_mix_is_no_queue),
         cmocka_unit_test(test_capacity_that_changes),
         cmocka_unit_test(test_a_slower_model_is_believed),
         cmocka_unit_test(test_light_load_moves_nothing),
