@@ -67,7 +67,7 @@ static void add_quota(struct keypool_row *row, const struct quota *quota, uint64
     add_window(row, "rpm", &quota->requests, atomic_load(&quota->rpm), now_us);
     add_window(row, "tpm", &quota->tokens, atomic_load(&quota->tpm), now_us);
     add_adaptive(row, quota, now_us);
-    row->adaptive_concurrency = gradient_limit(&quota->gradient);
+    row->adaptive_concurrency = quota_found(quota);
     if (concurrent)
         add_limit(row, "concurrent", "", concurrent, concurrency_used(&quota->places), 0);
 }

@@ -7,6 +7,7 @@ void quota_init(struct quota *quota)
     atomic_init(&quota->rpm, 0);
     atomic_init(&quota->concurrent, 0);
     atomic_init(&quota->tpm, 0);
+    atomic_init(&quota->found, 0);
     latch_init(&quota->latch);
     concurrency_init(&quota->places);
     window_init(&quota->requests);
@@ -58,6 +59,12 @@ static struct gradient_settings gradient_settings_of(const struct conf_adaptive 
                                       .backoff_milli = conf->backoff_milli};
 }
 
+/* Under the latch. */
+static void tell_found(struct quota *quota)
+{
+    atomic_store_explicit(&quota->found, gradient_limit(&quota->gradient), memory_order_relaxed);
+}
+
 void quota_adapt(struct quota *quota, const struct conf_adaptive *conf, uint64_t now_us)
 {
     struct adaptive_settings settings = {.max_rpm = 0};
@@ -72,6 +79,7 @@ void quota_adapt(struct quota *quota, const struct conf_adaptive *conf, uint64_t
     latch_take(&quota->latch);
     adaptive_set(&quota->adaptive, &settings, now_us);
     gradient_set(&quota->gradient, &at_once);
+    tell_found(quota);
     latch_give(&quota->latch);
 }
 
@@ -104,7 +112,7 @@ bool quota_is_declared(const struct conf_limits *limits)
 uint32_t quota_places(const struct quota *quota)
 {
     return (uint32_t)lesser(atomic_load_explicit(&quota->concurrent, memory_order_relaxed),
-                            gradient_limit(&quota->gradient));
+                            quota_found(quota));
 }
 
 /* The limits as they are now, but for the requests a minute that are found by trying. */
@@ -232,21 +240,23 @@ enum quota_verdict quota_take(struct quota *quota, uint64_t tokens, uint64_t now
 
 bool quota_refuse(struct quota *quota, uint64_t sent_us, uint64_t now_us, uint64_t *shared_writes)
 {
-    if (!adaptive_is_on(&quota->adaptive) && !gradient_limit(&quota->gradient))
+    if (!adaptive_is_on(&quota->adaptive) && !quota_found(quota))
         return false;
     enter(quota, shared_writes);
     (void)adaptive_refuse(&quota->adaptive, sent_us, now_us);
     (void)gradient_refuse(&quota->gradient, sent_us, now_us);
+    tell_found(quota);
     latch_give(&quota->latch);
     return true;
 }
 
 void quota_overload(struct quota *quota, uint64_t sent_us, uint64_t now_us, uint64_t *shared_writes)
 {
-    if (!gradient_limit(&quota->gradient))
+    if (!quota_found(quota))
         return;
     enter(quota, shared_writes);
     (void)gradient_refuse(&quota->gradient, sent_us, now_us);
+    tell_found(quota);
     latch_give(&quota->latch);
 }
 
@@ -256,10 +266,11 @@ uint32_t quota_note(struct quota *quota, const struct quota_hold *hold,
     uint32_t grown;
 
     /* Who holds no place is not among those under way. */
-    if (!hold->has_place || !gradient_limit(&quota->gradient))
+    if (!hold->has_place || !quota_found(quota))
         return 0;
     enter(quota, shared_writes);
     grown = gradient_note(&quota->gradient, sample, concurrency_used(&quota->places), now_us);
+    tell_found(quota);
     latch_give(&quota->latch);
     return grown;
 }

@@ -26,6 +26,9 @@ struct quota {
     /* Declared numbers less the margin; 0: no limit. */
     _Atomic uint32_t rpm, concurrent;
     _Atomic uint64_t tpm;
+    /* What `gradient` has found, 0 where it is off: here once more, as each pick reads it, and the
+     * rest of it is another cache line. */
+    _Atomic uint32_t found;
     struct latch latch; /* who writes what follows; it is read without */
     struct concurrency places;
     struct window requests, tokens;
@@ -53,7 +56,13 @@ bool quota_refuse(struct quota *quota, uint64_t sent_us, uint64_t now_us, uint64
 void quota_overload(struct quota *quota, uint64_t sent_us, uint64_t now_us,
                     uint64_t *shared_writes);
 
-/* As many may be under way, as it is declared or found, whichever is less; 0: no limit. */
+/* How many may be under way as it was found by latency; 0: that is off. */
+static inline uint32_t quota_found(const struct quota *quota)
+{
+    return atomic_load_explicit(&quota->found, memory_order_relaxed);
+}
+
+/* How many may be under way as it is declared or found, whichever is less; 0: no limit. */
 uint32_t quota_places(const struct quota *quota);
 
 /* Whether tokens are limited. */

@@ -88,7 +88,7 @@ static uint32_t alike(const struct pick *pick, const struct keypool_grant *grant
 {
     const struct keypool_ask *ask = pick->ask;
 
-    if (!grant->quota || !gradient_limit(&grant->quota->gradient))
+    if (!grant->quota || !quota_found(grant->quota))
         return 0;
     /* Regions of a provider answer each in its own time. */
     return gradient_kind(pick->model_hash ^ (uintptr_t)ask->endpoint, ask->is_streamed,
