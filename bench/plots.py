@@ -150,6 +150,19 @@ def adaptive(series, folder):
     return save(figure, folder, "adaptive")
 
 
+def gradient(series, folder):
+    rows = read(os.path.join(series, "gradient.csv"))
+    minutes = [int(row["second"]) / 60 for row in rows]
+    figure, axes = plt.subplots(figsize=SIZE)
+    axes.plot(minutes[::5], [int(row["found"]) for row in rows][::5], color=COLOURS["blue"], linewidth=0.9, label="found")
+    axes.plot(minutes[::5], [int(row["places"]) for row in rows][::5], color=COLOURS["orange"], label="places of the server")
+    axes.set_xlabel("minutes")
+    axes.set_ylabel("requests at once")
+    axes.set_ylim(0, 40)
+    axes.legend(loc="upper right", ncols=2)
+    return save(figure, folder, "gradient")
+
+
 def regions(series, folder):
     rows = read(os.path.join(series, "regions.csv"))
     minutes = [int(row["second"]) / 60 for row in rows]
@@ -227,5 +240,5 @@ def sessions(series, folder):
     return save(figure, folder, "sessions")
 
 
-PLOTS = {"adaptive": adaptive, "regions": regions, "policies": policies, "mishaps": mishaps, "sessions": sessions, "classes": classes, "fairness": fairness,
+PLOTS = {"adaptive": adaptive, "gradient": gradient, "regions": regions, "policies": policies, "mishaps": mishaps, "sessions": sessions, "classes": classes, "fairness": fairness,
          "targets": targets, "hedging": hedging, "budgets": budgets}

@@ -36,6 +36,7 @@ PROGRAMS = [
     Program("bench/estimates", lambda series, quick: [ROOT]),
     Program("bench/micro/micro-pick", lambda series, quick: []),
     Program("bench/adaptive", lambda series, quick: ["--csv", os.path.join(series, "adaptive.csv")]),
+    Program("bench/gradient", lambda series, quick: ["--csv", os.path.join(series, "gradient.csv")]),
     Program("bench/regions", lambda series, quick: ["--csv", os.path.join(series, "regions.csv")]),
     Program("bench/sessions", lambda series, quick: ["--csv", os.path.join(series, "sessions.csv")]),
     Program("bench/hedging", lambda series, quick: ["4000" if quick else "24000", "1", "--csv", os.path.join(series, "hedging.csv")]),
@@ -102,6 +103,12 @@ def measure_adaptive(outputs):
     return f"{min(used):.1f} to {max(used):.1f}%, {max(refused):.2f}% at most", min(used) >= 90 and max(refused) < 2
 
 
+def measure_gradient(outputs):
+    in_time, p99 = outputs.find("bench/gradient", rf"^found by latency +{NUMBER}% +{NUMBER} s +{NUMBER} s ")[::2]
+    fixed = outputs.find("bench/gradient", rf"^fixed: 160 +{NUMBER}% ")[0]
+    return f"{in_time:.1f}%, {p99:.1f} s; fixed at 160: {fixed:.1f}%", in_time >= 95 and p99 < 10
+
+
 def measure_regions(outputs):
     rows = re.findall(r"^(.*?) +\d+% +\d+% +\d+% +(\d+) of \d+$", outputs["bench/regions"], re.MULTILINE)
     failed = sum(int(count) for name, count in rows if name != "all are dead")
@@ -149,6 +156,7 @@ ROWS = [
     Row("budgets of clients and their pool, three days (virtual)", "passed by what is under way", measure_budgets),
     Row("tokens of a prompt, after 200 exchanges of a model", "nine of ten within 10%", measure_estimates),
     Row("a limit that nobody tells, found by trying (adaptive, virtual)", "used 90%, refused under 2%", measure_adaptive),
+    Row("a server that loses half its places, limit by latency (virtual)", "in time 95%, p99 10 s", measure_gradient),
     Row("three regions, one slow, dead, losing a third (an hour, virtual)", "no client sees it", measure_regions),
     Row("auto by size against always the dear model, a day's sizes (virtual)", "costs 21% less", measure_targets),
 ]

@@ -18,7 +18,7 @@ struct key_sample {
     const char *state;
     enum breaker_state breaker;
     uint64_t cooldown_until_us;
-    uint64_t requests, errors, adaptive_rpm;
+    uint64_t requests, errors, adaptive_rpm, adaptive_concurrency;
 };
 
 /* What the samplers read, gathered once a page. */
@@ -55,6 +55,7 @@ static void gather_keys(struct sampling *sampling, size_t provider, size_t max)
             .requests = row.requests,
             .errors = row.errors,
             .adaptive_rpm = row.adaptive_rpm,
+            .adaptive_concurrency = row.adaptive_concurrency,
         };
     }
 }
@@ -215,6 +216,18 @@ static void sample_key_adaptive(const struct sampling *sampling, struct metrics_
     }
 }
 
+static void sample_key_adaptive_concurrency(const struct sampling *sampling,
+                                            struct metrics_out *out)
+{
+    for (size_t i = 0; i < sampling->key_count; i++) {
+        const struct key_sample *key = &sampling->keys[i];
+        struct span values[] = {key->provider, key->name};
+
+        if (key->adaptive_concurrency)
+            metrics_sample(out, values, (double)key->adaptive_concurrency);
+    }
+}
+
 /* Before so many were compared, one text that is unlike the others says it all. */
 enum { ESTIMATES_COMPARED_MIN = 20 };
 
@@ -345,6 +358,7 @@ static sample_fn *const samplers[METRIC_COUNT] = {
     [METRIC_KEY_ERRORS] = sample_key_errors,
     [METRIC_KEY_MOVES] = sample_key_moves,
     [METRIC_KEY_ADAPTIVE] = sample_key_adaptive,
+    [METRIC_KEY_ADAPTIVE_CONCURRENCY] = sample_key_adaptive_concurrency,
     [METRIC_KEY_BREAKER] = sample_key_breakers,
     [METRIC_UPSTREAM_CONNECTIONS] = sample_connections,
     [METRIC_UPSTREAM_CONNECTIONS_TOTAL] = sample_connections_total,

@@ -181,10 +181,16 @@ struct conf_breaker {
     uint32_t half_open_calls;
 };
 
+/* A limit of requests at once that is found by how latency follows it. */
+struct conf_adaptive_concurrency {
+    uint32_t initial, min, max;
+};
+
 /* A limit of requests a minute that is found by trying. */
 struct conf_adaptive {
-    uint32_t initial_rpm, min_rpm, max_rpm;
+    uint32_t initial_rpm, min_rpm, max_rpm; /* 0: none is found */
     uint32_t backoff_milli, growth_milli;
+    struct conf_adaptive_concurrency *concurrency; /* NULL: none is found */
 };
 
 struct conf_margin {

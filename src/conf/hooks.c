@@ -63,28 +63,60 @@ void hook_first_byte_short(struct loading *loading, const struct yaml_node *node
     first_byte->whole_us = first_byte->streamed_us;
 }
 
+/* Of a number that is found between others: what each is called, and where it stands. */
+struct found {
+    struct span initial, min, max;
+    uint32_t *ret_initial, *ret_min, *ret_max;
+};
+
 /* What is given must fit; a default that does not gives way. */
+static void fit(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                const struct found *found)
+{
+    uint32_t *initial = found->ret_initial, *min = found->ret_min, *max = found->ret_max;
+
+    if (!yaml_find(node, found->max) && *initial > *max)
+        *max = *initial;
+    if (!yaml_find(node, found->min) && *initial < *min)
+        *min = *initial;
+    if (*min > *max)
+        loading_error(loading, mark_of(node, found->min, mark),
+                      "%.*s is more than %.*s; allowed: at most %.*s", SPAN_ARG(found->min),
+                      SPAN_ARG(found->max), SPAN_ARG(found->max));
+    else if (!yaml_find(node, found->initial))
+        *initial = *initial < *min ? *min : *initial > *max ? *max : *initial;
+    else if (*initial < *min || *initial > *max)
+        loading_error(loading, mark_of(node, found->initial, mark),
+                      "%.*s is out of bounds; allowed: %.*s to %.*s", SPAN_ARG(found->initial),
+                      SPAN_ARG(found->min), SPAN_ARG(found->max));
+}
+
+void hook_adaptive_concurrency_finish(struct loading *loading, const struct yaml_node *node,
+                                      struct conf_mark mark, void *object)
+{
+    struct conf_adaptive_concurrency *at_once = object;
+    const struct found found = {SPAN("initial"),   SPAN("min"),   SPAN("max"),
+                                &at_once->initial, &at_once->min, &at_once->max};
+
+    if (loading->is_sound)
+        fit(loading, node, mark, &found);
+}
+
 void hook_adaptive_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object)
 {
     struct conf_adaptive *adaptive = object;
+    const struct found found = {SPAN("initial_rpm"),    SPAN("min_rpm"),    SPAN("max_rpm"),
+                                &adaptive->initial_rpm, &adaptive->min_rpm, &adaptive->max_rpm};
 
     if (!loading->is_sound)
         return;
-    if (!yaml_find(node, SPAN("max_rpm")) && adaptive->initial_rpm > adaptive->max_rpm)
-        adaptive->max_rpm = adaptive->initial_rpm;
-    if (!yaml_find(node, SPAN("min_rpm")) && adaptive->initial_rpm < adaptive->min_rpm)
-        adaptive->min_rpm = adaptive->initial_rpm;
-    if (adaptive->min_rpm > adaptive->max_rpm)
-        loading_error(loading, mark_of(node, SPAN("min_rpm"), mark),
-                      "min_rpm is more than max_rpm; allowed: at most max_rpm");
-    else if (!yaml_find(node, SPAN("initial_rpm")))
-        adaptive->initial_rpm = adaptive->initial_rpm < adaptive->min_rpm   ? adaptive->min_rpm
-                                : adaptive->initial_rpm > adaptive->max_rpm ? adaptive->max_rpm
-                                                                            : adaptive->initial_rpm;
-    else if (adaptive->initial_rpm < adaptive->min_rpm || adaptive->initial_rpm > adaptive->max_rpm)
-        loading_error(loading, mark_of(node, SPAN("initial_rpm"), mark),
-                      "initial_rpm is out of bounds; allowed: min_rpm to max_rpm");
+    /* Whoever wants only the one that is found by latency need not turn the other off. */
+    if (adaptive->concurrency && !yaml_find(node, found.initial) && !yaml_find(node, found.min) &&
+        !yaml_find(node, found.max))
+        adaptive->initial_rpm = adaptive->min_rpm = adaptive->max_rpm = 0;
+    else
+        fit(loading, node, mark, &found);
 }
 
 void hook_connections_finish(struct loading *loading, const struct yaml_node *node,

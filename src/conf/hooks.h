@@ -19,6 +19,8 @@ void hook_upstream_tls_finish(struct loading *loading, const struct yaml_node *n
 void hook_server_finish(struct loading *loading, const struct yaml_node *node,
                         struct conf_mark mark, void *object);
 void hook_first_byte_short(struct loading *loading, const struct yaml_node *node, void *object);
+void hook_adaptive_concurrency_finish(struct loading *loading, const struct yaml_node *node,
+                                      struct conf_mark mark, void *object);
 void hook_adaptive_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object);
 void hook_connections_finish(struct loading *loading, const struct yaml_node *node,
@@ -157,7 +159,7 @@ struct span hook_price_name(const void *object);
 void hook_price_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
                        void *object);
 void hook_budget_finish(struct loading *loading, const struct yaml_node *node,
-                            struct conf_mark mark, void *object);
+                        struct conf_mark mark, void *object);
 void hook_currency_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object);
 void hook_price_long_finish(struct loading *loading, const struct yaml_node *node,

@@ -147,8 +147,8 @@ static const struct conf_word alert_format_words[] = {
 static const struct conf_group group_certificate, group_server_timeouts, group_server_media,
     group_server, group_admin, group_pool, group_client_limits, group_client, group_clients,
     group_limits, group_azure_entra, group_google_service_account, group_anthropic_federation,
-    group_key, group_health, group_probe, group_adaptive, group_breaker, group_margin,
-    group_first_byte, group_provider_timeouts, group_connections, group_upstream_tls,
+    group_key, group_health, group_probe, group_adaptive_concurrency, group_adaptive, group_breaker,
+    group_margin, group_first_byte, group_provider_timeouts, group_connections, group_upstream_tls,
     group_issuer_create, group_issuer_request, group_issuer_paging, group_issuer_list,
     group_issuer_usage, group_issuer, group_validate, group_error_rate, group_canary,
     group_rotation, group_provider, group_target, group_shadow_budget, group_shadow,
@@ -224,6 +224,8 @@ static const struct conf_group group_key = {ROWS(key), .read_short = hook_key_sh
                                             .finish = hook_key_finish};
 static const struct conf_group group_health = {ROWS(health)};
 static const struct conf_group group_probe = {ROWS(probe)};
+static const struct conf_group group_adaptive_concurrency = {
+    ROWS(adaptive_concurrency), .finish = hook_adaptive_concurrency_finish};
 static const struct conf_group group_adaptive = {ROWS(adaptive), .finish = hook_adaptive_finish};
 static const struct conf_group group_breaker = {ROWS(breaker)};
 static const struct conf_group group_margin = {ROWS(margin)};

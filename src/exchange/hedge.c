@@ -356,6 +356,7 @@ static bool select_key(struct exchange *x, uint64_t now_us, struct keypool_grant
         .pool = x->auth.client->pool,
         .tokens = tokens,
         .tokens_out = answer,
+        .is_streamed = x->body.is_streaming,
         .tried = &tried,
         .endpoint = endpoint_health_of(exchange_site(x)->row->endpoint),
         .endpoint_tally = exchange_site(x)->tally,

@@ -95,6 +95,7 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
         .session = row->provider->selection == CONF_SELECTION_STICKY ? session_of(x) : 0,
         .tokens = tokens,
         .tokens_out = answer,
+        .is_streamed = x->body.is_streaming,
         .wait_until_us = wait_until_us ? wait_until_us : now_us + exchange_config(x)->retry.wait_us,
         .tried = *select_tried(x, target),
         .is_urgent = wait_until_us && now_us >= wait_until_us,

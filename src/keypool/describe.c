@@ -62,11 +62,12 @@ static void add_adaptive(struct keypool_row *row, const struct quota *quota, uin
 
 static void add_quota(struct keypool_row *row, const struct quota *quota, uint64_t now_us)
 {
-    uint32_t concurrent = atomic_load_explicit(&quota->concurrent, memory_order_relaxed);
+    uint32_t concurrent = quota_places(quota);
 
     add_window(row, "rpm", &quota->requests, atomic_load(&quota->rpm), now_us);
     add_window(row, "tpm", &quota->tokens, atomic_load(&quota->tpm), now_us);
     add_adaptive(row, quota, now_us);
+    row->adaptive_concurrency = quota_found(quota);
     if (concurrent)
         add_limit(row, "concurrent", "", concurrent, concurrency_used(&quota->places), 0);
 }

@@ -152,6 +152,7 @@ struct keypool_ask {
     const struct keypool_tried *tried;
     struct endpoint_health *endpoint;      /* where it would go; NULL: not looked at */
     struct endpoint_tally *endpoint_tally; /* this worker's, with endpoint */
+    bool is_streamed;                      /* its answer begins long before it ends */
     bool is_last_endpoint;                 /* no other endpoint or target serves this */
     bool is_urgent; /* its wait is over: it need not stand behind a test that is under way */
 };
@@ -171,6 +172,7 @@ struct keypool_grant {
     struct span model; /* borrowed from the question: must live until keypool_end */
     uint64_t model_hash;
     uint64_t sent_us;              /* when its first byte left; 0: not yet */
+    uint32_t alike;                /* gradient_kind, where its latency is of interest; else 0 */
     uint32_t trial;                /* the number of the trial that it counts in; 0: none */
     bool tests_key, tests_account; /* it is the one request that finds out */
     bool tests_model, tests_account_model;
@@ -192,7 +194,7 @@ enum keypool_reason {
     /* With KEYPOOL_LATER: */
     KEYPOOL_LIMITED,       /* refused for their rate (429) */
     KEYPOOL_AT_LIMIT,      /* a declared limit would be passed (429) */
-    KEYPOOL_FULL,          /* as many under way as declared (429) */
+    KEYPOOL_FULL,          /* as many under way as declared, or found (429) */
     KEYPOOL_TESTING,       /* the first request after a rest is still under way (429) */
     KEYPOOL_COOLING,       /* failed too often, or its breaker is open (503 upstream_open) */
     KEYPOOL_VALIDATING,    /* new, not yet known (503 upstream_open) */
@@ -383,7 +385,8 @@ struct keypool_row {
     struct conf_strings models; /* borrowed from the key */
     uint32_t failures;          /* in a row */
     uint32_t in_flight;
-    uint64_t adaptive_rpm; /* the limit that is found by trying; 0: there is none */
+    uint64_t adaptive_rpm;         /* the limit that is found by trying; 0: there is none */
+    uint32_t adaptive_concurrency; /* the same of how many are under way */
     uint64_t requests, errors, tokens;
     bool has_worked; /* a probe or a request has found it good, once */
     uint64_t faults; /* errors for which the key may be to blame: what a trial counts as failures,

@@ -7,11 +7,13 @@ void quota_init(struct quota *quota)
     atomic_init(&quota->rpm, 0);
     atomic_init(&quota->concurrent, 0);
     atomic_init(&quota->tpm, 0);
+    atomic_init(&quota->found, 0);
     latch_init(&quota->latch);
     concurrency_init(&quota->places);
     window_init(&quota->requests);
     window_init(&quota->tokens);
     adaptive_init(&quota->adaptive);
+    gradient_init(&quota->gradient);
 }
 
 struct quota *quota_new(void)
@@ -47,9 +49,26 @@ void quota_set(struct quota *quota, const struct conf_limits *limits, uint32_t m
     atomic_store_explicit(&quota->tpm, less_margin(limits->tpm, margin_ppm), memory_order_relaxed);
 }
 
+static struct gradient_settings gradient_settings_of(const struct conf_adaptive *conf)
+{
+    if (!conf || !conf->concurrency)
+        return (struct gradient_settings){.max = 0};
+    return (struct gradient_settings){.initial = conf->concurrency->initial,
+                                      .min = conf->concurrency->min,
+                                      .max = conf->concurrency->max,
+                                      .backoff_milli = conf->backoff_milli};
+}
+
+/* Under the latch. */
+static void tell_found(struct quota *quota)
+{
+    atomic_store_explicit(&quota->found, gradient_limit(&quota->gradient), memory_order_relaxed);
+}
+
 void quota_adapt(struct quota *quota, const struct conf_adaptive *conf, uint64_t now_us)
 {
     struct adaptive_settings settings = {.max_rpm = 0};
+    struct gradient_settings at_once = gradient_settings_of(conf);
 
     if (conf)
         settings = (struct adaptive_settings){.initial_rpm = conf->initial_rpm,
@@ -59,6 +78,8 @@ void quota_adapt(struct quota *quota, const struct conf_adaptive *conf, uint64_t
                                               .growth_milli = conf->growth_milli};
     latch_take(&quota->latch);
     adaptive_set(&quota->adaptive, &settings, now_us);
+    gradient_set(&quota->gradient, &at_once);
+    tell_found(quota);
     latch_give(&quota->latch);
 }
 
@@ -88,7 +109,13 @@ bool quota_is_declared(const struct conf_limits *limits)
     return limits->rpm || limits->tpm || limits->concurrent;
 }
 
-/* The limits as they are now, but for the one that is found by trying. */
+uint32_t quota_places(const struct quota *quota)
+{
+    return (uint32_t)lesser(atomic_load_explicit(&quota->concurrent, memory_order_relaxed),
+                            quota_found(quota));
+}
+
+/* The limits as they are now, but for the requests a minute that are found by trying. */
 struct numbers {
     uint32_t rpm, concurrent;
     uint64_t tpm;
@@ -98,7 +125,7 @@ static struct numbers numbers_of(const struct quota *quota)
 {
     return (struct numbers){
         .rpm = atomic_load_explicit(&quota->rpm, memory_order_relaxed),
-        .concurrent = atomic_load_explicit(&quota->concurrent, memory_order_relaxed),
+        .concurrent = quota_places(quota),
         .tpm = atomic_load_explicit(&quota->tpm, memory_order_relaxed),
     };
 }
@@ -213,12 +240,39 @@ enum quota_verdict quota_take(struct quota *quota, uint64_t tokens, uint64_t now
 
 bool quota_refuse(struct quota *quota, uint64_t sent_us, uint64_t now_us, uint64_t *shared_writes)
 {
-    if (!adaptive_is_on(&quota->adaptive))
+    if (!adaptive_is_on(&quota->adaptive) && !quota_found(quota))
         return false;
     enter(quota, shared_writes);
     (void)adaptive_refuse(&quota->adaptive, sent_us, now_us);
+    (void)gradient_refuse(&quota->gradient, sent_us, now_us);
+    tell_found(quota);
     latch_give(&quota->latch);
     return true;
+}
+
+void quota_overload(struct quota *quota, uint64_t sent_us, uint64_t now_us, uint64_t *shared_writes)
+{
+    if (!quota_found(quota))
+        return;
+    enter(quota, shared_writes);
+    (void)gradient_refuse(&quota->gradient, sent_us, now_us);
+    tell_found(quota);
+    latch_give(&quota->latch);
+}
+
+uint32_t quota_note(struct quota *quota, const struct quota_hold *hold,
+                    const struct gradient_sample *sample, uint64_t now_us, uint64_t *shared_writes)
+{
+    uint32_t grown;
+
+    /* Who holds no place is not among those under way. */
+    if (!hold->has_place || !quota_found(quota))
+        return 0;
+    enter(quota, shared_writes);
+    grown = gradient_note(&quota->gradient, sample, concurrency_used(&quota->places), now_us);
+    tell_found(quota);
+    latch_give(&quota->latch);
+    return grown;
 }
 
 void quota_move(struct quota *quota, struct quota_hold *hold, uint64_t now_us,

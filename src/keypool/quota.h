@@ -1,9 +1,10 @@
 /*
  * The limits of a key, or of an account whose keys share them: those that are declared, requests
- * and tokens in any 60 s and how many are under way, and one that is found by trying. Lives as long
- * as its owner; the numbers change at a reload under the feet of those who use it. All that an
- * attempt takes, and all that it gives back, is written in one go, under a latch: a shared write
- * each. Internal to keypool/. Any thread.
+ * and tokens in any 60 s and how many are under way, and those that are found: requests a minute by
+ * trying, how many are under way by how latency follows it. Lives as long as its owner; the numbers
+ * change at a reload under the feet of those who use it. All that an attempt takes, and all that it
+ * gives back, is written in one go, under a latch: a shared write each. Internal to keypool/. Any
+ * thread.
  */
 #ifndef KEYPOOL_QUOTA_H
 #define KEYPOOL_QUOTA_H
@@ -16,6 +17,7 @@
 #include "conf/config.h"
 #include "limits/adaptive.h"
 #include "limits/concurrency.h"
+#include "limits/gradient.h"
 #include "limits/window.h"
 
 enum { QUOTA_WHOLE = 1 << 16 };
@@ -24,10 +26,14 @@ struct quota {
     /* Declared numbers less the margin; 0: no limit. */
     _Atomic uint32_t rpm, concurrent;
     _Atomic uint64_t tpm;
+    /* What `gradient` has found, 0 where it is off: here once more, as each pick reads it, and the
+     * rest of it is another cache line. */
+    _Atomic uint32_t found;
     struct latch latch; /* who writes what follows; it is read without */
     struct concurrency places;
     struct window requests, tokens;
     struct adaptive adaptive;
+    struct gradient gradient;
 };
 
 void quota_init(struct quota *quota);
@@ -39,12 +45,25 @@ void quota_free(struct quota **quota);
 /* Sets the numbers, less a margin, each at least 1 where it is declared. */
 void quota_set(struct quota *quota, const struct conf_limits *limits, uint32_t margin_ppm);
 
-/* Sets, or takes away (NULL), the limit that is found by trying. The control thread. */
+/* Sets, or takes away (NULL), the limits that are found. The control thread. */
 void quota_adapt(struct quota *quota, const struct conf_adaptive *conf, uint64_t now_us);
 
 /* A request that left at sent_us was refused for its rate, and its provider has said no more. True
- * where a limit is found by trying, which this has told. */
+ * where a limit is found, which this has told. */
 bool quota_refuse(struct quota *quota, uint64_t sent_us, uint64_t now_us, uint64_t *shared_writes);
+
+/* One that left at sent_us found its provider overloaded, or got no answer in time. */
+void quota_overload(struct quota *quota, uint64_t sent_us, uint64_t now_us,
+                    uint64_t *shared_writes);
+
+/* How many may be under way as it was found by latency; 0: that is off. */
+static inline uint32_t quota_found(const struct quota *quota)
+{
+    return atomic_load_explicit(&quota->found, memory_order_relaxed);
+}
+
+/* How many may be under way as it is declared or found, whichever is less; 0: no limit. */
+uint32_t quota_places(const struct quota *quota);
 
 /* Whether tokens are limited. */
 bool quota_counts_tokens(const struct quota *quota);
@@ -57,7 +76,7 @@ enum quota_verdict {
     QUOTA_OK,
     QUOTA_REQUESTS, /* requests a minute are used up, by what is declared or found */
     QUOTA_TOKENS,   /* so many tokens do not fit now; fewer may */
-    QUOTA_PLACES,   /* as many under way as declared */
+    QUOTA_PLACES,   /* as many under way as declared, or found */
 };
 
 /* What an attempt holds. */
@@ -87,6 +106,10 @@ enum quota_verdict quota_take(struct quota *quota, uint64_t tokens, uint64_t now
 /* The request leaves now. */
 void quota_move(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
                 uint64_t *shared_writes);
+
+/* Its answer has begun well. So many who wait for a place may be let in. */
+uint32_t quota_note(struct quota *quota, const struct quota_hold *hold,
+                    const struct gradient_sample *sample, uint64_t now_us, uint64_t *shared_writes);
 
 /* It is over: `tokens` were used (0: the estimate stands). True where a place became free that
  * somebody may be waiting for. */

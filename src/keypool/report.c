@@ -128,6 +128,22 @@ static void trust_token(struct report *report)
         atomic_store_explicit(&key->shared.is_token_doubted, false, memory_order_release);
 }
 
+/* How long it took says how many may be under way, where that is found. */
+static void tell_latency(struct report *report)
+{
+    struct keypool_grant *grant = report->grant;
+    struct gradient_sample sample;
+    uint32_t grown;
+
+    if (!grant->alike)
+        return;
+    sample = gradient_sample_of(grant->alike, grant->sent_us, report->now_us);
+    grown = quota_note(grant->quota, &grant->hold, &sample, report->now_us,
+                       &report->view->shared_writes);
+    if (grown)
+        wake(report, grown);
+}
+
 static void note_good(struct report *report)
 {
     struct key *key = report->key;
@@ -145,9 +161,11 @@ static void note_good(struct report *report)
     if (atomic_load_explicit(&key->shared.contradictions, memory_order_relaxed) != 0)
         atomic_store_explicit(&key->shared.contradictions, 0, memory_order_relaxed);
     trust_token(report);
-    if (!report->row && report->grant->sent_us && report->now_us > report->grant->sent_us)
+    if (!report->row && report->grant->sent_us && report->now_us > report->grant->sent_us) {
         view_note_latency(report->view, &report->view->slots[key->place],
                           report->now_us - report->grant->sent_us, report->now_us);
+        tell_latency(report);
+    }
     atomic_store_explicit(&local->last_success_us, report->now_us, memory_order_relaxed);
     tally_add(&local->good, rules_of(report)->breaker.window_us, report->now_us);
 }
@@ -405,17 +423,26 @@ static void count_spent(struct report *report, uint64_t nanousd)
                           memory_order_relaxed);
 }
 
-/* How long a key rests after a 429 that does not say, where its limit is found by trying: at the
- * pace that is left of it, a second is enough to hear of the next. */
+/* How long a key rests after a 429 that does not say, where its limits are found: with what is left
+ * of them, a second is enough to hear of the next. */
 #define REST_ADAPTED_US US_PER_SEC
 
-/* A limit that is found by trying goes down at once, whatever else the answer says. */
+/* There were too many for it at once: it says so, or never came to it. */
+static bool is_overload(const struct outcome_row *row)
+{
+    return row->class == CLASS_OVERLOADED || (row->class == CLASS_TIMEOUT && row->blames_endpoint);
+}
+
+/* Limits that are found go down at once, whatever else the answer says. */
 static void tell_adaptive(struct report *report, const struct keypool_end *end)
 {
     struct keypool_grant *grant = report->grant;
 
+    if (!grant->quota)
+        return;
+    if (is_overload(report->row) && grant->sent_us)
+        quota_overload(grant->quota, grant->sent_us, report->now_us, &report->view->shared_writes);
     if (report->row->class != CLASS_RATE_LIMIT || report->row->scope == SCOPE_ENDPOINT ||
-        !grant->quota ||
         !quota_refuse(grant->quota, grant->sent_us, report->now_us, &report->view->shared_writes))
         return;
     if (!end->hint_us)

@@ -83,6 +83,18 @@ bool keypool_counts_tokens(const struct keypool_grant *grant)
            (grant->heard.heard || (grant->quota && quota_counts_tokens(grant->quota)));
 }
 
+/* Whose latency is compared with its own; 0: nobody's is. */
+static uint32_t alike(const struct pick *pick, const struct keypool_grant *grant)
+{
+    const struct keypool_ask *ask = pick->ask;
+
+    if (!grant->quota || !quota_found(grant->quota))
+        return 0;
+    /* Regions of a provider answer each in its own time. */
+    return gradient_kind(pick->model_hash ^ (uintptr_t)ask->endpoint, ask->is_streamed,
+                         ask->tokens - ask->tokens_out);
+}
+
 enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
 {
     struct keypool_view *view = pick->view;
@@ -113,6 +125,7 @@ enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t
         secret_unref(&grant.line);
         return verdict == QUOTA_TOKENS ? TOO_MANY_TOKENS : LOST;
     }
+    grant.alike = alike(pick, &grant);
     *pick->grant = grant;
     return TAKEN;
 }

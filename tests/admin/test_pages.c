@@ -30,7 +30,7 @@ static const char yaml[] =
     "  idle:\n"
     "    kind: compatible\n"
     "    base_url: http://127.0.0.1:10/v1\n"
-    "    adaptive: {initial_rpm: 50}\n"
+    "    adaptive: {initial_rpm: 50, concurrency: {initial: 7}}\n"
     "    keys: [sk-hidden-3]\n"
     "models:\n"
     "  fast: sim/gpt-4.1\n"
@@ -79,7 +79,8 @@ static void shows_keys_nobody_used(void **state)
         "\"models\":[\"*\"],\"failures\":0,\"request_count\":0,"
         "\"error_count\":0,\"spent_usd\":0,\"last_used\":null,\"last_success_seconds_ago\":null,"
         "\"cooldown_until\":null,\"limits\":["
-        "{\"scope\":\"adaptive_rpm\",\"limit\":50,\"remaining\":1,\"reset\":null}]}]}\n");
+        "{\"scope\":\"adaptive_rpm\",\"limit\":50,\"remaining\":1,\"reset\":null},"
+        "{\"scope\":\"concurrent\",\"limit\":7,\"remaining\":7,\"reset\":null}]}]}\n");
 }
 
 static void shows_use_and_limits_in_wall_time(void **state)
@@ -264,6 +265,7 @@ static void tells_the_state_of_each_key(void **state)
     text = stage_show(stage, page_metrics);
     expect_line(text, "keys_configured{provider=\"sim\"} 2");
     expect_line(text, "key_adaptive_rpm{provider=\"idle\",key=\"idle-1\"} 50");
+    expect_line(text, "key_adaptive_concurrency{provider=\"idle\",key=\"idle-1\"} 7");
     expect_line(text, "active_keys_count{provider=\"sim\"} 1");
     expect_line(text, "active_keys_count{provider=\"idle\"} 0");
     expect_line(text, "key_state{provider=\"sim\",key=\"first\",state=\"depleted\"} 1");

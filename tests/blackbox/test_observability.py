@@ -177,7 +177,7 @@ def test_metrics_are_well_formed_and_as_documented(keyed):
         assert {label for label, _ in labels} - {"le"} == table[family][1], name
     late = {name for name, (kind, _) in table.items() if kind == "histogram"}  # they appear once they have counted
     # and these where a model has a shadow, or a migration; a provider regions, or adaptive limits; and estimates were made
-    elsewhere = ("shadow_", "migration_", "region_", "key_adaptive_rpm", "estimate_error_ratio")
+    elsewhere = ("shadow_", "migration_", "region_", "key_adaptive_", "estimate_error_ratio")
     others = {name for name in table if name.startswith(tuple("bellwether_" + part for part in elsewhere))}
     assert set(table) - late - others - set(metrics.types) <= {"bellwether_request_errors_total"}
     answer = gateway.admin("/metrics")

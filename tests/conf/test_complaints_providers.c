@@ -351,7 +351,15 @@ static void adaptive_limits(void **state)
         "  b: {kind: compatible, base_url: 'http://127.0.0.1:1', keys: [sk-a],\n"
         "    adaptive: {initial_rpm: 5, min_rpm: 9}}\n"
         "  c: {kind: compatible, base_url: 'http://127.0.0.1:1', keys: [sk-a],\n"
-        "    adaptive: {backoff: 1, growth: 1, burst: 5}}\n",
+        "    adaptive: {backoff: 1, growth: 1, burst: 5}}\n"
+        "  d: {kind: compatible, base_url: 'http://127.0.0.1:1', keys: [sk-a],\n"
+        "    adaptive: {concurrency: {initial: 5, min: 9}}}\n"
+        "  e: {kind: compatible, base_url: 'http://127.0.0.1:1', keys: [sk-a],\n"
+        "    adaptive: {concurrency: {min: 0, max: 3, target: 2}}}\n"
+        "  f: {kind: compatible, base_url: 'http://127.0.0.1:1', keys: [sk-a],\n"
+        "    adaptive: {concurrency: {min: 4, max: 3}}}\n"
+        "  g: {kind: compatible, base_url: 'http://127.0.0.1:1', keys: [sk-a],\n"
+        "    adaptive: {concurrency: 5}}\n",
         "b.yaml:3:25: providers.a.adaptive: min_rpm is more than max_rpm; allowed: at most "
         "max_rpm\n"
         "b.yaml:5:29: providers.b.adaptive: initial_rpm is out of bounds; allowed: min_rpm to "
@@ -361,7 +369,17 @@ static void adaptive_limits(void **state)
         "b.yaml:7:36: providers.c.adaptive.growth: '1' is out of range; allowed: a ratio such as "
         "1.5, from 1.001 to 10\n"
         "b.yaml:7:39: providers.c.adaptive: unknown key 'burst'; it stands in "
-        "clients.keys.limits.burst\n");
+        "clients.keys.limits.burst\n"
+        "b.yaml:9:39: providers.d.adaptive.concurrency: initial is out of bounds; allowed: min to "
+        "max\n"
+        "b.yaml:11:35: providers.e.adaptive.concurrency.min: '0' is out of range; allowed: a whole "
+        "number from 1 to 1000000\n"
+        "b.yaml:11:46: providers.e.adaptive.concurrency: unknown key 'target'; allowed: initial, "
+        "min, max\n"
+        "b.yaml:13:35: providers.f.adaptive.concurrency: min is more than max; allowed: at most "
+        "max\n"
+        "b.yaml:15:29: providers.g.adaptive.concurrency: a single value stands where a map should; "
+        "allowed: a map of initial, min, max\n");
 }
 
 static int set_up(void **state)

@@ -76,7 +76,8 @@ static const char whole[] =
     "validate_new: false}\n"
     "    probe: {method: HEAD, path: /ping, timeout: 6s}\n"
     "    breaker: {failures: 6, ratio: 51%, window: 11s, open: 31s, half_open_calls: 4}\n"
-    "    adaptive: {initial_rpm: 61, min_rpm: 11, max_rpm: 501, backoff: 0.6, growth: 1.2}\n"
+    "    adaptive: {initial_rpm: 61, min_rpm: 11, max_rpm: 501, backoff: 0.6, growth: 1.2, "
+    "concurrency: {initial: 21, min: 2, max: 1001}}\n"
     "    limits: {margin: 1%}\n"
     "    timeouts: {connect: 6s, send: 31s, first_byte: 61s, idle: 6m, total: 11m}\n"
     "    connections: {max: 100, idle: 10, keepalive: 61s}\n"
@@ -231,6 +232,9 @@ static void providers_are_read(void **state)
     assert_int_equal(provider->adaptive->max_rpm, 501);
     assert_int_equal(provider->adaptive->backoff_milli, 600);
     assert_int_equal(provider->adaptive->growth_milli, 1200);
+    assert_int_equal(provider->adaptive->concurrency->initial, 21);
+    assert_int_equal(provider->adaptive->concurrency->min, 2);
+    assert_int_equal(provider->adaptive->concurrency->max, 1001);
     assert_int_equal(provider->limits.margin_ppm, 10000);
     assert_int_equal(provider->timeouts.first_byte.streamed_us, 61000000);
     assert_int_equal(provider->timeouts.first_byte.whole_us, 61000000);

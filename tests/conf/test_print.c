@@ -210,6 +210,53 @@ static void what_is_printed_reads_back(void **state)
     }
 }
 
+/* The one limit does not bring the other with it, nor does reading back what was printed. */
+static void either_adaptive_limit_stands_alone(void **state)
+{
+    static const struct {
+        const char *adaptive, *printed;
+    } cases[] = {
+        {"{concurrency: {min: 30}}", "    adaptive:\n"
+                                     "      backoff: 0.5\n"
+                                     "      growth: 1.1\n"
+                                     "      concurrency:\n"
+                                     "        initial: 30\n"
+                                     "        min: 30\n"
+                                     "        max: 1000\n"},
+        {"{}", "    adaptive:\n"
+               "      initial_rpm: 60\n"
+               "      min_rpm: 10\n"
+               "      max_rpm: 500\n"
+               "      backoff: 0.5\n"
+               "      growth: 1.1\n"},
+        {"{max_rpm: 50, concurrency: }", "    adaptive:\n"
+                                         "      initial_rpm: 50\n"
+                                         "      min_rpm: 10\n"
+                                         "      max_rpm: 50\n"
+                                         "      backoff: 0.5\n"
+                                         "      growth: 1.1\n"
+                                         "      concurrency:\n"
+                                         "        initial: 20\n"
+                                         "        min: 1\n"
+                                         "        max: 1000\n"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf text;
+
+        buf_init(&text, 1 << 20);
+        buf_printf(&text, "%s    adaptive: %s\n", small, cases[i].adaptive);
+        for (int again = 0; again < 2; again++) {
+            fake_must_load(*state, buf_text(&text));
+            buf_clear(&text);
+            unmask(span_from_text(print(*state)), &text);
+            if (!strstr(buf_text(&text), cases[i].printed))
+                fail_msg("%s is printed otherwise: %s", cases[i].adaptive, buf_text(&text));
+        }
+        buf_fini(&text);
+    }
+}
+
 static void odd_text_is_printed_so_that_it_reads_back(void **state)
 {
     const char *text;
@@ -331,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_default_is_filled_in),
         cmocka_unit_test(what_is_printed_reads_back),
+        cmocka_unit_test(either_adaptive_limit_stands_alone),
         cmocka_unit_test(odd_text_is_printed_so_that_it_reads_back),
         cmocka_unit_test(no_secret_is_printed),
         cmocka_unit_test(no_complaint_shows_a_secret),
