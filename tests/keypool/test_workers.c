@@ -301,6 +301,87 @@ static void test_rooms_grow_to_their_maximum(void **state)
     waiting_room_free(&room);
 }
 
+enum { SITTERS = 2000 };
+
+struct desk {
+    struct waiting_room *room;
+    uint32_t number;
+    _Atomic uint32_t *left; /* to be served, of all desks */
+    _Atomic uint32_t *keys;
+};
+
+static void call_desk(void *owner, uint32_t worker)
+{
+    (void)owner, (void)worker;
+}
+
+static bool take_one_key(_Atomic uint32_t *keys)
+{
+    uint32_t seen = atomic_load(keys);
+
+    while (seen && !atomic_compare_exchange_weak(keys, &seen, seen - 1)) {
+    }
+    return seen != 0;
+}
+
+/* One worker of several: all of its own sit in the room; it frees keys, looks, and serves those
+ * that are granted, or lets them sit down again. */
+static void *run_desk(void *arg)
+{
+    struct desk *desk = arg;
+    struct waiting_ticket taken[16];
+    waiting_place place;
+
+    for (uint64_t i = 0; i < SITTERS; i++) {
+        const struct waiting_ticket own = {.worker = desk->number, .id = i, .need = 1 + i % 3};
+
+        bug_fatal_unless(waiting_enter(desk->room, own, &place) == 0);
+        waiting_tell(desk->room, place, 1);
+    }
+    while (atomic_load(desk->left)) {
+        size_t count;
+
+        if (atomic_load(desk->keys) < 8) {
+            atomic_fetch_add(desk->keys, 3);
+            waiting_grant(desk->room, 3, call_desk, NULL);
+        }
+        waiting_look(desk->room, 2, call_desk, NULL);
+        count = waiting_take(desk->room, desk->number, taken, 16);
+        for (size_t i = 0; i < count; i++) {
+            if (take_one_key(desk->keys)) {
+                atomic_fetch_sub(desk->left, 1);
+                waiting_use(&taken[i], call_desk, NULL);
+                continue;
+            }
+            waiting_miss(&taken[i], 1, call_desk, NULL);
+            bug_fatal_unless(waiting_enter(desk->room, taken[i], &place) == 0);
+            waiting_tell(desk->room, place, 1);
+        }
+        if (!count)
+            sched_yield();
+    }
+    return NULL;
+}
+
+/* Every one of them is served once, whoever is granting whom meanwhile. */
+static void test_workers_share_a_room(void **state)
+{
+    struct waiting_room *room = waiting_room_new(ROOM_WORKERS * SITTERS, ROOM_WORKERS);
+    _Atomic uint32_t left = ROOM_WORKERS * SITTERS, keys = 0;
+    pthread_t threads[ROOM_WORKERS];
+    struct desk desks[ROOM_WORKERS];
+
+    for (uint32_t i = 0; i < ROOM_WORKERS; i++) {
+        desks[i] = (struct desk){room, i, &left, &keys};
+        assert_int_equal(pthread_create(&threads[i], NULL, run_desk, &desks[i]), 0);
+    }
+    for (uint32_t i = 0; i < ROOM_WORKERS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(waiting_count(room), 0);
+    expect_nothing_granted(room);
+    waiting_room_free(&room);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_leaving_at_the_border),
         cmocka_unit_test(test_a_place_given_up_is_not_somebody_elses),
         cmocka_unit_test(test_rooms_grow_to_their_maximum),
+        cmocka_unit_test(test_workers_share_a_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
