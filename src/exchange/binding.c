@@ -242,3 +242,17 @@ size_t binding_home_take(struct binding_home *home, struct waiting_ticket *ret_t
     }
     return count;
 }
+
+uint64_t binding_home_look(struct binding_home *home, uint64_t now_us, waiting_call *call,
+                           void *owner)
+{
+    uint64_t next_us = WAITING_NEVER;
+
+    list_for_each (link, &home->views) {
+        const struct local_view *local = container_of(link, struct local_view, link);
+        uint64_t look_us = waiting_look(provider_waiting(local->provider), now_us, call, owner);
+
+        next_us = look_us < next_us ? look_us : next_us;
+    }
+    return next_us;
+}

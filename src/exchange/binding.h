@@ -71,4 +71,8 @@ void binding_unref(struct binding **binding);
  * providers: returns how many. Each room's in their order; the rooms take turns in being first. */
 size_t binding_home_take(struct binding_home *home, struct waiting_ticket *ret_tickets, size_t max);
 
+/* waiting_look in the rooms of all of this worker's providers: returns when to look next. */
+uint64_t binding_home_look(struct binding_home *home, uint64_t now_us, waiting_call *call,
+                           void *owner);
+
 #endif

@@ -60,6 +60,16 @@ static void on_waking(struct loop_task *task)
         loop_defer(host->loop, &host->waking);
 }
 
+static void on_looking(struct loop_timer *timer)
+{
+    struct exchange_host *host = container_of(timer, struct exchange_host, looking);
+    uint64_t next_us =
+        binding_home_look(&host->home, loop_now_us(host->loop), exchange_host_call, host);
+
+    if (next_us != WAITING_NEVER)
+        exchange_host_look_at(host, next_us);
+}
+
 static void on_endpoint_back(void *owner, struct provider *provider)
 {
     exchange_host_follow(owner, provider, (struct keypool_effect){.wakes = UINT32_MAX});
@@ -75,6 +85,7 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
     list_init(&host->spare);
     shadows_init(&host->shadows);
     loop_task_init(&host->waking, on_waking);
+    loop_timer_init(&host->looking, loop, on_looking);
     arena_pool_init(&host->arenas, SPARE_BLOCKS);
     arena_pool_init(&host->scanners, SPARE_SCANNERS);
     arena_pool_init(&host->loose, 0);
@@ -86,7 +97,7 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
     host->uses = registry->uses[worker];
     host->log = registry->log ? log_ring_new(registry->log) : NULL;
     if (window_watch_init(&host->windows, loop, turn_look_at_windows) || !host->head_scratch ||
-        !host->metrics || (registry->log && !host->log)) {
+        !host->metrics || (registry->log && !host->log) || loop_timer_reserve(&host->looking)) {
         exchange_host_fini(host);
         return ERR_NOMEM;
     }
@@ -104,6 +115,7 @@ void exchange_host_fini(struct exchange_host *host)
     hedge_times_free(&host->hedge_times);
     loop_task_cancel(&host->waking);
     window_watch_fini(&host->windows);
+    loop_timer_fini(&host->looking);
     binding_unref(&host->prepared);
     binding_unref(&host->binding);
     issued_hold_unref(&host->issued);
@@ -202,6 +214,30 @@ void exchange_host_grant(struct exchange_host *host, struct waiting_room *room, 
     /* That it asks whether anybody waits; what follows for those who do is not the exchange's. */
     metrics_add(host->metrics, host->series.writes + METRIC_WRITES_WAITING, 1);
     waiting_grant(room, count, exchange_host_call, host);
+}
+
+void exchange_host_look_at(struct exchange_host *host, uint64_t look_us)
+{
+    /* Setting it cannot fail: its place is reserved. */
+    if (host->looking.deadline_us == 0 || look_us < host->looking.deadline_us)
+        (void)loop_timer_set(&host->looking, look_us);
+}
+
+void exchange_host_miss(struct exchange_host *host, struct waiting_ticket *ticket, uint64_t look_us)
+{
+    if (!ticket->room)
+        return;
+    metrics_add(host->metrics, host->series.writes + METRIC_WRITES_WAITING, 1);
+    waiting_miss(ticket, look_us, exchange_host_call, host);
+    exchange_host_look_at(host, look_us);
+}
+
+void exchange_host_use(struct exchange_host *host, struct waiting_ticket *ticket)
+{
+    if (!ticket->room)
+        return;
+    metrics_add(host->metrics, host->series.writes + METRIC_WRITES_WAITING, 1);
+    waiting_use(ticket, exchange_host_call, host);
 }
 
 void exchange_host_pass(struct exchange_host *host, struct waiting_ticket *ticket)

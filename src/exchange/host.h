@@ -81,6 +81,7 @@ struct exchange_host {
     struct log_ring *log;
     struct parking parking;      /* those that wait for a key */
     struct loop_task waking;     /* of those that were granted one, or a turn in their class */
+    struct loop_timer looking;   /* when something that others wait for may be free */
     struct window_watch windows; /* over those that wait for a turn in a class with windows */
     struct buf told;       /* what is being told anew, request or answer; empty between events */
     struct list exchanges; /* all under way */
@@ -125,6 +126,17 @@ void exchange_host_call(void *owner, uint32_t worker);
 /* Grants something to the first `count` that wait in the room, of whichever worker (UINT32_MAX: to
  * all). */
 void exchange_host_grant(struct exchange_host *host, struct waiting_room *room, uint32_t count);
+
+/* Something that an exchange of this worker waits for may be free then: those whose turn it is are
+ * granted (waiting_look). */
+void exchange_host_look_at(struct exchange_host *host, uint64_t look_us);
+
+/* The exchange that was granted the ticket has asked in vain, and waits on. */
+void exchange_host_miss(struct exchange_host *host, struct waiting_ticket *ticket,
+                        uint64_t look_us);
+
+/* It has found a key. */
+void exchange_host_use(struct exchange_host *host, struct waiting_ticket *ticket);
 
 /* The ticket's grant is of no use to whom it was given: the next has it. */
 void exchange_host_pass(struct exchange_host *host, struct waiting_ticket *ticket);

@@ -1,8 +1,10 @@
 /*
  * Which key: the targets of the plan are asked in order; where none has a key now, the exchange
  * waits in the room of the provider that is free first, as long as retry.wait allows; a second 429
- * does not start the wait anew.
+ * does not start the wait anew. The room knows whose turn it is when a key comes free, or back by
+ * time; an exchange's own timer ends its wait.
  */
+#include "base/err.h"
 #include "exchange/cross.h"
 #include "exchange/estimating.h"
 #include "exchange/exchange.h"
@@ -82,13 +84,13 @@ static struct keypool_choice ask_sites(struct exchange *x, uint32_t target,
     return ask_site(x, outlet, question, site, is_last, now_us);
 }
 
-static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_last, uint64_t now_us)
+static struct keypool_ask question_of(struct exchange *x, uint32_t target, uint64_t now_us)
 {
     const struct plan_target *row = &x->route.targets[target];
-    struct outlet *outlet = &x->binding->outlets[row->provider_index];
     uint64_t wait_until_us = x->select.wait_until_us;
     uint64_t answer, tokens = estimating_guess(x, row, &answer);
-    struct keypool_ask question = {
+
+    return (struct keypool_ask){
         .model = row->model,
         .model_hash = row->model_hash,
         .pool = x->auth.client->pool,
@@ -100,6 +102,12 @@ static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_la
         .tried = *select_tried(x, target),
         .is_urgent = wait_until_us && now_us >= wait_until_us,
     };
+}
+
+static struct keypool_choice ask(struct exchange *x, uint32_t target, bool is_last, uint64_t now_us)
+{
+    struct outlet *outlet = &x->binding->outlets[x->route.targets[target].provider_index];
+    struct keypool_ask question = question_of(x, target, now_us);
 
     return outlet->row->regions ? ask_sites(x, target, &question, is_last, now_us)
                                 : ask_site(x, outlet, &question, 0, is_last, now_us);
@@ -194,8 +202,8 @@ void select_leave_room(struct exchange *x, bool has_use)
     parking_leave(&x->host->parking, x->select.ticket);
     x->select.room = NULL;
     /* A grant that is on its way and of no use here is somebody else's. */
-    if (!waiting_leave(room, &x->select.place) && !has_use)
-        exchange_host_grant(x->host, room, 1);
+    if (!waiting_leave(room, &x->select.place, &x->select.granted) && !has_use)
+        exchange_host_pass(x->host, &x->select.granted);
 }
 
 void select_note_grant(struct exchange *x, const struct waiting_ticket *granted)
@@ -205,8 +213,14 @@ void select_note_grant(struct exchange *x, const struct waiting_ticket *granted)
     x->select.granted = *granted;
 }
 
-/* What came free was none of its keys, or somebody who had just come took it: those behind it may
- * have a use for what is left. */
+static struct waiting_room *room_of(const struct exchange *x, uint32_t target)
+{
+    const struct outlet *outlet = &x->binding->outlets[x->route.targets[target].provider_index];
+
+    return provider_waiting(outlet->row->provider);
+}
+
+/* It waits no longer: those behind it may have a use for what came free. */
 static void pass_grant(struct exchange *x)
 {
     exchange_host_pass(x->host, &x->select.granted);
@@ -215,28 +229,44 @@ static void pass_grant(struct exchange *x)
 /* It has a key; a grant of another provider's room was not for this one. */
 static void use_grant(struct exchange *x, uint32_t target)
 {
-    struct outlet *outlet = &x->binding->outlets[x->route.targets[target].provider_index];
-
-    if (x->select.granted.room == provider_waiting(outlet->row->provider))
-        x->select.granted.room = NULL;
-    pass_grant(x);
+    if (x->select.granted.room == room_of(x, target))
+        exchange_host_use(x->host, &x->select.granted);
+    else
+        pass_grant(x);
 }
 
-static bool enter_room(struct exchange *x, uint32_t target)
+/* The same keys serve those who ask for the same model on behalf of the same pool. */
+static uint64_t need_of(const struct exchange *x, uint32_t target)
+{
+    uint64_t need =
+        x->route.targets[target].model_hash ^ x->auth.client->pool * UINT64_C(0x9e3779b97f4a7c15);
+
+    return need ? need : 1;
+}
+
+static int enter_room(struct exchange *x, uint32_t target)
 {
     struct outlet *outlet = &x->binding->outlets[x->route.targets[target].provider_index];
-    struct waiting_room *room = provider_waiting(outlet->row->provider);
+    struct waiting_room *room = room_of(x, target);
+    struct waiting_ticket *ticket = &x->select.ticket;
+    int err = parking_enter(&x->host->parking, x, ticket);
 
-    if (parking_enter(&x->host->parking, x, &x->select.ticket))
-        return false;
-    x->select.ticket.priority = x->auth.priority;
-    if (waiting_enter(room, x->select.ticket, &x->select.place)) {
-        parking_leave(&x->host->parking, x->select.ticket);
-        return false;
+    if (err)
+        return err;
+    ticket->priority = x->auth.priority;
+    ticket->need = need_of(x, target);
+    /* Where it stood before it asked in vain. */
+    ticket->stood_in = x->select.granted.stood_in;
+    ticket->order = x->select.granted.order;
+    ticket->round = x->select.granted.round;
+    err = waiting_enter(room, *ticket, &x->select.place);
+    if (err) {
+        parking_leave(&x->host->parking, *ticket);
+        return err;
     }
     x->select.room = room;
     shadows_yield_keys(x->host, outlet->row->provider);
-    return true;
+    return 0;
 }
 
 static struct move park(struct exchange *x, uint64_t until_us)
@@ -248,6 +278,24 @@ static struct move park(struct exchange *x, uint64_t until_us)
         return exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
     select_note_wait(x);
     return move_park();
+}
+
+/* When it would have its turn, where it is certain how long those before it in the line take; 0
+ * where nobody knows: it waits, and may be lucky. */
+static uint64_t turn_in_line(struct exchange *x, const struct survey *survey, uint64_t now_us)
+{
+    uint32_t target = survey->target, ahead;
+    struct outlet *outlet = &x->binding->outlets[x->route.targets[target].provider_index];
+    struct keypool_ask question;
+
+    if (survey->choice.verdict != KEYPOOL_LATER || survey->choice.reason != KEYPOOL_AT_LIMIT ||
+        select_has_other_target(x, target))
+        return 0;
+    ahead = waiting_ahead(room_of(x, target), need_of(x, target), x->auth.priority);
+    if (ahead == 0)
+        return 0;
+    question = question_of(x, target, now_us);
+    return keypool_supply_us(outlet->view, &question, ahead, now_us);
 }
 
 /* --- no key --- */
@@ -312,11 +360,15 @@ static void tell_shortage(const struct exchange *x, const struct survey *survey)
                       choice->verdict == KEYPOOL_LATER ? choice->free_at_us : 0);
 }
 
-static struct move refuse(struct exchange *x, const struct survey *survey, uint64_t now_us)
+static struct move refuse(struct exchange *x, struct survey *survey, uint64_t now_us)
 {
     enum keypool_reason reason = survey->choice.reason;
+    uint64_t turn_us = turn_in_line(x, survey, now_us);
     const struct span none = {NULL, 0};
 
+    /* Those who wait come before it when it is back. */
+    if (turn_us > survey->choice.free_at_us)
+        survey->choice.free_at_us = turn_us;
     tell_shortage(x, survey);
     if (survey->choice.verdict == KEYPOOL_LATER)
         x->respond.retry_after_us = survey->choice.free_at_us - now_us;
@@ -328,6 +380,20 @@ static struct move refuse(struct exchange *x, const struct survey *survey, uint6
             arena_printf(&x->arena, "No key serves the model '%.*s'.", SPAN_ARG(x->route.model)),
             SPAN("model"));
     return exchange_refuse(x, failure_of(reason), none, none);
+}
+
+/* A room that is full, or for which there is no memory. */
+static struct move refuse_entry(struct exchange *x, uint32_t target, int err)
+{
+    const struct plan_target *row = &x->route.targets[target];
+    struct span name = provider_name(x->binding->outlets[row->provider_index].row->provider);
+    struct span message = span_of(NULL, 0);
+
+    if (err == ERR_FULL)
+        message = arena_printf(
+            &x->arena, "%d requests wait for a key of the provider '%.*s', and no more may.",
+            PROVIDER_MAX_WAITING, SPAN_ARG(name));
+    return exchange_refuse(x, FAILURE_OVERLOADED, message, span_of(NULL, 0));
 }
 
 /* --- the choice --- */
@@ -409,10 +475,32 @@ static bool is_worth_waiting(const struct exchange *x, const struct keypool_choi
     return choice->reason == KEYPOOL_TESTING || choice->free_at_us <= x->select.wait_until_us;
 }
 
+/* Its room has its turn come; its own timer ends the wait, and asks only where the room does not.
+ */
+static struct move wait_for_turn(struct exchange *x, const struct survey *survey)
+{
+    uint64_t free_at_us = survey->choice.free_at_us, until_us = x->select.wait_until_us;
+
+    if (waiting_tell(x->select.room, x->select.place, free_at_us))
+        exchange_host_look_at(x->host, free_at_us);
+    else if (free_at_us < until_us)
+        until_us = free_at_us;
+    return park(x, until_us);
+}
+
+/* Who stands in line already has its place there. */
+static bool is_line_too_long(struct exchange *x, const struct survey *survey, uint64_t now_us)
+{
+    if (x->select.room || x->select.granted.stood_in == room_of(x, survey->target))
+        return false;
+    return turn_in_line(x, survey, now_us) > x->select.wait_until_us;
+}
+
 struct move step_select(struct exchange *x)
 {
     uint64_t now_us = loop_now_us(exchange_loop(x));
     struct survey survey;
+    int err;
 
     if (now_us >= exchange_deadline_us(x))
         return run_out_of_time(x);
@@ -421,17 +509,17 @@ struct move step_select(struct exchange *x)
     survey = ask_all(x, now_us);
     if (survey.choice.verdict == KEYPOOL_CHOSEN)
         return take(x, survey.target, now_us);
-    pass_grant(x);
     if (!x->select.wait_until_us)
         x->select.wait_until_us = now_us + exchange_config(x)->retry.wait_us;
-    if (!is_worth_waiting(x, &survey.choice, now_us)) {
+    if (!is_worth_waiting(x, &survey.choice, now_us) || is_line_too_long(x, &survey, now_us)) {
         select_leave_room(x, false);
+        pass_grant(x);
         return refuse(x, &survey, now_us);
     }
+    exchange_host_miss(x->host, &x->select.granted, survey.choice.free_at_us);
+    if (x->select.room)
+        return wait_for_turn(x, &survey);
     /* Asked once more after entering, or a key that came free in between would wake nobody. */
-    if (!x->select.room && enter_room(x, survey.target))
-        return move_more();
-    if (survey.choice.free_at_us > x->select.wait_until_us)
-        return park(x, x->select.wait_until_us);
-    return park(x, survey.choice.free_at_us);
+    err = enter_room(x, survey.target);
+    return err ? refuse_entry(x, survey.target, err) : move_more();
 }

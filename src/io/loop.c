@@ -14,6 +14,7 @@
 
 enum {
     EVENTS_A_TURN = 256,
+    TIMERS_A_TURN = 256, /* the rest in the next turn, after what is ready then */
     TIMERS_MAX = 1 << 22,
     WALL_US = 100000,
     SPARE_MAX = 1 << 20,
@@ -278,7 +279,8 @@ static uint64_t next_deadline(struct loop *loop)
 static void run_timers(struct loop *loop)
 {
     struct heap_node *node;
-    size_t most = loop->timers.count; /* what is set meanwhile has its turn next */
+    /* What is set meanwhile has its turn next. */
+    size_t most = loop->timers.count < TIMERS_A_TURN ? loop->timers.count : TIMERS_A_TURN;
 
     while (most-- && (node = heap_peek(&loop->timers)) && node->key <= loop->now_us) {
         struct loop_timer *timer = container_of(node, struct loop_timer, node);

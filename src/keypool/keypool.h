@@ -226,6 +226,12 @@ const char *keypool_reason_text(enum keypool_reason reason);
 struct keypool_choice keypool_select(struct keypool_view *view, const struct keypool_ask *ask,
                                      uint64_t now_us, struct keypool_grant *ret_grant);
 
+/* When a request could begin that `ahead` others like it stand before, where all its keys have
+ * declared requests a minute: certainly no sooner, as long as nobody gives any back. 0: unknown.
+ * Looks at 64 keys, of more nothing is known. */
+uint64_t keypool_supply_us(struct keypool_view *view, const struct keypool_ask *ask, uint64_t ahead,
+                           uint64_t now_us);
+
 /* Picks a key for a request that may take nothing from anybody (a shadow): the key of that name, or
  * (empty) any but the canary of a trial. True with *ret_grant as of keypool_select, where a key is
  * well and not being tested, its endpoint and its breakers are closed, and of each of its declared

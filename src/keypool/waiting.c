@@ -7,58 +7,87 @@
 #include "base/bug.h"
 #include "base/err.h"
 
-enum { FIRST_SEATS = 64, NOBODY = 0 };
+enum { FIRST_SEATS = 64, NOBODY = 0, NO_CROWD = WAITING_CROWDS, REST = WAITING_CROWDS - 1 };
 
-/* The first seats are the heads of the lines, PRIORITIES a worker; the rest are linked by number,
- * so that they may move when the room grows. */
+/* While so many stand granted, who finds something has one more granted, not two: else half of a
+ * large crowd would be on its way when there is nothing left. */
+enum { MANY_GRANTED = 64 };
+
+enum seat_state { SEAT_FREE, SEAT_WAITS, SEAT_GRANTED };
+
+/* The first seats are the heads of the lists: of each worker those that are granted, by class, then
+ * of each crowd those that wait, by class. The rest are linked by number, so that they may move
+ * when the room grows. */
 struct seat {
     struct waiting_ticket ticket;
-    uint64_t order; /* of entering, over all lines */
     uint32_t prev, next;
     uint32_t turn; /* counts its guests: a place that was given up names an earlier one */
-    bool is_taken;
+    uint32_t crowd;
+    enum seat_state state;
 };
 
-/* Those in front of `waits` are granted. */
-struct line {
-    uint32_t waits; /* the first that is not; the line's head: there is none */
-    uint32_t waiting;
-    _Atomic uint32_t granted; /* read without the lock */
+/* Those who wait for the same; the last, REST, for all sorts of things. */
+struct crowd {
+    uint64_t need;    /* 0: nobody has waited here */
+    uint64_t look_us; /* when something may be free; WAITING_NEVER: nobody has told */
+    uint64_t round;   /* who has asked in this round is not granted again in it */
+    uint32_t misses;  /* of this round */
+    uint32_t waiting[PRIORITIES];
+    struct priority_turns turns;
 };
 
 struct waiting_room {
     _Atomic uint32_t count; /* not granted */
     uint32_t workers;
-    pthread_mutex_t lock;         /* for all that follows */
-    struct line *lines;           /* of the first worker by class, of the second, ... */
-    uint32_t waiting[PRIORITIES]; /* over all workers, not granted */
+    pthread_mutex_t lock;     /* for all that follows */
+    _Atomic uint32_t *wanted; /* granted, of each worker; read without the lock */
+    struct crowd crowds[WAITING_CROWDS];
     struct priority_turns turns;
     struct seat *seats;
-    uint64_t entered;
+    uint64_t entered, rounds;
+    uint32_t granted; /* and not taken */
     uint32_t size, max, free;
 };
+
+/* How a grant goes out. */
+struct grant {
+    bool is_moment;
+    uint32_t missed, passes;
+};
+
+/* Workers to be called, once the lock is given back. */
+struct calls {
+    uint32_t workers[WAITING_FIRST];
+    uint32_t count;
+};
+
+static void make_calls(const struct calls *calls, waiting_call *call, void *owner)
+{
+    for (uint32_t i = 0; i < calls->count; i++)
+        call(owner, calls->workers[i]);
+}
 
 struct waiting_room *waiting_room_new(uint32_t max, uint32_t workers)
 {
     struct waiting_room *room = mem_zalloc(1, sizeof(*room));
-    uint32_t lines = workers * PRIORITIES;
+    uint32_t heads = (workers + WAITING_CROWDS) * PRIORITIES;
 
     if (!room)
         return NULL;
     bug_fatal_unless(pthread_mutex_init(&room->lock, NULL) == 0);
-    room->lines = mem_zalloc(lines, sizeof(*room->lines));
-    room->seats = mem_zalloc(lines, sizeof(*room->seats));
-    if (!room->lines || !room->seats) {
+    room->wanted = mem_zalloc(workers, sizeof(*room->wanted));
+    room->seats = mem_zalloc(heads, sizeof(*room->seats));
+    if (!room->wanted || !room->seats) {
         waiting_room_free(&room);
         return NULL;
     }
-    for (uint32_t i = 0; i < lines; i++) {
-        room->lines[i].waits = i;
+    for (uint32_t i = 0; i < heads; i++)
         room->seats[i] = (struct seat){.prev = i, .next = i};
-    }
+    for (uint32_t i = 0; i < WAITING_CROWDS; i++)
+        room->crowds[i].look_us = WAITING_NEVER;
     room->workers = workers;
-    room->size = lines;
-    room->max = lines + max;
+    room->size = heads;
+    room->max = heads + max;
     return room;
 }
 
@@ -67,14 +96,16 @@ void waiting_room_free(struct waiting_room **room)
     if (!*room)
         return;
     pthread_mutex_destroy(&(*room)->lock);
-    mem_free((*room)->lines);
+    mem_free((*room)->wanted);
     mem_free((*room)->seats);
     MEM_CLEAR(*room);
 }
 
+/* ---- seats ---- */
+
 static int add_seats(struct waiting_room *room)
 {
-    uint64_t size = room->size < FIRST_SEATS ? FIRST_SEATS : (uint64_t)room->size * 2;
+    uint64_t size = (uint64_t)room->size + (room->size < FIRST_SEATS ? FIRST_SEATS : room->size);
     struct seat *seats;
 
     if (size > room->max)
@@ -93,47 +124,132 @@ static int add_seats(struct waiting_room *room)
     return 0;
 }
 
-/* The number of the line, and of the seat at its head. */
-static uint32_t line_at(uint32_t worker, enum priority priority)
+/* The heads of lists. */
+static uint32_t granted_at(uint32_t worker, enum priority priority)
 {
     return worker * PRIORITIES + priority;
 }
 
-static struct line *line_of(const struct waiting_room *room, const struct seat *seat)
+static uint32_t waiting_at(const struct waiting_room *room, uint32_t crowd, enum priority priority)
 {
-    return &room->lines[line_at(seat->ticket.worker, seat->ticket.priority)];
+    return (room->workers + crowd) * PRIORITIES + priority;
 }
 
-static void stand_up(struct waiting_room *room, uint32_t at)
+static void link_before(struct waiting_room *room, uint32_t at, uint32_t next)
 {
-    struct seat *seat = &room->seats[at];
+    struct seat *seats = room->seats;
 
-    room->seats[seat->prev].next = seat->next;
-    room->seats[seat->next].prev = seat->prev;
-    seat->is_taken = false;
-    seat->next = room->free;
+    seats[at].prev = seats[next].prev;
+    seats[at].next = next;
+    seats[seats[next].prev].next = at;
+    seats[next].prev = at;
+}
+
+static void unlink_seat(struct waiting_room *room, uint32_t at)
+{
+    struct seat *seats = room->seats;
+
+    seats[seats[at].prev].next = seats[at].next;
+    seats[seats[at].next].prev = seats[at].prev;
+}
+
+static void free_seat(struct waiting_room *room, uint32_t at)
+{
+    room->seats[at].state = SEAT_FREE;
+    room->seats[at].next = room->free;
     room->free = at;
+}
+
+static void add_wanted(struct waiting_room *room, uint32_t worker, uint32_t count)
+{
+    _Atomic uint32_t *wanted = &room->wanted[worker];
+
+    atomic_store_explicit(wanted, atomic_load_explicit(wanted, memory_order_relaxed) + count,
+                          memory_order_relaxed);
+    room->granted += count;
+}
+
+/* ---- crowds ---- */
+
+static bool is_empty(const struct crowd *crowd)
+{
+    uint32_t waiting = 0;
+
+    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++)
+        waiting += crowd->waiting[p];
+    return waiting == 0;
+}
+
+/* One that is empty stays until another need wants its place: those who were granted come back to
+ * it, and must not begin a round of their own. NO_CROWD: there is none. */
+static uint32_t find_crowd(const struct waiting_room *room, uint64_t need)
+{
+    for (uint32_t i = 0; i < REST; i++) {
+        if (room->crowds[i].need == need)
+            return i;
+    }
+    return is_empty(&room->crowds[REST]) ? NO_CROWD : REST;
+}
+
+static uint32_t ensure_crowd(struct waiting_room *room, uint64_t need)
+{
+    uint32_t unused = REST;
+
+    for (uint32_t i = 0; i < REST; i++) {
+        if (room->crowds[i].need == need)
+            return i;
+        if (is_empty(&room->crowds[i]) &&
+            (unused == REST || (room->crowds[i].need == 0 && room->crowds[unused].need != 0)))
+            unused = i;
+    }
+    if (unused != REST)
+        room->crowds[unused] =
+            (struct crowd){.need = need, .look_us = WAITING_NEVER, .round = ++room->rounds};
+    return unused;
+}
+
+/* No longer among those that wait. */
+static void stop_waiting(struct waiting_room *room, uint32_t at)
+{
+    const struct seat *seat = &room->seats[at];
+    struct crowd *crowd = &room->crowds[seat->crowd];
+
+    unlink_seat(room, at);
+    crowd->waiting[seat->ticket.priority]--;
+    if (is_empty(crowd))
+        crowd->look_us = WAITING_NEVER;
+    atomic_fetch_sub_explicit(&room->count, 1, memory_order_relaxed);
+}
+
+/* The seat before which one with that order belongs. Who comes back was among the first. */
+static uint32_t place_of(const struct waiting_room *room, uint32_t head, uint64_t order)
+{
+    uint32_t at = room->seats[head].next;
+
+    while (at != head && room->seats[at].ticket.order < order)
+        at = room->seats[at].next;
+    return at;
 }
 
 static void sit_down(struct waiting_room *room, uint32_t at, struct waiting_ticket ticket)
 {
-    uint32_t number = line_at(ticket.worker, ticket.priority);
-    struct seat *seat = &room->seats[at], *head = &room->seats[number];
-    struct line *line = &room->lines[number];
+    uint32_t crowd = ensure_crowd(room, ticket.need);
+    uint32_t head = waiting_at(room, crowd, ticket.priority);
+    struct seat *seat = &room->seats[at];
+    bool has_stood = ticket.stood_in == room && ticket.order;
 
     seat->ticket = ticket;
-    seat->ticket.room = room;
-    seat->ticket.passes = 0;
-    seat->order = room->entered++;
+    seat->ticket.stood_in = room;
+    seat->ticket.room = NULL;
+    seat->crowd = crowd;
     seat->turn++;
-    seat->is_taken = true;
-    seat->prev = head->prev;
-    seat->next = number;
-    room->seats[head->prev].next = at;
-    head->prev = at;
-    if (line->waiting++ == 0)
-        line->waits = at;
-    room->waiting[ticket.priority]++;
+    seat->state = SEAT_WAITS;
+    if (!has_stood) {
+        seat->ticket.order = ++room->entered;
+        seat->ticket.round = 0;
+    }
+    link_before(room, at, has_stood ? place_of(room, head, ticket.order) : head);
+    room->crowds[crowd].waiting[ticket.priority]++;
     /* Both this and waiting_count write the word, so that one of them comes first: either whoever
      * frees something sees this one, or this one, looking once more, sees what was freed. */
     atomic_fetch_add(&room->count, 1);
@@ -143,7 +259,7 @@ int waiting_enter(struct waiting_room *room, struct waiting_ticket ticket, waiti
 {
     int err = 0;
 
-    bug_fatal_unless(ticket.worker < room->workers && ticket.priority < PRIORITIES);
+    bug_fatal_unless(ticket.worker < room->workers && ticket.priority < PRIORITIES && ticket.need);
     pthread_mutex_lock(&room->lock);
     if (room->free == NOBODY)
         err = add_seats(room);
@@ -158,204 +274,305 @@ int waiting_enter(struct waiting_room *room, struct waiting_ticket ticket, waiti
     return err;
 }
 
-static bool is_granted(const struct waiting_room *room, const struct seat *seat)
+/* NULL where it has been taken. Under the lock. */
+static struct seat *seat_of(const struct waiting_room *room, waiting_place place)
 {
-    const struct line *line = line_of(room, seat);
+    struct seat *seat;
 
-    return line->waiting == 0 || seat->order < room->seats[line->waits].order;
+    bug_fatal_unless((uint32_t)place < room->size);
+    seat = &room->seats[(uint32_t)place];
+    return seat->state != SEAT_FREE && seat->turn == (uint32_t)(place >> 32) ? seat : NULL;
 }
 
-static void add_granted(struct line *line, uint32_t count)
+bool waiting_leave(struct waiting_room *room, waiting_place *place,
+                   struct waiting_ticket *ret_ticket)
 {
-    atomic_store_explicit(&line->granted,
-                          atomic_load_explicit(&line->granted, memory_order_relaxed) + count,
-                          memory_order_relaxed);
-}
-
-/* True where it was not granted. */
-static bool leave_seat(struct waiting_room *room, uint32_t at)
-{
-    struct seat *seat = &room->seats[at];
-    struct line *line = line_of(room, seat);
-    bool was_granted = is_granted(room, seat);
-
-    if (was_granted) {
-        add_granted(line, (uint32_t)-1);
-    } else {
-        line->waiting--;
-        room->waiting[seat->ticket.priority]--;
-        if (line->waits == at)
-            line->waits = seat->next;
-        atomic_fetch_sub_explicit(&room->count, 1, memory_order_relaxed);
-    }
-    stand_up(room, at);
-    return !was_granted;
-}
-
-bool waiting_leave(struct waiting_room *room, waiting_place *place)
-{
-    uint32_t at = (uint32_t)*place;
-    bool was_waiting = false;
+    bool was_granted = false;
+    struct seat *seat;
 
     if (*place == 0)
         return true;
     pthread_mutex_lock(&room->lock);
-    bug_fatal_unless(at < room->size);
-    if (room->seats[at].is_taken && room->seats[at].turn == (uint32_t)(*place >> 32))
-        was_waiting = leave_seat(room, at);
+    seat = seat_of(room, *place);
+    if (seat) {
+        uint32_t at = (uint32_t)*place;
+
+        was_granted = seat->state == SEAT_GRANTED;
+        if (was_granted) {
+            *ret_ticket = seat->ticket;
+            add_wanted(room, seat->ticket.worker, (uint32_t)-1);
+            unlink_seat(room, at);
+        } else {
+            stop_waiting(room, at);
+        }
+        free_seat(room, at);
+    }
     pthread_mutex_unlock(&room->lock);
     *place = 0;
-    return was_waiting;
+    return !was_granted;
 }
 
-static uint32_t grant_all(struct waiting_room *room)
+/* ---- granting: all of it under the lock ---- */
+
+static void grant_seat(struct waiting_room *room, uint32_t at, struct grant how,
+                       struct calls *calls)
 {
-    uint32_t count = 0;
+    struct waiting_ticket *ticket = &room->seats[at].ticket;
 
-    for (uint32_t i = 0; i < room->workers * PRIORITIES; i++) {
-        struct line *line = &room->lines[i];
-
-        add_granted(line, line->waiting);
-        count += line->waiting;
-        line->waiting = 0;
-        line->waits = i;
-    }
-    memset(room->waiting, 0, sizeof(room->waiting));
-    atomic_fetch_sub_explicit(&room->count, count, memory_order_relaxed);
-    return count;
+    ticket->round = room->crowds[room->seats[at].crowd].round;
+    ticket->room = room;
+    ticket->is_moment = how.is_moment;
+    ticket->missed = how.missed;
+    ticket->passes = how.passes;
+    stop_waiting(room, at);
+    room->seats[at].state = SEAT_GRANTED;
+    link_before(room, at, granted_at(ticket->worker, ticket->priority));
+    add_wanted(room, ticket->worker, 1);
+    calls->workers[calls->count++] = ticket->worker;
 }
 
-/* The line whose first has waited longest, of those of that class; UINT32_MAX: none. */
-static uint32_t longest(const struct waiting_room *room, enum priority priority)
+/* The first of that class in a crowd who has not asked in this round. Few have: they are the
+ * WAITING_LOOKS that came back to their places in front. */
+static uint32_t first_of(const struct waiting_room *room, uint32_t crowd, enum priority priority)
 {
-    uint32_t first = UINT32_MAX;
+    uint32_t head = waiting_at(room, crowd, priority), at = room->seats[head].next;
 
-    if (!room->waiting[priority])
-        return first;
-    for (uint32_t i = priority; i < room->workers * PRIORITIES; i += PRIORITIES) {
-        const struct line *line = &room->lines[i];
-
-        if (line->waiting &&
-            (first == UINT32_MAX ||
-             room->seats[line->waits].order < room->seats[room->lines[first].waits].order))
-            first = i;
-    }
-    return first;
+    while (at != head && room->seats[at].ticket.round == room->crowds[crowd].round)
+        at = room->seats[at].next;
+    return at == head ? NOBODY : at;
 }
 
-/* The line whose turn it is, of those whose first came before the horizon; UINT32_MAX: none. */
-static uint32_t next_line(struct waiting_room *room, uint64_t horizon)
+/* False where all of the crowd have asked in this round. */
+static bool grant_in(struct waiting_room *room, uint32_t number, struct grant how,
+                     struct calls *calls)
 {
     uint32_t firsts[PRIORITIES], waiting = 0;
 
     for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++) {
-        firsts[p] = longest(room, p);
-        if (firsts[p] != UINT32_MAX && room->seats[room->lines[firsts[p]].waits].order < horizon)
-            waiting |= 1u << p;
+        firsts[p] = first_of(room, number, p);
+        waiting |= firsts[p] == NOBODY ? 0 : 1u << p;
     }
-    return waiting ? firsts[priority_next(&room->turns, waiting)] : UINT32_MAX;
+    if (!waiting)
+        return false;
+    grant_seat(room, firsts[priority_next(&room->crowds[number].turns, waiting)], how, calls);
+    return true;
 }
 
-/* Grants the first of the line: its worker. */
-static uint32_t grant_line(struct waiting_room *room, uint32_t number, uint64_t horizon,
-                           uint32_t passes)
+static void begin_round(struct waiting_room *room, uint32_t number)
 {
-    struct line *line = &room->lines[number];
-    struct waiting_ticket *ticket = &room->seats[line->waits].ticket;
-
-    ticket->horizon = horizon;
-    ticket->passes = passes;
-    line->waits = room->seats[line->waits].next;
-    line->waiting--;
-    room->waiting[ticket->priority]--;
-    add_granted(line, 1);
-    atomic_fetch_sub_explicit(&room->count, 1, memory_order_relaxed);
-    return ticket->worker;
+    room->crowds[number].round = ++room->rounds;
+    room->crowds[number].misses = 0;
 }
 
-static uint32_t granted_of(const struct line *line)
+/* Of that class the crowd whose first came first, but for those that have missed. */
+static uint32_t longest(const struct waiting_room *room, enum priority priority, uint32_t missed)
 {
-    return atomic_load_explicit(&line->granted, memory_order_relaxed);
+    uint32_t found = NO_CROWD;
+    uint64_t least = UINT64_MAX;
+
+    for (uint32_t i = 0; i < WAITING_CROWDS; i++) {
+        uint32_t head = waiting_at(room, i, priority);
+        const struct seat *first = &room->seats[room->seats[head].next];
+
+        if (!room->crowds[i].waiting[priority] || (missed & (1u << i)) ||
+            first->ticket.order >= least)
+            continue;
+        found = i;
+        least = first->ticket.order;
+    }
+    return found;
 }
 
-static bool has_granted(const struct waiting_room *room, uint32_t worker)
+/* Something came free: false where nobody waits but in the crowds that have missed. */
+static bool grant_any(struct waiting_room *room, struct grant how, struct calls *calls)
 {
-    const struct line *lines = &room->lines[line_at(worker, PRIORITY_CRITICAL)];
+    uint32_t crowds[PRIORITIES], waiting = 0, number;
+    enum priority priority;
 
     for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++) {
-        if (granted_of(&lines[p]))
-            return true;
+        crowds[p] = longest(room, p, how.missed);
+        waiting |= crowds[p] == NO_CROWD ? 0 : 1u << p;
     }
-    return false;
+    if (!waiting)
+        return false;
+    priority = priority_next(&room->turns, waiting);
+    number = crowds[priority];
+    begin_round(room, number);
+    grant_seat(room, first_of(room, number, priority), how, calls);
+    return true;
 }
 
-/* Nobody came after the last. */
-#define NO_HORIZON UINT64_MAX
-
-/* False where nobody waits who came before the horizon. */
-static bool grant_one(struct waiting_room *room, uint64_t horizon, uint32_t passes,
-                      waiting_call *call, void *owner)
+static uint32_t grant_firsts(struct waiting_room *room, waiting_call *call, void *owner)
 {
-    uint32_t line, worker = 0;
+    const struct grant how = {.is_moment = true};
+    uint32_t granted = 0;
 
-    pthread_mutex_lock(&room->lock);
-    line = next_line(room, horizon);
-    if (line != UINT32_MAX)
-        worker = grant_line(room, line, horizon == NO_HORIZON ? room->entered : horizon, passes);
-    pthread_mutex_unlock(&room->lock);
-    if (line == UINT32_MAX)
-        return false;
-    call(owner, worker);
-    return true;
+    for (uint32_t i = 0; i < WAITING_CROWDS; i++) {
+        struct calls calls = {.count = 0};
+
+        pthread_mutex_lock(&room->lock);
+        begin_round(room, i);
+        while (calls.count < WAITING_FIRST && grant_in(room, i, how, &calls)) {
+        }
+        pthread_mutex_unlock(&room->lock);
+        make_calls(&calls, call, owner);
+        granted += calls.count;
+    }
+    return granted;
 }
 
 uint32_t waiting_grant(struct waiting_room *room, uint32_t count, waiting_call *call, void *owner)
 {
-    uint32_t granted = 0, worker = 0;
+    const struct grant how = {.passes = WAITING_PASSES};
+    uint32_t granted = 0;
+    bool is_there = true;
 
     if (count == 0 || waiting_count(room) == 0)
         return 0;
-    if (count == UINT32_MAX) {
+    if (count == UINT32_MAX)
+        return grant_firsts(room, call, owner);
+    while (granted < count && is_there) {
+        struct calls calls = {.count = 0};
+
         pthread_mutex_lock(&room->lock);
-        granted = grant_all(room);
+        is_there = grant_any(room, how, &calls);
         pthread_mutex_unlock(&room->lock);
-        for (worker = 0; worker < room->workers; worker++) {
-            if (has_granted(room, worker))
-                call(owner, worker);
-        }
-        return granted;
+        make_calls(&calls, call, owner);
+        granted += calls.count;
     }
-    while (granted < count && grant_one(room, NO_HORIZON, WAITING_PASSES, call, owner))
-        granted++;
     return granted;
+}
+
+/* ---- moments ---- */
+
+static void note_look(struct crowd *crowd, uint64_t look_us)
+{
+    if (look_us < crowd->look_us)
+        crowd->look_us = look_us;
+}
+
+bool waiting_tell(struct waiting_room *room, waiting_place place, uint64_t look_us)
+{
+    const struct seat *seat;
+    bool is_led = false;
+
+    pthread_mutex_lock(&room->lock);
+    seat = seat_of(room, place);
+    /* One that has been granted meanwhile will ask, and tell. */
+    if (seat && seat->state == SEAT_WAITS && seat->crowd != REST)
+        note_look(&room->crowds[seat->crowd], look_us);
+    is_led = seat && (seat->state == SEAT_GRANTED || seat->crowd != REST);
+    pthread_mutex_unlock(&room->lock);
+    return is_led;
+}
+
+uint64_t waiting_look(struct waiting_room *room, uint64_t now_us, waiting_call *call, void *owner)
+{
+    uint64_t next_us = WAITING_NEVER;
+
+    if (waiting_count(room) == 0)
+        return next_us;
+    for (uint32_t i = 0; i < REST; i++) {
+        struct crowd *crowd = &room->crowds[i];
+        struct calls calls = {.count = 0};
+
+        pthread_mutex_lock(&room->lock);
+        if (crowd->look_us <= now_us) {
+            crowd->look_us = WAITING_NEVER;
+            begin_round(room, i);
+            (void)grant_in(room, i, (struct grant){.is_moment = true}, &calls);
+        } else if (crowd->look_us < next_us) {
+            next_us = crowd->look_us;
+        }
+        pthread_mutex_unlock(&room->lock);
+        make_calls(&calls, call, owner);
+    }
+    return next_us;
+}
+
+/* ---- what became of a grant ---- */
+
+/* The room whose grant the ticket holds; from now on it holds none. */
+static struct waiting_room *drop_grant(struct waiting_ticket *ticket)
+{
+    struct waiting_room *room = ticket->room;
+
+    ticket->room = NULL;
+    return room;
+}
+
+void waiting_use(struct waiting_ticket *ticket, waiting_call *call, void *owner)
+{
+    struct waiting_room *room = drop_grant(ticket);
+    struct calls calls = {.count = 0};
+    uint32_t number, more;
+
+    if (!room || !ticket->is_moment || waiting_count(room) == 0)
+        return;
+    pthread_mutex_lock(&room->lock);
+    number = find_crowd(room, ticket->need);
+    more = room->granted < MANY_GRANTED ? 2 : 1;
+    while (number != NO_CROWD && calls.count < more &&
+           room->crowds[number].misses < WAITING_LOOKS &&
+           grant_in(room, number, (struct grant){.is_moment = true}, &calls))
+        number = find_crowd(room, ticket->need);
+    pthread_mutex_unlock(&room->lock);
+    make_calls(&calls, call, owner);
+}
+
+/* Under the lock: to the next of its crowd; what came free goes on to other crowds. */
+static void hand_on(struct waiting_room *room, const struct waiting_ticket *ticket, uint32_t number,
+                    struct calls *calls)
+{
+    struct grant how = {ticket->is_moment, ticket->missed, ticket->passes};
+
+    if (number != NO_CROWD && room->crowds[number].misses < WAITING_LOOKS &&
+        grant_in(room, number, how, calls))
+        return;
+    if (how.is_moment || how.passes == 0)
+        return;
+    how.passes--;
+    how.missed |= number == NO_CROWD ? 0 : 1u << number;
+    (void)grant_any(room, how, calls);
+}
+
+void waiting_miss(struct waiting_ticket *ticket, uint64_t look_us, waiting_call *call, void *owner)
+{
+    struct waiting_room *room = drop_grant(ticket);
+    struct calls calls = {.count = 0};
+    uint32_t number;
+
+    if (!room || waiting_count(room) == 0)
+        return;
+    pthread_mutex_lock(&room->lock);
+    number = find_crowd(room, ticket->need);
+    if (number != NO_CROWD) {
+        room->crowds[number].misses++;
+        note_look(&room->crowds[number], look_us);
+    }
+    hand_on(room, ticket, number, &calls);
+    pthread_mutex_unlock(&room->lock);
+    make_calls(&calls, call, owner);
 }
 
 void waiting_pass(struct waiting_ticket *ticket, waiting_call *call, void *owner)
 {
-    struct waiting_room *room = ticket->room;
-    uint32_t passes = ticket->passes;
+    struct waiting_room *room = drop_grant(ticket);
+    struct calls calls = {.count = 0};
 
-    ticket->room = NULL;
-    ticket->passes = 0;
-    if (room && passes && waiting_count(room))
-        grant_one(room, ticket->horizon, passes - 1, call, owner);
+    if (!room || waiting_count(room) == 0)
+        return;
+    pthread_mutex_lock(&room->lock);
+    hand_on(room, ticket, find_crowd(room, ticket->need), &calls);
+    pthread_mutex_unlock(&room->lock);
+    make_calls(&calls, call, owner);
 }
 
-/* Under the lock. */
-static size_t take_line(struct waiting_room *room, uint32_t number,
-                        struct waiting_ticket *ret_tickets, size_t max)
+/* ---- for the workers ---- */
+
+static uint32_t wanted_of(const struct waiting_room *room, uint32_t worker)
 {
-    struct line *line = &room->lines[number];
-    size_t count = 0;
-
-    while (count < max && granted_of(line)) {
-        uint32_t at = room->seats[number].next;
-
-        ret_tickets[count++] = room->seats[at].ticket;
-        add_granted(line, (uint32_t)-1);
-        stand_up(room, at);
-    }
-    return count;
+    return atomic_load_explicit(&room->wanted[worker], memory_order_relaxed);
 }
 
 size_t waiting_take(struct waiting_room *room, uint32_t worker, struct waiting_ticket *ret_tickets,
@@ -363,11 +580,19 @@ size_t waiting_take(struct waiting_room *room, uint32_t worker, struct waiting_t
 {
     size_t count = 0;
 
-    if (!has_granted(room, worker))
+    if (wanted_of(room, worker) == 0)
         return 0;
     pthread_mutex_lock(&room->lock);
-    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++)
-        count += take_line(room, line_at(worker, p), ret_tickets + count, max - count);
+    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++) {
+        uint32_t head = granted_at(worker, p), at;
+
+        while (count < max && (at = room->seats[head].next) != head) {
+            ret_tickets[count++] = room->seats[at].ticket;
+            unlink_seat(room, at);
+            free_seat(room, at);
+        }
+    }
+    add_wanted(room, worker, (uint32_t)-count);
     pthread_mutex_unlock(&room->lock);
     return count;
 }
@@ -376,4 +601,24 @@ uint32_t waiting_count(const struct waiting_room *room)
 {
     /* A write that changes nothing: see sit_down. ThreadSanitizer knows no fences. */
     return atomic_fetch_add(&((struct waiting_room *)(uintptr_t)room)->count, 0);
+}
+
+uint32_t waiting_ahead(struct waiting_room *room, uint64_t need, enum priority priority)
+{
+    uint64_t ahead = 0, share;
+
+    pthread_mutex_lock(&room->lock);
+    for (uint32_t i = 0; i < REST; i++) {
+        const uint32_t *waiting = room->crowds[i].waiting;
+
+        if (room->crowds[i].need != need)
+            continue;
+        for (enum priority p = PRIORITY_CRITICAL; p <= priority; p++)
+            ahead += waiting[p];
+        /* A class that is passed over has its turn for all that. */
+        share = ((uint64_t)waiting[priority] + 1) * PRIORITY_SHARE - 1;
+        ahead = ahead < share ? ahead : share;
+    }
+    pthread_mutex_unlock(&room->lock);
+    return (uint32_t)ahead;
 }

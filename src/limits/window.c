@@ -64,6 +64,13 @@ uint64_t window_used(const struct window *window, uint64_t now_us)
     return used_at(window, second_at(now_us));
 }
 
+uint64_t window_left_at(const struct window *window, uint64_t limit, uint64_t at_us)
+{
+    uint64_t used = used_at(window, second_at(at_us));
+
+    return used < limit ? limit - used : 0;
+}
+
 /* The time until the oldest buckets have given up at least `excess` units. */
 static uint64_t wait_for(const struct window *window, uint64_t excess, uint64_t now_us)
 {

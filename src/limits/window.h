@@ -46,6 +46,9 @@ void window_move(struct window *window, struct window_stamp *stamp, uint64_t now
 void window_settle(struct window *window, struct window_stamp *stamp, uint64_t units,
                    uint64_t now_us);
 
+/* How many units would pass then, if nobody takes any until then. at_us: not in the past. */
+uint64_t window_left_at(const struct window *window, uint64_t limit, uint64_t at_us);
+
 /* Units that count now. */
 uint64_t window_used(const struct window *window, uint64_t now_us);
 

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -136,6 +137,52 @@ static void test_a_timer_cannot_hold_the_turn(void **state)
         assert_int_equal(alarm.rings, i);
     }
     loop_timer_fini(&alarm.timer);
+    loop_free(&loop);
+}
+
+struct witness {
+    struct loop_mail mail;
+    const struct alarm *alarms;
+    unsigned count, rung; /* of the alarms, when it arrived */
+};
+
+static void on_witness(struct loop_mail *mail)
+{
+    struct witness *witness = container_of(mail, struct witness, mail);
+
+    for (unsigned i = 0; i < witness->count; i++)
+        witness->rung += witness->alarms[i].rings;
+}
+
+/* A crowd of timers that are due at one moment leaves room for what comes in between. */
+static void test_many_timers_take_turns(void **state)
+{
+    enum { MANY = 1000, A_TURN = 256 };
+    struct loop *loop = loop_new_virtual(0);
+    static struct alarm alarms[MANY];
+    struct witness witness = {.mail.on_arrival = on_witness, .alarms = alarms, .count = MANY};
+    unsigned turns = 0, rung = 0;
+
+    (void)state;
+    memset(alarms, 0, sizeof(alarms));
+    for (int i = 0; i < MANY; i++)
+        set_alarm(loop, &alarms[i], 1000);
+    while (rung < MANY) {
+        unsigned before = rung;
+
+        assert_int_equal(loop_turn(loop, UINT64_MAX), 0);
+        rung = 0;
+        for (int i = 0; i < MANY; i++)
+            rung += alarms[i].rings;
+        assert_true(rung - before <= A_TURN);
+        assert_int_equal(loop_now_us(loop), 1000);
+        if (turns++ == 0)
+            loop_post(loop, &witness.mail);
+    }
+    assert_int_equal(witness.rung, A_TURN);
+    assert_int_equal(turns, 4);
+    for (int i = 0; i < MANY; i++)
+        loop_timer_fini(&alarms[i].timer);
     loop_free(&loop);
 }
 
@@ -439,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_timers_move),
         cmocka_unit_test(test_timers_act_on_timers),
         cmocka_unit_test(test_a_timer_cannot_hold_the_turn),
+        cmocka_unit_test(test_many_timers_take_turns),
         cmocka_unit_test(test_real_time),
         cmocka_unit_test(test_tasks),
         cmocka_unit_test(test_events),

@@ -69,8 +69,8 @@ static void take_key(struct world *world, struct guest *guest)
 /* It has had its turn: a key, or the room. */
 static void select_key(struct world *world, struct guest *guest)
 {
-    struct waiting_ticket ticket = {.id = (uint64_t)(guest - world->guests),
-                                    .priority = guest->class};
+    struct waiting_ticket ticket = {
+        .id = (uint64_t)(guest - world->guests), .need = 1, .priority = guest->class};
 
     guest->since_us = world->now_us;
     if (world->used < world->question->keys)

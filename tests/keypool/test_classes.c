@@ -17,7 +17,7 @@ static void call_nobody(void *owner, uint32_t worker)
 
 static struct waiting_ticket ticket(uint64_t id, enum priority priority)
 {
-    return (struct waiting_ticket){.worker = id % 2, .id = id, .priority = priority};
+    return (struct waiting_ticket){.worker = id % 2, .id = id, .need = 1, .priority = priority};
 }
 
 static void expect_granted(struct waiting_room *room, uint64_t id)
@@ -32,6 +32,7 @@ static void expect_granted(struct waiting_room *room, uint64_t id)
 static void test_the_highest_first(void **state)
 {
     struct waiting_room *room = waiting_room_new(100, 2);
+    struct waiting_ticket gone;
     waiting_place place, left;
 
     (void)state;
@@ -41,7 +42,7 @@ static void test_the_highest_first(void **state)
     assert_int_equal(waiting_enter(room, ticket(4, PRIORITY_CRITICAL), &left), 0);
     assert_int_equal(waiting_enter(room, ticket(5, PRIORITY_CRITICAL), &place), 0);
     assert_int_equal(waiting_count(room), 5);
-    assert_true(waiting_leave(room, &left));
+    assert_true(waiting_leave(room, &left, &gone));
     expect_granted(room, 5);
     expect_granted(room, 2);
     expect_granted(room, 3);
@@ -60,7 +61,9 @@ static void test_taken_by_class(void **state)
     (void)state;
     for (uint64_t id = 0; id < 3; id++)
         assert_int_equal(
-            waiting_enter(room, (struct waiting_ticket){.id = id, .priority = 2 - id}, &place), 0);
+            waiting_enter(room, (struct waiting_ticket){.id = id, .need = 1, .priority = 2 - id},
+                          &place),
+            0);
     assert_int_equal(waiting_grant(room, UINT32_MAX, call_nobody, NULL), 3);
     assert_int_equal(waiting_take(room, 0, taken, 2), 2);
     assert_int_equal(taken[0].id, 2);
@@ -91,33 +94,6 @@ static void test_a_share_for_each(void **state)
     assert_in_range(had[PRIORITY_CRITICAL], 798, 802);
     assert_in_range(had[PRIORITY_STANDARD], 99, 101);
     assert_in_range(had[PRIORITY_BATCH], 99, 101);
-    waiting_room_free(&room);
-}
-
-/* A grant goes from one to the next until somebody has a use for it, but not for ever. */
-static void test_passed_on(void **state)
-{
-    struct waiting_room *room = waiting_room_new(100, 2);
-    struct waiting_ticket taken;
-    waiting_place place;
-
-    (void)state;
-    for (uint64_t id = 0; id < 2 * WAITING_PASSES; id++)
-        assert_int_equal(waiting_enter(room, ticket(id, PRIORITY_STANDARD), &place), 0);
-    assert_int_equal(waiting_grant(room, 1, call_nobody, NULL), 1);
-    for (uint64_t id = 0; id <= WAITING_PASSES; id++) {
-        assert_int_equal(waiting_take(room, (uint32_t)(id % 2), &taken, 1), 1);
-        assert_int_equal(taken.id, id);
-        waiting_pass(&taken, call_nobody, NULL);
-        waiting_pass(&taken, call_nobody, NULL);
-    }
-    assert_int_equal(waiting_count(room), WAITING_PASSES - 1);
-    /* All at once leave nobody to pass it to. */
-    assert_int_equal(waiting_grant(room, UINT32_MAX, call_nobody, NULL), WAITING_PASSES - 1);
-    assert_int_equal(waiting_take(room, 1, &taken, 1), 1);
-    assert_int_equal(waiting_enter(room, ticket(100, PRIORITY_STANDARD), &place), 0);
-    waiting_pass(&taken, call_nobody, NULL);
-    assert_int_equal(waiting_count(room), 1);
     waiting_room_free(&room);
 }
 
@@ -167,7 +143,6 @@ int main(void)
         cmocka_unit_test(test_the_highest_first),
         cmocka_unit_test(test_taken_by_class),
         cmocka_unit_test(test_a_share_for_each),
-        cmocka_unit_test(test_passed_on),
         cmocka_unit_test(test_batch_wants_ten_times_its_share),
         cmocka_unit_test(test_a_greedy_client),
     };

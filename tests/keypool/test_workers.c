@@ -152,7 +152,7 @@ enum { ROOM_WORKERS = 3 };
 static struct waiting_ticket ticket(uint64_t id)
 {
     return (struct waiting_ticket){
-        .worker = (uint32_t)(id % ROOM_WORKERS), .generation = 7, .id = id};
+        .worker = (uint32_t)(id % ROOM_WORKERS), .generation = 7, .id = id, .need = 1};
 }
 
 /* Counts how often each worker was called. */
@@ -183,14 +183,15 @@ static void test_first_come_first_served(void **state)
 {
     struct waiting_room *room = waiting_room_new(100, ROOM_WORKERS);
     unsigned calls[ROOM_WORKERS] = {0};
+    struct waiting_ticket left;
     waiting_place places[8];
 
     assert_int_equal(waiting_grant(room, UINT32_MAX, note_call, calls), 0);
     for (uint64_t i = 0; i < 8; i++)
         assert_int_equal(waiting_enter(room, ticket(i), &places[i]), 0);
     assert_int_equal(waiting_count(room), 8);
-    assert_true(waiting_leave(room, &places[2]));
-    assert_true(waiting_leave(room, &places[2])); /* already outside */
+    assert_true(waiting_leave(room, &places[2], &left));
+    assert_true(waiting_leave(room, &places[2], &left)); /* already outside */
     expect_nothing_granted(room);
     /* Nos. 0, 1, 3 and 4: in the order of their coming, whosever they are. */
     assert_int_equal(waiting_grant(room, 4, note_call, calls), 4);
@@ -200,8 +201,9 @@ static void test_first_come_first_served(void **state)
     assert_int_equal(waiting_count(room), 3);
     expect_taken(room, 0, 0);
     expect_taken(room, 1, 1);
-    assert_false(waiting_leave(room, &places[0])); /* it has been taken */
-    assert_false(waiting_leave(room, &places[3])); /* its grant is on the way */
+    assert_true(waiting_leave(room, &places[0], &left));  /* it has been taken */
+    assert_false(waiting_leave(room, &places[3], &left)); /* its grant is on the way */
+    assert_int_equal(left.id, 3);
     expect_taken(room, 1, 4);
     expect_nothing_granted(room);
     assert_int_equal(waiting_count(room), 3);
@@ -209,32 +211,37 @@ static void test_first_come_first_served(void **state)
     waiting_room_free(&room);
 }
 
-/* All that wait now, and nobody who comes later; each worker takes its own in small lots. */
-static void test_all_at_once(void **state)
+/* Everybody may go on, and nobody who comes later: the first few do, and each who has found
+ * something has two more called; each worker takes its own in small lots. */
+static void test_all_go_on(void **state)
 {
-    enum { MANY = 30 };
+    enum { MANY = 90 };
     struct waiting_room *room = waiting_room_new(100, ROOM_WORKERS);
     struct waiting_ticket taken[MANY];
-    unsigned calls[ROOM_WORKERS] = {0};
-    waiting_place places[MANY + 1];
+    unsigned calls[ROOM_WORKERS] = {0}, served = 0, rounds = 0;
+    uint64_t last[ROOM_WORKERS] = {0};
+    waiting_place place;
 
     for (uint64_t i = 0; i < MANY; i++)
-        assert_int_equal(waiting_enter(room, ticket(i), &places[i]), 0);
-    assert_int_equal(waiting_grant(room, UINT32_MAX, note_call, calls), MANY);
-    assert_int_equal(waiting_enter(room, ticket(MANY), &places[MANY]), 0);
-    for (uint32_t worker = 0; worker < ROOM_WORKERS; worker++) {
-        uint64_t next = worker;
-        size_t count;
+        assert_int_equal(waiting_enter(room, ticket(i), &place), 0);
+    assert_int_equal(waiting_grant(room, UINT32_MAX, note_call, calls), WAITING_FIRST);
+    assert_int_equal(waiting_count(room), MANY - WAITING_FIRST);
+    for (; served < MANY; rounds++) {
+        for (uint32_t worker = 0; worker < ROOM_WORKERS; worker++) {
+            size_t count = waiting_take(room, worker, taken, 16);
 
-        assert_int_equal(calls[worker], 1);
-        while ((count = waiting_take(room, worker, taken, 4)) > 0) {
-            for (size_t i = 0; i < count; i++, next += ROOM_WORKERS)
-                assert_int_equal(taken[i].id, next);
+            for (size_t i = 0; i < count; i++) {
+                assert_true(taken[i].id == worker || taken[i].id > last[worker]);
+                last[worker] = taken[i].id;
+                waiting_use(&taken[i], note_call, calls);
+                waiting_use(&taken[i], note_call, calls); /* once */
+            }
+            served += (unsigned)count;
         }
-        assert_int_equal(next, MANY + worker);
     }
-    assert_int_equal(waiting_count(room), 1);
-    assert_true(waiting_leave(room, &places[MANY]));
+    assert_in_range(rounds, 2, 5);
+    assert_int_equal(waiting_count(room), 0);
+    expect_nothing_granted(room);
     waiting_room_free(&room);
 }
 
@@ -243,16 +250,17 @@ static void test_leaving_at_the_border(void **state)
 {
     struct waiting_room *room = waiting_room_new(100, 1);
     unsigned calls = 0;
+    struct waiting_ticket left;
     waiting_place places[4];
 
     for (uint64_t i = 0; i < 4; i++)
-        assert_int_equal(waiting_enter(room, (struct waiting_ticket){0, 7, i}, &places[i]), 0);
+        assert_int_equal(waiting_enter(room, (struct waiting_ticket){0, 7, i, 1}, &places[i]), 0);
     assert_int_equal(waiting_grant(room, 1, note_call, &calls), 1);
-    assert_true(waiting_leave(room, &places[1]));
+    assert_true(waiting_leave(room, &places[1], &left));
     assert_int_equal(waiting_grant(room, 1, note_call, &calls), 1);
-    assert_false(waiting_leave(room, &places[0]));
+    assert_false(waiting_leave(room, &places[0], &left));
     expect_taken(room, 0, 2);
-    assert_true(waiting_leave(room, &places[3]));
+    assert_true(waiting_leave(room, &places[3], &left));
     assert_int_equal(waiting_count(room), 0);
     assert_int_equal(waiting_grant(room, UINT32_MAX, note_call, &calls), 0);
     assert_int_equal(calls, 2);
@@ -263,6 +271,7 @@ static void test_a_place_given_up_is_not_somebody_elses(void **state)
 {
     struct waiting_room *room = waiting_room_new(1, ROOM_WORKERS);
     unsigned calls[ROOM_WORKERS] = {0};
+    struct waiting_ticket left;
     waiting_place first, second;
 
     assert_int_equal(waiting_enter(room, ticket(1), &first), 0);
@@ -270,9 +279,9 @@ static void test_a_place_given_up_is_not_somebody_elses(void **state)
     assert_int_equal(waiting_grant(room, 1, note_call, calls), 1);
     expect_taken(room, 1, 1);
     assert_int_equal(waiting_enter(room, ticket(2), &second), 0);
-    assert_false(waiting_leave(room, &first));
+    assert_true(waiting_leave(room, &first, &left));
     assert_int_equal(waiting_count(room), 1);
-    assert_true(waiting_leave(room, &second));
+    assert_true(waiting_leave(room, &second, &left));
     waiting_room_free(&room);
 }
 
@@ -292,15 +301,97 @@ static void test_rooms_grow_to_their_maximum(void **state)
     waiting_room_free(&room);
 }
 
+enum { SITTERS = 2000 };
+
+struct desk {
+    struct waiting_room *room;
+    uint32_t number;
+    _Atomic uint32_t *left; /* to be served, of all desks */
+    _Atomic uint32_t *keys;
+};
+
+static void call_desk(void *owner, uint32_t worker)
+{
+    (void)owner, (void)worker;
+}
+
+static bool take_one_key(_Atomic uint32_t *keys)
+{
+    uint32_t seen = atomic_load(keys);
+
+    while (seen && !atomic_compare_exchange_weak(keys, &seen, seen - 1)) {
+    }
+    return seen != 0;
+}
+
+/* One worker of several: all of its own sit in the room; it frees keys, looks, and serves those
+ * that are granted, or lets them sit down again. */
+static void *run_desk(void *arg)
+{
+    struct desk *desk = arg;
+    struct waiting_ticket taken[16];
+    waiting_place place;
+
+    for (uint64_t i = 0; i < SITTERS; i++) {
+        const struct waiting_ticket own = {.worker = desk->number, .id = i, .need = 1 + i % 3};
+
+        bug_fatal_unless(waiting_enter(desk->room, own, &place) == 0);
+        waiting_tell(desk->room, place, 1);
+    }
+    while (atomic_load(desk->left)) {
+        size_t count;
+
+        if (atomic_load(desk->keys) < 8) {
+            atomic_fetch_add(desk->keys, 3);
+            waiting_grant(desk->room, 3, call_desk, NULL);
+        }
+        waiting_look(desk->room, 2, call_desk, NULL);
+        count = waiting_take(desk->room, desk->number, taken, 16);
+        for (size_t i = 0; i < count; i++) {
+            if (take_one_key(desk->keys)) {
+                atomic_fetch_sub(desk->left, 1);
+                waiting_use(&taken[i], call_desk, NULL);
+                continue;
+            }
+            waiting_miss(&taken[i], 1, call_desk, NULL);
+            bug_fatal_unless(waiting_enter(desk->room, taken[i], &place) == 0);
+            waiting_tell(desk->room, place, 1);
+        }
+        if (!count)
+            sched_yield();
+    }
+    return NULL;
+}
+
+/* Every one of them is served once, whoever is granting whom meanwhile. */
+static void test_workers_share_a_room(void **state)
+{
+    struct waiting_room *room = waiting_room_new(ROOM_WORKERS * SITTERS, ROOM_WORKERS);
+    _Atomic uint32_t left = ROOM_WORKERS * SITTERS, keys = 0;
+    pthread_t threads[ROOM_WORKERS];
+    struct desk desks[ROOM_WORKERS];
+
+    for (uint32_t i = 0; i < ROOM_WORKERS; i++) {
+        desks[i] = (struct desk){room, i, &left, &keys};
+        assert_int_equal(pthread_create(&threads[i], NULL, run_desk, &desks[i]), 0);
+    }
+    for (uint32_t i = 0; i < ROOM_WORKERS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(waiting_count(room), 0);
+    expect_nothing_granted(room);
+    waiting_room_free(&room);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_workers_share_a_pool),
         cmocka_unit_test(test_first_come_first_served),
-        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_all_go_on),
         cmocka_unit_test(test_leaving_at_the_border),
         cmocka_unit_test(test_a_place_given_up_is_not_somebody_elses),
         cmocka_unit_test(test_rooms_grow_to_their_maximum),
+        cmocka_unit_test(test_workers_share_a_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

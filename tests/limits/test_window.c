@@ -199,6 +199,29 @@ static void test_workers_never_pass_it_together(void **state)
     assert_int_equal(window_used(&contest.window, start), 5000);
 }
 
+/* What is told of a time to come is what passes then. */
+static void test_what_will_be_left(void **state)
+{
+    struct window window;
+    struct rand rand;
+
+    (void)state;
+    rand_init(&rand, 3);
+    window_init(&window);
+    for (uint64_t now = start; now < start + 300 * US_PER_SEC; now += US_PER_SEC / 2) {
+        uint64_t units = 1 + rand_below(&rand, 4);
+        uint64_t at = now + rand_below(&rand, 70 * US_PER_SEC);
+        uint64_t left = window_left_at(&window, 100, at);
+
+        assert_int_equal(left, 100 - window_used(&window, at));
+        assert_true(window_wait_us(&window, 100, left + 1, at) > 0 || left == 100);
+        assert_true(left == 0 || window_wait_us(&window, 100, left, at) == 0);
+        if (window_wait_us(&window, 100, units, now) == 0)
+            (void)window_take(&window, 100, units, now);
+    }
+    assert_int_equal(window_left_at(&window, 1, start + 300 * US_PER_SEC), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_settling),
         cmocka_unit_test(test_late_settling_hurts_nobody),
         cmocka_unit_test(test_workers_never_pass_it_together),
+        cmocka_unit_test(test_what_will_be_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

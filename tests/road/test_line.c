@@ -3,6 +3,8 @@
 
 #include "base/alloc.h"
 
+#include <stdlib.h>
+
 /* One at a time, in the order of coming, each the moment that the one before it is done. */
 static void test_in_line(void **state)
 {
@@ -111,11 +113,11 @@ static void test_connections(void **state)
     road_end(&road);
 }
 
-/* A crowd that waits for one thing is woken a part in each turn of the loop, in order, and each of
- * them once: those who go on waiting stand behind the others. */
+/* Everybody may ask again, and the first few find that there is nothing: nobody else asks, all
+ * stand where they stood, and no turn of the loop is held up. */
 static void test_crowd(void **state)
 {
-    enum { CROWD = HOST_WAKES_A_TURN + 40 };
+    enum { CROWD = 100 };
     struct road road;
     struct waiting_room *room;
     int clients[CROWD];
@@ -128,11 +130,7 @@ static void test_crowd(void **state)
     assert_int_equal(waiting_count(room), CROWD);
     exchange_host_follow(&road.host, road.snapshot->providers[0].provider,
                          (struct keypool_effect){.wakes = UINT32_MAX});
-    assert_int_equal(waiting_count(room), 0);
-    loop_turn(road.loop, 0);
-    assert_int_equal(waiting_count(room), HOST_WAKES_A_TURN);
-    loop_turn(road.loop, 0);
-    assert_int_equal(waiting_count(room), CROWD);
+    assert_int_equal(waiting_count(room), CROWD - WAITING_FIRST);
     for (int i = 0; i < 5; i++)
         loop_turn(road.loop, 0);
     assert_int_equal(waiting_count(room), CROWD);
@@ -195,6 +193,159 @@ static void test_who_has_a_use_for_it(void **state)
     road_end(&road);
 }
 
+static const char three_a_minute[] =
+    "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+    "  keys: [{name: one, secret: key-one, limits: {rpm: 3}}]}}\n"
+    "clients: {keys: [{name: vip, secret: v, class: critical}, {name: night, secret: n,\n"
+    "  class: batch}]}\n";
+
+static const char sixty_a_minute[] =
+    "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+    "  keys: [{name: one, secret: key-one, limits: {rpm: 60}}]}}\n"
+    "clients: {open: true}\n";
+
+static int come(struct road *road, const char *secret)
+{
+    int client = road_connect(road);
+    char line[64];
+
+    snprintf(line, sizeof(line), "Authorization: Bearer %s\r\n", secret);
+    road_post(road, client, "/v1/chat/completions", line, "{\"model\":\"up/m\",\"messages\":[]}");
+    return client;
+}
+
+/* Refused for its rate: returns when it is told to come back. */
+static uint64_t retry_ms(struct road *road, int client)
+{
+    struct road_answer answer;
+    uint64_t ms;
+
+    road_hear(road, client, &answer);
+    assert_int_equal(answer.status, 429);
+    ms = strtoull(road_field(&answer, "retry-after-ms"), NULL, 10);
+    road_answer_free(&answer);
+    close(client);
+    return ms;
+}
+
+static int serve_next(struct road *road, int upstream)
+{
+    upstream = road_attempt_with(road, 'a', upstream, "key-one");
+    road_reply_ok(road, upstream);
+    return upstream;
+}
+
+/* A limit comes back at once, and more wait for it than it lets through: critical first, then the
+ * oldest of batch, though all wait for the same moment. Who cannot be among them is told at once,
+ * and so is when it could. */
+static void test_a_limit_comes_back(void **state)
+{
+    struct road road;
+    int vip, nights[4], upstream = -1;
+    uint64_t back_ms;
+
+    (void)state;
+    road_begin(&road, three_a_minute);
+    for (int i = 0; i < 3; i++) {
+        int client = come(&road, "n");
+
+        upstream = serve_next(&road, upstream);
+        road_expect(&road, client, 200, road_ok);
+        close(client);
+    }
+    back_ms = retry_ms(&road, come(&road, "n"));
+    assert_in_range(back_ms, 60000, 62000);
+    road_pass_ms(&road, back_ms - 4000);
+    for (int i = 0; i < 3; i++)
+        nights[i] = come(&road, "n");
+    vip = come(&road, "v");
+    nights[3] = come(&road, "n");
+    assert_in_range(retry_ms(&road, nights[3]), 65000, 66001);
+    road_pass_ms(&road, 3990);
+    road_expect_silence(&road, vip);
+    road_pass_ms(&road, 20);
+    upstream = serve_next(&road, upstream);
+    road_expect(&road, vip, 200, road_ok);
+    for (int i = 0; i < 2; i++) {
+        upstream = serve_next(&road, upstream);
+        road_expect(&road, nights[i], 200, road_ok);
+    }
+    road_expect_no_attempt(&road, 'a', upstream);
+    assert_in_range(retry_ms(&road, nights[2]), 60000, 62000);
+    close(vip);
+    scene_close_all(nights, 2);
+    close(upstream);
+    road_end(&road);
+}
+
+/* One a second comes back, and thirty come at once: five can have theirs within retry.wait, and
+ * have it; the others are not kept waiting for what they will not get. */
+static void test_told_at_once(void **state)
+{
+    enum { CROWD = 30 };
+    struct road road;
+    int clients[CROWD], upstream = -1;
+
+    (void)state;
+    road_begin(&road, sixty_a_minute);
+    for (int i = 0; i < 60; i++) {
+        scene_chat_all(&road, clients, 1, 0);
+        upstream = serve_next(&road, upstream);
+        road_expect(&road, clients[0], 200, road_ok);
+        close(clients[0]);
+        road_pass_ms(&road, 1000);
+    }
+    /* The first of them has come back, and the next does in half a second. */
+    road_pass_ms(&road, 2500);
+    scene_chat_all(&road, clients, CROWD, 0);
+    upstream = serve_next(&road, upstream);
+    road_expect(&road, clients[0], 200, road_ok);
+    assert_int_equal(road_metric(&road, "bellwether_waiting_requests"), 5);
+    for (int i = 6; i < CROWD; i++)
+        assert_in_range(retry_ms(&road, clients[i]), 5490, 5501);
+    for (int i = 1; i < 6; i++) {
+        road_pass_ms(&road, i == 1 ? 510 : 1000);
+        upstream = serve_next(&road, upstream);
+        road_expect(&road, clients[i], 200, road_ok);
+    }
+    scene_close_all(clients, 6);
+    close(upstream);
+    road_end(&road);
+}
+
+/* As many wait as may: one more is told so, and the line goes on. */
+static void test_a_full_room(void **state)
+{
+    const struct waiting_ticket ticket = {.id = UINT64_MAX, .need = 1};
+    static waiting_place places[PROVIDER_MAX_WAITING];
+    struct waiting_room *room;
+    struct waiting_ticket left;
+    struct road road;
+    struct road_answer answer;
+    int clients[2], upstream;
+
+    (void)state;
+    road_begin(&road, road_one_at_once);
+    room = provider_waiting(road.snapshot->providers[0].provider);
+    scene_chat_all(&road, clients, 1, 0);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    for (int i = 0; i < PROVIDER_MAX_WAITING; i++)
+        assert_int_equal(waiting_enter(room, ticket, &places[i]), 0);
+    scene_chat_all(&road, clients + 1, 1, 0);
+    road_hear(&road, clients[1], &answer);
+    assert_int_equal(answer.status, 503);
+    assert_non_null(strstr(road_body(&answer), "100000 requests wait for a key of the provider"));
+    assert_non_null(road_field(&answer, "retry-after"));
+    road_answer_free(&answer);
+    for (int i = 0; i < PROVIDER_MAX_WAITING; i++)
+        assert_true(waiting_leave(room, &places[i], &left));
+    road_reply_ok(&road, upstream);
+    road_expect(&road, clients[0], 200, road_ok);
+    scene_close_all(clients, 2);
+    close(upstream);
+    road_end(&road);
+}
+
 /* The total time-out covers the waits, to the moment: whoever waits for a place looks again only
  * every 100 ms. */
 static void test_total_while_waiting(void **state)
@@ -247,6 +398,9 @@ int main(void)
         cmocka_unit_test(test_connections),
         cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_who_has_a_use_for_it),
+        cmocka_unit_test(test_a_limit_comes_back),
+        cmocka_unit_test(test_told_at_once),
+        cmocka_unit_test(test_a_full_room),
         cmocka_unit_test(test_total_while_waiting),
     };
 

@@ -1,0 +1,129 @@
+/*
+ * When one who stands in line can have its turn, where that is certain: every key that serves it
+ * has declared requests a minute, of which it is known when each comes back. Tokens and places only
+ * make it later. Of all other limits nobody knows, and nobody is told anything.
+ */
+#include "base/clock.h"
+#include "base/map.h"
+#include "keypool/view_body.h"
+
+/* More keys than these are not looked at. */
+enum { SUPPLY_KEYS = 64 };
+
+/* One limit, of a key or of an account whose keys share it. */
+struct source {
+    const struct quota *quota;
+    uint64_t from_us; /* something else stands against it until then */
+};
+
+struct supply {
+    struct source sources[SUPPLY_KEYS];
+    uint32_t count;
+};
+
+/* What stands against a key beside its limits, and for how long. */
+static uint64_t barred_until(struct standing standing)
+{
+    bool is_limit = standing.reason == KEYPOOL_AT_LIMIT || standing.reason == KEYPOOL_FULL;
+
+    return standing.where == LINEUP_BARRED && !is_limit ? standing.until_us : 0;
+}
+
+/* False where it is unknown how many the key lets through, or there are too many keys. */
+static bool add_key(struct supply *supply, struct key *key, uint64_t from_us)
+{
+    const struct quota *quota = key_quota_of(key);
+
+    if (!quota || atomic_load_explicit(&quota->rpm, memory_order_relaxed) == 0 ||
+        adaptive_is_on(&quota->adaptive))
+        return false;
+    for (uint32_t i = 0; i < supply->count; i++) {
+        struct source *source = &supply->sources[i];
+
+        if (source->quota != quota)
+            continue;
+        source->from_us = from_us < source->from_us ? from_us : source->from_us;
+        return true;
+    }
+    if (supply->count == SUPPLY_KEYS)
+        return false;
+    supply->sources[supply->count++] = (struct source){quota, from_us};
+    return true;
+}
+
+static bool collect(struct keypool_view *view, const struct keypool_ask *ask, uint64_t now_us,
+                    struct supply *ret_supply)
+{
+    uint64_t hash = ask->model_hash ? ask->model_hash : map_hash(ask->model);
+    struct lineup *lineup;
+    uint32_t looked = 0;
+    int err;
+
+    ret_supply->count = 0;
+    view_sync(view, now_us);
+    lineup =
+        view->roster ? view_find_lineup(view, ask->model, hash, ask->pool, now_us, &err) : NULL;
+    if (!lineup || lineup->members > SUPPLY_KEYS)
+        return false;
+    for (uint32_t i = 0; i < lineup->places; i++) {
+        struct standing standing;
+
+        if (lineup_where(lineup, i) == LINEUP_ABSENT || !view->slots[i].key)
+            continue;
+        if (looked++ == SUPPLY_KEYS)
+            return false;
+        standing = view_examine(view, &view->slots[i], hash, now_us);
+        if (standing.where != LINEUP_OUT && standing.where != LINEUP_MISSING &&
+            !add_key(ret_supply, view->slots[i].key, barred_until(standing)))
+            return false;
+    }
+    return ret_supply->count > 0;
+}
+
+/* How many may have begun by then, if nobody else takes any. */
+static uint64_t count_by(const struct supply *supply, uint64_t at_us)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < supply->count; i++) {
+        const struct source *source = &supply->sources[i];
+        uint64_t rpm = atomic_load_explicit(&source->quota->rpm, memory_order_relaxed);
+
+        if (source->from_us <= at_us)
+            sum += window_left_at(&source->quota->requests, rpm, at_us);
+    }
+    return sum;
+}
+
+/* Windows give back at whole seconds: the first of them by which more than `ahead` may have begun,
+ * at last that by which all of a window are back. */
+static uint64_t find_second(const struct supply *supply, uint64_t ahead, uint64_t now_us)
+{
+    uint64_t first = now_us / US_PER_SEC, low = 0, high = WINDOW_SPAN;
+
+    while (low < high) {
+        uint64_t middle = (low + high) / 2;
+
+        if (count_by(supply, (first + middle) * US_PER_SEC) > ahead)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return (first + low) * US_PER_SEC;
+}
+
+uint64_t keypool_supply_us(struct keypool_view *view, const struct keypool_ask *ask, uint64_t ahead,
+                           uint64_t now_us)
+{
+    struct supply supply;
+    uint64_t whole, windows;
+
+    if (!collect(view, ask, now_us, &supply))
+        return 0;
+    /* Those that are barred for longer than a window count from then on. */
+    whole = count_by(&supply, now_us + WINDOW_SPAN * US_PER_SEC);
+    if (whole == 0)
+        return 0;
+    windows = ahead / whole;
+    return find_second(&supply, ahead % whole, now_us) + windows * WINDOW_SPAN * US_PER_SEC;
+}
