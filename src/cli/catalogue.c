@@ -134,7 +134,7 @@ static bool is_price_own(const struct gathering *gathering, struct span model)
         const struct conf_price *row = &gathering->config->prices.items[i];
 
         if ((!row->provider || row->provider == gathering->provider) &&
-            (span_is_equal(row->model, model) || span_is_equal(row->model, price_bare_name(model))))
+            price_is_name_of(gathering->provider->kind, row->model, model))
             return true;
     }
     return false;
