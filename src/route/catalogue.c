@@ -44,7 +44,7 @@ static const struct name_row aliases[] = {
 #define ALIAS(...)
 
 #undef ENDS
-#define ENDS(kind, model, date, successor)                                                         \
+#define ENDS(kind, model, date, from, successor)                                                   \
     {PROVIDER_##kind, SPAN_INIT(model), SPAN_INIT(successor), SPAN_INIT(date)},
 static const struct name_row ends[] = {
 #include "tables/abilities.def"
@@ -205,6 +205,24 @@ bool catalogue_is_overridden(const struct config *config, const struct conf_prov
             return true;
     }
     return false;
+}
+
+struct span catalogue_own_successor(const struct config *config,
+                                    const struct conf_provider *provider, struct span model)
+{
+    struct span of_any = {NULL, 0};
+
+    for (size_t i = 0; i < config->catalogue.count; i++) {
+        const struct conf_catalogue *row = &config->catalogue.items[i];
+
+        if (!row->successor.len)
+            continue;
+        if (covers(row, provider, provider->kind, model))
+            return row->successor;
+        if (!of_any.len && covers(row, NULL, provider->kind, model))
+            of_any = row->successor;
+    }
+    return of_any;
 }
 
 static void fill_from(const struct config *config, const struct conf_provider *of,
