@@ -134,10 +134,22 @@ static bool is_price_own(const struct gathering *gathering, struct span model)
         const struct conf_price *row = &gathering->config->prices.items[i];
 
         if ((!row->provider || row->provider == gathering->provider) &&
-            (span_is_equal(row->model, model) || span_is_equal(row->model, price_bare_name(model))))
+            price_is_name_of(gathering->provider->kind, row->model, model))
             return true;
     }
     return false;
+}
+
+/* What the file says goes before what is announced. */
+static void take_own_successor(const struct config *config, const struct conf_provider *provider,
+                               struct catalogue_entry *entry)
+{
+    entry->own_successor = catalogue_own_successor(config, provider, entry->model);
+    if (!entry->own_successor.len)
+        return;
+    entry->ends = span_of(NULL, 0);
+    entry->successor =
+        span_is_equal(entry->own_successor, SPAN("none")) ? entry->ends : entry->own_successor;
 }
 
 static int gather_model(struct gathering *gathering, struct span model)
@@ -159,6 +171,7 @@ static int gather_model(struct gathering *gathering, struct span model)
         entry.price_date = span_of(NULL, 0);
     entry.is_facts_own = catalogue_is_overridden(gathering->config, provider, model);
     catalogue_find(gathering->config, provider, model, &entry.facts);
+    take_own_successor(gathering->config, provider, &entry);
     return add(gathering->entries, gathering->question, &entry);
 }
 

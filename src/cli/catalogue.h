@@ -20,6 +20,7 @@ struct catalogue_entry {
     struct conf_abilities facts;
     bool is_facts_own;
     struct span ends, successor; /* announced, or, with is_retired, already so */
+    struct span own_successor;   /* as the file says, "none" for none; empty: it does not */
     bool is_retired;
 };
 

@@ -101,9 +101,14 @@ static void put_notes(struct buf *out, const struct catalogue_entry *entry)
     if (entry->ends.len)
         buf_printf(out, "    ends %.*s%s%.*s\n", SPAN_ARG(entry->ends),
                    entry->successor.len ? ", then " : "", SPAN_ARG(entry->successor));
-    if (entry->is_price_own || entry->is_facts_own)
-        buf_printf(out, "    the file says:%s%s\n", entry->is_price_own ? " its price" : "",
-                   entry->is_facts_own ? " what it can do" : "");
+    if (entry->own_successor.len && !entry->successor.len)
+        buf_printf(out, "    lives on\n");
+    else if (entry->own_successor.len)
+        buf_printf(out, "    asked for as %.*s\n", SPAN_ARG(entry->successor));
+    if (entry->is_price_own || entry->is_facts_own || entry->own_successor.len)
+        buf_printf(out, "    the file says:%s%s%s\n", entry->is_price_own ? " its price" : "",
+                   entry->is_facts_own ? " what it can do" : "",
+                   entry->own_successor.len ? " its successor" : "");
 }
 
 static void put_entry(struct buf *out, const struct catalogue_entry *entry)

@@ -696,6 +696,8 @@ struct conf_catalogue {
     const struct conf_provider *provider; /* NULL: any */
     struct span model;                    /* as the provider calls it */
     struct conf_abilities facts;
+    struct span
+        successor; /* what is asked for in its place; "none": it lives; empty: as built in */
 };
 
 struct conf_catalogue_rows {

@@ -4,6 +4,8 @@
 #include "base/err.h"
 #include "conf/config.h"
 #include "conf/hooks.h"
+#include "conf/loading.h"
+#include "conf/names.h"
 #include "conf/printing.h"
 
 static int parse_able(const struct conf_row *row, struct span text, void *field)
@@ -38,6 +40,29 @@ const struct conf_type conf_type_able = {.name = "true or false",
                                          .otherwise = "is neither true nor false",
                                          .print = print_able,
                                          .tell = tell_able};
+
+static bool is_successor(struct span name)
+{
+    return conf_model_is_valid(name) && span_find_byte(name, '*') == SIZE_MAX;
+}
+
+static void read_successor(struct loading *loading, const struct conf_row *row,
+                           const struct yaml_node *node, void *field)
+{
+    conf_read_text(loading, row, node, field, is_successor);
+}
+
+static void tell_successor(const struct conf_row *row, struct buf *out)
+{
+    (void)row;
+    buf_printf(out, "a model as the provider calls it, or none");
+}
+
+const struct conf_type conf_type_successor = {.name = "model or none",
+                                              .read = read_successor,
+                                              .otherwise = "is no name of a model",
+                                              .print = print_text_row,
+                                              .tell = tell_successor};
 
 void hook_catalogue_prepare(struct loading *loading, struct span name, struct conf_mark mark,
                             void *object)

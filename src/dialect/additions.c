@@ -93,8 +93,6 @@ void additions_of(const struct request_scan *request, const struct conf_set *set
 
     ret_additions->len = 0;
     ret_additions->offset = request->root_start;
-    if (request_scan_has(request, REQUEST_IS_OTHERWISE))
-        return;
     if (request->form != FORM_GENERATE) {
         put_members(request, set, is_old_max, ret_additions);
         end_members(ret_additions, request->root_is_empty);

@@ -81,8 +81,11 @@ struct dialect_error {
     uint16_t message_len, code_len, type_len, param_len, detail_len;
     int status;              /* an HTTP status told inside the body, or 0 */
     uint32_t retry_after_ms; /* the wait that the body itself asks for (RetryInfo), or 0 */
-    bool is_json;            /* the body was JSON, whatever it said */
-    bool is_empty;           /* there was no body */
+    /* Google's quotas of a minute that were passed; 0: not told. */
+    uint64_t minute_requests, minute_tokens, minute_input;
+    bool has_day_quota; /* beside them, or alone, one of a day */
+    bool is_json;       /* the body was JSON, whatever it said */
+    bool is_empty;      /* there was no body */
 };
 
 /* Nothing was said. */

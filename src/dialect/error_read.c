@@ -67,6 +67,29 @@ static void take_detail(struct dialect_error *error, yyjson_val *detail)
 
 /* --- Google's typed details --- */
 
+static bool holds(struct span text, struct span word)
+{
+    return span_find(text, word) != SIZE_MAX;
+}
+
+/* How much the quota lets through, where it is one of a minute. */
+static void take_quota_value(struct dialect_error *error, struct span id, yyjson_val *violation)
+{
+    char digits[24];
+    uint64_t value;
+
+    error->has_day_quota |= holds(id, SPAN("PerDay"));
+    if (!holds(id, SPAN("PerMinute")) ||
+        span_to_u64(word_of(yyjson_obj_get(violation, "quotaValue"), digits), &value))
+        return;
+    if (holds(id, SPAN("InputToken")))
+        error->minute_input = value;
+    else if (holds(id, SPAN("Token")))
+        error->minute_tokens = value;
+    else if (holds(id, SPAN("Request")))
+        error->minute_requests = value;
+}
+
 /* The first that has a name; but a limit of a day outlives those of a minute beside it. */
 static void take_quota(struct dialect_error *error, yyjson_val *violations)
 {
@@ -80,6 +103,7 @@ static void take_quota(struct dialect_error *error, yyjson_val *violations)
 
         if (!id.len)
             id = json_tree_string(violation, "quotaMetric");
+        take_quota_value(error, id, violation);
         if (!id.len || (has_name && span_find(id, SPAN("PerDay")) == SIZE_MAX))
             continue;
         KEEP(error, detail, id);

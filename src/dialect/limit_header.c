@@ -1,5 +1,6 @@
 #include "dialect/limit_header.h"
 
+#include "base/clock.h"
 #include "dialect/reset.h"
 
 static bool is_word(struct span word, const char *a, const char *b)
@@ -173,5 +174,30 @@ bool limits_told_read(const struct dialect_header *headers, size_t count, uint64
         ret_told->items[kind].is_whole = text.ptr && reset_is_whole(text);
         is_told = true;
     }
+    return is_told;
+}
+
+bool limits_told_by_error(const struct dialect_error *error, struct limits_told *ret_told)
+{
+    const struct {
+        enum limits_kind kind;
+        uint64_t limit;
+    } quotas[] = {{LIMITS_REQUESTS, error->minute_requests},
+                  {LIMITS_TOKENS, error->minute_tokens},
+                  {LIMITS_INPUT, error->minute_input}};
+    bool is_told = false;
+
+    memset(ret_told, 0, sizeof(*ret_told));
+    if (!error->retry_after_ms || error->has_day_quota)
+        return false;
+    for (size_t i = 0; i < sizeof(quotas) / sizeof(quotas[0]); i++) {
+        if (!quotas[i].limit)
+            continue;
+        ret_told->items[quotas[i].kind].limit = quotas[i].limit;
+        ret_told->items[quotas[i].kind].reset_us = error->retry_after_ms * US_PER_MS;
+        ret_told->items[quotas[i].kind].window_us = 60 * US_PER_SEC;
+        is_told = true;
+    }
+    ret_told->is_refused = is_told;
     return is_told;
 }

@@ -44,8 +44,9 @@ struct limits_told {
     struct {
         uint64_t limit; /* 0: not told */
         uint64_t remaining;
-        uint64_t reset_us; /* from now; 0: not told, or past */
-        bool is_whole;     /* the reset is told in whole seconds */
+        uint64_t reset_us;  /* from now; 0: not told, or past */
+        bool is_whole;      /* the reset is told in whole seconds */
+        uint64_t window_us; /* how long its windows last; 0: not told */
     } items[LIMITS_KINDS];
     bool is_refused;     /* by an answer that refuses for its rate; set by the caller */
     struct span account; /* the organisation that they belong to; empty: not told. Borrowed */
@@ -55,5 +56,10 @@ struct limits_told {
  * its organisation's) the one with less remaining. True where any is told. */
 bool limits_told_read(const struct dialect_header *headers, size_t count, uint64_t wall_us,
                       struct limits_told *ret_told);
+
+/* What a refusal says of a minute's limit that it met (Google's QuotaFailure with its RetryInfo):
+ * nothing of it is left until that time. False where it says none, or where the limit of a day was
+ * met too, whose end the time then is. */
+bool limits_told_by_error(const struct dialect_error *error, struct limits_told *ret_told);
 
 #endif

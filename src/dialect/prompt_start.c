@@ -45,12 +45,18 @@ static const struct json_watch rows[ROW_COUNT] = {
     [INPUT_CONTENT] = {SPAN_INIT("content"), INPUT, JSON_ANY, 0, 0, 0},
 };
 
+static const struct json_spelling spellings[] = {
+    {SPAN_INIT("system_instruction"), SYSTEM_INSTRUCTION}, /* Google reads both */
+};
+
 static const struct json_watchlist list = {
     .rows = rows,
     .count = ROW_COUNT,
+    .spellings = spellings,
+    .spelling_count = sizeof(spellings) / sizeof(spellings[0]),
     .root_marks = JSON_MARK("system") | JSON_MARK("instructions") | JSON_MARK("systemInstruction") |
                   JSON_MARK("messages") | JSON_MARK("contents") | JSON_MARK("input") |
-                  JSON_MARK("prompt"),
+                  JSON_MARK("prompt") | JSON_MARK("system_instruction"),
 };
 
 struct reading {

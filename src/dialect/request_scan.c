@@ -17,13 +17,13 @@ enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
  * empty name. */
 /* clang-format off */
 #define ROWS(model, stream, options, n, best_of, max, max_completion, content, content_types,      \
-             system, format, inner_format, include_usage, inner_n, inner_max)                      \
+             system, format, inner_format, include_usage, inner_n, inner_max, also, inner_also)    \
     {                                                                                              \
         [REQUEST_MODEL] = {SPAN_INIT(model), -1, JSON_STRING | JSON_NULL, ONCE, 0, 0},             \
         [REQUEST_STREAM] = {SPAN_INIT(stream), -1, JSON_BOOL | JSON_NULL, ONCE, 0, 0},             \
         [REQUEST_OPTIONS] = {SPAN_INIT(options), -1, JSON_OBJECT | JSON_NULL, ONCE,                \
                              REQUEST_INCLUDE_USAGE,                                                \
-                             MARK(include_usage) | MARK(inner_n) | MARK(inner_max)},               \
+                             MARK(include_usage) | MARK(inner_n) | MARK(inner_max) | (inner_also)}, \
         [REQUEST_N] = {SPAN_INIT(n), -1, NUMBER, 0, 0, 0},                                         \
         [REQUEST_BEST_OF] = {SPAN_INIT(best_of), -1, NUMBER, 0, 0, 0},                             \
         [REQUEST_MAX_TOKENS] = {SPAN_INIT(max), -1, NUMBER, 0, 0, 0},                              \
@@ -44,31 +44,35 @@ enum { ONCE = JSON_UNIQUE | JSON_SPELLED };
         [REQUEST_INNER_MAX] = {SPAN_INIT(inner_max), REQUEST_OPTIONS, NUMBER, 0, 0, 0},            \
         [REQUEST_USER_ID] = {SPAN_INIT("user_id"), REQUEST_METADATA, JSON_ANY, 0, 0, 0},           \
         [REQUEST_INNER_FORMAT] = {SPAN_INIT(inner_format), REQUEST_FORMAT, JSON_ANY, 0, 0, 0},     \
+        [REQUEST_MEDIA_TYPE] = {SPAN_INIT("mimeType"), JSON_SIGN_TEXT, JSON_ANY, JSON_TELLS, 0, 0}, \
     }
 
 #define MARK(name) (sizeof(name) == 1 ? 0 : JSON_MARK(name))
 #define MARKS(model, stream, options, n, best_of, max, max_completion, content, content_types,     \
-              system, format, inner_format, include_usage, inner_n, inner_max)                     \
-    (MARK(model) | MARK(stream) | MARK(options) | MARK(n) | MARK(best_of) | MARK(max) |            \
+              system, format, inner_format, include_usage, inner_n, inner_max, also, inner_also)   \
+    ((also) | MARK(model) | MARK(stream) | MARK(options) | MARK(n) | MARK(best_of) | MARK(max) |            \
      MARK(max_completion) | JSON_MARK("tools") | JSON_MARK("functions") |                          \
      MARK(content) | MARK(system) | JSON_MARK("prompt_cache_key") | JSON_MARK("user") | JSON_MARK("metadata") | MARK(format))
 
 #define CHAT        "model", "stream", "stream_options", "n", "", "max_tokens", "max_completion_tokens", \
-                    "messages", JSON_ARRAY, "", "response_format", "", "include_usage", "", ""
+                    "messages", JSON_ARRAY, "", "response_format", "", "include_usage", "", "", 0, 0
 #define COMPLETIONS "model", "stream", "stream_options", "n", "best_of", "max_tokens", "max_completion_tokens", \
-                    "prompt", TEXTS | JSON_NULL, "", "", "", "include_usage", "", ""
+                    "prompt", TEXTS | JSON_NULL, "", "", "", "include_usage", "", "", 0, 0
 #define RESPONSES   "model", "stream", "", "", "", "", "max_output_tokens", \
-                    "input", TEXTS | JSON_NULL, "instructions", "text", "format", "", "", ""
+                    "input", TEXTS | JSON_NULL, "instructions", "text", "format", "", "", "", 0, 0
 #define EMBEDDINGS  "model", "", "", "n", "", "max_tokens", "max_completion_tokens", \
-                    "input", TEXTS, "", "", "", "", "", ""
+                    "input", TEXTS, "", "", "", "", "", "", 0, 0
 #define MESSAGES    "model", "stream", "", "", "", "max_tokens", "", \
-                    "messages", JSON_ARRAY, "system", "output_config", "format", "", "", ""
-#define COUNTED     "model", "", "", "", "", "", "", "messages", JSON_ARRAY, "system", "", "", "", "", ""
+                    "messages", JSON_ARRAY, "system", "output_config", "format", "", "", "", 0, 0
+#define COUNTED     "model", "", "", "", "", "", "", "messages", JSON_ARRAY, "system", "", "", "", "", "", 0, 0
 #define GENERATE    "", "", "generationConfig", "", "", "", "", \
-                    "contents", JSON_ARRAY | JSON_OBJECT, "systemInstruction", "", "", "", "candidateCount", "maxOutputTokens"
-#define MEASURED    "", "", "", "", "", "", "", "contents", JSON_ARRAY | JSON_OBJECT, "generateContentRequest", "", "", "", "", ""
-#define EMBED_ONE   "", "", "", "", "", "", "", "content", JSON_OBJECT, "", "", "", "", "", ""
-#define EMBED_MANY  "", "", "", "", "", "", "", "requests", JSON_ARRAY, "", "", "", "", "", ""
+                    "contents", JSON_ARRAY | JSON_OBJECT, "systemInstruction", "", "", "", "candidateCount", "maxOutputTokens", \
+                    JSON_MARK("generation_config") | JSON_MARK("system_instruction"), \
+                    JSON_MARK("candidate_count") | JSON_MARK("max_output_tokens")
+#define MEASURED    "", "", "", "", "", "", "", "contents", JSON_ARRAY | JSON_OBJECT, "generateContentRequest", "", "", "", "", "", \
+                    JSON_MARK("generate_content_request"), 0
+#define EMBED_ONE   "", "", "", "", "", "", "", "content", JSON_OBJECT, "", "", "", "", "", "", 0, 0
+#define EMBED_MANY  "", "", "", "", "", "", "", "requests", JSON_ARRAY, "", "", "", "", "", "", 0, 0
 
 /* The lists above stand for several arguments each. */
 #define EACH(macro, ...) macro(__VA_ARGS__)
@@ -84,6 +88,16 @@ static const struct json_watch rows[FORM_COUNT][REQUEST_FIELD_COUNT] = {
     [FORM_MEASURE] = EACH(ROWS, MEASURED),
     [FORM_EMBED] = EACH(ROWS, EMBED_ONE),
     [FORM_EMBED_BATCH] = EACH(ROWS, EMBED_MANY),
+};
+
+/* Google reads both spellings of a name. */
+static const struct json_spelling generate_spellings[] = {
+    {SPAN_INIT("generation_config"), REQUEST_OPTIONS}, {SPAN_INIT("system_instruction"), REQUEST_SYSTEM},
+    {SPAN_INIT("candidate_count"), REQUEST_INNER_N}, {SPAN_INIT("max_output_tokens"), REQUEST_INNER_MAX},
+    {SPAN_INIT("mime_type"), REQUEST_MEDIA_TYPE},
+};
+static const struct json_spelling measure_spellings[] = {
+    {SPAN_INIT("generate_content_request"), REQUEST_SYSTEM},
 };
 
 static const struct span text_names[] = {
@@ -130,13 +144,14 @@ static const struct json_sign messages_signs[] = {
     SIGN("top_p", ROOT, SETS_TOP_P), SIGN("top_k", ROOT, SETS_TOP_K),
     SIGN("schema", REQUEST_INNER_FORMAT, HAS_SCHEMA), SIGN("output_format", ROOT, HAS_SCHEMA),
 };
-/* Google reads both spellings of a name. */
 static const struct json_sign generate_signs[] = {
-    SIGN("inlineData", BELOW, HAS_IMAGE), SIGN("inline_data", BELOW, HAS_IMAGE),
-    SIGN("fileData", BELOW, HAS_IMAGE), SIGN("file_data", BELOW, HAS_IMAGE),
+    SIGN("inlineData", BELOW, HAS_MEDIA), SIGN("inline_data", BELOW, HAS_MEDIA),
+    SIGN("fileData", BELOW, HAS_MEDIA), SIGN("file_data", BELOW, HAS_MEDIA),
+    SIGN("audio/", REQUEST_MEDIA_TYPE, NAMES_SOUND), SIGN("image/", REQUEST_MEDIA_TYPE, NAMES_SIGHT),
+    SIGN("video/", REQUEST_MEDIA_TYPE, NAMES_SIGHT), SIGN("text/", REQUEST_MEDIA_TYPE, NAMES_SIGHT),
+    SIGN("application/", REQUEST_MEDIA_TYPE, NAMES_SIGHT),
     SIGN("responseSchema", INNER, HAS_SCHEMA), SIGN("response_schema", INNER, HAS_SCHEMA),
     SIGN("responseJsonSchema", INNER, HAS_SCHEMA), SIGN("response_json_schema", INNER, HAS_SCHEMA),
-    SIGN("generation_config", ROOT, IS_OTHERWISE),
     SIGN("maxOutputTokens", INNER, SETS_MAX_TOKENS), SIGN("max_output_tokens", INNER, SETS_MAX_TOKENS),
     SIGN("temperature", INNER, SETS_TEMPERATURE),
     SIGN("topP", INNER, SETS_TOP_P), SIGN("top_p", INNER, SETS_TOP_P),
@@ -145,13 +160,18 @@ static const struct json_sign generate_signs[] = {
     SIGN("frequencyPenalty", INNER, SETS_FREQUENCY_PENALTY), SIGN("frequency_penalty", INNER, SETS_FREQUENCY_PENALTY),
 };
 
-#define LIST(form, root)           LIST_WITH(form, root, NULL, 0)
-#define LIST_OF(form, root, signs) LIST_WITH(form, root, signs, sizeof(signs) / sizeof((signs)[0]))
-#define LIST_WITH(form, root, signs_, count_)                                                      \
+#define ALL_OF(array)                     array, sizeof(array) / sizeof((array)[0])
+#define LIST(form, root)                  EACH(LIST_WITH, form, root, NULL, 0, NULL, 0)
+#define LIST_OF(form, root, signs)        EACH(LIST_WITH, form, root, ALL_OF(signs), NULL, 0)
+#define SPELLED(form, root, names)        EACH(LIST_WITH, form, root, NULL, 0, ALL_OF(names))
+#define SPELLED_OF(form, root, signs, names)                                                       \
+    EACH(LIST_WITH, form, root, ALL_OF(signs), ALL_OF(names))
+#define LIST_WITH(form, root, signs_, count_, spellings_, spelling_count_)                         \
     [form] = {                                                                                     \
         .rows = rows[form], .count = REQUEST_FIELD_COUNT, .text_names = text_names,                \
         .text_name_count = sizeof(text_names) / sizeof(text_names[0]) - MEDIA_NAMES,               \
         .counted_name_count = MEDIA_NAMES, .signs = signs_, .sign_count = count_,                  \
+        .spellings = spellings_, .spelling_count = spelling_count_,                                \
         .root_marks = root,                                                                        \
         .text_marks = JSON_MARK("content") | JSON_MARK("text") | JSON_MARK("arguments") |          \
                       JSON_MARK("reasoning_content") | JSON_MARK("input") | JSON_MARK("refusal") | \
@@ -168,8 +188,8 @@ static const struct json_watchlist lists[FORM_COUNT] = {
     LIST(FORM_EMBEDDINGS, EACH(MARKS, EMBEDDINGS)),
     LIST(FORM_MESSAGES, EACH(MARKS, MESSAGES)),
     LIST(FORM_COUNT_TOKENS, EACH(MARKS, COUNTED)),
-    LIST(FORM_GENERATE, EACH(MARKS, GENERATE)),
-    LIST(FORM_MEASURE, EACH(MARKS, MEASURED)),
+    SPELLED(FORM_GENERATE, EACH(MARKS, GENERATE), generate_spellings),
+    SPELLED(FORM_MEASURE, EACH(MARKS, MEASURED), measure_spellings),
     LIST(FORM_EMBED, EACH(MARKS, EMBED_ONE)),
     LIST(FORM_EMBED_BATCH, EACH(MARKS, EMBED_MANY)),
 };
@@ -181,8 +201,8 @@ static const struct json_watchlist sign_lists[FORM_COUNT] = {
     LIST(FORM_EMBEDDINGS, EACH(MARKS, EMBEDDINGS)),
     LIST_OF(FORM_MESSAGES, EACH(MARKS, MESSAGES), messages_signs),
     LIST(FORM_COUNT_TOKENS, EACH(MARKS, COUNTED)),
-    LIST_OF(FORM_GENERATE, EACH(MARKS, GENERATE), generate_signs),
-    LIST(FORM_MEASURE, EACH(MARKS, MEASURED)),
+    SPELLED_OF(FORM_GENERATE, EACH(MARKS, GENERATE), generate_signs, generate_spellings),
+    SPELLED(FORM_MEASURE, EACH(MARKS, MEASURED), measure_spellings),
     LIST(FORM_EMBED, EACH(MARKS, EMBED_ONE)),
     LIST(FORM_EMBED_BATCH, EACH(MARKS, EMBED_MANY)),
 };
@@ -208,11 +228,28 @@ void request_scan_count_kinds(struct request_scan *request)
 void request_scan_look_for_signs(struct request_scan *request)
 {
     request->scan->list = &sign_lists[request->form];
+    json_scan_capture(request->scan, REQUEST_MEDIA_TYPE, request->media_type,
+                      sizeof(request->media_type));
 }
 
 int request_scan_feed(struct request_scan *request, struct span piece)
 {
     return json_scan_feed(request->scan, piece);
+}
+
+/* What is no sound, or of no told type, is seen. */
+static uint64_t settle_media(uint64_t signs)
+{
+    const uint64_t sound = UINT64_C(1) << REQUEST_NAMES_SOUND, sight = UINT64_C(1)
+                                                                       << REQUEST_NAMES_SIGHT;
+
+    if (!(signs >> REQUEST_HAS_MEDIA & 1))
+        return signs;
+    if (signs & sound)
+        signs |= UINT64_C(1) << REQUEST_HAS_AUDIO;
+    if ((signs & sight) || !(signs & sound))
+        signs |= UINT64_C(1) << REQUEST_HAS_IMAGE;
+    return signs;
 }
 
 int request_scan_finish(struct request_scan *request)
@@ -228,7 +265,7 @@ int request_scan_finish(struct request_scan *request)
     request->text_chars = scan->text_chars;
     request->text_numbers = scan->text_numbers;
     request->media = scan->named_members;
-    request->signs = scan->signs;
+    request->signs = settle_media(scan->signs);
     request->scan = NULL;
     return 0;
 }

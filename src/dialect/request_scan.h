@@ -39,6 +39,7 @@ enum request_field {
     REQUEST_INNER_MAX,
     REQUEST_USER_ID,      /* inside metadata */
     REQUEST_INNER_FORMAT, /* inside text or output_config */
+    REQUEST_MEDIA_TYPE,   /* Gemini's mimeType, wherever media stand */
     REQUEST_FIELD_COUNT,
 };
 
@@ -47,8 +48,12 @@ enum request_field {
 enum request_sign {
     REQUEST_HAS_IMAGE, /* or a document */
     REQUEST_HAS_AUDIO,
-    REQUEST_HAS_SCHEMA,   /* that the answer must follow */
-    REQUEST_IS_OTHERWISE, /* its parameters are spelled in a way that is not looked into */
+    REQUEST_HAS_SCHEMA, /* that the answer must follow */
+    /* Of media that are told by their type: until request_scan_finish makes of these the first two.
+     */
+    REQUEST_HAS_MEDIA,
+    REQUEST_NAMES_SOUND,
+    REQUEST_NAMES_SIGHT,
     REQUEST_SETS_MAX_TOKENS,
     REQUEST_SETS_TEMPERATURE,
     REQUEST_SETS_TOP_P,
@@ -64,6 +69,7 @@ enum {
     REQUEST_MODEL_MAX =
         256, /* bytes of a model's name; a longer one is cut, and served by nobody */
     REQUEST_CHOICES_MAX = 128,
+    REQUEST_TYPE_MAX = 16, /* bytes of a medium's type that are looked at */
 };
 
 struct request_scan {
@@ -78,6 +84,7 @@ struct request_scan {
     bool has_kinds;
     struct json_kinds kinds; /* with has_kinds */
     char model[REQUEST_MODEL_MAX];
+    char media_type[REQUEST_TYPE_MAX];
 };
 
 /* Ready for the first piece, read by that scanner until request_scan_finish returns 0. */

@@ -65,11 +65,19 @@ static void keep_fields(struct exchange *x, const struct http_head *head)
     }
 }
 
+static void hear(struct exchange *x, const struct limits_told *told)
+{
+    struct outlet *outlet = exchange_outlet(x);
+
+    exchange_host_follow(
+        x->host, outlet->row->provider,
+        keypool_hear(outlet->view, &x->select.grant, told, loop_now_us(exchange_loop(x))));
+}
+
 /* What the provider tells of its limits counts before anything of the answer is read, where keys
  * are picked by it. */
 static void hear_limits(struct exchange *x)
 {
-    struct outlet *outlet = exchange_outlet(x);
     struct limits_told told;
 
     if (!x->relay.tells_limits || !hears_limits(x) || !x->select.grant.key ||
@@ -77,9 +85,17 @@ static void hear_limits(struct exchange *x)
                           &told))
         return;
     told.is_refused = x->relay.status == 429;
-    exchange_host_follow(
-        x->host, outlet->row->provider,
-        keypool_hear(outlet->view, &x->select.grant, &told, loop_now_us(exchange_loop(x))));
+    hear(x, &told);
+}
+
+/* Who tells nothing of them with its answers may do so when it refuses. */
+static void hear_refusal(struct exchange *x, const struct dialect_error *error)
+{
+    struct limits_told told;
+
+    if (x->relay.status == 429 && x->select.grant.key && hears_limits(x) &&
+        limits_told_by_error(error, &told))
+        hear(x, &told);
 }
 
 bool relay_is_event_stream(struct span content_type)
@@ -336,6 +352,7 @@ struct move relay_error(struct exchange *x, char *data, size_t len, bool is_last
     if (!is_last)
         return move_park();
     error_read(buf_span(&x->relay.held), &error);
+    hear_refusal(x, &error);
     relay_keep_error(x, &error);
     return relay_failed(x, classify(x));
 }

@@ -117,6 +117,7 @@ struct move step_route(struct exchange *x)
             SPAN("model"));
     if (plan.crossing)
         cross_begin(x, &plan);
+    plan_settle(&plan, x->head.start_wall_us);
     if ((plan.set && !add_parameters(x, &plan)) || !keep(x, &plan))
         return exchange_refuse(x, FAILURE_OVERLOADED, none, none);
     if (plan.shadow)

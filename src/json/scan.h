@@ -35,6 +35,8 @@ enum json_watch_flag {
     JSON_SPELLED = 1 << 2,  /* its name may not be spelled with escapes */
     JSON_PER_ITEM = 1 << 3, /* an array: `on_item` is called after each object in it, and what was
                                seen of the rows below is forgotten then */
+    JSON_TELLS = 1 << 4,    /* captured: how its text begins, in whatever case, is a sign: those
+                               whose parent it is are looked for there */
 };
 
 enum {
@@ -51,11 +53,12 @@ enum {
 /* The rows of one parent stand in a run behind it, those of the root object first of all. */
 struct json_watch {
     struct span name; /* empty: the row matches nothing */
-    int16_t parent;   /* row whose value holds the member; -1: the root object */
+    int16_t parent;   /* row whose value holds the member; -1: the root object; JSON_SIGN_TEXT:
+                         found where signs are looked for; it stands last */
     uint8_t types;    /* enum json_type bits allowed; any other is a fault */
     uint8_t flags;    /* enum json_watch_flag bits */
     uint8_t below;    /* the first of the rows whose parent this one is; 0: there are none */
-    uint64_t marks;   /* JSON_MARK of their names, or-ed */
+    uint64_t marks;   /* JSON_MARK of their names and their other spellings, or-ed */
 };
 
 /* A name whose standing there is all that matters: a bit of json_scan.signs. */
@@ -67,8 +70,14 @@ enum {
 
 struct json_sign {
     struct span name;
-    int16_t parent; /* a row whose value is an object, or one of the above */
+    int16_t parent; /* a row whose value is an object, or that is JSON_TELLS, or one of the above */
     uint8_t bit;    /* below 64; several names may share one */
+};
+
+/* Another name of a row: who writes the body may use either. */
+struct json_spelling {
+    struct span name;
+    uint8_t row;
 };
 
 struct json_watchlist {
@@ -80,6 +89,8 @@ struct json_watchlist {
     size_t text_name_count;
     /* Behind those in the same list: names whose members are but counted (named_members). */
     size_t counted_name_count;
+    const struct json_spelling *spellings; /* looked at where no row has a name */
+    size_t spelling_count;
     uint64_t root_marks, text_marks; /* JSON_MARK of the root's rows, and of text_names with all
                                         that stand behind */
     const struct json_sign

@@ -35,6 +35,27 @@ static inline bool is_name(struct span name, struct span other)
     return name.len == other.len && memcmp(name.ptr, other.ptr, name.len) == 0;
 }
 
+/* Whether one of the row's other names is that. */
+static bool is_spelled(const struct json_watchlist *list, int row, struct span name)
+{
+    for (size_t i = 0; i < list->spelling_count; i++) {
+        if (list->spellings[i].row == row && is_name(list->spellings[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+static int find_spelling(const struct json_watchlist *list, int scope, struct span name)
+{
+    for (size_t i = 0; i < list->spelling_count; i++) {
+        int row = list->spellings[i].row;
+
+        if (list->rows[row].parent == scope && is_name(list->spellings[i].name, name))
+            return row;
+    }
+    return -1;
+}
+
 /* The row of a member of that name of the scope's value; name is not empty. */
 static int find_row(const struct json_scan *scan, int scope, struct span name)
 {
@@ -45,7 +66,18 @@ static int find_row(const struct json_scan *scan, int scope, struct span name)
         if (is_name(list->rows[i].name, name))
             return (int)i;
     }
-    return -1;
+    return list->spelling_count ? find_spelling(list, scope, name) : -1;
+}
+
+/* The row of a member of that name anywhere in the text; where there is one, it is the last. */
+static int find_row_in_text(const struct json_scan *scan, struct span name)
+{
+    const struct json_watchlist *list = scan->list;
+    int last = (int)list->count - 1;
+
+    if (!scan->text_depth || list->rows[last].parent != JSON_SIGN_TEXT)
+        return -1;
+    return is_name(list->rows[last].name, name) || is_spelled(list, last, name) ? last : -1;
 }
 
 /* Whether the text of such a member counts; others are but counted themselves. */
@@ -93,12 +125,12 @@ void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
 
     if (scan->list->sign_count)
         note_signs(scan, name);
-
     if (scan->text_depth)
         scan->name_is_text = (mark & scan->list->text_marks) && is_text_name(scan, name);
-    if (scan->depth >= JSON_SCOPE_MAX - 1 || scan->scope[scan->depth] == SCOPE_NONE)
-        return;
-    scan->row = (int16_t)find_row(scan, scan->scope[scan->depth], name);
+    if (scan->depth < JSON_SCOPE_MAX - 1 && scan->scope[scan->depth] != SCOPE_NONE)
+        scan->row = (int16_t)find_row(scan, scan->scope[scan->depth], name);
+    if (scan->row < 0 && scan->list->sign_count)
+        scan->row = (int16_t)find_row_in_text(scan, name);
     if (scan->row >= 0)
         check_name(scan, row_of(scan, scan->row)->flags, p);
 }
@@ -136,6 +168,21 @@ void scan_value_began(struct json_scan *scan, enum json_type type, const byte *p
     }
 }
 
+/* The signs that the text of a row begins with. */
+static void note_told(struct json_scan *scan, int row)
+{
+    const struct json_watchlist *list = scan->list;
+    struct span text = json_scan_text(scan, row);
+
+    for (size_t i = 0; i < list->sign_count; i++) {
+        const struct json_sign *sign = &list->signs[i];
+
+        if (sign->parent == row && text.len >= sign->name.len &&
+            span_is_equal_nocase(span_of(text.ptr, sign->name.len), sign->name))
+            scan->signs |= UINT64_C(1) << sign->bit;
+    }
+}
+
 void scan_value_ended(struct json_scan *scan, const byte *p)
 {
     struct json_seen *seen = &scan->seen[scan->row];
@@ -146,6 +193,8 @@ void scan_value_ended(struct json_scan *scan, const byte *p)
         scan_capture_upto(scan, p);
         scan->capture_row = -1;
     }
+    if ((row_of(scan, scan->row)->flags & JSON_TELLS) && seen->type == JSON_STRING)
+        note_told(scan, scan->row);
     scan->row = -1;
 }
 
@@ -222,6 +271,8 @@ static bool stands_right(const struct json_watchlist *list, size_t i)
     const struct json_watch *row = &list->rows[i];
     bool is_first = i == 0 || list->rows[i - 1].parent != row->parent;
 
+    if (row->parent == JSON_SIGN_TEXT)
+        return i + 1 == list->count && !row->below;
     if (row->parent >= (int)i || row->below >= list->count)
         return false;
     if (row->below && list->rows[row->below].parent != (int)i)
@@ -236,6 +287,10 @@ static uint64_t marks_below(const struct json_watchlist *list, int parent)
     for (size_t i = 0; i < list->count; i++) {
         if (list->rows[i].parent == parent && list->rows[i].name.len)
             marks |= scan_mark(list->rows[i].name);
+    }
+    for (size_t i = 0; i < list->spelling_count; i++) {
+        if (list->rows[list->spellings[i].row].parent == parent)
+            marks |= scan_mark(list->spellings[i].name);
     }
     return marks;
 }

@@ -285,9 +285,9 @@ bool heard_note(struct heard *heard, const struct limits_told *told, const struc
     latch_take(&heard->latch);
     was_short = heard_wait_us(heard, least, 0, now_us) != 0;
     for (int i = 0; i < LIMITS_KINDS; i++) {
-        const struct foreseen_told one = {told->items[i].limit, told->items[i].remaining,
+        const struct foreseen_told one = {told->items[i].limit,    told->items[i].remaining,
                                           told->items[i].reset_us, told->items[i].is_whole,
-                                          told->is_refused};
+                                          told->is_refused,        told->items[i].window_us};
 
         if (one.limit == 0)
             continue;

@@ -80,6 +80,21 @@ static const struct {
 #undef PRICE_LATER
 #undef PRICE_PRIORITY
 
+#define ABLE(...)
+#define ENDS(...)
+#define RULES(...)
+#define ALIAS(kind, pattern, model) {PROVIDER_##kind, SPAN_INIT(pattern), SPAN_INIT(model)},
+static const struct {
+    enum provider_kind kind;
+    struct span pattern, model;
+} alias_rows[] = {
+#include "tables/abilities.def"
+};
+#undef ABLE
+#undef ENDS
+#undef RULES
+#undef ALIAS
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct row *find(const struct row *from, size_t count, enum provider_kind kind,
@@ -124,12 +139,20 @@ enum provider_kind price_kind(enum provider_kind kind)
     return kind == PROVIDER_AZURE ? PROVIDER_OPENAI : kind;
 }
 
-bool price_builtin(enum provider_kind kind, struct span model, struct price *ret_price)
+/* By that name or by the one that it is an alias of. */
+static const struct row *find_named(enum provider_kind kind, struct span model)
 {
     const struct row *row = find(rows, COUNT(rows), price_kind(kind), model);
 
+    return row ? row : find(rows, COUNT(rows), price_kind(kind), price_usual_name(kind, model));
+}
+
+bool price_builtin(enum provider_kind kind, struct span model, struct price *ret_price)
+{
+    const struct row *row = find_named(kind, model);
+
     if (!row)
-        row = find(rows, COUNT(rows), price_kind(kind), price_bare_name(model));
+        row = find_named(kind, price_bare_name(model));
     if (row)
         *ret_price = whole_of(row);
     return row != NULL;
@@ -183,6 +206,30 @@ struct span price_bare_name(struct span model)
          model.ptr[model.len - DATE_DIGITS - 1] == '@'))
         return span_of(model.ptr, model.len - DATE_DIGITS - 1);
     return model;
+}
+
+/* An alias of "*" ends in a star too, and means what stands there. */
+struct span price_usual_name(enum provider_kind kind, struct span model)
+{
+    kind = price_kind(kind);
+    for (size_t i = 0; i < COUNT(alias_rows); i++) {
+        struct span pattern = alias_rows[i].pattern;
+
+        if (alias_rows[i].kind != kind || !span_matches(model, pattern))
+            continue;
+        return span_is_equal(alias_rows[i].model, SPAN("*")) ? span_skip(model, pattern.len - 1)
+                                                             : alias_rows[i].model;
+    }
+    return model;
+}
+
+bool price_is_name_of(enum provider_kind kind, struct span row, struct span model)
+{
+    struct span bare = price_bare_name(model);
+
+    return span_is_equal(row, model) || span_is_equal(row, bare) ||
+           span_is_equal(row, price_usual_name(kind, model)) ||
+           span_is_equal(row, price_usual_name(kind, bare));
 }
 
 /* ---- what it comes to ---- */

@@ -53,7 +53,7 @@ bool price_of(const struct price *price, const struct dialect_usage *usage, uint
 
 /* What is known of a model that providers of that kind call so, as of the dates in
  * tables/prices.def; also by a name with its date ("-2025-04-14", "-20250929", "@20250929") or
- * "-latest" behind it. False: unknown. */
+ * "-latest" behind it, and by its aliases (tables/abilities.def). False: unknown. */
 bool price_builtin(enum provider_kind kind, struct span model, struct price *ret_price);
 
 /* The next of all that is built in: begins with *at 0; false at the end. Another kind than the one
@@ -66,6 +66,14 @@ enum provider_kind price_kind(enum provider_kind kind);
 
 /* The name without what price_builtin passes over; itself where there is nothing of the kind. */
 struct span price_bare_name(struct span model);
+
+/* The name that tables have for it, where providers of that kind take this one as an alias; else
+ * itself. */
+struct span price_usual_name(enum provider_kind kind, struct span model);
+
+/* Whether a row of that name is about the model: it is its name, or its name without a date, or one
+ * of these is an alias of it. */
+bool price_is_name_of(enum provider_kind kind, struct span row, struct span model);
 
 /* The same in billionths, rounded up, so that what costs something is not shown as nothing: what
  * is told, logged and summed up of an exchange. */

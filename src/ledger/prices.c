@@ -12,6 +12,7 @@ struct place {
 };
 
 struct prices {
+    const struct config *config;
     struct price *items; /* the file's, then those of each provider's kind */
     size_t count;
     struct place *places;
@@ -116,6 +117,7 @@ int prices_new(const struct config *config, struct prices **ret_prices)
 
     if (!prices)
         return ERR_NOMEM;
+    prices->config = config;
     prices->place_count = 4;
     while (prices->place_count < 2 * names * config->providers.count)
         prices->place_count *= 2;
@@ -142,15 +144,29 @@ void prices_free(struct prices **place)
     mem_free(prices);
 }
 
+/* By that name or by the one that it is an alias of. */
+static const struct price *find_named(const struct prices *prices, uint32_t provider_index,
+                                      struct span model, uint64_t model_hash)
+{
+    const struct price *price = place_of(prices, mix(model_hash, provider_index))->price;
+    struct span usual;
+
+    if (price)
+        return price;
+    usual = price_usual_name(prices->config->providers.items[provider_index].kind, model);
+    return span_is_equal(usual, model)
+               ? NULL
+               : place_of(prices, mix(map_hash(usual), provider_index))->price;
+}
+
 const struct price *prices_find(const struct prices *prices, uint32_t provider_index,
                                 struct span model, uint64_t model_hash)
 {
-    const struct price *price = place_of(prices, mix(model_hash, provider_index))->price;
+    const struct price *price = find_named(prices, provider_index, model, model_hash);
     struct span bare;
 
     if (price)
         return price;
     bare = price_bare_name(model);
-    return bare.len == model.len ? NULL
-                                 : place_of(prices, mix(map_hash(bare), provider_index))->price;
+    return bare.len == model.len ? NULL : find_named(prices, provider_index, bare, map_hash(bare));
 }

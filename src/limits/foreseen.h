@@ -64,6 +64,7 @@ struct foreseen_told {
     uint64_t reset_us;  /* from now until the whole limit is there; 0: not told, or past */
     bool is_whole;      /* the reset is told in whole seconds */
     bool is_refused;    /* the answer refuses its request for its rate */
+    uint64_t window_us; /* how long its windows last, where that is told; else 0 */
 };
 
 /* Where a request stands among those that were taken. Zeroed: it was not taken here. */

@@ -240,6 +240,8 @@ static void set_span(struct foreseen *foreseen, const struct answer *answer)
         if (old.held_us < ends.end_us)
             ends.end_us = old.held_us;
     }
+    if (ends.long_us < answer->told.window_us)
+        ends.long_us = answer->told.window_us;
     learn_length(foreseen, ends.long_us, foreseen->is_believed || !is_same);
     foreseen->is_believed = false;
     foreseen_set_span(foreseen, ends.begin_us, ends.end_us);

@@ -44,7 +44,7 @@ static const struct name_row aliases[] = {
 #define ALIAS(...)
 
 #undef ENDS
-#define ENDS(kind, model, date, successor)                                                         \
+#define ENDS(kind, model, date, from, successor)                                                   \
     {PROVIDER_##kind, SPAN_INIT(model), SPAN_INIT(successor), SPAN_INIT(date)},
 static const struct name_row ends[] = {
 #include "tables/abilities.def"
@@ -110,28 +110,13 @@ static void fill(struct conf_abilities *facts, const struct conf_abilities *told
 
 /* ---- what is built in ---- */
 
-/* The name that the rows have. An alias of "*" ends in a star too, and
- * means what stands there. */
-static struct span usual_name(enum provider_kind kind, struct span model)
-{
-    for (size_t i = 0; i < COUNT(aliases); i++) {
-        const struct name_row *row = &aliases[i];
-
-        if (row->kind != kind || !span_matches(model, row->name))
-            continue;
-        return span_is_equal(row->other, SPAN("*")) ? span_skip(model, row->name.len - 1)
-                                                    : row->other;
-    }
-    return model;
-}
-
 void catalogue_builtin(enum provider_kind kind, struct span model, struct conf_abilities *ret_facts)
 {
     struct span name, bare;
 
     kind = price_kind(kind);
-    name = usual_name(kind, model);
-    bare = price_bare_name(name);
+    name = price_usual_name(kind, model);
+    bare = price_usual_name(kind, price_bare_name(model));
     *ret_facts = (struct conf_abilities){0};
     for (size_t i = 0; i < COUNT(able_rows); i++) {
         const struct able_row *row = &able_rows[i];
@@ -145,11 +130,8 @@ void catalogue_builtin(enum provider_kind kind, struct span model, struct conf_a
 static const struct name_row *find_row(const struct name_row *rows, size_t count,
                                        enum provider_kind kind, struct span model)
 {
-    struct span name = usual_name(price_kind(kind), model), bare = price_bare_name(name);
-
     for (size_t i = 0; i < count; i++) {
-        if (rows[i].kind == price_kind(kind) &&
-            (span_is_equal(rows[i].name, name) || span_is_equal(rows[i].name, bare)))
+        if (rows[i].kind == price_kind(kind) && price_is_name_of(kind, rows[i].name, model))
             return &rows[i];
     }
     return NULL;
@@ -205,11 +187,11 @@ bool catalogue_rules_next(size_t *at, struct catalogue_rules *ret_rules)
 
 /* ---- with a configuration ---- */
 
-static bool covers(const struct conf_catalogue *row, const struct conf_provider *provider,
-                   struct span model)
+/* Of those rows that are of that provider; NULL: that are of any. */
+static bool covers(const struct conf_catalogue *row, const struct conf_provider *of,
+                   enum provider_kind kind, struct span model)
 {
-    return row->provider == provider &&
-           (span_is_equal(row->model, model) || span_is_equal(row->model, price_bare_name(model)));
+    return row->provider == of && price_is_name_of(kind, row->model, model);
 }
 
 bool catalogue_is_overridden(const struct config *config, const struct conf_provider *provider,
@@ -218,17 +200,36 @@ bool catalogue_is_overridden(const struct config *config, const struct conf_prov
     for (size_t i = 0; i < config->catalogue.count; i++) {
         const struct conf_catalogue *row = &config->catalogue.items[i];
 
-        if (covers(row, provider, model) || covers(row, NULL, model))
+        if (covers(row, provider, provider->kind, model) ||
+            covers(row, NULL, provider->kind, model))
             return true;
     }
     return false;
 }
 
-static void fill_from(const struct config *config, const struct conf_provider *provider,
-                      struct span model, struct conf_abilities *facts)
+struct span catalogue_own_successor(const struct config *config,
+                                    const struct conf_provider *provider, struct span model)
+{
+    struct span of_any = {NULL, 0};
+
+    for (size_t i = 0; i < config->catalogue.count; i++) {
+        const struct conf_catalogue *row = &config->catalogue.items[i];
+
+        if (!row->successor.len)
+            continue;
+        if (covers(row, provider, provider->kind, model))
+            return row->successor;
+        if (!of_any.len && covers(row, NULL, provider->kind, model))
+            of_any = row->successor;
+    }
+    return of_any;
+}
+
+static void fill_from(const struct config *config, const struct conf_provider *of,
+                      enum provider_kind kind, struct span model, struct conf_abilities *facts)
 {
     for (size_t i = 0; i < config->catalogue.count; i++) {
-        if (covers(&config->catalogue.items[i], provider, model))
+        if (covers(&config->catalogue.items[i], of, kind, model))
             fill(facts, &config->catalogue.items[i].facts);
     }
 }
@@ -239,8 +240,8 @@ void catalogue_find(const struct config *config, const struct conf_provider *pro
     struct conf_abilities builtin;
 
     *ret_facts = (struct conf_abilities){0};
-    fill_from(config, provider, model, ret_facts);
-    fill_from(config, NULL, model, ret_facts);
+    fill_from(config, provider, provider->kind, model, ret_facts);
+    fill_from(config, NULL, provider->kind, model, ret_facts);
     catalogue_builtin(provider->kind, model, &builtin);
     fill(ret_facts, &builtin);
 }

@@ -25,6 +25,11 @@ void catalogue_find(const struct config *config, const struct conf_provider *pro
 bool catalogue_is_overridden(const struct config *config, const struct conf_provider *provider,
                              struct span model);
 
+/* What the file says is asked for in the place of that model there, "none" where it says that it
+ * lives on; empty: it says nothing. */
+struct span catalogue_own_successor(const struct config *config,
+                                    const struct conf_provider *provider, struct span model);
+
 /* "tools", "vision", ...: as the configuration calls it. */
 struct span catalogue_ability_name(enum conf_ability ability);
 

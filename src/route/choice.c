@@ -36,7 +36,7 @@ static int compile_direct(struct routes *routes, const struct route *owner,
     route->weights = mem_zalloc(1, sizeof(*route->weights));
     if (!route->targets || !route->weights)
         return ERR_NOMEM;
-    route->targets[0] = plan_compile_target(routes->config, target);
+    route->targets[0] = plan_compile_target(routes, target);
     route->weights[0] = 1;
     route->weight = route->target_count = route->count = 1;
     *ret_route = route;
@@ -74,14 +74,19 @@ static int look_up_facts(const struct routes *routes, struct route *route)
 {
     size_t count = route->target_count;
 
-    route->facts = mem_zalloc(count + 1, sizeof(*route->facts));
-    route->prices = mem_zalloc(count + 1, sizeof(*route->prices));
+    route->facts = mem_zalloc(2 * count + 1, sizeof(*route->facts));
+    route->prices = mem_zalloc(2 * count + 1, sizeof(*route->prices));
     route->paces = mem_zalloc(count + 1, sizeof(*route->paces));
     if (!route->facts || !route->prices || !route->paces)
         return ERR_NOMEM;
-    for (size_t i = 0; i < count; i++)
-        catalogue_find(routes->config, route->targets[i].provider, route->targets[i].model,
-                       &route->facts[i]);
+    for (size_t i = 0; i < count; i++) {
+        const struct plan_target *target = &route->targets[i];
+
+        catalogue_find(routes->config, target->provider, target->model, &route->facts[i]);
+        if (target->end)
+            catalogue_find(routes->config, target->provider, target->end->successor,
+                           &route->facts[count + i]);
+    }
     return 0;
 }
 
@@ -133,7 +138,17 @@ static void price_route(struct route *route, const struct prices *prices)
 
         route->prices[i] =
             prices_find(prices, target->provider_index, target->model, target->model_hash);
+        if (target->end)
+            route->prices[route->target_count + i] =
+                prices_find(prices, target->provider_index, target->end->successor,
+                            map_hash(target->end->successor));
     }
+}
+
+/* Where among the facts and prices that stand which hold of a target now. */
+static size_t held_at(const struct route *route, uint32_t target, uint64_t wall_us)
+{
+    return target + (plan_has_ended(&route->targets[target], wall_us) ? route->target_count : 0);
 }
 
 void routes_price(struct routes *routes, const struct prices *prices)
@@ -230,7 +245,8 @@ static bool can(const struct route *route, const struct plan_ask *ask)
         return false;
     }
     for (uint32_t i = 0; i < route->target_count; i++) {
-        if (!choice_fits(&route->facts[i], ask))
+        if (plan_is_gone(&route->targets[i], ask->wall_us) ||
+            !choice_fits(&route->facts[held_at(route, i, ask->wall_us)], ask))
             return false;
     }
     return true;
@@ -287,7 +303,8 @@ static uint64_t cost_of(const struct route *route, const struct plan_ask *ask)
     if (route->target_count > looked_at(route))
         return UINT64_MAX;
     for (uint32_t i = 0; i < looked_at(route); i++) {
-        bool is_known = price_of(route->prices[i], &usage, ask->wall_us, &costs[i]);
+        const struct price *price = route->prices[held_at(route, i, ask->wall_us)];
+        bool is_known = price_of(price, &usage, ask->wall_us, &costs[i]);
 
         if (is_known)
             continue;

@@ -12,27 +12,93 @@
 #include "route/plan_inner.h"
 #include "route/retired.h"
 
-static struct plan_target target_of(const struct config *config,
+/* The row of the file that says what is asked for in the place of that model; one of its provider
+ * goes before one of any. NULL: none does. */
+static const struct conf_catalogue *find_own(const struct routes *routes,
+                                             const struct conf_provider *provider,
+                                             struct span model)
+{
+    const struct conf_catalogue *of_any = NULL;
+
+    for (size_t i = 0; i < routes->successor_count; i++) {
+        const struct conf_catalogue *row = routes->successors[i];
+
+        if ((row->provider && row->provider != provider) ||
+            !price_is_name_of(provider->kind, row->model, model))
+            continue;
+        if (row->provider)
+            return row;
+        of_any = of_any ? of_any : row;
+    }
+    return of_any;
+}
+
+static void rename_target(struct plan_target *target, struct span successor)
+{
+    if (!target->retired.len)
+        target->retired = target->model;
+    target->model = successor;
+}
+
+static struct plan_target target_of(const struct routes *routes,
                                     const struct conf_provider *provider, struct span model)
 {
-    struct span successor = retired_successor(provider->kind, model);
+    const struct conf_catalogue *own = find_own(routes, provider, model);
+    struct span successor = own ? own->successor : retired_successor(provider->kind, model);
     struct plan_target target = {
         .provider = provider,
-        .provider_index = (uint32_t)(provider - config->providers.items),
-        .model = successor.len ? successor : model,
-        .retired = successor.len ? model : span_of(NULL, 0),
+        .provider_index = (uint32_t)(provider - routes->config->providers.items),
+        .model = model,
     };
 
+    if (own && (span_is_equal(successor, SPAN("none")) || span_is_equal(successor, model)))
+        successor = span_of(NULL, 0);
+    if (successor.len)
+        rename_target(&target, successor);
+    if (!own)
+        target.end = retired_find_end(provider->kind, target.model);
     target.model_hash = map_hash(target.model);
     target.estimate_hash = estimates_hash(provider->name, target.model_hash);
     return target;
 }
 
+static void settle_target(struct plan_target *target, uint64_t wall_us)
+{
+    if (!plan_has_ended(target, wall_us) || plan_is_gone(target, wall_us))
+        return;
+    rename_target(target, target->end->successor);
+    target->model_hash = map_hash(target->model);
+    target->end = NULL;
+}
+
+void plan_settle(struct plan *plan, uint64_t wall_us)
+{
+    for (uint32_t i = 0; i < plan->count; i++)
+        settle_target(&plan->targets[i], wall_us);
+    if (plan->shadow && plan->shadow->heir && plan_has_ended(&plan->shadow->target, wall_us))
+        plan->shadow = plan->shadow->heir;
+}
+
 /* ---- compiling ---- */
 
-struct plan_target plan_compile_target(const struct config *config, const struct conf_target *conf)
+struct plan_target plan_compile_target(const struct routes *routes, const struct conf_target *conf)
 {
-    return target_of(config, conf->provider, conf->model);
+    return target_of(routes, conf->provider, conf->model);
+}
+
+/* Rows that say so are few, if any, and a name is looked for among them for each request. */
+static int find_successors(struct routes *routes)
+{
+    const struct conf_catalogue_rows *rows = &routes->config->catalogue;
+
+    routes->successors = mem_zalloc(rows->count + 1, sizeof(*routes->successors));
+    if (!routes->successors)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < rows->count; i++) {
+        if (rows->items[i].successor.len)
+            routes->successors[routes->successor_count++] = &rows->items[i];
+    }
+    return 0;
 }
 
 static bool is_same(const struct conf_target *a, const struct conf_target *b)
@@ -42,7 +108,7 @@ static bool is_same(const struct conf_target *a, const struct conf_target *b)
 
 /* A target with its weight. Both sides of a migration have one place, the first one's, where the
  * old side stands for both. */
-static void compile_weighted(const struct config *config, struct route *route,
+static void compile_weighted(const struct routes *routes, struct route *route,
                              const struct conf_target *conf)
 {
     const struct conf_migration *migration = route->conf->migration;
@@ -57,7 +123,7 @@ static void compile_weighted(const struct config *config, struct route *route,
         route->has_place = true;
         route->place = route->count;
     }
-    route->targets[route->count] = plan_compile_target(config, is_side ? &migration->from : conf);
+    route->targets[route->count] = plan_compile_target(routes, is_side ? &migration->from : conf);
     route->weights[route->count++] = conf->weight;
 }
 
@@ -74,18 +140,22 @@ struct span plan_target_name(const struct conf_target *target, char text[PLAN_NA
     return span_of(text, len < PLAN_NAME_BYTES ? (size_t)len : PLAN_NAME_BYTES - 1);
 }
 
-static int compile_shadow(const struct config *config, const struct conf_model *conf,
+static int compile_shadow(const struct routes *routes, const struct conf_model *conf,
                           struct plan_shadow **ret_shadow)
 {
     const struct conf_target *to = &conf->shadow->target;
-    struct plan_shadow *shadow = mem_zalloc(1, sizeof(*shadow) + PLAN_NAME_BYTES);
+    struct plan_shadow *shadow = mem_zalloc(1, 2 * sizeof(*shadow) + PLAN_NAME_BYTES);
+    struct plan_shadow *heir = shadow + 1;
 
     if (!shadow)
         return ERR_NOMEM;
     shadow->conf = conf->shadow;
-    shadow->target = plan_compile_target(config, to);
+    shadow->target = plan_compile_target(routes, to);
     shadow->model = conf->name;
-    shadow->name = plan_target_name(to, (char *)(shadow + 1));
+    shadow->name = plan_target_name(to, (char *)(heir + 1));
+    *heir = *shadow;
+    settle_target(&heir->target, UINT64_MAX);
+    shadow->heir = heir;
     *ret_shadow = shadow;
     return 0;
 }
@@ -93,10 +163,9 @@ static int compile_shadow(const struct config *config, const struct conf_model *
 static int compile_route(struct routes *routes, struct route *route, const struct conf_model *conf,
                          struct limiter_book *book)
 {
-    const struct config *config = routes->config;
     size_t count = conf->targets.count + conf->fallback.count;
     const struct conf_limits *limits =
-        has_limits(&conf->limits) ? &conf->limits : &config->names.limits;
+        has_limits(&conf->limits) ? &conf->limits : &routes->config->names.limits;
 
     route->conf = conf;
     route->label = (uint32_t)(route - routes->items) + 1;
@@ -105,13 +174,13 @@ static int compile_route(struct routes *routes, struct route *route, const struc
     if (!route->targets || !route->weights)
         return ERR_NOMEM;
     for (size_t i = 0; i < conf->targets.count; i++)
-        compile_weighted(config, route, &conf->targets.items[i]);
+        compile_weighted(routes, route, &conf->targets.items[i]);
     if (conf->migration)
-        route->newcomer = plan_compile_target(config, &conf->migration->to);
+        route->newcomer = plan_compile_target(routes, &conf->migration->to);
     route->target_count = route->count;
     for (size_t i = 0; i < conf->fallback.count; i++)
-        route->targets[route->count++] = plan_compile_target(config, &conf->fallback.items[i]);
-    if (conf->shadow && compile_shadow(config, conf, &route->shadow))
+        route->targets[route->count++] = plan_compile_target(routes, &conf->fallback.items[i]);
+    if (conf->shadow && compile_shadow(routes, conf, &route->shadow))
         return ERR_NOMEM;
     return limiter_book_get(book, LIMITER_MODEL, conf->name, limits, &route->limiter);
 }
@@ -144,6 +213,8 @@ int routes_new(const struct config *config, struct limiter_book *book, struct ro
     routes->items = mem_zalloc(routes->count + 1, sizeof(*routes->items));
     if (!routes->items)
         err = ERR_NOMEM;
+    if (!err)
+        err = find_successors(routes);
     for (size_t i = 0; i < routes->count && !err; i++) {
         const struct conf_model *conf = &config->models.items[i];
 
@@ -190,6 +261,7 @@ void routes_free(struct routes **place)
     map_fini(&routes->by_name);
     mem_free(routes->items);
     mem_free(routes->directs);
+    mem_free(routes->successors);
     own_names_free(&routes->own);
     mem_free(routes);
 }
@@ -265,9 +337,7 @@ void plan_add_route(const struct route *route, struct rand *rand, struct plan *p
 static void add_own(const struct routes *routes, uint32_t provider, struct span model,
                     struct plan *plan)
 {
-    const struct config *config = routes->config;
-
-    add_target(plan, target_of(config, &config->providers.items[provider], model));
+    add_target(plan, target_of(routes, &routes->config->providers.items[provider], model));
 }
 
 /* The provider of that name; google and gemini are two names for one, where only one of them is

@@ -30,6 +30,7 @@
 #include "ledger/prices.h"
 #include "migration/crossing.h"
 #include "route/pace.h"
+#include "route/retired.h"
 
 /* PLAN_NAME_BYTES: the longest "PROVIDER/MODEL" of a file (conf/names.h), and a NUL. */
 enum { PLAN_MAX_TARGETS = 16, PLAN_NAME_BYTES = 64 + 1 + 256 + 1 };
@@ -42,14 +43,16 @@ struct plan_target {
     uint64_t model_hash;     /* map_hash of it */
     uint64_t estimate_hash;  /* of the provider and the model (limits/estimates.h) */
     struct pace *pace;       /* how soon it answers is noted there; NULL: nobody asks */
+    const struct retired_end *end; /* announced of it; NULL: nothing is */
 };
 
 /* Where a share of a model's exchanges is mirrored. Lives as long as the routes. */
 struct plan_shadow {
     const struct conf_shadow *conf;
     struct plan_target target;
-    struct span model; /* the name under `models` */
-    struct span name;  /* of the target: "PROVIDER/MODEL" */
+    struct span model;              /* the name under `models` */
+    struct span name;               /* of the target: "PROVIDER/MODEL" */
+    const struct plan_shadow *heir; /* once the target's end has come; NULL: stays as it is */
 };
 
 /* Embedded in the exchange. Targets beyond PLAN_MAX_TARGETS are left out. */
@@ -75,7 +78,7 @@ struct plan_ask {
     uint64_t max_tokens;    /* of each choice, as the request says; 0: it does not */
     uint32_t choices;       /* that are written; 0 is 1 */
     uint32_t needs;         /* a bit of each enum conf_ability */
-    uint64_t wall_us;       /* prices depend on the hour */
+    uint64_t wall_us;       /* prices depend on the hour, and models end on a day */
 };
 
 /* On which side an exchange is counted. */
@@ -131,6 +134,10 @@ struct crossing *routes_crossing(const struct routes *routes, struct span model)
 /* Of a plan with a crossing: puts its sides where they belong now, each as the other's fallback,
  * and takes a turn where the plan begins with them. */
 struct plan_turn plan_cross(struct plan *plan, uint32_t worker);
+
+/* From the moment that was announced as the end of a model on, its successor is asked for. Once the
+ * sides of a migration are where they belong. */
+void plan_settle(struct plan *plan, uint64_t wall_us);
 
 /* Names for GET /v1/models: those under `models`. Index from 0; false at the end. */
 bool routes_name_at(const struct routes *routes, size_t index, struct span *ret_name);

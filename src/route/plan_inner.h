@@ -33,7 +33,8 @@ struct route {
     struct crossing *crossing; /* NULL: none, or not joined */
     /* Of a model that chooses others: then it has no targets. */
     struct choice *choice;
-    /* Of each of the weighted targets, where some model chooses; else NULL. */
+    /* Of each of the weighted targets, where some model chooses; else NULL. Behind them the same of
+     * what takes their place once their announced ends have come. */
     struct conf_abilities *facts;
     const struct price **prices; /* NULL in it: unknown, or not told yet */
     struct pace **paces;         /* NULL in it: nobody asks how soon it answers */
@@ -48,11 +49,25 @@ struct routes {
     size_t direct_count;
     bool has_choices, has_sets;
     struct own_names *own; /* NULL where the file has `models` */
+    /* Rows of the file that say what is asked for in a model's place. */
+    const struct conf_catalogue **successors;
+    size_t successor_count;
     struct limiter *others[OTHER_LIMITERS];
 };
 
 /* A target of the file, compiled. */
-struct plan_target plan_compile_target(const struct config *config, const struct conf_target *conf);
+struct plan_target plan_compile_target(const struct routes *routes, const struct conf_target *conf);
+
+static inline bool plan_has_ended(const struct plan_target *target, uint64_t wall_us)
+{
+    return target->end && wall_us >= target->end->wall_us;
+}
+
+/* Nothing has taken its place. */
+static inline bool plan_is_gone(const struct plan_target *target, uint64_t wall_us)
+{
+    return plan_has_ended(target, wall_us) && !target->end->successor.len;
+}
 
 /* The targets of a route that has some, in their order, behind those of the plan, none twice. The
  * first of an empty plan makes it the plan of that route. */

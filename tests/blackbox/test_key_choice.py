@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from harness import load
 from harness.expect import chat, content
+from harness.fixtures import provider
 from harness.upstream import serve
 from harness.wire import post
 
@@ -326,6 +327,25 @@ def test_limits_are_learned_from_answers(pool, sim):
     answer = gateway.post(chat("hello"))
     assert answer.status == 429
     assert 0 < int(answer.get("retry-after-ms")) <= 2000, "one comes back every 2 s"
+
+
+def test_gemini_s_limits_are_learned_from_its_refusals(stage, sim):
+    """It tells of them nowhere else: the first refusal says how many a minute there are."""
+    sim.scenario({"defaults": {"limits": {"rpm": 20, "window": "sliding"}}})
+    keys = [{"name": "k1", "secret": "sk-pool-1"}]
+    base = sim.base_url.removesuffix("/v1") + "/v1beta"
+    gateway = stage.gateway(
+        {
+            "providers": {"google": provider(base, keys, kind="gemini", selection="headroom")},
+            "models": {"m": "google/gemini-3.5-flash"},
+            "retry": {"wait": "10ms"},
+        }
+    ).settle()
+    assert not told(gateway, "k1")
+    statuses = Counter(gateway.post(chat("hello", model="m")).status for _ in range(30))
+    assert statuses == {200: 20, 429: 10}
+    limit = told(gateway, "k1")["requests:gemini-3.5-flash"]
+    assert limit["limit"] == 20 and limit["remaining"] == 0
 
 
 def test_an_account_s_limits_are_learned_once(pool, sim):

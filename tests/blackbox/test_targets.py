@@ -324,7 +324,7 @@ def test_the_file_overrides_it(tmp_path):
             {
                 "providers": {"mine": {"kind": "openai", "keys": ["sk-1234567"]}},
                 "prices": {"mine/gpt-4.1": {"input": 1.5, "output": 3}, "mine/own": {"input": 1, "output": 1}},
-                "catalogue": {"gpt-4.1": {"context": 5000, "vision": False}, "mine/own": {"tools": True}},
+                "catalogue": {"gpt-4.1": {"context": 5000, "vision": False}, "mine/own": {"tools": True}, "mine/o3": {"successor": "none"}, "mine/o4-mini": {"successor": "gpt-5"}},
             }
         )
     )
@@ -335,4 +335,7 @@ def test_the_file_overrides_it(tmp_path):
     assert row["vision"] is False and row["max_output"] == 32768 and row["abilities_from"] == "file"
     assert models["own"]["tools"] is True and "context" not in models["own"]
     assert models["gpt-4o"]["price_from"] == "built in"
+    assert models["o4-mini"]["successor"] == "gpt-5" and "successor" not in models["o3"]
+    assert "lives on" in run(["catalogue", "--config", str(path), "mine/o3"]).stdout
+    assert "successor: none" in run(["check-config", str(path)]).stdout
     assert "the file says: its price what it can do" in run(["catalogue", "--config", str(path), "mine/gpt-4.1"]).stdout

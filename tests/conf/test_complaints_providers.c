@@ -295,7 +295,8 @@ static void additions(void **state)
                 "  b: {targets: [openai/x], set: {max_tokens: many, presence_penalty: -2, "
                 "frequency_penalty: -2.1, max_token: 5, reasoning_effort: huge}}\n"
                 "catalogue:\n"
-                "  openai/x: {context: 0, tools: perhaps, size: 5}\n",
+                "  openai/x: {context: 0, tools: perhaps, size: 5}\n"
+                "  openai/y: {successor: 'gpt-5*'}\n",
                 "b.yaml:3:46: models.a.set.max_tokens: '0' is out of range; allowed: a whole "
                 "number from 1 to 1000000000\n"
                 "b.yaml:3:62: models.a.set.temperature: '2.5' is out of range; allowed: a number "
@@ -314,7 +315,9 @@ static void additions(void **state)
                 "b.yaml:6:33: catalogue.openai/x.tools: 'perhaps' is neither true nor false; "
                 "allowed: true or false\n"
                 "b.yaml:6:42: catalogue.openai/x: unknown key 'size'; allowed: context, max_input, "
-                "max_output, tools, vision, structured, audio, reasoning, embeddings\n");
+                "max_output, tools, vision, structured, audio, reasoning, embeddings, successor\n"
+                "b.yaml:7:25: catalogue.openai/y.successor: 'gpt-5*' is no name of a model; "
+                "allowed: a model as the provider calls it, or none\n");
 }
 
 static void shadows(void **state)

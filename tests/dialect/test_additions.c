@@ -240,9 +240,12 @@ static void gemini_s_stand_in_its_config(void **state)
     assert_string_equal(add(FORM_GENERATE, &set, false,
                             "{\"generationConfig\":{\"topP\":0.5,\"maxOutputTokens\":1}}"),
                         "{\"generationConfig\":{\"topP\":0.5,\"maxOutputTokens\":1}}");
-    /* Spelled otherwise it is left alone: it may not stand there twice. */
+    /* However it is spelled: it may not stand there twice. */
     assert_string_equal(add(FORM_GENERATE, &set, false, "{\"generation_config\":{}}"),
-                        "{\"generation_config\":{}}");
+                        "{\"generation_config\":{\"maxOutputTokens\":7,\"topP\":1}}");
+    assert_string_equal(
+        add(FORM_GENERATE, &set, false, "{\"generation_config\":{\"max_output_tokens\":1}}"),
+        "{\"generation_config\":{\"topP\":1,\"max_output_tokens\":1}}");
 }
 
 static void what_is_added_is_reserved(void **state)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "dialect/error_read.h"
+#include "dialect/limit_header.h"
 
 struct shape {
     const char *body; /* with ' for \" */
@@ -212,6 +213,46 @@ static void test_a_giant_body_is_not_read(void **state)
 #define MINUTE "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"
 #define DAY    "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
 
+#define VALUED(id, value) "{'quotaId':'" id "','quotaValue':" value "}"
+#define TOKENS            "GenerateContentInputTokensPerModelPerMinute-FreeTier"
+
+/* A refusal is all that Gemini tells of its limits. */
+static void test_google_tells_a_minute_s_limits(void **state)
+{
+    static const struct {
+        const char *body;
+        uint64_t requests, input, reset_us;
+    } rows[] = {
+        {GOOGLE(QUOTAS(VALUED(MINUTE, "'15'")) "," RETRY("'34.4s'")), 15, 0, 34400000},
+        {GOOGLE(RETRY("'2s'") "," QUOTAS(VALUED(TOKENS, "250000") "," VALUED(MINUTE, "'10'"))), 10,
+         250000, 2000000},
+        /* Nothing is known of the minute where the day is over, or where no time is told. */
+        {GOOGLE(QUOTAS(VALUED(DAY, "'200'")) "," RETRY("'7s'")), 0, 0, 0},
+        {GOOGLE(QUOTAS(VALUED(MINUTE, "'15'") "," VALUED(DAY, "'200'")) "," RETRY("'7s'")), 0, 0,
+         0},
+        {GOOGLE(QUOTAS(VALUED(MINUTE, "'15'"))), 0, 0, 0},
+        {GOOGLE(QUOTAS(VALUED(MINUTE, "'0'") "," VALUED(MINUTE, "'x'") "," VALUED(
+             MINUTE, "-3")) "," RETRY("'7s'")),
+         0, 0, 0},
+        {GOOGLE(RETRY("'7s'")), 0, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct dialect_error error;
+        struct limits_told told;
+        bool is_told = rows[i].reset_us != 0;
+
+        read_quoted(rows[i].body, &error);
+        assert_true(limits_told_by_error(&error, &told) == is_told && told.is_refused == is_told);
+        assert_int_equal(told.items[LIMITS_REQUESTS].limit, rows[i].requests);
+        assert_int_equal(told.items[LIMITS_INPUT].limit, rows[i].input);
+        assert_int_equal(told.items[LIMITS_REQUESTS].remaining, 0);
+        assert_int_equal(told.items[LIMITS_REQUESTS].reset_us, rows[i].reset_us);
+        assert_int_equal(told.items[LIMITS_REQUESTS].window_us, is_told ? 60000000 : 0);
+    }
+}
+
 /* Which quota it was, and of several the one that lasts. */
 static void test_google_names_the_quota(void **state)
 {
@@ -287,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_long_texts_are_cut_at_whole_characters),
         cmocka_unit_test(test_a_giant_body_is_not_read),
         cmocka_unit_test(test_google_names_the_quota),
+        cmocka_unit_test(test_google_tells_a_minute_s_limits),
         cmocka_unit_test(test_the_wait_that_a_body_tells),
         cmocka_unit_test(test_the_value_of_a_member),
     };

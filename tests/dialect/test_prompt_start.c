@@ -69,6 +69,8 @@ static void test_every_form(void **state)
     expect("{\"contents\":[{\"parts\":[{\"text\":\"hi\"}]},{\"role\":\"model\",\"parts\":[]}],"
            "\"systemInstruction\":{\"parts\":[]}}",
            "{\"parts\":[]}[{\"parts\":[{\"text\":\"hi\"}]");
+    expect("{\"system_instruction\":{\"parts\":[]},\"contents\":[{\"parts\":[]}]}",
+           "{\"parts\":[]}[{\"parts\":[]");
     expect("{\"instructions\":\"I\",\"input\":[{\"type\":\"reasoning\"},"
            "{\"role\":\"user\",\"content\":\"hi\"},{\"type\":\"function_call\"}]}",
            "\"I\"[{\"type\":\"reasoning\"},{\"role\":\"user\",\"content\":\"hi\"");

@@ -126,6 +126,109 @@ static void test_tools_count_as_tokens(void **state)
     assert_int_equal(request_scan_estimate_tokens(&request), 3);
 }
 
+/* Google reads its names in both spellings, and so must we: what is not seen is not counted. */
+static void test_gemini_s_names_in_snake_case(void **state)
+{
+    struct request_scan request;
+
+    assert_int_equal(
+        read_as(&request, FORM_GENERATE,
+                "{\"contents\":[],\"system_instruction\":{\"parts\":[{\"text\":\"be brief\"}]},"
+                "\"generation_config\":{\"max_output_tokens\":9,\"candidate_count\":2}}"),
+        0);
+    assert_int_equal(request.text_chars, 8);
+    assert_int_equal(request_scan_max_tokens(&request), 18);
+    assert_int_equal(request_scan_max_tokens_each(&request), 9);
+    assert_int_equal(request_scan_choices(&request), 2);
+    assert_int_equal(
+        read_as(&request, FORM_GENERATE, "{\"generationConfig\":{\"max_output_tokens\":9}}"), 0);
+    assert_int_equal(request_scan_max_tokens(&request), 9);
+    assert_int_equal(read_as(&request, FORM_MEASURE,
+                             "{\"generate_content_request\":{\"contents\":"
+                             "[{\"parts\":[{\"text\":\"twelve chars\"}]}]}}"),
+                     0);
+    assert_int_equal(request.text_chars, 12);
+    /* It is Gemini's alone. */
+    chat(&request, "{\"generation_config\":{\"max_output_tokens\":9}}");
+    assert_int_equal(request_scan_max_tokens(&request), 0);
+}
+
+/* The body is read in two pieces, cut everywhere. */
+static uint64_t signs_of(enum form form, const char *body)
+{
+    struct request_scan request;
+    struct span whole = span_from_text(body);
+    uint64_t signs = 0;
+
+    for (size_t cut = 0; cut <= whole.len; cut++) {
+        request_scan_init(&request, form, &scan);
+        request_scan_look_for_signs(&request);
+        assert_true(json_watchlist_is_sound(scan.list));
+        assert_int_equal(request_scan_feed(&request, span_of(whole.ptr, cut)), 0);
+        assert_int_equal(request_scan_feed(&request, span_skip(whole, cut)), 0);
+        assert_int_equal(request_scan_finish(&request), 0);
+        assert_true(cut == 0 || request.signs == signs);
+        signs = request.signs;
+    }
+    return signs;
+}
+
+enum {
+    SEEN = 1 << REQUEST_HAS_IMAGE,
+    HEARD = 1 << REQUEST_HAS_AUDIO,
+    KINDS = SEEN | HEARD,
+};
+
+#define PARTS(parts) "{\"contents\":[{\"parts\":[" parts "]}]}"
+
+static unsigned kinds_of(const char *body)
+{
+    return (unsigned)signs_of(FORM_GENERATE, body) & KINDS;
+}
+
+/* What needs ears must not go to who can only see, nor the other way round. */
+static void test_gemini_s_media_are_told_by_their_type(void **state)
+{
+    assert_int_equal(
+        kinds_of(PARTS("{\"inlineData\":{\"mimeType\":\"audio/wav\",\"data\":\"AA==\"}}")), HEARD);
+    assert_int_equal(
+        kinds_of(PARTS("{\"inline_data\":{\"data\":\"AA==\",\"mime_type\":\"Audio\\/l16;rate=24000"
+                       ";channels=1;codec=pcm\"}}")),
+        HEARD);
+    assert_int_equal(kinds_of(PARTS("{\"inlineData\":{\"mimeType\":\"image/png\"}}")), SEEN);
+    assert_int_equal(kinds_of(PARTS("{\"inlineData\":{\"mime_type\":\"application/pdf\"}}")), SEEN);
+    assert_int_equal(kinds_of(PARTS("{\"fileData\":{\"mimeType\":\"video/mp4\"}}")), SEEN);
+    assert_int_equal(kinds_of(PARTS("{\"fileData\":{\"fileUri\":\"https://example.com/v\"}}")),
+                     SEEN);
+    assert_int_equal(kinds_of(PARTS("{\"inlineData\":{\"mimeType\":\"image/png\"}},"
+                                    "{\"inlineData\":{\"mimeType\":\"audio/mp3\"}}")),
+                     SEEN | HEARD);
+    assert_int_equal(kinds_of(PARTS("{\"inlineData\":{\"mimeType\":[\"audio/mp3\"]}}")), SEEN);
+    /* Deep in a tool's result. */
+    assert_int_equal(
+        kinds_of(PARTS("{\"functionResponse\":{\"response\":{\"a\":[{\"b\":{\"inlineData\":"
+                       "{\"mimeType\":\"audio/ogg\"}}}]}}}")),
+        HEARD);
+    /* A type where there are no media, and one that is asked for. */
+    assert_int_equal(kinds_of(PARTS("{\"functionCall\":{\"args\":{\"mimeType\":\"audio/x\"}}}")),
+                     0);
+    assert_int_equal(
+        kinds_of("{\"contents\":[],\"generationConfig\":{\"responseMimeType\":\"image/png\"}}"), 0);
+}
+
+static void test_signs_in_both_spellings(void **state)
+{
+    uint64_t signs = signs_of(FORM_GENERATE, "{\"contents\":[],\"generation_config\":{"
+                                             "\"response_schema\":{},\"max_output_tokens\":5}}");
+
+    assert_true(signs >> REQUEST_HAS_SCHEMA & 1);
+    assert_true(signs >> REQUEST_SETS_MAX_TOKENS & 1);
+    assert_false(signs >> REQUEST_SETS_TOP_P & 1);
+    signs = signs_of(FORM_CHAT, "{\"messages\":[{\"content\":[{\"mimeType\":\"audio/x\","
+                                "\"input_audio\":{}}]}]}");
+    assert_true((signs & KINDS) == HEARD);
+}
+
 static void assert_refused(enum form form, const char *body, enum failure failure,
                            const char *param, const char *message)
 {
@@ -312,6 +415,9 @@ int main(void)
         cmocka_unit_test(test_best_of),
         cmocka_unit_test(test_other_endpoints),
         cmocka_unit_test(test_tools_count_as_tokens),
+        cmocka_unit_test(test_gemini_s_names_in_snake_case),
+        cmocka_unit_test(test_gemini_s_media_are_told_by_their_type),
+        cmocka_unit_test(test_signs_in_both_spellings),
         cmocka_unit_test(test_refusals_name_the_field),
         cmocka_unit_test(test_refusals_say_where),
         cmocka_unit_test(test_deep_nesting_is_refused),

@@ -126,6 +126,10 @@ static void names_with_their_dates(void **state)
         assert_memory_equal(&same.rates, &price.rates, sizeof(price.rates));
     }
     assert_int_equal(known(PROVIDER_AZURE, "gpt-4.1").rates.input, price.rates.input);
+    assert_int_equal(known(PROVIDER_DEEPSEEK, "deepseek-v4-flash").peak_rates.output, 1200000);
+    assert_int_equal(known(PROVIDER_GEMINI, "models/gemini-2.5-pro").long_above, 200000);
+    assert_int_equal(known(PROVIDER_GEMINI, "models/gemini-3.5-flash-latest").rates.input, 1500000);
+    assert_false(price_builtin(PROVIDER_GEMINI, SPAN("models/"), &price));
     assert_false(price_builtin(PROVIDER_OPENAI, SPAN("-20250414"), &price));
     assert_false(price_builtin(PROVIDER_OPENAI, SPAN("20250414"), &price));
     assert_false(price_builtin(PROVIDER_OPENAI, SPAN("gpt-4.1-turbo"), &price));

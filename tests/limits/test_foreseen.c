@@ -52,6 +52,27 @@ static void test_bucket_comes_back_evenly(void **state)
     assert_int_equal(foreseen_reset_us(&foreseen, start + 30 * US_PER_SEC), 30 * US_PER_SEC);
 }
 
+/* Who tells of a limit only when it refuses tells when its window ends, and never when it began:
+ * the next one would be believed to be as short. */
+static void test_a_window_whose_length_is_told(void **state)
+{
+    const struct foreseen_told told = {
+        .limit = 15, .reset_us = 20 * US_PER_SEC, .is_refused = true, .window_us = 60 * US_PER_SEC};
+    struct foreseen_stamp stamp;
+    struct foreseen foreseen;
+    uint64_t now = start + 20 * US_PER_SEC;
+
+    foreseen_init(&foreseen);
+    stamp = foreseen_take(&foreseen, 1, start);
+    foreseen_hear(&foreseen, &told, &stamp, start, start);
+    assert_int_equal(foreseen_remaining(&foreseen, now - US_PER_SEC), 0);
+    assert_true(passes(&foreseen, 15, now));
+    foreseen_take(&foreseen, 15, now);
+    assert_false(passes(&foreseen, 1, now + 21 * US_PER_SEC));
+    assert_in_range(foreseen_wait_us(&foreseen, 1, 0, now), 59 * US_PER_SEC, 60 * US_PER_SEC);
+    assert_true(passes(&foreseen, 15, now + 61 * US_PER_SEC));
+}
+
 static void test_window_comes_back_at_once(void **state)
 {
     struct foreseen foreseen;
@@ -355,6 +376,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unknown_stops_nothing),
         cmocka_unit_test(test_bucket_comes_back_evenly),
+        cmocka_unit_test(test_a_window_whose_length_is_told),
         cmocka_unit_test(test_window_comes_back_at_once),
         cmocka_unit_test(test_under_way_is_counted),
         cmocka_unit_test(test_burst_is_counted_once),

@@ -28,8 +28,9 @@ static void names_lead_to_facts(void **state)
     assert_int_equal(builtin(PROVIDER_GEMINI, "models/gemini-2.5-pro").context, 1048576);
     assert_int_equal(builtin(PROVIDER_DEEPSEEK, "deepseek-v4-flash").max_output, 384000);
     /* Another model of the same beginning has its own row, or none. */
-    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-5.4-mini").context, 0);
-    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-5.4-mini").able[CONF_REASONING], CONF_ABLE_YES);
+    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-5.4-mini").context, 400000);
+    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-5.4-max").context, 0);
+    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-5.4-max").able[CONF_REASONING], CONF_ABLE_YES);
     assert_int_equal(builtin(PROVIDER_COMPATIBLE, "gpt-4.1").context, 0);
 }
 
@@ -42,6 +43,31 @@ static void what_nobody_told_is_unknown(void **state)
     assert_int_equal(deepseek.able[CONF_VISION], CONF_ABLE_UNKNOWN);
     assert_int_equal(builtin(PROVIDER_ANTHROPIC, "claude-opus-5-5").context, 0);
     assert_int_equal(builtin(PROVIDER_ANTHROPIC, "claude-opus-5-5").able[CONF_AUDIO], CONF_ABLE_NO);
+}
+
+/* An image must not go to who is known not to see. */
+static void openai_s_chat_models_are_told_apart(void **state)
+{
+    static const char *const all[] = {
+        "gpt-4.1", "gpt-4.1-nano", "gpt-4o",  "gpt-4o-mini-2024-07-18",
+        "gpt-5",   "gpt-5.4",      "gpt-5.5", "gpt-5.6-luna",
+        "o3",      "o4-mini"};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        struct conf_abilities facts = builtin(PROVIDER_OPENAI, all[i]);
+
+        assert_int_equal(facts.able[CONF_TOOLS], CONF_ABLE_YES);
+        assert_int_equal(facts.able[CONF_VISION], CONF_ABLE_YES);
+        assert_int_equal(facts.able[CONF_STRUCTURED], CONF_ABLE_YES);
+        assert_int_equal(facts.able[CONF_AUDIO], CONF_ABLE_NO);
+        assert_int_equal(facts.able[CONF_EMBEDDINGS], CONF_ABLE_NO);
+    }
+    assert_int_equal(builtin(PROVIDER_OPENAI, "o3-mini").able[CONF_VISION], CONF_ABLE_NO);
+    assert_int_equal(builtin(PROVIDER_AZURE, "o3-mini").able[CONF_TOOLS], CONF_ABLE_YES);
+    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-4o-2024-05-13").able[CONF_STRUCTURED],
+                     CONF_ABLE_NO);
+    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-audio").able[CONF_AUDIO], CONF_ABLE_YES);
+    assert_int_equal(builtin(PROVIDER_OPENAI, "gpt-6-sol").able[CONF_VISION], CONF_ABLE_UNKNOWN);
 }
 
 /* No answer is longer than the context, and what has a price has a date. */
@@ -101,7 +127,7 @@ static void the_file_goes_first_fact_by_fact(void **state)
     assert_int_equal(facts.able[CONF_REASONING], CONF_ABLE_NO);
     catalogue_find(&config, &providers[1], SPAN("gpt-4.1-2025-04-14"), &facts);
     assert_int_equal(facts.context, 5000);
-    assert_int_equal(facts.able[CONF_TOOLS], CONF_ABLE_UNKNOWN);
+    assert_int_equal(facts.able[CONF_TOOLS], CONF_ABLE_YES);
     assert_true(catalogue_is_overridden(&config, &providers[1], SPAN("gpt-4.1")));
     assert_false(catalogue_is_overridden(&config, &providers[1], SPAN("gpt-4o")));
 }
@@ -111,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_lead_to_facts),
         cmocka_unit_test(what_nobody_told_is_unknown),
+        cmocka_unit_test(openai_s_chat_models_are_told_apart),
         cmocka_unit_test(the_rows_are_sane),
         cmocka_unit_test(ends_and_aliases_are_told),
         cmocka_unit_test(the_file_goes_first_fact_by_fact),

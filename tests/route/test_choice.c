@@ -21,6 +21,9 @@ enum { OPENAI, DEEPSEEK, LOCAL };
 #define MONDAY_US (UINT64_C(1795392000) * 1000000)
 #define HOUR_US   UINT64_C(3600000000)
 
+/* 2026-11-30, a week later. */
+#define NOVEMBER_30_US (MONDAY_US + 7 * 24 * HOUR_US)
+
 struct shop {
     struct config config;
     struct conf_provider providers[PROVIDERS];
@@ -155,6 +158,21 @@ static const char *spell(struct shop *shop, const struct plan_ask *ask)
     text[0] = '\0';
     if (plan_make_for(shop->routes, ask, &shop->rand, &plan) != PLAN_OK)
         return "none";
+    for (uint32_t i = 0; i < plan.count; i++)
+        len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%.*s", i ? " " : "",
+                        SPAN_ARG(plan.targets[i].model));
+    return text;
+}
+
+/* The same once announced ends have been minded. */
+static const char *spell_settled(struct shop *shop, const struct plan_ask *ask)
+{
+    static char text[1024];
+    struct plan plan;
+    int len = 0;
+
+    assert_int_equal(plan_make_for(shop->routes, ask, &shop->rand, &plan), PLAN_OK);
+    plan_settle(&plan, ask->wall_us);
     for (uint32_t i = 0; i < plan.count; i++)
         len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%.*s", i ? " " : "",
                         SPAN_ARG(plan.targets[i].model));
@@ -448,6 +466,41 @@ static void only_who_can_unless_nobody_can(void **state)
     close_shop(&shop);
 }
 
+/* From its day on a model is what has taken its place: its name, its price, what it can do; where
+ * nothing has, it is chosen no more. */
+static void ends_come_on_their_day(void **state)
+{
+    struct plan_ask ask = {.name = SPAN("best"), .prompt_tokens = 1000};
+    struct shop shop;
+
+    open_shop(&shop);
+    shop.providers[DEEPSEEK].kind = PROVIDER_ANTHROPIC;
+    shop.providers[LOCAL].kind = PROVIDER_GEMINI;
+    add_plain(&shop, "claude-sonnet-4-5-20250929", DEEPSEEK);
+    add_plain(&shop, "gemini-2.5-pro", LOCAL);
+    add_plain(&shop, "gpt-5.5", OPENAI);
+    add_best(&shop, "best", CONF_OPTIMISE_COST, "claude-sonnet-4-5-20250929", "gemini-2.5-pro",
+             "gpt-5.5");
+    compile(&shop);
+    ask.wall_us = NOVEMBER_30_US - 1;
+    assert_string_equal(spell_settled(&shop, &ask),
+                        "gemini-2.5-pro claude-sonnet-4-5-20250929 gpt-5.5");
+    ask.wall_us = NOVEMBER_30_US;
+    assert_string_equal(spell_settled(&shop, &ask), "gemini-2.5-pro gpt-5.5");
+    ask.wall_us = NOVEMBER_30_US + 24 * HOUR_US; /* nobody knows what the successor costs */
+    assert_string_equal(spell_settled(&shop, &ask), "gpt-5.5 gemini-3.8-flash");
+    forget(&shop);
+    add_price(&shop, "gemini-3.8-flash", 1, 1);
+    add_facts(&shop, "gemini-3.8-flash")->able[CONF_VISION] = CONF_ABLE_NO;
+    compile(&shop);
+    assert_string_equal(spell_settled(&shop, &ask), "gemini-3.8-flash gpt-5.5");
+    ask.needs = 1u << CONF_VISION;
+    assert_string_equal(spell_settled(&shop, &ask), "gpt-5.5");
+    ask.wall_us = NOVEMBER_30_US;
+    assert_string_equal(spell_settled(&shop, &ask), "gemini-2.5-pro gpt-5.5");
+    close_shop(&shop);
+}
+
 static void no_target_stands_twice(void **state)
 {
     struct plan_ask ask = {.name = SPAN("best"), .prompt_tokens = 10};
@@ -728,6 +781,7 @@ int main(void)
         cmocka_unit_test(peak_hours_are_dear),
         cmocka_unit_test(weights_make_a_mean),
         cmocka_unit_test(only_who_can_unless_nobody_can),
+        cmocka_unit_test(ends_come_on_their_day),
         cmocka_unit_test(no_target_stands_twice),
         cmocka_unit_test(the_quickest_serves_and_others_are_looked_at),
         cmocka_unit_test(one_that_never_answers_is_not_in_front_for_ever),

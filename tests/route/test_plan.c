@@ -296,6 +296,92 @@ static void test_more_targets_than_a_plan_holds(void **state)
     close_atlas(&atlas);
 }
 
+/* 2026-12-01. */
+#define DECEMBER_US (UINT64_C(1796083200) * US_PER_SEC)
+
+/* "model" or "model for retired" of the first target at that moment. */
+static const char *settled(struct atlas *atlas, const char *name, uint64_t wall_us)
+{
+    static char text[256];
+    struct plan plan;
+
+    assert_int_equal(ask(atlas, name, &plan), PLAN_OK);
+    plan_settle(&plan, wall_us);
+    assert_int_equal(plan.targets[0].model_hash, map_hash(plan.targets[0].model));
+    snprintf(text, sizeof(text), "%.*s%s%.*s", SPAN_ARG(plan.targets[0].model),
+             plan.targets[0].retired.len ? " for " : "", SPAN_ARG(plan.targets[0].retired));
+    return text;
+}
+
+static void test_announced_ends_act(void **state)
+{
+    struct conf_shadow shadow;
+    struct atlas atlas;
+    struct plan plan;
+
+    open_atlas(&atlas, PROVIDERS);
+    atlas.providers[LOCAL].kind = PROVIDER_GEMINI;
+    atlas.config.names.direct = true;
+    shadow = (struct conf_shadow){.target = target(&atlas, LOCAL, "gemini-2.5-flash", 0)};
+    struct conf_target to[] = {target(&atlas, LOCAL, "models/gemini-2.5-pro", 1)};
+    atlas.models[0] = (struct conf_model){.name = SPAN("m"), .targets = {to, 1}, .shadow = &shadow};
+    atlas.config.models.count = 1;
+    compile(&atlas);
+    assert_string_equal(settled(&atlas, "m", DECEMBER_US - 1), "models/gemini-2.5-pro");
+    assert_string_equal(settled(&atlas, "m", DECEMBER_US),
+                        "gemini-3.8-flash for models/gemini-2.5-pro");
+    assert_string_equal(settled(&atlas, "local/gemini-2.5-flash", DECEMBER_US),
+                        "gemini-3.5-flash-lite for gemini-2.5-flash");
+    assert_string_equal(settled(&atlas, "openrouter/gemini-2.5-flash", DECEMBER_US),
+                        "gemini-2.5-flash");
+    assert_int_equal(ask(&atlas, "m", &plan), PLAN_OK);
+    plan_settle(&plan, DECEMBER_US - 1);
+    assert_true(span_is_equal(plan.shadow->target.model, SPAN("gemini-2.5-flash")));
+    plan_settle(&plan, DECEMBER_US);
+    assert_true(span_is_equal(plan.shadow->target.model, SPAN("gemini-3.5-flash-lite")));
+    assert_true(span_is_equal(plan.shadow->name, SPAN("local/gemini-2.5-flash")));
+    close_atlas(&atlas);
+}
+
+/* A proxy that calls itself Anthropic may serve on what Anthropic itself has retired. */
+static void test_the_file_has_the_last_word_on_successors(void **state)
+{
+    struct conf_catalogue rows[] = {
+        {.model = SPAN_INIT("claude-3-5-sonnet"), .successor = SPAN_INIT("none")},
+        {.model = SPAN_INIT("claude-3-opus"), .successor = SPAN_INIT("claude-fable-5")},
+        {.model = SPAN_INIT("claude-sonnet-4-5"), .successor = SPAN_INIT("claude-sonnet-4-6")},
+        {.model = SPAN_INIT("gemini-2.5-pro"), .successor = SPAN_INIT("none")},
+        {.model = SPAN_INIT("claude-3-opus"), .successor = SPAN_INIT("claude-opus-5")}};
+    struct atlas atlas;
+
+    open_atlas(&atlas, PROVIDERS);
+    atlas.providers[LOCAL].kind = PROVIDER_ANTHROPIC;
+    atlas.providers[ROUTER].kind = PROVIDER_ANTHROPIC;
+    atlas.providers[DEEPSEEK].kind = PROVIDER_GEMINI;
+    atlas.config.names.direct = true;
+    compile(&atlas);
+    assert_string_equal(settled(&atlas, "local/claude-3-5-sonnet-20241022", 0),
+                        "claude-sonnet-4-6 for claude-3-5-sonnet-20241022");
+    routes_free(&atlas.routes);
+    rows[0].provider = rows[4].provider = &atlas.providers[LOCAL];
+    atlas.config.catalogue = (struct conf_catalogue_rows){rows, 5};
+    compile(&atlas);
+    assert_string_equal(settled(&atlas, "local/claude-3-5-sonnet-20241022", DECEMBER_US),
+                        "claude-3-5-sonnet-20241022");
+    assert_string_equal(settled(&atlas, "openrouter/claude-3-5-sonnet-20241022", 0),
+                        "claude-sonnet-4-6 for claude-3-5-sonnet-20241022");
+    assert_string_equal(settled(&atlas, "local/claude-3-opus-20240229", 0),
+                        "claude-opus-5 for claude-3-opus-20240229");
+    assert_string_equal(settled(&atlas, "openrouter/claude-3-opus-latest", 0),
+                        "claude-fable-5 for claude-3-opus-latest");
+    assert_string_equal(settled(&atlas, "local/claude-sonnet-4-5", 0),
+                        "claude-sonnet-4-6 for claude-sonnet-4-5");
+    assert_string_equal(settled(&atlas, "local/claude-sonnet-4-6", 0), "claude-sonnet-4-6");
+    assert_string_equal(settled(&atlas, "deepseek/models/gemini-2.5-pro", DECEMBER_US),
+                        "models/gemini-2.5-pro");
+    close_atlas(&atlas);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +393,8 @@ int main(void)
         cmocka_unit_test(test_limits_of_models),
         cmocka_unit_test(test_names_and_labels),
         cmocka_unit_test(test_more_targets_than_a_plan_holds),
+        cmocka_unit_test(test_announced_ends_act),
+        cmocka_unit_test(test_the_file_has_the_last_word_on_successors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
