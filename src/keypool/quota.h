@@ -16,6 +16,7 @@
 #include "conf/config.h"
 #include "limits/adaptive.h"
 #include "limits/concurrency.h"
+#include "limits/reservations.h"
 #include "limits/window.h"
 
 enum { QUOTA_WHOLE = 1 << 16 };
@@ -27,6 +28,7 @@ struct quota {
     struct latch latch; /* who writes what follows; it is read without */
     struct concurrency places;
     struct window requests, tokens;
+    struct reservations reserved; /* of the tokens, by requests under way */
     struct adaptive adaptive;
 };
 
@@ -57,6 +59,7 @@ enum quota_verdict {
     QUOTA_OK,
     QUOTA_REQUESTS, /* requests a minute are used up, by what is declared or found */
     QUOTA_TOKENS,   /* so many tokens do not fit now; fewer may */
+    QUOTA_RESERVED, /* the same, but they will once requests under way have told what they used */
     QUOTA_PLACES,   /* as many under way as declared */
 };
 
@@ -67,8 +70,9 @@ struct quota_hold {
     bool is_adaptive; /* counts in the limit that is found by trying */
 };
 
-/* Whether anything would pass: one request of one token. Else *ret_wait_us until it would (0 for
- * QUOTA_PLACES: nobody knows). Writes nothing. */
+/* Whether anything would pass: one request of one token. Else *ret_wait_us until it would (for
+ * QUOTA_RESERVED about, as requests mostly take; 0 for QUOTA_PLACES: nobody knows). Writes nothing.
+ */
 enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64_t *ret_wait_us);
 
 /* Whether of each limit no more than half would be used with one request of so many tokens. Writes
@@ -88,13 +92,13 @@ enum quota_verdict quota_take(struct quota *quota, uint64_t tokens, uint64_t now
 void quota_move(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
                 uint64_t *shared_writes);
 
-/* It is over: `tokens` were used (0: the estimate stands). True where a place became free that
- * somebody may be waiting for. */
-bool quota_settle(struct quota *quota, struct quota_hold *hold, uint64_t tokens, uint64_t now_us,
-                  uint64_t *shared_writes);
+/* It is over: `tokens` were used (0: the estimate stands). How many of those who may be waiting can
+ * be woken, for a place or for tokens that came back; mostly 0. */
+uint32_t quota_settle(struct quota *quota, struct quota_hold *hold, uint64_t tokens,
+                      uint64_t now_us, uint64_t *shared_writes);
 
-/* As if it had never been taken. */
-bool quota_give_back(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
-                     uint64_t *shared_writes);
+/* It was never sent: as if it had never been taken. As quota_settle. */
+uint32_t quota_give_back(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
+                         uint64_t *shared_writes);
 
 #endif

@@ -83,6 +83,22 @@ bool keypool_counts_tokens(const struct keypool_grant *grant)
            (grant->heard.heard || (grant->quota && quota_counts_tokens(grant->quota)));
 }
 
+static enum taking taking_of(enum quota_verdict verdict)
+{
+    switch (verdict) {
+    case QUOTA_OK:
+        return TAKEN;
+    case QUOTA_TOKENS:
+        return TOO_MANY_TOKENS;
+    case QUOTA_RESERVED:
+        return TOKENS_RESERVED;
+    case QUOTA_REQUESTS:
+    case QUOTA_PLACES:
+        break;
+    }
+    return LOST;
+}
+
 enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
 {
     struct keypool_view *view = pick->view;
@@ -111,7 +127,7 @@ enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t
                       BREAKER_NEUTRAL, 0, pick->now_us);
         view_drop_tests(view, &grant, pick->now_us);
         secret_unref(&grant.line);
-        return verdict == QUOTA_TOKENS ? TOO_MANY_TOKENS : LOST;
+        return taking_of(verdict);
     }
     *pick->grant = grant;
     return TAKEN;

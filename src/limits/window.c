@@ -139,6 +139,13 @@ void window_move(struct window *window, struct window_stamp *stamp, uint64_t now
     stamp->second = second;
 }
 
+uint64_t window_age_us(const struct window_stamp *stamp, uint64_t now_us)
+{
+    uint32_t second = (uint32_t)second_at(now_us);
+
+    return second > stamp->second ? (second - stamp->second) * US_PER_SECOND : 0;
+}
+
 void window_settle(struct window *window, struct window_stamp *stamp, uint64_t units,
                    uint64_t now_us)
 {

@@ -42,6 +42,9 @@ bool window_is_stale(const struct window_stamp *stamp, uint64_t now_us);
 /* The request leaves only now: books it in this second instead. */
 void window_move(struct window *window, struct window_stamp *stamp, uint64_t now_us);
 
+/* For how long it has been booked, in whole seconds. */
+uint64_t window_age_us(const struct window_stamp *stamp, uint64_t now_us);
+
 /* The true number of units is known: less is given back where it was booked, more is booked now. */
 void window_settle(struct window *window, struct window_stamp *stamp, uint64_t units,
                    uint64_t now_us);
