@@ -158,6 +158,8 @@ enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64
     return verdict;
 }
 
+_Static_assert((int)QUOTA_WHOLE == (int)ADAPTIVE_WHOLE, "shares of either can be compared");
+
 static bool is_within_half(uint64_t max, uint64_t used, uint64_t more)
 {
     return max == 0 || used + more <= max / 2;
@@ -173,14 +175,17 @@ static uint32_t share_left(uint64_t max, uint64_t used)
 uint32_t quota_share(const struct quota *quota, uint64_t now_us)
 {
     struct numbers max = numbers_of(quota);
-    uint32_t least = share_left(max.concurrent, concurrency_used(&quota->places));
-    uint32_t requests =
-        max.rpm ? share_left(max.rpm, window_used(&quota->requests, now_us)) : QUOTA_WHOLE;
-    uint32_t tokens =
-        max.tpm ? share_left(max.tpm, window_used(&quota->tokens, now_us)) : QUOTA_WHOLE;
+    uint32_t shares[] = {
+        share_left(max.concurrent, concurrency_used(&quota->places)),
+        max.rpm ? share_left(max.rpm, window_used(&quota->requests, now_us)) : QUOTA_WHOLE,
+        max.tpm ? share_left(max.tpm, window_used(&quota->tokens, now_us)) : QUOTA_WHOLE,
+        adaptive_share(&quota->adaptive, now_us),
+    };
+    uint32_t least = QUOTA_WHOLE;
 
-    least = requests < least ? requests : least;
-    return tokens < least ? tokens : least;
+    for (unsigned i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+        least = shares[i] < least ? shares[i] : least;
+    return least;
 }
 
 bool quota_has_half(const struct quota *quota, uint64_t tokens, uint64_t now_us)

@@ -79,8 +79,8 @@ enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64
  * nothing. */
 bool quota_has_half(const struct quota *quota, uint64_t tokens, uint64_t now_us);
 
-/* The share of the scarcest limit that is left, in 2^-16; all where none is declared. Writes
- * nothing. */
+/* The share of the scarcest limit that is left, declared or found, in 2^-16; all where there is
+ * none. Writes nothing. */
 uint32_t quota_share(const struct quota *quota, uint64_t now_us);
 
 /* Takes one request of `tokens`, a place with it; all or nothing. *shared_writes counts. */
