@@ -63,6 +63,27 @@ void quota_adapt(struct quota *quota, const struct conf_adaptive *conf, uint64_t
     latch_give(&quota->latch);
 }
 
+void quota_inherit(struct quota *quota, struct quota *from, bool is_whole, uint64_t now_us)
+{
+    struct window requests, tokens;
+
+    /* Under one latch at a time, as there is no order between two. */
+    latch_take(&from->latch);
+    window_init(&requests);
+    window_init(&tokens);
+    window_merge(&requests, &from->requests, true, now_us);
+    window_merge(&tokens, &from->tokens, true, now_us);
+    if (is_whole) {
+        window_init(&from->requests);
+        window_init(&from->tokens);
+    }
+    latch_give(&from->latch);
+    latch_take(&quota->latch);
+    window_merge(&quota->requests, &requests, is_whole, now_us);
+    window_merge(&quota->tokens, &tokens, is_whole, now_us);
+    latch_give(&quota->latch);
+}
+
 bool quota_counts_tokens(const struct quota *quota)
 {
     return atomic_load_explicit(&quota->tpm, memory_order_relaxed) != 0;

@@ -41,6 +41,12 @@ void quota_free(struct quota **quota);
 /* Sets the numbers, less a margin, each at least 1 where it is declared. */
 void quota_set(struct quota *quota, const struct conf_limits *limits, uint32_t margin_ppm);
 
+/* Whose requests were counted by `from` until now is counted by this one: what is used up of the
+ * last minute stays used up. Of a quota of its own (is_whole) all goes over; one that others share
+ * keeps it, and this one counts as much. Requests under way settle where they were taken. The
+ * control thread. */
+void quota_inherit(struct quota *quota, struct quota *from, bool is_whole, uint64_t now_us);
+
 /* Sets, or takes away (NULL), the limit that is found by trying. The control thread. */
 void quota_adapt(struct quota *quota, const struct conf_adaptive *conf, uint64_t now_us);
 

@@ -49,6 +49,10 @@ uint64_t window_age_us(const struct window_stamp *stamp, uint64_t now_us);
 void window_settle(struct window *window, struct window_stamp *stamp, uint64_t units,
                    uint64_t now_us);
 
+/* What was booked in `from` counts in this window too: on top of what it has (is_sum), else as much
+ * of each second as the larger of both has. */
+void window_merge(struct window *window, const struct window *from, bool is_sum, uint64_t now_us);
+
 /* Units that count now. */
 uint64_t window_used(const struct window *window, uint64_t now_us);
 
