@@ -98,6 +98,7 @@ static void pick_and_end(struct scene *scene, enum outcome outcome, uint64_t hin
     struct keypool_grant grant;
 
     must(keypool_select(scene->view, &ask, scene->now_us, &grant).verdict == KEYPOOL_CHOSEN);
+    keypool_sent(scene->view, &grant, scene->now_us);
     keypool_end(scene->view, &grant, &end, scene->now_us);
     scene->now_us += 100;
 }

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "limits/concurrency.h"
 #include "limits/gcra.h"
+#include "limits/hold_time.h"
 
 enum { LIMITER_MAX = 1 << 20, FULL_WAIT_US = 1000000 };
 
@@ -21,6 +22,7 @@ struct limiter {
     struct latch latch; /* who writes what follows, in one go; it is read without */
     struct gcra requests, tokens;
     struct concurrency places;
+    struct hold_time held; /* of a place */
 
     struct limiter_book *book;
     struct limiter *next_asked; /* in the book's list; under its lock, as what follows */
@@ -71,6 +73,7 @@ static struct limiter *limiter_new(enum limiter_kind kind, struct span name)
     gcra_init(&limiter->requests);
     gcra_init(&limiter->tokens);
     concurrency_init(&limiter->places);
+    hold_time_init(&limiter->held);
     limiter->kind = kind;
     limiter->text[0] = kind == LIMITER_CLIENT ? 'c' : 'm';
     memcpy(limiter->text + 1, name.ptr, name.len);
@@ -257,6 +260,16 @@ static bool is_full(const struct asking *asking)
     return asking->concurrent && concurrency_used(&asking->limiter->places) >= asking->concurrent;
 }
 
+/* All places are held, each for the mean time: so soon the first of them is free. Before one has
+ * ever been given back, nobody knows. */
+static bool refuse_full(struct asking *asking)
+{
+    uint64_t mean_us = hold_time_us(&asking->limiter->held);
+    uint64_t wait_us = mean_us ? mean_us / asking->concurrent + 1 : FULL_WAIT_US;
+
+    return refuse(asking, LIMITER_CONCURRENT, wait_us);
+}
+
 /* Whether that rate refuses, with its verdict. */
 static bool is_over(const struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,
                     uint64_t now_us, struct gcra_verdict *ret_verdict)
@@ -275,7 +288,7 @@ static bool look(struct asking *asking)
     const struct limiter *limiter = asking->limiter;
 
     if (is_full(asking))
-        return refuse(asking, LIMITER_CONCURRENT, FULL_WAIT_US);
+        return refuse_full(asking);
     if (is_over(&limiter->requests, &asking->request_rate, 1, asking->now_us, &asking->requests))
         return refuse(asking, LIMITER_REQUESTS, asking->requests.wait_us);
     if (is_over(&limiter->tokens, &asking->token_rate, asking->tokens, asking->now_us,
@@ -291,7 +304,7 @@ static bool take_all(struct asking *asking)
     const struct gcra_rate *requests = &asking->request_rate, *tokens = &asking->token_rate;
 
     if (is_full(asking))
-        return refuse(asking, LIMITER_CONCURRENT, FULL_WAIT_US);
+        return refuse_full(asking);
     if (requests->per_minute) {
         asking->requests = gcra_take(&limiter->requests, requests, 1, asking->now_us);
         if (!asking->requests.is_allowed)
@@ -366,7 +379,7 @@ static struct limiter_reading read_refusal(const struct asking *asking)
     }
     return (struct limiter_reading){
         LIMITER_CONCURRENT, limiter->kind,
-        atomic_load_explicit(&limiter->concurrent, memory_order_relaxed), 0, FULL_WAIT_US};
+        atomic_load_explicit(&limiter->concurrent, memory_order_relaxed), 0, asking->wait_us};
 }
 
 /* Keeps the reading of which the smaller share is left. */
@@ -436,25 +449,30 @@ struct admission_verdict admission_begin(struct admission *admission, struct lim
     admission->limiters[0] = client;
     admission->limiters[1] = model;
     admission->tokens = cost;
+    admission->since_us = now_us;
     admission->has_place[0] = askings[0].has_place;
     admission->has_place[1] = askings[1].has_place;
     return (struct admission_verdict){.is_admitted = true, .nearest = find_nearest(askings, 2)};
 }
 
 /* One limiter hears that an exchange is over. */
-static void settle(struct limiter *limiter, uint64_t taken, uint64_t tokens, bool has_place,
-                   uint64_t now_us, uint32_t *shared_writes)
+static void settle(const struct admission *admission, int which, uint64_t tokens, uint64_t now_us,
+                   uint32_t *shared_writes)
 {
+    struct limiter *limiter = admission->limiters[which];
     struct gcra_rate rate = token_rate(limiter);
-    bool differs = rate.per_minute && tokens && tokens != taken;
+    bool differs = rate.per_minute && tokens && tokens != admission->tokens;
+    bool has_place = admission->has_place[which];
 
     if (!differs && !has_place)
         return;
     enter(limiter, shared_writes);
     if (differs)
-        gcra_settle(&limiter->tokens, &rate, taken, tokens, now_us);
-    if (has_place)
+        gcra_settle(&limiter->tokens, &rate, admission->tokens, tokens, now_us);
+    if (has_place) {
         concurrency_leave(&limiter->places, UINT32_MAX);
+        hold_time_note(&limiter->held, now_us - admission->since_us);
+    }
     latch_give(&limiter->latch);
 }
 
@@ -475,8 +493,7 @@ void admission_end(struct admission *admission, uint64_t tokens, uint64_t now_us
 
     for (int i = 0; i < 2; i++) {
         if (admission->limiters[i])
-            settle(admission->limiters[i], admission->tokens, tokens, admission->has_place[i],
-                   now_us, &shared_writes);
+            settle(admission, i, tokens, now_us, &shared_writes);
     }
     *admission = (struct admission){.shared_writes = shared_writes};
 }

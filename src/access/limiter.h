@@ -52,14 +52,15 @@ struct limiter_reading {
 struct admission {
     struct limiter *limiters[2]; /* client's, model's; NULL where there is none */
     uint64_t tokens;
+    uint64_t since_us;
     bool has_place[2];      /* under way at each, where that is limited */
     uint32_t shared_writes; /* read-modify-writes of shared words, from its beginning on */
 };
 
 struct admission_verdict {
     bool is_admitted;
-    uint64_t
-        wait_us; /* where not: until it would be; for LIMITER_CONCURRENT a guess of one second */
+    uint64_t wait_us; /* where not: until it would be; for LIMITER_CONCURRENT about, by how long
+                         exchanges have taken of late */
     struct limiter_reading nearest; /* the one that refused, else the one nearest to refusing */
 };
 

@@ -135,6 +135,7 @@ static const struct conf_word alert_format_words[] = {
 
 /* The rows name a struct by its group; these are called otherwise. */
 #define conf_client_limits          conf_limits
+#define conf_model_limits           conf_limits
 #define conf_azure_entra            credential
 #define conf_google_service_account credential
 #define conf_anthropic_federation   credential
@@ -146,16 +147,17 @@ static const struct conf_word alert_format_words[] = {
 
 static const struct conf_group group_certificate, group_server_timeouts, group_server_media,
     group_server, group_admin, group_pool, group_client_limits, group_client, group_clients,
-    group_limits, group_azure_entra, group_google_service_account, group_anthropic_federation,
-    group_key, group_health, group_probe, group_adaptive_concurrency, group_adaptive, group_breaker,
-    group_margin, group_first_byte, group_provider_timeouts, group_connections, group_upstream_tls,
-    group_issuer_create, group_issuer_request, group_issuer_paging, group_issuer_list,
-    group_issuer_usage, group_issuer, group_validate, group_error_rate, group_canary,
-    group_rotation, group_provider, group_target, group_shadow_budget, group_shadow,
-    group_migration, group_model, group_names, group_class, group_hedge, group_retry, group_log,
-    group_vault, group_aws, group_google, group_azure, group_kubernetes, group_secrets,
-    group_webhook, group_alert_rules, group_alerts, group_price_long, group_price, group_currency,
-    group_budget, group_size_row, group_set, group_catalogue;
+    group_limits, group_model_limits, group_azure_entra, group_google_service_account,
+    group_anthropic_federation, group_key, group_health, group_probe, group_adaptive_concurrency,
+    group_adaptive, group_breaker, group_margin, group_first_byte, group_provider_timeouts,
+    group_connections, group_upstream_tls, group_issuer_create, group_issuer_request,
+    group_issuer_paging, group_issuer_list, group_issuer_usage, group_issuer, group_validate,
+    group_error_rate, group_canary, group_rotation, group_provider, group_target,
+    group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_class,
+    group_hedge, group_retry, group_log, group_vault, group_aws, group_google, group_azure,
+    group_kubernetes, group_secrets, group_webhook, group_alert_rules, group_alerts,
+    group_price_long, group_price, group_currency, group_budget, group_size_row, group_set,
+    group_catalogue;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -212,6 +214,7 @@ static const struct conf_group group_client_limits = {ROWS(client_limits),
 static const struct conf_group group_client = {ROWS(client), .finish = hook_client_finish};
 static const struct conf_group group_clients = {ROWS(clients), .finish = hook_clients_finish};
 static const struct conf_group group_limits = {ROWS(limits)};
+static const struct conf_group group_model_limits = {ROWS(model_limits)};
 static const struct conf_group group_azure_entra = {
     ROWS(azure_entra), .prepare = hook_azure_entra_prepare, .finish = hook_azure_entra_finish};
 static const struct conf_group group_google_service_account = {

@@ -223,7 +223,7 @@ static void set_limits(struct keypool_change *change, uint32_t at)
     struct account *account = change->accounts[at];
     bool is_limited =
         account && (quota_is_declared(&account->merging) || change->provider->adaptive);
-    struct quota *quota = is_limited ? &account->quota : NULL;
+    struct quota *quota = is_limited ? &account->quota : NULL, *old = key_quota_of(key);
 
     if (!account) {
         if (change->quotas[at]) {
@@ -237,6 +237,10 @@ static void set_limits(struct keypool_change *change, uint32_t at)
         change_quota(change, quota, account ? &account->merging : limits);
     atomic_store_explicit(&key->shared.account, account, memory_order_release);
     atomic_store_explicit(&key->shared.quota, quota, memory_order_release);
+    /* After the new one is known to all: what a worker takes of the old one in this very moment is
+     * all that it could miss. */
+    if (old && quota && old != quota)
+        quota_inherit(quota, old, old == key->control.own_quota, change->now_us);
 }
 
 /* Keys of one account share the least of what they declare. */

@@ -10,6 +10,11 @@ struct heard {
     _Atomic uint32_t kinds; /* bits of limits that were told; of the others no memory is touched */
     uint64_t model_hash;    /* under the latch */
     struct foreseen limits[LIMITS_KINDS];
+    /* Under the latch: what was refused last, with that margin, and until when one may wait for it.
+     */
+    struct heard_need wanted;
+    uint32_t wanted_margin_ppm;
+    uint64_t wanted_until_us;
     char name[HEARD_NAME_BYTES]; /* under the latch */
 };
 
@@ -106,6 +111,7 @@ static void set_model(struct heard *heard, uint64_t model_hash, struct span name
     latch_take(&heard->latch);
     heard->model_hash = model_hash;
     atomic_store_explicit(&heard->kinds, 0, memory_order_relaxed);
+    heard->wanted_until_us = 0;
     for (int i = 0; i < LIMITS_KINDS; i++)
         foreseen_init(&heard->limits[i]);
     if (len)
@@ -217,6 +223,40 @@ static bool is_known(const struct heard *heard, uint64_t now_us)
     return false;
 }
 
+/* ---- who waits; under the latch ---- */
+
+static void note_refused(struct heard *heard, struct heard_need need, uint32_t margin_ppm,
+                         uint64_t until_us)
+{
+    heard->wanted = need;
+    heard->wanted_margin_ppm = margin_ppm;
+    if (heard->wanted_until_us < until_us)
+        heard->wanted_until_us = until_us;
+}
+
+/* What stands in the way: of whom the limits as such refuse, and of who was refused last. */
+struct shortness {
+    bool is_short, lacks_wanted;
+};
+
+static struct shortness find_shortness(const struct heard *heard, uint64_t now_us)
+{
+    const struct heard_need least = {.tokens = 1, .output = 1};
+
+    return (struct shortness){
+        .is_short = heard_wait_us(heard, least, 0, now_us) != 0,
+        .lacks_wanted = heard->wanted_until_us > now_us &&
+                        heard_wait_us(heard, heard->wanted, heard->wanted_margin_ppm, now_us) != 0,
+    };
+}
+
+static bool is_eased(const struct heard *heard, struct shortness before, uint64_t now_us)
+{
+    struct shortness now = find_shortness(heard, now_us);
+
+    return (before.is_short && !now.is_short) || (before.lacks_wanted && !now.lacks_wanted);
+}
+
 /* ---- taking ---- */
 
 bool heard_take(struct heard *heard, uint64_t model_hash, struct heard_need need,
@@ -237,30 +277,49 @@ bool heard_take(struct heard *heard, uint64_t model_hash, struct heard_need need
                 ret_hold->stamps[i] = foreseen_take(&heard->limits[i], units_of(need, i), now_us);
         }
     }
+    if (wait_us)
+        note_refused(heard, need, margin_ppm, now_us + wait_us);
     latch_give(&heard->latch);
     *ret_wait_us = wait_us;
     return wait_us == 0;
 }
 
-void heard_give_back(struct heard_hold *hold, uint64_t now_us, uint64_t *shared_writes)
+bool heard_give_back(struct heard_hold *hold, uint64_t now_us, uint64_t *shared_writes)
 {
     struct heard *heard = hold->heard;
+    bool is_mine, has_eased;
+    struct shortness before;
 
     if (!heard)
-        return;
+        return false;
     (*shared_writes)++;
     latch_take(&heard->latch);
-    for (int i = 0; heard->model_hash == hold->model_hash && i < LIMITS_KINDS; i++)
+    is_mine = heard->model_hash == hold->model_hash;
+    before = find_shortness(heard, now_us);
+    for (int i = 0; is_mine && i < LIMITS_KINDS; i++)
         foreseen_give_back(&heard->limits[i], &hold->stamps[i], now_us);
+    has_eased = is_mine && is_eased(heard, before, now_us);
     latch_give(&heard->latch);
     *hold = (struct heard_hold){.heard = NULL};
+    return has_eased;
+}
+
+static bool settle_tokens(struct heard *heard, struct heard_hold *hold, uint64_t tokens,
+                          uint64_t sent_us, uint64_t now_us)
+{
+    struct shortness before = find_shortness(heard, now_us);
+
+    foreseen_settle(&heard->limits[LIMITS_TOKENS], &hold->stamps[LIMITS_TOKENS], tokens, sent_us,
+                    now_us);
+    return is_eased(heard, before, now_us);
 }
 
 /* An answer's own head has mostly told what it took: then nothing is written. */
-void heard_settle(struct heard_hold *hold, uint64_t tokens, uint64_t sent_us, uint64_t now_us,
+bool heard_settle(struct heard_hold *hold, uint64_t tokens, uint64_t sent_us, uint64_t now_us,
                   uint64_t *shared_writes)
 {
     struct heard *heard = hold->heard;
+    bool has_eased = false;
 
     if (heard && tokens && sent_us && foreseen_is_known(&heard->limits[LIMITS_TOKENS], now_us) &&
         atomic_load_explicit(&heard->limits[LIMITS_TOKENS].heard_us, memory_order_relaxed) <
@@ -268,22 +327,22 @@ void heard_settle(struct heard_hold *hold, uint64_t tokens, uint64_t sent_us, ui
         (*shared_writes)++;
         latch_take(&heard->latch);
         if (heard->model_hash == hold->model_hash)
-            foreseen_settle(&heard->limits[LIMITS_TOKENS], &hold->stamps[LIMITS_TOKENS], tokens,
-                            sent_us, now_us);
+            has_eased = settle_tokens(heard, hold, tokens, sent_us, now_us);
         latch_give(&heard->latch);
     }
     *hold = (struct heard_hold){.heard = NULL};
+    return has_eased;
 }
 
 bool heard_note(struct heard *heard, const struct limits_told *told, const struct heard_hold *hold,
                 uint64_t sent_us, uint64_t now_us)
 {
     static const struct foreseen_stamp none;
-    const struct heard_need least = {.tokens = 1, .output = 1};
-    bool is_mine = hold->heard == heard, was_short;
+    bool is_mine = hold->heard == heard, has_eased;
+    struct shortness before;
 
     latch_take(&heard->latch);
-    was_short = heard_wait_us(heard, least, 0, now_us) != 0;
+    before = find_shortness(heard, now_us);
     for (int i = 0; i < LIMITS_KINDS; i++) {
         const struct foreseen_told one = {told->items[i].limit,    told->items[i].remaining,
                                           told->items[i].reset_us, told->items[i].is_whole,
@@ -298,9 +357,9 @@ bool heard_note(struct heard *heard, const struct limits_told *told, const struc
                       is_mine && hold->model_hash == heard->model_hash ? &hold->stamps[i] : &none,
                       sent_us, now_us);
     }
-    was_short = was_short && heard_wait_us(heard, least, 0, now_us) == 0;
+    has_eased = is_eased(heard, before, now_us);
     latch_give(&heard->latch);
-    return was_short;
+    return has_eased;
 }
 
 /* ---- telling ---- */

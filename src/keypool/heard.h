@@ -61,10 +61,11 @@ bool heard_take(struct heard *heard, uint64_t model_hash, struct heard_need need
                 uint32_t margin_ppm, uint64_t now_us, struct heard_hold *ret_hold,
                 uint64_t *ret_wait_us, uint64_t *shared_writes);
 
-void heard_give_back(struct heard_hold *hold, uint64_t now_us, uint64_t *shared_writes);
+/* The attempt was never sent. True where one that had to wait would now pass. */
+bool heard_give_back(struct heard_hold *hold, uint64_t now_us, uint64_t *shared_writes);
 
-/* The attempt is over; `tokens` were used (0: unknown). */
-void heard_settle(struct heard_hold *hold, uint64_t tokens, uint64_t sent_us, uint64_t now_us,
+/* The attempt is over; `tokens` were used (0: unknown). As heard_give_back. */
+bool heard_settle(struct heard_hold *hold, uint64_t tokens, uint64_t sent_us, uint64_t now_us,
                   uint64_t *shared_writes);
 
 /* The answer to the request that holds this, and left at sent_us, tells. True where one that had to

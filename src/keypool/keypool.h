@@ -6,9 +6,9 @@
  * healthy key without limits, declared or told of by its provider, writes none of them.
  *
  *     keypool_select        which key, or when to ask again, or that there is none
- *     keypool_sent          the request leaves now (declared limits count from here)
- *     keypool_hear          the answer's headers tell of limits (optional)
- *     keypool_good          the first good bytes of the answer are here (once, optional)
+ *     keypool_sent          the request leaves now (declared limits count it from here; one that
+ * ends without has used nothing) keypool_hear          the answer's headers tell of limits
+ * (optional) keypool_good          the first good bytes of the answer are here (once, optional)
  *     keypool_end           the attempt is over: exactly once for each grant
  *
  * Keys stand in tiers by `priority` (lower first); standby keys (weight 0) come after all others.
@@ -194,7 +194,9 @@ enum keypool_reason {
     /* With KEYPOOL_LATER: */
     KEYPOOL_LIMITED,       /* refused for their rate (429) */
     KEYPOOL_AT_LIMIT,      /* a declared limit would be passed (429) */
-    KEYPOOL_FULL,          /* as many under way as declared, or found (429) */
+    KEYPOOL_FULL,          /* requests under way hold what is declared, or found, of places, or of
+                              tokens that
+                              they will mostly give back (429) */
     KEYPOOL_TESTING,       /* the first request after a rest is still under way (429) */
     KEYPOOL_COOLING,       /* failed too often, or its breaker is open (503 upstream_open) */
     KEYPOOL_VALIDATING,    /* new, not yet known (503 upstream_open) */
@@ -288,7 +290,8 @@ struct keypool_end {
                                 the key is to blame, or the model is crowded */
 };
 
-/* Ends the grant: gives back its place, settles its tokens, moves the key's state. */
+/* Ends the grant: gives back its place, settles its tokens, moves the key's state. What was never
+ * sent (keypool_sent) has used nothing of any limit. */
 struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_grant *grant,
                                   const struct keypool_end *end, uint64_t now_us);
 

@@ -35,10 +35,11 @@ enum taking {
     TAKEN,
     LOST, /* another worker was faster: look again */
     TOO_MANY_TOKENS,
+    TOKENS_RESERVED, /* the same, but requests under way are about to give as many back */
 };
 
-/* Takes all that a request needs of the key at that place, or nothing: *ret_wait_us with
- * TOO_MANY_TOKENS. `is_early`: it is the last way, and is tested before its time. */
+/* Takes all that a request needs of the key at that place, or nothing: *ret_wait_us with the last
+ * two. `is_early`: it is the last way, and is tested before its time. */
 enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us);
 
 /* What this exchange knows of a key; tried may be NULL. */

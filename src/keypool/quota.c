@@ -12,6 +12,7 @@ void quota_init(struct quota *quota)
     concurrency_init(&quota->places);
     window_init(&quota->requests);
     window_init(&quota->tokens);
+    reservations_init(&quota->reserved);
     adaptive_init(&quota->adaptive);
     gradient_init(&quota->gradient);
 }
@@ -83,6 +84,27 @@ void quota_adapt(struct quota *quota, const struct conf_adaptive *conf, uint64_t
     latch_give(&quota->latch);
 }
 
+void quota_inherit(struct quota *quota, struct quota *from, bool is_whole, uint64_t now_us)
+{
+    struct window requests, tokens;
+
+    /* Under one latch at a time, as there is no order between two. */
+    latch_take(&from->latch);
+    window_init(&requests);
+    window_init(&tokens);
+    window_merge(&requests, &from->requests, true, now_us);
+    window_merge(&tokens, &from->tokens, true, now_us);
+    if (is_whole) {
+        window_init(&from->requests);
+        window_init(&from->tokens);
+    }
+    latch_give(&from->latch);
+    latch_take(&quota->latch);
+    window_merge(&quota->requests, &requests, is_whole, now_us);
+    window_merge(&quota->tokens, &tokens, is_whole, now_us);
+    latch_give(&quota->latch);
+}
+
 bool quota_counts_tokens(const struct quota *quota)
 {
     return atomic_load_explicit(&quota->tpm, memory_order_relaxed) != 0;
@@ -135,6 +157,22 @@ static bool has_room(const struct quota *quota, struct numbers max)
     return max.concurrent == 0 || concurrency_used(&quota->places) < max.concurrent;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Whether there would be room for them with what is expected back from requests under way. */
+static bool will_come_back(const struct quota *quota, uint64_t tpm, uint64_t tokens,
+                           uint64_t now_us)
+{
+    uint64_t expected = reservations_expected(&quota->reserved);
+    uint64_t used = window_used(&quota->tokens, now_us);
+
+    return expected && used - smaller(expected, used) + smaller(tokens, tpm) <= tpm;
+}
+
+/* *ret_wait_us: until the window itself has room. */
 static enum quota_verdict look(const struct quota *quota, struct numbers max, uint64_t tokens,
                                uint64_t now_us, uint64_t *ret_wait_us)
 {
@@ -148,14 +186,27 @@ static enum quota_verdict look(const struct quota *quota, struct numbers max, ui
     if (max.tpm && tokens)
         *ret_wait_us = window_wait_us(&quota->tokens, max.tpm, tokens, now_us);
     if (*ret_wait_us)
-        return QUOTA_TOKENS;
+        return will_come_back(quota, max.tpm, tokens, now_us) ? QUOTA_RESERVED : QUOTA_TOKENS;
     return has_room(quota, max) ? QUOTA_OK : QUOTA_PLACES;
+}
+
+/* The first of those under way may be over sooner than the window turns. */
+static uint64_t wait_of(const struct quota *quota, enum quota_verdict verdict, uint64_t window_us)
+{
+    uint64_t held_us = hold_time_us(&quota->reserved.held);
+
+    return verdict == QUOTA_RESERVED && held_us ? smaller(held_us, window_us) : window_us;
 }
 
 enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64_t *ret_wait_us)
 {
-    return look(quota, numbers_of(quota), 1, now_us, ret_wait_us);
+    enum quota_verdict verdict = look(quota, numbers_of(quota), 1, now_us, ret_wait_us);
+
+    *ret_wait_us = wait_of(quota, verdict, *ret_wait_us);
+    return verdict;
 }
+
+_Static_assert((int)QUOTA_WHOLE == (int)ADAPTIVE_WHOLE, "shares of either can be compared");
 
 static bool is_within_half(uint64_t max, uint64_t used, uint64_t more)
 {
@@ -172,14 +223,17 @@ static uint32_t share_left(uint64_t max, uint64_t used)
 uint32_t quota_share(const struct quota *quota, uint64_t now_us)
 {
     struct numbers max = numbers_of(quota);
-    uint32_t least = share_left(max.concurrent, concurrency_used(&quota->places));
-    uint32_t requests =
-        max.rpm ? share_left(max.rpm, window_used(&quota->requests, now_us)) : QUOTA_WHOLE;
-    uint32_t tokens =
-        max.tpm ? share_left(max.tpm, window_used(&quota->tokens, now_us)) : QUOTA_WHOLE;
+    uint32_t shares[] = {
+        share_left(max.concurrent, concurrency_used(&quota->places)),
+        max.rpm ? share_left(max.rpm, window_used(&quota->requests, now_us)) : QUOTA_WHOLE,
+        max.tpm ? share_left(max.tpm, window_used(&quota->tokens, now_us)) : QUOTA_WHOLE,
+        adaptive_share(&quota->adaptive, now_us),
+    };
+    uint32_t least = QUOTA_WHOLE;
 
-    least = requests < least ? requests : least;
-    return tokens < least ? tokens : least;
+    for (unsigned i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+        least = shares[i] < least ? shares[i] : least;
+    return least;
 }
 
 bool quota_has_half(const struct quota *quota, uint64_t tokens, uint64_t now_us)
@@ -208,8 +262,10 @@ static struct quota_hold take(struct quota *quota, struct numbers max, uint64_t 
         hold.has_place = concurrency_enter(&quota->places, max.concurrent);
     if (max.rpm)
         hold.requests = window_take(&quota->requests, max.rpm, 1, now_us);
-    if (max.tpm && tokens)
+    if (max.tpm && tokens) {
         hold.tokens = window_take(&quota->tokens, max.tpm, tokens, now_us);
+        reservations_take(&quota->reserved, hold.tokens.units);
+    }
     hold.is_adaptive = adaptive_is_on(&quota->adaptive);
     if (hold.is_adaptive)
         adaptive_take(&quota->adaptive, now_us);
@@ -234,7 +290,11 @@ enum quota_verdict quota_take(struct quota *quota, uint64_t tokens, uint64_t now
     verdict = look(quota, max, tokens, now_us, ret_wait_us);
     if (verdict == QUOTA_OK)
         *ret_hold = take(quota, max, tokens, now_us);
+    else if (verdict == QUOTA_TOKENS || verdict == QUOTA_RESERVED)
+        reservations_note_refused(&quota->reserved, smaller(tokens, max.tpm),
+                                  now_us + *ret_wait_us);
     latch_give(&quota->latch);
+    *ret_wait_us = wait_of(quota, verdict, *ret_wait_us);
     return verdict;
 }
 
@@ -295,37 +355,75 @@ static bool leave(struct quota *quota, struct quota_hold *hold)
     return concurrency_leave(&quota->places, numbers_of(quota).concurrent);
 }
 
-bool quota_settle(struct quota *quota, struct quota_hold *hold, uint64_t tokens, uint64_t now_us,
-                  uint64_t *shared_writes)
+/* Whether a request of one token finds nothing in its way but, perhaps, places. */
+static bool is_at_limit(const struct quota *quota, uint64_t now_us)
 {
-    bool differs = numbers_of(quota).tpm && tokens && tokens != hold->tokens.units;
-    bool has_freed = false;
+    uint64_t wait_us;
 
-    if (differs || hold->has_place) {
-        enter(quota, shared_writes);
-        if (differs)
-            window_settle(&quota->tokens, &hold->tokens, tokens, now_us);
-        has_freed = leave(quota, hold);
-        latch_give(&quota->latch);
-    }
-    hold->requests.units = hold->tokens.units = 0;
-    return has_freed;
+    (void)quota_look(quota, now_us, &wait_us);
+    return wait_us != 0;
 }
 
-bool quota_give_back(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
-                     uint64_t *shared_writes)
+static uint32_t more(uint32_t a, uint32_t b)
 {
-    bool has_freed;
+    return a > b ? a : b;
+}
 
-    if (!hold->has_place && !hold->requests.units && !hold->tokens.units && !hold->is_adaptive)
-        return false;
+/* Under the latch. What it had reserved becomes what it used; how many may be woken. */
+static uint32_t settle_tokens(struct quota *quota, struct quota_hold *hold, uint64_t tokens,
+                              uint64_t now_us)
+{
+    uint64_t reserved = hold->tokens.units, held_us = window_age_us(&hold->tokens, now_us);
+    uint64_t back = tokens && tokens < reserved ? reserved - tokens : 0;
+    uint64_t tpm = numbers_of(quota).tpm;
+    bool was_full, is_freed;
+
+    reservations_end(&quota->reserved, reserved, back, held_us);
+    if (tpm == 0 || tokens == 0 || tokens == reserved)
+        return 0;
+    was_full = back && window_used(&quota->tokens, now_us) >= tpm;
+    window_settle(&quota->tokens, &hold->tokens, tokens, now_us);
+    is_freed = was_full && window_used(&quota->tokens, now_us) < tpm;
+    return more(is_freed, reservations_wakes(&quota->reserved, back, now_us));
+}
+
+uint32_t quota_settle(struct quota *quota, struct quota_hold *hold, uint64_t tokens,
+                      uint64_t now_us, uint64_t *shared_writes)
+{
+    bool counts_tokens = hold->tokens.units || (numbers_of(quota).tpm && tokens);
+    uint32_t woken = 0;
+
+    if (counts_tokens || hold->has_place) {
+        enter(quota, shared_writes);
+        if (counts_tokens)
+            woken = settle_tokens(quota, hold, tokens, now_us);
+        woken = more(woken, leave(quota, hold));
+        latch_give(&quota->latch);
+    }
+    *hold = (struct quota_hold){.has_place = false};
+    return woken;
+}
+
+uint32_t quota_give_back(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
+                         uint64_t *shared_writes)
+{
+    uint64_t tokens = hold->tokens.units;
+    bool was_at_limit, is_freed;
+    uint32_t woken;
+
+    if (!hold->has_place && !hold->requests.units && !tokens && !hold->is_adaptive)
+        return 0;
     enter(quota, shared_writes);
+    was_at_limit = is_at_limit(quota, now_us);
     if (hold->is_adaptive)
         adaptive_give_back(&quota->adaptive, now_us);
-    hold->is_adaptive = false;
     window_settle(&quota->requests, &hold->requests, 0, now_us);
     window_settle(&quota->tokens, &hold->tokens, 0, now_us);
-    has_freed = leave(quota, hold);
+    reservations_cancel(&quota->reserved, tokens);
+    is_freed = was_at_limit && !is_at_limit(quota, now_us);
+    woken = more(is_freed, reservations_wakes(&quota->reserved, tokens, now_us));
+    woken = more(woken, leave(quota, hold));
     latch_give(&quota->latch);
-    return has_freed;
+    *hold = (struct quota_hold){.has_place = false};
+    return woken;
 }

@@ -18,6 +18,7 @@
 #include "limits/adaptive.h"
 #include "limits/concurrency.h"
 #include "limits/gradient.h"
+#include "limits/reservations.h"
 #include "limits/window.h"
 
 enum { QUOTA_WHOLE = 1 << 16 };
@@ -32,6 +33,7 @@ struct quota {
     struct latch latch; /* who writes what follows; it is read without */
     struct concurrency places;
     struct window requests, tokens;
+    struct reservations reserved; /* of the tokens, by requests under way */
     struct adaptive adaptive;
     struct gradient gradient;
 };
@@ -44,6 +46,12 @@ void quota_free(struct quota **quota);
 
 /* Sets the numbers, less a margin, each at least 1 where it is declared. */
 void quota_set(struct quota *quota, const struct conf_limits *limits, uint32_t margin_ppm);
+
+/* Whose requests were counted by `from` until now is counted by this one: what is used up of the
+ * last minute stays used up. Of a quota of its own (is_whole) all goes over; one that others share
+ * keeps it, and this one counts as much. Requests under way settle where they were taken. The
+ * control thread. */
+void quota_inherit(struct quota *quota, struct quota *from, bool is_whole, uint64_t now_us);
 
 /* Sets, or takes away (NULL), the limits that are found. The control thread. */
 void quota_adapt(struct quota *quota, const struct conf_adaptive *conf, uint64_t now_us);
@@ -76,6 +84,7 @@ enum quota_verdict {
     QUOTA_OK,
     QUOTA_REQUESTS, /* requests a minute are used up, by what is declared or found */
     QUOTA_TOKENS,   /* so many tokens do not fit now; fewer may */
+    QUOTA_RESERVED, /* the same, but they will once requests under way have told what they used */
     QUOTA_PLACES,   /* as many under way as declared, or found */
 };
 
@@ -86,16 +95,17 @@ struct quota_hold {
     bool is_adaptive; /* counts in the limit that is found by trying */
 };
 
-/* Whether anything would pass: one request of one token. Else *ret_wait_us until it would (0 for
- * QUOTA_PLACES: nobody knows). Writes nothing. */
+/* Whether anything would pass: one request of one token. Else *ret_wait_us until it would (for
+ * QUOTA_RESERVED about, as requests mostly take; 0 for QUOTA_PLACES: nobody knows). Writes nothing.
+ */
 enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64_t *ret_wait_us);
 
 /* Whether of each limit no more than half would be used with one request of so many tokens. Writes
  * nothing. */
 bool quota_has_half(const struct quota *quota, uint64_t tokens, uint64_t now_us);
 
-/* The share of the scarcest limit that is left, in 2^-16; all where none is declared. Writes
- * nothing. */
+/* The share of the scarcest limit that is left, declared or found, in 2^-16; all where there is
+ * none. Writes nothing. */
 uint32_t quota_share(const struct quota *quota, uint64_t now_us);
 
 /* Takes one request of `tokens`, a place with it; all or nothing. *shared_writes counts. */
@@ -111,13 +121,13 @@ void quota_move(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
 uint32_t quota_note(struct quota *quota, const struct quota_hold *hold,
                     const struct gradient_sample *sample, uint64_t now_us, uint64_t *shared_writes);
 
-/* It is over: `tokens` were used (0: the estimate stands). True where a place became free that
- * somebody may be waiting for. */
-bool quota_settle(struct quota *quota, struct quota_hold *hold, uint64_t tokens, uint64_t now_us,
-                  uint64_t *shared_writes);
+/* It is over: `tokens` were used (0: the estimate stands). How many of those who may be waiting can
+ * be woken, for a place or for tokens that came back; mostly 0. */
+uint32_t quota_settle(struct quota *quota, struct quota_hold *hold, uint64_t tokens,
+                      uint64_t now_us, uint64_t *shared_writes);
 
-/* As if it had never been taken. */
-bool quota_give_back(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
-                     uint64_t *shared_writes);
+/* It was never sent: as if it had never been taken. As quota_settle. */
+uint32_t quota_give_back(struct quota *quota, struct quota_hold *hold, uint64_t now_us,
+                         uint64_t *shared_writes);
 
 #endif

@@ -491,6 +491,41 @@ static void count_tokens(const struct report *report, uint64_t tokens)
                               memory_order_relaxed);
 }
 
+static void wake_for_limits(struct report *report, uint32_t by_quota, bool by_heard)
+{
+    if (by_quota || by_heard)
+        wake(report, by_quota ? by_quota : 1);
+}
+
+/* It was sent, and used so many tokens (0: unknown). */
+static void settle_limits(struct report *report, uint64_t tokens)
+{
+    struct keypool_grant *grant = report->grant;
+    uint64_t *writes = &report->view->shared_writes;
+    uint32_t by_quota = 0;
+    bool by_heard;
+
+    if (grant->quota)
+        by_quota = quota_settle(grant->quota, &grant->hold, tokens, report->now_us, writes);
+    by_heard = heard_settle(&grant->heard, tokens, grant->sent_us, report->now_us, writes);
+    wake_for_limits(report, by_quota, by_heard);
+}
+
+/* No byte of it left (the connection was refused, or nobody waited for it any more): no provider
+ * has counted it. */
+static void give_limits_back(struct report *report)
+{
+    struct keypool_grant *grant = report->grant;
+    uint64_t *writes = &report->view->shared_writes;
+    uint32_t by_quota = 0;
+    bool by_heard;
+
+    if (grant->quota)
+        by_quota = quota_give_back(grant->quota, &grant->hold, report->now_us, writes);
+    by_heard = heard_give_back(&grant->heard, report->now_us, writes);
+    wake_for_limits(report, by_quota, by_heard);
+}
+
 struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_grant *grant,
                                   const struct keypool_end *end, uint64_t now_us)
 {
@@ -511,10 +546,10 @@ struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_gran
         if (grant->trial && !grant->is_good && !report.says_nothing)
             report.effect.canary_failed = trial_note_end(view, grant, report.row->trial);
     }
-    if (grant->quota &&
-        quota_settle(grant->quota, &grant->hold, end->tokens, now_us, &view->shared_writes))
-        wake(&report, 1);
-    heard_settle(&grant->heard, end->tokens, grant->sent_us, now_us, &view->shared_writes);
+    if (grant->sent_us)
+        settle_limits(&report, end->tokens);
+    else
+        give_limits_back(&report);
     if (end->cost_nanousd)
         count_spent(&report, end->cost_nanousd);
     finish(&report);
@@ -534,9 +569,7 @@ struct keypool_effect keypool_cancel(struct keypool_view *view, struct keypool_g
         atomic_store_explicit(&local->requests, requests - 1, memory_order_relaxed);
     if (view->trial)
         trial_note_cancel(view, grant);
-    if (grant->quota && quota_give_back(grant->quota, &grant->hold, now_us, &view->shared_writes))
-        wake(&report, 1);
-    heard_give_back(&grant->heard, now_us, &view->shared_writes);
+    give_limits_back(&report);
     finish(&report);
     return report.effect;
 }

@@ -18,6 +18,20 @@ static void note_later(struct pick *pick, struct standing standing)
         pick->later = standing;
 }
 
+static void note_at_limit(struct pick *pick, uint64_t wait_us)
+{
+    note_later(pick, (struct standing){LINEUP_BARRED, KEYPOOL_AT_LIMIT, pick->now_us + wait_us});
+}
+
+/* Which request under way ends first nobody knows: who has time looks again soon, as for a place;
+ * who has none is told how long they mostly take. */
+static void note_reserved(struct pick *pick, uint64_t wait_us)
+{
+    if (!pick->ask->is_urgent && wait_us > VIEW_GUESS_US)
+        wait_us = VIEW_GUESS_US;
+    note_later(pick, (struct standing){LINEUP_BARRED, KEYPOOL_FULL, pick->now_us + wait_us});
+}
+
 /* False where no more can be passed over. */
 static bool skip(struct pick *pick, uint32_t place, bool is_second_choice)
 {
@@ -104,8 +118,11 @@ static bool try_ready(struct pick *pick, uint32_t place, bool *ret_is_full)
         break;
     case TOO_MANY_TOKENS:
         pick->for_tokens++;
-        note_later(pick,
-                   (struct standing){LINEUP_BARRED, KEYPOOL_AT_LIMIT, pick->now_us + wait_us});
+        note_at_limit(pick, wait_us);
+        break;
+    case TOKENS_RESERVED:
+        pick->for_tokens++;
+        note_reserved(pick, wait_us);
         break;
     }
     *ret_is_full = !skip(pick, place, false) || pick->for_tokens > SKIP_TOKENS;
@@ -148,8 +165,10 @@ static bool pick_second_choice(struct pick *pick, uint32_t *ret_place)
         case LOST:
             break;
         case TOO_MANY_TOKENS:
-            note_later(pick,
-                       (struct standing){LINEUP_BARRED, KEYPOOL_AT_LIMIT, pick->now_us + wait_us});
+            note_at_limit(pick, wait_us);
+            break;
+        case TOKENS_RESERVED:
+            note_reserved(pick, wait_us);
             break;
         }
     }

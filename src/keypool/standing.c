@@ -67,6 +67,7 @@ static struct standing stand_by_quota(const struct quota *quota, uint64_t now_us
     case QUOTA_REQUESTS:
     case QUOTA_TOKENS:
         return stand(LINEUP_BARRED, KEYPOOL_AT_LIMIT, now_us + wait_us);
+    case QUOTA_RESERVED:
     case QUOTA_PLACES:
         break;
     }

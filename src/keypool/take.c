@@ -95,6 +95,22 @@ static uint32_t alike(const struct pick *pick, const struct keypool_grant *grant
                          ask->tokens - ask->tokens_out);
 }
 
+static enum taking taking_of(enum quota_verdict verdict)
+{
+    switch (verdict) {
+    case QUOTA_OK:
+        return TAKEN;
+    case QUOTA_TOKENS:
+        return TOO_MANY_TOKENS;
+    case QUOTA_RESERVED:
+        return TOKENS_RESERVED;
+    case QUOTA_REQUESTS:
+    case QUOTA_PLACES:
+        break;
+    }
+    return LOST;
+}
+
 enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
 {
     struct keypool_view *view = pick->view;
@@ -123,7 +139,7 @@ enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t
                       BREAKER_NEUTRAL, 0, pick->now_us);
         view_drop_tests(view, &grant, pick->now_us);
         secret_unref(&grant.line);
-        return verdict == QUOTA_TOKENS ? TOO_MANY_TOKENS : LOST;
+        return taking_of(verdict);
     }
     grant.alike = alike(pick, &grant);
     *pick->grant = grant;

@@ -100,25 +100,68 @@ static void step(struct adaptive *adaptive, uint64_t now_us)
     adaptive->used = 0;
 }
 
-/* Of the last minute: what is older is forgotten. */
-static uint32_t *slot_at(struct adaptive *adaptive, uint64_t now_us)
+static uint64_t newest_slot(const struct adaptive *adaptive)
 {
-    uint64_t slot = now_us / SLOT_US;
+    return atomic_load_explicit(&adaptive->slot, memory_order_relaxed);
+}
 
-    if (slot >= adaptive->slot + ADAPTIVE_SLOTS)
-        adaptive->slot = slot - ADAPTIVE_SLOTS;
-    while (adaptive->slot < slot)
-        adaptive->passed[++adaptive->slot % ADAPTIVE_SLOTS] = 0;
-    return &adaptive->passed[adaptive->slot % ADAPTIVE_SLOTS];
+static uint32_t passed_in(const struct adaptive *adaptive, uint64_t slot)
+{
+    return atomic_load_explicit(&adaptive->passed[slot % ADAPTIVE_SLOTS], memory_order_relaxed);
+}
+
+static void set_passed(struct adaptive *adaptive, uint64_t slot, uint32_t count)
+{
+    atomic_store_explicit(&adaptive->passed[slot % ADAPTIVE_SLOTS], count, memory_order_relaxed);
+}
+
+/* Of the last minute: what is older is forgotten. A clock that went back writes to the newest. */
+static uint64_t slot_at(struct adaptive *adaptive, uint64_t now_us)
+{
+    uint64_t slot = now_us / SLOT_US, newest = newest_slot(adaptive);
+
+    if (slot >= newest + ADAPTIVE_SLOTS)
+        newest = slot - ADAPTIVE_SLOTS;
+    while (newest < slot)
+        set_passed(adaptive, ++newest, 0);
+    atomic_store_explicit(&adaptive->slot, newest, memory_order_relaxed);
+    return newest;
+}
+
+static void count_passed(struct adaptive *adaptive, uint64_t now_us)
+{
+    uint64_t slot = slot_at(adaptive, now_us);
+
+    set_passed(adaptive, slot, passed_in(adaptive, slot) + 1);
+}
+
+static void uncount_passed(struct adaptive *adaptive, uint64_t now_us)
+{
+    uint64_t slot = slot_at(adaptive, now_us);
+    uint32_t count = passed_in(adaptive, slot);
+
+    set_passed(adaptive, slot, count ? count - 1 : 0);
 }
 
 static double passed(const struct adaptive *adaptive)
 {
     double sum = 0;
 
-    for (int i = 0; i < ADAPTIVE_SLOTS; i++)
-        sum += adaptive->passed[i];
+    for (uint64_t i = 0; i < ADAPTIVE_SLOTS; i++)
+        sum += passed_in(adaptive, i);
     return sum;
+}
+
+uint32_t adaptive_share(const struct adaptive *adaptive, uint64_t now_us)
+{
+    uint64_t slot = now_us / SLOT_US, newest = newest_slot(adaptive), used = 0;
+    uint32_t rpm = rpm_of(adaptive);
+
+    if (!rpm)
+        return ADAPTIVE_WHOLE;
+    for (uint64_t i = 0; i < ADAPTIVE_SLOTS && i <= newest; i++)
+        used += newest - i + ADAPTIVE_SLOTS > slot ? passed_in(adaptive, newest - i) : 0;
+    return used < rpm ? (uint32_t)((rpm - used) * ADAPTIVE_WHOLE / rpm) : 0;
 }
 
 void adaptive_take(struct adaptive *adaptive, uint64_t now_us)
@@ -131,7 +174,7 @@ void adaptive_take(struct adaptive *adaptive, uint64_t now_us)
     rate = gcra_rate_of(rpm_of(adaptive));
     (void)gcra_take(&adaptive->gcra, &rate, 1, now_us);
     adaptive->used++;
-    ++*slot_at(adaptive, now_us);
+    count_passed(adaptive, now_us);
 }
 
 void adaptive_give_back(struct adaptive *adaptive, uint64_t now_us)
@@ -142,7 +185,7 @@ void adaptive_give_back(struct adaptive *adaptive, uint64_t now_us)
         return;
     gcra_settle(&adaptive->gcra, &rate, 1, 0, now_us);
     adaptive->used -= adaptive->used > 0;
-    *slot_at(adaptive, now_us) -= *slot_at(adaptive, now_us) > 0;
+    uncount_passed(adaptive, now_us);
 }
 
 bool adaptive_refuse(struct adaptive *adaptive, uint64_t sent_us, uint64_t now_us)
@@ -151,7 +194,7 @@ bool adaptive_refuse(struct adaptive *adaptive, uint64_t sent_us, uint64_t now_u
 
     if (!rpm_of(adaptive) || (adaptive->cut_us && sent_us <= adaptive->cut_us))
         return false;
-    *slot_at(adaptive, now_us) -= *slot_at(adaptive, now_us) > 0;
+    uncount_passed(adaptive, now_us);
     adaptive->ceiling = fmax(passed(adaptive), adaptive->rate * backoff);
     set_rate(adaptive, adaptive->rate * backoff);
     adaptive->cut_us = adaptive->step_us = now_us;

@@ -23,7 +23,7 @@ struct adaptive_settings {
     uint32_t growth_milli;                  /* the same, above one */
 };
 
-enum { ADAPTIVE_SLOTS = 12 }; /* of a minute */
+enum { ADAPTIVE_SLOTS = 12 /* of a minute */, ADAPTIVE_WHOLE = 1 << 16 };
 
 struct adaptive {
     _Atomic uint32_t rpm; /* as it is now; 0: off */
@@ -34,9 +34,10 @@ struct adaptive {
     double ceiling;  /* what seems to be allowed; 0: none is known */
     uint64_t cut_us; /* the last cut */
     uint64_t step_us;
-    uint32_t used;                   /* taken since */
-    uint32_t passed[ADAPTIVE_SLOTS]; /* and not refused */
-    uint64_t slot;                   /* the last one that was written to */
+    uint32_t used; /* taken since */
+    /* Read without the latch too: a look that falls into a change is wrong by one request. */
+    _Atomic uint32_t passed[ADAPTIVE_SLOTS]; /* taken and not refused */
+    _Atomic uint64_t slot;                   /* the last one that was written to */
 };
 
 /* Off. */
@@ -53,6 +54,10 @@ static inline bool adaptive_is_on(const struct adaptive *adaptive)
 
 /* 0 where a request would pass now, else how long until it would. Reads only. */
 uint64_t adaptive_wait_us(const struct adaptive *adaptive, uint64_t now_us);
+
+/* The share of the limit that was not used in the last minute, in 2^-16; all where it is off. Reads
+ * only. */
+uint32_t adaptive_share(const struct adaptive *adaptive, uint64_t now_us);
 
 /* One passes, which adaptive_wait_us allowed under the same latch. */
 void adaptive_take(struct adaptive *adaptive, uint64_t now_us);

@@ -17,7 +17,8 @@ void foreseen_init(struct foreseen *foreseen)
     atomic_init(&foreseen->since_us, 0);
     atomic_init(&foreseen->heard_us, 0);
     atomic_init(&foreseen->try_us, 0);
-    foreseen->taken = foreseen->mark_us = foreseen->mark_taken = foreseen->old_taken = 0;
+    foreseen->taken = foreseen->told_taken = 0;
+    foreseen->mark_us = foreseen->mark_taken = foreseen->old_taken = 0;
     foreseen->begin_us = foreseen->longest_us = foreseen->before_us = foreseen->remained = 0;
     foreseen->known_us = foreseen->way_us = 0;
     foreseen->lean = FORESEEN_LEAN_WHOLE;
@@ -125,6 +126,7 @@ static void begin_window(struct foreseen *foreseen, uint64_t now_us)
 
     foreseen_store(&foreseen->arrival_ns, 0);
     foreseen_store(&foreseen->since_us, now_us);
+    foreseen->told_taken = foreseen->taken;
     foreseen->is_believed = true;
     foreseen->remained = foreseen_load(&foreseen->limit);
     foreseen_set_span(foreseen, now_us + (long_us > round_us ? long_us - round_us : 0),
@@ -197,12 +199,29 @@ static void put_back(struct foreseen *foreseen, uint64_t units, uint64_t now_us)
     foreseen_store(&foreseen->arrival_ns, state.arrival_ns > span ? state.arrival_ns - span : 0);
 }
 
+/* They are no longer among what came after another request, where nobody has come since: of who
+ * has, the place in the order must stay. */
+static void untake(struct foreseen *foreseen, const struct foreseen_stamp *stamp)
+{
+    if (stamp->taken != foreseen->taken || stamp->units > foreseen->taken)
+        return;
+    foreseen->taken -= stamp->units;
+    if (foreseen->mark_taken > foreseen->taken)
+        foreseen->mark_taken = foreseen->taken;
+    if (foreseen->old_taken > foreseen->taken)
+        foreseen->old_taken = foreseen->taken;
+}
+
 void foreseen_give_back(struct foreseen *foreseen, struct foreseen_stamp *stamp, uint64_t now_us)
 {
-    put_back(foreseen, stamp->units, now_us);
-    if (stamp->is_try)
+    uint64_t held_us = foreseen_load(&foreseen->held_us);
+    bool is_over = held_us && held_us <= now_us;
+
+    if (stamp->units && stamp->taken > foreseen->told_taken && !is_over)
+        put_back(foreseen, stamp->units, now_us);
+    if (stamp->is_try && !is_over)
         foreseen_store(&foreseen->try_us, now_us);
-    foreseen->taken -= stamp->units < foreseen->taken ? stamp->units : foreseen->taken;
+    untake(foreseen, stamp);
     *stamp = (struct foreseen_stamp){.units = 0};
 }
 

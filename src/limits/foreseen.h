@@ -42,7 +42,9 @@ struct foreseen {
     _Atomic uint64_t heard_us;   /* when the request left whose answer told the newest */
     _Atomic uint64_t try_us;     /* of a window that is used up: when one may try; held_us: none */
     /* Of the writers alone: */
-    uint64_t taken;                          /* units, ever */
+    uint64_t taken;      /* units, ever */
+    uint64_t told_taken; /* of these, those that the count no longer has by itself: a newer word of
+                            the provider, or a window's end, stands for them */
     uint64_t mark_us, mark_taken, old_taken; /* how many had been taken a moment before */
     uint64_t begin_us;                       /* the earliest end of the window, as it was told */
     uint64_t longest_us, before_us; /* the longest reset of this window, and of the one before */
@@ -98,7 +100,8 @@ uint32_t foreseen_share(const struct foreseen *foreseen, uint64_t units, uint64_
 /* Takes units, whether they are there or not. */
 struct foreseen_stamp foreseen_take(struct foreseen *foreseen, uint64_t units, uint64_t now_us);
 
-/* As if they had not been taken. */
+/* As if they had not been taken, however long ago that was: nothing comes back of what the provider
+ * has told since, which cannot have known of them, nor of a window that is over. */
 void foreseen_give_back(struct foreseen *foreseen, struct foreseen_stamp *stamp, uint64_t now_us);
 
 /* The true number is known (0: it is not). Nothing is corrected where the provider has told a newer

@@ -335,6 +335,7 @@ static void learn(struct foreseen *foreseen, const struct answer *answer)
     if (foreseen_load(&foreseen->limit) == 0)
         foreseen->known_us = answer->now_us;
     foreseen->remained = answer->told.remaining;
+    foreseen->told_taken = answer->stamp->taken ? answer->stamp->taken : foreseen->taken;
     foreseen_store(&foreseen->period_us, period_us);
     foreseen_store(&foreseen->unit_q16, foreseen_unit_of(answer->told.limit, period_us));
     foreseen_store(&foreseen->part_q64, UINT64_MAX / (period_us * FORESEEN_NS));

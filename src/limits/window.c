@@ -146,6 +146,13 @@ void window_move(struct window *window, struct window_stamp *stamp, uint64_t now
     stamp->second = second;
 }
 
+uint64_t window_age_us(const struct window_stamp *stamp, uint64_t now_us)
+{
+    uint32_t second = (uint32_t)second_at(now_us);
+
+    return second > stamp->second ? (second - stamp->second) * US_PER_SECOND : 0;
+}
+
 void window_settle(struct window *window, struct window_stamp *stamp, uint64_t units,
                    uint64_t now_us)
 {
@@ -156,4 +163,22 @@ void window_settle(struct window *window, struct window_stamp *stamp, uint64_t u
     else if (actual < stamp->units)
         unbook(window, stamp->second, stamp->units - actual);
     stamp->units = 0;
+}
+
+void window_merge(struct window *window, const struct window *from, bool is_sum, uint64_t now_us)
+{
+    uint64_t now_second = second_at(now_us);
+
+    for (uint64_t age = 0; age < WINDOW_SPAN; age++) {
+        uint64_t second = now_second - age, word = load(from, second), mine = load(window, second);
+        uint64_t units = word & UNIT_MASK, had = mine & UNIT_MASK;
+
+        if (second_of(word) != (second & SECOND_MASK) || units == 0)
+            continue;
+        if (second_of(mine) != (second & SECOND_MASK))
+            had = 0;
+        if (is_sum)
+            units += had;
+        store(window, second, units > had ? units : had);
+    }
 }

@@ -42,12 +42,18 @@ bool window_is_stale(const struct window_stamp *stamp, uint64_t now_us);
 /* The request leaves only now: books it in this second instead. */
 void window_move(struct window *window, struct window_stamp *stamp, uint64_t now_us);
 
+/* For how long it has been booked, in whole seconds. */
+uint64_t window_age_us(const struct window_stamp *stamp, uint64_t now_us);
+
 /* The true number of units is known: less is given back where it was booked, more is booked now. */
 void window_settle(struct window *window, struct window_stamp *stamp, uint64_t units,
                    uint64_t now_us);
 
 /* How many units would pass then, if nobody takes any until then. at_us: not in the past. */
 uint64_t window_left_at(const struct window *window, uint64_t limit, uint64_t at_us);
+/* What was booked in `from` counts in this window too: on top of what it has (is_sum), else as much
+ * of each second as the larger of both has. */
+void window_merge(struct window *window, const struct window *from, bool is_sum, uint64_t now_us);
 
 /* Units that count now. */
 uint64_t window_used(const struct window *window, uint64_t now_us);

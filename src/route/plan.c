@@ -40,6 +40,12 @@ static void rename_target(struct plan_target *target, struct span successor)
     target->model = successor;
 }
 
+static void hash_target(struct plan_target *target)
+{
+    target->model_hash = map_hash(target->model);
+    target->estimate_hash = estimates_hash(target->provider->name, target->model_hash);
+}
+
 static struct plan_target target_of(const struct routes *routes,
                                     const struct conf_provider *provider, struct span model)
 {
@@ -57,8 +63,7 @@ static struct plan_target target_of(const struct routes *routes,
         rename_target(&target, successor);
     if (!own)
         target.end = retired_find_end(provider->kind, target.model);
-    target.model_hash = map_hash(target.model);
-    target.estimate_hash = estimates_hash(provider->name, target.model_hash);
+    hash_target(&target);
     return target;
 }
 
@@ -67,7 +72,7 @@ static void settle_target(struct plan_target *target, uint64_t wall_us)
     if (!plan_has_ended(target, wall_us) || plan_is_gone(target, wall_us))
         return;
     rename_target(target, target->end->successor);
-    target->model_hash = map_hash(target->model);
+    hash_target(target);
     target->end = NULL;
 }
 

@@ -168,6 +168,35 @@ static void test_concurrency(void **state)
     close_desk(&desk);
 }
 
+/* Who is refused for want of a place is told when the first of them will mostly be free. */
+static void test_places_are_told_by_how_long_they_are_held(void **state)
+{
+    struct admission first, second, third;
+    struct admission_verdict verdict;
+    struct desk desk;
+    uint64_t now = start;
+
+    (void)state;
+    open_desk(&desk, (struct conf_limits){.concurrent = 2}, (struct conf_limits){0});
+    for (int i = 0; i < 100; i++) {
+        assert_true(begin(&desk, &first, 0, now).is_admitted);
+        assert_true(begin(&desk, &second, 0, now).is_admitted);
+        verdict = begin(&desk, &third, 0, now);
+        assert_false(verdict.is_admitted);
+        assert_int_equal(verdict.nearest.reset_us, verdict.wait_us);
+        /* At first nobody knows; then a place is free every ten of twenty seconds, then of two. */
+        if (i == 0)
+            assert_int_equal(verdict.wait_us, US_PER_SEC);
+        else if (i == 10)
+            assert_in_range(verdict.wait_us, 9 * US_PER_SEC, 11 * US_PER_SEC);
+        now += i < 20 ? 20 * US_PER_SEC : 2 * US_PER_SEC;
+        admission_end(&first, 0, now);
+        admission_end(&second, 0, now);
+    }
+    assert_in_range(verdict.wait_us, US_PER_SEC, 11 * US_PER_SEC / 10);
+    close_desk(&desk);
+}
+
 static void test_tokens_are_settled(void **state)
 {
     struct admission admission;
@@ -277,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_refusals_write_nothing),
         cmocka_unit_test(test_nearest_is_the_one_with_the_smaller_share),
         cmocka_unit_test(test_concurrency),
+        cmocka_unit_test(test_places_are_told_by_how_long_they_are_held),
         cmocka_unit_test(test_tokens_are_settled),
         cmocka_unit_test(test_reload_keeps_what_was_used),
         cmocka_unit_test(test_workers_share_limits),

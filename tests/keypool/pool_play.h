@@ -162,11 +162,14 @@ static inline struct keypool_choice play_refused(struct play *play, const char *
     return choice;
 }
 
+/* Sent, if it was not yet: nobody but an endpoint that was not reached answers to what was not. */
 static inline void play_finish(struct play *play, struct keypool_grant *grant, enum outcome outcome,
                                uint64_t hint_us)
 {
     const struct keypool_end end = {.outcome = outcome_row(outcome), .hint_us = hint_us};
 
+    if (!grant->sent_us && end.outcome->class != CLASS_CONNECT)
+        keypool_sent(play->views[0], grant, play->now);
     play->effect = keypool_end(play->views[0], grant, &end, play->now);
 }
 

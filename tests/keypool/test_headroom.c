@@ -386,6 +386,37 @@ static void test_without_memory(void **state)
     }
 }
 
+/* Limits that are found by trying count as any: a key of which little was found is used as much
+ * less as it allows less. */
+static void test_limits_that_are_found_count(void **state)
+{
+    static struct conf_adaptive found = {.initial_rpm = 500,
+                                         .min_rpm = 10,
+                                         .max_rpm = 500,
+                                         .backoff_milli = 20,
+                                         .growth_milli = 1001};
+    struct keypool_grant grant;
+    unsigned counts[2] = {0};
+    struct play play;
+    size_t small;
+
+    (void)state;
+    start(&play, 2);
+    play.conf.adaptive = &found;
+    play_apply(&play);
+    grant = play_pick(&play, "m");
+    small = play_id(&grant);
+    play_finish(&play, &grant, OUTCOME_RATE_LIMITED, 0);
+    assert_int_equal(play_row(&play, small).adaptive_rpm, 10);
+    /* A request a second for ten minutes: a fifth of what both allow. */
+    for (int i = 0; i < 600; i++) {
+        play.now += SECONDS;
+        counts[play_request(&play, "m", OUTCOME_SUCCESS, 0)]++;
+    }
+    assert_in_range(counts[small], 1, 40);
+    play_end(&play);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_shared_writes),
         cmocka_unit_test(test_more_models_than_places),
         cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_limits_that_are_found_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,6 +131,8 @@ static void begin_request(struct history *history)
     }
     running->id = play_id(&running->grant);
     running->is_used = true;
+    if (!one_in(history, 10))
+        keypool_sent(running->view, &running->grant, now);
     history->under_way[running->id]++;
     running->sent = history->sent_count;
     history->sent[history->sent_count++] = (struct sent){running->id, now};
@@ -166,14 +168,16 @@ static enum outcome answer_of(struct history *history, const struct running *run
 static void end_request(struct history *history, struct running *running)
 {
     uint64_t hint = 0, now = history->play.now;
-    enum outcome outcome = answer_of(history, running, &hint);
+    bool is_sent = running->grant.sent_us != 0;
+    enum outcome outcome = is_sent ? answer_of(history, running, &hint) : OUTCOME_CONNECT_FAILED;
     struct keypool_end end = {.outcome = outcome_row(outcome), .hint_us = hint, .tokens = 20};
 
     if (outcome == OUTCOME_SUCCESS && one_in(history, 2))
         keypool_good(running->view, &running->grant, now);
-    if (one_in(history, 30)) {
-        keypool_cancel(running->view, &running->grant, now);
+    if (!is_sent)
         history->sent[running->sent].id = KEYS; /* it never went out */
+    if (!is_sent && one_in(history, 2)) {
+        keypool_cancel(running->view, &running->grant, now);
     } else {
         keypool_end(running->view, &running->grant, &end, now);
         if (outcome == OUTCOME_INVALID_KEY)
@@ -376,8 +380,10 @@ static void heal(struct history *history)
             struct keypool_view *view = play->views[m % PLAY_WORKERS];
             struct keypool_grant grant;
 
-            if (keypool_select(view, &ask, play->now, &grant).verdict == KEYPOOL_CHOSEN)
-                keypool_end(view, &grant, &good, play->now);
+            if (keypool_select(view, &ask, play->now, &grant).verdict != KEYPOOL_CHOSEN)
+                continue;
+            keypool_sent(view, &grant, play->now);
+            keypool_end(view, &grant, &good, play->now);
         }
     }
 }

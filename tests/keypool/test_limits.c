@@ -67,11 +67,13 @@ static void test_large_requests_do_not_bar_small_ones(void **state)
     play_apply(&play);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(play_ask(&play, &large, &grant).verdict, KEYPOOL_CHOSEN);
+        keypool_sent(play.views[0], &grant, play.now);
         keypool_end(play.views[0], &grant, &end, play.now);
     }
     for (int i = 0; i < 30; i++) {
         assert_int_equal(play_ask(&play, &large, &grant).reason, KEYPOOL_AT_LIMIT);
         assert_int_equal(play_ask(&play, &small, &grant).verdict, KEYPOOL_CHOSEN);
+        keypool_sent(play.views[0], &grant, play.now);
         keypool_end(play.views[0], &grant, &end, play.now);
     }
     assert_int_equal(play_ask(&play, &small, &grant).reason, KEYPOOL_AT_LIMIT);

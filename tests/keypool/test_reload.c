@@ -81,6 +81,59 @@ static void test_windows_stay_and_limits_change(void **state)
     play_end(&play);
 }
 
+/* A key that comes to an account, leaves it or changes it has used what it has used. */
+static void test_windows_go_with_the_key(void **state)
+{
+    static const struct span homes[] = {
+        {"org-1", 5}, {NULL, 0}, {"org-2", 5}, {"org-3", 5}, {NULL, 0}};
+    struct play play;
+
+    (void)state;
+    play_init(&play, 1);
+    play_key(&play, 0)->limits = (struct conf_limits){.rpm = 60, .tpm = 6000};
+    play_apply(&play);
+    for (int i = 0; i < 60; i++)
+        play_request(&play, "a", OUTCOME_SUCCESS, 0);
+    for (size_t i = 0; i < sizeof(homes) / sizeof(homes[0]); i++) {
+        play.now += SECONDS;
+        play_key(&play, 0)->account = homes[i];
+        play_apply(&play);
+        assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    }
+    /* And not for longer than the minute. */
+    play.now += 58 * SECONDS;
+    for (int i = 0; i < 60; i++)
+        play_request(&play, "a", OUTCOME_SUCCESS, 0);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
+/* Keys that turn out to be of one account have used its limit together; and each of them that
+ * leaves is taken to have used all of it. */
+static void test_windows_of_one_account_add_up(void **state)
+{
+    struct play play;
+
+    (void)state;
+    play_init(&play, 3);
+    for (size_t i = 0; i < 3; i++)
+        play_key(&play, i)->limits = (struct conf_limits){.rpm = 60};
+    play_apply(&play);
+    for (int i = 0; i < 60; i++)
+        play_request(&play, "a", OUTCOME_SUCCESS, 0);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(play_row(&play, i).limits[0].remaining, 40);
+        play_key(&play, i)->account = SPAN("org-1");
+    }
+    play_apply(&play);
+    assert_int_equal(play_row(&play, 0).limits[0].remaining, 0);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    play_key(&play, 2)->account = SPAN("org-2");
+    play_apply(&play);
+    assert_int_equal(play_row(&play, 2).limits[0].remaining, 0);
+    play_end(&play);
+}
+
 static void test_one_secret_twice_is_one_key(void **state)
 {
     struct play play;
@@ -239,6 +292,8 @@ int main(void)
         cmocka_unit_test(test_what_runs_on_a_removed_key_ends_in_peace),
         cmocka_unit_test(test_operator_weight_stays_unless_the_file_changes),
         cmocka_unit_test(test_windows_stay_and_limits_change),
+        cmocka_unit_test(test_windows_go_with_the_key),
+        cmocka_unit_test(test_windows_of_one_account_add_up),
         cmocka_unit_test(test_one_secret_twice_is_one_key),
         cmocka_unit_test(test_places_are_used_again),
         cmocka_unit_test(test_too_many_keys_change_nothing),

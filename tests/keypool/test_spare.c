@@ -18,6 +18,7 @@ static void give(struct play *play, struct keypool_grant *grant)
 {
     const struct keypool_end end = {.tokens = 100};
 
+    keypool_sent(play->views[0], grant, play->now);
     keypool_end(play->views[0], grant, &end, play->now);
 }
 

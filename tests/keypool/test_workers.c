@@ -53,6 +53,8 @@ static bool work_once(struct worker *worker, struct rand *rand)
     /* Declared: three at once, over all workers. */
     bug_fatal_unless(atomic_fetch_add(&crowd->under_way[id], 1) < 3);
     end.outcome = outcome_row(draw_outcome(rand));
+    if (rand_below(rand, 8))
+        keypool_sent(view, &grant, now);
     endpoint_health_connected(&crowd->endpoint);
     atomic_fetch_sub(&crowd->under_way[id], 1);
     keypool_end(view, &grant, &end, now);

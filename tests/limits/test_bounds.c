@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "limits/backoff.h"
 #include "limits/concurrency.h"
+#include "limits/hold_time.h"
+#include "limits/reservations.h"
 #include "limits/retry_budget.h"
 #include "limits/tally.h"
 
@@ -27,6 +29,37 @@ static void test_concurrency(void **state)
     assert_false(concurrency_leave(&concurrency, 2));
     assert_int_equal(concurrency_used(&concurrency), 0);
     assert_false(concurrency_enter(&concurrency, 0));
+}
+
+/* What comes back is expected as it came of late, by size; and wakes a bounded number. */
+static void test_reservations_learn_what_comes_back(void **state)
+{
+    struct reservations reservations;
+
+    (void)state;
+    reservations_init(&reservations);
+    reservations_take(&reservations, 1000);
+    assert_int_equal(reservations_expected(&reservations), 1000);
+    reservations_cancel(&reservations, 1000);
+    assert_int_equal(reservations_expected(&reservations), 0);
+    for (int i = 0; i < 50; i++) {
+        reservations_take(&reservations, 8000);
+        reservations_end(&reservations, 8000, 6000, 3 * US_PER_SEC);
+        reservations_take(&reservations, 10);
+        reservations_end(&reservations, 10, 0, 3 * US_PER_SEC);
+    }
+    reservations_take(&reservations, 1000);
+    assert_in_range(reservations_expected(&reservations), 740, 750);
+    assert_in_range(hold_time_us(&reservations.held), 2999000, 3001000);
+    assert_int_equal(reservations_wakes(&reservations, 1000, start), 0);
+    reservations_note_refused(&reservations, 300, start + US_PER_SEC);
+    assert_int_equal(reservations_wakes(&reservations, 0, start), 0);
+    assert_int_equal(reservations_wakes(&reservations, 100, start), 1);
+    assert_int_equal(reservations_wakes(&reservations, 1000, start), 3);
+    assert_int_equal(reservations_wakes(&reservations, UINT64_MAX, start), RESERVATIONS_WAKES);
+    assert_int_equal(reservations_wakes(&reservations, 1000, start + US_PER_SEC), 0);
+    reservations_end(&reservations, UINT64_MAX, UINT64_MAX, 1); /* of nothing that was taken */
+    assert_int_equal(reservations_expected(&reservations), 0);
 }
 
 static void test_tally_slides(void **state)
@@ -107,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_concurrency),
+        cmocka_unit_test(test_reservations_learn_what_comes_back),
         cmocka_unit_test(test_tally_slides),
         cmocka_unit_test(test_backoff_doubles_with_jitter),
         cmocka_unit_test(test_retry_budget),
