@@ -49,6 +49,16 @@ static uint64_t wait_for_window(const struct foreseen *foreseen, const struct fo
     return try_us > now_us ? try_us - now_us : 0;
 }
 
+/* In 64 bits, wherever that is exact: a pick asks it several times. */
+static uint64_t part_of(uint64_t limit, uint32_t ppm)
+{
+    uint64_t product;
+
+    if (!__builtin_mul_overflow(limit, ppm, &product))
+        return product / 1000000;
+    return (uint64_t)((foreseen_wide)limit * ppm / 1000000);
+}
+
 uint64_t foreseen_wait_us(const struct foreseen *foreseen, uint64_t units, uint32_t margin_ppm,
                           uint64_t now_us)
 {
@@ -61,7 +71,7 @@ uint64_t foreseen_wait_us(const struct foreseen *foreseen, uint64_t units, uint3
     usable = state.limit;
     usable_ns = whole_ns = state.period_us * FORESEEN_NS;
     if (margin_ppm) {
-        usable -= (uint64_t)((foreseen_wide)state.limit * margin_ppm / 1000000);
+        usable -= part_of(state.limit, margin_ppm);
         usable += usable == 0;
         usable_ns = foreseen_span_ns(state.unit_q16, usable);
     }
