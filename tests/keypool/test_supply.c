@@ -16,8 +16,10 @@ static void serve_all(struct play *play)
     const struct keypool_end end = {.outcome = outcome_row(OUTCOME_SUCCESS)};
     struct keypool_grant grant;
 
-    while (play_ask(play, &question, &grant).verdict == KEYPOOL_CHOSEN)
+    while (play_ask(play, &question, &grant).verdict == KEYPOOL_CHOSEN) {
+        keypool_sent(play->views[0], &grant, play->now);
         keypool_end(play->views[0], &grant, &end, play->now);
+    }
 }
 
 /* Serves whoever can be, second by second, until so many more have been: when that was. */
@@ -34,6 +36,7 @@ static uint64_t serve_line(struct play *play, uint64_t count)
             play->now = choice.free_at_us;
             continue;
         }
+        keypool_sent(play->views[0], &grant, play->now);
         keypool_end(play->views[0], &grant, &end, play->now);
         if (count-- == 0)
             return play->now;
