@@ -13,10 +13,13 @@
 #include "exchange/sites.h"
 #include "limits/backoff.h"
 
+#define MIX UINT64_C(0x9e3779b97f4a7c15)
+
 /* What asking all targets came to. */
 struct survey {
     struct keypool_choice choice; /* of the target to wait for, or of the last that refused */
     uint32_t target;
+    uint64_t turn_us; /* as turn_in_line has it; UINT64_MAX: not asked for yet */
 };
 
 static bool is_excluded(const struct exchange *x, uint32_t target)
@@ -141,7 +144,8 @@ void select_give_back(struct exchange *x)
  * keys that failed already is exhausted: it is asked again when the others have none either. */
 static struct survey ask_all(struct exchange *x, uint64_t now_us)
 {
-    struct survey survey = {.choice = {.verdict = KEYPOOL_NEVER, .reason = KEYPOOL_TRIED}};
+    struct survey survey = {.choice = {.verdict = KEYPOOL_NEVER, .reason = KEYPOOL_TRIED},
+                            .turn_us = UINT64_MAX};
     uint32_t exhausted = UINT32_MAX;
 
     for (uint32_t i = 0; i < x->route.target_count; i++) {
@@ -235,12 +239,25 @@ static void use_grant(struct exchange *x, uint32_t target)
         pass_grant(x);
 }
 
-/* The same keys serve those who ask for the same model on behalf of the same pool. */
-static uint64_t need_of(const struct exchange *x, uint32_t target)
+/* By a factor of four: what is too much for one finds room mostly nowhere for all. */
+static uint64_t size_class(uint64_t tokens)
 {
-    uint64_t need =
-        x->route.targets[target].model_hash ^ x->auth.client->pool * UINT64_C(0x9e3779b97f4a7c15);
+    return tokens ? (uint64_t)(64 - __builtin_clzll(tokens) + 1) / 2 : 0;
+}
 
+/* The same keys serve those who ask for the same model on behalf of the same pool, and, where
+ * tokens are limited, for about as many. Who may go elsewhere leaves the line as it likes: who may
+ * not does not count on it. */
+static uint64_t need_of(struct exchange *x, uint32_t target)
+{
+    const struct plan_target *row = &x->route.targets[target];
+    struct outlet *outlet = &x->binding->outlets[row->provider_index];
+    uint64_t answer, need = x->auth.client->pool;
+
+    need =
+        need * 64 +
+        (keypool_limits_tokens(outlet->view) ? size_class(estimating_guess(x, row, &answer)) : 0);
+    need = row->model_hash ^ (need * 2 + select_has_other_target(x, target)) * MIX;
     return need ? need : 1;
 }
 
@@ -282,7 +299,7 @@ static struct move park(struct exchange *x, uint64_t until_us)
 
 /* When it would have its turn, where it is certain how long those before it in the line take; 0
  * where nobody knows: it waits, and may be lucky. */
-static uint64_t turn_in_line(struct exchange *x, const struct survey *survey, uint64_t now_us)
+static uint64_t find_turn(struct exchange *x, const struct survey *survey, uint64_t now_us)
 {
     uint32_t target = survey->target, ahead;
     struct outlet *outlet = &x->binding->outlets[x->route.targets[target].provider_index];
@@ -296,6 +313,13 @@ static uint64_t turn_in_line(struct exchange *x, const struct survey *survey, ui
         return 0;
     question = question_of(x, target, now_us);
     return keypool_supply_us(outlet->view, &question, ahead, now_us);
+}
+
+static uint64_t turn_in_line(struct exchange *x, struct survey *survey, uint64_t now_us)
+{
+    if (survey->turn_us == UINT64_MAX)
+        survey->turn_us = find_turn(x, survey, now_us);
+    return survey->turn_us;
 }
 
 /* --- no key --- */
@@ -489,7 +513,7 @@ static struct move wait_for_turn(struct exchange *x, const struct survey *survey
 }
 
 /* Who stands in line already has its place there. */
-static bool is_line_too_long(struct exchange *x, const struct survey *survey, uint64_t now_us)
+static bool is_line_too_long(struct exchange *x, struct survey *survey, uint64_t now_us)
 {
     if (x->select.room || x->select.granted.stood_in == room_of(x, survey->target))
         return false;

@@ -225,6 +225,8 @@ static void set_limits(struct keypool_change *change, uint32_t at)
         account && (quota_is_declared(&account->merging) || change->provider->adaptive);
     struct quota *quota = is_limited ? &account->quota : NULL, *old = key_quota_of(key);
 
+    if (limits->tpm)
+        atomic_store_explicit(&key->pool->shared.has_tpm, true, memory_order_relaxed);
     if (!account) {
         if (change->quotas[at]) {
             key->control.own_quota = change->quotas[at];

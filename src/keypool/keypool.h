@@ -6,9 +6,9 @@
  * healthy key without limits, declared or told of by its provider, writes none of them.
  *
  *     keypool_select        which key, or when to ask again, or that there is none
- *     keypool_sent          the request leaves now (declared limits count it from here; one that
- * ends without has used nothing) keypool_hear          the answer's headers tell of limits
- * (optional) keypool_good          the first good bytes of the answer are here (once, optional)
+ *     keypool_sent          the request leaves now (limits count it from here; one that ends
+ * without has used nothing) keypool_hear          the answer's headers tell of limits (optional)
+ *     keypool_good          the first good bytes of the answer are here (once, optional)
  *     keypool_end           the attempt is over: exactly once for each grant
  *
  * Keys stand in tiers by `priority` (lower first); standby keys (weight 0) come after all others.
@@ -194,8 +194,7 @@ enum keypool_reason {
     /* With KEYPOOL_LATER: */
     KEYPOOL_LIMITED,       /* refused for their rate (429) */
     KEYPOOL_AT_LIMIT,      /* a declared limit would be passed (429) */
-    KEYPOOL_FULL,          /* requests under way hold what is declared, or found, of places, or of
-                              tokens that
+    KEYPOOL_FULL,          /* requests under way hold the places, declared or found, or tokens that
                               they will mostly give back (429) */
     KEYPOOL_TESTING,       /* the first request after a rest is still under way (429) */
     KEYPOOL_COOLING,       /* failed too often, or its breaker is open (503 upstream_open) */
@@ -228,9 +227,13 @@ const char *keypool_reason_text(enum keypool_reason reason);
 struct keypool_choice keypool_select(struct keypool_view *view, const struct keypool_ask *ask,
                                      uint64_t now_us, struct keypool_grant *ret_grant);
 
+/* Whether tokens are, or may be, limited: requests of different size may then go to different keys.
+ */
+bool keypool_limits_tokens(const struct keypool_view *view);
+
 /* When a request could begin that `ahead` others like it stand before, where all its keys have
  * declared requests a minute: certainly no sooner, as long as nobody gives any back. 0: unknown.
- * Looks at 64 keys, of more nothing is known. */
+ * Looks at 16 keys, of more nothing is known. */
 uint64_t keypool_supply_us(struct keypool_view *view, const struct keypool_ask *ask, uint64_t ahead,
                            uint64_t now_us);
 

@@ -7,8 +7,9 @@
 #include "base/map.h"
 #include "keypool/view_body.h"
 
-/* More keys than these are not looked at. */
-enum { SUPPLY_KEYS = 64 };
+/* More keys than these are not looked at, nor more places for them: it is asked for each exchange
+ * that is refused, in a storm for hundreds in a turn. */
+enum { SUPPLY_KEYS = 16, SUPPLY_PLACES = 256 };
 
 /* One limit, of a key or of an account whose keys share it. */
 struct source {
@@ -19,6 +20,7 @@ struct source {
 struct supply {
     struct source sources[SUPPLY_KEYS];
     uint32_t count;
+    uint64_t more_us; /* when a key whose model is set aside may be there again; UINT64_MAX: none */
 };
 
 /* What stands against a key beside its limits, and for how long. */
@@ -51,6 +53,11 @@ static bool add_key(struct supply *supply, struct key *key, uint64_t from_us)
     return true;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static bool collect(struct keypool_view *view, const struct keypool_ask *ask, uint64_t now_us,
                     struct supply *ret_supply)
 {
@@ -60,10 +67,11 @@ static bool collect(struct keypool_view *view, const struct keypool_ask *ask, ui
     int err;
 
     ret_supply->count = 0;
+    ret_supply->more_us = UINT64_MAX;
     view_sync(view, now_us);
     lineup =
         view->roster ? view_find_lineup(view, ask->model, hash, ask->pool, now_us, &err) : NULL;
-    if (!lineup || lineup->members > SUPPLY_KEYS)
+    if (!lineup || lineup->members > SUPPLY_KEYS || lineup->places > SUPPLY_PLACES)
         return false;
     for (uint32_t i = 0; i < lineup->places; i++) {
         struct standing standing;
@@ -73,8 +81,10 @@ static bool collect(struct keypool_view *view, const struct keypool_ask *ask, ui
         if (looked++ == SUPPLY_KEYS)
             return false;
         standing = view_examine(view, &view->slots[i], hash, now_us);
-        if (standing.where != LINEUP_OUT && standing.where != LINEUP_MISSING &&
-            !add_key(ret_supply, view->slots[i].key, barred_until(standing)))
+        if (standing.where == LINEUP_MISSING)
+            ret_supply->more_us = earlier(ret_supply->more_us, standing.until_us);
+        else if (standing.where != LINEUP_OUT &&
+                 !add_key(ret_supply, view->slots[i].key, barred_until(standing)))
             return false;
     }
     return ret_supply->count > 0;
@@ -112,18 +122,32 @@ static uint64_t find_second(const struct supply *supply, uint64_t ahead, uint64_
     return (first + low) * US_PER_SEC;
 }
 
+/* When the first of those is back that are away for longer than a window. */
+static uint64_t next_beyond(const struct supply *supply, uint64_t window_us)
+{
+    uint64_t next_us = supply->more_us;
+
+    for (uint32_t i = 0; i < supply->count; i++) {
+        if (supply->sources[i].from_us > window_us)
+            next_us = earlier(next_us, supply->sources[i].from_us);
+    }
+    return next_us;
+}
+
 uint64_t keypool_supply_us(struct keypool_view *view, const struct keypool_ask *ask, uint64_t ahead,
                            uint64_t now_us)
 {
     struct supply supply;
-    uint64_t whole, windows;
+    uint64_t window_us, whole, windows, turn_us;
 
     if (!collect(view, ask, now_us, &supply))
         return 0;
-    /* Those that are barred for longer than a window count from then on. */
-    whole = count_by(&supply, now_us + WINDOW_SPAN * US_PER_SEC);
+    window_us = now_us + WINDOW_SPAN * US_PER_SEC;
+    whole = count_by(&supply, window_us);
     if (whole == 0)
         return 0;
     windows = ahead / whole;
-    return find_second(&supply, ahead % whole, now_us) + windows * WINDOW_SPAN * US_PER_SEC;
+    turn_us = find_second(&supply, ahead % whole, now_us) + windows * WINDOW_SPAN * US_PER_SEC;
+    /* From when on more than these serve it, nothing is certain. */
+    return earlier(turn_us, next_beyond(&supply, window_us));
 }

@@ -83,6 +83,12 @@ bool keypool_counts_tokens(const struct keypool_grant *grant)
            (grant->heard.heard || (grant->quota && quota_counts_tokens(grant->quota)));
 }
 
+bool keypool_limits_tokens(const struct keypool_view *view)
+{
+    return atomic_load_explicit(&view->pool->shared.has_heard, memory_order_relaxed) ||
+           atomic_load_explicit(&view->pool->shared.has_tpm, memory_order_relaxed);
+}
+
 /* Whose latency is compared with its own; 0: nobody's is. */
 static uint32_t alike(const struct pick *pick, const struct keypool_grant *grant)
 {

@@ -32,6 +32,7 @@ struct crowd {
     uint64_t look_us; /* when something may be free; WAITING_NEVER: nobody has told */
     uint64_t round;   /* who has asked in this round is not granted again in it */
     uint32_t misses;  /* of this round */
+    bool is_open;     /* its moment has come, and the round has not ended */
     uint32_t waiting[PRIORITIES];
     struct priority_turns turns;
 };
@@ -47,6 +48,7 @@ struct waiting_room {
     uint64_t entered, rounds;
     uint32_t granted; /* and not taken */
     uint32_t size, max, free;
+    uint32_t seated, room_for; /* and how many may come anew */
 };
 
 /* How a grant goes out. */
@@ -87,7 +89,8 @@ struct waiting_room *waiting_room_new(uint32_t max, uint32_t workers)
         room->crowds[i].look_us = WAITING_NEVER;
     room->workers = workers;
     room->size = heads;
-    room->max = heads + max;
+    room->room_for = max;
+    room->max = heads + max + workers * WAITING_BACK;
     return room;
 }
 
@@ -155,6 +158,7 @@ static void unlink_seat(struct waiting_room *room, uint32_t at)
 
 static void free_seat(struct waiting_room *room, uint32_t at)
 {
+    room->seated--;
     room->seats[at].state = SEAT_FREE;
     room->seats[at].next = room->free;
     room->free = at;
@@ -216,8 +220,10 @@ static void stop_waiting(struct waiting_room *room, uint32_t at)
 
     unlink_seat(room, at);
     crowd->waiting[seat->ticket.priority]--;
-    if (is_empty(crowd))
+    if (is_empty(crowd)) {
         crowd->look_us = WAITING_NEVER;
+        crowd->is_open = false;
+    }
     atomic_fetch_sub_explicit(&room->count, 1, memory_order_relaxed);
 }
 
@@ -231,12 +237,17 @@ static uint32_t place_of(const struct waiting_room *room, uint32_t head, uint64_
     return at;
 }
 
+static bool has_stood(const struct waiting_room *room, const struct waiting_ticket *ticket)
+{
+    return ticket->stood_in == room && ticket->order;
+}
+
 static void sit_down(struct waiting_room *room, uint32_t at, struct waiting_ticket ticket)
 {
     uint32_t crowd = ensure_crowd(room, ticket.need);
     uint32_t head = waiting_at(room, crowd, ticket.priority);
     struct seat *seat = &room->seats[at];
-    bool has_stood = ticket.stood_in == room && ticket.order;
+    bool is_back = has_stood(room, &ticket);
 
     seat->ticket = ticket;
     seat->ticket.stood_in = room;
@@ -244,11 +255,11 @@ static void sit_down(struct waiting_room *room, uint32_t at, struct waiting_tick
     seat->crowd = crowd;
     seat->turn++;
     seat->state = SEAT_WAITS;
-    if (!has_stood) {
+    if (!is_back) {
         seat->ticket.order = ++room->entered;
         seat->ticket.round = 0;
     }
-    link_before(room, at, has_stood ? place_of(room, head, ticket.order) : head);
+    link_before(room, at, is_back ? place_of(room, head, ticket.order) : head);
     room->crowds[crowd].waiting[ticket.priority]++;
     /* Both this and waiting_count write the word, so that one of them comes first: either whoever
      * frees something sees this one, or this one, looking once more, sees what was freed. */
@@ -261,11 +272,15 @@ int waiting_enter(struct waiting_room *room, struct waiting_ticket ticket, waiti
 
     bug_fatal_unless(ticket.worker < room->workers && ticket.priority < PRIORITIES && ticket.need);
     pthread_mutex_lock(&room->lock);
-    if (room->free == NOBODY)
+    /* Who asked in vain has stood here for longer than those who took the seats meanwhile. */
+    if (room->seated >= room->room_for && !has_stood(room, &ticket))
+        err = ERR_FULL;
+    else if (room->free == NOBODY)
         err = add_seats(room);
     if (!err) {
         uint32_t at = room->free;
 
+        room->seated++;
         room->free = room->seats[at].next;
         sit_down(room, at, ticket);
         *ret_place = (waiting_place)room->seats[at].turn << 32 | at;
@@ -383,6 +398,40 @@ static uint32_t longest(const struct waiting_room *room, enum priority priority,
     return found;
 }
 
+/* Of that class who came first and has not asked, over all crowds whose moment has come. */
+static uint32_t first_open(const struct waiting_room *room, enum priority priority)
+{
+    uint32_t found = NOBODY;
+
+    for (uint32_t i = 0; i < WAITING_CROWDS; i++) {
+        const struct crowd *crowd = &room->crowds[i];
+        uint32_t at =
+            crowd->is_open && crowd->waiting[priority] ? first_of(room, i, priority) : NOBODY;
+
+        if (at != NOBODY &&
+            (found == NOBODY || room->seats[at].ticket.order < room->seats[found].ticket.order))
+            found = at;
+    }
+    return found;
+}
+
+/* One more of those whose moment has come, whatever it is that they need: classes go before the
+ * order in which crowds were looked at. False where nobody is left. */
+static bool grant_open(struct waiting_room *room, struct calls *calls)
+{
+    uint32_t firsts[PRIORITIES], waiting = 0;
+
+    for (enum priority p = PRIORITY_CRITICAL; p < PRIORITIES; p++) {
+        firsts[p] = first_open(room, p);
+        waiting |= firsts[p] == NOBODY ? 0 : 1u << p;
+    }
+    if (!waiting)
+        return false;
+    grant_seat(room, firsts[priority_next(&room->turns, waiting)],
+               (struct grant){.is_moment = true}, calls);
+    return true;
+}
+
 /* Something came free: false where nobody waits but in the crowds that have missed. */
 static bool grant_any(struct waiting_room *room, struct grant how, struct calls *calls)
 {
@@ -412,6 +461,7 @@ static uint32_t grant_firsts(struct waiting_room *room, waiting_call *call, void
 
         pthread_mutex_lock(&room->lock);
         begin_round(room, i);
+        room->crowds[i].is_open = true;
         while (calls.count < WAITING_FIRST && grant_in(room, i, how, &calls)) {
         }
         pthread_mutex_unlock(&room->lock);
@@ -480,6 +530,7 @@ uint64_t waiting_look(struct waiting_room *room, uint64_t now_us, waiting_call *
         if (crowd->look_us <= now_us) {
             crowd->look_us = WAITING_NEVER;
             begin_round(room, i);
+            crowd->is_open = true;
             (void)grant_in(room, i, (struct grant){.is_moment = true}, &calls);
         } else if (crowd->look_us < next_us) {
             next_us = crowd->look_us;
@@ -505,17 +556,14 @@ void waiting_use(struct waiting_ticket *ticket, waiting_call *call, void *owner)
 {
     struct waiting_room *room = drop_grant(ticket);
     struct calls calls = {.count = 0};
-    uint32_t number, more;
+    uint32_t more;
 
     if (!room || !ticket->is_moment || waiting_count(room) == 0)
         return;
     pthread_mutex_lock(&room->lock);
-    number = find_crowd(room, ticket->need);
     more = room->granted < MANY_GRANTED ? 2 : 1;
-    while (number != NO_CROWD && calls.count < more &&
-           room->crowds[number].misses < WAITING_LOOKS &&
-           grant_in(room, number, (struct grant){.is_moment = true}, &calls))
-        number = find_crowd(room, ticket->need);
+    while (calls.count < more && grant_open(room, &calls)) {
+    }
     pthread_mutex_unlock(&room->lock);
     make_calls(&calls, call, owner);
 }
@@ -547,8 +595,10 @@ void waiting_miss(struct waiting_ticket *ticket, uint64_t look_us, waiting_call 
     pthread_mutex_lock(&room->lock);
     number = find_crowd(room, ticket->need);
     if (number != NO_CROWD) {
-        room->crowds[number].misses++;
-        note_look(&room->crowds[number], look_us);
+        struct crowd *crowd = &room->crowds[number];
+
+        crowd->is_open &= ++crowd->misses < WAITING_LOOKS;
+        note_look(crowd, look_us);
     }
     hand_on(room, ticket, number, &calls);
     pthread_mutex_unlock(&room->lock);

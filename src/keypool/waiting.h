@@ -11,10 +11,11 @@
  *   event   something came free (waiting_grant): as many are granted. Who has no use for it hands
  *           it on, a few times in its crowd, then to the first of other crowds.
  *   moment  what they wait for comes back by time: whoever asked in vain tells its crowd when it
- * may be free (waiting_tell), and then the first of the crowd is granted (waiting_look). Who finds
- * something has two more granted (waiting_use), so that a crowd for which there is plenty goes on
- * quickly; it ends after WAITING_LOOKS who asked in vain, who have told of the next moment. So a
- * hundred thousand that wait for one key cost no more than a few.
+ *           may be free (waiting_tell), and then the first of the crowd is granted (waiting_look).
+ *           Who finds something has two more granted (waiting_use), by class and then in order of
+ *           coming over all crowds whose moment has come, so that those for whom there is plenty go
+ *           on quickly; a crowd ends after WAITING_LOOKS who asked in vain, who have told of the
+ *           next moment. So a hundred thousand that wait for one key cost no more than a few.
  *
  * Who asked in vain keeps its place. A granted ticket is its worker's: the worker is called, and
  * takes as many at a time as it can run. Any thread.
@@ -51,6 +52,7 @@ enum {
     WAITING_LOOKS = 4,   /* that ask in vain, before the others of a crowd are left alone */
     WAITING_PASSES = 8,  /* crowds that something which came free is offered to, after the first */
     WAITING_FIRST = 8,   /* of each crowd, where everybody may go on */
+    WAITING_BACK = 256,  /* seats of each worker for those alone who come back to their places */
 };
 
 /* When there is nothing to look for. */

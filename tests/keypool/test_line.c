@@ -28,6 +28,7 @@ struct line {
     uint32_t served[GUESTS]; /* in their order */
     uint32_t served_count, asked, workers;
     uint32_t free[KEYS_OF_NEED];
+    bool is_shared;                 /* the same keys serve all needs: those of the first */
     uint64_t next_us[KEYS_OF_NEED]; /* when more will be */
     uint64_t look_us;
 };
@@ -61,7 +62,7 @@ static void look_at(struct line *line, uint64_t look_us)
 static bool ask(struct line *line, uint64_t id)
 {
     struct guest *guest = &line->guests[id];
-    uint64_t need = guest->ticket.need;
+    uint64_t need = line->is_shared ? 1 : guest->ticket.need;
 
     line->asked++;
     if (!line->free[need])
@@ -175,6 +176,31 @@ static void test_a_window_opens(void **state)
     end(&line);
 }
 
+/* Two models of one key whose window opens with twenty: a hundred of batch wait for one of them,
+ * and then as many critical ones for the other. Batch has the first look of its own, and after that
+ * its share as a class. */
+static void test_classes_of_several_crowds(void **state)
+{
+    struct line line;
+    uint32_t batch = 0;
+
+    (void)state;
+    begin(&line, GUESTS);
+    line.workers = 1;
+    line.is_shared = true;
+    line.next_us[1] = line.next_us[2] = 5 * US_PER_SEC;
+    for (uint64_t id = 0; id < 200; id++)
+        come(&line, id, 1 + id / 100, id < 100 ? PRIORITY_BATCH : PRIORITY_CRITICAL);
+    line.free[1] = 20;
+    line.next_us[1] = line.next_us[2] = 65 * US_PER_SEC;
+    look(&line, 5 * US_PER_SEC);
+    assert_int_equal(line.served_count, 20);
+    for (uint32_t id = 0; id < 100; id++)
+        batch += line.guests[id].is_served;
+    assert_in_range(batch, 1, 3);
+    end(&line);
+}
+
 /* Nothing is free for those who came first; the others have theirs at their own moment. */
 static void test_another_crowd(void **state)
 {
@@ -242,6 +268,29 @@ static void test_handed_on_for_a_while(void **state)
     assert_int_equal(line.asked, 2 * (WAITING_PASSES + 1));
     assert_int_equal(waiting_count(line.room), 20);
     end(&line);
+}
+
+/* Who was called and asked in vain comes back to a room that has filled meanwhile. */
+static void test_there_is_a_seat_for_who_comes_back(void **state)
+{
+    struct waiting_room *room = waiting_room_new(2, 1);
+    struct waiting_ticket taken, ticket = {.need = 1, .priority = PRIORITY_STANDARD};
+    waiting_place places[4];
+
+    (void)state;
+    assert_non_null(room);
+    for (ticket.id = 0; ticket.id < 2; ticket.id++)
+        assert_int_equal(waiting_enter(room, ticket, &places[ticket.id]), 0);
+    assert_int_equal(waiting_enter(room, ticket, &places[2]), ERR_FULL);
+    assert_int_equal(waiting_grant(room, 1, call_nobody, NULL), 1);
+    assert_int_equal(waiting_take(room, 0, &taken, 1), 1);
+    assert_int_equal(waiting_enter(room, ticket, &places[2]), 0);
+    waiting_miss(&taken, US_PER_SEC, call_nobody, NULL);
+    assert_int_equal(waiting_enter(room, taken, &places[0]), 0);
+    assert_int_equal(waiting_enter(room, ticket, &places[3]), ERR_FULL);
+    for (int i = 0; i < 3; i++)
+        waiting_leave(room, &places[i], &taken);
+    waiting_room_free(&room);
 }
 
 /* More kinds of needs than there are crowds: the last must look for themselves. */
@@ -401,10 +450,16 @@ static void test_a_hundred_thousand(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_window_opens),     cmocka_unit_test(test_another_crowd),
-        cmocka_unit_test(test_handed_on),          cmocka_unit_test(test_handed_on_for_a_while),
-        cmocka_unit_test(test_too_many_crowds),    cmocka_unit_test(test_gone_at_its_turn),
-        cmocka_unit_test(test_how_many_are_ahead), cmocka_unit_test(test_nobody_is_forgotten),
+        cmocka_unit_test(test_a_window_opens),
+        cmocka_unit_test(test_classes_of_several_crowds),
+        cmocka_unit_test(test_another_crowd),
+        cmocka_unit_test(test_handed_on),
+        cmocka_unit_test(test_handed_on_for_a_while),
+        cmocka_unit_test(test_there_is_a_seat_for_who_comes_back),
+        cmocka_unit_test(test_too_many_crowds),
+        cmocka_unit_test(test_gone_at_its_turn),
+        cmocka_unit_test(test_how_many_are_ahead),
+        cmocka_unit_test(test_nobody_is_forgotten),
         cmocka_unit_test(test_a_hundred_thousand),
     };
 

@@ -128,8 +128,8 @@ static void test_nobody_knows(void **state)
     assert_int_equal(told_with((struct conf_limits){.rpm = 0}, 2), 0);
     assert_int_equal(told_with((struct conf_limits){.tpm = 1000}, 2), 0);
     assert_int_equal(told_with((struct conf_limits){.concurrent = 10}, 2), 0);
-    assert_true(told_with((struct conf_limits){.rpm = 10}, 64) > 0);
-    assert_int_equal(told_with((struct conf_limits){.rpm = 10}, 65), 0);
+    assert_true(told_with((struct conf_limits){.rpm = 10}, 16) > 0);
+    assert_int_equal(told_with((struct conf_limits){.rpm = 10}, 17), 0);
 }
 
 int main(void)

@@ -65,11 +65,20 @@ static void test_a_client_that_leaves_in_line_uses_no_limit(void **state)
     road_end(&road);
 }
 
+static void ask_for(struct road *road, int client, const char *tokens)
+{
+    char body[200];
+
+    snprintf(body, sizeof(body),
+             "{\"model\":\"m\",\"max_tokens\":%s,"
+             "\"messages\":[{\"role\":\"user\",\"content\":\"Tell me of it.\"}]}",
+             tokens);
+    road_post(road, client, "/v1/chat/completions", "", body);
+}
+
 static void ask(struct road *road, int client)
 {
-    road_post(road, client, "/v1/chat/completions", "",
-              "{\"model\":\"m\",\"max_tokens\":5000,"
-              "\"messages\":[{\"role\":\"user\",\"content\":\"Tell me of it.\"}]}");
+    ask_for(road, client, "5000");
 }
 
 static const char counted[] =
@@ -114,12 +123,49 @@ static void test_reserved_tokens_are_waited_for(void **state)
     wait_for_tokens(UP("tpm: 6000") "retry: {wait: 2m}\n");
 }
 
+/* What is too little for those in front is enough for one behind them. */
+static void test_a_small_one_is_not_behind_large_ones(void **state)
+{
+    static const char used_most[] =
+        "{\"id\":\"c1\",\"object\":\"chat.completion\",\"model\":\"m\",\"choices\":[{\"index\":0,"
+        "\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"finish_reason\":\"stop\"}],"
+        "\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":9000,\"total_tokens\":9100}}";
+    struct road road;
+    int first, large[6], small, upstream;
+
+    (void)state;
+    road_begin(&road, UP("tpm: 10000"));
+    first = road_connect(&road);
+    ask_for(&road, first, "9950");
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    for (int i = 0; i < 6; i++) {
+        large[i] = road_connect(&road);
+        ask(&road, large[i]);
+        road_pass_ms(&road, 10);
+    }
+    small = road_connect(&road);
+    ask_for(&road, small, "200");
+    road_pass_ms(&road, 1000);
+    road_reply(&road, upstream, 200, "", used_most);
+    road_expect(&road, first, 200, used_most);
+    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    assert_true(road_now_ms(&road) < 1200);
+    road_reply(&road, upstream, 200, "", counted);
+    road_expect(&road, small, 200, counted);
+    close(upstream);
+    close(first);
+    close(small);
+    scene_close_all(large, 6);
+    road_end(&road);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_endpoint_that_refuses_uses_no_limit),
         cmocka_unit_test(test_a_client_that_leaves_in_line_uses_no_limit),
         cmocka_unit_test(test_reserved_tokens_are_waited_for),
+        cmocka_unit_test(test_a_small_one_is_not_behind_large_ones),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
