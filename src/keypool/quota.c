@@ -198,12 +198,18 @@ static uint64_t wait_of(const struct quota *quota, enum quota_verdict verdict, u
     return verdict == QUOTA_RESERVED && held_us ? smaller(held_us, window_us) : window_us;
 }
 
-enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64_t *ret_wait_us)
+enum quota_verdict quota_look_for(const struct quota *quota, uint64_t tokens, uint64_t now_us,
+                                  uint64_t *ret_wait_us)
 {
-    enum quota_verdict verdict = look(quota, numbers_of(quota), 1, now_us, ret_wait_us);
+    enum quota_verdict verdict = look(quota, numbers_of(quota), tokens, now_us, ret_wait_us);
 
     *ret_wait_us = wait_of(quota, verdict, *ret_wait_us);
     return verdict;
+}
+
+enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64_t *ret_wait_us)
+{
+    return quota_look_for(quota, 1, now_us, ret_wait_us);
 }
 
 _Static_assert((int)QUOTA_WHOLE == (int)ADAPTIVE_WHOLE, "shares of either can be compared");
@@ -373,7 +379,8 @@ static uint32_t more(uint32_t a, uint32_t b)
 static uint32_t settle_tokens(struct quota *quota, struct quota_hold *hold, uint64_t tokens,
                               uint64_t now_us)
 {
-    uint64_t reserved = hold->tokens.units, held_us = window_age_us(&hold->tokens, now_us);
+    uint64_t reserved = hold->tokens.units;
+    uint64_t held_us = tokens ? window_age_us(&hold->tokens, now_us) : RESERVATIONS_UNTIMED;
     uint64_t back = tokens && tokens < reserved ? reserved - tokens : 0;
     uint64_t tpm = numbers_of(quota).tpm;
     bool was_full, is_freed;

@@ -100,6 +100,10 @@ struct quota_hold {
  */
 enum quota_verdict quota_look(const struct quota *quota, uint64_t now_us, uint64_t *ret_wait_us);
 
+/* The same of one request of so many tokens. */
+enum quota_verdict quota_look_for(const struct quota *quota, uint64_t tokens, uint64_t now_us,
+                                  uint64_t *ret_wait_us);
+
 /* Whether of each limit no more than half would be used with one request of so many tokens. Writes
  * nothing. */
 bool quota_has_half(const struct quota *quota, uint64_t tokens, uint64_t now_us);

@@ -6,6 +6,7 @@ enum {
     SKIP_TOKENS = 64, /* passed over because so many tokens do not fit; then it waits */
     STALE_MAX = 8,    /* put where they belong in one pick */
     REFRESH_MAX = 16, /* looked at again before none is given */
+    BARRED_ASKED = 16,
 };
 
 /* ---- passing over ---- */
@@ -25,11 +26,11 @@ static void note_at_limit(struct pick *pick, uint64_t wait_us)
 
 /* Which request under way ends first nobody knows: who has time looks again soon, as for a place;
  * who has none is told how long they mostly take. */
-static void note_reserved(struct pick *pick, uint64_t wait_us)
+static struct standing stand_reserved(const struct pick *pick, uint64_t wait_us)
 {
-    if (!pick->ask->is_urgent && wait_us > VIEW_GUESS_US)
+    if (!pick->ask->is_urgent || wait_us < VIEW_GUESS_US)
         wait_us = VIEW_GUESS_US;
-    note_later(pick, (struct standing){LINEUP_BARRED, KEYPOOL_FULL, pick->now_us + wait_us});
+    return (struct standing){LINEUP_BARRED, KEYPOOL_FULL, pick->now_us + wait_us};
 }
 
 /* False where no more can be passed over. */
@@ -122,7 +123,7 @@ static bool try_ready(struct pick *pick, uint32_t place, bool *ret_is_full)
         break;
     case TOKENS_RESERVED:
         pick->for_tokens++;
-        note_reserved(pick, wait_us);
+        note_later(pick, stand_reserved(pick, wait_us));
         break;
     }
     *ret_is_full = !skip(pick, place, false) || pick->for_tokens > SKIP_TOKENS;
@@ -168,26 +169,62 @@ static bool pick_second_choice(struct pick *pick, uint32_t *ret_place)
             note_at_limit(pick, wait_us);
             break;
         case TOKENS_RESERVED:
-            note_reserved(pick, wait_us);
+            note_later(pick, stand_reserved(pick, wait_us));
             break;
         }
     }
     return false;
 }
 
-/* The first that comes back of those that something else than our own distrust stands against. */
+/* A key has no room for anything now: what that means for a request of this size. */
+static struct standing judge_full(const struct pick *pick, uint32_t place, struct standing full)
+{
+    const struct quota *quota = key_quota_of(pick->view->slots[place].key);
+    uint64_t wait_us = 0;
+
+    if (!quota)
+        return full;
+    switch (quota_look_for(quota, pick->ask->tokens, pick->now_us, &wait_us)) {
+    case QUOTA_REQUESTS:
+    case QUOTA_TOKENS:
+        return (struct standing){LINEUP_BARRED, KEYPOOL_AT_LIMIT, pick->now_us + wait_us};
+    case QUOTA_RESERVED:
+        return stand_reserved(pick, wait_us);
+    case QUOTA_OK:
+    case QUOTA_PLACES:
+        break;
+    }
+    return full;
+}
+
+static struct standing told_of(const struct pick *pick, const struct order_entry *entry)
+{
+    return (struct standing){
+        LINEUP_BARRED, (enum keypool_reason)pick->lineup->spots[entry->place].reason, entry->rank};
+}
+
+/* The first that comes back of those that something else than our own distrust stands against. Of
+ * many that are full, those behind the first BARRED_ASKED may have room soon. */
 static struct standing first_barred(const struct pick *pick)
 {
-    const struct order_entry *top = order_top(&pick->lineup->heaps[LINEUP_BARRED]);
-    struct standing barred = {LINEUP_OUT, KEYPOOL_NO_REASON, 0};
+    const struct order *heap = &pick->lineup->heaps[LINEUP_BARRED];
+    uint32_t asked = heap->count < BARRED_ASKED ? heap->count : BARRED_ASKED;
+    struct standing first = {LINEUP_OUT, KEYPOOL_NO_REASON, UINT64_MAX};
 
-    if (top)
-        barred = (struct standing){
-            LINEUP_BARRED, (enum keypool_reason)pick->lineup->spots[top->place].reason, top->rank};
-    if (barred.where == LINEUP_OUT ||
-        (pick->later.where != LINEUP_OUT && pick->later.until_us < barred.until_us))
-        barred = pick->later;
-    return barred;
+    for (uint32_t i = 0; i < asked; i++) {
+        struct standing barred = told_of(pick, &heap->entries[i]);
+
+        if (barred.reason == KEYPOOL_FULL)
+            barred = judge_full(pick, heap->entries[i].place, barred);
+        if (barred.until_us < first.until_us)
+            first = barred;
+    }
+    if (heap->count > asked && heap->entries[0].rank < first.until_us)
+        first = told_of(pick, &heap->entries[0]);
+    if (first.where == LINEUP_OUT ||
+        (pick->later.where != LINEUP_OUT && pick->later.until_us < first.until_us))
+        first = pick->later;
+    return first;
 }
 
 /* Health and breakers never exclude the last way: where nothing else can be had in the time that

@@ -220,6 +220,8 @@ static void untake(struct foreseen *foreseen, const struct foreseen_stamp *stamp
         foreseen->mark_taken = foreseen->taken;
     if (foreseen->old_taken > foreseen->taken)
         foreseen->old_taken = foreseen->taken;
+    if (foreseen->told_taken > foreseen->taken)
+        foreseen->told_taken = foreseen->taken;
 }
 
 void foreseen_give_back(struct foreseen *foreseen, struct foreseen_stamp *stamp, uint64_t now_us)

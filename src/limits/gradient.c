@@ -382,10 +382,14 @@ uint32_t gradient_note(struct gradient *gradient, const struct gradient_sample *
 
 bool gradient_refuse(struct gradient *gradient, uint64_t sent_us, uint64_t now_us)
 {
+    double refused;
+
     if (!gradient_limit(gradient) || (gradient->cut_us && sent_us <= gradient->cut_us))
         return false;
-    gradient->ceiling = gradient->found;
-    find(gradient, gradient->found * gradient->settings.backoff_milli / MILLI);
+    /* In a dip less was refused than had been found. */
+    refused = fmin(gradient->found, gradient_limit(gradient));
+    gradient->ceiling = refused;
+    find(gradient, refused * gradient->settings.backoff_milli / MILLI);
     restart_window(gradient);
     begin_following(gradient);
     gradient->cut_us = now_us;

@@ -56,7 +56,8 @@ void reservations_end(struct reservations *reservations, uint64_t units, uint64_
         &reservations->back_q16,
         (uint32_t)((reservations->returned << SHARE_BITS) / reservations->reserved),
         memory_order_relaxed);
-    hold_time_note(&reservations->held, held_us);
+    if (held_us != RESERVATIONS_UNTIMED)
+        hold_time_note(&reservations->held, held_us);
 }
 
 void reservations_note_refused(struct reservations *reservations, uint64_t units, uint64_t until_us)

@@ -29,6 +29,9 @@ void reservations_init(struct reservations *reservations);
 /* So many are reserved; reservations_end or reservations_cancel follows. */
 void reservations_take(struct reservations *reservations, uint64_t units);
 
+/* For who has failed: how long that took says nothing. */
+#define RESERVATIONS_UNTIMED UINT64_MAX
+
 /* After so long it is over, and `back` of them come back. */
 void reservations_end(struct reservations *reservations, uint64_t units, uint64_t back,
                       uint64_t held_us);

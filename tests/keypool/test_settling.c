@@ -252,6 +252,26 @@ static void test_who_can_wait_no_longer_is_told_the_usual_time(void **state)
 }
 
 /* The limits that a provider tells of: an answer that has used less wakes who was refused. */
+/* A window that is used up, of which requests under way will give back a little: soon there is room
+ * for a small one, and for a large one when the window has turned. */
+static void test_a_little_that_comes_back_is_no_room_for_much(void **state)
+{
+    struct keypool_grant first, second;
+    struct play play;
+
+    start(&play, (struct conf_limits){.tpm = 10000});
+    first = send(&play, 9000);
+    end_well(&play, &first, 8100);
+    second = send(&play, 1900);
+    play.now += 5 * SECONDS;
+    assert_int_equal(refused(&play, 100).reason, KEYPOOL_FULL);
+    assert_true(refused(&play, 100).free_at_us <= play.now + 100 * US_PER_MS);
+    assert_int_equal(refused(&play, 5000).reason, KEYPOOL_AT_LIMIT);
+    assert_true(refused(&play, 5000).free_at_us > play.now + 50 * SECONDS);
+    end_well(&play, &second, 1900);
+    play_end(&play);
+}
+
 static void test_learned_tokens_that_come_back_wake(void **state)
 {
     struct limits_told told = {.account = {NULL, 0}};
@@ -291,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_as_many_are_woken_as_there_is_room_for),
         cmocka_unit_test(test_what_is_used_up_is_no_hope),
         cmocka_unit_test(test_who_can_wait_no_longer_is_told_the_usual_time),
+        cmocka_unit_test(test_a_little_that_comes_back_is_no_room_for_much),
         cmocka_unit_test(test_learned_tokens_that_come_back_wake),
     };
 

@@ -269,6 +269,37 @@ static void test_one_cut_for_one_burst(void **state)
     assert_int_equal(gradient_limit(&gradient), 5);
 }
 
+/* So many answers, each sent when the one before began, with all of the limit under way. */
+static void feed(struct gradient *gradient, uint64_t *now_us, int answers, uint64_t latency_us)
+{
+    for (int i = 0; i < answers; i++) {
+        struct gradient_sample sample =
+            gradient_sample_of(1, *now_us - latency_us, *now_us + (i & 1));
+
+        gradient_note(gradient, &sample, gradient_limit(gradient), *now_us);
+        *now_us += latency_us;
+    }
+}
+
+/* In a dip less is under way than was found: what was refused then is what it held. */
+static void test_a_refusal_in_a_dip_lowers_the_limit(void **state)
+{
+    struct gradient_settings gentle = usual;
+    struct gradient gradient;
+    uint64_t now_us = 1000000;
+    uint32_t dipped;
+
+    gentle.backoff_milli = 900;
+    gradient_init(&gradient);
+    gradient_set(&gradient, &gentle);
+    for (int i = 0; i < 100000 && gradient.phase != GRADIENT_DIPPING; i++)
+        feed(&gradient, &now_us, 1, 1000000);
+    assert_int_equal(gradient.phase, GRADIENT_DIPPING);
+    dipped = gradient_limit(&gradient);
+    assert_true(gradient_refuse(&gradient, now_us, now_us + 1));
+    assert_true(gradient_limit(&gradient) < dipped);
+}
+
 /* Other bounds keep what was found within them. */
 static void test_new_settings_keep_what_was_found(void **state)
 {
@@ -287,18 +318,6 @@ static void test_new_settings_keep_what_was_found(void **state)
     other.max = 3;
     gradient_set(&gradient, &other);
     assert_int_equal(gradient_limit(&gradient), 3);
-}
-
-/* So many answers, each sent when the one before began, with all of the limit under way. */
-static void feed(struct gradient *gradient, uint64_t *now_us, int answers, uint64_t latency_us)
-{
-    for (int i = 0; i < answers; i++) {
-        struct gradient_sample sample =
-            gradient_sample_of(1, *now_us - latency_us, *now_us + (i & 1));
-
-        gradient_note(gradient, &sample, gradient_limit(gradient), *now_us);
-        *now_us += latency_us;
-    }
 }
 
 /* A clock that went back by an hour is no reason to stand still for one. */
@@ -392,6 +411,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_off_limits_nothing),
         cmocka_unit_test(test_one_cut_for_one_burst),
+        cmocka_unit_test(test_a_refusal_in_a_dip_lowers_the_limit),
         cmocka_unit_test(test_new_settings_keep_what_was_found),
         cmocka_unit_test(test_a_clock_that_went_back),
         cmocka_unit_test(test_a_few_far_off_say_little),
