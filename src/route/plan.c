@@ -12,25 +12,33 @@
 #include "route/plan_inner.h"
 #include "route/retired.h"
 
-/* The row of the file that says what is asked for in the place of that model; one of its provider
- * goes before one of any. NULL: none does. */
+/* One of its provider goes before one of any, and its very name before others that mean it. */
+static unsigned nearness(const struct conf_catalogue *row, const struct conf_provider *provider,
+                         struct span model)
+{
+    if ((row->provider && row->provider != provider) ||
+        !price_is_name_of(provider->kind, row->model, model))
+        return 0;
+    return 1 + span_is_equal(row->model, model) + 2 * (row->provider != NULL);
+}
+
+/* The row of the file that says what is asked for in the place of that model. NULL: none does. */
 static const struct conf_catalogue *find_own(const struct routes *routes,
                                              const struct conf_provider *provider,
                                              struct span model)
 {
-    const struct conf_catalogue *of_any = NULL;
+    const struct conf_catalogue *nearest = NULL;
+    unsigned best = 0;
 
     for (size_t i = 0; i < routes->successor_count; i++) {
-        const struct conf_catalogue *row = routes->successors[i];
+        unsigned near = nearness(routes->successors[i], provider, model);
 
-        if ((row->provider && row->provider != provider) ||
-            !price_is_name_of(provider->kind, row->model, model))
-            continue;
-        if (row->provider)
-            return row;
-        of_any = of_any ? of_any : row;
+        if (near > best) {
+            nearest = routes->successors[i];
+            best = near;
+        }
     }
-    return of_any;
+    return nearest;
 }
 
 static void rename_target(struct plan_target *target, struct span successor)

@@ -351,7 +351,8 @@ static void test_the_file_has_the_last_word_on_successors(void **state)
         {.model = SPAN_INIT("claude-3-opus"), .successor = SPAN_INIT("claude-fable-5")},
         {.model = SPAN_INIT("claude-sonnet-4-5"), .successor = SPAN_INIT("claude-sonnet-4-6")},
         {.model = SPAN_INIT("gemini-2.5-pro"), .successor = SPAN_INIT("none")},
-        {.model = SPAN_INIT("claude-3-opus"), .successor = SPAN_INIT("claude-opus-5")}};
+        {.model = SPAN_INIT("claude-3-opus"), .successor = SPAN_INIT("claude-opus-5")},
+        {.model = SPAN_INIT("claude-sonnet-4-5-20250929"), .successor = SPAN_INIT("none")}};
     struct atlas atlas;
 
     open_atlas(&atlas, PROVIDERS);
@@ -364,7 +365,7 @@ static void test_the_file_has_the_last_word_on_successors(void **state)
                         "claude-sonnet-4-6 for claude-3-5-sonnet-20241022");
     routes_free(&atlas.routes);
     rows[0].provider = rows[4].provider = &atlas.providers[LOCAL];
-    atlas.config.catalogue = (struct conf_catalogue_rows){rows, 5};
+    atlas.config.catalogue = (struct conf_catalogue_rows){rows, 6};
     compile(&atlas);
     assert_string_equal(settled(&atlas, "local/claude-3-5-sonnet-20241022", DECEMBER_US),
                         "claude-3-5-sonnet-20241022");
@@ -377,6 +378,9 @@ static void test_the_file_has_the_last_word_on_successors(void **state)
     assert_string_equal(settled(&atlas, "local/claude-sonnet-4-5", 0),
                         "claude-sonnet-4-6 for claude-sonnet-4-5");
     assert_string_equal(settled(&atlas, "local/claude-sonnet-4-6", 0), "claude-sonnet-4-6");
+    /* Its very name goes before another that means it, wherever they stand. */
+    assert_string_equal(settled(&atlas, "local/claude-sonnet-4-5-20250929", 0),
+                        "claude-sonnet-4-5-20250929");
     assert_string_equal(settled(&atlas, "deepseek/models/gemini-2.5-pro", DECEMBER_US),
                         "models/gemini-2.5-pro");
     close_atlas(&atlas);
