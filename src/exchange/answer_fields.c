@@ -94,7 +94,7 @@ struct span answer_upstream_id(const struct exchange *x)
 }
 
 /* Of a stream it is not known yet. */
-static void put_cost(const struct exchange *x, struct buf *out)
+static void put_cost(struct exchange *x, struct buf *out)
 {
     uint64_t picousd;
 

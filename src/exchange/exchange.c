@@ -277,15 +277,23 @@ struct move step_end(struct exchange *x)
 
 /* --- small things that several steps ask --- */
 
-bool exchange_cost(const struct exchange *x, uint64_t *ret_picousd)
+/* Looked up once: it is asked for the answer's head, for the attempt and for the log. */
+static const struct price *find_price(struct exchange *x, const struct plan_target *target)
+{
+    if (x->account.priced_hash != target->estimate_hash) {
+        x->account.price = prices_find(x->binding->snapshot->prices, target->provider_index,
+                                       target->model, target->model_hash);
+        x->account.priced_hash = target->estimate_hash;
+    }
+    return x->account.price;
+}
+
+bool exchange_cost(struct exchange *x, uint64_t *ret_picousd)
 {
     const struct plan_target *target = exchange_target(x);
 
-    if (!target || !x->account.usage.is_known)
-        return false;
-    return price_of(prices_find(x->binding->snapshot->prices, target->provider_index, target->model,
-                                target->model_hash),
-                    &x->account.usage, x->head.start_wall_us, ret_picousd);
+    return target && x->account.usage.is_known &&
+           price_of(find_price(x, target), &x->account.usage, x->head.start_wall_us, ret_picousd);
 }
 
 uint64_t exchange_whole_cost(const struct exchange *x, uint64_t picousd)

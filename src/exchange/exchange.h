@@ -266,7 +266,9 @@ struct part_respond {
 /* account: what it came to. */
 struct part_account {
     struct dialect_usage usage;
-    uint64_t cost_nanousd; /* with has_cost; of the last attempt */
+    const struct price *price; /* of the target of that hash; NULL: it has none */
+    uint64_t priced_hash;      /* 0: none was looked up yet */
+    uint64_t cost_nanousd;     /* with has_cost; of the last attempt */
     bool has_cost;
     enum interrupt cut_by;
     int status;                    /* sent to the client; 0: none */
@@ -474,7 +476,7 @@ struct span answer_fields(struct exchange *x, bool is_own);
 
 /* What the attempt's tokens, as far as they are known, cost: true and *ret_picousd, or false where
  * the tokens or the price are not known. */
-bool exchange_cost(const struct exchange *x, uint64_t *ret_picousd);
+bool exchange_cost(struct exchange *x, uint64_t *ret_picousd);
 
 /* That, and what the attempts cost that hedging has cancelled; it stands still at its most. */
 uint64_t exchange_whole_cost(const struct exchange *x, uint64_t picousd);

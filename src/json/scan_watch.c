@@ -45,7 +45,9 @@ static bool is_spelled(const struct json_watchlist *list, int row, struct span n
     return false;
 }
 
-static int find_spelling(const struct json_watchlist *list, int scope, struct span name)
+/* Apart, so that the way of all others stays short. */
+static __attribute__((noinline)) int find_spelling(const struct json_watchlist *list, int scope,
+                                                   struct span name)
 {
     for (size_t i = 0; i < list->spelling_count; i++) {
         int row = list->spellings[i].row;
@@ -70,7 +72,8 @@ static int find_row(const struct json_scan *scan, int scope, struct span name)
 }
 
 /* The row of a member of that name anywhere in the text; where there is one, it is the last. */
-static int find_row_in_text(const struct json_scan *scan, struct span name)
+static __attribute__((noinline)) int find_row_in_text(const struct json_scan *scan,
+                                                      struct span name)
 {
     const struct json_watchlist *list = scan->list;
     int last = (int)list->count - 1;
@@ -105,7 +108,7 @@ static void check_name(struct json_scan *scan, unsigned flags, const byte *p)
     }
 }
 
-static void note_signs(struct json_scan *scan, struct span name)
+static __attribute__((noinline)) void note_signs(struct json_scan *scan, struct span name)
 {
     const struct json_watchlist *list = scan->list;
     int scope = scan_scope(scan, scan->depth);
