@@ -19,7 +19,7 @@
 struct survey {
     struct keypool_choice choice; /* of the target to wait for, or of the last that refused */
     uint32_t target;
-    uint64_t turn_us; /* as turn_in_line has it; UINT64_MAX: not asked for yet */
+    uint64_t turn_us; /* as turn_in_line has it; 0: not asked for yet */
 };
 
 static bool is_excluded(const struct exchange *x, uint32_t target)
@@ -144,8 +144,7 @@ void select_give_back(struct exchange *x)
  * keys that failed already is exhausted: it is asked again when the others have none either. */
 static struct survey ask_all(struct exchange *x, uint64_t now_us)
 {
-    struct survey survey = {.choice = {.verdict = KEYPOOL_NEVER, .reason = KEYPOOL_TRIED},
-                            .turn_us = UINT64_MAX};
+    struct survey survey = {.choice = {.verdict = KEYPOOL_NEVER, .reason = KEYPOOL_TRIED}};
     uint32_t exhausted = UINT32_MAX;
 
     for (uint32_t i = 0; i < x->route.target_count; i++) {
@@ -317,7 +316,7 @@ static uint64_t find_turn(struct exchange *x, const struct survey *survey, uint6
 
 static uint64_t turn_in_line(struct exchange *x, struct survey *survey, uint64_t now_us)
 {
-    if (survey->turn_us == UINT64_MAX)
+    if (survey->turn_us == 0)
         survey->turn_us = find_turn(x, survey, now_us);
     return survey->turn_us;
 }
