@@ -75,19 +75,44 @@ static struct plan_target target_of(const struct routes *routes,
     return target;
 }
 
-static void settle_target(struct plan_target *target, uint64_t wall_us)
+/* True where it is another one now. */
+static bool settle_target(struct plan_target *target, uint64_t wall_us)
 {
     if (!plan_has_ended(target, wall_us) || plan_is_gone(target, wall_us))
-        return;
+        return false;
     rename_target(target, target->end->successor);
     hash_target(target);
     target->end = NULL;
+    return true;
+}
+
+static bool is_among(const struct plan_target *target, const struct plan_target *others,
+                     uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (others[i].provider_index == target->provider_index &&
+            others[i].model_hash == target->model_hash)
+            return true;
+    }
+    return false;
 }
 
 void plan_settle(struct plan *plan, uint64_t wall_us)
 {
-    for (uint32_t i = 0; i < plan->count; i++)
-        settle_target(&plan->targets[i], wall_us);
+    struct plan_target *targets = plan->targets;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < plan->count; i++) {
+        bool is_changed = settle_target(&targets[i], wall_us);
+
+        /* The sides of a migration stand where they were put. */
+        if (is_changed && !plan->crossing && is_among(&targets[i], targets, count))
+            continue;
+        if (count != i)
+            targets[count] = targets[i];
+        count++;
+    }
+    plan->count = count;
     if (plan->shadow && plan->shadow->heir && plan_has_ended(&plan->shadow->target, wall_us))
         plan->shadow = plan->shadow->heir;
 }

@@ -135,8 +135,8 @@ struct crossing *routes_crossing(const struct routes *routes, struct span model)
  * and takes a turn where the plan begins with them. */
 struct plan_turn plan_cross(struct plan *plan, uint32_t worker);
 
-/* From the moment that was announced as the end of a model on, its successor is asked for. Once the
- * sides of a migration are where they belong. */
+/* From the moment that was announced as the end of a model on, its successor is asked for, once
+ * where it is a target already. Once the sides of a migration are where they belong. */
 void plan_settle(struct plan *plan, uint64_t wall_us);
 
 /* Names for GET /v1/models: those under `models`. Index from 0; false at the end. */

@@ -325,7 +325,12 @@ static void test_announced_ends_act(void **state)
     shadow = (struct conf_shadow){.target = target(&atlas, LOCAL, "gemini-2.5-flash", 0)};
     struct conf_target to[] = {target(&atlas, LOCAL, "models/gemini-2.5-pro", 1)};
     atlas.models[0] = (struct conf_model){.name = SPAN("m"), .targets = {to, 1}, .shadow = &shadow};
-    atlas.config.models.count = 1;
+    struct conf_target same[] = {target(&atlas, LOCAL, "gemini-3.5-flash-lite", 1)};
+    struct conf_target others[] = {target(&atlas, LOCAL, "gemini-2.5-flash", 0),
+                                   target(&atlas, LOCAL, "gemini-4", 0)};
+    atlas.models[1] =
+        (struct conf_model){.name = SPAN("twice"), .targets = {same, 1}, .fallback = {others, 2}};
+    atlas.config.models.count = 2;
     compile(&atlas);
     assert_string_equal(settled(&atlas, "m", DECEMBER_US - 1), "models/gemini-2.5-pro");
     assert_string_equal(settled(&atlas, "m", DECEMBER_US),
@@ -334,6 +339,13 @@ static void test_announced_ends_act(void **state)
                         "gemini-3.5-flash-lite for gemini-2.5-flash");
     assert_string_equal(settled(&atlas, "openrouter/gemini-2.5-flash", DECEMBER_US),
                         "gemini-2.5-flash");
+    assert_int_equal(ask(&atlas, "twice", &plan), PLAN_OK);
+    plan_settle(&plan, DECEMBER_US - 1);
+    assert_int_equal(plan.count, 3);
+    plan_settle(&plan, DECEMBER_US);
+    assert_int_equal(plan.count, 2);
+    assert_true(span_is_equal(plan.targets[0].model, SPAN("gemini-3.5-flash-lite")));
+    assert_true(span_is_equal(plan.targets[1].model, SPAN("gemini-4")));
     assert_int_equal(ask(&atlas, "m", &plan), PLAN_OK);
     plan_settle(&plan, DECEMBER_US - 1);
     assert_true(span_is_equal(plan.shadow->target.model, SPAN("gemini-2.5-flash")));
