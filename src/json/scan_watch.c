@@ -172,7 +172,7 @@ void scan_value_began(struct json_scan *scan, enum json_type type, const byte *p
 }
 
 /* The signs that the text of a row begins with. */
-static void note_told(struct json_scan *scan, int row)
+static __attribute__((noinline)) void note_told(struct json_scan *scan, int row)
 {
     const struct json_watchlist *list = scan->list;
     struct span text = json_scan_text(scan, row);
@@ -196,7 +196,8 @@ void scan_value_ended(struct json_scan *scan, const byte *p)
         scan_capture_upto(scan, p);
         scan->capture_row = -1;
     }
-    if ((row_of(scan, scan->row)->flags & JSON_TELLS) && seen->type == JSON_STRING)
+    if (scan->list->sign_count && (row_of(scan, scan->row)->flags & JSON_TELLS) &&
+        seen->type == JSON_STRING)
         note_told(scan, scan->row);
     scan->row = -1;
 }
