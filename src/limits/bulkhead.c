@@ -5,11 +5,11 @@
 
 #include "base/alloc.h"
 #include "base/bug.h"
+#include "limits/hold_time.h"
 
 enum { NO_WORKER = -1 };
 
 /* Of the mean time that a place is held, what one more says. */
-enum { MEAN_WEIGHT = 16 };
 
 const struct sm_state bulkhead_state_rows[BULKHEAD_STATES] = {
     [BULKHEAD_OUTSIDE] = {"outside", "stands nowhere", SM_TO(BULKHEAD_WAITING)},
@@ -29,10 +29,9 @@ struct bulkhead {
      * and one who goes each sees the other. Those who wait change under the lock alone. Relaxed
      * suffices: nothing else is read because of it but under the lock. */
     _Atomic uint64_t word;
-    _Atomic uint32_t limit;   /* 0: there is no such class; UINT32_MAX: none is set */
-    _Atomic uint64_t mean_us; /* for which a place is held, of late; 0: not known. A lost update is
-                                 one measurement less. */
-    _Atomic uint32_t told;    /* in the lists below; read without the lock, too */
+    _Atomic uint32_t limit; /* 0: there is no such class; UINT32_MAX: none is set */
+    struct hold_time held;  /* places, of late; a lost update is no harm */
+    _Atomic uint32_t told;  /* in the lists below; read without the lock, too */
     uint32_t workers;
 
     pthread_mutex_t lock; /* for all that follows */
@@ -120,7 +119,7 @@ static void untell(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
  * That nobody has left for longer than that says that it has grown. 0: not known. */
 static uint64_t pace_us(const struct bulkhead *bulkhead, uint64_t now_us)
 {
-    uint64_t mean_us = atomic_load_explicit(&bulkhead->mean_us, memory_order_relaxed);
+    uint64_t mean_us = hold_time_us(&bulkhead->held);
     uint32_t limit = atomic_load_explicit(&bulkhead->limit, memory_order_relaxed);
 
     if (mean_us == 0 || limit == 0)
@@ -159,21 +158,6 @@ uint64_t bulkhead_retry_us(struct bulkhead *bulkhead, struct span client, uint64
     retry = retry_us(bulkhead, client, now_us, wait_us);
     pthread_mutex_unlock(&bulkhead->lock);
     return retry;
-}
-
-static void note_held(struct bulkhead *bulkhead, uint64_t held_us)
-{
-    uint64_t mean = atomic_load_explicit(&bulkhead->mean_us, memory_order_relaxed);
-
-    if (held_us == 0)
-        held_us = 1;
-    if (mean == 0)
-        mean = held_us;
-    else if (held_us > mean)
-        mean += (held_us - mean) / MEAN_WEIGHT;
-    else
-        mean -= (mean - held_us) / MEAN_WEIGHT;
-    atomic_store_explicit(&bulkhead->mean_us, mean, memory_order_relaxed);
 }
 
 /* --- granting --- */
@@ -480,7 +464,7 @@ void bulkhead_leave(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter, u
     /* Nobody else knows of one that runs. */
     if (waiter && waiter->state.rows)
         move(waiter, BULKHEAD_OUTSIDE);
-    note_held(bulkhead, now_us - since_us);
+    hold_time_note(&bulkhead->held, now_us - since_us);
     before = atomic_fetch_sub_explicit(&bulkhead->word, 1, memory_order_relaxed);
     if (waiting_of(before) == 0)
         return;
