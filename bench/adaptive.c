@@ -8,10 +8,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "../tests/limits/adaptive_play.h"
 #include "base/clock.h"
+#include "series.h"
 
 enum { HOURS = 3, FINDING_S = 600 };
 
@@ -59,29 +59,10 @@ static struct score play(uint64_t limit, FILE *csv)
     return score;
 }
 
-static FILE *open_csv(int argc, char **argv)
-{
-    FILE *csv;
-
-    if (argc == 1)
-        return NULL;
-    if (argc != 3 || strcmp(argv[1], "--csv") != 0) {
-        fprintf(stderr, "usage: adaptive [--csv FILE]\n");
-        exit(2);
-    }
-    csv = fopen(argv[2], "w");
-    if (!csv) {
-        perror(argv[2]);
-        exit(1);
-    }
-    fprintf(csv, "second,hidden,found\n");
-    return csv;
-}
-
 int main(int argc, char **argv)
 {
     static const uint64_t limits[] = {20, 60, 137, 300, 500, 900};
-    FILE *csv = open_csv(argc, argv);
+    FILE *csv = series_open(argc, argv, "second,hidden,found");
 
     printf("%-14s %8s %8s\n", "hidden limit", "used", "refused");
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {

@@ -10,10 +10,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "../tests/limits/gradient_play.h"
 #include "base/clock.h"
+#include "series.h"
 
 enum { HOUR_S = 3600, PLACES = 16, CHANGES_S = 1200 };
 
@@ -54,28 +54,9 @@ static void play(const char *name, const struct gradient_settings *found, uint32
     free(play);
 }
 
-static FILE *open_csv(int argc, char **argv)
-{
-    FILE *csv;
-
-    if (argc == 1)
-        return NULL;
-    if (argc != 3 || strcmp(argv[1], "--csv") != 0) {
-        fprintf(stderr, "usage: gradient [--csv FILE]\n");
-        exit(2);
-    }
-    csv = fopen(argv[2], "w");
-    if (!csv) {
-        perror(argv[2]);
-        exit(1);
-    }
-    fprintf(csv, "second,places,found\n");
-    return csv;
-}
-
 int main(int argc, char **argv)
 {
-    FILE *csv = open_csv(argc, argv);
+    FILE *csv = series_open(argc, argv, "second,places,found");
 
     printf("%-22s %9s %10s %10s %9s\n", "limit", "in time", "p50", "p99", "at server");
     play("found by latency", &settings, 0, csv);

@@ -7,10 +7,9 @@
  * The file tells each ten seconds what share of the attempts each region had.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "../tests/regions/hour.h"
+#include "series.h"
 
 enum { STEP_S = 10 };
 
@@ -47,28 +46,9 @@ static void play_scene(struct world *world, const struct hour_scene *scene, unsi
            (unsigned long long)world->sent);
 }
 
-static FILE *open_csv(int argc, char **argv)
-{
-    FILE *csv;
-
-    if (argc == 1)
-        return NULL;
-    if (argc != 3 || strcmp(argv[1], "--csv") != 0) {
-        fprintf(stderr, "usage: regions [--csv FILE]\n");
-        exit(2);
-    }
-    csv = fopen(argv[2], "w");
-    if (!csv) {
-        perror(argv[2]);
-        exit(1);
-    }
-    fprintf(csv, "second,first,second_region,third\n");
-    return csv;
-}
-
 int main(int argc, char **argv)
 {
-    FILE *csv = open_csv(argc, argv);
+    FILE *csv = series_open(argc, argv, "second,first,second_region,third");
     unsigned second = 0;
     struct world world;
 

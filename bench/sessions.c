@@ -8,10 +8,9 @@
  * request before.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "../tests/keypool/session_play.h"
+#include "series.h"
 
 static const struct {
     const char *name;
@@ -38,28 +37,9 @@ static void write_minutes(FILE *csv, const char *name, const struct session_resu
     }
 }
 
-static FILE *open_csv(int argc, char **argv)
-{
-    FILE *csv;
-
-    if (argc == 1)
-        return NULL;
-    if (argc != 3 || strcmp(argv[1], "--csv") != 0) {
-        fprintf(stderr, "usage: sessions [--csv FILE]\n");
-        exit(2);
-    }
-    csv = fopen(argv[2], "w");
-    if (!csv) {
-        perror(argv[2]);
-        exit(1);
-    }
-    fprintf(csv, "selection,minute,warm,stayed\n");
-    return csv;
-}
-
 int main(int argc, char **argv)
 {
-    FILE *csv = open_csv(argc, argv);
+    FILE *csv = series_open(argc, argv, "selection,minute,warm,stayed");
 
     printf("%-12s %8s %8s   %s\n%-12s %8s %8s %10s %10s %10s %10s %12s\n", "", "", "",
            "moved after", "selection", "cached", "stayed", "key gone", "key new", "at limit",

@@ -13,6 +13,7 @@
 #include "exchange/sites.h"
 #include "limits/backoff.h"
 
+/* Odd, its bits spread by the golden ratio: needs that differ little lie far apart. */
 #define MIX UINT64_C(0x9e3779b97f4a7c15)
 
 /* What asking all targets came to. */
