@@ -23,34 +23,44 @@ static void sift_up(struct order *order, uint32_t *positions, struct order_entry
     put(order, positions, entry, at);
 }
 
-static uint32_t lesser(const struct order *order, uint32_t a, uint32_t b)
+/* Which of four children is the least is as good as random: it is reckoned, since a branch would be
+ * guessed wrong every other time. */
+static uint32_t least_of_four(const struct order_entry *entries, uint32_t first)
 {
-    return order->entries[b].rank < order->entries[a].rank ? b : a;
+    uint32_t left = first + (entries[first + 1].rank < entries[first].rank);
+    uint32_t right = first + 2 + (entries[first + 3].rank < entries[first + 2].rank);
+    uint32_t is_right = entries[right].rank < entries[left].rank;
+
+    return left ^ ((left ^ right) & (0 - is_right));
 }
 
-/* Of the last node's children some may be missing; all others have theirs, and are what a walk goes
- * by: which is the least is as good as random, so nothing is guessed by branches. */
-static uint32_t least_child(const struct order *order, uint32_t at)
+/* Of the last node's children some may be missing. */
+static uint32_t least_of_last(const struct order *order, uint32_t first)
 {
-    uint32_t first = CHILDREN * at + 1, least = first;
+    uint32_t least = first;
 
-    if (first + CHILDREN <= order->count)
-        return lesser(order, lesser(order, first, first + 1), lesser(order, first + 2, first + 3));
-    for (uint32_t i = first + 1; i < order->count; i++)
-        least = lesser(order, least, i);
+    for (uint32_t i = first + 1; i < order->count; i++) {
+        if (order->entries[i].rank < order->entries[least].rank)
+            least = i;
+    }
     return least;
 }
 
 static void sift_down(struct order *order, uint32_t *positions, struct order_entry entry,
                       uint32_t at)
 {
-    while (CHILDREN * at + 1 < order->count) {
-        uint32_t child = least_child(order, at);
+    const struct order_entry *entries = order->entries;
+    uint32_t count = order->count, first = CHILDREN * at + 1;
 
-        if (order->entries[child].rank >= entry.rank)
+    while (first < count) {
+        uint32_t child =
+            first + CHILDREN <= count ? least_of_four(entries, first) : least_of_last(order, first);
+
+        if (entries[child].rank >= entry.rank)
             break;
-        put(order, positions, order->entries[child], at);
+        put(order, positions, entries[child], at);
         at = child;
+        first = CHILDREN * at + 1;
     }
     put(order, positions, entry, at);
 }
