@@ -59,7 +59,7 @@ static uint32_t weigh(const struct keypool_view *view, const struct slot *slot, 
 
     if (slot->latency_us > usual_us && usual_us && now_us < slot->timed_us + LATENCY_FADE_US)
         share = (uint32_t)(share * usual_us / slot->latency_us);
-    return share / (failures + 1);
+    return failures ? share / (failures + 1) : share;
 }
 
 /* What is used counts for as much more as the key weighs less than the heaviest, so that keys of

@@ -21,15 +21,17 @@ struct heard {
 /* A place keeps its memory when it goes to another model, so that whoever reads it meanwhile reads
  * the limits of the wrong model at worst, for one pick. */
 struct heard_table {
-    _Atomic uint64_t models[HEARD_MODELS]; /* hashes; 0: free */
-    _Atomic(struct heard *) items[HEARD_MODELS];
+    struct {
+        _Atomic uint64_t model; /* hash; 0: free */
+        _Atomic(struct heard *) item;
+    } places[HEARD_MODELS];
     struct latch latch; /* who gives away places */
 };
 
 void heard_table_free(struct heard_table **table)
 {
     for (int i = 0; *table && i < HEARD_MODELS; i++) {
-        struct heard *heard = atomic_load(&(*table)->items[i]);
+        struct heard *heard = atomic_load(&(*table)->places[i].item);
 
         mem_free(heard);
     }
@@ -61,15 +63,15 @@ struct heard *heard_find(const struct heard_table *table, uint64_t model_hash)
     if (!table)
         return NULL;
     for (int i = 0; i < HEARD_MODELS; i++) {
-        if (atomic_load_explicit(&table->models[i], memory_order_acquire) == model_hash)
-            return atomic_load_explicit(&table->items[i], memory_order_acquire);
+        if (atomic_load_explicit(&table->places[i].model, memory_order_acquire) == model_hash)
+            return atomic_load_explicit(&table->places[i].item, memory_order_acquire);
     }
     return NULL;
 }
 
-static bool has_kind(const struct heard *heard, int kind)
+static uint32_t kinds_of(const struct heard *heard)
 {
-    return atomic_load_explicit(&heard->kinds, memory_order_relaxed) >> kind & 1;
+    return atomic_load_explicit(&heard->kinds, memory_order_relaxed);
 }
 
 static uint64_t last_word(const struct heard *heard)
@@ -91,7 +93,8 @@ static int find_oldest(const struct heard_table *table)
     int at = 0;
 
     for (int i = 0; i < HEARD_MODELS; i++) {
-        const struct heard *heard = atomic_load_explicit(&table->items[i], memory_order_relaxed);
+        const struct heard *heard =
+            atomic_load_explicit(&table->places[i].item, memory_order_relaxed);
         uint64_t last_us = heard ? last_word(heard) : 0;
 
         if (!heard)
@@ -126,7 +129,7 @@ static struct heard *give_place(struct heard_table *table, uint64_t model_hash, 
                                 struct heard **fresh)
 {
     int at = find_oldest(table);
-    struct heard *heard = atomic_load_explicit(&table->items[at], memory_order_relaxed);
+    struct heard *heard = atomic_load_explicit(&table->places[at].item, memory_order_relaxed);
 
     if (!heard) {
         heard = *fresh;
@@ -134,10 +137,10 @@ static struct heard *give_place(struct heard_table *table, uint64_t model_hash, 
     }
     if (!heard)
         return NULL;
-    atomic_store_explicit(&table->models[at], 0, memory_order_release);
+    atomic_store_explicit(&table->places[at].model, 0, memory_order_release);
     set_model(heard, model_hash, name);
-    atomic_store_explicit(&table->items[at], heard, memory_order_release);
-    atomic_store_explicit(&table->models[at], model_hash, memory_order_release);
+    atomic_store_explicit(&table->places[at].item, heard, memory_order_release);
+    atomic_store_explicit(&table->places[at].model, model_hash, memory_order_release);
     return heard;
 }
 
@@ -179,21 +182,26 @@ static uint64_t units_of(struct heard_need need, int kind)
     return 0;
 }
 
-static bool is_declared(struct heard_need need, int kind)
+/* The limits that hold such a request up: those told of and not declared, as bits. */
+static uint32_t asked_of(const struct heard *heard, struct heard_need need)
 {
-    return kind == LIMITS_REQUESTS ? need.has_rpm : need.has_tpm;
+    uint32_t declared = need.has_tpm ? ~(1u << LIMITS_REQUESTS) : 0;
+
+    if (need.has_rpm)
+        declared |= 1u << LIMITS_REQUESTS;
+    return kinds_of(heard) & ~declared;
 }
 
 uint64_t heard_wait_us(const struct heard *heard, struct heard_need need, uint32_t margin_ppm,
                        uint64_t now_us)
 {
+    uint32_t asked = heard ? asked_of(heard, need) : 0;
     uint64_t longest_us = 0;
 
-    for (int i = 0; heard && i < LIMITS_KINDS; i++) {
+    for (int i = 0; asked; i++, asked >>= 1) {
         uint64_t wait_us =
-            is_declared(need, i) || !has_kind(heard, i)
-                ? 0
-                : foreseen_wait_us(&heard->limits[i], units_of(need, i), margin_ppm, now_us);
+            asked & 1 ? foreseen_wait_us(&heard->limits[i], units_of(need, i), margin_ppm, now_us)
+                      : 0;
 
         longest_us = wait_us > longest_us ? wait_us : longest_us;
     }
@@ -202,12 +210,11 @@ uint64_t heard_wait_us(const struct heard *heard, struct heard_need need, uint32
 
 uint32_t heard_share(const struct heard *heard, struct heard_need need, uint64_t now_us)
 {
-    uint32_t least = HEARD_WHOLE;
+    uint32_t asked = heard ? asked_of(heard, need) : 0, least = HEARD_WHOLE;
 
-    for (int i = 0; heard && i < LIMITS_KINDS; i++) {
-        uint32_t share = is_declared(need, i) || !has_kind(heard, i)
-                             ? HEARD_WHOLE
-                             : foreseen_share(&heard->limits[i], units_of(need, i), now_us);
+    for (int i = 0; asked; i++, asked >>= 1) {
+        uint32_t share =
+            asked & 1 ? foreseen_share(&heard->limits[i], units_of(need, i), now_us) : HEARD_WHOLE;
 
         least = share < least ? share : least;
     }
@@ -216,8 +223,10 @@ uint32_t heard_share(const struct heard *heard, struct heard_need need, uint64_t
 
 static bool is_known(const struct heard *heard, uint64_t now_us)
 {
-    for (int i = 0; heard && i < LIMITS_KINDS; i++) {
-        if (has_kind(heard, i) && foreseen_is_known(&heard->limits[i], now_us))
+    uint32_t kinds = heard ? kinds_of(heard) : 0;
+
+    for (int i = 0; kinds; i++, kinds >>= 1) {
+        if (kinds & 1 && foreseen_is_known(&heard->limits[i], now_us))
             return true;
     }
     return false;
@@ -259,29 +268,46 @@ static bool is_eased(const struct heard *heard, struct shortness before, uint64_
 
 /* ---- taking ---- */
 
+static void take_all(struct heard *heard, struct heard_need need, uint64_t now_us,
+                     struct heard_hold *hold)
+{
+    uint32_t kinds = kinds_of(heard);
+
+    for (int i = 0; i < LIMITS_KINDS; i++, kinds >>= 1) {
+        hold->stamps[i] = kinds & 1 ? foreseen_take(&heard->limits[i], units_of(need, i), now_us)
+                                    : (struct foreseen_stamp){.units = 0};
+    }
+}
+
+/* Under the latch: 0 where it was taken. */
+static uint64_t take_or_wait(struct heard *heard, struct heard_need need, uint32_t margin_ppm,
+                             uint64_t now_us, struct heard_hold *hold)
+{
+    uint64_t wait_us = heard_wait_us(heard, need, margin_ppm, now_us);
+
+    if (wait_us) {
+        note_refused(heard, need, margin_ppm, now_us + wait_us);
+        return wait_us;
+    }
+    hold->heard = heard;
+    hold->model_hash = heard->model_hash;
+    take_all(heard, need, now_us, hold);
+    return 0;
+}
+
 bool heard_take(struct heard *heard, uint64_t model_hash, struct heard_need need,
                 uint32_t margin_ppm, uint64_t now_us, struct heard_hold *ret_hold,
                 uint64_t *ret_wait_us, uint64_t *shared_writes)
 {
-    uint64_t wait_us;
-
     if (!is_known(heard, now_us))
         return true;
     (*shared_writes)++;
+    *ret_wait_us = 0;
     latch_take(&heard->latch);
-    wait_us = heard->model_hash == model_hash ? heard_wait_us(heard, need, margin_ppm, now_us) : 0;
-    if (!wait_us && heard->model_hash == model_hash) {
-        *ret_hold = (struct heard_hold){.heard = heard, .model_hash = model_hash};
-        for (int i = 0; i < LIMITS_KINDS; i++) {
-            if (has_kind(heard, i))
-                ret_hold->stamps[i] = foreseen_take(&heard->limits[i], units_of(need, i), now_us);
-        }
-    }
-    if (wait_us)
-        note_refused(heard, need, margin_ppm, now_us + wait_us);
+    if (heard->model_hash == model_hash)
+        *ret_wait_us = take_or_wait(heard, need, margin_ppm, now_us, ret_hold);
     latch_give(&heard->latch);
-    *ret_wait_us = wait_us;
-    return wait_us == 0;
+    return *ret_wait_us == 0;
 }
 
 bool heard_give_back(struct heard_hold *hold, uint64_t now_us, uint64_t *shared_writes)
@@ -368,7 +394,8 @@ bool heard_next(struct heard_table *table, uint32_t *at, uint64_t now_us, struct
 {
     while (table && *at < HEARD_MODELS * LIMITS_KINDS) {
         uint32_t place = *at / LIMITS_KINDS, kind = *at % LIMITS_KINDS;
-        struct heard *heard = atomic_load_explicit(&table->items[place], memory_order_acquire);
+        struct heard *heard =
+            atomic_load_explicit(&table->places[place].item, memory_order_acquire);
         bool is_there;
 
         (*at)++;

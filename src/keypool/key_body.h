@@ -55,6 +55,14 @@ struct key_label {
 };
 
 struct key {
+    /* First what each pick looks at. */
+    uint32_t place; /* its index wherever keys are counted; unique while it lives */
+    enum credential_kind credential;
+    bool is_nameless;           /* stands for "no key" */
+    bool has_tokens;            /* its line is in `shared`, and comes and goes */
+    struct secret *header_line; /* of a key that is a secret */
+    struct key_local *locals;   /* one a worker */
+
     /* Why no lock: each word stands for itself, is changed by compare-and-swap or single stores,
      * and whoever acts on a stale one is told so by the next compare-and-swap. */
     struct {
@@ -101,16 +109,9 @@ struct key {
     } control;
 
     struct keypool *pool;     /* holds a reference */
-    uint32_t place;           /* its index wherever keys are counted; unique while it lives */
     struct key_label *labels; /* all it ever had; control thread */
     uint8_t identity[CONF_IDENTITY_BYTES];
-    /* Side by side, as each pick looks at them. */
-    enum credential_kind credential;
-    bool is_nameless;           /* stands for "no key" */
-    bool has_tokens;            /* its line is in `shared`, and comes and goes */
-    struct secret *header_line; /* of a key that is a secret */
     void *locals_block;
-    struct key_local *locals; /* one a worker */
 };
 
 static inline struct account *key_account_of(const struct key *key)

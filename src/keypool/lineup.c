@@ -75,3 +75,25 @@ void lineup_rank(struct lineup *lineup, uint32_t place, uint64_t rank)
         order_move(&lineup->heaps[LINEUP_READY], lineup->positions, place,
                    with_level(lineup, place, rank));
 }
+
+void lineup_lower(struct lineup *lineup, uint32_t place, uint64_t rank)
+{
+    struct order *ready = &lineup->heaps[LINEUP_READY];
+    uint64_t key = with_level(lineup, place, rank);
+
+    if (lineup_where(lineup, place) == LINEUP_READY &&
+        ready->entries[lineup->positions[place]].rank > key)
+        order_move(ready, lineup->positions, place, key);
+}
+
+bool lineup_raise_first(struct lineup *lineup, uint64_t rank)
+{
+    struct order *ready = &lineup->heaps[LINEUP_READY];
+    const struct order_entry *top = order_top(ready);
+    uint64_t key = with_level(lineup, top->place, rank);
+
+    if (top->rank >= key)
+        return false;
+    order_move(ready, lineup->positions, top->place, key);
+    return true;
+}

@@ -67,6 +67,14 @@ void lineup_put(struct lineup *lineup, uint32_t place, struct standing standing,
 /* Gives a ready place another rank; nothing where it is not ready. */
 void lineup_rank(struct lineup *lineup, uint32_t place, uint64_t rank);
 
+/* The same where that is lower than what it stands by. A higher rank may be left for when the place
+ * comes first: what it stands by is its rank or less. */
+void lineup_lower(struct lineup *lineup, uint32_t place, uint64_t rank);
+
+/* The rank of the place that is first among the ready, where it stands by a lower one. True where
+ * it did, and another place may be the first now. */
+bool lineup_raise_first(struct lineup *lineup, uint64_t rank);
+
 static inline enum lineup_where lineup_where(const struct lineup *lineup, uint32_t place)
 {
     return (enum lineup_where)lineup->spots[place].where;

@@ -69,50 +69,50 @@ static bool is_model_free(struct pick *pick, struct key *key)
     return false;
 }
 
+/* True where it does stand ready; else it is put where it belongs. */
+static bool stands_ready(struct pick *pick, uint32_t place)
+{
+    struct standing standing =
+        view_examine(pick->view, &pick->view->slots[place], pick->lineup->model_hash, pick->now_us);
+
+    if (standing.where == LINEUP_READY)
+        return true;
+    lineup_put(pick->lineup, place, standing, 0);
+    return false;
+}
+
 /* Less is left of its limits than its rank says: it is put where it belongs, a few times in one
  * pick. */
-static bool is_stale(struct pick *pick, uint32_t place)
+static bool is_stale(struct pick *pick, uint32_t place, uint8_t now)
 {
-    const struct slot *slot = &pick->view->slots[place];
     uint8_t *level = &pick->lineup->spots[place].level;
-    uint8_t now = view_level(pick->view, pick->lineup, slot, pick->now_us);
 
     if (now <= *level || pick->stale == STALE_MAX)
         return false;
     *level = now;
     pick->stale++;
-    lineup_rank(pick->lineup, place, view_rank(pick->view, slot));
+    lineup_rank(pick->lineup, place, view_rank(pick->view, &pick->view->slots[place]));
     return true;
 }
 
-/* Tries to take a key that stands ready. True where it was taken; else it is where it belongs, or
- * passed over; *ret_is_full where no more can be passed over. */
-static bool try_ready(struct pick *pick, uint32_t place, bool *ret_is_full)
+/* Whether taking it finds out by itself all that looking at it would: so it is for most keys, and
+ * each is looked at once. */
+static bool goes_without_look(const struct pick *pick, const struct slot *slot, uint8_t level)
 {
-    const struct slot *slot = &pick->view->slots[place];
-    struct standing standing =
-        view_examine(pick->view, slot, pick->lineup->model_hash, pick->now_us);
-    enum trial trial = keypool_tried_find(pick->ask->tried, slot->key);
-    uint64_t wait_us = 0;
+    bool is_told = atomic_load_explicit(&pick->view->pool->shared.has_heard, memory_order_relaxed);
+    bool knows_share =
+        pick->lineup->model_hash && pick->view->roster->selection == CONF_SELECTION_HEADROOM;
 
-    if (standing.where != LINEUP_READY) {
-        lineup_put(pick->lineup, place, standing, 0);
-        return false;
-    }
-    if (is_stale(pick, place))
-        return false;
-    if (trial != NOT_TRIED) {
-        pick->has_tried = true;
-        *ret_is_full = !skip(pick, place, trial == TRIED);
-        return false;
-    }
-    if (!is_model_free(pick, slot->key)) {
-        *ret_is_full = !skip(pick, place, false) || pick->for_model > SKIP_MODELS;
-        return false;
-    }
-    switch (pick_take(pick, place, false, &wait_us)) {
+    return (!is_told || knows_share) && level < VIEW_LEVEL_SHORT &&
+           view_is_plain(slot, pick->model_hash, pick->now_us);
+}
+
+/* It could not be taken: noted why. */
+static void note_lost(struct pick *pick, enum taking taking, uint64_t wait_us)
+{
+    switch (taking) {
     case TAKEN:
-        return true;
+        break;
     case LOST:
         note_later(pick,
                    (struct standing){LINEUP_BARRED, KEYPOOL_TESTING, pick->now_us + VIEW_GUESS_US});
@@ -126,14 +126,47 @@ static bool try_ready(struct pick *pick, uint32_t place, bool *ret_is_full)
         note_later(pick, stand_reserved(pick, wait_us));
         break;
     }
+}
+
+/* Tries to take a key that stands ready. True where it was taken; else it is where it belongs, or
+ * passed over; *ret_is_full where no more can be passed over. */
+static bool try_ready(struct pick *pick, uint32_t place, bool *ret_is_full)
+{
+    const struct slot *slot = &pick->view->slots[place];
+    uint8_t level = view_level(pick->view, pick->lineup, slot, pick->now_us);
+    enum trial trial = keypool_tried_find(pick->ask->tried, slot->key);
+    bool is_looked_at = trial != NOT_TRIED || !goes_without_look(pick, slot, level);
+    enum taking taking;
+    uint64_t wait_us = 0;
+
+    if (is_looked_at && !stands_ready(pick, place))
+        return false;
+    if (is_stale(pick, place, level))
+        return false;
+    if (trial != NOT_TRIED) {
+        pick->has_tried = true;
+        *ret_is_full = !skip(pick, place, trial == TRIED);
+        return false;
+    }
+    if (is_looked_at && !is_model_free(pick, slot->key)) {
+        *ret_is_full = !skip(pick, place, false) || pick->for_model > SKIP_MODELS;
+        return false;
+    }
+    taking = pick_take(pick, place, false, &wait_us);
+    if (taking == TAKEN)
+        return true;
+    if (!is_looked_at && !stands_ready(pick, place))
+        return false;
+    note_lost(pick, taking, wait_us);
     *ret_is_full = !skip(pick, place, false) || pick->for_tokens > SKIP_TOKENS;
     return false;
 }
 
 static bool pick_ready(struct pick *pick, uint32_t *ret_place)
 {
-    const struct order *ready = &pick->lineup->heaps[LINEUP_READY];
     struct sticky_choice preferred = pick_preferred(pick);
+    const struct order_entry *first;
+    uint32_t settled = 0;
     bool is_full = false;
 
     for (uint32_t i = 0; i < preferred.count && !is_full; i++) {
@@ -142,8 +175,8 @@ static bool pick_ready(struct pick *pick, uint32_t *ret_place)
             try_ready(pick, *ret_place, &is_full))
             return true;
     }
-    while (order_top(ready) && !is_full) {
-        *ret_place = order_top(ready)->place;
+    while (!is_full && (first = view_first_ready(pick->view, pick->lineup, &settled))) {
+        *ret_place = first->place;
         if (try_ready(pick, *ret_place, &is_full))
             return true;
     }
@@ -155,23 +188,16 @@ static bool pick_second_choice(struct pick *pick, uint32_t *ret_place)
 {
     for (uint32_t i = 0; i < pick->skip_count; i++) {
         struct key *key = pick->view->slots[pick->skips[i].place].key;
+        enum taking taking;
         uint64_t wait_us = 0;
 
         if (!pick->skips[i].is_second_choice || !is_model_free(pick, key))
             continue;
         *ret_place = pick->skips[i].place;
-        switch (pick_take(pick, *ret_place, false, &wait_us)) {
-        case TAKEN:
+        taking = pick_take(pick, *ret_place, false, &wait_us);
+        if (taking == TAKEN)
             return true;
-        case LOST:
-            break;
-        case TOO_MANY_TOKENS:
-            note_at_limit(pick, wait_us);
-            break;
-        case TOKENS_RESERVED:
-            note_later(pick, stand_reserved(pick, wait_us));
-            break;
-        }
+        note_lost(pick, taking, wait_us);
     }
     return false;
 }

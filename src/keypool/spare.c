@@ -66,13 +66,14 @@ static bool is_canary(const struct keypool_view *view, const struct key *key)
 static bool take_any(struct pick *pick, enum whose whose, uint32_t *ret_place)
 {
     const struct standing absent = {.where = LINEUP_ABSENT};
-    const struct order *ready = &pick->lineup->heaps[LINEUP_READY];
-    uint32_t passed[SPARE_LOOKS], count = 0;
+    const struct order_entry *first;
+    uint32_t passed[SPARE_LOOKS], count = 0, settled = 0;
     bool is_taken = false;
 
     view_wake(pick->view, pick->lineup, pick->now_us);
-    while (!is_taken && count < SPARE_LOOKS && order_top(ready)) {
-        uint32_t place = order_top(ready)->place;
+    while (!is_taken && count < SPARE_LOOKS &&
+           (first = view_first_ready(pick->view, pick->lineup, &settled))) {
+        uint32_t place = first->place;
 
         is_taken = !is_canary(pick->view, pick->view->slots[place].key) && take(pick, place, whose);
         *ret_place = place;

@@ -117,37 +117,49 @@ static enum taking taking_of(enum quota_verdict verdict)
     return LOST;
 }
 
-enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
+/* All of it, or nothing: what failed is not held, and what was taken before it is given back. */
+static enum taking take_all(struct pick *pick, struct keypool_grant *grant, bool is_early,
+                            uint64_t *ret_wait_us)
 {
     struct keypool_view *view = pick->view;
-    struct key *key = view->slots[place].key;
-    struct keypool_grant grant = {.key = key,
-                                  .account = key_account_of(key),
-                                  .quota = key_quota_of(key),
-                                  .model = pick->ask->model,
-                                  .model_hash = pick->model_hash};
     enum quota_verdict verdict = QUOTA_OK;
 
-    if (!take_line(pick, &grant))
+    if (!take_line(pick, grant))
         return LOST;
-    if (!take_tests(pick, &grant, is_early) || !take_breaker(pick, &grant, is_early)) {
-        view_drop_tests(view, &grant, pick->now_us);
-        secret_unref(&grant.line);
+    if (!take_tests(pick, grant, is_early) || !take_breaker(pick, grant, is_early)) {
+        view_drop_tests(view, grant, pick->now_us);
+        secret_unref(&grant->line);
         return LOST;
     }
-    if (grant.quota)
-        verdict = quota_take(grant.quota, pick->ask->tokens, pick->now_us, &grant.hold, ret_wait_us,
-                             &view->shared_writes);
-    if (verdict == QUOTA_OK && !take_heard(pick, &grant, ret_wait_us))
+    if (grant->quota)
+        verdict = quota_take(grant->quota, pick->ask->tokens, pick->now_us, &grant->hold,
+                             ret_wait_us, &view->shared_writes);
+    if (verdict == QUOTA_OK && !take_heard(pick, grant, ret_wait_us))
         verdict = QUOTA_TOKENS;
     if (verdict != QUOTA_OK) {
-        breaker_leave(&key->shared.breaker, &view->roster->breaker, grant.breaker_pass,
+        breaker_leave(&grant->key->shared.breaker, &view->roster->breaker, grant->breaker_pass,
                       BREAKER_NEUTRAL, 0, pick->now_us);
-        view_drop_tests(view, &grant, pick->now_us);
-        secret_unref(&grant.line);
-        return taking_of(verdict);
+        view_drop_tests(view, grant, pick->now_us);
+        secret_unref(&grant->line);
     }
-    grant.alike = alike(pick, &grant);
-    *pick->grant = grant;
-    return TAKEN;
+    return taking_of(verdict);
+}
+
+enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
+{
+    struct key *key = pick->view->slots[place].key;
+    struct keypool_grant *grant = pick->grant;
+    enum taking taking;
+
+    *grant = (struct keypool_grant){.key = key,
+                                    .account = key_account_of(key),
+                                    .quota = key_quota_of(key),
+                                    .model = pick->ask->model,
+                                    .model_hash = pick->model_hash};
+    taking = take_all(pick, grant, is_early, ret_wait_us);
+    if (taking == TAKEN)
+        grant->alike = alike(pick, grant);
+    else
+        *grant = (struct keypool_grant){.key = NULL};
+    return taking;
 }

@@ -115,14 +115,27 @@ static void lower_passes(struct keypool_view *view)
     }
 }
 
-static void rank_everywhere(struct keypool_view *view, uint32_t place)
+/* As many lineups as there are, a pick costs one move: in the others the key stands by its rank or
+ * less, and is put right when it comes first there. */
+static void lower_everywhere(struct keypool_view *view, uint32_t place)
 {
     uint64_t rank = view_rank(view, &view->slots[place]);
 
     for (uint32_t i = 0; i < view->highest; i++) {
         if (view->lineups[i].signature)
-            lineup_rank(&view->lineups[i], place, rank);
+            lineup_lower(&view->lineups[i], place, rank);
     }
+}
+
+const struct order_entry *view_first_ready(const struct keypool_view *view, struct lineup *lineup,
+                                           uint32_t *settled)
+{
+    const struct order *ready = &lineup->heaps[LINEUP_READY];
+
+    while (order_top(ready) && *settled < VIEW_SETTLE_MAX &&
+           lineup_raise_first(lineup, view_rank(view, &view->slots[order_top(ready)->place])))
+        ++*settled;
+    return order_top(ready);
 }
 
 void view_place(struct keypool_view *view, struct lineup *lineup, uint32_t place, uint64_t now_us)
@@ -150,7 +163,7 @@ void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t 
     atomic_store_explicit(&slot->local->in_flight, slot->in_flight, memory_order_relaxed);
     if (slot->pass > PASS_MAX - PASS_STRIDE)
         lower_passes(view);
-    rank_everywhere(view, place);
+    lineup_rank(lineup, place, view_rank(view, slot));
 }
 
 void view_count_end(struct keypool_view *view, uint32_t place)
@@ -168,7 +181,7 @@ void view_count_end(struct keypool_view *view, uint32_t place)
         return;
     }
     if (goes_by_load(view))
-        rank_everywhere(view, place);
+        lower_everywhere(view, place);
 }
 
 void view_wake(struct keypool_view *view, struct lineup *lineup, uint64_t now_us)

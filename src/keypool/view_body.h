@@ -83,11 +83,18 @@ void view_wake(struct keypool_view *view, struct lineup *lineup, uint64_t now_us
 struct standing view_examine(const struct keypool_view *view, const struct slot *slot,
                              uint64_t model_hash, uint64_t now_us);
 
+/* True where nothing stands against the key for that model but, maybe, what its provider has told
+ * of its limits: such keys, which are most, need no more than this before they are taken. */
+bool view_is_plain(const struct slot *slot, uint64_t model_hash, uint64_t now_us);
+
 /* How the model stands with that key and its account. */
 struct standing view_examine_model(const struct keypool_view *view, struct key *key,
                                    uint64_t model_hash, uint64_t now_us);
 
-enum { VIEW_LEVELS = 64 };
+enum {
+    VIEW_LEVELS = 64,
+    VIEW_LEVEL_SHORT = VIEW_LEVELS * 3 / 4, /* from here on a key may have nothing for anybody */
+};
 
 /* How little is left of the place's scarcest limit, for `selection: headroom`: 0 (all, or nothing
  * is known) to VIEW_LEVELS - 1. */
@@ -114,6 +121,14 @@ void view_note_latency(struct keypool_view *view, struct slot *slot, uint64_t la
 
 /* The place's rank among the ready, but for its level of headroom. */
 uint64_t view_rank(const struct keypool_view *view, const struct slot *slot);
+
+enum { VIEW_SETTLE_MAX = 32 };
+
+/* The first of the ready by the ranks that they have now, or NULL. VIEW_SETTLE_MAX that stood by a
+ * lower one are put right in a pick, which *settled counts; after these the first that is found is
+ * as good: it was the first when others picked last. */
+const struct order_entry *view_first_ready(const struct keypool_view *view, struct lineup *lineup,
+                                           uint32_t *settled);
 
 /* The tier in a rank of the ready. */
 uint32_t view_tier_of(uint64_t rank);

@@ -68,6 +68,40 @@ static void test_least_used_goes_where_least_is_under_way(void **state)
     play_end(&play);
 }
 
+/* Models that different keys serve have each an order of its own: what is under way for one counts
+ * for the other, when it begins and when it ends. */
+static void test_least_used_counts_what_other_models_use(void **state)
+{
+    struct span both[] = {SPAN("a"), SPAN("b")};
+    struct keypool_grant grants[3], grant;
+    struct play play;
+
+    play_init(&play, 3);
+    play.conf.selection = CONF_SELECTION_LEAST_USED;
+    for (size_t i = 0; i < 2; i++)
+        play_key(&play, i)->models = (struct conf_strings){both, 2};
+    play_key(&play, 2)->models = (struct conf_strings){&both[1], 1};
+    play_apply(&play);
+    for (int i = 0; i < 30; i++)
+        play_request(&play, "b", OUTCOME_SUCCESS, 0); /* its order is there, all have had turns */
+    for (int i = 0; i < 2; i++)
+        grants[i] = play_pick(&play, "a");
+    assert_int_not_equal(play_id(&grants[0]), play_id(&grants[1]));
+    grants[2] = play_pick(&play, "b");
+    assert_int_equal(play_id(&grants[2]), 2);
+    for (int i = 0; i < 2; i++) {
+        size_t id = play_id(&grants[i]);
+
+        play_finish(&play, &grants[i], OUTCOME_SUCCESS, 0);
+        grant = play_pick(&play, "b");
+        assert_int_equal(play_id(&grant), id);
+        grants[i] = grant;
+    }
+    for (int i = 0; i < 3; i++)
+        play_finish(&play, &grants[i], OUTCOME_SUCCESS, 0);
+    play_end(&play);
+}
+
 static void test_priority_takes_the_first_usable(void **state)
 {
     struct play play;
@@ -364,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_round_robin_takes_turns),
         cmocka_unit_test(test_weighted_shares),
         cmocka_unit_test(test_least_used_goes_where_least_is_under_way),
+        cmocka_unit_test(test_least_used_counts_what_other_models_use),
         cmocka_unit_test(test_priority_takes_the_first_usable),
         cmocka_unit_test(test_tiers_hold_in_every_strategy),
         cmocka_unit_test(test_models_and_pools),
