@@ -25,12 +25,13 @@ struct heard_table {
         _Atomic uint64_t model; /* hash; 0: free */
         _Atomic(struct heard *) item;
     } places[HEARD_MODELS];
+    struct heard first; /* item of the first place: of most keys the only one, found by one look */
     struct latch latch; /* who gives away places */
 };
 
 void heard_table_free(struct heard_table **table)
 {
-    for (int i = 0; *table && i < HEARD_MODELS; i++) {
+    for (int i = 1; *table && i < HEARD_MODELS; i++) {
         struct heard *heard = atomic_load(&(*table)->places[i].item);
 
         mem_free(heard);
@@ -49,6 +50,7 @@ struct heard_table *heard_table_ensure(_Atomic(struct heard_table *) *place)
     if (!made)
         return NULL;
     latch_init(&made->latch);
+    latch_init(&made->first.latch);
     if (atomic_compare_exchange_strong_explicit(place, &table, made, memory_order_acq_rel,
                                                 memory_order_acquire))
         return made;
@@ -58,12 +60,19 @@ struct heard_table *heard_table_ensure(_Atomic(struct heard_table *) *place)
 
 /* ---- places ---- */
 
-struct heard *heard_find(const struct heard_table *table, uint64_t model_hash)
+static bool is_at(const struct heard_table *table, int place, uint64_t model_hash)
+{
+    return atomic_load_explicit(&table->places[place].model, memory_order_acquire) == model_hash;
+}
+
+struct heard *heard_find(struct heard_table *table, uint64_t model_hash)
 {
     if (!table)
         return NULL;
-    for (int i = 0; i < HEARD_MODELS; i++) {
-        if (atomic_load_explicit(&table->places[i].model, memory_order_acquire) == model_hash)
+    if (is_at(table, 0, model_hash))
+        return &table->first;
+    for (int i = 1; i < HEARD_MODELS; i++) {
+        if (is_at(table, i, model_hash))
             return atomic_load_explicit(&table->places[i].item, memory_order_acquire);
     }
     return NULL;
@@ -129,7 +138,9 @@ static struct heard *give_place(struct heard_table *table, uint64_t model_hash, 
                                 struct heard **fresh)
 {
     int at = find_oldest(table);
-    struct heard *heard = atomic_load_explicit(&table->places[at].item, memory_order_relaxed);
+    struct heard *heard = at == 0
+                              ? &table->first
+                              : atomic_load_explicit(&table->places[at].item, memory_order_relaxed);
 
     if (!heard) {
         heard = *fresh;
@@ -144,6 +155,11 @@ static struct heard *give_place(struct heard_table *table, uint64_t model_hash, 
     return heard;
 }
 
+static bool has_one(const struct heard_table *table)
+{
+    return atomic_load_explicit(&table->places[0].item, memory_order_relaxed) != NULL;
+}
+
 struct heard *heard_claim(struct heard_table *table, uint64_t model_hash, struct span name)
 {
     struct heard *heard = heard_find(table, model_hash), *fresh;
@@ -151,7 +167,7 @@ struct heard *heard_claim(struct heard_table *table, uint64_t model_hash, struct
     if (heard)
         return heard;
     /* Nothing is allocated under a latch; without memory an old place will do. */
-    fresh = mem_zalloc(1, sizeof(*fresh));
+    fresh = has_one(table) ? mem_zalloc(1, sizeof(*fresh)) : NULL;
     if (fresh)
         latch_init(&fresh->latch);
     latch_take(&table->latch);

@@ -27,7 +27,7 @@ void heard_table_free(struct heard_table **table);
 struct heard_table *heard_table_ensure(_Atomic(struct heard_table *) *place);
 
 /* What was heard of that model; NULL: nothing, or there is no table. */
-struct heard *heard_find(const struct heard_table *table, uint64_t model_hash);
+struct heard *heard_find(struct heard_table *table, uint64_t model_hash);
 
 /* The model's place, taken from another where there is none; NULL without memory. `name` is kept
  * for the admin API, cut. */

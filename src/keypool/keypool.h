@@ -168,7 +168,6 @@ struct keypool_grant {
     struct account *account;
     struct quota *quota;
     struct quota_hold hold;
-    struct heard_hold heard;
     struct span model; /* borrowed from the question: must live until keypool_end */
     uint64_t model_hash;
     uint64_t sent_us;              /* when its first byte left; 0: not yet */
@@ -179,6 +178,7 @@ struct keypool_grant {
     bool is_good;    /* keypool_good has been called */
     bool is_counted; /* among the key's requests */
     bool stands_in;  /* the canary lacks what this key has (keypool/trial.h) */
+    struct heard_hold heard;
 };
 
 enum keypool_verdict {

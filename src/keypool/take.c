@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "keypool/pick.h"
 
 /* Where it is benched, its time is up (or it is the last way): takes the test. */
@@ -145,21 +147,28 @@ static enum taking take_all(struct pick *pick, struct keypool_grant *grant, bool
     return taking_of(verdict);
 }
 
+/* All but the stamps at its end, which mean something where heard.heard is set. */
+static void clear(struct keypool_grant *grant)
+{
+    memset(grant, 0, offsetof(struct keypool_grant, heard.stamps));
+}
+
 enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us)
 {
     struct key *key = pick->view->slots[place].key;
     struct keypool_grant *grant = pick->grant;
     enum taking taking;
 
-    *grant = (struct keypool_grant){.key = key,
-                                    .account = key_account_of(key),
-                                    .quota = key_quota_of(key),
-                                    .model = pick->ask->model,
-                                    .model_hash = pick->model_hash};
+    clear(grant);
+    grant->key = key;
+    grant->account = key_account_of(key);
+    grant->quota = key_quota_of(key);
+    grant->model = pick->ask->model;
+    grant->model_hash = pick->model_hash;
     taking = take_all(pick, grant, is_early, ret_wait_us);
     if (taking == TAKEN)
         grant->alike = alike(pick, grant);
     else
-        *grant = (struct keypool_grant){.key = NULL};
+        clear(grant);
     return taking;
 }

@@ -17,20 +17,20 @@ enum {
         100000, /* when to look again at what ends by an event: a lost one costs no more */
 };
 
-/* A worker's part of one key, by place. */
+/* A worker's part of one key, by place; first what each pick looks at. */
 struct slot {
     struct key *key; /* holds a reference; NULL: nobody has this place */
     struct key_local *local;
     uint64_t pass;       /* how far its turns have come: grows by 1/weight a pick */
     uint64_t latency_us; /* until answers begin, on average; 0: unknown */
-    uint64_t timed_us;   /* when the last one did */
     uint32_t in_flight;
     uint32_t weight_milli; /* 0 for the canary of a trial */
     uint32_t tier;
-    uint32_t group;
-    uint32_t entry; /* in the roster */
     bool is_listed; /* false: gone from the roster, kept for what still runs on it */
     bool is_new;    /* came to others, and has had no turn: its pass says nothing of theirs */
+    uint32_t group;
+    uint32_t entry;    /* in the roster */
+    uint64_t timed_us; /* when the last answer began that is in latency_us */
 };
 
 /* Which set of keys serves a model for a client's pool. */

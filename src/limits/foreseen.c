@@ -1,8 +1,7 @@
 #include "limits/foreseen_state.h"
 
-enum { SHARE_BITS = 16, FADE_PERIODS = 10 };
+enum { SHARE_BITS = 16 };
 
-#define FADE_MAX_US (120 * FORESEEN_MINUTE_US)
 #define OVERTAKEN_US                                                                               \
     (FORESEEN_SECOND_US / 20) /* so shortly after each other requests may change order */
 
@@ -15,6 +14,7 @@ void foreseen_init(struct foreseen *foreseen)
     atomic_init(&foreseen->arrival_ns, 0);
     atomic_init(&foreseen->held_us, 0);
     atomic_init(&foreseen->since_us, 0);
+    atomic_init(&foreseen->fades_us, 0);
     atomic_init(&foreseen->heard_us, 0);
     atomic_init(&foreseen->try_us, 0);
     foreseen->taken = foreseen->told_taken = 0;
@@ -28,13 +28,7 @@ void foreseen_init(struct foreseen *foreseen)
 
 bool foreseen_is_known(const struct foreseen *foreseen, uint64_t now_us)
 {
-    uint64_t heard_us, fade_us;
-
-    if (foreseen_load(&foreseen->limit) == 0)
-        return false;
-    heard_us = foreseen_load(&foreseen->heard_us);
-    fade_us = FADE_PERIODS * foreseen_load(&foreseen->period_us);
-    return now_us < heard_us || now_us - heard_us < (fade_us < FADE_MAX_US ? fade_us : FADE_MAX_US);
+    return now_us < foreseen_load(&foreseen->fades_us);
 }
 
 /* Until a window that is used up opens; 0 for the one that may try whether it has. What is kept

@@ -39,6 +39,7 @@ struct foreseen {
     _Atomic uint64_t held_us;    /* the latest end of a window: until then the clock of arrival_ns
                                     stands; else 0 */
     _Atomic uint64_t since_us;   /* where it stands */
+    _Atomic uint64_t fades_us;   /* until when it is believed; 0 where nothing is known */
     _Atomic uint64_t heard_us;   /* when the request left whose answer told the newest */
     _Atomic uint64_t try_us;     /* of a window that is used up: when one may try; held_us: none */
     /* Of the writers alone: */

@@ -2,6 +2,7 @@
 #include "limits/foreseen_state.h"
 
 enum {
+    FADE_PERIODS = 10,
     EVIDENCE = 8,     /* resets like a bucket's before a window is taken for one */
     SLIDES = 2,       /* ends that moved before a window is taken to slide */
     SLIDES_MAX = 8,   /* so that as many refusals undo it */
@@ -14,13 +15,14 @@ enum {
     ROUNDED_TO = 1000,
 };
 
-#define HOUR_US    (60 * FORESEEN_MINUTE_US)
-#define DAY_US     (24 * HOUR_US)
-#define BLIND_US   (2 * FORESEEN_SECOND_US)
-#define SHORT_US   (16 * FORESEEN_SECOND_US) /* in such a window a lost second counts */
-#define WAY_MAX_US (FORESEEN_SECOND_US / 4)
-#define FINE_US    (FORESEEN_SECOND_US / 50) /* how exact resets are that are told in milliseconds */
-#define WHOLE_US   (FORESEEN_SECOND_US + FORESEEN_SECOND_US / 10) /* the same for seconds */
+#define HOUR_US     (60 * FORESEEN_MINUTE_US)
+#define DAY_US      (24 * HOUR_US)
+#define FADE_MAX_US (2 * HOUR_US)
+#define BLIND_US    (2 * FORESEEN_SECOND_US)
+#define SHORT_US    (16 * FORESEEN_SECOND_US) /* in such a window a lost second counts */
+#define WAY_MAX_US  (FORESEEN_SECOND_US / 4)
+#define FINE_US     (FORESEEN_SECOND_US / 50) /* how exact resets are that are told in milliseconds */
+#define WHOLE_US    (FORESEEN_SECOND_US + FORESEEN_SECOND_US / 10) /* the same for seconds */
 
 /* An answer, and when its request left and it came. */
 struct answer {
@@ -312,6 +314,12 @@ static bool is_sliding(struct foreseen *foreseen, const struct answer *answer)
     return foreseen->slides >= SLIDES && foreseen->longest_us;
 }
 
+/* How long a word of such a limit is believed. */
+static uint64_t fade_of(uint64_t period_us)
+{
+    return FADE_PERIODS * period_us < FADE_MAX_US ? FADE_PERIODS * period_us : FADE_MAX_US;
+}
+
 static void learn(struct foreseen *foreseen, const struct answer *answer)
 {
     struct used used = count_used(foreseen, &answer->told, answer->stamp);
@@ -341,6 +349,7 @@ static void learn(struct foreseen *foreseen, const struct answer *answer)
     foreseen_store(&foreseen->part_q64, UINT64_MAX / (period_us * FORESEEN_NS));
     foreseen_store(&foreseen->limit, answer->told.limit);
     foreseen_store(&foreseen->heard_us, answer->sent_us);
+    foreseen_store(&foreseen->fades_us, answer->sent_us + fade_of(period_us));
 }
 
 void foreseen_hear(struct foreseen *foreseen, const struct foreseen_told *told,
