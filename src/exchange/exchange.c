@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fetch.h"
 #include "exchange/cross.h"
+#include "exchange/select.h"
 #include "ledger/prices.h"
 
 enum {

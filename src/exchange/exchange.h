@@ -342,23 +342,6 @@ void head_name_request(struct exchange *x, struct span own);
  * once. */
 bool body_take(struct exchange *x, struct span data);
 
-/* The exchange waits from now on, for a key or a connection; it waits no longer. Both are harmless
- * twice. */
-void select_note_wait(struct exchange *x);
-void select_note_wait_over(struct exchange *x);
-
-/* Leaves the waiting room, if it stands in one. has_use: a grant on its way is used here. */
-void select_leave_room(struct exchange *x, bool has_use);
-
-/* Whether the plan has a target besides that one that is not excluded. */
-bool select_has_other_target(const struct exchange *x, uint32_t target);
-
-/* Gives back the key that was granted and not used. */
-void select_give_back(struct exchange *x);
-
-/* The room has let it go: something may be free now. */
-void select_note_grant(struct exchange *x, const struct waiting_ticket *granted);
-
 /* --- the answer under way (relay*.c, verdict.c) --- */
 
 /* Forgets the last attempt's answer. */
@@ -377,9 +360,6 @@ void relay_book(struct exchange *x, const struct outcome_row *row, uint64_t hint
 /* What follows from what an attempt's outcome changed: others are woken, operators told. */
 void relay_follow(struct exchange *x, const struct key *key, const struct keypool_effect *effect,
                   const struct outcome_row *row);
-
-/* Where the keys that failed at that target are remembered. */
-struct keypool_tried **select_tried(struct exchange *x, uint32_t target);
 
 /* The head goes out, with the first bytes: from here on there is no way back. */
 void relay_commit(struct exchange *x, int64_t length, struct span first, bool is_last);

@@ -5,6 +5,7 @@
 #include "exchange/estimating.h"
 #include "exchange/exchange.h"
 #include "exchange/retry.h"
+#include "exchange/select.h"
 #include "ledger/price.h"
 #include "limits/recent_times.h"
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "exchange/hedge.h"
+#include "exchange/select.h"
 #include "exchange/turn.h"
 
 enum { SPARE_EXCHANGES = 1024, SPARE_BLOCKS = 4096, SPARE_SCANNERS = 16 };

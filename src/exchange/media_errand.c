@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "exchange/exchange.h"
+#include "exchange/select.h"
 
 /* ---- the errand ---- */
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "exchange/cross.h"
 #include "exchange/estimating.h"
+#include "exchange/select.h"
 #include "exchange/turn.h"
 #include "ledger/price.h"
 #include "ledger/uses.h"

@@ -6,6 +6,7 @@
 #include "dialect/error_write.h"
 #include "dialect/token_count.h"
 #include "exchange/exchange.h"
+#include "exchange/select.h"
 
 /* The pool's times lie a little behind the moment that a provider told, which shall cost the client
  * no further second. */

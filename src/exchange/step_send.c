@@ -4,6 +4,7 @@
 #include "base/decimal.h"
 #include "base/err.h"
 #include "exchange/exchange.h"
+#include "exchange/select.h"
 
 /* To count what a stream used, its provider is asked to tell, where it allows that: then the extra
  * chunk is hidden from a client that did not ask. */

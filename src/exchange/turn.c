@@ -1,4 +1,5 @@
 #include "exchange/turn.h"
+#include "exchange/select.h"
 
 #include "conf/hours.h"
 

@@ -10,6 +10,7 @@
 #include "exchange/notice.h"
 #include "exchange/sites.h"
 #include "exchange/retry.h"
+#include "exchange/select.h"
 
 /* The key may be gone when the log line is written. */
 static void keep_name(struct exchange *x, struct span name)

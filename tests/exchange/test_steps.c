@@ -14,6 +14,7 @@
 
 #include "base/bug.h"
 #include "exchange/exchange.h"
+#include "exchange/select.h"
 
 /* --- the steps of the test --- */
 
