@@ -68,9 +68,9 @@ struct keypool_effect keypool_hear(struct keypool_view *view, const struct keypo
     if (told->account.len && !key_account_of(grant->key))
         note_organisation(view, grant->key, told->account);
     table = heard_table_ensure(key_heard_place(grant->key));
-    heard = table ? heard_claim(table, grant->model_hash, grant->model) : NULL;
-    if (!heard)
+    if (!table)
         return effect; /* without memory it is as if nothing had been told */
+    heard = heard_claim(table, grant->model_hash, grant->model);
     if (!atomic_load_explicit(&view->pool->shared.has_heard, memory_order_relaxed))
         atomic_store_explicit(&view->pool->shared.has_heard, true, memory_order_relaxed);
     view->shared_writes++;

@@ -132,32 +132,27 @@ static void set_model(struct heard *heard, uint64_t model_hash, struct span name
     latch_give(&heard->latch);
 }
 
-/* Puts the model into the table; `fresh` is used where its place has no memory yet, and is else
- * left. Under the table's latch. */
+/* Puts the model into the table. `fresh` is used where its place has no memory yet, and is else
+ * left; NULL: there is none, and the first place will do. Under the table's latch. */
 static struct heard *give_place(struct heard_table *table, uint64_t model_hash, struct span name,
                                 struct heard **fresh)
 {
     int at = find_oldest(table);
-    struct heard *heard = at == 0
-                              ? &table->first
-                              : atomic_load_explicit(&table->places[at].item, memory_order_relaxed);
+    struct heard *heard = atomic_load_explicit(&table->places[at].item, memory_order_relaxed);
 
-    if (!heard) {
+    if (at != 0 && !heard) {
         heard = *fresh;
         *fresh = NULL;
     }
-    if (!heard)
-        return NULL;
+    if (!heard) {
+        at = 0;
+        heard = &table->first;
+    }
     atomic_store_explicit(&table->places[at].model, 0, memory_order_release);
     set_model(heard, model_hash, name);
     atomic_store_explicit(&table->places[at].item, heard, memory_order_release);
     atomic_store_explicit(&table->places[at].model, model_hash, memory_order_release);
     return heard;
-}
-
-static bool has_one(const struct heard_table *table)
-{
-    return atomic_load_explicit(&table->places[0].item, memory_order_relaxed) != NULL;
 }
 
 struct heard *heard_claim(struct heard_table *table, uint64_t model_hash, struct span name)
@@ -166,8 +161,7 @@ struct heard *heard_claim(struct heard_table *table, uint64_t model_hash, struct
 
     if (heard)
         return heard;
-    /* Nothing is allocated under a latch; without memory an old place will do. */
-    fresh = has_one(table) ? mem_zalloc(1, sizeof(*fresh)) : NULL;
+    fresh = mem_zalloc(1, sizeof(*fresh)); /* nothing is allocated under a latch */
     if (fresh)
         latch_init(&fresh->latch);
     latch_take(&table->latch);

@@ -29,7 +29,7 @@ struct heard_table *heard_table_ensure(_Atomic(struct heard_table *) *place);
 /* What was heard of that model; NULL: nothing, or there is no table. */
 struct heard *heard_find(struct heard_table *table, uint64_t model_hash);
 
-/* The model's place, taken from another where there is none; NULL without memory. `name` is kept
+/* The model's place, taken from another where there is none, or no memory for one. `name` is kept
  * for the admin API, cut. */
 struct heard *heard_claim(struct heard_table *table, uint64_t model_hash, struct span name);
 
@@ -42,9 +42,9 @@ struct heard_need {
 
 /* What an attempt holds. Zeroed: nothing. */
 struct heard_hold {
-    struct heard *heard; /* where it was taken */
-    uint64_t model_hash; /* of it: the place may be another model's by now */
-    struct foreseen_stamp stamps[LIMITS_KINDS];
+    struct heard *heard;                        /* where it was taken */
+    uint64_t model_hash;                        /* of it: the place may be another model's by now */
+    struct foreseen_stamp stamps[LIMITS_KINDS]; /* where `heard` is set */
 };
 
 /* 0 where such a request would pass now with that share of each limit kept free, else how long

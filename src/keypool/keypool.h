@@ -222,8 +222,9 @@ struct keypool_choice {
 /* "limited", "at_limit", ... as logs and metrics say it. */
 const char *keypool_reason_text(enum keypool_reason reason);
 
-/* Picks a key. With KEYPOOL_CHOSEN *ret_grant holds it, and keypool_end must follow. Work does not
- * grow with the number of keys but for the depth of a heap. */
+/* Picks a key. With KEYPOOL_CHOSEN *ret_grant, which held none before, holds it, and keypool_end
+ * must follow; else it may have been cleared. Work does not grow with the number of keys but for
+ * the depth of a heap. */
 struct keypool_choice keypool_select(struct keypool_view *view, const struct keypool_ask *ask,
                                      uint64_t now_us, struct keypool_grant *ret_grant);
 

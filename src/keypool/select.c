@@ -7,6 +7,7 @@ enum {
     STALE_MAX = 8,    /* put where they belong in one pick */
     REFRESH_MAX = 16, /* looked at again before none is given */
     BARRED_ASKED = 16,
+    SHORT_PPM = 1000000 - 1000000 / VIEW_LEVELS * VIEW_LEVEL_SHORT, /* left, below that level */
 };
 
 /* ---- passing over ---- */
@@ -100,8 +101,9 @@ static bool is_stale(struct pick *pick, uint32_t place, uint8_t now)
 static bool goes_without_look(const struct pick *pick, const struct slot *slot, uint8_t level)
 {
     bool is_told = atomic_load_explicit(&pick->view->pool->shared.has_heard, memory_order_relaxed);
-    bool knows_share =
-        pick->lineup->model_hash && pick->view->roster->selection == CONF_SELECTION_HEADROOM;
+    const struct roster *roster = pick->view->roster;
+    bool knows_share = pick->lineup->model_hash && roster->selection == CONF_SELECTION_HEADROOM &&
+                       roster->margin_ppm <= SHORT_PPM;
 
     return (!is_told || knows_share) && level < VIEW_LEVEL_SHORT &&
            view_is_plain(slot, pick->model_hash, pick->now_us);
@@ -197,7 +199,8 @@ static bool pick_second_choice(struct pick *pick, uint32_t *ret_place)
         taking = pick_take(pick, *ret_place, false, &wait_us);
         if (taking == TAKEN)
             return true;
-        note_lost(pick, taking, wait_us);
+        if (taking != LOST)
+            note_lost(pick, taking, wait_us);
     }
     return false;
 }

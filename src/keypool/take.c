@@ -147,6 +147,11 @@ static enum taking take_all(struct pick *pick, struct keypool_grant *grant, bool
     return taking_of(verdict);
 }
 
+_Static_assert(offsetof(struct keypool_grant, heard.stamps) +
+                       sizeof(((struct heard_hold *)0)->stamps) ==
+                   sizeof(struct keypool_grant),
+               "nothing stands behind the stamps");
+
 /* All but the stamps at its end, which mean something where heard.heard is set. */
 static void clear(struct keypool_grant *grant)
 {

@@ -122,11 +122,11 @@ void view_note_latency(struct keypool_view *view, struct slot *slot, uint64_t la
 /* The place's rank among the ready, but for its level of headroom. */
 uint64_t view_rank(const struct keypool_view *view, const struct slot *slot);
 
-enum { VIEW_SETTLE_MAX = 32 };
+enum { VIEW_SETTLE_MAX = 256 };
 
 /* The first of the ready by the ranks that they have now, or NULL. VIEW_SETTLE_MAX that stood by a
- * lower one are put right in a pick, which *settled counts; after these the first that is found is
- * as good: it was the first when others picked last. */
+ * lower one are put right in a pass, which *settled counts: of so many keys the choice is exact.
+ * Each pick leaves one to be put right in each of the other lineups, at most. */
 const struct order_entry *view_first_ready(const struct keypool_view *view, struct lineup *lineup,
                                            uint32_t *settled);
 

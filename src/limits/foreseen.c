@@ -7,6 +7,7 @@ enum { SHARE_BITS = 16 };
 
 void foreseen_init(struct foreseen *foreseen)
 {
+    atomic_init(&foreseen->fades_us, 0); /* first: from here on nothing is known */
     atomic_init(&foreseen->limit, 0);
     atomic_init(&foreseen->period_us, FORESEEN_MINUTE_US);
     atomic_init(&foreseen->unit_q16, 0);
@@ -14,7 +15,6 @@ void foreseen_init(struct foreseen *foreseen)
     atomic_init(&foreseen->arrival_ns, 0);
     atomic_init(&foreseen->held_us, 0);
     atomic_init(&foreseen->since_us, 0);
-    atomic_init(&foreseen->fades_us, 0);
     atomic_init(&foreseen->heard_us, 0);
     atomic_init(&foreseen->try_us, 0);
     foreseen->taken = foreseen->told_taken = 0;

@@ -102,6 +102,34 @@ static void test_least_used_counts_what_other_models_use(void **state)
     play_end(&play);
 }
 
+/* The order of a model that is asked for seldom is put right only in part when it is: nobody may
+ * lose turns by that, with the other model least of all. */
+static void test_weighted_shares_beside_a_seldom_model(void **state)
+{
+    enum { HEAVY = 5, LIGHT = 2000, PICKS = 42000, SELDOM = 1000 };
+    struct span both[] = {SPAN("a"), SPAN("b")};
+    struct play play;
+    int light = 0;
+
+    play_init(&play, HEAVY + LIGHT + 1);
+    play.conf.selection = CONF_SELECTION_WEIGHTED;
+    for (size_t i = 0; i < HEAVY + LIGHT; i++) {
+        play_key(&play, i)->models = (struct conf_strings){both, 2};
+        play_key(&play, i)->weight = i < HEAVY ? 1000 : 1;
+    }
+    play_key(&play, HEAVY + LIGHT)->models = (struct conf_strings){&both[1], 1};
+    play_apply(&play);
+    for (int i = 0; i < PICKS; i++) {
+        if (i % SELDOM == 0) {
+            for (int j = 0; j < 5; j++)
+                play_request(&play, "b", OUTCOME_SUCCESS, 0);
+        }
+        light += play_request(&play, "a", OUTCOME_SUCCESS, 0) >= HEAVY;
+    }
+    assert_in_range(light, PICKS * 27 / 100, PICKS * 30 / 100); /* 2,000 of 7,000 */
+    play_end(&play);
+}
+
 static void test_priority_takes_the_first_usable(void **state)
 {
     struct play play;
@@ -399,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_weighted_shares),
         cmocka_unit_test(test_least_used_goes_where_least_is_under_way),
         cmocka_unit_test(test_least_used_counts_what_other_models_use),
+        cmocka_unit_test(test_weighted_shares_beside_a_seldom_model),
         cmocka_unit_test(test_priority_takes_the_first_usable),
         cmocka_unit_test(test_tiers_hold_in_every_strategy),
         cmocka_unit_test(test_models_and_pools),
