@@ -52,8 +52,8 @@ def flat(part=None):
                 yield name, ("some of " if macro == "WORDS" else "") + known, default, meaning
             elif macro == "PART":
                 _, _, _, kind, inner, meaning = row
-                yield name, {"group": "map", "optional": "map", "revoke": "map, or true or false", "map": "map by name"}.get(kind, "list"), "NULL", meaning
-                if kind in ("group", "optional", "revoke"):
+                yield name, {"group": "map", "optional": "map", "several": "map, or list of maps", "revoke": "map, or true or false", "map": "map by name"}.get(kind, "list"), "NULL", meaning
+                if kind in ("group", "optional", "several", "revoke"):
                     yield from walk(inner, name + ".")
                 elif kind == "map":
                     yield from walk(inner, name + ".NAME.")
@@ -72,7 +72,7 @@ def later():
             if macro == "LATER":
                 yield prefix + row[1]
             elif macro == "PART":
-                middle = {"group": ".", "optional": ".", "revoke": ".", "map": ".NAME."}.get(row[3], "[].")
+                middle = {"group": ".", "optional": ".", "several": ".", "revoke": ".", "map": ".NAME."}.get(row[3], "[].")
                 yield from walk(row[4], prefix + row[1] + middle)
 
     return list(walk("root", ""))

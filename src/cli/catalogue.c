@@ -203,10 +203,9 @@ static int gather_provider(struct gathering *gathering)
 }
 
 static int gather_file(struct catalogue_entries *entries, const struct question *question,
-                       const struct config *config)
+                       const struct config *config, const struct prices *prices)
 {
-    struct prices *prices = NULL;
-    int err = prices_new(config, &prices);
+    int err = 0;
 
     for (size_t i = 0; i < config->providers.count && !err; i++) {
         struct gathering gathering = {
@@ -216,8 +215,6 @@ static int gather_file(struct catalogue_entries *entries, const struct question 
         err = gather_provider(&gathering);
         map_fini(&gathering.seen);
     }
-    if (prices)
-        prices_free(&prices);
     return err;
 }
 
@@ -256,11 +253,16 @@ static int tell_unknown(const struct question *question)
 static int run(const struct question *question, const struct config *config, bool is_json)
 {
     struct catalogue_entries entries = {NULL, 0, 0};
-    int err = config ? gather_file(&entries, question, config) : gather_builtin(&entries, question);
+    struct prices *prices = NULL; /* entries point into it */
+    int err = config ? prices_new(config, &prices) : 0;
 
+    if (!err)
+        err = config ? gather_file(&entries, question, config, prices)
+                     : gather_builtin(&entries, question);
     if (!err && (entries.count || is_json))
         err = show(&entries, is_json);
     mem_free(entries.items);
+    prices_free(&prices);
     if (err) {
         fprintf(stderr, "bellwether catalogue: out of memory\n");
         return COMMAND_FAILED;

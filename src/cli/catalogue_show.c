@@ -8,7 +8,9 @@
 #include "base/decimal.h"
 #include "json/write.h"
 
-enum { CELL_BYTES = 32, DATE_CHARS = 10, TIME_BYTES = 64 };
+enum { DATE_CHARS = 10, TIME_BYTES = 64 };
+
+#define DAY_US (UINT64_C(86400) * US_PER_SEC)
 
 /* Picodollars a token are millionths of a dollar for a million. */
 static struct span amount(uint64_t rate, char text[DECIMAL_NANO_BYTES])
@@ -58,33 +60,94 @@ static void put_rates(struct buf *out, const struct price_rates *rates)
     char in[DECIMAL_NANO_BYTES], cached[DECIMAL_NANO_BYTES], write[DECIMAL_NANO_BYTES],
         answer[DECIMAL_NANO_BYTES];
 
-    buf_printf(out, "in %.*s, cached %.*s, write %.*s, out %.*s\n",
+    buf_printf(out, "in %.*s, cached %.*s, write %.*s, out %.*s",
                SPAN_ARG(amount(rates->input, in)), SPAN_ARG(amount(rates->cached_input, cached)),
                SPAN_ARG(amount(rates->cache_write, write)),
                SPAN_ARG(amount(rates->output, answer)));
 }
 
-static struct span day_of(uint64_t wall_us, char text[TIME_BYTES])
+/* A day, or where it is not its beginning, the moment. */
+static struct span moment_of(uint64_t wall_us, char text[TIME_BYTES])
 {
     datetime_write_rfc3339(wall_us, text);
-    return span_of(text, DATE_CHARS);
+    return span_of(text, wall_us % DAY_US ? RFC3339_BYTES : DATE_CHARS);
+}
+
+static void put_longs(struct buf *out, const struct price_long *longs, size_t count,
+                      const char *before)
+{
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(out, "%sprompt above %llu tokens: ", before, (unsigned long long)longs[i].above);
+        put_rates(out, &longs[i].rates);
+        buf_printf(out, "\n");
+    }
+}
+
+static const char *const day_names[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+
+static void put_hours(struct buf *out, const struct price_peak *peak)
+{
+    const char *before = "; ";
+
+    for (size_t i = 0; i < peak->hours.count; i++) {
+        buf_printf(out, "%s%.*s", before, SPAN_ARG(peak->hours.texts[i]));
+        before = ", ";
+    }
+    before = " on ";
+    for (size_t i = 0; i < 7 && peak->days != HOURS_EVERY_DAY; i++) {
+        if (!(peak->days >> i & 1))
+            continue;
+        buf_printf(out, "%s%s", before, day_names[i]);
+        before = ", ";
+    }
+    buf_printf(out, "\n");
+}
+
+static void put_peaks(struct buf *out, const struct price *price, const char *before)
+{
+    for (size_t i = 0; i < price->peak_count; i++) {
+        const struct price_peak *peak = &price->peaks[i];
+        const char *name = peak->rates.output < price->rates.output ? "off peak" : "in peak hours";
+
+        buf_printf(out, "%s%s: ", before, name);
+        put_rates(out, &peak->rates);
+        put_hours(out, peak);
+        put_longs(out, peak->longs, peak->long_count, "        then, ");
+    }
+}
+
+static struct span times(uint32_t permille, char text[DECIMAL_NANO_BYTES])
+{
+    return decimal_nano_text((uint64_t)permille * 1000000, text);
+}
+
+/* Of what is built in without priority there is only what its kind's batches cost, told below. */
+static void put_tiers(struct buf *out, const struct price *price, const char *before)
+{
+    char flex[DECIMAL_NANO_BYTES], batch[DECIMAL_NANO_BYTES], priority[DECIMAL_NANO_BYTES];
+
+    if (!price->has_tiers || !price->tier_permille[DIALECT_TIER_PRIORITY])
+        return;
+    buf_printf(out, "%sflex %.*s times, batch %.*s times, priority %.*s times the price\n", before,
+               SPAN_ARG(times(price->tier_permille[DIALECT_TIER_FLEX], flex)),
+               SPAN_ARG(times(price->tier_permille[DIALECT_TIER_BATCH], batch)),
+               SPAN_ARG(times(price->tier_permille[DIALECT_TIER_PRIORITY], priority)));
 }
 
 static void put_further_prices(struct buf *out, const struct price *price)
 {
+    const char *before = "    ";
     char text[TIME_BYTES];
 
-    if (price->long_above) {
-        buf_printf(out, "    prompt above %llu tokens: ", (unsigned long long)price->long_above);
-        put_rates(out, &price->long_rates);
-    }
-    if (price->has_peak) {
-        buf_printf(out, "    in peak hours: ");
-        put_rates(out, &price->peak_rates);
-    }
-    if (price->later) {
-        buf_printf(out, "    from %.*s on: ", SPAN_ARG(day_of(price->later_wall_us, text)));
+    for (;; price = price->later, before = "        ") {
+        put_longs(out, price->longs, price->long_count, before);
+        put_peaks(out, price, before);
+        put_tiers(out, price, before);
+        if (!price->later)
+            return;
+        buf_printf(out, "    from %.*s on: ", SPAN_ARG(moment_of(price->later_wall_us, text)));
         put_rates(out, &price->later->rates);
+        buf_printf(out, "\n");
     }
 }
 
@@ -194,35 +257,118 @@ static void write_amount(struct json_writer *writer, const char *name, uint64_t 
     json_raw(writer, amount(rate, text));
 }
 
-static void write_rates(struct json_writer *writer, const char *name,
-                        const struct price_rates *rates)
+static void write_rates(struct json_writer *writer, const struct price_rates *rates)
 {
-    json_name(writer, name);
-    json_begin_object(writer);
     write_amount(writer, "input", rates->input);
     write_amount(writer, "cached_input", rates->cached_input);
     write_amount(writer, "cache_write", rates->cache_write);
     write_amount(writer, "cache_write_long", rates->cache_write_long);
     write_amount(writer, "output", rates->output);
+}
+
+static void write_longs(struct json_writer *writer, const struct price_long *longs, size_t count)
+{
+    if (!count)
+        return;
+    json_name(writer, "long");
+    json_begin_array(writer);
+    for (size_t i = 0; i < count; i++) {
+        json_begin_object(writer);
+        json_member_uint(writer, "above", longs[i].above);
+        write_rates(writer, &longs[i].rates);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
+}
+
+static void write_hours(struct json_writer *writer, const struct price_peak *peak)
+{
+    json_name(writer, "hours");
+    json_begin_array(writer);
+    for (size_t i = 0; i < peak->hours.count; i++)
+        json_string(writer, peak->hours.texts[i]);
+    json_end_array(writer);
+    json_name(writer, "days");
+    json_begin_array(writer);
+    for (size_t i = 0; i < 7; i++) {
+        if (peak->days >> i & 1)
+            json_string(writer, span_from_text(day_names[i]));
+    }
+    json_end_array(writer);
+}
+
+static void write_peaks(struct json_writer *writer, const struct price *price)
+{
+    if (!price->peak_count)
+        return;
+    json_name(writer, "peak");
+    json_begin_array(writer);
+    for (size_t i = 0; i < price->peak_count; i++) {
+        const struct price_peak *peak = &price->peaks[i];
+
+        json_begin_object(writer);
+        write_hours(writer, peak);
+        write_rates(writer, &peak->rates);
+        write_longs(writer, peak->longs, peak->long_count);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
+}
+
+/* What is not known is left out. */
+static void write_tiers(struct json_writer *writer, const struct price *price)
+{
+    static const char *const names[DIALECT_TIERS] = {[DIALECT_TIER_FLEX] = "flex",
+                                                     [DIALECT_TIER_BATCH] = "batch",
+                                                     [DIALECT_TIER_PRIORITY] = "priority"};
+    char text[DECIMAL_NANO_BYTES];
+
+    if (!price->has_tiers)
+        return;
+    json_name(writer, "service_tiers");
+    json_begin_object(writer);
+    for (int i = 0; i < DIALECT_TIERS; i++) {
+        if (!names[i] || !price->tier_permille[i])
+            continue;
+        json_name(writer, names[i]);
+        json_raw(writer, times(price->tier_permille[i], text));
+    }
     json_end_object(writer);
+}
+
+/* As the file would say it. */
+static void write_terms(struct json_writer *writer, const struct price *price)
+{
+    write_rates(writer, &price->rates);
+    write_longs(writer, price->longs, price->long_count);
+    write_peaks(writer, price);
+    write_tiers(writer, price);
+}
+
+static void write_laters(struct json_writer *writer, const struct price *price)
+{
+    char text[TIME_BYTES];
+
+    if (!price->later)
+        return;
+    json_name(writer, "later");
+    json_begin_array(writer);
+    for (; price->later; price = price->later) {
+        json_begin_object(writer);
+        json_member_string(writer, "from", moment_of(price->later_wall_us, text));
+        write_terms(writer, price->later);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
 }
 
 static void write_price(struct json_writer *writer, const struct catalogue_entry *entry)
 {
-    const struct price *price = &entry->price;
-    char text[TIME_BYTES];
-
-    write_rates(writer, "price", &price->rates);
-    if (price->long_above) {
-        json_member_uint(writer, "long_above", price->long_above);
-        write_rates(writer, "long_price", &price->long_rates);
-    }
-    if (price->has_peak)
-        write_rates(writer, "peak_price", &price->peak_rates);
-    if (price->later) {
-        json_member_string(writer, "later_from", day_of(price->later_wall_us, text));
-        write_rates(writer, "later_price", &price->later->rates);
-    }
+    json_name(writer, "price");
+    json_begin_object(writer);
+    write_terms(writer, &entry->price);
+    write_laters(writer, &entry->price);
+    json_end_object(writer);
     json_member_text(writer, "price_from", entry->is_price_own ? "file" : "built in");
     if (entry->price_date.len)
         json_member_string(writer, "price_seen", entry->price_date);

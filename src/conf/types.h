@@ -45,6 +45,7 @@ extern const struct conf_type conf_type_url;       /* struct conf_url */
 extern const struct conf_type conf_type_group;    /* the struct itself */
 extern const struct conf_type conf_type_optional; /* a pointer to it; NULL: not in the file */
 extern const struct conf_type conf_type_list;     /* {items, count} of structs */
+extern const struct conf_type conf_type_several;  /* the same; one may stand without the list */
 extern const struct conf_type conf_type_map;      /* the same, in a map by name */
 
 /* Credentials (types_credential.c); fields of struct credential. */

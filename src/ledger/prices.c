@@ -11,10 +11,19 @@ struct place {
     const struct price *price; /* NULL: free */
 };
 
+/* What prices of the file point to; each with all the room that it needs. */
+struct parts {
+    struct price_long *longs;
+    struct price_peak *peaks;
+    struct price *laters;
+    size_t long_count, peak_count, later_count;
+};
+
 struct prices {
     const struct config *config;
     struct price *items; /* the file's, then those of each provider's kind */
     size_t count;
+    struct parts parts;
     struct place *places;
     size_t place_count; /* a power of two, at least twice what stands there */
 };
@@ -88,22 +97,101 @@ static size_t count_builtin(void)
     return at;
 }
 
+/* ---- what the file says ---- */
+
+static void count_terms(const struct conf_price_terms *terms, struct parts *parts)
+{
+    parts->long_count += terms->longs.count;
+    parts->peak_count += terms->peaks.count;
+    for (size_t i = 0; i < terms->peaks.count; i++)
+        parts->long_count += terms->peaks.items[i].longs.count;
+}
+
+/* Room for all of them; the counts are then those of what is there so far. */
+static int make_room(const struct conf_prices *conf, struct parts *parts)
+{
+    for (size_t i = 0; i < conf->count; i++) {
+        const struct conf_price_laters *laters = &conf->items[i].laters;
+
+        count_terms(&conf->items[i].terms, parts);
+        parts->later_count += laters->count;
+        for (size_t k = 0; k < laters->count; k++)
+            count_terms(&laters->items[k].terms, parts);
+    }
+    parts->longs = mem_zalloc(parts->long_count + 1, sizeof(*parts->longs));
+    parts->peaks = mem_zalloc(parts->peak_count + 1, sizeof(*parts->peaks));
+    parts->laters = mem_zalloc(parts->later_count + 1, sizeof(*parts->laters));
+    parts->long_count = parts->peak_count = parts->later_count = 0;
+    return parts->longs && parts->peaks && parts->laters ? 0 : ERR_NOMEM;
+}
+
+static const struct price_long *take_longs(const struct conf_price_longs *conf, struct parts *parts)
+{
+    struct price_long *longs = &parts->longs[parts->long_count];
+
+    for (size_t i = 0; i < conf->count; i++)
+        longs[i] = (struct price_long){conf->items[i].above, rates_of(&conf->items[i].rates)};
+    parts->long_count += conf->count;
+    return longs;
+}
+
+static const struct price_peak *take_peaks(const struct conf_price_peaks *conf, struct parts *parts)
+{
+    struct price_peak *peaks = &parts->peaks[parts->peak_count];
+
+    for (size_t i = 0; i < conf->count; i++) {
+        const struct conf_price_peak *from = &conf->items[i];
+
+        peaks[i] = (struct price_peak){.hours = from->list,
+                                       .days = from->days,
+                                       .rates = rates_of(&from->rates),
+                                       .longs = take_longs(&from->longs, parts),
+                                       .long_count = from->longs.count};
+    }
+    parts->peak_count += conf->count;
+    return peaks;
+}
+
+static struct price price_from(const struct conf_price_terms *terms, struct parts *parts)
+{
+    const struct conf_price_tiers *tiers = terms->tiers;
+    struct price price = {.rates = rates_of(&terms->rates),
+                          .longs = take_longs(&terms->longs, parts),
+                          .long_count = terms->longs.count,
+                          .peaks = take_peaks(&terms->peaks, parts),
+                          .peak_count = terms->peaks.count,
+                          .has_tiers = tiers != NULL};
+
+    if (tiers) {
+        price.tier_permille[DIALECT_TIER_FLEX] = tiers->flex_permille;
+        price.tier_permille[DIALECT_TIER_BATCH] = tiers->batch_permille;
+        price.tier_permille[DIALECT_TIER_PRIORITY] = tiers->priority_permille;
+    }
+    return price;
+}
+
+static void take_price(const struct conf_price *conf, struct parts *parts, struct price *price)
+{
+    *price = price_from(&conf->terms, parts);
+    for (size_t i = 0; i < conf->laters.count; i++) {
+        const struct conf_price_later *from = &conf->laters.items[i];
+        struct price *later = &parts->laters[parts->later_count++];
+
+        *later = price_from(&from->terms, parts);
+        price->later = later;
+        price->later_wall_us = from->from_us;
+        price = later;
+    }
+}
+
 static void fill(struct prices *prices, const struct config *config)
 {
     enum provider_kind kind;
     struct span model;
     size_t at = 0;
 
-    for (size_t i = 0; i < config->prices.count; i++) {
-        const struct conf_price *conf = &config->prices.items[i];
-        struct price *price = &prices->items[prices->count++];
-
-        price->rates = rates_of(&conf->rates);
-        if (!conf->long_prompt)
-            continue;
-        price->long_above = conf->long_prompt->above;
-        price->long_rates = rates_of(&conf->long_prompt->rates);
-    }
+    for (size_t i = 0; i < config->prices.count; i++)
+        take_price(&config->prices.items[i], &prices->parts, &prices->items[prices->count++]);
     add_file(prices, config, false);
     add_file(prices, config, true);
     while (price_builtin_next(&at, &kind, &model, &prices->items[prices->count]))
@@ -123,7 +211,7 @@ int prices_new(const struct config *config, struct prices **ret_prices)
         prices->place_count *= 2;
     prices->items = mem_zalloc(names + 1, sizeof(*prices->items));
     prices->places = mem_zalloc(prices->place_count, sizeof(*prices->places));
-    if (!prices->items || !prices->places) {
+    if (!prices->items || !prices->places || make_room(&config->prices, &prices->parts)) {
         prices_free(&prices);
         return ERR_NOMEM;
     }
@@ -140,6 +228,9 @@ void prices_free(struct prices **place)
     if (!prices)
         return;
     mem_free(prices->items);
+    mem_free(prices->parts.longs);
+    mem_free(prices->parts.peaks);
+    mem_free(prices->parts.laters);
     mem_free(prices->places);
     mem_free(prices);
 }
