@@ -10,7 +10,7 @@ PATH = "src/tables/settings.def"
 # What a reader calls the types whose names say more to the program than to a person.
 TYPES = {
     "addresses": "address or list", "large": "number", "signed": "number", "path": "file", "networks": "list of networks",
-    "boolean": "true or false", "share": "share, `5%`", "duration": "duration", "after": "`p95` or duration", "size": "size", "patterns": "list of patterns", "windows": "list of hours",
+    "boolean": "true or false", "share": "share, `5%`", "duration": "duration", "after": "`p95` or duration", "size": "size", "patterns": "list of patterns", "windows": "list of hours", "aliases": "list of names",
     "client_secret": "secret", "client_sha256": "hex digits", "open": "true or false", "direct": "true or false",
     "never": "false", "time": "date or time", "keys_from": "list of references", "field_names": "list of names", "regions": "map of URLs", "zones": "map of names",
     "headers": "map", "url_path": "path", "target": "PROVIDER/MODEL", "fallback": "list of PROVIDER/MODEL",

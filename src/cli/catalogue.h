@@ -22,6 +22,8 @@ struct catalogue_entry {
     struct span ends, successor; /* announced, or, with is_retired, already so */
     struct span own_successor;   /* as the file says, "none" for none; empty: it does not */
     bool is_retired;
+    const struct config *config; /* NULL: none */
+    const struct conf_provider *of;
 };
 
 struct catalogue_entries {

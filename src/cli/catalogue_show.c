@@ -151,15 +151,24 @@ static void put_further_prices(struct buf *out, const struct price *price)
     }
 }
 
+static bool next_own_alias(const struct catalogue_entry *entry, size_t *at, struct span *ret_alias)
+{
+    return entry->config &&
+           catalogue_own_alias_next(entry->config, entry->of, entry->model, at, ret_alias);
+}
+
 static void put_notes(struct buf *out, const struct catalogue_entry *entry)
 {
     struct span alias;
+    bool has_own = false;
     size_t at = 0;
 
     if (entry->facts.max_input)
         buf_printf(out, "    prompt of %llu tokens at most\n",
                    (unsigned long long)entry->facts.max_input);
     while (catalogue_alias_next(entry->kind, entry->model, &at, &alias))
+        buf_printf(out, "    also called %.*s\n", SPAN_ARG(alias));
+    for (at = 0; next_own_alias(entry, &at, &alias); has_own = true)
         buf_printf(out, "    also called %.*s\n", SPAN_ARG(alias));
     if (entry->ends.len)
         buf_printf(out, "    ends %.*s%s%.*s\n", SPAN_ARG(entry->ends),
@@ -169,9 +178,10 @@ static void put_notes(struct buf *out, const struct catalogue_entry *entry)
     else if (entry->own_successor.len)
         buf_printf(out, "    asked for as %.*s\n", SPAN_ARG(entry->successor));
     if (entry->is_price_own || entry->is_facts_own || entry->own_successor.len)
-        buf_printf(out, "    the file says:%s%s%s\n", entry->is_price_own ? " its price" : "",
+        buf_printf(out, "    the file says:%s%s%s%s\n", entry->is_price_own ? " its price" : "",
                    entry->is_facts_own ? " what it can do" : "",
-                   entry->own_successor.len ? " its successor" : "");
+                   entry->own_successor.len ? " its successor" : "",
+                   has_own ? " its other names" : "");
 }
 
 static void put_entry(struct buf *out, const struct catalogue_entry *entry)
@@ -408,6 +418,8 @@ static void write_entry(struct json_writer *writer, const struct catalogue_entry
     json_name(writer, "aliases");
     json_begin_array(writer);
     while (!entry->is_retired && catalogue_alias_next(entry->kind, entry->model, &at, &alias))
+        json_string(writer, alias);
+    for (at = 0; next_own_alias(entry, &at, &alias);)
         json_string(writer, alias);
     json_end_array(writer);
     if (entry->ends.len)

@@ -744,6 +744,7 @@ struct conf_catalogue {
     struct conf_abilities facts;
     struct span
         successor; /* what is asked for in its place; "none": it lives; empty: as built in */
+    struct conf_strings aliases; /* other names of it, which no row in reach has */
 };
 
 struct conf_catalogue_rows {

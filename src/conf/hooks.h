@@ -139,6 +139,10 @@ struct span hook_model_name(const void *object);
 void hook_catalogue_prepare(struct loading *loading, struct span name, struct conf_mark mark,
                             void *object);
 struct span hook_catalogue_name(const void *object);
+
+/* Once all rows are known: no name may mean two models, nor one that has a row of its own. */
+void conf_aliases_check(struct loading *loading);
+
 void hook_size_row_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object);
 

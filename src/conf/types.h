@@ -72,6 +72,7 @@ extern const struct conf_type conf_type_use;            /* struct conf_use */
 extern const struct conf_type conf_type_uses;           /* struct conf_uses */
 extern const struct conf_type conf_type_able;           /* uint8_t, enum conf_able */
 extern const struct conf_type conf_type_successor;      /* struct span; empty: not in the file */
+extern const struct conf_type conf_type_aliases;        /* struct conf_strings */
 extern const struct conf_type conf_type_decimal;        /* struct span; a number of JSON */
 extern const struct conf_type conf_type_signed_decimal; /* the same, from -max */
 

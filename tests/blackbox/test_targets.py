@@ -378,3 +378,32 @@ def test_all_of_a_price_of_the_file_is_shown(tmp_path):
     assert [(step["from"], step["input"]) for step in told["later"]] == [("2027-03-01", 1.5), ("2027-04-01T06:00:00.000Z", 3)]
     printed = run(["check-config", str(path)]).stdout
     assert "priority: 1.75" in printed and 'hours: ["22:00-06:00 Europe/Berlin"]' in printed
+
+
+def test_aliases_of_the_file_are_shown(tmp_path):
+    path = tmp_path / "b.yaml"
+    rows = {"mine/gpt-4.1": {"aliases": ["prod-chat"]}, "gpt-4.1": {"aliases": ["chat"]}}
+    path.write_text(json.dumps({"providers": {"mine": {"kind": "openai", "keys": ["sk-1234567"]}}, "catalogue": rows}))
+    done = run(["catalogue", "--config", str(path), "prod-chat"])
+    assert done.returncode == 0
+    assert "mine/gpt-4.1" in done.stdout and "also called prod-chat\n" in done.stdout and "its other names" in done.stdout
+    (row,) = json.loads(run(["catalogue", "--config", str(path), "--json", "gpt-4.1"]).stdout)["models"]
+    assert row["aliases"] == ["prod-chat", "chat"]
+    assert "aliases: [prod-chat]" in run(["check-config", str(path)]).stdout
+    assert "deepseek/deepseek-flash" in run(["catalogue", "deepseek-v4-flash"]).stdout
+
+
+def test_an_alias_of_the_file_is_chosen_as_its_model_is(keyed):
+    """Its price is found, and so is what it cannot do."""
+    models = {"cheap": "up/deployed", "dear": "up/dear", "best": {"optimise": "cost", "among": ["dear", "cheap"]}}
+    config = {"models": models, "prices": {"up/real": {"input": 1, "output": 1}, "up/dear": {"input": 3, "output": 4}}, "catalogue": {"up/real": {"aliases": ["deployed"]}}}
+    gateway = keyed(behave={"sk-pool-1": answers}, config=config)
+    answer = gateway.post(chat("hello", model="best"))
+    assert [body["model"] for body in asked(gateway)] == ["deployed"]
+    line = gateway.wait_access(model="best")
+    assert float(answer.get("x-bellwether-cost-usd")) == pytest.approx((line["prompt_tokens"] + line["completion_tokens"]) / 1e6)
+    # Once it can call no tools, one that needs them goes to the other.
+    catalogue = {"up/real": {"aliases": ["deployed"], "tools": False}}
+    assert gateway.reload(dict(gateway.config, catalogue=catalogue))
+    gateway.post(chat("hello", model="best", tools=[TOOL]))
+    assert asked(gateway)[-1]["model"] == "dear"

@@ -103,6 +103,39 @@ static void later_prices(void **state)
         "or a time such as 2027-01-01T12:00:00Z\n");
 }
 
+static void aliases(void **state)
+{
+    fake_expect(
+        *state,
+        "providers: {openai: {keys: [sk-a]}, azure: {kind: openai, keys: [sk-b]}}\n"
+        "catalogue:\n"
+        "  gpt-4.1: {aliases: [gpt-4.1, prod, prod, 'prod-*', 'a b']}\n"
+        "  openai/gpt-4o: {aliases: [gpt-4.1, mine, prod]}\n"
+        "  azure/gpt-4o: {aliases: [mine, prod]}\n"
+        "  openai/o3: {aliases: [mine, o4-mini]}\n"
+        "  openai/o4-mini: {aliases: [o3]}\n"
+        "  azure/o3: {aliases: mine}\n"
+        "  azure/own: {aliases: [own]}\n"
+        "  azure/two: {aliases: [x, x]}\n",
+        "b.yaml:3:44: catalogue.gpt-4.1.aliases: 'prod-*' is no name of a model; allowed: a list "
+        "of at most 64 names of models, each in full\n"
+        "b.yaml:3:54: catalogue.gpt-4.1.aliases: 'a b' is no name of a model; allowed: a list of "
+        "at most 64 names of models, each in full\n"
+        "b.yaml:4:29: catalogue.openai/gpt-4o.aliases: 'gpt-4.1' is an entry of its own; allowed: "
+        "a name that has no entry in catalogue\n"
+        "b.yaml:6:25: catalogue.openai/o3.aliases: 'mine' means 'openai/gpt-4o' already; allowed: "
+        "an alias of one model alone\n"
+        "b.yaml:6:31: catalogue.openai/o3.aliases: 'o4-mini' is an entry of its own; allowed: a "
+        "name that has no entry in catalogue\n"
+        "b.yaml:7:30: catalogue.openai/o4-mini.aliases: 'o3' is an entry of its own; allowed: a "
+        "name that has no entry in catalogue\n"
+        "b.yaml:8:23: catalogue.azure/o3.aliases: 'mine' stands where a list should; allowed: a "
+        "list of at most 64 names of models, each in full\n"
+        "b.yaml:9:25: catalogue.azure/own.aliases: 'own' is its own name; allowed: a name that "
+        "has no entry in catalogue\n"
+        "b.yaml:10:28: catalogue.azure/two.aliases: 'x' stands there twice; allowed: once\n");
+}
+
 static int set_up(void **state)
 {
     return fake_set_up(state, NULL, NULL);
@@ -113,7 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(longer_prompts),        cmocka_unit_test(hours),
         cmocka_unit_test(hours_that_only_touch), cmocka_unit_test(ways_of_being_served),
-        cmocka_unit_test(later_prices),
+        cmocka_unit_test(later_prices),          cmocka_unit_test(aliases),
     };
 
     return cmocka_run_group_tests(tests, set_up, fake_tear_down);

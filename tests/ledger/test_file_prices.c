@@ -186,6 +186,72 @@ static void printed_and_read_back(void **state)
     prices_free(&prices);
 }
 
+/* 0: unknown. */
+static uint64_t input_of(const struct prices *prices, uint32_t provider, const char *model)
+{
+    struct span name = span_from_text(model);
+    const struct price *price = prices_find(prices, provider, name, map_hash(name));
+
+    return price ? price->rates.input / 1000000 : 0;
+}
+
+static void an_alias_costs_what_its_model_costs(void **state)
+{
+    struct prices *prices = open_prices(*state, PROVIDERS "prices:\n"
+                                                          "  other/m: {input: 3, output: 3}\n"
+                                                          "  m: {input: 4, output: 4}\n"
+                                                          "  told: {input: 5, output: 5}\n"
+                                                          "catalogue:\n"
+                                                          "  m: {aliases: [chat, told, both]}\n"
+                                                          "  openai/gpt-4.1: {aliases: [prod, "
+                                                          "both]}\n"
+                                                          "  openai/own: {aliases: [o3]}\n");
+
+    assert_int_equal(input_of(prices, 0, "chat"), 4);
+    assert_int_equal(input_of(prices, 1, "chat"), 3);
+    assert_int_equal(input_of(prices, 1, "chat-2026-01-01"), 3);
+    /* A price of that very name goes before; so does a provider's alias before that of any. */
+    assert_int_equal(input_of(prices, 0, "told"), 5);
+    assert_int_equal(input_of(prices, 0, "both"), 2);
+    assert_int_equal(input_of(prices, 1, "both"), 3);
+    /* What is built in, there and nowhere else. */
+    assert_int_equal(input_of(prices, 0, "prod"), 2);
+    assert_int_equal(input_of(prices, 1, "prod"), 0);
+    /* It does not cost what the model costs that has this name elsewhere. */
+    assert_int_equal(input_of(prices, 0, "o3"), 0);
+    assert_int_equal(input_of(prices, 1, "o3"), 2);
+    prices_free(&prices);
+}
+
+/* Names that are each other's, one in the file and one built in. */
+static void an_alias_that_goes_round(void **state)
+{
+    struct prices *prices =
+        open_prices(*state, "providers: {deepseek: {keys: [sk-a]}}\n"
+                            "prices: {deepseek-flash: {input: 7, output: 7}}\n"
+                            "catalogue: {deepseek-v4-flash: {aliases: [deepseek-flash, flash]}}\n");
+
+    assert_int_equal(input_of(prices, 0, "deepseek-flash"), 7);
+    assert_int_equal(input_of(prices, 0, "deepseek-v4-flash"), 7);
+    assert_int_equal(input_of(prices, 0, "flash"), 7);
+    prices_free(&prices);
+}
+
+static void the_provider_s_own_price_goes_first(void **state)
+{
+    struct prices *prices =
+        open_prices(*state, PROVIDERS "prices:\n"
+                                      "  gpt-4.1-2025-04-14: {input: 11, output: 1}\n"
+                                      "  openai/gpt-4.1: {input: 12, output: 1}\n"
+                                      "  gpt-4o: {input: 13, output: 1}\n");
+
+    /* Though the other one has the very name; among those of any, that decides. */
+    assert_int_equal(input_of(prices, 0, "gpt-4.1-2025-04-14"), 12);
+    assert_int_equal(input_of(prices, 1, "gpt-4.1-2025-04-14"), 11);
+    assert_int_equal(input_of(prices, 0, "gpt-4o-2024-05-13"), 13);
+    prices_free(&prices);
+}
+
 static int set_up(void **state)
 {
     return fake_set_up(state, NULL, NULL);
@@ -200,6 +266,9 @@ int main(void)
         cmocka_unit_test(how_it_was_served),
         cmocka_unit_test(prices_that_begin_later),
         cmocka_unit_test(printed_and_read_back),
+        cmocka_unit_test(an_alias_costs_what_its_model_costs),
+        cmocka_unit_test(an_alias_that_goes_round),
+        cmocka_unit_test(the_provider_s_own_price_goes_first),
     };
 
     return cmocka_run_group_tests(tests, set_up, fake_tear_down);
