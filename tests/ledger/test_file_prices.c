@@ -186,26 +186,28 @@ static void printed_and_read_back(void **state)
     prices_free(&prices);
 }
 
-/* 0: unknown. */
+enum { UNKNOWN = 999 };
+
 static uint64_t input_of(const struct prices *prices, uint32_t provider, const char *model)
 {
     struct span name = span_from_text(model);
     const struct price *price = prices_find(prices, provider, name, map_hash(name));
 
-    return price ? price->rates.input / 1000000 : 0;
+    return price ? price->rates.input / 1000000 : UNKNOWN;
 }
 
 static void an_alias_costs_what_its_model_costs(void **state)
 {
-    struct prices *prices = open_prices(*state, PROVIDERS "prices:\n"
-                                                          "  other/m: {input: 3, output: 3}\n"
-                                                          "  m: {input: 4, output: 4}\n"
-                                                          "  told: {input: 5, output: 5}\n"
-                                                          "catalogue:\n"
-                                                          "  m: {aliases: [chat, told, both]}\n"
-                                                          "  openai/gpt-4.1: {aliases: [prod, "
-                                                          "both]}\n"
-                                                          "  openai/own: {aliases: [o3]}\n");
+    struct prices *prices =
+        open_prices(*state, PROVIDERS "prices:\n"
+                                      "  other/m: {input: 3, output: 3}\n"
+                                      "  m: {input: 4, output: 4}\n"
+                                      "  told: {input: 5, output: 5}\n"
+                                      "catalogue:\n"
+                                      "  m: {aliases: [chat, told, both]}\n"
+                                      "  openai/gpt-4.1: {aliases: [prod, "
+                                      "both]}\n"
+                                      "  openai/own: {aliases: [o3, gpt-4o-2024-05-13]}\n");
 
     assert_int_equal(input_of(prices, 0, "chat"), 4);
     assert_int_equal(input_of(prices, 1, "chat"), 3);
@@ -216,10 +218,11 @@ static void an_alias_costs_what_its_model_costs(void **state)
     assert_int_equal(input_of(prices, 1, "both"), 3);
     /* What is built in, there and nowhere else. */
     assert_int_equal(input_of(prices, 0, "prod"), 2);
-    assert_int_equal(input_of(prices, 1, "prod"), 0);
+    assert_int_equal(input_of(prices, 1, "prod"), UNKNOWN);
     /* It does not cost what the model costs that has this name elsewhere. */
-    assert_int_equal(input_of(prices, 0, "o3"), 0);
+    assert_int_equal(input_of(prices, 0, "o3"), UNKNOWN);
     assert_int_equal(input_of(prices, 1, "o3"), 2);
+    assert_int_equal(input_of(prices, 0, "gpt-4o-2024-05-13"), UNKNOWN);
     prices_free(&prices);
 }
 
