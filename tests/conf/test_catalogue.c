@@ -136,6 +136,20 @@ static void aliases(void **state)
         "b.yaml:10:28: catalogue.azure/two.aliases: 'x' stands there twice; allowed: once\n");
 }
 
+static void names_that_others_have(void **state)
+{
+    fake_expect(*state,
+                "providers: {openai: {keys: [sk-a]}}\n"
+                "prices: {a: {input_cost_per_token: 1, input: 1, output: 1, off_peak: {}}}\n"
+                "catalogue: {b: {base_model: x}}\n",
+                "b.yaml:2:14: prices.a: unknown key 'input_cost_per_token'; here it is "
+                "prices.NAME.input, USD per million tokens\n"
+                "b.yaml:2:60: prices.a: unknown key 'off_peak'; here it is prices.NAME.peak, which "
+                "dear hours and cheap ones share\n"
+                "b.yaml:3:17: catalogue.b: unknown key 'base_model'; here it is "
+                "catalogue.NAME.aliases, at the model that it is\n");
+}
+
 static int set_up(void **state)
 {
     return fake_set_up(state, NULL, NULL);
@@ -144,9 +158,10 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(longer_prompts),        cmocka_unit_test(hours),
-        cmocka_unit_test(hours_that_only_touch), cmocka_unit_test(ways_of_being_served),
-        cmocka_unit_test(later_prices),          cmocka_unit_test(aliases),
+        cmocka_unit_test(longer_prompts),         cmocka_unit_test(hours),
+        cmocka_unit_test(hours_that_only_touch),  cmocka_unit_test(ways_of_being_served),
+        cmocka_unit_test(later_prices),           cmocka_unit_test(aliases),
+        cmocka_unit_test(names_that_others_have),
     };
 
     return cmocka_run_group_tests(tests, set_up, fake_tear_down);
