@@ -1,27 +1,14 @@
-/* The catalogue as text and as JSON. */
+/* The catalogue as text. */
 #include "cli/catalogue.h"
 
 #include <stdio.h>
 
-#include "base/clock.h"
-#include "base/datetime.h"
 #include "base/decimal.h"
-#include "json/write.h"
-
-enum { DATE_CHARS = 10, TIME_BYTES = 64 };
-
-#define DAY_US (UINT64_C(86400) * US_PER_SEC)
-
-/* Picodollars a token are millionths of a dollar for a million. */
-static struct span amount(uint64_t rate, char text[DECIMAL_NANO_BYTES])
-{
-    return decimal_nano_text(rate * 1000, text);
-}
 
 static void put_cell(struct buf *out, uint64_t rate, bool is_known)
 {
     char text[DECIMAL_NANO_BYTES];
-    struct span cell = is_known ? amount(rate, text) : SPAN("-");
+    struct span cell = is_known ? catalogue_amount(rate, text) : SPAN("-");
 
     buf_printf(out, " %8.*s", SPAN_ARG(cell));
 }
@@ -61,16 +48,10 @@ static void put_rates(struct buf *out, const struct price_rates *rates)
         answer[DECIMAL_NANO_BYTES];
 
     buf_printf(out, "in %.*s, cached %.*s, write %.*s, out %.*s",
-               SPAN_ARG(amount(rates->input, in)), SPAN_ARG(amount(rates->cached_input, cached)),
-               SPAN_ARG(amount(rates->cache_write, write)),
-               SPAN_ARG(amount(rates->output, answer)));
-}
-
-/* A day, or where it is not its beginning, the moment. */
-static struct span moment_of(uint64_t wall_us, char text[TIME_BYTES])
-{
-    datetime_write_rfc3339(wall_us, text);
-    return span_of(text, wall_us % DAY_US ? RFC3339_BYTES : DATE_CHARS);
+               SPAN_ARG(catalogue_amount(rates->input, in)),
+               SPAN_ARG(catalogue_amount(rates->cached_input, cached)),
+               SPAN_ARG(catalogue_amount(rates->cache_write, write)),
+               SPAN_ARG(catalogue_amount(rates->output, answer)));
 }
 
 static void put_longs(struct buf *out, const struct price_long *longs, size_t count,
@@ -83,8 +64,6 @@ static void put_longs(struct buf *out, const struct price_long *longs, size_t co
     }
 }
 
-static const char *const day_names[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
-
 static void put_hours(struct buf *out, const struct price_peak *peak)
 {
     const char *before = "; ";
@@ -94,10 +73,10 @@ static void put_hours(struct buf *out, const struct price_peak *peak)
         before = ", ";
     }
     before = " on ";
-    for (size_t i = 0; i < 7 && peak->days != HOURS_EVERY_DAY; i++) {
+    for (size_t i = 0; i < CATALOGUE_DAYS && peak->days != HOURS_EVERY_DAY; i++) {
         if (!(peak->days >> i & 1))
             continue;
-        buf_printf(out, "%s%s", before, day_names[i]);
+        buf_printf(out, "%s%s", before, catalogue_day_names[i]);
         before = ", ";
     }
     buf_printf(out, "\n");
@@ -116,11 +95,6 @@ static void put_peaks(struct buf *out, const struct price *price, const char *be
     }
 }
 
-static struct span times(uint32_t permille, char text[DECIMAL_NANO_BYTES])
-{
-    return decimal_nano_text((uint64_t)permille * 1000000, text);
-}
-
 /* Of what is built in without priority there is only what its kind's batches cost, told below. */
 static void put_tiers(struct buf *out, const struct price *price, const char *before)
 {
@@ -129,15 +103,15 @@ static void put_tiers(struct buf *out, const struct price *price, const char *be
     if (!price->has_tiers || !price->tier_permille[DIALECT_TIER_PRIORITY])
         return;
     buf_printf(out, "%sflex %.*s times, batch %.*s times, priority %.*s times the price\n", before,
-               SPAN_ARG(times(price->tier_permille[DIALECT_TIER_FLEX], flex)),
-               SPAN_ARG(times(price->tier_permille[DIALECT_TIER_BATCH], batch)),
-               SPAN_ARG(times(price->tier_permille[DIALECT_TIER_PRIORITY], priority)));
+               SPAN_ARG(catalogue_times(price->tier_permille[DIALECT_TIER_FLEX], flex)),
+               SPAN_ARG(catalogue_times(price->tier_permille[DIALECT_TIER_BATCH], batch)),
+               SPAN_ARG(catalogue_times(price->tier_permille[DIALECT_TIER_PRIORITY], priority)));
 }
 
 static void put_further_prices(struct buf *out, const struct price *price)
 {
     const char *before = "    ";
-    char text[TIME_BYTES];
+    char text[CATALOGUE_TIME_BYTES];
 
     for (;; price = price->later, before = "        ") {
         put_longs(out, price->longs, price->long_count, before);
@@ -145,16 +119,11 @@ static void put_further_prices(struct buf *out, const struct price *price)
         put_tiers(out, price, before);
         if (!price->later)
             return;
-        buf_printf(out, "    from %.*s on: ", SPAN_ARG(moment_of(price->later_wall_us, text)));
+        buf_printf(out,
+                   "    from %.*s on: ", SPAN_ARG(catalogue_moment(price->later_wall_us, text)));
         put_rates(out, &price->later->rates);
         buf_printf(out, "\n");
     }
-}
-
-static bool next_own_alias(const struct catalogue_entry *entry, size_t *at, struct span *ret_alias)
-{
-    return entry->config &&
-           catalogue_own_alias_next(entry->config, entry->of, entry->model, at, ret_alias);
 }
 
 static void put_notes(struct buf *out, const struct catalogue_entry *entry)
@@ -168,7 +137,7 @@ static void put_notes(struct buf *out, const struct catalogue_entry *entry)
                    (unsigned long long)entry->facts.max_input);
     while (catalogue_alias_next(entry->kind, entry->model, &at, &alias))
         buf_printf(out, "    also called %.*s\n", SPAN_ARG(alias));
-    for (at = 0; next_own_alias(entry, &at, &alias); has_own = true)
+    for (at = 0; catalogue_entry_alias_next(entry, &at, &alias); has_own = true)
         buf_printf(out, "    also called %.*s\n", SPAN_ARG(alias));
     if (entry->ends.len)
         buf_printf(out, "    ends %.*s%s%.*s\n", SPAN_ARG(entry->ends),
@@ -208,22 +177,13 @@ static void put_entry(struct buf *out, const struct catalogue_entry *entry)
     put_notes(out, entry);
 }
 
-static bool has_kind(const struct catalogue_entries *entries, enum provider_kind kind)
-{
-    for (size_t i = 0; i < entries->count; i++) {
-        if (price_kind(entries->items[i].kind) == kind)
-            return true;
-    }
-    return false;
-}
-
 static void put_rules(struct buf *out, const struct catalogue_entries *entries)
 {
     struct catalogue_rules rules;
     size_t at = 0;
 
     while (catalogue_rules_next(&at, &rules)) {
-        if (!has_kind(entries, rules.kind))
+        if (!catalogue_has_kind(entries, rules.kind))
             continue;
         buf_printf(out, "\n%.*s: prompts are cached %.*s", SPAN_ARG(provider_row(rules.kind)->name),
                    SPAN_ARG(rules.cache));
@@ -255,214 +215,4 @@ void catalogue_show_text(const struct catalogue_entries *entries, struct buf *ou
         is_first = false;
     }
     put_rules(out, entries);
-}
-
-/* ---- JSON ---- */
-
-static void write_amount(struct json_writer *writer, const char *name, uint64_t rate)
-{
-    char text[DECIMAL_NANO_BYTES];
-
-    json_name(writer, name);
-    json_raw(writer, amount(rate, text));
-}
-
-static void write_rates(struct json_writer *writer, const struct price_rates *rates)
-{
-    write_amount(writer, "input", rates->input);
-    write_amount(writer, "cached_input", rates->cached_input);
-    write_amount(writer, "cache_write", rates->cache_write);
-    write_amount(writer, "cache_write_long", rates->cache_write_long);
-    write_amount(writer, "output", rates->output);
-}
-
-static void write_longs(struct json_writer *writer, const struct price_long *longs, size_t count)
-{
-    if (!count)
-        return;
-    json_name(writer, "long");
-    json_begin_array(writer);
-    for (size_t i = 0; i < count; i++) {
-        json_begin_object(writer);
-        json_member_uint(writer, "above", longs[i].above);
-        write_rates(writer, &longs[i].rates);
-        json_end_object(writer);
-    }
-    json_end_array(writer);
-}
-
-static void write_hours(struct json_writer *writer, const struct price_peak *peak)
-{
-    json_name(writer, "hours");
-    json_begin_array(writer);
-    for (size_t i = 0; i < peak->hours.count; i++)
-        json_string(writer, peak->hours.texts[i]);
-    json_end_array(writer);
-    json_name(writer, "days");
-    json_begin_array(writer);
-    for (size_t i = 0; i < 7; i++) {
-        if (peak->days >> i & 1)
-            json_string(writer, span_from_text(day_names[i]));
-    }
-    json_end_array(writer);
-}
-
-static void write_peaks(struct json_writer *writer, const struct price *price)
-{
-    if (!price->peak_count)
-        return;
-    json_name(writer, "peak");
-    json_begin_array(writer);
-    for (size_t i = 0; i < price->peak_count; i++) {
-        const struct price_peak *peak = &price->peaks[i];
-
-        json_begin_object(writer);
-        write_hours(writer, peak);
-        write_rates(writer, &peak->rates);
-        write_longs(writer, peak->longs, peak->long_count);
-        json_end_object(writer);
-    }
-    json_end_array(writer);
-}
-
-/* What is not known is left out. */
-static void write_tiers(struct json_writer *writer, const struct price *price)
-{
-    static const char *const names[DIALECT_TIERS] = {[DIALECT_TIER_FLEX] = "flex",
-                                                     [DIALECT_TIER_BATCH] = "batch",
-                                                     [DIALECT_TIER_PRIORITY] = "priority"};
-    char text[DECIMAL_NANO_BYTES];
-
-    if (!price->has_tiers)
-        return;
-    json_name(writer, "service_tiers");
-    json_begin_object(writer);
-    for (int i = 0; i < DIALECT_TIERS; i++) {
-        if (!names[i] || !price->tier_permille[i])
-            continue;
-        json_name(writer, names[i]);
-        json_raw(writer, times(price->tier_permille[i], text));
-    }
-    json_end_object(writer);
-}
-
-/* As the file would say it. */
-static void write_terms(struct json_writer *writer, const struct price *price)
-{
-    write_rates(writer, &price->rates);
-    write_longs(writer, price->longs, price->long_count);
-    write_peaks(writer, price);
-    write_tiers(writer, price);
-}
-
-static void write_laters(struct json_writer *writer, const struct price *price)
-{
-    char text[TIME_BYTES];
-
-    if (!price->later)
-        return;
-    json_name(writer, "later");
-    json_begin_array(writer);
-    for (; price->later; price = price->later) {
-        json_begin_object(writer);
-        json_member_string(writer, "from", moment_of(price->later_wall_us, text));
-        write_terms(writer, price->later);
-        json_end_object(writer);
-    }
-    json_end_array(writer);
-}
-
-static void write_price(struct json_writer *writer, const struct catalogue_entry *entry)
-{
-    json_name(writer, "price");
-    json_begin_object(writer);
-    write_terms(writer, &entry->price);
-    write_laters(writer, &entry->price);
-    json_end_object(writer);
-    json_member_text(writer, "price_from", entry->is_price_own ? "file" : "built in");
-    if (entry->price_date.len)
-        json_member_string(writer, "price_seen", entry->price_date);
-}
-
-static void write_facts(struct json_writer *writer, const struct conf_abilities *facts)
-{
-    if (facts->context)
-        json_member_uint(writer, "context", facts->context);
-    if (facts->max_input)
-        json_member_uint(writer, "max_input", facts->max_input);
-    if (facts->max_output)
-        json_member_uint(writer, "max_output", facts->max_output);
-    for (int i = 0; i < CONF_ABILITIES; i++) {
-        if (facts->able[i] == CONF_ABLE_UNKNOWN)
-            continue;
-        json_name_span(writer, catalogue_ability_name((enum conf_ability)i));
-        json_bool(writer, facts->able[i] == CONF_ABLE_YES);
-    }
-}
-
-static void write_entry(struct json_writer *writer, const struct catalogue_entry *entry)
-{
-    struct span alias;
-    size_t at = 0;
-
-    json_begin_object(writer);
-    json_member_string(writer, "provider", entry->provider);
-    json_member_string(writer, "kind", provider_row(entry->kind)->name);
-    json_member_string(writer, "model", entry->model);
-    json_member_bool(writer, "retired", entry->is_retired);
-    if (entry->has_price)
-        write_price(writer, entry);
-    write_facts(writer, &entry->facts);
-    if (!entry->is_retired)
-        json_member_text(writer, "abilities_from", entry->is_facts_own ? "file" : "built in");
-    json_name(writer, "aliases");
-    json_begin_array(writer);
-    while (!entry->is_retired && catalogue_alias_next(entry->kind, entry->model, &at, &alias))
-        json_string(writer, alias);
-    for (at = 0; next_own_alias(entry, &at, &alias);)
-        json_string(writer, alias);
-    json_end_array(writer);
-    if (entry->ends.len)
-        json_member_string(writer, "ends", entry->ends);
-    if (entry->successor.len)
-        json_member_string(writer, "successor", entry->successor);
-    json_end_object(writer);
-}
-
-static void write_rules(struct json_writer *writer, const struct catalogue_entries *entries)
-{
-    struct catalogue_rules rules;
-    size_t at = 0;
-
-    json_name(writer, "rules");
-    json_begin_array(writer);
-    while (catalogue_rules_next(&at, &rules)) {
-        if (!has_kind(entries, rules.kind))
-            continue;
-        json_begin_object(writer);
-        json_member_string(writer, "kind", provider_row(rules.kind)->name);
-        json_member_string(writer, "cache", rules.cache);
-        if (rules.batch_percent)
-            json_member_uint(writer, "batch_percent", rules.batch_percent);
-        if (rules.hours.len)
-            json_member_string(writer, "hours", rules.hours);
-        json_end_object(writer);
-    }
-    json_end_array(writer);
-}
-
-void catalogue_show_json(const struct catalogue_entries *entries, struct buf *out)
-{
-    struct json_writer writer;
-
-    json_writer_init(&writer, out);
-    json_begin_object(&writer);
-    json_name(&writer, "models");
-    json_begin_array(&writer);
-    for (size_t i = 0; i < entries->count; i++)
-        write_entry(&writer, &entries->items[i]);
-    json_end_array(&writer);
-    write_rules(&writer, entries);
-    json_end_object(&writer);
-    buf_printf(out, "\n");
 }
