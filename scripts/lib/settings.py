@@ -10,7 +10,7 @@ PATH = "src/tables/settings.def"
 # What a reader calls the types whose names say more to the program than to a person.
 TYPES = {
     "addresses": "address or list", "large": "number", "signed": "number", "path": "file", "networks": "list of networks",
-    "boolean": "true or false", "share": "share, `5%`", "duration": "duration", "after": "`p95` or duration", "size": "size", "patterns": "list of patterns", "windows": "list of hours",
+    "boolean": "true or false", "share": "share, `5%`", "duration": "duration", "after": "`p95` or duration", "size": "size", "patterns": "list of patterns", "windows": "list of hours", "aliases": "list of names",
     "client_secret": "secret", "client_sha256": "hex digits", "open": "true or false", "direct": "true or false",
     "never": "false", "time": "date or time", "keys_from": "list of references", "field_names": "list of names", "regions": "map of URLs", "zones": "map of names",
     "headers": "map", "url_path": "path", "target": "PROVIDER/MODEL", "fallback": "list of PROVIDER/MODEL",
@@ -52,8 +52,8 @@ def flat(part=None):
                 yield name, ("some of " if macro == "WORDS" else "") + known, default, meaning
             elif macro == "PART":
                 _, _, _, kind, inner, meaning = row
-                yield name, {"group": "map", "optional": "map", "revoke": "map, or true or false", "map": "map by name"}.get(kind, "list"), "NULL", meaning
-                if kind in ("group", "optional", "revoke"):
+                yield name, {"group": "map", "optional": "map", "several": "map, or list of maps", "revoke": "map, or true or false", "map": "map by name"}.get(kind, "list"), "NULL", meaning
+                if kind in ("group", "optional", "several", "revoke"):
                     yield from walk(inner, name + ".")
                 elif kind == "map":
                     yield from walk(inner, name + ".NAME.")
@@ -72,7 +72,7 @@ def later():
             if macro == "LATER":
                 yield prefix + row[1]
             elif macro == "PART":
-                middle = {"group": ".", "optional": ".", "revoke": ".", "map": ".NAME."}.get(row[3], "[].")
+                middle = {"group": ".", "optional": ".", "several": ".", "revoke": ".", "map": ".NAME."}.get(row[3], "[].")
                 yield from walk(row[4], prefix + row[1] + middle)
 
     return list(walk("root", ""))

@@ -22,6 +22,25 @@ struct question {
 
 /* ---- which ---- */
 
+static bool is_alias_of(const struct catalogue_entry *entry, struct span word)
+{
+    struct span alias;
+    size_t at = 0;
+
+    if (entry->is_retired)
+        return false;
+    while (catalogue_alias_next(entry->kind, entry->model, &at, &alias)) {
+        if (span_is_equal(word, alias))
+            return true;
+    }
+    for (at = 0; entry->config &&
+                 catalogue_own_alias_next(entry->config, entry->of, entry->model, &at, &alias);) {
+        if (span_is_equal(word, alias))
+            return true;
+    }
+    return false;
+}
+
 static bool is_meant_by(const struct catalogue_entry *entry, struct span word)
 {
     char name[NAME_BYTES];
@@ -31,7 +50,7 @@ static bool is_meant_by(const struct catalogue_entry *entry, struct span word)
     return span_is_equal(word, entry->provider) ||
            span_is_equal(word, provider_row(entry->kind)->name) ||
            span_matches(entry->model, word) || span_is_equal(word, entry->model) ||
-           (entry->is_retired && span_matches(word, entry->model)) ||
+           (entry->is_retired && span_matches(word, entry->model)) || is_alias_of(entry, word) ||
            (len > 0 && (size_t)len < sizeof(name) &&
             span_matches(span_of(name, (size_t)len), word));
 }
@@ -163,6 +182,8 @@ static int gather_model(struct gathering *gathering, struct span model)
         return 0;
     if (map_add(&gathering->seen, model, gathering))
         return -1;
+    entry.config = gathering->config;
+    entry.of = provider;
     entry.has_price = price != NULL;
     if (price)
         entry.price = *price;
@@ -203,10 +224,9 @@ static int gather_provider(struct gathering *gathering)
 }
 
 static int gather_file(struct catalogue_entries *entries, const struct question *question,
-                       const struct config *config)
+                       const struct config *config, const struct prices *prices)
 {
-    struct prices *prices = NULL;
-    int err = prices_new(config, &prices);
+    int err = 0;
 
     for (size_t i = 0; i < config->providers.count && !err; i++) {
         struct gathering gathering = {
@@ -216,8 +236,6 @@ static int gather_file(struct catalogue_entries *entries, const struct question 
         err = gather_provider(&gathering);
         map_fini(&gathering.seen);
     }
-    if (prices)
-        prices_free(&prices);
     return err;
 }
 
@@ -256,11 +274,16 @@ static int tell_unknown(const struct question *question)
 static int run(const struct question *question, const struct config *config, bool is_json)
 {
     struct catalogue_entries entries = {NULL, 0, 0};
-    int err = config ? gather_file(&entries, question, config) : gather_builtin(&entries, question);
+    struct prices *prices = NULL; /* entries point into it */
+    int err = config ? prices_new(config, &prices) : 0;
 
+    if (!err)
+        err = config ? gather_file(&entries, question, config, prices)
+                     : gather_builtin(&entries, question);
     if (!err && (entries.count || is_json))
         err = show(&entries, is_json);
     mem_free(entries.items);
+    prices_free(&prices);
     if (err) {
         fprintf(stderr, "bellwether catalogue: out of memory\n");
         return COMMAND_FAILED;

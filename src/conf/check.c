@@ -66,4 +66,5 @@ void conf_check(struct loading *loading)
     check_clients(loading);
     check_admin(loading);
     conf_choices_check(loading);
+    conf_aliases_check(loading);
 }

@@ -12,6 +12,9 @@ void config_free(struct config **config)
     for (size_t i = 0; i < box->secret_count; i++)
         secret_unref(&box->secrets[i]);
     mem_free(box->secrets);
+    for (size_t i = 0; i < box->zone_count; i++)
+        zone_free(&box->zones[i]);
+    mem_free(box->zones);
     map_fini(&box->config.provider_by_name);
     map_fini(&box->config.model_by_name);
     arena_fini(&box->arena);

@@ -17,6 +17,7 @@
 #include "base/secret.h"
 #include "base/span.h"
 #include "conf/address.h"
+#include "conf/hours.h"
 #include "conf/place.h"
 #include "conf/provider_kind.h"
 #include "conf/url.h"
@@ -648,18 +649,63 @@ struct conf_price_rates {
     uint64_t cached_input, cache_write, cache_write_long; /* that of input where nothing is said */
 };
 
-/* What a longer prompt makes of a request's price. */
+/* What a prompt of more tokens makes of a request's price. */
 struct conf_price_long {
     uint64_t above; /* tokens */
     struct conf_price_rates rates;
+};
+
+/* By rising bounds; none: it makes no difference. */
+struct conf_price_longs {
+    struct conf_price_long *items;
+    size_t count;
+};
+
+/* What certain hours make of it. */
+struct conf_price_peak {
+    struct conf_strings hours; /* as the file has them; empty: all day */
+    uint32_t days;             /* on which they begin; the lowest bit: Monday */
+    struct hours_list list;    /* read; at least one */
+    struct conf_price_rates rates;
+    struct conf_price_longs longs; /* none: those that hold at other hours */
+};
+
+/* No two of them hold at the same time. */
+struct conf_price_peaks {
+    struct conf_price_peak *items;
+    size_t count;
+};
+
+/* What it costs by how it was served, in thousandths of the usual. */
+struct conf_price_tiers {
+    uint32_t flex_permille, batch_permille, priority_permille;
+};
+
+struct conf_price_terms {
+    struct conf_price_rates rates;
+    struct conf_price_longs longs;
+    struct conf_price_peaks peaks;
+    struct conf_price_tiers *tiers; /* NULL: nothing is said */
+};
+
+/* In the place of what is before it, but for tiers of which it says nothing. */
+struct conf_price_later {
+    uint64_t from_us; /* since 1970 */
+    struct conf_price_terms terms;
+};
+
+/* By rising times. */
+struct conf_price_laters {
+    struct conf_price_later *items;
+    size_t count;
 };
 
 struct conf_price {
     struct span name;                     /* as the file has it */
     const struct conf_provider *provider; /* NULL: any */
     struct span model;                    /* as the provider calls it */
-    struct conf_price_rates rates;
-    struct conf_price_long *long_prompt; /* NULL: it makes no difference */
+    struct conf_price_terms terms;
+    struct conf_price_laters laters;
 };
 
 /* Another currency that sums are shown in. */
@@ -698,6 +744,7 @@ struct conf_catalogue {
     struct conf_abilities facts;
     struct span
         successor; /* what is asked for in its place; "none": it lives; empty: as built in */
+    struct conf_strings aliases; /* other names of it, which no row in reach has */
 };
 
 struct conf_catalogue_rows {

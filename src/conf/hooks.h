@@ -9,6 +9,8 @@
 #include "conf/schema.h"
 
 struct conf_model;
+struct conf_price_peak;
+struct conf_price_peaks;
 struct conf_provider;
 
 /* Groups of plain settings (hooks.c). */
@@ -137,6 +139,10 @@ struct span hook_model_name(const void *object);
 void hook_catalogue_prepare(struct loading *loading, struct span name, struct conf_mark mark,
                             void *object);
 struct span hook_catalogue_name(const void *object);
+
+/* Once all rows are known: no name may mean two models, nor one that has a row of its own. */
+void conf_aliases_check(struct loading *loading);
+
 void hook_size_row_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object);
 
@@ -164,6 +170,17 @@ void hook_currency_finish(struct loading *loading, const struct yaml_node *node,
                           struct conf_mark mark, void *object);
 void hook_price_long_finish(struct loading *loading, const struct yaml_node *node,
                             struct conf_mark mark, void *object);
+void hook_price_peak_finish(struct loading *loading, const struct yaml_node *node,
+                            struct conf_mark mark, void *object);
+void hook_price_later_finish(struct loading *loading, const struct yaml_node *node,
+                             struct conf_mark mark, void *object);
+
+/* The hours at which a price holds (types_peak.c): reads them; and, once all of a price are read,
+ * complains where two hold at the same time. */
+void conf_peak_settle(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                      struct conf_price_peak *peak);
+void conf_peaks_check(struct loading *loading, const struct yaml_node *node,
+                      const struct conf_price_peaks *peaks);
 
 /* Of a model whose targets were read (types_migration.c): settles which side is the old one, and
  * complains of a migration that has no place among the targets. */

@@ -3,7 +3,14 @@
 #include "base/clock.h"
 #include "base/err.h"
 
-enum { MINUTE_S = 60, DAY_MIN = 24 * 60, DAY_LENGTH_S = DAY_MIN * MINUTE_S, TIME_LENGTH = 5 };
+enum {
+    MINUTE_S = 60,
+    DAY_MIN = 24 * 60,
+    WEEK_DAYS = 7,
+    WEEK_MIN = WEEK_DAYS * DAY_MIN,
+    DAY_LENGTH_S = DAY_MIN * MINUTE_S,
+    TIME_LENGTH = 5
+};
 
 /* "HH:MM", up to 24:00. */
 static bool read_time(struct span text, uint16_t *ret_min)
@@ -88,6 +95,56 @@ static int64_t comes_s(const struct zone *zone, int64_t local_s, int64_t after_s
 static bool is_within_at(const struct hours *hours, int64_t utc_s)
 {
     return is_within(hours, utc_s + zone_offset_s(hours->zone, utc_s));
+}
+
+/* Day 0 of the Unix epoch was a Thursday; 0: Monday. */
+static unsigned weekday_of(int64_t local_s)
+{
+    return (unsigned)((local_s / DAY_LENGTH_S + 3) % WEEK_DAYS);
+}
+
+bool hours_are_now(const struct hours_list *list, uint32_t days, uint64_t wall_us)
+{
+    int64_t now_s = (int64_t)(wall_us / US_PER_SEC);
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct hours *hours = &list->items[i];
+        int64_t local_s = now_s + zone_offset_s(hours->zone, now_s);
+        bool is_from_yesterday = hours->from_min > hours->to_min &&
+                                 local_s % DAY_LENGTH_S < (int64_t)hours->to_min * MINUTE_S;
+
+        if (is_within(hours, local_s) &&
+            (days >> weekday_of(local_s - (is_from_yesterday ? DAY_LENGTH_S : 0)) & 1))
+            return true;
+    }
+    return false;
+}
+
+static unsigned length_of(const struct hours *hours)
+{
+    return hours->from_min < hours->to_min ? (unsigned)(hours->to_min - hours->from_min)
+                                           : (unsigned)(DAY_MIN - hours->from_min + hours->to_min);
+}
+
+/* On the circle of a week one of two arcs begins within the other, or they have nothing in common.
+ */
+static bool do_meet(const struct hours *a, unsigned a_day, const struct hours *b, unsigned b_day)
+{
+    unsigned a_min = a_day * DAY_MIN + a->from_min, b_min = b_day * DAY_MIN + b->from_min;
+
+    return (b_min + WEEK_MIN - a_min) % WEEK_MIN < length_of(a) ||
+           (a_min + WEEK_MIN - b_min) % WEEK_MIN < length_of(b);
+}
+
+bool hours_overlap(const struct hours *a, uint32_t a_days, const struct hours *b, uint32_t b_days)
+{
+    for (unsigned i = 0; i < WEEK_DAYS * WEEK_DAYS; i++) {
+        unsigned a_day = i / WEEK_DAYS, b_day = i % WEEK_DAYS;
+
+        if ((a_days >> a_day & 1) && (b_days >> b_day & 1) && do_meet(a, a_day, b, b_day))
+            return true;
+    }
+    return false;
 }
 
 /* When the clocks show that minute of a day next. Clocks that are put back may show yesterday's

@@ -163,6 +163,28 @@ static int own_secret(struct config_box *box, struct secret *secret)
     return 0;
 }
 
+bool loading_own_zone(struct loading *loading, struct zone *zone)
+{
+    struct config_box *box = loading->box;
+    size_t cap = box->zone_cap ? box->zone_cap * 2 : 4;
+    struct zone **zones;
+
+    if (!zone)
+        return true;
+    if (box->zone_count == box->zone_cap) {
+        zones = mem_realloc(box->zones, cap * sizeof(struct zone *));
+        if (!zones) {
+            zone_free(&zone);
+            loading->err = ERR_NOMEM;
+            return false;
+        }
+        box->zones = zones;
+        box->zone_cap = cap;
+    }
+    box->zones[box->zone_count++] = zone;
+    return true;
+}
+
 bool loading_check_secret(struct loading *loading, struct conf_mark mark, struct span text)
 {
     const char *fault = secret_fault(text);

@@ -33,6 +33,8 @@ struct config_box {
     struct arena arena;
     struct secret **secrets; /* one reference each */
     size_t secret_count, secret_cap;
+    struct zone **zones; /* that hours of the tree point to */
+    size_t zone_count, zone_cap;
 };
 
 /* What `bellwether secrets seal` sealed by names: opened when the first of them is asked for. */
@@ -75,6 +77,10 @@ void loading_error(struct loading *loading, struct conf_mark mark, const char *f
     __attribute__((format(printf, 3, 4)));
 void loading_warning(struct loading *loading, struct conf_mark mark, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The configuration owns that zone from here on, whose clocks hours of it go by; NULL is UTC. Where
+ * it can't, the zone is freed and the loading has failed: false. */
+bool loading_own_zone(struct loading *loading, struct zone *zone);
 
 /* Complains of a value: "PATH: 'value' WHAT; allowed: ..." with what the row's type tells. The
  * value is quoted as the file has it, and only where it cannot be a secret. */

@@ -105,6 +105,13 @@ static const struct conf_word migration_start_words[] = {
     {TEXT("manual"), CONF_MIGRATION_MANUAL, true},
 };
 
+/* As bits of hours_are_now. */
+static const struct conf_word weekday_words[] = {
+    {TEXT("mon"), 1, true},  {TEXT("tue"), 2, true},  {TEXT("wed"), 4, true},
+    {TEXT("thu"), 8, true},  {TEXT("fri"), 16, true}, {TEXT("sat"), 32, true},
+    {TEXT("sun"), 64, true},
+};
+
 static const struct conf_word optimise_words[] = {
     {TEXT("cost"), CONF_OPTIMISE_COST, true},
     {TEXT("latency"), CONF_OPTIMISE_LATENCY, true},
@@ -156,8 +163,8 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_class,
     group_hedge, group_retry, group_log, group_vault, group_aws, group_google, group_azure,
     group_kubernetes, group_secrets, group_webhook, group_alert_rules, group_alerts,
-    group_price_long, group_price, group_currency, group_budget, group_size_row, group_set,
-    group_catalogue;
+    group_price_long, group_price_peak, group_price_tiers, group_price_later, group_price,
+    group_currency, group_budget, group_size_row, group_set, group_catalogue;
 
 /* First the rows of every group. */
 #define BEGIN(id) static const struct conf_row id##_rows[] = {
@@ -280,6 +287,11 @@ static const struct conf_group group_secrets = {ROWS(secrets), .prepare = hook_s
                                                 .finish = hook_secrets_finish};
 static const struct conf_group group_price_long = {ROWS(price_long),
                                                    .finish = hook_price_long_finish};
+static const struct conf_group group_price_peak = {ROWS(price_peak),
+                                                   .finish = hook_price_peak_finish};
+static const struct conf_group group_price_tiers = {ROWS(price_tiers)};
+static const struct conf_group group_price_later = {ROWS(price_later),
+                                                    .finish = hook_price_later_finish};
 static const struct conf_group group_price = {ROWS(price), .prepare = hook_price_prepare,
                                               .finish = hook_price_finish, .name = hook_price_name};
 static const struct conf_group group_budget = {ROWS(budget), .finish = hook_budget_finish};

@@ -45,6 +45,7 @@ extern const struct conf_type conf_type_url;       /* struct conf_url */
 extern const struct conf_type conf_type_group;    /* the struct itself */
 extern const struct conf_type conf_type_optional; /* a pointer to it; NULL: not in the file */
 extern const struct conf_type conf_type_list;     /* {items, count} of structs */
+extern const struct conf_type conf_type_several;  /* the same; one may stand without the list */
 extern const struct conf_type conf_type_map;      /* the same, in a map by name */
 
 /* Credentials (types_credential.c); fields of struct credential. */
@@ -71,6 +72,7 @@ extern const struct conf_type conf_type_use;            /* struct conf_use */
 extern const struct conf_type conf_type_uses;           /* struct conf_uses */
 extern const struct conf_type conf_type_able;           /* uint8_t, enum conf_able */
 extern const struct conf_type conf_type_successor;      /* struct span; empty: not in the file */
+extern const struct conf_type conf_type_aliases;        /* struct conf_strings */
 extern const struct conf_type conf_type_decimal;        /* struct span; a number of JSON */
 extern const struct conf_type conf_type_signed_decimal; /* the same, from -max */
 

@@ -7,6 +7,7 @@
 #include "conf/loading.h"
 #include "conf/names.h"
 #include "conf/printing.h"
+#include "conf/yaml.h"
 
 static int parse_able(const struct conf_row *row, struct span text, void *field)
 {
@@ -75,4 +76,71 @@ void hook_catalogue_prepare(struct loading *loading, struct span name, struct co
 struct span hook_catalogue_name(const void *object)
 {
     return ((const struct conf_catalogue *)object)->name;
+}
+
+/* ---- aliases ---- */
+
+static bool has_alias(const struct conf_catalogue *row, size_t count, struct span name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (span_is_equal(row->aliases.items[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* What is said of one provider goes before what is said of any: the same alias may stand in both.
+ * But a name with a row of its own, in reach of both, would be told twice; so would names that are
+ * each other's alias. */
+static void check_against(struct loading *loading, struct conf_mark mark, struct span alias,
+                          const struct conf_catalogue *row, const struct conf_catalogue *other)
+{
+    bool is_in_reach = !row->provider || !other->provider || row->provider == other->provider;
+
+    if (is_in_reach && span_is_equal(alias, other->model))
+        loading_error(loading, mark, "'%.*s' is %s; allowed: a name that has no entry in catalogue",
+                      SPAN_ARG(alias), row == other ? "its own name" : "an entry of its own");
+    else if (other < row && row->provider == other->provider &&
+             has_alias(other, other->aliases.count, alias))
+        loading_error(loading, mark,
+                      "'%.*s' means '%.*s' already; allowed: an alias of one model alone",
+                      SPAN_ARG(alias), SPAN_ARG(other->name));
+}
+
+static void check_row(struct loading *loading, const struct yaml_node *list,
+                      const struct conf_catalogue *row)
+{
+    const struct conf_catalogue_rows *rows = &loading->config->catalogue;
+    const struct yaml_item *item = list->first;
+
+    for (size_t i = 0; i < row->aliases.count; i++, item = item->next) {
+        struct span alias = row->aliases.items[i];
+
+        if (has_alias(row, i, alias))
+            loading_error(loading, item->mark, "'%.*s' stands there twice; allowed: once",
+                          SPAN_ARG(alias));
+        for (size_t k = 0; k < rows->count; k++)
+            check_against(loading, item->mark, alias, row, &rows->items[k]);
+    }
+}
+
+/* A list of which a name was complained of has fewer than the file; what it lacks is said. */
+void conf_aliases_check(struct loading *loading)
+{
+    const struct yaml_item *catalogue = yaml_find(loading->root, SPAN("catalogue"));
+    const struct conf_catalogue_rows *rows = &loading->config->catalogue;
+    const struct yaml_item *item = catalogue ? catalogue->value->first : NULL;
+    size_t outer = loading_enter(loading, SPAN("catalogue"));
+
+    for (size_t i = 0; item && i < rows->count; i++, item = item->next) {
+        const struct yaml_item *aliases = yaml_find(item->value, SPAN("aliases"));
+        size_t before = loading_enter(loading, item->key);
+        size_t inner = loading_enter(loading, SPAN("aliases"));
+
+        if (aliases && rows->items[i].aliases.count == aliases->value->count)
+            check_row(loading, aliases->value, &rows->items[i]);
+        loading_leave(loading, inner);
+        loading_leave(loading, before);
+    }
+    loading_leave(loading, outer);
 }

@@ -238,13 +238,9 @@ static void read_list(struct loading *loading, const struct conf_row *row,
     }
 }
 
-static void print_list(struct printing *printing, const struct conf_row *row, const void *field)
+static void print_items(struct printing *printing, const struct conf_row *row, const char *items,
+                        size_t count)
 {
-    size_t count;
-    const char *items = conf_list_get(field, &count);
-
-    if (!count)
-        return;
     print_name(printing, row->name);
     buf_printf(printing->out, "\n");
     printing->depth += 2;
@@ -255,6 +251,15 @@ static void print_list(struct printing *printing, const struct conf_row *row, co
     printing->depth -= 2;
 }
 
+static void print_list(struct printing *printing, const struct conf_row *row, const void *field)
+{
+    size_t count;
+    const char *items = conf_list_get(field, &count);
+
+    if (count)
+        print_items(printing, row, items, count);
+}
+
 static void tell_list(const struct conf_row *row, struct buf *out)
 {
     buf_printf(out, "a list, each ");
@@ -263,6 +268,49 @@ static void tell_list(const struct conf_row *row, struct buf *out)
 
 const struct conf_type conf_type_list = {
     .name = "list of maps", .read = read_list, .print = print_list, .tell = tell_list};
+
+enum { SEVERAL_MAX = 16 };
+
+static void read_several(struct loading *loading, const struct conf_row *row,
+                         const struct yaml_node *node, void *field)
+{
+    void *item;
+
+    if (node->kind == YAML_LIST && node->count <= SEVERAL_MAX) {
+        read_list(loading, row, node, field);
+    } else if (node->kind == YAML_MAP) {
+        item = loading_alloc(loading, 1, row->group->bytes);
+        if (!item)
+            return;
+        conf_list_set(field, item, 1);
+        conf_group_read(loading, row->group, node, (struct span){0}, node->mark, item);
+    } else {
+        loading_refuse(loading, row, node,
+                       node->kind == YAML_LIST ? "holds too many" : "stands where a map should");
+    }
+}
+
+static void print_several(struct printing *printing, const struct conf_row *row, const void *field)
+{
+    size_t count;
+    const char *items = conf_list_get(field, &count);
+
+    if (count == 1)
+        print_group_row(printing, row, items);
+    else if (count)
+        print_items(printing, row, items, count);
+}
+
+static void tell_several(const struct conf_row *row, struct buf *out)
+{
+    tell_group(row, out);
+    buf_printf(out, ", or a list of at most %d of these", SEVERAL_MAX);
+}
+
+const struct conf_type conf_type_several = {.name = "map or list of maps",
+                                            .read = read_several,
+                                            .print = print_several,
+                                            .tell = tell_several};
 
 static void read_member(struct loading *loading, const struct conf_row *row,
                         const struct yaml_item *item, void *object)

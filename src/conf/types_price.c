@@ -129,12 +129,91 @@ static void fill(const struct yaml_node *node, struct conf_price_rates *rates)
         rates->cache_write_long = rates->cache_write;
 }
 
-void hook_price_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
-                       void *object)
+static void finish_rates(struct loading *loading, const struct yaml_node *node,
+                         struct conf_mark mark, struct conf_price_rates *rates)
 {
     need(loading, node, mark, "input");
     need(loading, node, mark, "output");
-    fill(node, &((struct conf_price *)object)->rates);
+    fill(node, rates);
+}
+
+/* The members of a list, or the one that stands without it. */
+static const struct yaml_item *first_of(const struct yaml_node *node, struct span name)
+{
+    const struct yaml_item *item = yaml_find(node, name);
+
+    return item && item->value->kind == YAML_LIST ? item->value->first : NULL;
+}
+
+static void check_longs(struct loading *loading, const struct yaml_node *node,
+                        const struct conf_price_longs *longs)
+{
+    const struct yaml_item *item = first_of(node, SPAN("long"));
+    size_t outer = loading_enter(loading, SPAN("long"));
+
+    for (size_t i = 0; item && i < longs->count; i++, item = item->next) {
+        size_t before;
+
+        if (i == 0 || longs->items[i].above > longs->items[i - 1].above)
+            continue;
+        before = loading_enter_index(loading, i);
+        loading_error(loading, item->mark,
+                      "above is %llu, and the one before has %llu; allowed: rising bounds",
+                      (unsigned long long)longs->items[i].above,
+                      (unsigned long long)longs->items[i - 1].above);
+        loading_leave(loading, before);
+    }
+    loading_leave(loading, outer);
+}
+
+static void check_laters(struct loading *loading, const struct yaml_node *node,
+                         const struct conf_price_laters *laters)
+{
+    const struct yaml_item *item = first_of(node, SPAN("later"));
+    size_t outer = loading_enter(loading, SPAN("later"));
+
+    for (size_t i = 0; item && i < laters->count; i++, item = item->next) {
+        size_t before;
+
+        if (i == 0 || laters->items[i].from_us > laters->items[i - 1].from_us)
+            continue;
+        before = loading_enter_index(loading, i);
+        loading_error(loading, item->mark,
+                      "from is not after that of the one before; allowed: rising times");
+        loading_leave(loading, before);
+    }
+    loading_leave(loading, outer);
+}
+
+/* What was complained of already says nothing of its order. */
+static void finish_terms(struct loading *loading, const struct yaml_node *node,
+                         struct conf_mark mark, struct conf_price_terms *terms)
+{
+    bool is_sound = loading->is_sound;
+
+    finish_rates(loading, node, mark, &terms->rates);
+    if (!is_sound)
+        return;
+    check_longs(loading, node, &terms->longs);
+    conf_peaks_check(loading, node, &terms->peaks);
+}
+
+void hook_price_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
+                       void *object)
+{
+    struct conf_price *price = object;
+
+    finish_terms(loading, node, mark, &price->terms);
+    if (loading->is_sound)
+        check_laters(loading, node, &price->laters);
+}
+
+void hook_price_later_finish(struct loading *loading, const struct yaml_node *node,
+                             struct conf_mark mark, void *object)
+{
+    if (!yaml_find(node, SPAN("from")))
+        loading_error(loading, mark, "from is missing; allowed: a date such as 2027-01-01");
+    finish_terms(loading, node, mark, &((struct conf_price_later *)object)->terms);
 }
 
 void hook_price_long_finish(struct loading *loading, const struct yaml_node *node,
@@ -142,9 +221,20 @@ void hook_price_long_finish(struct loading *loading, const struct yaml_node *nod
 {
     if (!yaml_find(node, SPAN("above")))
         loading_error(loading, mark, "above is missing; allowed: a number of tokens");
-    need(loading, node, mark, "input");
-    need(loading, node, mark, "output");
-    fill(node, &((struct conf_price_long *)object)->rates);
+    finish_rates(loading, node, mark, &((struct conf_price_long *)object)->rates);
+}
+
+void hook_price_peak_finish(struct loading *loading, const struct yaml_node *node,
+                            struct conf_mark mark, void *object)
+{
+    struct conf_price_peak *peak = object;
+    bool is_sound = loading->is_sound;
+
+    finish_rates(loading, node, mark, &peak->rates);
+    if (!is_sound)
+        return;
+    check_longs(loading, node, &peak->longs);
+    conf_peak_settle(loading, node, mark, peak);
 }
 
 void hook_currency_finish(struct loading *loading, const struct yaml_node *node,

@@ -242,6 +242,30 @@ const struct conf_type conf_type_patterns = {.name = "list of patterns",
                                              .print = print_strings,
                                              .tell = tell_patterns};
 
+/* A name alone, as it is said in requests. */
+static bool is_alias(struct span name)
+{
+    return conf_model_is_valid(name) && span_find_byte(name, '*') == SIZE_MAX;
+}
+
+static void read_aliases(struct loading *loading, const struct conf_row *row,
+                         const struct yaml_node *node, void *field)
+{
+    read_strings(loading, row, node, field, is_alias);
+}
+
+static void tell_aliases(const struct conf_row *row, struct buf *out)
+{
+    buf_printf(out, "a list of at most %llu names of models, each in full",
+               (unsigned long long)row->max);
+}
+
+const struct conf_type conf_type_aliases = {.name = "list of names",
+                                            .read = read_aliases,
+                                            .otherwise = "is no name of a model",
+                                            .print = print_strings,
+                                            .tell = tell_aliases};
+
 static void read_windows(struct loading *loading, const struct conf_row *row,
                          const struct yaml_node *node, void *field)
 {

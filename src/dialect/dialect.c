@@ -18,8 +18,10 @@ struct span dialect_header_find(const struct dialect_header *headers, size_t cou
 
 enum dialect_tier dialect_tier_of(struct span word)
 {
-    if (span_is_equal(word, SPAN("flex")) || span_is_equal(word, SPAN("batch")))
-        return DIALECT_TIER_HALF;
+    if (span_is_equal(word, SPAN("flex")))
+        return DIALECT_TIER_FLEX;
+    if (span_is_equal(word, SPAN("batch")))
+        return DIALECT_TIER_BATCH;
     if (span_is_equal(word, SPAN("priority")) || span_is_equal(word, SPAN("fast")))
         return DIALECT_TIER_PRIORITY;
     return DIALECT_TIER_STANDARD;

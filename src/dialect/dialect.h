@@ -32,8 +32,10 @@ struct span dialect_header_find(const struct dialect_header *headers, size_t cou
 /* At which price the provider served an answer, as it tells itself. */
 enum dialect_tier {
     DIALECT_TIER_STANDARD,
-    DIALECT_TIER_HALF,     /* "flex", "batch": what may take long */
+    DIALECT_TIER_FLEX,     /* "flex": what may take long */
+    DIALECT_TIER_BATCH,    /* "batch" */
     DIALECT_TIER_PRIORITY, /* "priority", "fast" */
+    DIALECT_TIERS,
 };
 
 /* Of the word of an answer; what is not known, and an empty one, is standard. */

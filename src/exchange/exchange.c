@@ -278,13 +278,16 @@ struct move step_end(struct exchange *x)
 
 /* --- small things that several steps ask --- */
 
-/* Looked up once: it is asked for the answer's head, for the attempt and for the log. */
+/* Looked up once: it is asked for the answer's head, for the attempt and for the log. An alias may
+ * have a price of its own. */
 static const struct price *find_price(struct exchange *x, const struct plan_target *target)
 {
-    if (x->account.priced_hash != target->estimate_hash) {
+    uint64_t hash = target->model_hash ^ target->provider_index;
+
+    if (x->account.priced_hash != hash) {
         x->account.price = prices_find(x->binding->snapshot->prices, target->provider_index,
                                        target->model, target->model_hash);
-        x->account.priced_hash = target->estimate_hash;
+        x->account.priced_hash = hash;
     }
     return x->account.price;
 }

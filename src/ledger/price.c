@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 
-enum { DATE_DIGITS = 8, DAY_SECONDS = 86400, HOUR_SECONDS = 3600 };
+enum { DATE_DIGITS = 8, PERMILLE = 1000 };
 
 /* ---- what is built in ---- */
 
@@ -16,12 +16,14 @@ enum { DATE_DIGITS = 8, DAY_SECONDS = 86400, HOUR_SECONDS = 3600 };
 struct row {
     enum provider_kind kind;
     struct span model;
-    struct price_rates rates;
-    uint64_t bound; /* tokens, or seconds */
+    struct price_long told; /* above: tokens, or seconds */
 };
 
+#define ROW(kind, model, bound, ...)                                                               \
+    {PROVIDER_##kind, SPAN_INIT(model), {bound, RATES(__VA_ARGS__)}},
+
 #define PRICE(kind, model, input, cached, write, write_long, output, date)                         \
-    {PROVIDER_##kind, SPAN_INIT(model), RATES(input, cached, write, write_long, output), 0},
+    ROW(kind, model, 0, input, cached, write, write_long, output)
 #define PRICE_LONG(...)
 #define PRICE_PEAK(...)
 #define PRICE_LATER(...)
@@ -34,7 +36,7 @@ static const struct row rows[] = {
 
 #define PRICE(...)
 #define PRICE_LONG(kind, model, above, input, cached, write, write_long, output)                   \
-    {PROVIDER_##kind, SPAN_INIT(model), RATES(input, cached, write, write_long, output), above},
+    ROW(kind, model, above, input, cached, write, write_long, output)
 static const struct row long_rows[] = {
 #include "tables/prices.def"
 };
@@ -43,8 +45,24 @@ static const struct row long_rows[] = {
 
 #define PRICE_LONG(...)
 #define PRICE_PEAK(kind, model, input, cached, write, write_long, output)                          \
-    {PROVIDER_##kind, SPAN_INIT(model), RATES(input, cached, write, write_long, output), 0},
+    ROW(kind, model, 0, input, cached, write, write_long, output)
 static const struct row peak_rows[] = {
+#include "tables/prices.def"
+};
+#undef PRICE_PEAK
+
+/* DeepSeek's. */
+static const struct hours peak_hours[] = {{60, 240, NULL}, {360, 600, NULL}};
+static const struct span peak_texts[] = {SPAN_INIT("01:00-04:00 UTC"),
+                                         SPAN_INIT("06:00-10:00 UTC")};
+
+#define PRICE_PEAK(kind, model, input, cached, write, write_long, output)                          \
+    {{peak_hours, peak_texts, sizeof(peak_hours) / sizeof(peak_hours[0])},                         \
+     HOURS_WORKING_DAYS,                                                                           \
+     RATES(input, cached, write, write_long, output),                                              \
+     NULL,                                                                                         \
+     0},
+static const struct price_peak peak_prices[] = {
 #include "tables/prices.def"
 };
 #undef PRICE_PEAK
@@ -52,7 +70,7 @@ static const struct row peak_rows[] = {
 
 #define PRICE_PEAK(...)
 #define PRICE_LATER(kind, model, from, input, cached, write, write_long, output)                   \
-    {PROVIDER_##kind, SPAN_INIT(model), RATES(input, cached, write, write_long, output), from},
+    ROW(kind, model, from, input, cached, write, write_long, output)
 static const struct row later_rows[] = {
 #include "tables/prices.def"
 };
@@ -79,6 +97,7 @@ static const struct {
 #undef PRICE_PEAK
 #undef PRICE_LATER
 #undef PRICE_PRIORITY
+#undef ROW
 
 #define ABLE(...)
 #define ENDS(...)
@@ -107,29 +126,39 @@ static const struct row *find(const struct row *from, size_t count, enum provide
     return NULL;
 }
 
+/* Batches and flexible service are half of it everywhere. */
+static void add_tiers(const struct row *row, struct price *price)
+{
+    price->has_tiers = true;
+    price->tier_permille[DIALECT_TIER_STANDARD] = PERMILLE;
+    price->tier_permille[DIALECT_TIER_FLEX] = PERMILLE / 2;
+    price->tier_permille[DIALECT_TIER_BATCH] = PERMILLE / 2;
+    for (size_t i = 0; i < COUNT(priority_rows); i++) {
+        if (priority_rows[i].kind == row->kind && span_is_equal(priority_rows[i].model, row->model))
+            price->tier_permille[DIALECT_TIER_PRIORITY] = priority_rows[i].percent * 10;
+    }
+}
+
 static struct price whole_of(const struct row *row)
 {
     const struct row *more;
-    struct price price = {.rates = row->rates, .has_tiers = true};
+    struct price price = {.rates = row->told.rates};
 
+    add_tiers(row, &price);
     more = find(long_rows, COUNT(long_rows), row->kind, row->model);
     if (more) {
-        price.long_above = more->bound;
-        price.long_rates = more->rates;
+        price.longs = &more->told;
+        price.long_count = 1;
     }
     more = find(peak_rows, COUNT(peak_rows), row->kind, row->model);
     if (more) {
-        price.has_peak = true;
-        price.peak_rates = more->rates;
-    }
-    for (size_t i = 0; i < COUNT(priority_rows); i++) {
-        if (priority_rows[i].kind == row->kind && span_is_equal(priority_rows[i].model, row->model))
-            price.priority_percent = priority_rows[i].percent;
+        price.peaks = &peak_prices[more - peak_rows];
+        price.peak_count = 1;
     }
     more = find(later_rows, COUNT(later_rows), row->kind, row->model);
     if (more) {
         price.later = &later_prices[more - later_rows];
-        price.later_wall_us = more->bound * US_PER_SEC;
+        price.later_wall_us = more->told.above * US_PER_SEC;
     }
     return price;
 }
@@ -234,24 +263,49 @@ bool price_is_name_of(enum provider_kind kind, struct span row, struct span mode
 
 /* ---- what it comes to ---- */
 
-/* Day 0 of the Unix epoch was a Thursday. */
-static bool is_peak(uint64_t wall_us)
+/* By the highest bound that the prompt is above, else the usual ones. */
+static const struct price_rates *rates_by_length(const struct price_rates *usual,
+                                                 const struct price_long *longs, size_t count,
+                                                 uint64_t prompt_tokens)
 {
-    uint64_t seconds = wall_us / US_PER_SEC;
-    uint64_t weekday = (seconds / DAY_SECONDS + 3) % 7; /* 0: Monday */
-    uint64_t hour = seconds % DAY_SECONDS / HOUR_SECONDS;
+    while (count > 0 && prompt_tokens <= longs[count - 1].above)
+        count--;
+    return count ? &longs[count - 1].rates : usual;
+}
 
-    return weekday < 5 && ((hour >= 1 && hour < 4) || (hour >= 6 && hour < 10));
+static const struct price_peak *peak_at(const struct price *price, uint64_t wall_us)
+{
+    for (size_t i = 0; i < price->peak_count; i++) {
+        if (hours_are_now(&price->peaks[i].hours, price->peaks[i].days, wall_us))
+            return &price->peaks[i];
+    }
+    return NULL;
 }
 
 static const struct price_rates *rates_at(const struct price *price, uint64_t prompt_tokens,
                                           uint64_t wall_us)
 {
-    if (price->later && wall_us >= price->later_wall_us)
+    const struct price_peak *peak = peak_at(price, wall_us);
+
+    if (peak && peak->long_count)
+        return rates_by_length(&peak->rates, peak->longs, peak->long_count, prompt_tokens);
+    return rates_by_length(peak ? &peak->rates : &price->rates, price->longs, price->long_count,
+                           prompt_tokens);
+}
+
+/* What holds at that moment, and whose tiers are its own. */
+static const struct price *price_at(const struct price *price, uint64_t wall_us,
+                                    const struct price **ret_tiers)
+{
+    const struct price *tiers = price;
+
+    while (price->later && wall_us >= price->later_wall_us) {
         price = price->later;
-    if (price->long_above && prompt_tokens > price->long_above)
-        return &price->long_rates;
-    return price->has_peak && is_peak(wall_us) ? &price->peak_rates : &price->rates;
+        if (price->has_tiers)
+            tiers = price;
+    }
+    *ret_tiers = tiers;
+    return price;
 }
 
 static void add(uint64_t *sum, uint64_t tokens, uint64_t rate)
@@ -267,27 +321,18 @@ static uint64_t at_most(uint64_t number, uint64_t bound)
     return number < bound ? number : bound;
 }
 
-/* What of a standard price that tier costs; false: not known. */
+/* What of a standard price that tier costs, rounded up; false: not known. */
 static bool scale(const struct price *price, enum dialect_tier tier, uint64_t *sum)
 {
-    uint64_t scaled = 0;
+    uint64_t scaled = 0, permille = price->tier_permille[tier];
 
-    if (!price->has_tiers)
+    if (!price->has_tiers || tier == DIALECT_TIER_STANDARD)
         return true;
-    switch (tier) {
-    case DIALECT_TIER_STANDARD:
-        break;
-    case DIALECT_TIER_HALF:
-        *sum = *sum / 2 + *sum % 2;
-        break;
-    case DIALECT_TIER_PRIORITY:
-        if (!price->priority_percent)
-            return false;
-        add(&scaled, *sum / 100, price->priority_percent);
-        add(&scaled, 1, (*sum % 100 * price->priority_percent + 99) / 100);
-        *sum = scaled;
-        break;
-    }
+    if (!permille)
+        return false;
+    add(&scaled, *sum / PERMILLE, permille);
+    add(&scaled, 1, (*sum % PERMILLE * permille + PERMILLE - 1) / PERMILLE);
+    *sum = scaled;
     return true;
 }
 
@@ -295,6 +340,7 @@ bool price_of(const struct price *price, const struct dialect_usage *usage, uint
               uint64_t *ret_picousd)
 {
     const struct price_rates *rates;
+    const struct price *tiers;
     uint64_t cached, written, written_long, sum = 0;
 
     if (!price || !usage->is_known)
@@ -303,13 +349,14 @@ bool price_of(const struct price *price, const struct dialect_usage *usage, uint
     cached = at_most(usage->cached_tokens, usage->prompt_tokens);
     written = at_most(usage->cache_write_tokens, usage->prompt_tokens - cached);
     written_long = at_most(usage->cache_write_long_tokens, written);
+    price = price_at(price, wall_us, &tiers);
     rates = rates_at(price, usage->prompt_tokens, wall_us);
     add(&sum, usage->prompt_tokens - cached - written, rates->input);
     add(&sum, cached, rates->cached_input);
     add(&sum, written - written_long, rates->cache_write);
     add(&sum, written_long, rates->cache_write_long);
     add(&sum, usage->completion_tokens, rates->output);
-    if (!scale(price, usage->tier, &sum))
+    if (!scale(tiers, usage->tier, &sum))
         return false;
     *ret_picousd = sum;
     return true;

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/span.h"
+#include "conf/hours.h"
 #include "conf/provider_kind.h"
 #include "dialect/dialect.h"
 
@@ -26,20 +27,34 @@ struct price_rates {
     uint64_t output;
 };
 
+/* All of a request with more tokens in its prompt costs these. */
+struct price_long {
+    uint64_t above;
+    struct price_rates rates;
+};
+
+/* At those hours of those days (conf/hours.h) it costs these. Holidays are not known here and count
+ * as other days. Without long prices of its own those of the price hold then, too. */
+struct price_peak {
+    struct hours_list hours;
+    uint32_t days;
+    struct price_rates rates;
+    const struct price_long *longs;
+    size_t long_count;
+};
+
 /* What one model costs at one provider. */
 struct price {
     struct price_rates rates;
-    /* All of a request whose prompt is longer costs these; 0: no such bound. */
-    uint64_t long_above;
-    struct price_rates long_rates;
-    /* On working days from 01:00 to 04:00 and from 06:00 to 10:00 UTC (DeepSeek's peak). Its
-     * holidays are not known here and count as working days: never too little. */
-    bool has_peak;
-    struct price_rates peak_rates;
-    /* Half of it for batches and flexible service, and so many percent of it for what was served
-     * with priority (0: not known). Without tiers it costs the same in all of them. */
+    const struct price_long *longs; /* by rising bounds */
+    size_t long_count;
+    const struct price_peak *peaks; /* no two at the same time */
+    size_t peak_count;
+    /* So many thousandths of it for what was served in another way than the usual one; 0: not
+     * known. Without tiers it costs the same in all of them; a later price goes on with those
+     * before it. */
     bool has_tiers;
-    uint32_t priority_percent;
+    uint32_t tier_permille[DIALECT_TIERS];
     /* From that moment on it costs this; NULL: nothing else is announced. */
     const struct price *later;
     uint64_t later_wall_us;

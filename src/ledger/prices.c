@@ -9,12 +9,22 @@
 struct place {
     uint64_t hash;
     const struct price *price; /* NULL: free */
+    bool is_alias;             /* by an alias of the file */
+};
+
+/* What prices of the file point to; each with all the room that it needs. */
+struct parts {
+    struct price_long *longs;
+    struct price_peak *peaks;
+    struct price *laters;
+    size_t long_count, peak_count, later_count;
 };
 
 struct prices {
     const struct config *config;
     struct price *items; /* the file's, then those of each provider's kind */
     size_t count;
+    struct parts parts;
     struct place *places;
     size_t place_count; /* a power of two, at least twice what stands there */
 };
@@ -33,6 +43,12 @@ static struct place *place_of(const struct prices *prices, uint64_t hash)
     return &prices->places[at];
 }
 
+static struct place *place_named(const struct prices *prices, uint32_t provider_index,
+                                 struct span model)
+{
+    return place_of(prices, mix(map_hash(model), provider_index));
+}
+
 /* The first one stays. */
 static void add(struct prices *prices, uint32_t provider_index, struct span model,
                 const struct price *price)
@@ -40,7 +56,7 @@ static void add(struct prices *prices, uint32_t provider_index, struct span mode
     struct place *place = place_of(prices, mix(map_hash(model), provider_index));
 
     if (!place->price)
-        *place = (struct place){mix(map_hash(model), provider_index), price};
+        *place = (struct place){mix(map_hash(model), provider_index), price, false};
 }
 
 static struct price_rates rates_of(const struct conf_price_rates *conf)
@@ -76,6 +92,59 @@ static void add_builtin(struct prices *prices, const struct config *config, stru
     }
 }
 
+/* ---- aliases ---- */
+
+/* Of a model that nobody has told the price of, by another name: which may be that of one with a
+ * price, and is not that one. */
+static const struct price unknown;
+
+static bool is_of_file(const struct prices *prices, const struct price *price)
+{
+    return price != &unknown && price < prices->items + prices->config->prices.count;
+}
+
+/* A price that the file has for this very name goes before. */
+static void add_alias(struct prices *prices, uint32_t provider_index, struct span alias,
+                      struct span model)
+{
+    struct place *place = place_named(prices, provider_index, alias);
+    const struct price *price = prices_find(prices, provider_index, model, map_hash(model));
+
+    if (!place->price || (!place->is_alias && !is_of_file(prices, place->price)))
+        *place =
+            (struct place){mix(map_hash(alias), provider_index), price ? price : &unknown, true};
+}
+
+static void add_aliases(struct prices *prices, const struct conf_catalogue *row)
+{
+    for (uint32_t p = 0; p < prices->config->providers.count; p++) {
+        if (row->provider && row->provider != &prices->config->providers.items[p])
+            continue;
+        for (size_t i = 0; i < row->aliases.count; i++)
+            add_alias(prices, p, row->aliases.items[i], row->model);
+    }
+}
+
+/* Those of a provider go before those of any. */
+static void add_all_aliases(struct prices *prices, const struct conf_catalogue_rows *rows)
+{
+    for (int is_of_any = 0; is_of_any < 2; is_of_any++) {
+        for (size_t i = 0; i < rows->count; i++) {
+            if (rows->items[i].aliases.count && (rows->items[i].provider == NULL) == is_of_any)
+                add_aliases(prices, &rows->items[i]);
+        }
+    }
+}
+
+static size_t count_aliases(const struct conf_catalogue_rows *rows)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < rows->count; i++)
+        count += rows->items[i].aliases.count;
+    return count;
+}
+
 static size_t count_builtin(void)
 {
     enum provider_kind kind;
@@ -88,31 +157,112 @@ static size_t count_builtin(void)
     return at;
 }
 
+/* ---- what the file says ---- */
+
+static void count_terms(const struct conf_price_terms *terms, struct parts *parts)
+{
+    parts->long_count += terms->longs.count;
+    parts->peak_count += terms->peaks.count;
+    for (size_t i = 0; i < terms->peaks.count; i++)
+        parts->long_count += terms->peaks.items[i].longs.count;
+}
+
+/* Room for all of them; the counts are then those of what is there so far. */
+static int make_room(const struct conf_prices *conf, struct parts *parts)
+{
+    for (size_t i = 0; i < conf->count; i++) {
+        const struct conf_price_laters *laters = &conf->items[i].laters;
+
+        count_terms(&conf->items[i].terms, parts);
+        parts->later_count += laters->count;
+        for (size_t k = 0; k < laters->count; k++)
+            count_terms(&laters->items[k].terms, parts);
+    }
+    parts->longs = mem_zalloc(parts->long_count + 1, sizeof(*parts->longs));
+    parts->peaks = mem_zalloc(parts->peak_count + 1, sizeof(*parts->peaks));
+    parts->laters = mem_zalloc(parts->later_count + 1, sizeof(*parts->laters));
+    parts->long_count = parts->peak_count = parts->later_count = 0;
+    return parts->longs && parts->peaks && parts->laters ? 0 : ERR_NOMEM;
+}
+
+static const struct price_long *take_longs(const struct conf_price_longs *conf, struct parts *parts)
+{
+    struct price_long *longs = &parts->longs[parts->long_count];
+
+    for (size_t i = 0; i < conf->count; i++)
+        longs[i] = (struct price_long){conf->items[i].above, rates_of(&conf->items[i].rates)};
+    parts->long_count += conf->count;
+    return longs;
+}
+
+static const struct price_peak *take_peaks(const struct conf_price_peaks *conf, struct parts *parts)
+{
+    struct price_peak *peaks = &parts->peaks[parts->peak_count];
+
+    for (size_t i = 0; i < conf->count; i++) {
+        const struct conf_price_peak *from = &conf->items[i];
+
+        peaks[i] = (struct price_peak){.hours = from->list,
+                                       .days = from->days,
+                                       .rates = rates_of(&from->rates),
+                                       .longs = take_longs(&from->longs, parts),
+                                       .long_count = from->longs.count};
+    }
+    parts->peak_count += conf->count;
+    return peaks;
+}
+
+static struct price price_from(const struct conf_price_terms *terms, struct parts *parts)
+{
+    const struct conf_price_tiers *tiers = terms->tiers;
+    struct price price = {.rates = rates_of(&terms->rates),
+                          .longs = take_longs(&terms->longs, parts),
+                          .long_count = terms->longs.count,
+                          .peaks = take_peaks(&terms->peaks, parts),
+                          .peak_count = terms->peaks.count,
+                          .has_tiers = tiers != NULL};
+
+    if (tiers) {
+        price.tier_permille[DIALECT_TIER_FLEX] = tiers->flex_permille;
+        price.tier_permille[DIALECT_TIER_BATCH] = tiers->batch_permille;
+        price.tier_permille[DIALECT_TIER_PRIORITY] = tiers->priority_permille;
+    }
+    return price;
+}
+
+static void take_price(const struct conf_price *conf, struct parts *parts, struct price *price)
+{
+    *price = price_from(&conf->terms, parts);
+    for (size_t i = 0; i < conf->laters.count; i++) {
+        const struct conf_price_later *from = &conf->laters.items[i];
+        struct price *later = &parts->laters[parts->later_count++];
+
+        *later = price_from(&from->terms, parts);
+        price->later = later;
+        price->later_wall_us = from->from_us;
+        price = later;
+    }
+}
+
 static void fill(struct prices *prices, const struct config *config)
 {
     enum provider_kind kind;
     struct span model;
     size_t at = 0;
 
-    for (size_t i = 0; i < config->prices.count; i++) {
-        const struct conf_price *conf = &config->prices.items[i];
-        struct price *price = &prices->items[prices->count++];
-
-        price->rates = rates_of(&conf->rates);
-        if (!conf->long_prompt)
-            continue;
-        price->long_above = conf->long_prompt->above;
-        price->long_rates = rates_of(&conf->long_prompt->rates);
-    }
+    for (size_t i = 0; i < config->prices.count; i++)
+        take_price(&config->prices.items[i], &prices->parts, &prices->items[prices->count++]);
     add_file(prices, config, false);
     add_file(prices, config, true);
     while (price_builtin_next(&at, &kind, &model, &prices->items[prices->count]))
         add_builtin(prices, config, model, kind, &prices->items[prices->count++]);
+    add_all_aliases(prices, &config->catalogue);
 }
 
 int prices_new(const struct config *config, struct prices **ret_prices)
 {
-    size_t names = config->prices.count + count_builtin();
+    size_t items = config->prices.count + count_builtin();
+    size_t names = items + count_aliases(&config->catalogue);
     struct prices *prices = mem_zalloc(1, sizeof(*prices));
 
     if (!prices)
@@ -121,9 +271,9 @@ int prices_new(const struct config *config, struct prices **ret_prices)
     prices->place_count = 4;
     while (prices->place_count < 2 * names * config->providers.count)
         prices->place_count *= 2;
-    prices->items = mem_zalloc(names + 1, sizeof(*prices->items));
+    prices->items = mem_zalloc(items + 1, sizeof(*prices->items));
     prices->places = mem_zalloc(prices->place_count, sizeof(*prices->places));
-    if (!prices->items || !prices->places) {
+    if (!prices->items || !prices->places || make_room(&config->prices, &prices->parts)) {
         prices_free(&prices);
         return ERR_NOMEM;
     }
@@ -140,8 +290,35 @@ void prices_free(struct prices **place)
     if (!prices)
         return;
     mem_free(prices->items);
+    mem_free(prices->parts.longs);
+    mem_free(prices->parts.peaks);
+    mem_free(prices->parts.laters);
     mem_free(prices->places);
     mem_free(prices);
+}
+
+/* ---- finding ---- */
+
+/* Which of two holds: the file's for that provider, the file's for any, what is built in. */
+static unsigned rank_of(const struct prices *prices, const struct price *price)
+{
+    if (!is_of_file(prices, price))
+        return 2;
+    return prices->config->prices.items[price - prices->items].provider ? 0 : 1;
+}
+
+/* Where the file has no prices, the first that is found holds. */
+static bool is_settled(const struct prices *prices, const struct price *price)
+{
+    return price && (prices->config->prices.count == 0 || rank_of(prices, price) == 0);
+}
+
+static const struct price *nearer(const struct prices *prices, const struct price *price,
+                                  const struct price *looser)
+{
+    if (!price || !looser)
+        return price ? price : looser;
+    return rank_of(prices, looser) < rank_of(prices, price) ? looser : price;
 }
 
 /* By that name or by the one that it is an alias of. */
@@ -151,22 +328,23 @@ static const struct price *find_named(const struct prices *prices, uint32_t prov
     const struct price *price = place_of(prices, mix(model_hash, provider_index))->price;
     struct span usual;
 
-    if (price)
+    if (is_settled(prices, price))
         return price;
     usual = price_usual_name(prices->config->providers.items[provider_index].kind, model);
-    return span_is_equal(usual, model)
-               ? NULL
-               : place_of(prices, mix(map_hash(usual), provider_index))->price;
+    if (span_is_equal(usual, model))
+        return price;
+    return nearer(prices, price, place_named(prices, provider_index, usual)->price);
 }
 
 const struct price *prices_find(const struct prices *prices, uint32_t provider_index,
                                 struct span model, uint64_t model_hash)
 {
     const struct price *price = find_named(prices, provider_index, model, model_hash);
-    struct span bare;
+    struct span bare = model;
 
-    if (price)
-        return price;
-    bare = price_bare_name(model);
-    return bare.len == model.len ? NULL : find_named(prices, provider_index, bare, map_hash(bare));
+    if (!is_settled(prices, price))
+        bare = price_bare_name(model);
+    if (bare.len < model.len)
+        price = nearer(prices, price, find_named(prices, provider_index, bare, map_hash(bare)));
+    return price == &unknown ? NULL : price;
 }

@@ -187,21 +187,99 @@ bool catalogue_rules_next(size_t *at, struct catalogue_rules *ret_rules)
 
 /* ---- with a configuration ---- */
 
-/* Of those rows that are of that provider; NULL: that are of any. */
-static bool covers(const struct conf_catalogue *row, const struct conf_provider *of,
-                   enum provider_kind kind, struct span model)
+enum { IS_VERY_NAME = 1, IS_OF_PROVIDER = 2, NEAREST = 1 + IS_VERY_NAME + IS_OF_PROVIDER };
+
+static bool is_in_reach(const struct conf_catalogue *row, const struct conf_provider *provider)
 {
-    return row->provider == of && price_is_name_of(kind, row->model, model);
+    return !row->provider || row->provider == provider;
+}
+
+static unsigned nearness(const struct conf_catalogue *row, bool is_very_name)
+{
+    return 1 + (is_very_name ? IS_VERY_NAME : 0) + (row->provider ? IS_OF_PROVIDER : 0);
+}
+
+unsigned catalogue_nearness(const struct conf_catalogue *row, const struct conf_provider *provider,
+                            struct span model)
+{
+    if (!is_in_reach(row, provider) || !price_is_name_of(provider->kind, row->model, model))
+        return 0;
+    return nearness(row, span_is_equal(row->model, model));
+}
+
+/* The same by its aliases. */
+static unsigned alias_nearness(const struct conf_catalogue *row,
+                               const struct conf_provider *provider, struct span model)
+{
+    struct span bare = price_bare_name(model);
+    unsigned best = 0;
+
+    for (size_t i = 0; i < row->aliases.count && is_in_reach(row, provider); i++) {
+        struct span alias = row->aliases.items[i];
+
+        if (span_is_equal(alias, model))
+            return nearness(row, true);
+        if (span_is_equal(alias, bare))
+            best = nearness(row, false);
+    }
+    return best;
+}
+
+static bool has_row(const struct config *config, const struct conf_provider *provider,
+                    struct span model)
+{
+    for (size_t i = 0; i < config->catalogue.count; i++) {
+        const struct conf_catalogue *row = &config->catalogue.items[i];
+
+        if (is_in_reach(row, provider) && span_is_equal(row->model, model))
+            return true;
+    }
+    return false;
+}
+
+struct span catalogue_meant(const struct config *config, const struct conf_provider *provider,
+                            struct span model)
+{
+    const struct conf_catalogue *nearest = NULL;
+    unsigned best = 0;
+
+    for (size_t i = 0; i < config->catalogue.count; i++) {
+        unsigned near = alias_nearness(&config->catalogue.items[i], provider, model);
+
+        if (near <= best)
+            continue;
+        nearest = &config->catalogue.items[i];
+        best = near;
+    }
+    /* An alias has no row of its own (conf/types_catalogue.c), but with a date behind it it may. */
+    return nearest && !has_row(config, provider, model) ? nearest->model : model;
+}
+
+bool catalogue_own_alias_next(const struct config *config, const struct conf_provider *provider,
+                              struct span model, size_t *at, struct span *ret_alias)
+{
+    size_t passed = 0;
+
+    for (size_t i = 0; i < config->catalogue.count; i++) {
+        const struct conf_catalogue *row = &config->catalogue.items[i];
+
+        if (!row->aliases.count || !catalogue_nearness(row, provider, model))
+            continue;
+        if (*at < passed + row->aliases.count) {
+            *ret_alias = row->aliases.items[(*at)++ - passed];
+            return true;
+        }
+        passed += row->aliases.count;
+    }
+    return false;
 }
 
 bool catalogue_is_overridden(const struct config *config, const struct conf_provider *provider,
                              struct span model)
 {
+    model = catalogue_meant(config, provider, model);
     for (size_t i = 0; i < config->catalogue.count; i++) {
-        const struct conf_catalogue *row = &config->catalogue.items[i];
-
-        if (covers(row, provider, provider->kind, model) ||
-            covers(row, NULL, provider->kind, model))
+        if (catalogue_nearness(&config->catalogue.items[i], provider, model))
             return true;
     }
     return false;
@@ -210,28 +288,20 @@ bool catalogue_is_overridden(const struct config *config, const struct conf_prov
 struct span catalogue_own_successor(const struct config *config,
                                     const struct conf_provider *provider, struct span model)
 {
-    struct span of_any = {NULL, 0};
+    struct span successor = {NULL, 0};
+    unsigned best = 0;
 
+    model = catalogue_meant(config, provider, model);
     for (size_t i = 0; i < config->catalogue.count; i++) {
         const struct conf_catalogue *row = &config->catalogue.items[i];
+        unsigned near = row->successor.len ? catalogue_nearness(row, provider, model) : 0;
 
-        if (!row->successor.len)
+        if (near <= best)
             continue;
-        if (covers(row, provider, provider->kind, model))
-            return row->successor;
-        if (!of_any.len && covers(row, NULL, provider->kind, model))
-            of_any = row->successor;
+        successor = row->successor;
+        best = near;
     }
-    return of_any;
-}
-
-static void fill_from(const struct config *config, const struct conf_provider *of,
-                      enum provider_kind kind, struct span model, struct conf_abilities *facts)
-{
-    for (size_t i = 0; i < config->catalogue.count; i++) {
-        if (covers(&config->catalogue.items[i], of, kind, model))
-            fill(facts, &config->catalogue.items[i].facts);
-    }
+    return successor;
 }
 
 void catalogue_find(const struct config *config, const struct conf_provider *provider,
@@ -239,9 +309,14 @@ void catalogue_find(const struct config *config, const struct conf_provider *pro
 {
     struct conf_abilities builtin;
 
+    model = catalogue_meant(config, provider, model);
     *ret_facts = (struct conf_abilities){0};
-    fill_from(config, provider, provider->kind, model, ret_facts);
-    fill_from(config, NULL, provider->kind, model, ret_facts);
+    for (unsigned near = NEAREST; near > 0; near--) {
+        for (size_t i = 0; i < config->catalogue.count; i++) {
+            if (catalogue_nearness(&config->catalogue.items[i], provider, model) == near)
+                fill(ret_facts, &config->catalogue.items[i].facts);
+        }
+    }
     catalogue_builtin(provider->kind, model, &builtin);
     fill(ret_facts, &builtin);
 }

@@ -16,10 +16,25 @@
 void catalogue_builtin(enum provider_kind kind, struct span model,
                        struct conf_abilities *ret_facts);
 
-/* The same at a provider of the configuration: each fact as its `catalogue` tells it of that model
- * at that provider, or of that model at any, or as it is built in. */
+/* The same at a provider of the configuration: each fact as the nearest row of its `catalogue`
+ * tells it, or as it is built in. */
 void catalogue_find(const struct config *config, const struct conf_provider *provider,
                     struct span model, struct conf_abilities *ret_facts);
+
+/* How near a row of the file is to that model there: 0, it is not about it; one of its provider
+ * goes before one of any, and its very name before others that mean it. */
+unsigned catalogue_nearness(const struct conf_catalogue *row, const struct conf_provider *provider,
+                            struct span model);
+
+/* The model that this name means there by the file's aliases, with a date behind it or without;
+ * itself where it means no other. */
+struct span catalogue_meant(const struct config *config, const struct conf_provider *provider,
+                            struct span model);
+
+/* Another name of that model there by the file, and further ones: begins with *at 0; false at the
+ * end. */
+bool catalogue_own_alias_next(const struct config *config, const struct conf_provider *provider,
+                              struct span model, size_t *at, struct span *ret_alias);
 
 /* True where a row of the file covers the model there. */
 bool catalogue_is_overridden(const struct config *config, const struct conf_provider *provider,

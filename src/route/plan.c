@@ -7,20 +7,11 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "limits/estimates.h"
+#include "route/catalogue.h"
 #include "route/choice.h"
 #include "route/own_names.h"
 #include "route/plan_inner.h"
 #include "route/retired.h"
-
-/* One of its provider goes before one of any, and its very name before others that mean it. */
-static unsigned nearness(const struct conf_catalogue *row, const struct conf_provider *provider,
-                         struct span model)
-{
-    if ((row->provider && row->provider != provider) ||
-        !price_is_name_of(provider->kind, row->model, model))
-        return 0;
-    return 1 + span_is_equal(row->model, model) + 2 * (row->provider != NULL);
-}
 
 /* The row of the file that says what is asked for in the place of that model. NULL: none does. */
 static const struct conf_catalogue *find_own(const struct routes *routes,
@@ -31,7 +22,7 @@ static const struct conf_catalogue *find_own(const struct routes *routes,
     unsigned best = 0;
 
     for (size_t i = 0; i < routes->successor_count; i++) {
-        unsigned near = nearness(routes->successors[i], provider, model);
+        unsigned near = catalogue_nearness(routes->successors[i], provider, model);
 
         if (near > best) {
             nearest = routes->successors[i];
@@ -48,30 +39,42 @@ static void rename_target(struct plan_target *target, struct span successor)
     target->model = successor;
 }
 
-static void hash_target(struct plan_target *target)
+/* What an alias means has its tokens. */
+static void hash_target(struct plan_target *target, struct span meant)
 {
     target->model_hash = map_hash(target->model);
-    target->estimate_hash = estimates_hash(target->provider->name, target->model_hash);
+    target->estimate_hash =
+        estimates_hash(target->provider->name,
+                       span_is_equal(meant, target->model) ? target->model_hash : map_hash(meant));
+}
+
+/* The model that is known by another name, where the file says so. */
+static struct span meant_by(const struct routes *routes, const struct conf_provider *provider,
+                            struct span model)
+{
+    return routes->has_aliases ? catalogue_meant(routes->config, provider, model) : model;
 }
 
 static struct plan_target target_of(const struct routes *routes,
                                     const struct conf_provider *provider, struct span model)
 {
-    const struct conf_catalogue *own = find_own(routes, provider, model);
-    struct span successor = own ? own->successor : retired_successor(provider->kind, model);
+    struct span meant = meant_by(routes, provider, model);
+    const struct conf_catalogue *own = find_own(routes, provider, meant);
+    struct span successor = own ? own->successor : retired_successor(provider->kind, meant);
     struct plan_target target = {
         .provider = provider,
         .provider_index = (uint32_t)(provider - routes->config->providers.items),
         .model = model,
     };
 
-    if (own && (span_is_equal(successor, SPAN("none")) || span_is_equal(successor, model)))
+    if (own && (span_is_equal(successor, SPAN("none")) || span_is_equal(successor, meant) ||
+                span_is_equal(successor, model)))
         successor = span_of(NULL, 0);
     if (successor.len)
         rename_target(&target, successor);
     if (!own)
-        target.end = retired_find_end(provider->kind, target.model);
-    hash_target(&target);
+        target.end = retired_find_end(provider->kind, successor.len ? successor : meant);
+    hash_target(&target, successor.len ? successor : meant);
     return target;
 }
 
@@ -81,7 +84,7 @@ static bool settle_target(struct plan_target *target, uint64_t wall_us)
     if (!plan_has_ended(target, wall_us) || plan_is_gone(target, wall_us))
         return false;
     rename_target(target, target->end->successor);
-    hash_target(target);
+    hash_target(target, target->model);
     target->end = NULL;
     return true;
 }
@@ -135,6 +138,7 @@ static int find_successors(struct routes *routes)
     for (size_t i = 0; i < rows->count; i++) {
         if (rows->items[i].successor.len)
             routes->successors[routes->successor_count++] = &rows->items[i];
+        routes->has_aliases |= rows->items[i].aliases.count > 0;
     }
     return 0;
 }

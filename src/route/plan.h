@@ -41,7 +41,7 @@ struct plan_target {
     struct span model;       /* as the provider calls it; may borrow from the name that was asked */
     struct span retired;     /* the name that was asked, where `model` took its place; else empty */
     uint64_t model_hash;     /* map_hash of it */
-    uint64_t estimate_hash;  /* of the provider and the model (limits/estimates.h) */
+    uint64_t estimate_hash;  /* of the provider and the model, not an alias (limits/estimates.h) */
     struct pace *pace;       /* how soon it answers is noted there; NULL: nobody asks */
     const struct retired_end *end; /* announced of it; NULL: nothing is */
 };

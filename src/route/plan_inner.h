@@ -52,6 +52,7 @@ struct routes {
     /* Rows of the file that say what is asked for in a model's place. */
     const struct conf_catalogue **successors;
     size_t successor_count;
+    bool has_aliases; /* of the file */
     struct limiter *others[OTHER_LIMITERS];
 };
 

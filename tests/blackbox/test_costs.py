@@ -66,6 +66,25 @@ def test_a_reload_changes_the_price(gateway):
     assert after == pytest.approx(2 * before)
 
 
+EVERY_DAY = {"hours": ["00:00-12:00 UTC", "12:00-24:00 UTC"]}
+
+
+@pytest.mark.parametrize(
+    "more, times",
+    [
+        ({"long": [{"above": 1, "input": 6, "output": 24}, {"above": 100000, "input": 60, "output": 240}]}, 3),
+        ({"peak": {**EVERY_DAY, "input": 4, "output": 16}}, 2),
+        ({"later": [{"from": "2020-01-01", "input": 8, "output": 32}, {"from": "2999-01-01", "input": 60, "output": 240}]}, 4),
+        ({"service_tiers": {"flex": 0.5, "batch": 0.5, "priority": 2}}, 1),
+    ],
+)
+def test_all_that_the_file_may_say_of_a_price(gateway, more, times):
+    before = float(gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-cost-usd"))
+    assert gateway.reload(dict(gateway.config, prices={"gpt-4.1": {"input": 2, "output": 8, **more}}))
+    after = float(gateway.post(chat("hello", model="gpt-4.1")).get("x-bellwether-cost-usd"))
+    assert after == pytest.approx(times * before)
+
+
 def health_of(gateway, name, wanted, within=5):
     until = time.monotonic() + within
     while (state := gateway.key_states()[name])["health"] != wanted:

@@ -198,6 +198,14 @@ def test_prompt_and_answer_are_weighed(keyed):
     assert model_of(gateway, chat("hello " * 400, model="best", max_tokens=1)) == "cheap", "its answer is short"
 
 
+def test_hours_have_their_own_price(keyed):
+    """Dear now, by hours that are always: the other one is chosen."""
+    prices = {"up/cheap": {"input": 1, "output": 1, "peak": {"hours": ["00:00-24:00 UTC"], "input": 50, "output": 50}}, "up/dear": {"input": 3, "output": 4}}
+    gateway = keyed(behave={"sk-pool-1": answers}, config={**TRIO, "prices": prices})
+    gateway.post(chat("hello", model="best"))
+    assert [body["model"] for body in asked(gateway)] == ["dear"]
+
+
 def test_a_longer_prompt_has_its_own_price(keyed):
     prices = {"up/cheap": {"input": 1, "output": 1, "long": {"above": 1000, "input": 50, "output": 50}}, "up/dear": {"input": 3, "output": 4}}
     gateway = keyed(behave={"sk-pool-1": answers}, config={**TRIO, "prices": prices})
@@ -339,3 +347,63 @@ def test_the_file_overrides_it(tmp_path):
     assert "lives on" in run(["catalogue", "--config", str(path), "mine/o3"]).stdout
     assert "successor: none" in run(["check-config", str(path)]).stdout
     assert "the file says: its price what it can do" in run(["catalogue", "--config", str(path), "mine/gpt-4.1"]).stdout
+
+
+def test_all_of_a_price_of_the_file_is_shown(tmp_path):
+    path = tmp_path / "b.yaml"
+    price = {
+        "input": 2,
+        "output": 8,
+        "long": [{"above": 1000, "input": 4, "output": 12}, {"above": 5000, "input": 6, "output": 16}],
+        "peak": {"hours": ["22:00-06:00 Europe/Berlin"], "days": ["sat", "sun"], "input": 1, "output": 4},
+        "service_tiers": {"flex": 0.5, "priority": 1.75},
+        "later": [{"from": "2027-03-01", "input": 1.5, "output": 6}, {"from": "2027-04-01T06:00:00Z", "input": 3, "output": 9}],
+    }
+    path.write_text(json.dumps({"providers": {"mine": {"kind": "openai", "keys": ["sk-1234567"]}}, "prices": {"mine/m": price}}))
+    text = run(["catalogue", "--config", str(path), "mine/m"]).stdout
+    for words in (
+        "prompt above 1000 tokens: in 4,",
+        "prompt above 5000 tokens: in 6,",
+        "off peak: in 1, cached 1, write 1, out 4; 22:00-06:00 Europe/Berlin on sat, sun\n",
+        "flex 0.5 times, batch 1 times, priority 1.75 times the price",
+        "from 2027-03-01 on: in 1.5,",
+        "from 2027-04-01T06:00:00.000Z on: in 3,",
+    ):
+        assert words in text
+    (row,) = json.loads(run(["catalogue", "--config", str(path), "--json", "mine/m"]).stdout)["models"]
+    told = row["price"]
+    assert [(step["above"], step["output"]) for step in told["long"]] == [(1000, 12), (5000, 16)]
+    assert told["peak"][0]["hours"] == ["22:00-06:00 Europe/Berlin"] and told["peak"][0]["days"] == ["sat", "sun"]
+    assert told["service_tiers"] == {"flex": 0.5, "batch": 1, "priority": 1.75}
+    assert [(step["from"], step["input"]) for step in told["later"]] == [("2027-03-01", 1.5), ("2027-04-01T06:00:00.000Z", 3)]
+    printed = run(["check-config", str(path)]).stdout
+    assert "priority: 1.75" in printed and 'hours: ["22:00-06:00 Europe/Berlin"]' in printed
+
+
+def test_aliases_of_the_file_are_shown(tmp_path):
+    path = tmp_path / "b.yaml"
+    rows = {"mine/gpt-4.1": {"aliases": ["prod-chat"]}, "gpt-4.1": {"aliases": ["chat"]}}
+    path.write_text(json.dumps({"providers": {"mine": {"kind": "openai", "keys": ["sk-1234567"]}}, "catalogue": rows}))
+    done = run(["catalogue", "--config", str(path), "prod-chat"])
+    assert done.returncode == 0
+    assert "mine/gpt-4.1" in done.stdout and "also called prod-chat\n" in done.stdout and "its other names" in done.stdout
+    (row,) = json.loads(run(["catalogue", "--config", str(path), "--json", "gpt-4.1"]).stdout)["models"]
+    assert row["aliases"] == ["prod-chat", "chat"]
+    assert "aliases: [prod-chat]" in run(["check-config", str(path)]).stdout
+    assert "deepseek/deepseek-flash" in run(["catalogue", "deepseek-v4-flash"]).stdout
+
+
+def test_an_alias_of_the_file_is_chosen_as_its_model_is(keyed):
+    """Its price is found, and so is what it cannot do."""
+    models = {"cheap": "up/deployed", "dear": "up/dear", "best": {"optimise": "cost", "among": ["dear", "cheap"]}}
+    config = {"models": models, "prices": {"up/real": {"input": 1, "output": 1}, "up/dear": {"input": 3, "output": 4}}, "catalogue": {"up/real": {"aliases": ["deployed"]}}}
+    gateway = keyed(behave={"sk-pool-1": answers}, config=config)
+    answer = gateway.post(chat("hello", model="best"))
+    assert [body["model"] for body in asked(gateway)] == ["deployed"]
+    line = gateway.wait_access(model="best")
+    assert float(answer.get("x-bellwether-cost-usd")) == pytest.approx((line["prompt_tokens"] + line["completion_tokens"]) / 1e6)
+    # Once it can call no tools, one that needs them goes to the other.
+    catalogue = {"up/real": {"aliases": ["deployed"], "tools": False}}
+    assert gateway.reload(dict(gateway.config, catalogue=catalogue))
+    gateway.post(chat("hello", model="best", tools=[TOOL]))
+    assert asked(gateway)[-1]["model"] == "dear"

@@ -1,6 +1,6 @@
 /*
  * A system without variables and files but those of the test, and a load against it. For the tests
- * of conf/ alone.
+ * of conf/, and for those that begin with the text of a file.
  */
 #ifndef TESTS_CONF_FAKE_H
 #define TESTS_CONF_FAKE_H

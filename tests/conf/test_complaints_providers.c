@@ -315,7 +315,8 @@ static void additions(void **state)
                 "b.yaml:6:33: catalogue.openai/x.tools: 'perhaps' is neither true nor false; "
                 "allowed: true or false\n"
                 "b.yaml:6:42: catalogue.openai/x: unknown key 'size'; allowed: context, max_input, "
-                "max_output, tools, vision, structured, audio, reasoning, embeddings, successor\n"
+                "max_output, tools, vision, structured, audio, reasoning, embeddings, successor, "
+                "aliases\n"
                 "b.yaml:7:25: catalogue.openai/y.successor: 'gpt-5*' is no name of a model; "
                 "allowed: a model as the provider calls it, or none\n");
 }

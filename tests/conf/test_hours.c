@@ -122,6 +122,74 @@ static void test_ending(void **state)
     }
 }
 
+/* On which days of the week: Monday's bit is the lowest. */
+static const struct {
+    const char *hours;
+    uint32_t days;
+    const char *at;
+    bool is_now;
+} weeks[] = {
+    {"22:00-06:00", 1 << 6, "2026-11-22T23:00:00Z", true}, /* a Sunday */
+    {"22:00-06:00", 1 << 6, "2026-11-23T05:59:59Z", true}, /* what began on it */
+    {"22:00-06:00", 1 << 6, "2026-11-23T22:00:00Z", false},
+    {"22:00-06:00", 1 << 6, "2026-11-22T05:00:00Z", false},
+    {"22:00-06:00", 1 << 0, "2026-11-23T05:00:00Z", false},
+    {"22:00-06:00", HOURS_WORKING_DAYS, "2026-11-20T22:00:00Z", true},
+    {"22:00-06:00", HOURS_WORKING_DAYS, "2026-11-21T22:00:00Z", false},
+    {"00:00-24:00", 1 << 5, "2026-11-21T23:59:59Z", true},
+    {"00:00-24:00", 1 << 5, "2026-11-22T00:00:00Z", false},
+    {"00:00-24:00", HOURS_EVERY_DAY, "2026-11-22T00:00:00Z", true},
+    /* It is Monday there already. */
+    {"00:30-08:30 Asia/Shanghai", 1 << 0, "2026-11-22T16:30:00Z", true},
+    {"00:30-08:30 Asia/Shanghai", 1 << 6, "2026-11-22T16:30:00Z", false},
+    {"20:00-21:00 America/New_York", 1 << 6, "2026-11-23T01:00:00Z", true},
+};
+
+static void test_days(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(weeks) / sizeof(weeks[0]); i++) {
+        struct span text = span_from_text(weeks[i].hours);
+        struct hours hours;
+
+        assert_int_equal(hours_read(text, &hours), 0);
+        if (hours_are_now(&(struct hours_list){&hours, &text, 1}, weeks[i].days,
+                          wall(weeks[i].at)) != weeks[i].is_now)
+            fail_msg("%s at %s", weeks[i].hours, weeks[i].at);
+        hours_fini(&hours);
+    }
+}
+
+static const struct {
+    const char *a;
+    uint32_t a_days;
+    const char *b;
+    uint32_t b_days;
+    bool do_overlap;
+} pairs[] = {
+    {"01:00-04:00", HOURS_EVERY_DAY, "03:59-05:00", HOURS_EVERY_DAY, true},
+    {"01:00-04:00", HOURS_EVERY_DAY, "04:00-05:00", HOURS_EVERY_DAY, false},
+    {"01:00-04:00", 1 << 0, "02:00-03:00", 1 << 1, false},
+    {"22:00-06:00", 1 << 6, "05:00-07:00", 1 << 0, true}, /* over the end of the week */
+    {"22:00-06:00", 1 << 6, "05:00-07:00", 1 << 6, false},
+    {"00:00-24:00", 1 << 2, "23:00-01:00", 1 << 1, true},
+    {"00:00-24:00", 1 << 2, "23:00-24:00", 1 << 1, false},
+};
+
+static void test_overlaps(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        struct hours a, b;
+
+        assert_int_equal(hours_read(span_from_text(pairs[i].a), &a), 0);
+        assert_int_equal(hours_read(span_from_text(pairs[i].b), &b), 0);
+        if (hours_overlap(&a, pairs[i].a_days, &b, pairs[i].b_days) != pairs[i].do_overlap ||
+            hours_overlap(&b, pairs[i].b_days, &a, pairs[i].a_days) != pairs[i].do_overlap)
+            fail_msg("%s and %s", pairs[i].a, pairs[i].b);
+    }
+}
+
 /* Where one ends, the other goes on; where they leave a gap, it does not. */
 static void test_ending_of_several(void **state)
 {
@@ -161,8 +229,9 @@ static void test_several(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reading), cmocka_unit_test(test_beginning),
-        cmocka_unit_test(test_ending),  cmocka_unit_test(test_ending_of_several),
+        cmocka_unit_test(test_reading),  cmocka_unit_test(test_days),
+        cmocka_unit_test(test_overlaps), cmocka_unit_test(test_beginning),
+        cmocka_unit_test(test_ending),   cmocka_unit_test(test_ending_of_several),
         cmocka_unit_test(test_several),
     };
 

@@ -79,12 +79,14 @@ static void test_what_it_was_served_at(void **state)
         usage_of("{\"service_tier\":\"flex\",\"usage\":{\"prompt_tokens\":9,"
                  "\"prompt_tokens_details\":{\"cached_tokens\":4,\"cache_write_tokens\":3}}}");
 
-    assert_int_equal(usage.tier, DIALECT_TIER_HALF);
+    assert_int_equal(usage.tier, DIALECT_TIER_FLEX);
     assert_int_equal(usage.cached_tokens, 4);
     assert_int_equal(usage.cache_write_tokens, 3);
     usage = usage_of("{\"usage\":{\"prompt_tokens\":9},\"service_tier\":\"priority\"}");
     assert_int_equal(usage.tier, DIALECT_TIER_PRIORITY);
     assert_int_equal(usage.cache_write_tokens, 0);
+    usage = usage_of("{\"usage\":{\"prompt_tokens\":9},\"service_tier\":\"batch\"}");
+    assert_int_equal(usage.tier, DIALECT_TIER_BATCH);
     usage = usage_of("{\"usage\":{\"prompt_tokens\":9},\"service_tier\":\"default\"}");
     assert_int_equal(usage.tier, DIALECT_TIER_STANDARD);
     usage = usage_of("{\"usage\":{\"prompt_tokens\":9},\"service_tier\":null}");

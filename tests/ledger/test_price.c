@@ -126,8 +126,8 @@ static void names_with_their_dates(void **state)
         assert_memory_equal(&same.rates, &price.rates, sizeof(price.rates));
     }
     assert_int_equal(known(PROVIDER_AZURE, "gpt-4.1").rates.input, price.rates.input);
-    assert_int_equal(known(PROVIDER_DEEPSEEK, "deepseek-v4-flash").peak_rates.output, 1200000);
-    assert_int_equal(known(PROVIDER_GEMINI, "models/gemini-2.5-pro").long_above, 200000);
+    assert_int_equal(known(PROVIDER_DEEPSEEK, "deepseek-v4-flash").peaks[0].rates.output, 1200000);
+    assert_int_equal(known(PROVIDER_GEMINI, "models/gemini-2.5-pro").longs[0].above, 200000);
     assert_int_equal(known(PROVIDER_GEMINI, "models/gemini-3.5-flash-latest").rates.input, 1500000);
     assert_false(price_builtin(PROVIDER_GEMINI, SPAN("models/"), &price));
     assert_false(price_builtin(PROVIDER_OPENAI, SPAN("-20250414"), &price));
@@ -154,10 +154,10 @@ static void the_table_is_sound(void **state)
                     rates->cache_write_long >= rates->cache_write);
         assert_true(rates->cache_write_long <= 2 * rates->input);
         assert_true(rates->output == 0 || rates->output >= rates->input);
-        if (price.long_above)
-            assert_true(price.long_rates.input > rates->input);
-        if (price.has_peak)
-            assert_true(price.peak_rates.input > rates->input);
+        for (size_t i = 0; i < price.long_count; i++)
+            assert_true(price.longs[i].rates.input > rates->input);
+        for (size_t i = 0; i < price.peak_count; i++)
+            assert_true(price.peaks[i].rates.input > rates->input);
         if (price.later)
             assert_true(price.later->rates.input > 0);
         count++;
@@ -206,7 +206,9 @@ static void tiers(void **state)
     uint64_t whole = cost(&price, usage, noon), picousd = 7;
 
     assert_int_equal(whole, (1001 * 250 + 10 * 1500) * 10000ULL);
-    usage.tier = DIALECT_TIER_HALF;
+    usage.tier = DIALECT_TIER_BATCH;
+    assert_int_equal(cost(&price, usage, noon), whole / 2);
+    usage.tier = DIALECT_TIER_FLEX;
     assert_int_equal(cost(&price, usage, noon), whole / 2);
     assert_int_equal(cost(&none, usage, noon), (1001 * 5 + 10 * 40) * 5000ULL);
     usage.tier = DIALECT_TIER_PRIORITY;

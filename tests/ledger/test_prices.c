@@ -21,10 +21,11 @@ struct shop {
 
 static void open_shop(struct shop *shop, size_t own)
 {
-    *shop = (struct shop){.own = {{.model = SPAN("gpt-4.1"), .rates = {.input = 1}},
-                                  {.model = SPAN("gpt-4.1"), .rates = {.input = 2}},
-                                  {.model = SPAN("org/llama"), .rates = {.input = 3}},
-                                  {.model = SPAN("deepseek-flash"), .rates = {.input = 4}}}};
+    *shop =
+        (struct shop){.own = {{.model = SPAN("gpt-4.1"), .terms = {.rates = {.input = 1}}},
+                              {.model = SPAN("gpt-4.1"), .terms = {.rates = {.input = 2}}},
+                              {.model = SPAN("org/llama"), .terms = {.rates = {.input = 3}}},
+                              {.model = SPAN("deepseek-flash"), .terms = {.rates = {.input = 4}}}}};
     shop->providers[OPENAI].kind = PROVIDER_OPENAI;
     shop->providers[AZURE].kind = PROVIDER_AZURE;
     shop->providers[LOCAL].kind = PROVIDER_COMPATIBLE;

@@ -132,6 +132,63 @@ static void the_file_goes_first_fact_by_fact(void **state)
     assert_false(catalogue_is_overridden(&config, &providers[1], SPAN("gpt-4o")));
 }
 
+static void the_nearest_row_tells(void **state)
+{
+    struct conf_provider provider = {.name = SPAN("a"), .kind = PROVIDER_OPENAI};
+    struct conf_catalogue rows[] = {
+        {.model = SPAN("gpt-4.1"), .facts = {.context = 1, .max_output = 11}},
+        {.model = SPAN("gpt-4.1-2025-04-14"), .facts = {.context = 2}, .successor = SPAN("x")},
+        {.model = SPAN("gpt-4.1"), .provider = &provider, .facts = {.max_output = 33}},
+        {.model = SPAN("gpt-4o"), .successor = SPAN("loose")},
+        {.model = SPAN("gpt-4o-2024-05-13"), .successor = SPAN("exact")}};
+    const struct config config = {.providers = {&provider, 1}, .catalogue = {rows, 5}};
+    struct conf_abilities facts;
+
+    catalogue_find(&config, &provider, SPAN("gpt-4.1-2025-04-14"), &facts);
+    assert_int_equal(facts.context, 2);
+    assert_int_equal(facts.max_output, 33);
+    assert_true(span_is_equal(
+        catalogue_own_successor(&config, &provider, SPAN("gpt-4o-2024-05-13")), SPAN("exact")));
+}
+
+static void aliases_of_the_file(void **state)
+{
+    struct conf_provider providers[2] = {{.name = SPAN("a"), .kind = PROVIDER_OPENAI},
+                                         {.name = SPAN("b"), .kind = PROVIDER_OPENAI}};
+    struct span of_any[] = {SPAN("prod"), SPAN("chat")}, of_a[] = {SPAN("prod")};
+    struct conf_catalogue rows[] = {
+        {.model = SPAN("gpt-4.1"), .facts = {.max_output = 50}, .aliases = {of_any, 2}},
+        {.model = SPAN("o3"),
+         .provider = &providers[0],
+         .successor = SPAN("gpt-5"),
+         .aliases = {of_a, 1}},
+        {.model = SPAN("chat-2026-01-01"), .facts = {.context = 77}}};
+    const struct config config = {.providers = {providers, 2}, .catalogue = {rows, 3}};
+    struct conf_abilities facts;
+    struct span alias;
+    size_t at = 0;
+
+    catalogue_find(&config, &providers[1], SPAN("prod"), &facts);
+    assert_int_equal(facts.context, 1047576); /* built in, of gpt-4.1 */
+    assert_int_equal(facts.max_output, 50);
+    catalogue_find(&config, &providers[1], SPAN("prod-latest"), &facts);
+    assert_int_equal(facts.max_output, 50);
+    catalogue_find(&config, &providers[0], SPAN("prod"), &facts);
+    assert_int_equal(facts.context, 200000);
+    assert_true(span_is_equal(catalogue_own_successor(&config, &providers[0], SPAN("prod")),
+                              SPAN("gpt-5")));
+    assert_int_equal(catalogue_own_successor(&config, &providers[1], SPAN("prod")).len, 0);
+    assert_true(catalogue_is_overridden(&config, &providers[1], SPAN("prod")));
+    /* With a date behind it it has a row of its own. */
+    catalogue_find(&config, &providers[1], SPAN("chat-2026-01-01"), &facts);
+    assert_int_equal(facts.context, 77);
+    assert_int_equal(facts.max_output, 0);
+    assert_true(catalogue_own_alias_next(&config, &providers[0], SPAN("gpt-4.1"), &at, &alias));
+    assert_true(catalogue_own_alias_next(&config, &providers[0], SPAN("gpt-4.1"), &at, &alias));
+    assert_true(span_is_equal(alias, SPAN("chat")));
+    assert_false(catalogue_own_alias_next(&config, &providers[0], SPAN("gpt-4.1"), &at, &alias));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +198,8 @@ int main(void)
         cmocka_unit_test(the_rows_are_sane),
         cmocka_unit_test(ends_and_aliases_are_told),
         cmocka_unit_test(the_file_goes_first_fact_by_fact),
+        cmocka_unit_test(the_nearest_row_tells),
+        cmocka_unit_test(aliases_of_the_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

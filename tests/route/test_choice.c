@@ -136,8 +136,8 @@ static void add_price(struct shop *shop, const char *model, uint64_t input, uint
     struct conf_price *price = &shop->prices[shop->config.prices.count++];
 
     price->name = price->model = span_from_text(model);
-    price->rates = (struct conf_price_rates){input * 1000000, output * 1000000, input * 1000000,
-                                             input * 1000000, input * 1000000};
+    price->terms.rates = (struct conf_price_rates){
+        input * 1000000, output * 1000000, input * 1000000, input * 1000000, input * 1000000};
 }
 
 static struct conf_abilities *add_facts(struct shop *shop, const char *model)

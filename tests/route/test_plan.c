@@ -398,10 +398,45 @@ static void test_the_file_has_the_last_word_on_successors(void **state)
     close_atlas(&atlas);
 }
 
+static void test_aliases_end_and_are_followed_as_their_models(void **state)
+{
+    struct span prod[] = {SPAN("prod")}, old[] = {SPAN("old")}, stays[] = {SPAN("stays")},
+                gone[] = {SPAN("gone")};
+    struct conf_catalogue rows[] = {{.model = SPAN_INIT("gemini-2.5-pro"), .aliases = {prod, 1}},
+                                    {.model = SPAN_INIT("gemini-2.5-flash"),
+                                     .successor = SPAN_INIT("gemini-4"),
+                                     .aliases = {old, 1}},
+                                    {.model = SPAN_INIT("gemini-2.0-flash"),
+                                     .successor = SPAN_INIT("none"),
+                                     .aliases = {stays, 1}},
+                                    {.model = SPAN_INIT("gemini-1.5-pro"), .aliases = {gone, 1}}};
+    struct atlas atlas;
+    struct plan alias, model;
+
+    open_atlas(&atlas, PROVIDERS);
+    atlas.providers[LOCAL].kind = PROVIDER_GEMINI;
+    atlas.config.names.direct = true;
+    atlas.config.catalogue = (struct conf_catalogue_rows){rows, 4};
+    compile(&atlas);
+    assert_string_equal(settled(&atlas, "local/prod", DECEMBER_US - 1), "prod");
+    assert_string_equal(settled(&atlas, "local/prod", DECEMBER_US), "gemini-3.8-flash for prod");
+    assert_string_equal(settled(&atlas, "openrouter/prod", DECEMBER_US), "prod");
+    assert_string_equal(settled(&atlas, "local/old", 0), "gemini-4 for old");
+    assert_string_equal(settled(&atlas, "local/stays", DECEMBER_US), "stays");
+    assert_string_equal(settled(&atlas, "local/gone", 0), "gemini-3.8-flash for gone");
+    /* Its tokens are those of its model, which is another name to ask for all the same. */
+    assert_int_equal(ask(&atlas, "local/prod", &alias), PLAN_OK);
+    assert_int_equal(ask(&atlas, "local/gemini-2.5-pro", &model), PLAN_OK);
+    assert_true(alias.targets[0].estimate_hash == model.targets[0].estimate_hash);
+    assert_true(alias.targets[0].model_hash != model.targets[0].model_hash);
+    close_atlas(&atlas);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_targets_by_weight_then_fallback),
+        cmocka_unit_test(test_aliases_end_and_are_followed_as_their_models),
         cmocka_unit_test(test_names_that_no_model_has),
         cmocka_unit_test(test_one_provider_serves_every_name),
         cmocka_unit_test(test_several_providers_know_their_own),
