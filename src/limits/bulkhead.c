@@ -1,15 +1,9 @@
-#include "limits/bulkhead.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
+#include "limits/bulkhead_inner.h"
 
 #include "base/alloc.h"
 #include "base/bug.h"
-#include "limits/hold_time.h"
 
 enum { NO_WORKER = -1 };
-
-/* Of the mean time that a place is held, what one more says. */
 
 const struct sm_state bulkhead_state_rows[BULKHEAD_STATES] = {
     [BULKHEAD_OUTSIDE] = {"outside", "stands nowhere", SM_TO(BULKHEAD_WAITING)},
@@ -23,49 +17,6 @@ const struct sm_state bulkhead_state_rows[BULKHEAD_STATES] = {
                             SM_TO(BULKHEAD_OUTSIDE)},
     [BULKHEAD_RUNNING] = {"running", "runs", SM_TO(BULKHEAD_OUTSIDE)},
 };
-
-struct bulkhead {
-    /* How many run, and above WAITING_ONE how many wait: one word, so that of one who comes to wait
-     * and one who goes each sees the other. Those who wait change under the lock alone. Relaxed
-     * suffices: nothing else is read because of it but under the lock. */
-    _Atomic uint64_t word;
-    _Atomic uint32_t limit; /* 0: there is no such class; UINT32_MAX: none is set */
-    struct hold_time held;  /* places, of late; a lost update is no harm */
-    _Atomic uint32_t told;  /* in the lists below; read without the lock, too */
-    uint32_t workers;
-
-    pthread_mutex_t lock; /* for all that follows */
-    bool is_gone;
-    uint32_t queue_max;
-    uint64_t last_leave_us; /* since somebody is queued; 0: not known */
-    struct fair_queue queue;
-    struct list told_of[]; /* whose wait is over, and who was not taken yet, by worker */
-};
-
-#define WAITING_ONE (UINT64_C(1) << 32)
-
-static uint32_t running_of(uint64_t word)
-{
-    return (uint32_t)word;
-}
-
-static uint32_t waiting_of(uint64_t word)
-{
-    return (uint32_t)(word >> 32);
-}
-
-static uint64_t word_of(const struct bulkhead *bulkhead)
-{
-    return atomic_load_explicit(&bulkhead->word, memory_order_relaxed);
-}
-
-/* Whether so many may run and one more; where there is no limit, anybody. */
-static bool has_room(const struct bulkhead *bulkhead, uint64_t word)
-{
-    uint32_t limit = atomic_load_explicit(&bulkhead->limit, memory_order_relaxed);
-
-    return limit == 0 || running_of(word) < limit;
-}
 
 static void move(struct bulkhead_waiter *waiter, enum bulkhead_state next)
 {
@@ -111,53 +62,6 @@ static void untell(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
 {
     list_remove(&waiter->link);
     atomic_fetch_sub_explicit(&bulkhead->told, 1, memory_order_relaxed);
-}
-
-/* --- the pace, under the lock --- */
-
-/* From one turn to the next: all places are held while somebody is queued, each for the mean time.
- * That nobody has left for longer than that says that it has grown. 0: not known. */
-static uint64_t pace_us(const struct bulkhead *bulkhead, uint64_t now_us)
-{
-    uint64_t mean_us = hold_time_us(&bulkhead->held);
-    uint32_t limit = atomic_load_explicit(&bulkhead->limit, memory_order_relaxed);
-
-    if (mean_us == 0 || limit == 0)
-        return 0;
-    if (bulkhead->queue.queued && bulkhead->last_leave_us &&
-        now_us > bulkhead->last_leave_us + mean_us)
-        mean_us = now_us - bulkhead->last_leave_us;
-    return mean_us / limit + 1;
-}
-
-/* The next turn is under way: half of it is over. */
-static uint64_t wait_us(const struct bulkhead *bulkhead, struct span client, uint64_t now_us)
-{
-    uint64_t pace = pace_us(bulkhead, now_us);
-
-    return fair_queue_turns_before(&bulkhead->queue, client) * pace + pace / 2;
-}
-
-/* When the first of the held ones would be let go is known to its exchange alone: where nobody
- * moves, there is nothing to tell. */
-static uint64_t retry_us(const struct bulkhead *bulkhead, struct span client, uint64_t now_us,
-                         uint64_t for_us)
-{
-    uint64_t pace = pace_us(bulkhead, now_us), wait = wait_us(bulkhead, client, now_us);
-    uint64_t excess = wait > for_us ? wait - for_us : 0;
-
-    return excess > pace ? excess : pace;
-}
-
-uint64_t bulkhead_retry_us(struct bulkhead *bulkhead, struct span client, uint64_t now_us,
-                           uint64_t wait_us)
-{
-    uint64_t retry;
-
-    pthread_mutex_lock(&bulkhead->lock);
-    retry = retry_us(bulkhead, client, now_us, wait_us);
-    pthread_mutex_unlock(&bulkhead->lock);
-    return retry;
 }
 
 /* --- granting --- */
@@ -288,7 +192,7 @@ static uint32_t displace(struct bulkhead *bulkhead)
 static bool is_late(const struct bulkhead *bulkhead, const struct bulkhead_ask *ask)
 {
     return !is_free(bulkhead) &&
-           wait_us(bulkhead, ask->client, ask->now_us) > ask->until_us - ask->now_us;
+           bulkhead_wait_us(bulkhead, ask->client, ask->now_us) > ask->until_us - ask->now_us;
 }
 
 /* Whether it may wait, or go on: held ones stand in nobody's way. */
@@ -332,7 +236,8 @@ static enum bulkhead_verdict enter(struct bulkhead *bulkhead, struct bulkhead_wa
         return BULKHEAD_FREE;
     verdict = judge(bulkhead, ask);
     if (verdict != BULKHEAD_WAITS) {
-        *ret_retry_us = retry_us(bulkhead, ask->client, ask->now_us, ask->until_us - ask->now_us);
+        *ret_retry_us =
+            bulkhead_excess_us(bulkhead, ask->client, ask->now_us, ask->until_us - ask->now_us);
         return verdict;
     }
     verdict = stand(bulkhead, waiter, ask);
