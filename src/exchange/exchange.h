@@ -146,6 +146,7 @@ struct part_admit {
     bool is_displaced;              /* from the queue there */
     bool is_out_of_budget;          /* its client's, or its pool's */
     struct bulkhead_waiter *waiter; /* as which it waits, or waited; NULL: it never did */
+    uint64_t class_tokens;          /* estimated; 0: its class does not limit them */
     uint64_t asked_us, until_us, held_until_us; /* in a class of the file */
     uint64_t since_us;                          /* its turn came; 0: it did not */
 };

@@ -293,7 +293,7 @@ struct move step_account(struct exchange *x)
     attempt_end(exchange_attempt(x));
     if (x->admit.is_admitted)
         admission_end(&x->admit.admission, tokens_used(x), now_us);
-    turn_leave(x);
+    turn_leave(x, tokens_used(x));
     /* Orchestrators ask for the state every second: that is no traffic. */
     if (x->head.row && x->head.row->access == ACCESS_OPEN)
         return move_done(STEP_END);

@@ -14,9 +14,11 @@
 struct bulkhead {
     /* How many run, and above WAITING_ONE how many wait: one word, so that of one who comes to wait
      * and one who goes each sees the other. Those who wait change under the lock alone. Relaxed
-     * suffices: nothing else is read because of it but under the lock. */
+     * suffices for places: nothing else is read because of it but under the lock. Who goes
+     * releases, and who comes to wait acquires: one of them sees what was given back of rates. */
     _Atomic uint64_t word;
     _Atomic uint32_t limit; /* 0: there is no such class; UINT32_MAX: none is set */
+    struct rates rates;     /* unset, as most are: one look */
     struct hold_time held;  /* places, of late; a lost update is no harm */
     _Atomic uint32_t told;  /* in the lists below; read without the lock, too */
     uint32_t workers;
@@ -24,7 +26,8 @@ struct bulkhead {
     pthread_mutex_t lock; /* for all that follows */
     bool is_gone;
     uint32_t queue_max;
-    uint64_t last_leave_us; /* since somebody is queued; 0: not known */
+    uint64_t last_leave_us; /* since somebody is queued, or the last had its turn by the rates; 0:
+                               not known */
     struct fair_queue queue;
     struct list told_of[]; /* whose wait is over, and who was not taken yet, by worker */
 };
@@ -54,12 +57,14 @@ static inline bool has_room(const struct bulkhead *bulkhead, uint64_t word)
     return limit == 0 || running_of(word) < limit;
 }
 
-/* Under the lock: in how long one of that client that comes now would have its turn; 0: at once, or
- * not known. */
-uint64_t bulkhead_wait_us(const struct bulkhead *bulkhead, struct span client, uint64_t now_us);
+/* All under the lock. One that is not held would go on at once. */
+bool bulkhead_is_free(const struct bulkhead *bulkhead, const struct bulkhead_ask *ask);
 
-/* Under the lock: in how long one of it who can wait for so long would be let in. */
-uint64_t bulkhead_excess_us(const struct bulkhead *bulkhead, struct span client, uint64_t now_us,
-                            uint64_t for_us);
+/* Its turn would come after its time; which it does at once where there is room and no line. */
+bool bulkhead_is_late(const struct bulkhead *bulkhead, const struct bulkhead_ask *ask);
+
+/* As bulkhead_refuse. */
+struct bulkhead_refusal bulkhead_refusal(const struct bulkhead *bulkhead,
+                                         const struct bulkhead_ask *ask, bool is_late);
 
 #endif
