@@ -265,15 +265,16 @@ static void write_line(struct exchange *x, uint64_t duration_us)
     access_write(x->host->log, &record);
 }
 
-/* What its limits are told; 0: unknown. One that never had its turn has used next to nothing, nor
- * one whose budget was spent when it came. */
+/* What its limits are told; 0: unknown. One of which nothing went upstream has used next to
+ * nothing.
+ */
 static uint64_t tokens_used(const struct exchange *x)
 {
     uint64_t tokens = account_tokens(x);
 
     if (tokens)
         return tokens;
-    return x->admit.since_us && !x->admit.is_out_of_budget ? 0 : 1;
+    return x->account.has_left ? 0 : 1;
 }
 
 struct move step_account(struct exchange *x)
