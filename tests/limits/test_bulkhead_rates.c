@@ -193,12 +193,12 @@ static void test_what_comes_back_moves_the_line(void **state)
     leave(&rated, NULL);
     expect_turn(&rated, &waiters[0]);
     expect_turn(&rated, NULL);
-    bulkhead_hold(rated.bulkhead, &waiters[1], &rated.play.caller);
+    bulkhead_quit(rated.bulkhead, &waiters[1], &rated.play.caller);
     expect_turn(&rated, NULL);
-    bulkhead_quit(rated.bulkhead, &waiters[2], &rated.play.caller);
+    bulkhead_hold(rated.bulkhead, &waiters[2], &rated.play.caller);
     expect_turn(&rated, &waiters[3]);
     assert_int_equal(bulkhead_read(rated.bulkhead, RATES_TOKENS, now(&rated)).remaining, 0);
-    bulkhead_quit(rated.bulkhead, &waiters[1], &rated.play.caller);
+    bulkhead_quit(rated.bulkhead, &waiters[2], &rated.play.caller);
     leave(&rated, &waiters[0]);
     leave(&rated, &waiters[3]);
     end(&rated.play);
@@ -326,23 +326,25 @@ static void test_whichever_is_further_off_is_named(void **state)
 static void test_a_rate_says_nothing_of_the_pace(void **state)
 {
     struct rated rated;
-    struct bulkhead_waiter waiters[2];
+    struct bulkhead_waiter large, small;
 
     (void)state;
-    begin_rated(&rated, (struct bulkhead_rules){.concurrent = 1, .queue = 9, .rates = {.rpm = 1}});
-    assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
+    begin_rated(&rated,
+                (struct bulkhead_rules){.concurrent = 1, .queue = 9, .rates = {.tpm = 6000}});
+    assert_int_equal(try(&rated, 6000), BULKHEAD_TAKEN);
     pass(&rated, US_PER_SEC);
     bulkhead_leave(rated.bulkhead, NULL, start, now(&rated), &rated.play.caller);
-    expect_waits(&rated, &waiters[0], "a", 1);
+    expect_waits(&rated, &large, "a", 6000);
+    pass(&rated, 50 * US_PER_SEC);
+    /* Nobody left for fifty seconds, for nobody ran: a second is still what a place is held for. */
+    assert_int_equal(enter_for(&rated, &small, "b", 10, 15 * US_PER_SEC), BULKHEAD_WAITS);
     pass_until_asked(&rated);
     assert_int_equal(bulkhead_grant(rated.bulkhead, &rated.play.caller), 1);
-    expect_turn(&rated, &waiters[0]);
-    set(&rated, (struct bulkhead_rules){.concurrent = 1, .queue = 9});
-    /* Nobody left for a minute, for nobody ran: a second is still what a place is held for. */
-    assert_int_equal(enter_for(&rated, &waiters[1], "a", 1, 2 * US_PER_SEC), BULKHEAD_WAITS);
-    leave(&rated, &waiters[0]);
-    expect_turn(&rated, &waiters[1]);
-    leave(&rated, &waiters[1]);
+    expect_turn(&rated, &large);
+    pass(&rated, US_PER_SEC);
+    leave(&rated, &large);
+    expect_turn(&rated, &small);
+    leave(&rated, &small);
     end(&rated.play);
 }
 
