@@ -16,7 +16,8 @@
 struct limiter;
 struct limiter_book;
 
-enum limiter_kind { LIMITER_CLIENT, LIMITER_MODEL };
+/* LIMITER_CLASS: in readings alone; a class's limits are its bulkhead's, and stand in no book. */
+enum limiter_kind { LIMITER_CLIENT, LIMITER_MODEL, LIMITER_CLASS };
 
 /* NULL without memory. */
 struct limiter_book *limiter_book_new(void);

@@ -98,6 +98,34 @@ static void put_models(struct json_writer *writer, const struct stats_model *mod
 
 /* --- classes --- */
 
+static void put_class_limit(struct json_writer *writer, const struct page_view *view,
+                            const struct bulkhead *bulkhead, enum rates_what what)
+{
+    struct rates_reading reading = bulkhead_read(bulkhead, what, view->now_us);
+
+    if (!reading.limit)
+        return;
+    json_begin_object(writer);
+    json_member_text(writer, "scope", what == RATES_REQUESTS ? "rpm" : "tpm");
+    json_member_uint(writer, "limit", reading.limit);
+    json_member_uint(writer, "remaining", reading.remaining);
+    page_put_time(writer, "reset", reading.reset_us ? view->wall_us + reading.reset_us : 0);
+    json_end_object(writer);
+}
+
+/* Left out where it has none. */
+static void put_class_limits(struct json_writer *writer, const struct page_view *view,
+                             const struct conf_class *conf, const struct bulkhead *bulkhead)
+{
+    if (!conf->limits.rpm && !conf->limits.tpm)
+        return;
+    json_name(writer, "limits");
+    json_begin_array(writer);
+    put_class_limit(writer, view, bulkhead, RATES_REQUESTS);
+    put_class_limit(writer, view, bulkhead, RATES_TOKENS);
+    json_end_array(writer);
+}
+
 /* Those of the file, the highest first; concurrent 0: no limit, and what runs is not counted but
  * with windows. */
 static void put_classes(struct json_writer *writer, const struct page_view *view)
@@ -116,6 +144,7 @@ static void put_classes(struct json_writer *writer, const struct page_view *view
         json_member_uint(writer, "waiting", bulkhead_waiting(bulkhead));
         json_member_uint(writer, "concurrent", conf->concurrent);
         json_member_uint(writer, "queue", conf->queue);
+        put_class_limits(writer, view, conf, bulkhead);
         json_end_object(writer);
     }
     json_end_array(writer);

@@ -36,7 +36,8 @@ struct conf_limits {
     uint32_t rpm;        /* requests in any 60 s */
     uint64_t tpm;        /* tokens in any 60 s */
     uint32_t concurrent; /* under way at once */
-    uint32_t burst; /* requests that may come at once; clients only; at least 1 where rpm is set */
+    uint32_t burst; /* requests that may come at once, of clients and classes; at least 1 where rpm
+                       is set */
 };
 
 /* Files of a certificate and its key, PEM; empty where there are none. Paths are absolute or
@@ -790,6 +791,7 @@ struct conf_class {
     uint32_t concurrent; /* 0: no limit */
     uint32_t queue;
     uint64_t wait_us;
+    struct conf_limits limits;   /* requests and tokens a minute; concurrent: 0 */
     struct conf_strings windows; /* hours_read reads each; empty: at any time */
 };
 

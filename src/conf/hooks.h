@@ -32,12 +32,12 @@ void hook_retry_finish(struct loading *loading, const struct yaml_node *node, st
 void hook_names_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
                        void *object);
 
-/* Clients and pools (types_client.c). */
+/* Clients and pools (types_client.c); limits of classes as well. */
 void hook_pool_prepare(struct loading *loading, struct span name, struct conf_mark mark,
                        void *object);
 struct span hook_pool_name(const void *object);
-void hook_client_limits_finish(struct loading *loading, const struct yaml_node *node,
-                               struct conf_mark mark, void *object);
+void hook_limits_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object);
 void hook_client_finish(struct loading *loading, const struct yaml_node *node,
                         struct conf_mark mark, void *object);
 void hook_clients_finish(struct loading *loading, const struct yaml_node *node,

@@ -143,6 +143,7 @@ static const struct conf_word alert_format_words[] = {
 /* The rows name a struct by its group; these are called otherwise. */
 #define conf_client_limits          conf_limits
 #define conf_model_limits           conf_limits
+#define conf_class_limits           conf_limits
 #define conf_azure_entra            credential
 #define conf_google_service_account credential
 #define conf_anthropic_federation   credential
@@ -154,12 +155,12 @@ static const struct conf_word alert_format_words[] = {
 
 static const struct conf_group group_certificate, group_server_timeouts, group_server_media,
     group_server, group_admin, group_pool, group_client_limits, group_client, group_clients,
-    group_limits, group_model_limits, group_azure_entra, group_google_service_account,
-    group_anthropic_federation, group_key, group_health, group_probe, group_adaptive_concurrency,
-    group_adaptive, group_breaker, group_margin, group_first_byte, group_provider_timeouts,
-    group_connections, group_upstream_tls, group_issuer_create, group_issuer_request,
-    group_issuer_paging, group_issuer_list, group_issuer_usage, group_issuer, group_validate,
-    group_error_rate, group_canary, group_rotation, group_provider, group_target,
+    group_limits, group_model_limits, group_class_limits, group_azure_entra,
+    group_google_service_account, group_anthropic_federation, group_key, group_health, group_probe,
+    group_adaptive_concurrency, group_adaptive, group_breaker, group_margin, group_first_byte,
+    group_provider_timeouts, group_connections, group_upstream_tls, group_issuer_create,
+    group_issuer_request, group_issuer_paging, group_issuer_list, group_issuer_usage, group_issuer,
+    group_validate, group_error_rate, group_canary, group_rotation, group_provider, group_target,
     group_shadow_budget, group_shadow, group_migration, group_model, group_names, group_class,
     group_hedge, group_retry, group_log, group_vault, group_aws, group_google, group_azure,
     group_kubernetes, group_secrets, group_webhook, group_alert_rules, group_alerts,
@@ -217,7 +218,7 @@ static const struct conf_group group_admin = {ROWS(admin)};
 static const struct conf_group group_pool = {ROWS(pool), .prepare = hook_pool_prepare,
                                              .name = hook_pool_name};
 static const struct conf_group group_client_limits = {ROWS(client_limits),
-                                                      .finish = hook_client_limits_finish};
+                                                      .finish = hook_limits_finish};
 static const struct conf_group group_client = {ROWS(client), .finish = hook_client_finish};
 static const struct conf_group group_clients = {ROWS(clients), .finish = hook_clients_finish};
 static const struct conf_group group_limits = {ROWS(limits)};
@@ -273,6 +274,8 @@ static const struct conf_group group_model = {ROWS(model), .prepare = hook_model
                                               .read_short = hook_model_short,
                                               .finish = hook_model_finish, .name = hook_model_name};
 static const struct conf_group group_names = {ROWS(names), .finish = hook_names_finish};
+static const struct conf_group group_class_limits = {ROWS(class_limits),
+                                                     .finish = hook_limits_finish};
 static const struct conf_group group_class = {ROWS(class), .prepare = hook_class_prepare,
                                               .name = hook_class_name};
 static const struct conf_group group_hedge = {ROWS(hedge)};

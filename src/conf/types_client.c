@@ -126,8 +126,9 @@ struct span hook_pool_name(const void *object)
     return ((const struct conf_pool *)object)->name;
 }
 
-void hook_client_limits_finish(struct loading *loading, const struct yaml_node *node,
-                               struct conf_mark mark, void *object)
+/* Of those that have a burst. */
+void hook_limits_finish(struct loading *loading, const struct yaml_node *node,
+                        struct conf_mark mark, void *object)
 {
     struct conf_limits *limits = object;
     const struct yaml_item *burst = yaml_find(node, SPAN("burst"));

@@ -60,6 +60,8 @@ void classes_apply(const struct snapshot_class classes[PRIORITIES],
         if (conf) {
             rules.concurrent = conf->concurrent;
             rules.queue = conf->queue;
+            rules.rates =
+                (struct rates_rules){conf->limits.rpm, conf->limits.burst, conf->limits.tpm};
         }
         bulkhead_set(bulkheads[p], conf ? &rules : NULL);
     }

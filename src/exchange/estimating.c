@@ -29,6 +29,10 @@ bool estimating_is_wanted(const struct config *config)
         if (config->models.items[i].limits.tpm)
             return true;
     }
+    for (size_t i = 0; i < config->classes.count; i++) {
+        if (config->classes.items[i].limits.tpm)
+            return true;
+    }
     return config->names.limits.tpm != 0;
 }
 
@@ -75,7 +79,7 @@ uint64_t estimating_guess(struct exchange *x, const struct plan_target *target,
 
 static bool is_limited(const struct exchange *x)
 {
-    return keypool_counts_tokens(&x->select.grant) ||
+    return keypool_counts_tokens(&x->select.grant) || x->admit.class_tokens ||
            (x->admit.is_admitted && admission_counts_tokens(&x->admit.admission));
 }
 

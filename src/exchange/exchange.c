@@ -157,6 +157,7 @@ static struct exchange *exchange_of(struct attempt *attempt)
 void exchange_note_sent(struct exchange *x)
 {
     select_note_wait_over(x);
+    x->account.has_left = true;
     /* How soon the target answers is told from the first of two attempts on. */
     if ((x->route.crossing || exchange_target(x)->pace) && !hedge_is_racing(x))
         cross_note_sent(x);

@@ -144,8 +144,8 @@ struct part_admit {
     bool is_waiting;                /* for its turn */
     bool has_place;                 /* in its class's bulkhead */
     bool is_displaced;              /* from the queue there */
-    bool is_out_of_budget;          /* its client's, or its pool's */
     struct bulkhead_waiter *waiter; /* as which it waits, or waited; NULL: it never did */
+    uint64_t class_tokens;          /* estimated; 0: its class does not limit them */
     uint64_t asked_us, until_us, held_until_us; /* in a class of the file */
     uint64_t since_us;                          /* its turn came; 0: it did not */
 };
@@ -270,6 +270,7 @@ struct part_account {
     uint64_t priced_hash;      /* 0: none was looked up yet */
     uint64_t cost_nanousd;     /* with has_cost; of the last attempt */
     bool has_cost;
+    bool has_left; /* some attempt's request began to go upstream */
     enum interrupt cut_by;
     int status;                    /* sent to the client; 0: none */
     uint64_t overhead_ns;          /* the gateway's own time, both ways */

@@ -71,6 +71,11 @@ static void on_looking(struct loop_timer *timer)
         exchange_host_look_at(host, next_us);
 }
 
+static void on_granting(struct loop_timer *timer)
+{
+    turn_grant(container_of(timer, struct exchange_host, granting));
+}
+
 static void on_endpoint_back(void *owner, struct provider *provider)
 {
     exchange_host_follow(owner, provider, (struct keypool_effect){.wakes = UINT32_MAX});
@@ -87,6 +92,7 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
     shadows_init(&host->shadows);
     loop_task_init(&host->waking, on_waking);
     loop_timer_init(&host->looking, loop, on_looking);
+    loop_timer_init(&host->granting, loop, on_granting);
     arena_pool_init(&host->arenas, SPARE_BLOCKS);
     arena_pool_init(&host->scanners, SPARE_SCANNERS);
     arena_pool_init(&host->loose, 0);
@@ -98,7 +104,8 @@ int exchange_host_init(struct exchange_host *host, struct loop *loop, struct reg
     host->uses = registry->uses[worker];
     host->log = registry->log ? log_ring_new(registry->log) : NULL;
     if (window_watch_init(&host->windows, loop, turn_look_at_windows) || !host->head_scratch ||
-        !host->metrics || (registry->log && !host->log) || loop_timer_reserve(&host->looking)) {
+        !host->metrics || (registry->log && !host->log) || loop_timer_reserve(&host->looking) ||
+        loop_timer_reserve(&host->granting)) {
         exchange_host_fini(host);
         return ERR_NOMEM;
     }
@@ -117,6 +124,7 @@ void exchange_host_fini(struct exchange_host *host)
     loop_task_cancel(&host->waking);
     window_watch_fini(&host->windows);
     loop_timer_fini(&host->looking);
+    loop_timer_fini(&host->granting);
     binding_unref(&host->prepared);
     binding_unref(&host->binding);
     issued_hold_unref(&host->issued);
@@ -222,6 +230,13 @@ void exchange_host_look_at(struct exchange_host *host, uint64_t look_us)
     /* Setting it cannot fail: its place is reserved. */
     if (host->looking.deadline_us == 0 || look_us < host->looking.deadline_us)
         (void)loop_timer_set(&host->looking, look_us);
+}
+
+void exchange_host_grant_turns_at(struct exchange_host *host, uint64_t at_us)
+{
+    /* As above. */
+    if (host->granting.deadline_us == 0 || at_us < host->granting.deadline_us)
+        (void)loop_timer_set(&host->granting, at_us);
 }
 
 void exchange_host_miss(struct exchange_host *host, struct waiting_ticket *ticket, uint64_t look_us)

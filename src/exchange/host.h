@@ -82,6 +82,7 @@ struct exchange_host {
     struct parking parking;      /* those that wait for a key */
     struct loop_task waking;     /* of those that were granted one, or a turn in their class */
     struct loop_timer looking;   /* when something that others wait for may be free */
+    struct loop_timer granting;  /* of turns, when a limit of a class has room again */
     struct window_watch windows; /* over those that wait for a turn in a class with windows */
     struct buf told;       /* what is being told anew, request or answer; empty between events */
     struct list exchanges; /* all under way */
@@ -130,6 +131,9 @@ void exchange_host_grant(struct exchange_host *host, struct waiting_room *room, 
 /* Something that an exchange of this worker waits for may be free then: those whose turn it is are
  * granted (waiting_look). */
 void exchange_host_look_at(struct exchange_host *host, uint64_t look_us);
+
+/* Turns are granted then, to those for whom a limit of their class has room (turn_grant). */
+void exchange_host_grant_turns_at(struct exchange_host *host, uint64_t at_us);
 
 /* The exchange that was granted the ticket has asked in vain, and waits on. */
 void exchange_host_miss(struct exchange_host *host, struct waiting_ticket *ticket,

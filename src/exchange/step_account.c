@@ -266,15 +266,16 @@ static void write_line(struct exchange *x, uint64_t duration_us)
     access_write(x->host->log, &record);
 }
 
-/* What its limits are told; 0: unknown. One that never had its turn has used next to nothing, nor
- * one whose budget was spent when it came. */
+/* What its limits are told; 0: unknown. One of which nothing went upstream has used next to
+ * nothing.
+ */
 static uint64_t tokens_used(const struct exchange *x)
 {
     uint64_t tokens = account_tokens(x);
 
     if (tokens)
         return tokens;
-    return x->admit.since_us && !x->admit.is_out_of_budget ? 0 : 1;
+    return x->account.has_left ? 0 : 1;
 }
 
 struct move step_account(struct exchange *x)
@@ -294,7 +295,7 @@ struct move step_account(struct exchange *x)
     attempt_end(exchange_attempt(x));
     if (x->admit.is_admitted)
         admission_end(&x->admit.admission, tokens_used(x), now_us);
-    turn_leave(x);
+    turn_leave(x, tokens_used(x));
     /* Orchestrators ask for the state every second: that is no traffic. */
     if (x->head.row && x->head.row->access == ACCESS_OPEN)
         return move_done(STEP_END);

@@ -40,7 +40,6 @@ static void refuse_spent(struct exchange *x, const struct conf_budget *budget, u
         pool.len ? "the pool " : "this API key", SPAN_ARG(pool),
         budget_period_word((enum budget_period)budget->per), RFC3339_BYTES, until);
     x->respond.retry_after_us = wait_us;
-    x->admit.is_out_of_budget = true;
     exchange_refuse(x, failure, message, span_of(NULL, 0));
 }
 

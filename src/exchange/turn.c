@@ -27,9 +27,19 @@ static struct turn_wait *wait_of(const struct exchange *x)
     return container_of(x->admit.waiter, struct turn_wait, waiter);
 }
 
+static void grant_later(void *owner, uint64_t at_us)
+{
+    exchange_host_grant_turns_at(owner, at_us);
+}
+
 static struct bulkhead_caller caller_of(struct exchange_host *host)
 {
-    return (struct bulkhead_caller){exchange_host_call, host};
+    return (struct bulkhead_caller){exchange_host_call, host, grant_later, loop_now_us(host->loop)};
+}
+
+static bool is_rated(const struct conf_class *conf)
+{
+    return conf->limits.rpm || conf->limits.tpm;
 }
 
 static void count(const struct exchange *x, const uint32_t series[PRIORITIES], uint64_t n)
@@ -37,9 +47,9 @@ static void count(const struct exchange *x, const uint32_t series[PRIORITIES], u
     metrics_add(x->host->metrics, series[x->auth.priority], n);
 }
 
-static void count_write(const struct exchange *x)
+static void count_writes(const struct exchange *x, uint64_t n)
 {
-    metrics_add(x->host->metrics, x->host->series.writes + METRIC_WRITES_LIMITS, 1);
+    metrics_add(x->host->metrics, x->host->series.writes + METRIC_WRITES_LIMITS, n);
 }
 
 /* --- its turn has come, or never will --- */
@@ -78,6 +88,31 @@ static enum turn refuse(struct exchange *x, enum metric_refusal reason, const ch
     return TURN_REFUSED;
 }
 
+/* A limit of the class rather than its places. */
+static enum turn refuse_limited(struct exchange *x, const struct bulkhead_refusal *refusal)
+{
+    struct span name = priority_name(x->auth.priority);
+    bool is_of_tokens = refusal->what == RATES_TOKENS;
+    struct span message = arena_printf(&x->arena, "The %s limit of the class '%.*s' is reached.",
+                                       is_of_tokens ? "token" : "request", SPAN_ARG(name));
+
+    x->admit.nearest = (struct limiter_reading){
+        is_of_tokens ? LIMITER_TOKENS : LIMITER_REQUESTS, LIMITER_CLASS, refusal->reading.limit,
+        refusal->reading.remaining, refusal->reading.reset_us};
+    metrics_add(x->host->metrics,
+                x->host->series.class_refused[x->auth.priority] + METRIC_REFUSAL_LIMIT, 1);
+    exchange_refuse(x, is_of_tokens ? FAILURE_CLASS_TOKENS : FAILURE_CLASS_LIMIT, message,
+                    span_of(NULL, 0));
+    return TURN_REFUSED;
+}
+
+static enum turn refuse_full(struct exchange *x, const struct bulkhead_refusal *refusal)
+{
+    x->respond.retry_after_us = refusal->retry_us;
+    return refusal->is_limited ? refuse_limited(x, refusal)
+                               : refuse(x, METRIC_REFUSAL_FULL, "As many requests wait as may in");
+}
+
 static enum turn refuse_for_memory(struct exchange *x)
 {
     exchange_refuse(x, FAILURE_OVERLOADED, span_of(NULL, 0), span_of(NULL, 0));
@@ -92,8 +127,11 @@ static enum turn run_out_of_time(struct exchange *x)
     return TURN_REFUSED;
 }
 
-static enum turn refuse_late(struct exchange *x)
+static enum turn refuse_late(struct exchange *x, const struct bulkhead_refusal *refusal)
 {
+    x->respond.retry_after_us = refusal->retry_us;
+    if (refusal->is_limited)
+        return refuse_limited(x, refusal);
     return refuse(x, METRIC_REFUSAL_LATE,
                   "Too many requests wait for this one to have its turn in time in");
 }
@@ -159,7 +197,18 @@ static struct bulkhead_ask ask_of(const struct exchange *x, uint64_t now_us)
                                  .worker = x->host->worker,
                                  .now_us = now_us,
                                  .until_us = x->admit.until_us,
-                                 .held_until_us = x->admit.held_until_us};
+                                 .held_until_us = x->admit.held_until_us,
+                                 .tokens = x->admit.class_tokens};
+}
+
+/* What it would be told if it came only now. */
+static struct bulkhead_refusal refusal_now(const struct exchange *x, uint64_t now_us, bool is_late)
+{
+    struct bulkhead_ask ask = ask_of(x, now_us);
+
+    ask.until_us = now_us + (x->admit.until_us - x->admit.asked_us);
+    ask.held_until_us = 0;
+    return bulkhead_refuse(bulkhead_of(x), &ask, is_late);
 }
 
 /* It stands in line, or is held. */
@@ -179,12 +228,12 @@ static enum turn enter(struct exchange *x, uint64_t now_us)
     struct bulkhead_caller caller = caller_of(x->host);
     struct turn_wait *wait = arena_alloc(&x->arena, sizeof(*wait));
     struct bulkhead_ask ask = ask_of(x, now_us);
+    struct bulkhead_refusal refusal = {0};
 
     if (!wait)
         return refuse_for_memory(x);
     *wait = (struct turn_wait){.waiter.owner = x};
-    switch (
-        bulkhead_enter(bulkhead_of(x), &wait->waiter, &ask, &caller, &x->respond.retry_after_us)) {
+    switch (bulkhead_enter(bulkhead_of(x), &wait->waiter, &ask, &caller, &refusal)) {
     case BULKHEAD_FREE:
         return begin_to_run(x, false);
     case BULKHEAD_TAKEN:
@@ -196,10 +245,10 @@ static enum turn enter(struct exchange *x, uint64_t now_us)
     case BULKHEAD_FULL:
         /* Those before it are held as well. */
         if (ask.held_until_us > now_us)
-            x->respond.retry_after_us = ask.held_until_us - now_us;
-        return refuse(x, METRIC_REFUSAL_FULL, "As many requests wait as may in");
+            refusal = (struct bulkhead_refusal){.retry_us = ask.held_until_us - now_us};
+        return refuse_full(x, &refusal);
     case BULKHEAD_LATE:
-        return refuse_late(x);
+        return refuse_late(x, &refusal);
     case BULKHEAD_NOMEM:
         break;
     }
@@ -222,10 +271,11 @@ enum turn turn_begin(struct exchange *x)
     x->admit.asked_us = now_us;
     x->admit.until_us = now_us + conf->wait_us < deadline_us ? now_us + conf->wait_us : deadline_us;
     x->admit.held_until_us = held_until(x, now_us);
-    count_write(x);
+    x->admit.class_tokens = conf->limits.tpm ? x->admit.admission.tokens : 0;
+    count_writes(x, is_rated(conf) ? 2 : 1);
     if (x->admit.held_until_us)
         return enter(x, now_us);
-    verdict = bulkhead_try(bulkhead_of(x));
+    verdict = bulkhead_try(bulkhead_of(x), x->admit.class_tokens, now_us);
     x->admit.has_place = verdict == BULKHEAD_TAKEN;
     return verdict == BULKHEAD_WAITS ? enter(x, now_us)
                                      : begin_to_run(x, verdict == BULKHEAD_TAKEN);
@@ -236,14 +286,18 @@ enum turn turn_begin(struct exchange *x)
 /* Whom it displaced while it was held is told what one is that finds the queue full then. */
 static enum turn refuse_in_vain(struct exchange *x, uint64_t now_us)
 {
+    struct bulkhead_refusal refusal;
+
     if (x->admit.held_until_us > now_us)
-        x->respond.retry_after_us = x->admit.held_until_us - now_us;
+        refusal = (struct bulkhead_refusal){.retry_us = x->admit.held_until_us - now_us};
     else
-        x->respond.retry_after_us = bulkhead_retry_us(bulkhead_of(x), x->auth.client->name, now_us,
-                                                      x->admit.until_us - x->admit.asked_us);
-    return x->admit.is_displaced
-               ? refuse(x, METRIC_REFUSAL_FULL, "As many requests wait as may in")
-               : refuse(x, METRIC_REFUSAL_WAITED, "The request had no turn within the wait of");
+        refusal = refusal_now(x, now_us, false);
+    if (x->admit.is_displaced)
+        return refuse_full(x, &refusal);
+    x->respond.retry_after_us = refusal.retry_us;
+    if (refusal.is_limited)
+        return refuse_limited(x, &refusal);
+    return refuse(x, METRIC_REFUSAL_WAITED, "The request had no turn within the wait of");
 }
 
 /* It is held while all of them are shut, unless its time is near; where it is let go, its turn may
@@ -252,27 +306,41 @@ static enum turn ask_windows(struct exchange *x, uint64_t now_us)
 {
     struct bulkhead_caller caller = caller_of(x->host);
     bool was_held = x->admit.held_until_us != 0;
+    struct bulkhead_refusal refusal;
     struct bulkhead_ask ask;
 
     x->admit.held_until_us = held_until(x, now_us);
     note_change(x, now_us);
     if (x->admit.held_until_us) {
-        bulkhead_hold(bulkhead_of(x), x->admit.waiter);
+        bulkhead_hold(bulkhead_of(x), x->admit.waiter, &caller);
         return TURN_LATER;
     }
     ask = ask_of(x, now_us);
     if (!was_held ||
         bulkhead_release(bulkhead_of(x), x->admit.waiter, &ask, &caller) != BULKHEAD_LATE)
         return TURN_LATER;
-    x->respond.retry_after_us = bulkhead_retry_us(bulkhead_of(x), x->auth.client->name, now_us,
-                                                  x->admit.until_us - x->admit.asked_us);
-    return refuse_late(x);
+    refusal = refusal_now(x, now_us, true);
+    return refuse_late(x, &refusal);
+}
+
+/* Its time is over in the very moment in which its turn comes, as it does where it came back when
+ * it was told to: of two timers either may be the first. */
+static bool has_turn_at_last(struct exchange *x)
+{
+    struct bulkhead_caller caller = caller_of(x->host);
+
+    if (is_rated(class_of(x)->conf))
+        bulkhead_grant(bulkhead_of(x), &caller);
+    return bulkhead_claim(bulkhead_of(x), x->admit.waiter);
 }
 
 enum turn turn_go_on(struct exchange *x)
 {
     uint64_t now_us = loop_now_us(exchange_loop(x));
 
+    if (!x->admit.has_place && !x->admit.is_displaced && now_us >= x->admit.until_us &&
+        now_us < exchange_deadline_us(x))
+        x->admit.has_place = has_turn_at_last(x);
     if (x->admit.has_place) {
         end_wait(x);
         return begin_to_run(x, true);
@@ -302,13 +370,23 @@ struct move turn_park(struct exchange *x)
     return move_park();
 }
 
-void turn_leave(struct exchange *x)
+/* What it took with its turn is mostly more than it has used. */
+static void settle(struct exchange *x, uint64_t tokens)
+{
+    if (x->admit.class_tokens == 0 || tokens == 0 || tokens == x->admit.class_tokens)
+        return;
+    count_writes(x, 1);
+    bulkhead_settle(bulkhead_of(x), x->admit.class_tokens, tokens, loop_now_us(exchange_loop(x)));
+}
+
+void turn_leave(struct exchange *x, uint64_t tokens)
 {
     struct bulkhead_caller caller = caller_of(x->host);
 
     end_wait(x);
     if (x->admit.has_place) {
-        count_write(x);
+        settle(x, tokens);
+        count_writes(x, 1);
         bulkhead_leave(bulkhead_of(x), x->admit.waiter, x->admit.since_us,
                        loop_now_us(exchange_loop(x)), &caller);
     } else if (x->admit.waiter) {

@@ -1,15 +1,9 @@
-#include "limits/bulkhead.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
+#include "limits/bulkhead_inner.h"
 
 #include "base/alloc.h"
 #include "base/bug.h"
-#include "limits/hold_time.h"
 
 enum { NO_WORKER = -1 };
-
-/* Of the mean time that a place is held, what one more says. */
 
 const struct sm_state bulkhead_state_rows[BULKHEAD_STATES] = {
     [BULKHEAD_OUTSIDE] = {"outside", "stands nowhere", SM_TO(BULKHEAD_WAITING)},
@@ -23,49 +17,6 @@ const struct sm_state bulkhead_state_rows[BULKHEAD_STATES] = {
                             SM_TO(BULKHEAD_OUTSIDE)},
     [BULKHEAD_RUNNING] = {"running", "runs", SM_TO(BULKHEAD_OUTSIDE)},
 };
-
-struct bulkhead {
-    /* How many run, and above WAITING_ONE how many wait: one word, so that of one who comes to wait
-     * and one who goes each sees the other. Those who wait change under the lock alone. Relaxed
-     * suffices: nothing else is read because of it but under the lock. */
-    _Atomic uint64_t word;
-    _Atomic uint32_t limit; /* 0: there is no such class; UINT32_MAX: none is set */
-    struct hold_time held;  /* places, of late; a lost update is no harm */
-    _Atomic uint32_t told;  /* in the lists below; read without the lock, too */
-    uint32_t workers;
-
-    pthread_mutex_t lock; /* for all that follows */
-    bool is_gone;
-    uint32_t queue_max;
-    uint64_t last_leave_us; /* since somebody is queued; 0: not known */
-    struct fair_queue queue;
-    struct list told_of[]; /* whose wait is over, and who was not taken yet, by worker */
-};
-
-#define WAITING_ONE (UINT64_C(1) << 32)
-
-static uint32_t running_of(uint64_t word)
-{
-    return (uint32_t)word;
-}
-
-static uint32_t waiting_of(uint64_t word)
-{
-    return (uint32_t)(word >> 32);
-}
-
-static uint64_t word_of(const struct bulkhead *bulkhead)
-{
-    return atomic_load_explicit(&bulkhead->word, memory_order_relaxed);
-}
-
-/* Whether so many may run and one more; where there is no limit, anybody. */
-static bool has_room(const struct bulkhead *bulkhead, uint64_t word)
-{
-    uint32_t limit = atomic_load_explicit(&bulkhead->limit, memory_order_relaxed);
-
-    return limit == 0 || running_of(word) < limit;
-}
 
 static void move(struct bulkhead_waiter *waiter, enum bulkhead_state next)
 {
@@ -82,6 +33,7 @@ struct bulkhead *bulkhead_new(uint32_t workers)
     bug_fatal_unless(pthread_mutex_init(&bulkhead->lock, NULL) == 0);
     bulkhead->workers = workers;
     bulkhead->is_gone = true;
+    rates_init(&bulkhead->rates);
     fair_queue_init(&bulkhead->queue);
     for (uint32_t i = 0; i < workers; i++)
         list_init(&bulkhead->told_of[i]);
@@ -113,53 +65,6 @@ static void untell(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
     atomic_fetch_sub_explicit(&bulkhead->told, 1, memory_order_relaxed);
 }
 
-/* --- the pace, under the lock --- */
-
-/* From one turn to the next: all places are held while somebody is queued, each for the mean time.
- * That nobody has left for longer than that says that it has grown. 0: not known. */
-static uint64_t pace_us(const struct bulkhead *bulkhead, uint64_t now_us)
-{
-    uint64_t mean_us = hold_time_us(&bulkhead->held);
-    uint32_t limit = atomic_load_explicit(&bulkhead->limit, memory_order_relaxed);
-
-    if (mean_us == 0 || limit == 0)
-        return 0;
-    if (bulkhead->queue.queued && bulkhead->last_leave_us &&
-        now_us > bulkhead->last_leave_us + mean_us)
-        mean_us = now_us - bulkhead->last_leave_us;
-    return mean_us / limit + 1;
-}
-
-/* The next turn is under way: half of it is over. */
-static uint64_t wait_us(const struct bulkhead *bulkhead, struct span client, uint64_t now_us)
-{
-    uint64_t pace = pace_us(bulkhead, now_us);
-
-    return fair_queue_turns_before(&bulkhead->queue, client) * pace + pace / 2;
-}
-
-/* When the first of the held ones would be let go is known to its exchange alone: where nobody
- * moves, there is nothing to tell. */
-static uint64_t retry_us(const struct bulkhead *bulkhead, struct span client, uint64_t now_us,
-                         uint64_t for_us)
-{
-    uint64_t pace = pace_us(bulkhead, now_us), wait = wait_us(bulkhead, client, now_us);
-    uint64_t excess = wait > for_us ? wait - for_us : 0;
-
-    return excess > pace ? excess : pace;
-}
-
-uint64_t bulkhead_retry_us(struct bulkhead *bulkhead, struct span client, uint64_t now_us,
-                           uint64_t wait_us)
-{
-    uint64_t retry;
-
-    pthread_mutex_lock(&bulkhead->lock);
-    retry = retry_us(bulkhead, client, now_us, wait_us);
-    pthread_mutex_unlock(&bulkhead->lock);
-    return retry;
-}
-
 /* --- granting --- */
 
 static struct bulkhead_waiter *waiter_of(struct fair_entry *entry)
@@ -167,38 +72,84 @@ static struct bulkhead_waiter *waiter_of(struct fair_entry *entry)
     return container_of(entry, struct bulkhead_waiter, entry);
 }
 
-/* Under the lock: the next one's worker, or NO_WORKER. */
-static int64_t grant_next(struct bulkhead *bulkhead)
+/* One more of those that wait runs, where there is room. */
+static bool let_one_run(struct bulkhead *bulkhead)
 {
-    struct bulkhead_waiter *waiter;
     uint64_t word = word_of(bulkhead);
 
-    if (bulkhead->queue.queued == 0)
-        return NO_WORKER;
     do {
         if (!has_room(bulkhead, word))
-            return NO_WORKER;
+            return false;
     } while (!atomic_compare_exchange_weak_explicit(&bulkhead->word, &word, word + 1 - WAITING_ONE,
                                                     memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+/* What a grant came to: somebody's worker is to be called, or one is to look again at that time. */
+struct grant {
+    int64_t worker; /* or NO_WORKER */
+    uint64_t at_us; /* 0: somebody will leave, or come */
+};
+
+/* Under the lock: with the requests and tokens of the one whose turn it is. */
+static bool let_one_run_by_rates(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us,
+                                 struct grant *grant)
+{
+    uint64_t wait_us;
+
+    if (!has_room(bulkhead, word_of(bulkhead)))
+        return false;
+    if (!rates_take(&bulkhead->rates, tokens, now_us, &wait_us)) {
+        grant->at_us = now_us + wait_us;
+        return false;
+    }
+    if (!let_one_run(bulkhead)) {
+        rates_give_back(&bulkhead->rates, tokens, now_us);
+        return false;
+    }
+    bulkhead->last_leave_us = now_us;
+    return true;
+}
+
+/* Under the lock. */
+static struct grant grant_next(struct bulkhead *bulkhead, uint64_t now_us)
+{
+    struct grant grant = {.worker = NO_WORKER};
+    struct fair_entry *next = fair_queue_peek(&bulkhead->queue);
+    struct bulkhead_waiter *waiter;
+    bool runs;
+
+    if (!next)
+        return grant;
+    if (rates_are_set(&bulkhead->rates))
+        runs = let_one_run_by_rates(bulkhead, next->weight, now_us, &grant);
+    else
+        runs = let_one_run(bulkhead);
+    if (!runs)
+        return grant;
     waiter = waiter_of(fair_queue_next(&bulkhead->queue));
     move(waiter, BULKHEAD_GRANTED);
     tell(bulkhead, waiter);
-    return waiter->worker;
+    grant.worker = waiter->worker;
+    return grant;
 }
 
 uint32_t bulkhead_grant(struct bulkhead *bulkhead, const struct bulkhead_caller *caller)
 {
     uint32_t count = 0;
-    int64_t worker;
+    struct grant grant;
 
     for (;; count++) {
         pthread_mutex_lock(&bulkhead->lock);
-        worker = grant_next(bulkhead);
+        grant = grant_next(bulkhead, caller->now_us);
         pthread_mutex_unlock(&bulkhead->lock);
-        if (worker == NO_WORKER)
-            return count;
-        caller->call(caller->owner, (uint32_t)worker);
+        if (grant.worker == NO_WORKER)
+            break;
+        caller->call(caller->owner, (uint32_t)grant.worker);
     }
+    if (grant.at_us)
+        caller->later(caller->owner, grant.at_us);
+    return count;
 }
 
 struct bulkhead_waiter *bulkhead_take(struct bulkhead *bulkhead, uint32_t worker,
@@ -220,20 +171,60 @@ struct bulkhead_waiter *bulkhead_take(struct bulkhead *bulkhead, uint32_t worker
     return waiter;
 }
 
+bool bulkhead_claim(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
+{
+    bool is_granted;
+
+    pthread_mutex_lock(&bulkhead->lock);
+    is_granted = waiter->state.state == BULKHEAD_GRANTED;
+    if (is_granted) {
+        untell(bulkhead, waiter);
+        move(waiter, BULKHEAD_RUNNING);
+    }
+    pthread_mutex_unlock(&bulkhead->lock);
+    return is_granted;
+}
+
 /* --- entering --- */
 
-enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead)
+/* A place, where there is one and nobody waits. */
+static bool take_place(struct bulkhead *bulkhead)
 {
     uint64_t word = word_of(bulkhead);
 
-    if (atomic_load_explicit(&bulkhead->limit, memory_order_relaxed) == 0)
-        return BULKHEAD_FREE;
     do {
         if (waiting_of(word) || !has_room(bulkhead, word))
-            return BULKHEAD_WAITS;
+            return false;
     } while (!atomic_compare_exchange_weak_explicit(&bulkhead->word, &word, word + 1,
                                                     memory_order_relaxed, memory_order_relaxed));
-    return BULKHEAD_TAKEN;
+    return true;
+}
+
+/* The rates first: a place that was taken and given back would have to be granted anew. */
+static bool take_place_by_rates(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us)
+{
+    uint64_t word = word_of(bulkhead), wait_us;
+
+    if (waiting_of(word) || !has_room(bulkhead, word) ||
+        !rates_take(&bulkhead->rates, tokens, now_us, &wait_us))
+        return false;
+    if (take_place(bulkhead))
+        return true;
+    rates_give_back(&bulkhead->rates, tokens, now_us);
+    return false;
+}
+
+enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us)
+{
+    bool is_taken;
+
+    if (atomic_load_explicit(&bulkhead->limit, memory_order_relaxed) == 0)
+        return BULKHEAD_FREE;
+    if (rates_are_set(&bulkhead->rates))
+        is_taken = take_place_by_rates(bulkhead, tokens, now_us);
+    else
+        is_taken = take_place(bulkhead);
+    return is_taken ? BULKHEAD_TAKEN : BULKHEAD_WAITS;
 }
 
 /* Under the lock: takes a place where it may and there is room, and is true; else counts as
@@ -248,19 +239,27 @@ static bool take_or_wait(struct bulkhead *bulkhead, bool may_take)
         takes = may_take && has_room(bulkhead, word);
     } while (!atomic_compare_exchange_weak_explicit(&bulkhead->word, &word,
                                                     takes ? word + 1 : word + WAITING_ONE,
-                                                    memory_order_relaxed, memory_order_relaxed));
+                                                    memory_order_acquire, memory_order_relaxed));
+    return takes;
+}
+
+static bool take_by_rates_or_wait(struct bulkhead *bulkhead, const struct bulkhead_ask *ask,
+                                  bool may_take)
+{
+    uint64_t wait_us;
+    bool is_rated = may_take && rates_are_set(&bulkhead->rates), takes;
+
+    if (is_rated)
+        may_take = rates_take(&bulkhead->rates, ask->tokens, ask->now_us, &wait_us);
+    takes = take_or_wait(bulkhead, may_take);
+    if (is_rated && may_take && !takes)
+        rates_give_back(&bulkhead->rates, ask->tokens, ask->now_us);
     return takes;
 }
 
 static bool is_held(const struct bulkhead_ask *ask)
 {
     return ask->held_until_us > ask->now_us;
-}
-
-/* One that is not held would go on at once. */
-static bool is_free(const struct bulkhead *bulkhead)
-{
-    return bulkhead->queue.queued == 0 && has_room(bulkhead, word_of(bulkhead));
 }
 
 static bool is_full(const struct bulkhead *bulkhead)
@@ -284,21 +283,14 @@ static uint32_t displace(struct bulkhead *bulkhead)
     return waiter->worker;
 }
 
-/* Its turn would come after its time; which it does at once where there is room and no line. */
-static bool is_late(const struct bulkhead *bulkhead, const struct bulkhead_ask *ask)
-{
-    return !is_free(bulkhead) &&
-           wait_us(bulkhead, ask->client, ask->now_us) > ask->until_us - ask->now_us;
-}
-
 /* Whether it may wait, or go on: held ones stand in nobody's way. */
 static enum bulkhead_verdict judge(struct bulkhead *bulkhead, const struct bulkhead_ask *ask)
 {
-    if (!is_held(ask) && is_free(bulkhead))
+    if (!is_held(ask) && bulkhead_is_free(bulkhead, ask))
         return BULKHEAD_WAITS;
     if (is_full(bulkhead) && !fair_queue_may_displace(&bulkhead->queue, ask->client))
         return BULKHEAD_FULL;
-    if (!is_held(ask) && is_late(bulkhead, ask))
+    if (!is_held(ask) && bulkhead_is_late(bulkhead, ask))
         return BULKHEAD_LATE;
     return BULKHEAD_WAITS;
 }
@@ -308,11 +300,12 @@ static enum bulkhead_verdict stand(struct bulkhead *bulkhead, struct bulkhead_wa
 {
     bool is_first = bulkhead->queue.queued == 0;
 
+    waiter->entry.weight = ask->tokens;
     if (fair_queue_add(&bulkhead->queue, &waiter->entry, ask->client, is_held(ask)))
         return BULKHEAD_NOMEM;
     if (is_first || bulkhead->last_leave_us == 0)
         bulkhead->last_leave_us = ask->now_us;
-    if (take_or_wait(bulkhead, is_first && !is_held(ask))) {
+    if (take_by_rates_or_wait(bulkhead, ask, is_first && !is_held(ask))) {
         fair_queue_remove(&bulkhead->queue, &waiter->entry);
         return BULKHEAD_TAKEN;
     }
@@ -324,7 +317,7 @@ static enum bulkhead_verdict stand(struct bulkhead *bulkhead, struct bulkhead_wa
 
 static enum bulkhead_verdict enter(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                                    const struct bulkhead_ask *ask, int64_t *ret_displaced,
-                                   uint64_t *ret_retry_us)
+                                   struct bulkhead_refusal *ret_refusal)
 {
     enum bulkhead_verdict verdict;
 
@@ -332,7 +325,7 @@ static enum bulkhead_verdict enter(struct bulkhead *bulkhead, struct bulkhead_wa
         return BULKHEAD_FREE;
     verdict = judge(bulkhead, ask);
     if (verdict != BULKHEAD_WAITS) {
-        *ret_retry_us = retry_us(bulkhead, ask->client, ask->now_us, ask->until_us - ask->now_us);
+        *ret_refusal = bulkhead_refusal(bulkhead, ask, verdict == BULKHEAD_LATE);
         return verdict;
     }
     verdict = stand(bulkhead, waiter, ask);
@@ -344,14 +337,15 @@ static enum bulkhead_verdict enter(struct bulkhead *bulkhead, struct bulkhead_wa
 
 enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                                      const struct bulkhead_ask *ask,
-                                     const struct bulkhead_caller *caller, uint64_t *ret_retry_us)
+                                     const struct bulkhead_caller *caller,
+                                     struct bulkhead_refusal *ret_refusal)
 {
     enum bulkhead_verdict verdict;
     int64_t displaced = NO_WORKER;
 
     bug_fatal_unless(ask->worker < bulkhead->workers);
     pthread_mutex_lock(&bulkhead->lock);
-    verdict = enter(bulkhead, waiter, ask, &displaced, ret_retry_us);
+    verdict = enter(bulkhead, waiter, ask, &displaced, ret_refusal);
     pthread_mutex_unlock(&bulkhead->lock);
     if (displaced != NO_WORKER)
         caller->call(caller->owner, (uint32_t)displaced);
@@ -364,7 +358,7 @@ enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_
 /* --- leaving the line --- */
 
 /* Under the lock. */
-static void quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
+static void quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter, uint64_t now_us)
 {
     switch ((enum bulkhead_state)waiter->state.state) {
     case BULKHEAD_WAITING:
@@ -374,6 +368,8 @@ static void quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
     case BULKHEAD_GRANTED:
         untell(bulkhead, waiter);
         atomic_fetch_sub_explicit(&bulkhead->word, 1, memory_order_relaxed);
+        if (rates_are_set(&bulkhead->rates))
+            rates_give_back(&bulkhead->rates, waiter->entry.weight, now_us);
         break;
     case BULKHEAD_DISPLACED:
         untell(bulkhead, waiter);
@@ -388,12 +384,16 @@ static void quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
 
 /* --- holding --- */
 
-void bulkhead_hold(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter)
+void bulkhead_hold(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
+                   const struct bulkhead_caller *caller)
 {
     pthread_mutex_lock(&bulkhead->lock);
     if (waiter->state.state == BULKHEAD_WAITING && !bulkhead->is_gone)
         fair_queue_hold(&bulkhead->queue, &waiter->entry);
     pthread_mutex_unlock(&bulkhead->lock);
+    /* The next one may ask for less. */
+    if (rates_are_set(&bulkhead->rates))
+        bulkhead_grant(bulkhead, caller);
 }
 
 /* Under the lock. */
@@ -402,8 +402,8 @@ static enum bulkhead_verdict release(struct bulkhead *bulkhead, struct bulkhead_
 {
     if (waiter->state.state != BULKHEAD_WAITING || !waiter->entry.is_held)
         return BULKHEAD_WAITS;
-    if (is_late(bulkhead, ask)) {
-        quit(bulkhead, waiter);
+    if (bulkhead_is_late(bulkhead, ask)) {
+        quit(bulkhead, waiter, ask->now_us);
         return BULKHEAD_LATE;
     }
     if (bulkhead->queue.queued == 0)
@@ -428,6 +428,7 @@ enum bulkhead_verdict bulkhead_release(struct bulkhead *bulkhead, struct bulkhea
 
 void bulkhead_set(struct bulkhead *bulkhead, const struct bulkhead_rules *rules)
 {
+    static const struct rates_rules none;
     uint32_t limit = rules ? rules->concurrent : 0;
 
     pthread_mutex_lock(&bulkhead->lock);
@@ -438,6 +439,7 @@ void bulkhead_set(struct bulkhead *bulkhead, const struct bulkhead_rules *rules)
     if (rules && limit == 0)
         limit = UINT32_MAX;
     atomic_store_explicit(&bulkhead->limit, limit, memory_order_relaxed);
+    rates_set(&bulkhead->rates, rules ? &rules->rates : &none);
     if (!rules)
         fair_queue_release_all(&bulkhead->queue);
     pthread_mutex_unlock(&bulkhead->lock);
@@ -451,9 +453,14 @@ void bulkhead_quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
     if (!waiter->state.rows)
         return;
     pthread_mutex_lock(&bulkhead->lock);
-    quit(bulkhead, waiter);
+    quit(bulkhead, waiter, caller->now_us);
     pthread_mutex_unlock(&bulkhead->lock);
     bulkhead_grant(bulkhead, caller);
+}
+
+void bulkhead_settle(struct bulkhead *bulkhead, uint64_t taken, uint64_t used, uint64_t now_us)
+{
+    rates_settle(&bulkhead->rates, taken, used, now_us);
 }
 
 void bulkhead_leave(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter, uint64_t since_us,
@@ -465,7 +472,7 @@ void bulkhead_leave(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter, u
     if (waiter && waiter->state.rows)
         move(waiter, BULKHEAD_OUTSIDE);
     hold_time_note(&bulkhead->held, now_us - since_us);
-    before = atomic_fetch_sub_explicit(&bulkhead->word, 1, memory_order_relaxed);
+    before = atomic_fetch_sub_explicit(&bulkhead->word, 1, memory_order_release);
     if (waiting_of(before) == 0)
         return;
     pthread_mutex_lock(&bulkhead->lock);
@@ -482,4 +489,10 @@ uint32_t bulkhead_running(const struct bulkhead *bulkhead)
 uint32_t bulkhead_waiting(const struct bulkhead *bulkhead)
 {
     return waiting_of(word_of(bulkhead));
+}
+
+struct rates_reading bulkhead_read(const struct bulkhead *bulkhead, enum rates_what what,
+                                   uint64_t now_us)
+{
+    return rates_read(&bulkhead->rates, what, now_us);
 }

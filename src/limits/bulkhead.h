@@ -1,20 +1,27 @@
 /*
- * A bulkhead: how many exchanges of one class may run at once, and whose turn it is among those
- * that wait. The clients of a class go in turn (limits/fair_queue.h), each exchange at the cost of
- * one: what they share is places, and for how long one will be held is known to nobody; what a
- * client announces, max_tokens, would cost those who are honest.
+ * A bulkhead: how many exchanges of one class may run at once, how many requests and tokens a
+ * minute they may be, and whose turn it is among those that wait. The clients of a class go in turn
+ * (limits/fair_queue.h), each exchange at the cost of one: what they share is places, and for how
+ * long one will be held is known to nobody; what a client announces, max_tokens, would cost those
+ * who are honest.
  *
  * The queue is bounded. Where it is full, one of a client that has fewer in it takes the place of
  * the last one of a client that has most: a greedy one does not keep the others out. Who would have
- * no turn by its time, judged by how long places were held of late, is told at once. An exchange
+ * no turn by its time, judged by how long places were held of late and by what the rates allow
+ * those before it, is told at once. An exchange
  * may be held back until a moment (a window that opens); it counts as waiting from the beginning,
  * is judged as one that comes when it is released, and may be held anew while it stands in line.
  *
+ * Requests and tokens are taken with the turn: those who wait have used none. Where a rate is what
+ * the line stands for, nobody may be left to hand on a turn: whoever finds it so is asked to grant
+ * again in time (bulkhead_caller's later), and what is given back moves the line sooner. The next
+ * one in line is waited for, however much it asks for: small ones don't pass a large one.
+ *
  * Shared by all workers. Who finds room and nobody waiting takes a place by one read-modify-write
- * of one word, and gives it back by one; all else is under a lock, held for a few instructions. Who
- * waits is a link inside the exchange, and on its own worker alone it comes and goes; so a grant
- * needs no memory, and the lock is what keeps a late one from finding nobody. The owner outlives
- * all who are in it.
+ * of one word, and gives it back by one, with rates by two each; all else is under a lock, held for
+ * a few instructions. Who waits is a link inside the exchange, and on its own worker alone it comes
+ * and goes; so a grant needs no memory, and the lock is what keeps a late one from finding nobody.
+ * The owner outlives all who are in it.
  */
 #ifndef LIMITS_BULKHEAD_H
 #define LIMITS_BULKHEAD_H
@@ -26,6 +33,7 @@
 #include "base/sm.h"
 #include "base/span.h"
 #include "limits/fair_queue.h"
+#include "limits/rates.h"
 
 struct bulkhead;
 
@@ -52,9 +60,15 @@ struct bulkhead_waiter {
 /* Has the worker look for its own (bulkhead_take); called without the lock. */
 typedef void bulkhead_call(void *owner, uint32_t worker);
 
+/* The next in line stands for a rate until then: bulkhead_grant is to be called at that moment, by
+ * whom does not matter. Called without the lock; never where there are no rates. */
+typedef void bulkhead_later(void *owner, uint64_t at_us);
+
 struct bulkhead_caller {
     bulkhead_call *call;
     void *owner;
+    bulkhead_later *later;
+    uint64_t now_us; /* where there are rates */
 };
 
 /* NULL without memory. */
@@ -65,6 +79,7 @@ void bulkhead_free(struct bulkhead **place);
 struct bulkhead_rules {
     uint32_t concurrent; /* 0: no limit; who runs is counted all the same */
     uint32_t queue;      /* that may wait, held ones included */
+    struct rates_rules rates;
 };
 
 /* The rules from now on; NULL: there is no such class any more, and who waits goes on. Who may run
@@ -86,21 +101,31 @@ struct bulkhead_ask {
     uint64_t now_us;
     uint64_t until_us;      /* its time; after now */
     uint64_t held_until_us; /* 0, or not after now: it is not held */
+    uint64_t tokens;        /* that it will use, about; where there are rates */
+};
+
+/* What is told to one that is refused. */
+struct bulkhead_refusal {
+    uint64_t retry_us; /* in how long it would be let in; 0: not known */
+    bool is_limited;   /* for want of a rate rather than of a place: */
+    enum rates_what what;
+    struct rates_reading reading;
 };
 
 /* The uncontended way in, without lock: BULKHEAD_FREE, BULKHEAD_TAKEN, or BULKHEAD_WAITS where
- * bulkhead_enter must be asked. */
-enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead);
+ * bulkhead_enter must be asked. tokens, now_us: where there are rates. */
+enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us);
 
-/* Enters, or stands in line. With FULL and LATE *ret_retry_us says in how long it would be let in
- * (0: not known). */
+/* Enters, or stands in line. *ret_refusal is written with FULL and LATE. */
 enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                                      const struct bulkhead_ask *ask,
-                                     const struct bulkhead_caller *caller, uint64_t *ret_retry_us);
+                                     const struct bulkhead_caller *caller,
+                                     struct bulkhead_refusal *ret_refusal);
 
 /* One that stands in line is held from now on. Nothing where it has been granted or displaced, and
  * where the class is gone. */
-void bulkhead_hold(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter);
+void bulkhead_hold(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
+                   const struct bulkhead_caller *caller);
 
 /* A held one stands in line from now on: BULKHEAD_WAITS; or its turn would not come by its time,
  * and it stands nowhere: BULKHEAD_LATE. ask: as it would enter now. Nothing where it is not held:
@@ -114,10 +139,17 @@ enum bulkhead_verdict bulkhead_release(struct bulkhead *bulkhead, struct bulkhea
 struct bulkhead_waiter *bulkhead_take(struct bulkhead *bulkhead, uint32_t worker,
                                       bool *ret_has_place);
 
+/* Takes the place that it was granted, of which its worker was not told yet; false: it was not. */
+bool bulkhead_claim(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter);
+
 /* Leaves before it runs; a place that was granted meanwhile is the next one's. Nothing where the
  * waiter stands nowhere. */
 void bulkhead_quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                    const struct bulkhead_caller *caller);
+
+/* What one that runs took as `taken` tokens came to `used`. Those that wait for it are granted by
+ * the bulkhead_leave that must follow. */
+void bulkhead_settle(struct bulkhead *bulkhead, uint64_t taken, uint64_t used, uint64_t now_us);
 
 /* Gives back the place held since then, to the next one where somebody waits. waiter: under which
  * it was granted, or NULL. */
@@ -127,9 +159,14 @@ void bulkhead_leave(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter, u
 /* Grants what is free to those that wait. Returns how many. */
 uint32_t bulkhead_grant(struct bulkhead *bulkhead, const struct bulkhead_caller *caller);
 
-/* In how long one of that client who can wait for so long would be let in; 0: not known. */
-uint64_t bulkhead_retry_us(struct bulkhead *bulkhead, struct span client, uint64_t now_us,
-                           uint64_t wait_us);
+/* What one is told that asks so and is refused: until the next turn, and longer where it would then
+ * be late; or (is_late) until it would not be late. */
+struct bulkhead_refusal bulkhead_refuse(struct bulkhead *bulkhead, const struct bulkhead_ask *ask,
+                                        bool is_late);
+
+/* Its limit of that kind as it stands; no lock. */
+struct rates_reading bulkhead_read(const struct bulkhead *bulkhead, enum rates_what what,
+                                   uint64_t now_us);
 
 /* At some recent moment; no lock. */
 uint32_t bulkhead_running(const struct bulkhead *bulkhead);

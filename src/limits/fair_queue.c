@@ -78,6 +78,7 @@ static void line_up(struct fair_queue *queue, struct fair_entry *entry)
 
     list_push_back(&flow->queued, &entry->link);
     queue->queued++;
+    queue->queued_weight += entry->weight;
     if (flow->queued_count++ == 0) {
         list_push_back(&queue->turns, &flow->link);
         queue->flows_in_turn++;
@@ -93,6 +94,7 @@ static void step_out(struct fair_queue *queue, struct fair_entry *entry)
     if (entry->is_held)
         return;
     queue->queued--;
+    queue->queued_weight -= entry->weight;
     if (--flow->queued_count == 0) {
         list_remove(&flow->link);
         queue->flows_in_turn--;
@@ -160,17 +162,24 @@ void fair_queue_remove(struct fair_queue *queue, struct fair_entry *entry)
     mem_free(flow);
 }
 
+struct fair_entry *fair_queue_peek(const struct fair_queue *queue)
+{
+    const struct fair_flow *flow;
+
+    if (list_is_empty(&queue->turns))
+        return NULL;
+    flow = container_of(queue->turns.next, struct fair_flow, link);
+    return container_of(flow->queued.next, struct fair_entry, link);
+}
+
 struct fair_entry *fair_queue_next(struct fair_queue *queue)
 {
-    struct list *link = list_pop_front(&queue->turns);
-    struct fair_entry *entry;
-    struct fair_flow *flow;
+    struct fair_entry *entry = fair_queue_peek(queue);
 
-    if (!link)
+    if (!entry)
         return NULL;
-    list_push_back(&queue->turns, link);
-    flow = container_of(link, struct fair_flow, link);
-    entry = container_of(flow->queued.next, struct fair_entry, link);
+    list_remove(&entry->flow->link);
+    list_push_back(&queue->turns, &entry->flow->link);
     fair_queue_remove(queue, entry);
     return entry;
 }

@@ -21,6 +21,7 @@ struct fair_flow;
 struct fair_entry {
     struct list link;
     struct fair_flow *flow;
+    uint64_t weight; /* its owner's, set before it is added: what queued_weight adds up */
     bool is_held;
 };
 
@@ -28,8 +29,9 @@ struct fair_queue {
     struct map flows;
     struct list turns; /* flows with entries that are not held, the next one first */
     uint32_t flows_in_turn;
-    uint32_t queued;     /* entries that are not held */
-    struct heap lengths; /* of the flows, the longest first */
+    uint32_t queued;        /* entries that are not held */
+    uint64_t queued_weight; /* of them, together */
+    struct heap lengths;    /* of the flows, the longest first */
 };
 
 void fair_queue_init(struct fair_queue *queue);
@@ -50,7 +52,8 @@ void fair_queue_release_all(struct fair_queue *queue);
 /* Takes it out, wherever it stands. */
 void fair_queue_remove(struct fair_queue *queue, struct fair_entry *entry);
 
-/* Takes out the one whose turn it is; NULL: nobody has a turn. */
+/* Whose turn it is; NULL: nobody has one. It stays where it is, or (next) is taken out. */
+struct fair_entry *fair_queue_peek(const struct fair_queue *queue);
 struct fair_entry *fair_queue_next(struct fair_queue *queue);
 
 /* Whether some client has more in it than that one would have with one more; then the last of the

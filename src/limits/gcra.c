@@ -6,6 +6,8 @@ __extension__ typedef unsigned __int128 wide;
 
 #define NS_PER_MINUTE UINT64_C(60000000000)
 #define NS_PER_US     UINT64_C(1000)
+/* A century: nobody waits for longer. */
+#define LONGEST_NS (UINT64_C(100) * 365 * 24 * 60 * NS_PER_MINUTE)
 
 static uint64_t cut(uint64_t units)
 {
@@ -100,6 +102,21 @@ struct gcra_verdict gcra_peek(const struct gcra *gcra, const struct gcra_rate *r
     verdict.is_allowed = is_allowed;
     verdict.wait_us = is_allowed ? 0 : wait_us;
     return verdict;
+}
+
+uint64_t gcra_wait_us(const struct gcra *gcra, const struct gcra_rate *rate, uint64_t before,
+                      uint64_t cost, uint64_t now_us)
+{
+    uint64_t now_ns = now_us * NS_PER_US;
+    uint64_t arrival = atomic_load_explicit(&gcra->arrival_ns, memory_order_relaxed);
+    uint64_t start = arrival > now_ns ? arrival : now_ns;
+    wide behind =
+        ((wide)before * NS_PER_MINUTE + cut(rate->per_minute) - 1) / cut(rate->per_minute);
+    uint64_t next, wait_us;
+
+    if (behind > LONGEST_NS)
+        behind = LONGEST_NS;
+    return fits(rate, start + (uint64_t)behind, cost, now_ns, &next, &wait_us) ? 0 : wait_us;
 }
 
 struct gcra_verdict gcra_take(struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,

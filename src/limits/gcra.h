@@ -48,6 +48,11 @@ bool gcra_would_pass(const struct gcra *gcra, const struct gcra_rate *rate, uint
 struct gcra_verdict gcra_peek(const struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,
                               uint64_t now_us);
 
+/* In how long `cost` would pass once `before` units have gone before it, each as soon as it could;
+ * 0: now. */
+uint64_t gcra_wait_us(const struct gcra *gcra, const struct gcra_rate *rate, uint64_t before,
+                      uint64_t cost, uint64_t now_us);
+
 /* Corrects what was taken once the true cost is known: charges the difference (also beyond the
  * burst) or gives it back. */
 void gcra_settle(struct gcra *gcra, const struct gcra_rate *rate, uint64_t taken, uint64_t actual,

@@ -25,7 +25,7 @@ def reasons(gateway, name="standard"):
     metrics = gateway.metrics()
     return {
         reason: metrics.get("bellwether_class_refused_total", **{"class": name, "reason": reason})
-        for reason in ("full", "late", "waited")
+        for reason in ("full", "late", "waited", "limit")
     }
 
 
@@ -52,7 +52,7 @@ def test_no_more_run_at_once_and_all_have_their_turn(pool, sim):
     metrics = gateway.metrics()
     for gauge in ("running", "waiting"):
         assert metrics.get(f"bellwether_class_{gauge}", **{"class": "standard"}) == 0
-    assert reasons(gateway) == {"full": 0, "late": 0, "waited": 0}
+    assert reasons(gateway) == {"full": 0, "late": 0, "waited": 0, "limit": 0}
 
 
 def test_full_and_in_vain(pool):
@@ -75,7 +75,7 @@ def test_full_and_in_vain(pool):
         answer = overloaded(second.answer())
         assert 0.9 < time.monotonic() - started < 5
         assert "no turn" in answer.error["message"]
-        assert reasons(gateway) == {"full": 1, "late": 0, "waited": 1}
+        assert reasons(gateway) == {"full": 1, "late": 0, "waited": 1, "limit": 0}
         line = gateway.wait_access(failure="overloaded", attempts=0)
         assert line["status"] == 503
 
@@ -177,6 +177,42 @@ def test_critical_is_not_kept_waiting_by_batch(pool):
     seconds = sorted(result.seconds for result in critical)
     # 50 ms of its own and its wait for the next of four; behind batch it would be 250 ms more.
     assert seconds[len(seconds) // 2] < 0.2
+
+
+def test_requests_a_minute_are_waited_for_across_workers(pool, sim):
+    """Ten a second and three at once: of what comes in a burst three go at once, the others as the limit allows."""
+    gateway = pool(
+        1,
+        config={
+            "server": {"workers": 2},
+            "classes": {"standard": {"queue": 20, "wait": "30s", "limits": {"rpm": 600, "burst": 3, "tpm": 1000000}}},
+        },
+    )
+    started = time.monotonic()
+    results = load.exchanges(gateway.address, 23, clients=23)
+    assert not load.failures(results)
+    # Twenty tenths of a second; a limit is passed by nobody, on whichever worker.
+    assert 1.9 < time.monotonic() - started < 20
+    assert reasons(gateway)["limit"] == 0
+    (row,) = gateway.admin("/v1/admin/stats").json["classes"]
+    assert [(limit["scope"], limit["limit"]) for limit in row["limits"]] == [("rpm", 600), ("tpm", 1000000)]
+    # What was reserved and not used has come back.
+    assert row["limits"][1]["remaining"] > 990000
+
+
+def test_who_is_over_a_class_limit_is_told_when(pool):
+    gateway = pool(
+        1, config={"classes": {"standard": {"queue": 0, "limits": {"rpm": 30, "burst": 1}}}, "server": {"workers": 2}}
+    )
+    assert gateway.post(chat("hello")).content == content("hello")
+    answer = gateway.post(chat("hello"))
+    assert (answer.status, answer.error["code"]) == (429, "rate_limit_exceeded")
+    assert answer.error["message"] == "The request limit of the class 'standard' is reached."
+    assert answer.get("x-ratelimit-limit") == "30"
+    assert 1000 < int(answer.get("retry-after-ms")) <= 2000
+    assert reasons(gateway)["limit"] == 1
+    time.sleep(int(answer.get("retry-after-ms")) / 1000)
+    assert gateway.post(chat("hello")).content == content("hello")
 
 
 def test_rules_change_under_those_who_wait(pool, sim):

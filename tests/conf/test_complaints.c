@@ -244,6 +244,27 @@ static void classes(void **state)
         "most 16 hours of the day, with a zone of the system, such as \"22:00-06:00 UTC\"\n");
 }
 
+static void limits_of_classes(void **state)
+{
+    fake_expect(
+        *state,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "classes:\n"
+        "  standard: {limits: {rpm: 0, tpm: 1.5, burst: 3}}\n"
+        "  critical: {limits: {burst: 3}, rpm: 3}\n"
+        "  batch: {limits: {concurrent: 5, rmp: 3}}\n",
+        "b.yaml:3:28: classes.standard.limits.rpm: '0' is out of range; allowed: a whole number "
+        "from 1 to 4000000000\n"
+        "b.yaml:3:36: classes.standard.limits.tpm: '1.5' is no whole number; allowed: a whole "
+        "number from 1 to 1000000000000000\n"
+        "b.yaml:4:23: classes.critical.limits: burst without rpm; allowed: beside rpm\n"
+        "b.yaml:4:34: classes.critical: unknown key 'rpm'; here it is limits.rpm of a client, key, "
+        "model or class\n"
+        "b.yaml:5:20: classes.batch.limits: unknown key 'concurrent'; here it is limits.concurrent "
+        "of a client, key or model, and classes.NAME.concurrent\n"
+        "b.yaml:5:35: classes.batch.limits: unknown key 'rmp'; the nearest is 'rpm'\n");
+}
+
 static void prices(void **state)
 {
     fake_expect(*state,
@@ -388,7 +409,8 @@ static void slips_of_the_fingers(void **state)
         "providers, "
         "models, names, retry, log, store, alerts, classes, prices, catalogue, currency\n"
         "b.yaml:6:1: unknown key (not shown); allowed: secrets, server, admin, pools, clients, "
-        "providers, models, names, retry, log, store, alerts, classes, prices, catalogue, currency\n");
+        "providers, models, names, retry, log, store, alerts, classes, prices, catalogue, "
+        "currency\n");
 }
 
 static void duplicates(void **state)
@@ -444,6 +466,7 @@ int main(void)
         cmocka_unit_test(values_of_hedges),
         cmocka_unit_test(what_is_not_built),
         cmocka_unit_test(classes),
+        cmocka_unit_test(limits_of_classes),
         cmocka_unit_test(prices),
         cmocka_unit_test(references),
         cmocka_unit_test(references_elsewhere),

@@ -98,8 +98,8 @@ static const char whole[] =
     "names: {direct: false, unknown: gpt-4.1, absent: openai/x, limits: {rpm: 1000}}\n"
     "retry: {attempts: 4, rotations: 17, base_delay: 101ms, max_delay: 61s, wait: 6s, "
     "on: [connect, depleted], timeouts: 2, budget: 21%, hedge: {after: p97, budget: 4%}}\n"
-    "classes: {batch: {concurrent: 10, queue: 10001, wait: 10m, windows: [\"22:00-06:00 UTC\"]}, "
-    "critical: }\n"
+    "classes: {batch: {concurrent: 10, queue: 10001, wait: 10m, limits: {rpm: 600, tpm: 200000}, "
+    "windows: [\"22:00-06:00 UTC\"]}, critical: , standard: {limits: {rpm: 60, burst: 60}}}\n"
     "log: {level: debug, format: json, access: false, file: logs/b.log}\n";
 
 static void the_whole_file_is_read(void **state)
@@ -131,7 +131,7 @@ static void the_whole_file_is_read(void **state)
     assert_span(config->names.unknown, "gpt-4.1");
     assert_span(config->names.absent, "openai/x");
     assert_int_equal(config->names.limits.rpm, 1000);
-    assert_int_equal(config->classes.count, 2);
+    assert_int_equal(config->classes.count, 3);
     assert_span(config->classes.items[0].name, "batch");
     assert_int_equal(config->classes.items[0].priority, PRIORITY_BATCH);
     assert_int_equal(config->classes.items[0].concurrent, 10);
@@ -139,10 +139,16 @@ static void the_whole_file_is_read(void **state)
     assert_int_equal(config->classes.items[0].wait_us, 600000000);
     assert_int_equal(config->classes.items[0].windows.count, 1);
     assert_span(config->classes.items[0].windows.items[0], "22:00-06:00 UTC");
+    assert_int_equal(config->classes.items[0].limits.rpm, 600);
+    assert_int_equal(config->classes.items[0].limits.burst, 60);
+    assert_int_equal(config->classes.items[0].limits.tpm, 200000);
     assert_int_equal(config->classes.items[1].priority, PRIORITY_CRITICAL);
+    assert_int_equal(config->classes.items[1].limits.rpm, 0);
     assert_int_equal(config->classes.items[1].concurrent, 0);
     assert_int_equal(config->classes.items[1].queue, 1000);
     assert_int_equal(config->classes.items[1].wait_us, 30000000);
+    assert_int_equal(config->classes.items[2].limits.burst, 60);
+    assert_int_equal(config->classes.items[2].limits.tpm, 0);
     assert_int_equal(config->retry.attempts, 4);
     assert_int_equal(config->retry.base_delay_us, 101000);
     assert_int_equal(config->retry.on, CONF_RETRY_CONNECT | CONF_RETRY_DEPLETED);

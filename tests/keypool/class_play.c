@@ -138,7 +138,7 @@ static void come(struct world *world, unsigned client)
                                .now_us = world->now_us,
                                .until_us = world->now_us + 3600 * US_PER_SEC};
     struct guest *guest = world->idle;
-    uint64_t retry_us;
+    struct bulkhead_refusal refusal;
 
     must(guest, "more exchanges than it has room for");
     world->idle = guest->next;
@@ -146,8 +146,7 @@ static void come(struct world *world, unsigned client)
         .waiter.owner = guest, .client = client, .class = who->class, .came_us = world->now_us};
     world->result.clients[client].came++;
     world->result.classes[who->class].came++;
-    switch (
-        bulkhead_enter(world->bulkheads[who->class], &guest->waiter, &ask, &caller, &retry_us)) {
+    switch (bulkhead_enter(world->bulkheads[who->class], &guest->waiter, &ask, &caller, &refusal)) {
     case BULKHEAD_FREE:
     case BULKHEAD_TAKEN:
         select_key(world, guest);

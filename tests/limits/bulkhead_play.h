@@ -22,7 +22,7 @@ struct play {
     struct bulkhead *bulkhead;
     struct bulkhead_caller caller;
     unsigned calls[WORKERS];
-    uint64_t retry_us;
+    struct bulkhead_refusal refusal;
 };
 
 static inline void note_call(void *owner, uint32_t worker)

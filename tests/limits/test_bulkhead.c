@@ -30,7 +30,7 @@ static enum bulkhead_verdict enter(struct play *play, struct bulkhead_waiter *wa
         .client = span_from_text(client), .now_us = now_us, .until_us = now_us + wait_us};
 
     *waiter = (struct bulkhead_waiter){.owner = waiter};
-    return bulkhead_enter(play->bulkhead, waiter, &ask, &play->caller, &play->retry_us);
+    return bulkhead_enter(play->bulkhead, waiter, &ask, &play->caller, &play->refusal);
 }
 
 static void expect_waits(struct play *play, struct bulkhead_waiter *waiter, const char *client)
@@ -40,7 +40,7 @@ static void expect_waits(struct play *play, struct bulkhead_waiter *waiter, cons
 
 static void run_one(struct play *play)
 {
-    assert_int_equal(bulkhead_try(play->bulkhead), BULKHEAD_TAKEN);
+    assert_int_equal(bulkhead_try(play->bulkhead, 0, 0), BULKHEAD_TAKEN);
 }
 
 /* One that finds the place free, though others are held. */
@@ -65,7 +65,7 @@ static void test_no_limit(void **state)
     begin(&play, 1, 1);
     bulkhead_set(play.bulkhead, NULL);
     for (int i = 0; i < 1000; i++)
-        assert_int_equal(bulkhead_try(play.bulkhead), BULKHEAD_FREE);
+        assert_int_equal(bulkhead_try(play.bulkhead, 0, 0), BULKHEAD_FREE);
     assert_int_equal(enter(&play, &waiter, "a", start, 1), BULKHEAD_FREE);
     end(&play);
 }
@@ -79,7 +79,7 @@ static void test_places_pass_on(void **state)
     begin(&play, 2, 2);
     run_one(&play);
     run_one(&play);
-    assert_int_equal(bulkhead_try(play.bulkhead), BULKHEAD_WAITS);
+    assert_int_equal(bulkhead_try(play.bulkhead, 0, 0), BULKHEAD_WAITS);
     expect_waits(&play, &first, "a");
     expect_waits(&play, &second, "a");
     assert_int_equal(bulkhead_waiting(play.bulkhead), 2);
@@ -88,7 +88,7 @@ static void test_places_pass_on(void **state)
     assert_int_equal(play.calls[0], 1);
     assert_int_equal(bulkhead_running(play.bulkhead), 2);
     /* Who comes meanwhile takes nobody's place. */
-    assert_int_equal(bulkhead_try(play.bulkhead), BULKHEAD_WAITS);
+    assert_int_equal(bulkhead_try(play.bulkhead, 0, 0), BULKHEAD_WAITS);
     assert_null(take(&play, 1));
     assert_ptr_equal(take(&play, 0), &first);
     assert_null(take(&play, 0));
@@ -134,14 +134,14 @@ static void test_full(void **state)
     run_one(&play);
     expect_waits(&play, &waiter, "a");
     assert_int_equal(enter(&play, &one_more, "b", start, 60 * US_PER_SEC), BULKHEAD_FULL);
-    assert_int_equal(play.retry_us, 0); /* nobody has left so far: nothing is known */
+    assert_int_equal(play.refusal.retry_us, 0); /* nobody has left so far: nothing is known */
     bulkhead_quit(play.bulkhead, &one_more, &play.caller);
     leave(&play, NULL, start + 1);
     assert_ptr_equal(take(&play, 0), &waiter);
     expect_waits(&play, &one_more, "b");
     assert_int_equal(enter(&play, &waiter, "a", start + 1, 60 * US_PER_SEC), BULKHEAD_FULL);
     /* A second for each place, one place. */
-    assert_in_range(play.retry_us, US_PER_SEC, US_PER_SEC + 10);
+    assert_in_range(play.refusal.retry_us, US_PER_SEC, US_PER_SEC + 10);
     bulkhead_quit(play.bulkhead, &one_more, &play.caller);
     bulkhead_leave(play.bulkhead, NULL, start, start + 1, &play.caller);
     end(&play);
@@ -227,16 +227,16 @@ static void test_told_at_once(void **state)
         expect_waits(&play, &waiters[i], "a");
     /* The 31st turn is 3 s and a bit away: not for one that has 3 s; after the next it would do. */
     assert_int_equal(enter(&play, &late, "a", start, 3 * US_PER_SEC), BULKHEAD_LATE);
-    assert_in_range(play.retry_us, 100 * US_PER_MS, 101 * US_PER_MS);
+    assert_in_range(play.refusal.retry_us, 100 * US_PER_MS, 101 * US_PER_MS);
     assert_int_equal(enter(&play, &late, "a", start, 1 * US_PER_SEC), BULKHEAD_LATE);
-    assert_in_range(play.retry_us, 2050 * US_PER_MS, 2051 * US_PER_MS);
+    assert_in_range(play.refusal.retry_us, 2050 * US_PER_MS, 2051 * US_PER_MS);
     /* Another client has the second turn. */
     assert_int_equal(enter(&play, &late, "b", start, 300 * US_PER_MS), BULKHEAD_WAITS);
     bulkhead_quit(play.bulkhead, &late, &play.caller);
     /* Nobody leaves for ten seconds: the pace has fallen, to one a second. */
     assert_int_equal(enter(&play, &late, "a", start + 10 * US_PER_SEC, 30 * US_PER_SEC),
                      BULKHEAD_LATE);
-    assert_in_range(play.retry_us, 1 * US_PER_SEC, 1001 * US_PER_MS);
+    assert_in_range(play.refusal.retry_us, 1 * US_PER_SEC, 1001 * US_PER_MS);
     for (int i = 0; i < 30; i++)
         bulkhead_quit(play.bulkhead, &waiters[i], &play.caller);
     for (int i = 0; i < 10; i++)
@@ -282,7 +282,7 @@ static void test_held_for_long(void **state)
     run_one(&play);
     leave(&play, NULL, start);
     held = (struct bulkhead_waiter){.owner = &play};
-    assert_int_equal(bulkhead_enter(play.bulkhead, &held, &ask, &play.caller, &play.retry_us),
+    assert_int_equal(bulkhead_enter(play.bulkhead, &held, &ask, &play.caller, &play.refusal),
                      BULKHEAD_WAITS);
     assert_int_equal(enter(&play, &first, "b", later, 100), BULKHEAD_TAKEN);
     assert_int_equal(release_by(&play, &held, &ask, later), BULKHEAD_WAITS);
@@ -305,7 +305,7 @@ static void test_held(void **state)
     (void)state;
     begin(&play, 1, 2);
     held = (struct bulkhead_waiter){.owner = &play};
-    assert_int_equal(bulkhead_enter(play.bulkhead, &held, &ask, &play.caller, &play.retry_us),
+    assert_int_equal(bulkhead_enter(play.bulkhead, &held, &ask, &play.caller, &play.refusal),
                      BULKHEAD_WAITS);
     assert_int_equal(bulkhead_running(play.bulkhead), 0);
     assert_int_equal(bulkhead_waiting(play.bulkhead), 1);
@@ -319,11 +319,11 @@ static void test_held(void **state)
     leave(&play, &held, start + 2 * US_PER_SEC);
     /* Held ones fill the queue, and leave it. */
     run_one(&play);
-    assert_int_equal(bulkhead_enter(play.bulkhead, &held, &ask, &play.caller, &play.retry_us),
+    assert_int_equal(bulkhead_enter(play.bulkhead, &held, &ask, &play.caller, &play.refusal),
                      BULKHEAD_WAITS);
     expect_waits(&play, &queued, "b");
     assert_int_equal(bulkhead_enter(play.bulkhead, &(struct bulkhead_waiter){.owner = NULL}, &ask,
-                                    &play.caller, &play.retry_us),
+                                    &play.caller, &play.refusal),
                      BULKHEAD_FULL);
     bulkhead_quit(play.bulkhead, &held, &play.caller);
     bulkhead_quit(play.bulkhead, &queued, &play.caller);
@@ -345,8 +345,8 @@ static void test_held_anew(void **state)
     for (int i = 0; i < 2; i++)
         expect_waits(&play, &waiters[i], "a");
     for (int i = 0; i < 2; i++)
-        bulkhead_hold(play.bulkhead, &waiters[i]);
-    bulkhead_hold(play.bulkhead, &waiters[1]);
+        bulkhead_hold(play.bulkhead, &waiters[i], &play.caller);
+    bulkhead_hold(play.bulkhead, &waiters[1], &play.caller);
     assert_int_equal(bulkhead_waiting(play.bulkhead), 2);
     leave(&play, NULL, start + 1);
     assert_null(take(&play, 0));
@@ -359,7 +359,7 @@ static void test_held_anew(void **state)
     assert_ptr_equal(take(&play, 0), &waiters[0]);
     /* One that was granted a place already keeps it. */
     bulkhead_leave(play.bulkhead, &waiters[0], start + 3, start + 4, &play.caller);
-    bulkhead_hold(play.bulkhead, &waiters[1]);
+    bulkhead_hold(play.bulkhead, &waiters[1], &play.caller);
     assert_ptr_equal(take(&play, 0), &waiters[1]);
     leave(&play, &waiters[1], start + 5);
     end(&play);
@@ -384,9 +384,8 @@ static void test_released_too_late(void **state)
     bulkhead_leave(play.bulkhead, NULL, start - minute, start, &play.caller);
     for (int i = 0; i < HELD; i++) {
         held[i] = (struct bulkhead_waiter){.owner = &held[i]};
-        assert_int_equal(
-            bulkhead_enter(play.bulkhead, &held[i], &ask, &play.caller, &play.retry_us),
-            BULKHEAD_WAITS);
+        assert_int_equal(bulkhead_enter(play.bulkhead, &held[i], &ask, &play.caller, &play.refusal),
+                         BULKHEAD_WAITS);
     }
     run_beside_held(&play, opens);
     for (int i = 0; i < HELD; i++)
@@ -441,11 +440,11 @@ static void test_other_rules(void **state)
     for (int i = 0; i < 4; i++)
         expect_waits(&play, &waiters[i], "a");
     waiters[4] = (struct bulkhead_waiter){.owner = NULL};
-    assert_int_equal(bulkhead_enter(play.bulkhead, &waiters[4], &ask, &play.caller, &play.retry_us),
+    assert_int_equal(bulkhead_enter(play.bulkhead, &waiters[4], &ask, &play.caller, &play.refusal),
                      BULKHEAD_WAITS);
     bulkhead_set(play.bulkhead, &more);
     /* The room is theirs who wait, told or not. */
-    assert_int_equal(bulkhead_try(play.bulkhead), BULKHEAD_WAITS);
+    assert_int_equal(bulkhead_try(play.bulkhead, 0, 0), BULKHEAD_WAITS);
     assert_int_equal(bulkhead_grant(play.bulkhead, &play.caller), 2);
     assert_int_equal(bulkhead_running(play.bulkhead), 3);
     bulkhead_set(play.bulkhead, NULL);

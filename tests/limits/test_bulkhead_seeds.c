@@ -68,7 +68,7 @@ static void step_enter(struct history *history, int i)
     guest->waiter.owner = guest;
     guest->client = NOBODY;
     verdict = bulkhead_enter(history->play.bulkhead, &guest->waiter, &ask, &history->play.caller,
-                             &history->play.retry_us);
+                             &history->play.refusal);
     if (verdict == BULKHEAD_TAKEN || verdict == BULKHEAD_WAITS) {
         guest->client = client;
         guest->is_running = verdict == BULKHEAD_TAKEN;
@@ -86,7 +86,7 @@ static void step_window(struct history *history, int i)
     if (guest->is_running || history->now >= guest->ask.until_us)
         return;
     if (rand_below(&history->rand, 3) == 0) {
-        bulkhead_hold(history->play.bulkhead, &guest->waiter);
+        bulkhead_hold(history->play.bulkhead, &guest->waiter, &history->play.caller);
         return;
     }
     if (release_by(&history->play, &guest->waiter, &guest->ask, history->now) == BULKHEAD_LATE) {
@@ -228,12 +228,12 @@ static void *work(void *arg)
                                    .worker = hand->worker,
                                    .now_us = turn + 1,
                                    .until_us = UINT64_MAX / 2};
-        enum bulkhead_verdict verdict = bulkhead_try(bulkhead);
-        uint64_t retry_us;
+        enum bulkhead_verdict verdict = bulkhead_try(bulkhead, 0, 0);
+        struct bulkhead_refusal refusal;
         bool has_place = true;
 
         if (verdict == BULKHEAD_WAITS)
-            verdict = bulkhead_enter(bulkhead, &waiter, &ask, &caller, &retry_us);
+            verdict = bulkhead_enter(bulkhead, &waiter, &ask, &caller, &refusal);
         if (verdict == BULKHEAD_WAITS && turn % 2) {
             bulkhead_quit(bulkhead, &waiter, &caller);
             continue;

@@ -162,6 +162,53 @@ static void test_a_small_one_is_not_behind_large_ones(void **state)
     road_end(&road);
 }
 
+/* No key is free for it: its client, its model and its class have the tokens back. */
+static void expect_given_back(const char *limits)
+{
+    char yaml[700];
+    struct road road;
+    int client, other, upstream;
+
+    snprintf(yaml, sizeof(yaml),
+             "providers: {up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+             "  keys: [{name: one, secret: key-one, limits: {concurrent: 1}}]}}\n"
+             "retry: {wait: 1s}\n%s",
+             limits);
+    road_begin(&road, yaml);
+    other = road_connect(&road);
+    road_post(&road, other, "/v1/chat/completions",
+              "Authorization: Bearer other\r\nX-Priority: batch\r\n",
+              "{\"model\":\"n\",\"messages\":[]}");
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    for (int i = 0; i < 3; i++) {
+        client = road_connect(&road);
+        ask_for(&road, client, "5900");
+        road_pass_ms(&road, 1000);
+        road_expect_error(&road, client, 429, "rate_limit_exceeded");
+        close(client);
+    }
+    road_reply_ok(&road, upstream);
+    road_expect(&road, other, 200, road_ok);
+    client = road_connect(&road);
+    ask_for(&road, client, "5900");
+    upstream = road_attempt_with(&road, 'a', upstream, "key-one");
+    road_reply_ok(&road, upstream);
+    road_expect(&road, client, 200, road_ok);
+    close(upstream);
+    close(client);
+    close(other);
+    road_end(&road);
+}
+
+static void test_what_never_left_uses_no_tokens(void **state)
+{
+    (void)state;
+    expect_given_back("clients: {open: true, keys: [{name: other, secret: other}]}\n"
+                      "classes: {standard: {queue: 0, limits: {tpm: 6000}}}\n");
+    expect_given_back("clients: {open: true, keys: [{name: other, secret: other}]}\n"
+                      "models: {m: {targets: [up/m], limits: {tpm: 6000}}, n: up/n}\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_a_client_that_leaves_in_line_uses_no_limit),
         cmocka_unit_test(test_reserved_tokens_are_waited_for),
         cmocka_unit_test(test_a_small_one_is_not_behind_large_ones),
+        cmocka_unit_test(test_what_never_left_uses_no_tokens),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

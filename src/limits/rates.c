@@ -1,0 +1,154 @@
+#include "limits/rates.h"
+
+static uint64_t number(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static struct gcra_rate request_rate(const struct rates *rates)
+{
+    uint64_t rpm = number(&rates->rpm), burst = number(&rates->burst);
+
+    if (burst == 0)
+        burst = rpm >= 10 ? rpm / 10 : 1;
+    return (struct gcra_rate){rpm, burst};
+}
+
+/* Tokens come in lumps of thousands: a minute's worth may be used at once. */
+static struct gcra_rate token_rate(const struct rates *rates)
+{
+    uint64_t tpm = number(&rates->tpm);
+
+    return (struct gcra_rate){tpm, tpm};
+}
+
+void rates_init(struct rates *rates)
+{
+    atomic_init(&rates->rpm, 0);
+    atomic_init(&rates->burst, 0);
+    atomic_init(&rates->tpm, 0);
+    latch_init(&rates->latch);
+    gcra_init(&rates->requests);
+    gcra_init(&rates->tokens);
+}
+
+void rates_set(struct rates *rates, const struct rates_rules *rules)
+{
+    latch_take(&rates->latch);
+    atomic_store_explicit(&rates->rpm, rules->rpm, memory_order_relaxed);
+    atomic_store_explicit(&rates->burst, rules->burst, memory_order_relaxed);
+    atomic_store_explicit(&rates->tpm, rules->tpm, memory_order_relaxed);
+    if (!rules->rpm)
+        atomic_store_explicit(&rates->requests.arrival_ns, 0, memory_order_relaxed);
+    if (!rules->tpm)
+        atomic_store_explicit(&rates->tokens.arrival_ns, 0, memory_order_relaxed);
+    latch_give(&rates->latch);
+}
+
+/* --- taking --- */
+
+/* Under the latch. */
+static bool take_both(struct rates *rates, uint64_t tokens, uint64_t now_us, uint64_t *ret_wait_us)
+{
+    struct gcra_rate by_request = request_rate(rates), by_token = token_rate(rates);
+    struct gcra_verdict verdict;
+
+    if (by_request.per_minute) {
+        verdict = gcra_take(&rates->requests, &by_request, 1, now_us);
+        *ret_wait_us = verdict.wait_us;
+        if (!verdict.is_allowed)
+            return false;
+    }
+    if (by_token.per_minute) {
+        verdict = gcra_take(&rates->tokens, &by_token, tokens, now_us);
+        *ret_wait_us = verdict.wait_us;
+        if (!verdict.is_allowed && by_request.per_minute)
+            gcra_settle(&rates->requests, &by_request, 1, 0, now_us);
+        return verdict.is_allowed;
+    }
+    return true;
+}
+
+bool rates_take(struct rates *rates, uint64_t tokens, uint64_t now_us, uint64_t *ret_wait_us)
+{
+    enum rates_what what;
+    uint64_t wait_us = rates_wait_us(rates, &(struct rates_before){0}, tokens, now_us, &what);
+    bool is_taken = false;
+
+    /* A class far beyond its rate does not have the workers pass its line around. */
+    if (wait_us == 0) {
+        latch_take(&rates->latch);
+        is_taken = take_both(rates, tokens, now_us, &wait_us);
+        latch_give(&rates->latch);
+    }
+    if (!is_taken)
+        *ret_wait_us = wait_us;
+    return is_taken;
+}
+
+void rates_give_back(struct rates *rates, uint64_t tokens, uint64_t now_us)
+{
+    struct gcra_rate by_request = request_rate(rates), by_token = token_rate(rates);
+
+    latch_take(&rates->latch);
+    if (by_request.per_minute)
+        gcra_settle(&rates->requests, &by_request, 1, 0, now_us);
+    if (by_token.per_minute)
+        gcra_settle(&rates->tokens, &by_token, tokens, 0, now_us);
+    latch_give(&rates->latch);
+}
+
+void rates_settle(struct rates *rates, uint64_t taken, uint64_t used, uint64_t now_us)
+{
+    struct gcra_rate by_token = token_rate(rates);
+
+    if (!by_token.per_minute)
+        return;
+    latch_take(&rates->latch);
+    gcra_settle(&rates->tokens, &by_token, taken, used, now_us);
+    latch_give(&rates->latch);
+}
+
+/* --- what it says --- */
+
+uint64_t rates_wait_us(const struct rates *rates, const struct rates_before *before,
+                       uint64_t tokens, uint64_t now_us, enum rates_what *ret_what)
+{
+    struct gcra_rate by_request = request_rate(rates), by_token = token_rate(rates);
+    uint64_t for_request = 0, for_token = 0;
+
+    if (by_request.per_minute)
+        for_request = gcra_wait_us(&rates->requests, &by_request, before->requests, 1, now_us);
+    if (by_token.per_minute)
+        for_token = gcra_wait_us(&rates->tokens, &by_token, before->tokens, tokens, now_us);
+    if (for_request == 0 && for_token == 0)
+        return 0;
+    *ret_what = for_token > for_request ? RATES_TOKENS : RATES_REQUESTS;
+    return for_token > for_request ? for_token : for_request;
+}
+
+static struct rates_reading read_bucket(const struct gcra *bucket, const struct gcra_rate *rate,
+                                        uint64_t now_us)
+{
+    struct gcra_verdict verdict;
+
+    if (!rate->per_minute)
+        return (struct rates_reading){0};
+    verdict = gcra_peek(bucket, rate, 1, now_us);
+    return (struct rates_reading){rate->per_minute, verdict.remaining, verdict.reset_us};
+}
+
+struct rates_reading rates_read(const struct rates *rates, enum rates_what what, uint64_t now_us)
+{
+    struct gcra_rate rate;
+
+    switch (what) {
+    case RATES_REQUESTS:
+        rate = request_rate(rates);
+        return read_bucket(&rates->requests, &rate, now_us);
+    case RATES_TOKENS:
+        rate = token_rate(rates);
+        return read_bucket(&rates->tokens, &rate, now_us);
+    }
+    return (struct rates_reading){0};
+}
