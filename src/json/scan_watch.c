@@ -1,5 +1,6 @@
 #include "json/scan_inner.h"
 
+#include "base/word.h"
 #include "json/skip.h"
 
 static const struct json_watch *row_of(const struct json_scan *scan, int row)
@@ -30,16 +31,11 @@ void scan_capture_upto(struct json_scan *scan, const byte *p)
     scan->capture_from = p;
 }
 
-static inline bool is_name(struct span name, struct span other)
-{
-    return name.len == other.len && memcmp(name.ptr, other.ptr, name.len) == 0;
-}
-
 /* Whether one of the row's other names is that. */
 static bool is_spelled(const struct json_watchlist *list, int row, struct span name)
 {
     for (size_t i = 0; i < list->spelling_count; i++) {
-        if (list->spellings[i].row == row && is_name(list->spellings[i].name, name))
+        if (list->spellings[i].row == row && word_is_equal(list->spellings[i].name, name))
             return true;
     }
     return false;
@@ -52,7 +48,7 @@ static __attribute__((noinline)) int find_spelling(const struct json_watchlist *
     for (size_t i = 0; i < list->spelling_count; i++) {
         int row = list->spellings[i].row;
 
-        if (list->rows[row].parent == scope && is_name(list->spellings[i].name, name))
+        if (list->rows[row].parent == scope && word_is_equal(list->spellings[i].name, name))
             return row;
     }
     return -1;
@@ -65,7 +61,7 @@ static int find_row(const struct json_scan *scan, int scope, struct span name)
     size_t i = scope >= 0 ? list->rows[scope].below : 0;
 
     for (; i < list->count && list->rows[i].parent == scope; i++) {
-        if (is_name(list->rows[i].name, name))
+        if (word_is_equal(list->rows[i].name, name))
             return (int)i;
     }
     return list->spelling_count ? find_spelling(list, scope, name) : -1;
@@ -80,7 +76,7 @@ static __attribute__((noinline)) int find_row_in_text(const struct json_scan *sc
 
     if (!scan->text_depth || list->rows[last].parent != JSON_SIGN_TEXT)
         return -1;
-    return is_name(list->rows[last].name, name) || is_spelled(list, last, name) ? last : -1;
+    return word_is_equal(list->rows[last].name, name) || is_spelled(list, last, name) ? last : -1;
 }
 
 /* Whether the text of such a member counts; others are but counted themselves. */
@@ -89,7 +85,7 @@ static bool is_text_name(struct json_scan *scan, struct span name)
     const struct json_watchlist *list = scan->list;
 
     for (size_t i = 0; i < list->text_name_count + list->counted_name_count; i++) {
-        if (!is_name(list->text_names[i], name))
+        if (!word_is_equal(list->text_names[i], name))
             continue;
         scan->named_members += i >= list->text_name_count;
         return i < list->text_name_count;
@@ -117,7 +113,7 @@ static __attribute__((noinline)) void note_signs(struct json_scan *scan, struct 
         const struct json_sign *sign = &list->signs[i];
 
         if ((sign->parent == JSON_SIGN_TEXT ? scan->text_depth != 0 : sign->parent == scope) &&
-            is_name(sign->name, name))
+            word_is_equal(sign->name, name))
             scan->signs |= UINT64_C(1) << sign->bit;
     }
 }
