@@ -23,23 +23,27 @@ static inline uint32_t word_4(const char *bytes)
     return word;
 }
 
-/* As span_is_equal. The last word overlaps the first. */
+/* As span_is_equal. The last word overlaps the one before it. */
 static inline bool word_is_equal(struct span a, struct span b)
 {
     size_t len = a.len;
-    bool is_equal = true;
 
     if (len != b.len)
         return false;
-    if (len >= 8)
-        return word_8(a.ptr) == word_8(b.ptr) &&
-               word_8(a.ptr + len - 8) == word_8(b.ptr + len - 8) &&
-               (len <= 16 || memcmp(a.ptr + 8, b.ptr + 8, len - 16) == 0);
+    if (len >= 8) {
+        for (size_t i = 0; i < len - 8; i += 8) {
+            if (word_8(a.ptr + i) != word_8(b.ptr + i))
+                return false;
+        }
+        return word_8(a.ptr + len - 8) == word_8(b.ptr + len - 8);
+    }
     if (len >= 4)
         return word_4(a.ptr) == word_4(b.ptr) && word_4(a.ptr + len - 4) == word_4(b.ptr + len - 4);
-    for (size_t i = 0; i < len; i++)
-        is_equal = is_equal && a.ptr[i] == b.ptr[i];
-    return is_equal;
+    for (size_t i = 0; i < len; i++) {
+        if (a.ptr[i] != b.ptr[i])
+            return false;
+    }
+    return true;
 }
 
 #endif

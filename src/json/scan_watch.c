@@ -55,9 +55,8 @@ static __attribute__((noinline)) int find_spelling(const struct json_watchlist *
 }
 
 /* The row of a member of that name of the scope's value; name is not empty. */
-static int find_row(const struct json_scan *scan, int scope, struct span name)
+static inline int find_row(const struct json_watchlist *list, int scope, struct span name)
 {
-    const struct json_watchlist *list = scan->list;
     size_t i = scope >= 0 ? list->rows[scope].below : 0;
 
     for (; i < list->count && list->rows[i].parent == scope; i++) {
@@ -68,8 +67,7 @@ static int find_row(const struct json_scan *scan, int scope, struct span name)
 }
 
 /* The row of a member of that name anywhere in the text; where there is one, it is the last. */
-static __attribute__((noinline)) int find_row_in_text(const struct json_scan *scan,
-                                                      struct span name)
+static int find_row_in_text(const struct json_scan *scan, struct span name)
 {
     const struct json_watchlist *list = scan->list;
     int last = (int)list->count - 1;
@@ -93,8 +91,10 @@ static bool is_text_name(struct json_scan *scan, struct span name)
     return false;
 }
 
-static void check_name(struct json_scan *scan, unsigned flags, const byte *p)
+static __attribute__((noinline)) void check_name(struct json_scan *scan, const byte *p)
 {
+    unsigned flags = row_of(scan, scan->row)->flags;
+
     if ((flags & JSON_SPELLED) && scan->is_name_escaped) {
         scan->fault_row = scan->row;
         scan_fail(scan, JSON_FAULT_SPELLING, p);
@@ -104,7 +104,7 @@ static void check_name(struct json_scan *scan, unsigned flags, const byte *p)
     }
 }
 
-static __attribute__((noinline)) void note_signs(struct json_scan *scan, struct span name)
+static void note_signs(struct json_scan *scan, struct span name)
 {
     const struct json_watchlist *list = scan->list;
     int scope = scan_scope(scan, scan->depth);
@@ -118,20 +118,27 @@ static __attribute__((noinline)) void note_signs(struct json_scan *scan, struct 
     }
 }
 
+/* Where signs are looked for; apart, as all that few bodies need. */
+static __attribute__((noinline)) void look_for_signs(struct json_scan *scan, struct span name)
+{
+    note_signs(scan, name);
+    if (scan->row < 0)
+        scan->row = (int16_t)find_row_in_text(scan, name);
+}
+
 void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
 {
-    uint64_t mark = scan_mark(name);
+    const struct json_watchlist *list = scan->list;
+    int scope = scan->depth < JSON_SCOPE_MAX - 1 ? scan->scope[scan->depth] : SCOPE_NONE;
 
-    if (scan->list->sign_count)
-        note_signs(scan, name);
+    if (scope != SCOPE_NONE)
+        scan->row = (int16_t)find_row(list, scope, name);
     if (scan->text_depth)
-        scan->name_is_text = (mark & scan->list->text_marks) && is_text_name(scan, name);
-    if (scan->depth < JSON_SCOPE_MAX - 1 && scan->scope[scan->depth] != SCOPE_NONE)
-        scan->row = (int16_t)find_row(scan, scan->scope[scan->depth], name);
-    if (scan->row < 0 && scan->list->sign_count)
-        scan->row = (int16_t)find_row_in_text(scan, name);
-    if (scan->row >= 0)
-        check_name(scan, row_of(scan, scan->row)->flags, p);
+        scan->name_is_text = (scan_mark(name) & list->text_marks) && is_text_name(scan, name);
+    if (list->sign_count)
+        look_for_signs(scan, name);
+    if (scan->row >= 0 && (row_of(scan, scan->row)->flags & (JSON_SPELLED | JSON_UNIQUE)))
+        check_name(scan, p);
 }
 
 /* A watched container needs a scope of its own one level further in. */
@@ -234,10 +241,8 @@ static void forget_below(struct json_scan *scan, int row)
 }
 
 /* An object of a watched array has ended: it is told, and its rows are free for the next. */
-static void item_ended(struct json_scan *scan, int row)
+static __attribute__((noinline)) void item_ended(struct json_scan *scan, int row)
 {
-    if (!(row_of(scan, row)->flags & JSON_PER_ITEM))
-        return;
     if (scan->on_item)
         scan->on_item(scan->context, row);
     forget_below(scan, row);
@@ -257,7 +262,7 @@ void scan_closing(struct json_scan *scan, const byte *p, bool is_empty)
     if (scope < 0)
         return;
     if (scan_is_array(scan, depth - 1) && scan_scope(scan, depth - 1) == scope) {
-        if (!scan_is_array(scan, depth))
+        if (!scan_is_array(scan, depth) && (row_of(scan, scope)->flags & JSON_PER_ITEM))
             item_ended(scan, scope);
         return;
     }
