@@ -140,8 +140,9 @@ AVX2 static inline void add(struct json_kinds *kinds, const struct sums *sums, s
     uint64_t spaces = total(sums->spaces) + sums->last_spaces;
 
     kinds->letters += sums->letters;
-    /* Each word has two edges, but one that is not whole. */
-    kinds->words += (sums->edges + sums->last - kinds->is_in_word) / 2;
+    /* A word has an edge at either side: one that goes on has its end elsewhere, and of one that
+     * was begun before, the lone end is rounded off. */
+    kinds->words += (sums->edges + sums->last) / 2;
     kinds->digits += digits;
     kinds->spaces += spaces;
     kinds->marks += len - sums->letters - digits - spaces;

@@ -58,7 +58,7 @@ static const byte *begin_name(struct json_scan *scan, const byte *p, const byte 
     if (close < end && *close == '"') {
         struct span name = span_of((const char *)p + 1, (size_t)(close - p - 1));
 
-        if (scan->marks && name.len && (scan->marks & scan_mark(name)))
+        if (name.len && (scan->marks & scan_mark(name)))
             scan_name_ended(scan, name, close);
         return name_ended(scan, close + 1, end);
     }

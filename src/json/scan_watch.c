@@ -224,19 +224,15 @@ void scan_opened(struct json_scan *scan)
     scan_look_out(scan);
 }
 
-/* What was seen of the rows below is forgotten; they stand behind their parents. */
+/* What was seen of the rows below is forgotten, to any depth: no deeper than rows are nested. */
 static void forget_below(struct json_scan *scan, int row)
 {
     const struct json_watchlist *list = scan->list;
-    uint32_t gone = UINT32_C(1) << row;
 
-    for (size_t i = list->rows[row].below; i && i < list->count; i++) {
-        int parent = list->rows[i].parent;
-
-        if (parent >= 0 && gone >> parent & 1) {
-            scan->seen[i] = (struct json_seen){0};
-            gone |= UINT32_C(1) << i;
-        }
+    for (size_t i = list->rows[row].below; i && i < list->count && list->rows[i].parent == row;
+         i++) {
+        scan->seen[i] = (struct json_seen){0};
+        forget_below(scan, (int)i);
     }
 }
 

@@ -196,6 +196,9 @@ static void test_passes_what_stands_for_itself(void **state)
 
         for (size_t i = 0; i < len; i++)
             text[i] = (unsigned char)("aZ 09.@[`{/:~ bc"[rand_below(&rand, 16)]);
+        /* No sum overflows where all are of one kind. */
+        if (round % 7 == 0)
+            memset(text, "a1 ."[rand_below(&rand, 4)], len);
         if (round % 3)
             text[rand_below(&rand, len)] = odd[rand_below(&rand, sizeof(odd))];
         while (start && !json_is_plain(text[start - 1]))
