@@ -5,21 +5,27 @@ static const char digit_pairs[] = "000102030405060708091011121314151617181920212
                                   "50515253545556575859606162636465666768697071727374"
                                   "75767778798081828384858687888990919293949596979899";
 
+/* Two digits to the places before `at`. */
+static inline char *put_pair(char *at, unsigned pair)
+{
+    memcpy(at - 2, digit_pairs + pair * 2, 2);
+    return at - 2;
+}
+
 struct span decimal_text(uint64_t number, char buffer[DECIMAL_BYTES])
 {
     char *end = buffer + DECIMAL_BYTES, *at = end;
+    uint32_t rest;
 
-    while (number >= 100) {
-        at -= 2;
-        memcpy(at, digit_pairs + number % 100 * 2, 2);
-        number /= 100;
-    }
-    if (number >= 10) {
-        at -= 2;
-        memcpy(at, digit_pairs + number * 2, 2);
-    } else {
-        *--at = (char)('0' + number);
-    }
+    for (; number > UINT32_MAX; number /= 100)
+        at = put_pair(at, (unsigned)(number % 100));
+    /* Nearly every number is so small, and a division of that size half the work. */
+    for (rest = (uint32_t)number; rest >= 100; rest /= 100)
+        at = put_pair(at, rest % 100);
+    if (rest >= 10)
+        at = put_pair(at, rest);
+    else
+        *--at = (char)('0' + rest);
     return span_of(at, (size_t)(end - at));
 }
 

@@ -31,48 +31,54 @@ static inline block load(const char *p)
     return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
-/* Of each byte whether it lies in first to last; as signed numbers, so both are ASCII. */
-static inline block is_between(block bytes, char first, char last)
+/* Moved so that the last one is the greatest of signed numbers: nothing is above it, and what lies
+ * beyond it has become negative or is too small, as is what was no ASCII. */
+static inline block is_among(block bytes, char first, char last)
 {
-    return _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8((char)(first - 1))),
-                         _mm_cmplt_epi8(bytes, _mm_set1_epi8((char)(last + 1))));
+    block moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(INT8_MAX - last)));
+
+    return _mm_cmpgt_epi8(moved, _mm_set1_epi8((char)(INT8_MAX - last + first - 1)));
 }
 
-/* A bit for each byte that is not printable. */
+/* A bit for each byte that is not printable; as signed numbers what is no ASCII is negative. */
 static inline unsigned odd_of_text(block bytes)
 {
-    /* '~' is the last one before DEL, the largest of the signed bytes. */
-    return ~(unsigned)_mm_movemask_epi8(is_between(bytes, ' ', '~')) & 0xFFFF;
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')),
+                                                    _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7F))));
 }
 
 /* A bit for each byte that is none of a name. */
 static inline unsigned odd_of_name(block bytes)
 {
     block lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
-    block plain =
-        _mm_or_si128(_mm_or_si128(is_between(lower, 'a', 'z'), is_between(bytes, '0', '9')),
-                     _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
+    block plain = _mm_or_si128(_mm_or_si128(is_among(lower, 'a', 'z'), is_among(bytes, '0', '9')),
+                               _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
 
-    return ~(unsigned)_mm_movemask_epi8(plain) & 0xFFFF;
+    return (unsigned)_mm_movemask_epi8(plain) ^ 0xFFFF;
 }
 
 /* Over blocks whose bytes are all as they should be: the first odd byte, or where less than a block
- * is left. */
-static inline const char *skip_blocks(const char *p, const char *end, unsigned (*odd_of)(block))
+ * is left, which *ret_is_short then says. */
+static inline const char *skip_blocks(const char *p, const char *end, unsigned (*odd_of)(block),
+                                      bool *ret_is_short)
 {
+    *ret_is_short = false;
     for (; end - p >= (ptrdiff_t)sizeof(block); p += sizeof(block)) {
         unsigned odd = odd_of(load(p));
 
         if (odd)
             return p + __builtin_ctz(odd);
     }
+    *ret_is_short = true;
     return p;
 }
 #else
 enum odd_of { odd_of_text, odd_of_name };
 
-static inline const char *skip_blocks(const char *p, const char *end, enum odd_of odd_of)
+static inline const char *skip_blocks(const char *p, const char *end, enum odd_of odd_of,
+                                      bool *ret_is_short)
 {
+    *ret_is_short = true;
     return p;
 }
 #endif
@@ -80,16 +86,20 @@ static inline const char *skip_blocks(const char *p, const char *end, enum odd_o
 /* The first byte that is not printable, or end. */
 static inline const char *skip_text(const char *p, const char *end)
 {
-    p = skip_blocks(p, end, odd_of_text);
-    while (p < end && is_printable((unsigned char)*p))
+    bool is_short;
+
+    p = skip_blocks(p, end, odd_of_text, &is_short);
+    while (is_short && p < end && is_printable((unsigned char)*p))
         p++;
     return p;
 }
 
 static inline const char *skip_name(const char *p, const char *end)
 {
-    p = skip_blocks(p, end, odd_of_name);
-    while (p < end && is_of_name((unsigned char)*p))
+    bool is_short;
+
+    p = skip_blocks(p, end, odd_of_name, &is_short);
+    while (is_short && p < end && is_of_name((unsigned char)*p))
         p++;
     return p;
 }

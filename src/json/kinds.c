@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "json/skip.h"
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -42,22 +44,24 @@ struct sums {
     __m128i last; /* letters of the block before */
 };
 
-static inline __m128i is_within(__m128i bytes, char first, char span)
+/* Moved so that the last one is the greatest of signed numbers: nothing is above it, and what lies
+ * beyond has become negative. Of ASCII alone. */
+static inline __m128i is_among(__m128i bytes, char first, char last)
 {
-    __m128i off = _mm_sub_epi8(bytes, _mm_set1_epi8(first));
+    __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(INT8_MAX - last)));
 
-    return _mm_cmpeq_epi8(_mm_min_epu8(off, _mm_set1_epi8(span)), off);
+    return _mm_cmpgt_epi8(moved, _mm_set1_epi8((char)(INT8_MAX - last + first - 1)));
 }
 
 static inline void count_block(struct sums *sums, __m128i bytes)
 {
-    __m128i letters = is_within(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 25);
+    __m128i letters = is_among(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z');
     __m128i before = _mm_or_si128(_mm_slli_si128(letters, 1), _mm_srli_si128(sums->last, 15));
 
     /* A place that is of the kind holds -1. */
     sums->letters = _mm_sub_epi8(sums->letters, letters);
     sums->words = _mm_sub_epi8(sums->words, _mm_andnot_si128(before, letters));
-    sums->digits = _mm_sub_epi8(sums->digits, is_within(bytes, '0', 9));
+    sums->digits = _mm_sub_epi8(sums->digits, is_among(bytes, '0', '9'));
     sums->spaces = _mm_sub_epi8(sums->spaces, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' ')));
     sums->last = letters;
 }
@@ -117,13 +121,30 @@ void json_kinds_plain(struct json_kinds *kinds, const byte *text, size_t len)
 {
     if (len == 1)
         count_one(kinds, *text);
-    else if (len >= 2 * BLOCK && kinds_has_32())
-        kinds_by_32(kinds, text, len);
     else
         kinds_by_16(kinds, text, len);
 }
 
+const byte *json_kinds_pass(struct json_kinds *kinds, const byte *text, const byte *end)
+{
+    const byte *stop;
+
+    if (end - text >= KINDS_PASS_MIN && kinds_has_32())
+        return kinds_pass_by_32(kinds, text, end);
+    stop = json_skip_plain(text, end);
+    json_kinds_plain(kinds, text, (size_t)(stop - text));
+    return stop;
+}
+
 #else
+
+const byte *json_kinds_pass(struct json_kinds *kinds, const byte *text, const byte *end)
+{
+    const byte *stop = json_skip_plain(text, end);
+
+    json_kinds_plain(kinds, text, (size_t)(stop - text));
+    return stop;
+}
 
 void json_kinds_plain(struct json_kinds *kinds, const byte *text, size_t len)
 {

@@ -26,6 +26,11 @@ struct json_kinds {
 /* A run of ASCII. */
 void json_kinds_plain(struct json_kinds *kinds, const unsigned char *text, size_t len);
 
+/* Inside a string as it is spelled in JSON: counts the bytes from text on that stand for themselves
+ * (json_skip_plain in json/skip.h) as it passes them: the first that does not, or end. */
+const unsigned char *json_kinds_pass(struct json_kinds *kinds, const unsigned char *text,
+                                     const unsigned char *end);
+
 /* A run of valid UTF-8 beyond ASCII; may begin and end in the midst of a character. */
 void json_kinds_wide(struct json_kinds *kinds, const unsigned char *text, size_t len);
 

@@ -58,7 +58,7 @@ static const byte *begin_name(struct json_scan *scan, const byte *p, const byte 
     if (close < end && *close == '"') {
         struct span name = span_of((const char *)p + 1, (size_t)(close - p - 1));
 
-        if (scan->marks && name.len && (scan->marks & scan_mark(name)))
+        if (name.len && (scan->marks & scan_mark(name)))
             scan_name_ended(scan, name, close);
         return name_ended(scan, close + 1, end);
     }
@@ -235,15 +235,13 @@ static const byte *read_members(struct json_scan *scan, const byte *p, const byt
         if (p == end)
             return p;
         value = p;
+        scan->state = STATE_AFTER;
         if (scan->row < 0)
             p = scan_pass_plain(scan, p, end, scan->name_is_text ? PLAIN_MEMBER : PLAIN_NO_TEXT);
-        if (p > value) {
-            scan->state = STATE_AFTER;
-        } else {
+        if (p == value)
             p = read_value(scan, p, end);
-            if (scan->state != STATE_AFTER || scan->fault)
-                return p;
-        }
+        if (scan->state != STATE_AFTER || scan->fault)
+            return p;
         p = scan_space(p, end);
         if (p == end || *p != ',')
             return p;
@@ -262,10 +260,12 @@ static const byte *read_items(struct json_scan *scan, const byte *p, const byte 
     for (;;) {
         const byte *value = p;
 
+        scan->state = STATE_AFTER;
         p = scan_pass_plain(scan, p, end, place);
         if (p == value)
             return read_value(scan, p, end);
-        scan->state = STATE_AFTER;
+        if (scan->state != STATE_AFTER || scan->fault)
+            return p;
         p = scan_space(p, end);
         if (p == end || *p != ',')
             return p;

@@ -93,7 +93,9 @@ enum plain_place {
 };
 
 /* A value that no row watches: where it stands whole between p, its first byte, and end, is no
- * container and is spelled plainly, the byte behind it; else p, and nothing was noted. */
+ * container and is spelled plainly, the byte behind it; else p, and nothing was noted. Text that
+ * counts is read on from there as far as it is there, and leaves its state: STATE_AFTER stands
+ * before. */
 const byte *scan_pass_plain(struct json_scan *scan, const byte *p, const byte *end,
                             enum plain_place place);
 
@@ -124,6 +126,10 @@ void scan_capture_upto(struct json_scan *scan, const byte *p);
 
 /* Inside a string: reads on from p to the first byte that another state must see. */
 const byte *scan_string(struct json_scan *scan, const byte *p, const byte *end);
+
+/* A string at whose quote p is, which no row watches and which counts as text: reads it as far as
+ * it is there. */
+const byte *scan_text(struct json_scan *scan, const byte *p, const byte *end);
 
 /* The byte behind a backslash; p is before end. */
 const byte *scan_escape(struct json_scan *scan, const byte *p);

@@ -44,22 +44,12 @@ static inline const byte *pass_literal(const byte *p, const byte *end, const cha
     return end - p >= len && memcmp(p, text, (size_t)len) == 0 ? p + len : p;
 }
 
-static inline const byte *pass_string(struct json_scan *scan, const byte *p, const byte *end,
-                                      bool is_text)
+/* p is at the quote. One that is cut or has escapes is read again from its start. */
+static inline const byte *pass_string(const byte *p, const byte *end)
 {
     const byte *close = json_skip_plain(p + 1, end);
 
-    if (close == end || *close != '"')
-        return p;
-    if (is_text) {
-        scan->text_bytes += (uint64_t)(close - p) - 1;
-        scan->text_chars += (uint64_t)(close - p) - 1;
-        if (scan->kinds) {
-            json_kinds_begin(scan->kinds);
-            json_kinds_plain(scan->kinds, p + 1, (size_t)(close - p) - 1);
-        }
-    }
-    return close + 1;
+    return close < end && *close == '"' ? close + 1 : p;
 }
 
 const byte *scan_pass_plain(struct json_scan *scan, const byte *p, const byte *end,
@@ -69,7 +59,7 @@ const byte *scan_pass_plain(struct json_scan *scan, const byte *p, const byte *e
 
     switch (*p) {
     case '"':
-        return pass_string(scan, p, end, place != PLAIN_NO_TEXT);
+        return place == PLAIN_NO_TEXT ? pass_string(p, end) : scan_text(scan, p, end);
     case 't':
         return pass_literal(p, end, "true", 4);
     case 'f':

@@ -11,14 +11,12 @@ static void count_kinds(struct json_kinds *kinds, const byte *bytes, size_t len)
         json_kinds_wide(kinds, bytes, len);
 }
 
-/* Decoded bytes of the string at hand. */
-static inline void take(struct json_scan *scan, const void *bytes, size_t len, size_t chars)
+/* Bytes of the string at hand, decoded; by kinds they were counted. */
+static inline void note(struct json_scan *scan, const void *bytes, size_t len, size_t chars)
 {
     if (scan->is_counted) {
         scan->text_bytes += len;
         scan->text_chars += chars;
-        if (scan->kinds && len)
-            count_kinds(scan->kinds, bytes, len);
     }
     if (scan->sink == SINK_CAPTURE) {
         scan_capture(scan, scan->row, bytes, len);
@@ -30,6 +28,21 @@ static inline void take(struct json_scan *scan, const void *bytes, size_t len, s
             scan->name_len = JSON_NAME_MAX + 1;
         }
     }
+}
+
+/* Passes over plain bytes. */
+static inline const byte *skip(struct json_scan *scan, const byte *p, const byte *end)
+{
+    return scan->is_counted && scan->kinds ? json_kinds_pass(scan->kinds, p, end)
+                                           : json_skip_plain(p, end);
+}
+
+/* The same of bytes that are not yet counted. */
+static void take(struct json_scan *scan, const void *bytes, size_t len, size_t chars)
+{
+    if (scan->is_counted && scan->kinds && len)
+        count_kinds(scan->kinds, bytes, len);
+    note(scan, bytes, len, chars);
 }
 
 static void take_code(struct json_scan *scan, uint32_t code)
@@ -121,10 +134,11 @@ const byte *scan_string(struct json_scan *scan, const byte *p, const byte *end)
     while (p < end && !scan->fault) {
         const byte *run = p;
 
-        p = json_skip_plain(p, end);
-        if (p > run || (p < end && *p != '\\'))
+        /* What came before it counts before it. */
+        if (p[0] != '\\')
             flush_surrogate(scan);
-        take(scan, run, (size_t)(p - run), (size_t)(p - run));
+        p = skip(scan, p, end);
+        note(scan, run, (size_t)(p - run), (size_t)(p - run));
         if (p == end)
             break;
         if (*p == '"') {
@@ -141,6 +155,24 @@ const byte *scan_string(struct json_scan *scan, const byte *p, const byte *end)
             p = read_utf8(scan, p, end);
     }
     return p;
+}
+
+const byte *scan_text(struct json_scan *scan, const byte *p, const byte *end)
+{
+    const byte *run = p + 1;
+
+    scan->is_counted = true;
+    if (scan->kinds)
+        json_kinds_begin(scan->kinds);
+    p = skip(scan, run, end);
+    scan->text_bytes += (uint64_t)(p - run);
+    scan->text_chars += (uint64_t)(p - run);
+    if (p < end && *p == '"')
+        return p + 1;
+    scan->is_name = false;
+    scan->sink = SINK_NONE;
+    scan->state = STATE_STRING;
+    return scan_string(scan, p, end);
 }
 
 const byte *scan_escape(struct json_scan *scan, const byte *p)

@@ -1,5 +1,6 @@
 #include "json/scan_inner.h"
 
+#include "base/word.h"
 #include "json/skip.h"
 
 static const struct json_watch *row_of(const struct json_scan *scan, int row)
@@ -30,16 +31,11 @@ void scan_capture_upto(struct json_scan *scan, const byte *p)
     scan->capture_from = p;
 }
 
-static inline bool is_name(struct span name, struct span other)
-{
-    return name.len == other.len && memcmp(name.ptr, other.ptr, name.len) == 0;
-}
-
 /* Whether one of the row's other names is that. */
 static bool is_spelled(const struct json_watchlist *list, int row, struct span name)
 {
     for (size_t i = 0; i < list->spelling_count; i++) {
-        if (list->spellings[i].row == row && is_name(list->spellings[i].name, name))
+        if (list->spellings[i].row == row && word_is_equal(list->spellings[i].name, name))
             return true;
     }
     return false;
@@ -52,35 +48,33 @@ static __attribute__((noinline)) int find_spelling(const struct json_watchlist *
     for (size_t i = 0; i < list->spelling_count; i++) {
         int row = list->spellings[i].row;
 
-        if (list->rows[row].parent == scope && is_name(list->spellings[i].name, name))
+        if (list->rows[row].parent == scope && word_is_equal(list->spellings[i].name, name))
             return row;
     }
     return -1;
 }
 
 /* The row of a member of that name of the scope's value; name is not empty. */
-static int find_row(const struct json_scan *scan, int scope, struct span name)
+static inline int find_row(const struct json_watchlist *list, int scope, struct span name)
 {
-    const struct json_watchlist *list = scan->list;
     size_t i = scope >= 0 ? list->rows[scope].below : 0;
 
     for (; i < list->count && list->rows[i].parent == scope; i++) {
-        if (is_name(list->rows[i].name, name))
+        if (word_is_equal(list->rows[i].name, name))
             return (int)i;
     }
     return list->spelling_count ? find_spelling(list, scope, name) : -1;
 }
 
 /* The row of a member of that name anywhere in the text; where there is one, it is the last. */
-static __attribute__((noinline)) int find_row_in_text(const struct json_scan *scan,
-                                                      struct span name)
+static int find_row_in_text(const struct json_scan *scan, struct span name)
 {
     const struct json_watchlist *list = scan->list;
     int last = (int)list->count - 1;
 
     if (!scan->text_depth || list->rows[last].parent != JSON_SIGN_TEXT)
         return -1;
-    return is_name(list->rows[last].name, name) || is_spelled(list, last, name) ? last : -1;
+    return word_is_equal(list->rows[last].name, name) || is_spelled(list, last, name) ? last : -1;
 }
 
 /* Whether the text of such a member counts; others are but counted themselves. */
@@ -89,7 +83,7 @@ static bool is_text_name(struct json_scan *scan, struct span name)
     const struct json_watchlist *list = scan->list;
 
     for (size_t i = 0; i < list->text_name_count + list->counted_name_count; i++) {
-        if (!is_name(list->text_names[i], name))
+        if (!word_is_equal(list->text_names[i], name))
             continue;
         scan->named_members += i >= list->text_name_count;
         return i < list->text_name_count;
@@ -97,8 +91,10 @@ static bool is_text_name(struct json_scan *scan, struct span name)
     return false;
 }
 
-static void check_name(struct json_scan *scan, unsigned flags, const byte *p)
+static __attribute__((noinline)) void check_name(struct json_scan *scan, const byte *p)
 {
+    unsigned flags = row_of(scan, scan->row)->flags;
+
     if ((flags & JSON_SPELLED) && scan->is_name_escaped) {
         scan->fault_row = scan->row;
         scan_fail(scan, JSON_FAULT_SPELLING, p);
@@ -108,7 +104,7 @@ static void check_name(struct json_scan *scan, unsigned flags, const byte *p)
     }
 }
 
-static __attribute__((noinline)) void note_signs(struct json_scan *scan, struct span name)
+static void note_signs(struct json_scan *scan, struct span name)
 {
     const struct json_watchlist *list = scan->list;
     int scope = scan_scope(scan, scan->depth);
@@ -117,25 +113,32 @@ static __attribute__((noinline)) void note_signs(struct json_scan *scan, struct 
         const struct json_sign *sign = &list->signs[i];
 
         if ((sign->parent == JSON_SIGN_TEXT ? scan->text_depth != 0 : sign->parent == scope) &&
-            is_name(sign->name, name))
+            word_is_equal(sign->name, name))
             scan->signs |= UINT64_C(1) << sign->bit;
     }
 }
 
+/* Where signs are looked for; apart, as all that few bodies need. */
+static __attribute__((noinline)) void look_for_signs(struct json_scan *scan, struct span name)
+{
+    note_signs(scan, name);
+    if (scan->row < 0)
+        scan->row = (int16_t)find_row_in_text(scan, name);
+}
+
 void scan_name_ended(struct json_scan *scan, struct span name, const byte *p)
 {
-    uint64_t mark = scan_mark(name);
+    const struct json_watchlist *list = scan->list;
+    int scope = scan->depth < JSON_SCOPE_MAX - 1 ? scan->scope[scan->depth] : SCOPE_NONE;
 
-    if (scan->list->sign_count)
-        note_signs(scan, name);
+    if (scope != SCOPE_NONE)
+        scan->row = (int16_t)find_row(list, scope, name);
     if (scan->text_depth)
-        scan->name_is_text = (mark & scan->list->text_marks) && is_text_name(scan, name);
-    if (scan->depth < JSON_SCOPE_MAX - 1 && scan->scope[scan->depth] != SCOPE_NONE)
-        scan->row = (int16_t)find_row(scan, scan->scope[scan->depth], name);
-    if (scan->row < 0 && scan->list->sign_count)
-        scan->row = (int16_t)find_row_in_text(scan, name);
-    if (scan->row >= 0)
-        check_name(scan, row_of(scan, scan->row)->flags, p);
+        scan->name_is_text = (scan_mark(name) & list->text_marks) && is_text_name(scan, name);
+    if (list->sign_count)
+        look_for_signs(scan, name);
+    if (scan->row >= 0 && (row_of(scan, scan->row)->flags & (JSON_SPELLED | JSON_UNIQUE)))
+        check_name(scan, p);
 }
 
 /* A watched container needs a scope of its own one level further in. */
@@ -221,27 +224,21 @@ void scan_opened(struct json_scan *scan)
     scan_look_out(scan);
 }
 
-/* What was seen of the rows below is forgotten; they stand behind their parents. */
+/* What was seen of the rows below is forgotten, to any depth: no deeper than rows are nested. */
 static void forget_below(struct json_scan *scan, int row)
 {
     const struct json_watchlist *list = scan->list;
-    uint32_t gone = UINT32_C(1) << row;
 
-    for (size_t i = list->rows[row].below; i && i < list->count; i++) {
-        int parent = list->rows[i].parent;
-
-        if (parent >= 0 && gone >> parent & 1) {
-            scan->seen[i] = (struct json_seen){0};
-            gone |= UINT32_C(1) << i;
-        }
+    for (size_t i = list->rows[row].below; i && i < list->count && list->rows[i].parent == row;
+         i++) {
+        scan->seen[i] = (struct json_seen){0};
+        forget_below(scan, (int)i);
     }
 }
 
 /* An object of a watched array has ended: it is told, and its rows are free for the next. */
-static void item_ended(struct json_scan *scan, int row)
+static __attribute__((noinline)) void item_ended(struct json_scan *scan, int row)
 {
-    if (!(row_of(scan, row)->flags & JSON_PER_ITEM))
-        return;
     if (scan->on_item)
         scan->on_item(scan->context, row);
     forget_below(scan, row);
@@ -261,7 +258,7 @@ void scan_closing(struct json_scan *scan, const byte *p, bool is_empty)
     if (scope < 0)
         return;
     if (scan_is_array(scan, depth - 1) && scan_scope(scan, depth - 1) == scope) {
-        if (!scan_is_array(scan, depth))
+        if (!scan_is_array(scan, depth) && (row_of(scan, scope)->flags & JSON_PER_ITEM))
             item_ended(scan, scope);
         return;
     }

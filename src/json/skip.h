@@ -21,61 +21,44 @@ static inline bool json_is_plain(unsigned char c)
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
+/* The same for runs of any length, by what the processor has (json/skip.c). */
+const unsigned char *json_skip_long(const unsigned char *p, const unsigned char *end);
+
 #ifdef __SSE2__
-static inline const unsigned char *json_skip_blocks(const unsigned char *p,
-                                                    const unsigned char *end)
+enum { JSON_SKIP_BLOCK = 16 };
+
+/* A bit for each of a block's bytes that is not plain. */
+static inline unsigned json_odd_places(const unsigned char *p)
 {
-    const __m128i quote = _mm_set1_epi8('"');
-    const __m128i backslash = _mm_set1_epi8('\\');
-    const __m128i space = _mm_set1_epi8(0x20);
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    /* As signed numbers the bytes from 0x80 are negative, so that one comparison finds them and
+     * the control characters. */
+    __m128i odd = _mm_or_si128(_mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)),
+                               _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+                                            _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))));
 
-    while (end - p >= 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-        /* As signed numbers the bytes from 0x80 are negative, so that one comparison finds them and
-         * the control characters. */
-        __m128i odd = _mm_or_si128(
-            _mm_cmplt_epi8(bytes, space),
-            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
-        unsigned mask = (unsigned)_mm_movemask_epi8(odd);
-
-        if (mask)
-            return p + __builtin_ctz(mask);
-        p += 16;
-    }
-    return p;
+    return (unsigned)_mm_movemask_epi8(odd);
 }
-#else
-/* Eight bytes at once in a plain register: a zero byte in x is found by (x - 1) & ~x & 0x80, exact
- * enough to say whether there is any. */
-static inline const unsigned char *json_skip_blocks(const unsigned char *p,
-                                                    const unsigned char *end)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
 
-    while (end - p >= 8) {
-        uint64_t bytes, quote, backslash, odd;
-
-        memcpy(&bytes, p, sizeof(bytes));
-        quote = bytes ^ (ones * '"');
-        backslash = bytes ^ (ones * '\\');
-        odd = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
-              ((bytes - ones * 0x20) & ~bytes) | bytes;
-        if (odd & tops)
-            return p;
-        p += 8;
-    }
-    return p;
-}
-#endif
-
-/* The first byte from p on that is not plain, or end. */
+/* The first byte from p on that is not plain, or end. Names and most values end within two blocks.
+ */
 static inline const unsigned char *json_skip_plain(const unsigned char *p, const unsigned char *end)
 {
-    p = json_skip_blocks(p, end);
-    while (p < end && json_is_plain(*p))
-        p++;
-    return p;
+    for (int i = 0; i < 2 && end - p >= JSON_SKIP_BLOCK; i++) {
+        unsigned odd = json_odd_places(p);
+
+        if (odd)
+            return p + __builtin_ctz(odd);
+        p += JSON_SKIP_BLOCK;
+    }
+    return p == end ? p : json_skip_long(p, end);
 }
+#else
+static inline const unsigned char *json_skip_plain(const unsigned char *p, const unsigned char *end)
+{
+    return json_skip_long(p, end);
+}
+#endif
 
 /* How a UTF-8 sequence goes on behind its first byte (RFC 3629, section 4). */
 struct utf8_rest {

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/roll.h"
+#include "base/word.h"
 
 struct used {
     struct roll_record record; /* by the four names, with newlines between them */
@@ -58,9 +59,9 @@ static struct use_of names_of(struct span text)
 
 static bool is_of(const struct used *used, const struct use_of *of)
 {
-    return span_is_equal(used->of.client, of->client) && span_is_equal(used->of.key, of->key) &&
-           span_is_equal(used->of.model, of->model) &&
-           span_is_equal(used->of.provider, of->provider);
+    return word_is_equal(used->of.client, of->client) && word_is_equal(used->of.key, of->key) &&
+           word_is_equal(used->of.model, of->model) &&
+           word_is_equal(used->of.provider, of->provider);
 }
 
 /* NULL: there is no room. */

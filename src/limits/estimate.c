@@ -69,21 +69,27 @@ struct estimate_weights estimate_weights(const struct estimate *estimate)
     return weights;
 }
 
+/* Counts are far below what a signed number holds, which turns into one that floats in one step. */
+static double number_of(uint64_t count)
+{
+    return (double)(int64_t)count;
+}
+
 /* False where there is nothing to count. */
 static bool read_parts(const struct estimate_text *text, double *parts)
 {
     const struct json_kinds *kinds = text->kinds;
 
-    parts[ESTIMATE_LETTERS] = (double)kinds->letters;
-    parts[ESTIMATE_WORDS] = (double)kinds->words;
-    parts[ESTIMATE_DIGITS] = (double)kinds->digits;
-    parts[ESTIMATE_MARKS] = (double)kinds->marks;
-    parts[ESTIMATE_BREAKS] = (double)kinds->breaks;
-    parts[ESTIMATE_LATIN] = (double)kinds->latin;
-    parts[ESTIMATE_WIDE] = (double)kinds->wide;
-    parts[ESTIMATE_TEXTS] = (double)kinds->texts;
-    parts[ESTIMATE_TOOL_BYTES] = (double)text->tool_bytes;
-    parts[ESTIMATE_MEDIA] = (double)text->media;
+    parts[ESTIMATE_LETTERS] = number_of(kinds->letters);
+    parts[ESTIMATE_WORDS] = number_of(kinds->words);
+    parts[ESTIMATE_DIGITS] = number_of(kinds->digits);
+    parts[ESTIMATE_MARKS] = number_of(kinds->marks);
+    parts[ESTIMATE_BREAKS] = number_of(kinds->breaks);
+    parts[ESTIMATE_LATIN] = number_of(kinds->latin);
+    parts[ESTIMATE_WIDE] = number_of(kinds->wide);
+    parts[ESTIMATE_TEXTS] = number_of(kinds->texts);
+    parts[ESTIMATE_TOOL_BYTES] = number_of(text->tool_bytes);
+    parts[ESTIMATE_MEDIA] = number_of(text->media);
     parts[ESTIMATE_ONE] = 1;
     return kinds->texts || text->tool_bytes || text->media;
 }

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "base/word.h"
 
 static struct span text(const char *literal)
 {
@@ -144,13 +145,31 @@ static void test_patterns(void **state)
     assert_false(span_matches(span_of(many, sizeof(many)), span_of(stars, sizeof(stars))));
 }
 
+/* At each length a byte more or other is seen, wherever it stands; from any place in memory. */
+static void test_words_are_compared_as_bytes_are(void **state)
+{
+    for (size_t len = 0; len <= 40; len++) {
+        char a[48], b[50];
+
+        for (size_t i = 0; i < len; i++)
+            a[i] = b[i + 1] = (char)('a' + i % 26);
+        assert_true(word_is_equal(span_of(a, len), span_of(b + 1, len)));
+        assert_false(word_is_equal(span_of(a, len), span_of(b + 1, len + 1)));
+        for (size_t i = 0; i < len; i++) {
+            b[i + 1] ^= (char)0x80;
+            assert_false(word_is_equal(span_of(a, len), span_of(b + 1, len)));
+            b[i + 1] ^= (char)0x80;
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_comparing), cmocka_unit_test(test_being_one_of_several),
         cmocka_unit_test(test_searching), cmocka_unit_test(test_trimming),
         cmocka_unit_test(test_tokens),    cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_patterns),  cmocka_unit_test(test_words_are_compared_as_bytes_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* Which heads are plain, and what is read of them. That llhttp reads the same in them is what
  * test_parser and fuzz_http see: cut into pieces, each head goes through llhttp. */
 #include <setjmp.h>
+#include <ctype.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -207,6 +208,34 @@ static size_t read_fields(size_t count, struct http_head *head)
     return read_head(text, false, head);
 }
 
+static bool is_taken(const char *format, const char *run)
+{
+    struct http_head head;
+    char text[512];
+
+    snprintf(text, sizeof(text), format, run);
+    return read_head(text, false, &head) == strlen(text);
+}
+
+/* At every place of the blocks that are looked at together. */
+static void test_every_byte_of_names_and_values(void **state)
+{
+    for (size_t at = 0; at < 40; at++) {
+        char run[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
+        for (unsigned byte = 1; byte < 256; byte++) {
+            bool is_of_name = byte == '-' || (byte < 0x80 && isalnum((int)byte));
+
+            run[at] = (char)byte;
+            assert_true(is_taken(REQUEST HOST "X: %s\r\n\r\n", run) ==
+                        (byte >= ' ' && byte <= '~'));
+            /* A colon ends a name, if it is not its first byte. */
+            assert_true(is_taken(REQUEST HOST "%s: a\r\n\r\n", run) ==
+                        (is_of_name || (byte == ':' && at > 0)));
+        }
+    }
+}
+
 static void test_as_many_fields_as_a_head_holds(void **state)
 {
     struct http_head head;
@@ -237,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_plain_ones),
         cmocka_unit_test(test_declined_requests),
         cmocka_unit_test(test_declined_answers),
+        cmocka_unit_test(test_every_byte_of_names_and_values),
         cmocka_unit_test(test_as_many_fields_as_a_head_holds),
         cmocka_unit_test(test_long_targets),
     };

@@ -10,6 +10,7 @@
 #include "base/rand.h"
 #include "json/kinds_inner.h"
 #include "json/scan.h"
+#include "json/skip.h"
 
 static const struct json_watch rows[] = {
     {SPAN_INIT("messages"), -1, JSON_ARRAY, JSON_COUNTED, 0, 0},
@@ -160,8 +161,52 @@ static void test_blocks_count_what_bytes_do(void **state)
         expect_as_slowly(json_kinds_plain, 1, text, len, cut);
 #ifdef __SSE2__
         expect_as_slowly(kinds_by_16, 1, text, len, cut);
-        if (kinds_has_32())
-            expect_as_slowly(kinds_by_32, 32, text, len, cut);
+#endif
+    }
+}
+
+typedef const unsigned char *passer(struct json_kinds *kinds, const unsigned char *text,
+                                    const unsigned char *end);
+
+/* From `start` on up to the first byte that no string holds as it is, in words that began before.
+ */
+static void expect_passed(passer *pass, const unsigned char *text, size_t start, size_t len)
+{
+    struct json_kinds quick = slowly(text, start), slow;
+    size_t stop = start;
+
+    while (stop < len && json_is_plain(text[stop]))
+        stop++;
+    slow = slowly(text, stop);
+    assert_ptr_equal(pass(&quick, text + start, text + len), text + stop);
+    expect_alike(&quick, &slow);
+}
+
+/* Wherever a run begins, ends or is cut. */
+static void test_passes_what_stands_for_itself(void **state)
+{
+    static const unsigned char odd[] = {'"', '\\', '\n', 0x1F, 0x80, 0xC3, 0xFF, 0};
+    static unsigned char text[40000];
+    struct rand rand;
+
+    rand_init(&rand, 8);
+    for (unsigned round = 0; round < 4000; round++) {
+        size_t len = 1 + rand_below(&rand, round % 100 ? 200 : sizeof(text));
+        size_t start = rand_below(&rand, len < 70 ? len : 70);
+
+        for (size_t i = 0; i < len; i++)
+            text[i] = (unsigned char)("aZ 09.@[`{/:~ bc"[rand_below(&rand, 16)]);
+        /* No sum overflows where all are of one kind. */
+        if (round % 7 == 0)
+            memset(text, "a1 ."[rand_below(&rand, 4)], len);
+        if (round % 3)
+            text[rand_below(&rand, len)] = odd[rand_below(&rand, sizeof(odd))];
+        while (start && !json_is_plain(text[start - 1]))
+            start--;
+        expect_passed(json_kinds_pass, text, start, len);
+#ifdef __SSE2__
+        if (kinds_has_32() && len - start >= KINDS_PASS_MIN)
+            expect_passed(kinds_pass_by_32, text, start, len);
 #endif
     }
 }
@@ -192,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_escapes_count_as_what_they_spell),
         cmocka_unit_test(test_counts_what_is_text_and_nothing_else),
         cmocka_unit_test(test_blocks_count_what_bytes_do),
+        cmocka_unit_test(test_passes_what_stands_for_itself),
         cmocka_unit_test(test_pieces_change_nothing),
     };
 

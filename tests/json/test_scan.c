@@ -396,6 +396,47 @@ static void test_tells_the_items_of_an_array(void **state)
     assert_true(look.scan.seen[CHOICES].is_empty);
 }
 
+enum { LIST, PART, LEAF };
+
+struct parts {
+    struct json_scan scan;
+    unsigned items;
+};
+
+/* The first item alone has a part. */
+static void note_part(void *context, int row)
+{
+    struct parts *parts = context;
+
+    assert_int_equal(row, LIST);
+    assert_int_equal(parts->scan.seen[PART].type, parts->items ? 0 : JSON_OBJECT);
+    assert_int_equal(parts->scan.seen[LEAF].type, parts->items ? 0 : JSON_NUMBER);
+    parts->items++;
+}
+
+/* What stood within a part of one item is not taken for the next one's. */
+static void test_items_are_forgotten_to_any_depth(void **state)
+{
+    static const struct json_watch deep[] = {
+        [LIST] = {SPAN_INIT("list"), -1, JSON_ANY, JSON_PER_ITEM, PART, JSON_MARK("part")},
+        [PART] = {SPAN_INIT("part"), LIST, JSON_ANY, 0, LEAF, JSON_MARK("leaf")},
+        [LEAF] = {SPAN_INIT("leaf"), PART, JSON_ANY, 0, 0, 0},
+    };
+    static const struct json_watchlist list_of_parts = {
+        .rows = deep, .count = 3, .root_marks = JSON_MARK("list")};
+    struct parts parts = {.items = 0};
+
+    assert_true(json_watchlist_is_sound(&list_of_parts));
+    json_scan_init(&parts.scan, &list_of_parts, 16);
+    parts.scan.on_item = note_part;
+    parts.scan.context = &parts;
+    assert_int_equal(json_scan_feed(&parts.scan, SPAN("{\"list\":[{\"part\":{\"leaf\":1}},"
+                                                      "{\"other\":2}]}")),
+                     0);
+    assert_int_equal(json_scan_finish(&parts.scan), 0);
+    assert_int_equal(parts.items, 2);
+}
+
 static void test_depth_is_limited(void **state)
 {
     struct look look;
@@ -469,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_counts_the_text_of_messages),
         cmocka_unit_test(test_the_table_is_sound),
         cmocka_unit_test(test_tells_the_items_of_an_array),
+        cmocka_unit_test(test_items_are_forgotten_to_any_depth),
         cmocka_unit_test(test_depth_is_limited),
         cmocka_unit_test(test_the_greatest_depth),
         cmocka_unit_test(test_faults_say_where),

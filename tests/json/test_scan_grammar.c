@@ -118,6 +118,8 @@ static const struct sample bad[] = {
     SAMPLE("[1,]"),
     SAMPLE("[,1]"),
     SAMPLE("[1,,2]"),
+    SAMPLE("\"ab\\,\""),
+    SAMPLE("[{,\"a\":1}]"),
     SAMPLE("[1 2]"),
     SAMPLE("[1}"),
     SAMPLE("[\"a\":1]"),
@@ -147,11 +149,26 @@ static const struct sample bad[] = {
 
 static const struct json_watchlist nothing = {.count = 0};
 
-static enum json_fault scan(const char *text, size_t len, size_t piece)
+/* Strings below "a" are text that counts. */
+static const struct json_watch rows[] = {{SPAN_INIT("a"), -1, JSON_ANY, JSON_COUNTED, 0, 0}};
+static const struct span text_names[] = {SPAN_INIT("t")};
+static const struct json_watchlist texts = {
+    .rows = rows,
+    .count = 1,
+    .text_names = text_names,
+    .text_name_count = 1,
+    .root_marks = JSON_MARK("a"),
+    .text_marks = JSON_MARK("t"),
+};
+
+static enum json_fault scan(const struct json_watchlist *list, const char *text, size_t len,
+                            size_t piece)
 {
+    struct json_kinds kinds = {.texts = 0};
     struct json_scan scan;
 
-    json_scan_init(&scan, &nothing, 64);
+    json_scan_init(&scan, list, 64);
+    json_scan_count_kinds(&scan, &kinds);
     for (size_t at = 0; at < len; at += piece)
         (void)json_scan_feed(&scan, span_of(text + at, len - at < piece ? len - at : piece));
     (void)json_scan_finish(&scan);
@@ -184,16 +201,19 @@ static void check_between(const struct sample *sample, const char *before, const
     put(text, &len, after, strlen(after));
     assert_int_equal(yyjson_takes(text, len), is_good);
     for (size_t piece = 1; piece <= len; piece++) {
-        if ((scan(text, len, piece) == JSON_FAULT_NONE) != is_good)
+        if ((scan(&nothing, text, len, piece) == JSON_FAULT_NONE) != is_good ||
+            (scan(&texts, text, len, piece) == JSON_FAULT_NONE) != is_good)
             fail_msg("in pieces of %zu: %.*s", piece, (int)len, text);
     }
 }
 
-/* As a member's value, and as items. */
+/* As a member's value, as text and as items. */
 static void check(const struct sample *sample, bool is_good)
 {
     check_between(sample, "{\"a\":", "}", is_good);
     check_between(sample, "{\"a\":", ",\"b\":1}", is_good);
+    check_between(sample, "{\"a\":[{\"t\":", "}]}", is_good);
+    check_between(sample, "{\"a\":{\"t\":", ",\"t\":\"x\"}}", is_good);
     check_between(sample, "{\"a\":[", "]}", is_good || sample->len == 0);
     check_between(sample, "{\"a\":[0, ", " ,\"b\"]}", is_good);
 }
@@ -216,23 +236,26 @@ static void test_unpaired_surrogates_pass(void **state)
     static const char text[] = "{\"a\":\"\\ud800 \\udc00 \\ud800\\ud800\"}";
 
     for (size_t piece = 1; piece < sizeof(text); piece++)
-        assert_int_equal(scan(text, sizeof(text) - 1, piece), JSON_FAULT_NONE);
+        assert_int_equal(scan(&nothing, text, sizeof(text) - 1, piece), JSON_FAULT_NONE);
 }
 
-/* Every byte in a string, at every place of a block of sixteen. */
+/* Every byte in a string, at every place of the blocks that are looked at together. */
 static void test_every_byte_at_every_place(void **state)
 {
-    char text[64];
+    enum { BEFORE = 6, BYTES = 150, LEN = BEFORE + BYTES + 2 };
+    char text[LEN];
 
     for (unsigned c = 0; c < 256; c++) {
-        for (size_t at = 0; at < 40; at++) {
-            size_t len = 6 + 40 + 2;
+        for (size_t at = 0; at < BYTES; at++) {
+            bool is_good;
 
             memset(text, 'x', sizeof(text));
-            memcpy(text, "{\"a\":\"", 6);
-            memcpy(text + 46, "\"}", 2);
-            text[6 + at] = (char)c;
-            assert_int_equal(scan(text, len, len) == JSON_FAULT_NONE, yyjson_takes(text, len));
+            memcpy(text, "{\"a\":\"", BEFORE);
+            memcpy(text + LEN - 2, "\"}", 2);
+            text[BEFORE + at] = (char)c;
+            is_good = yyjson_takes(text, LEN);
+            assert_int_equal(scan(&nothing, text, LEN, LEN) == JSON_FAULT_NONE, is_good);
+            assert_int_equal(scan(&texts, text, LEN, LEN) == JSON_FAULT_NONE, is_good);
         }
     }
 }
