@@ -462,7 +462,7 @@ bool request_scan_has_tools(const struct request_scan *request)
 
 static uint64_t list_bytes(const struct json_seen *seen)
 {
-    return seen->type == JSON_ARRAY ? seen->end - seen->start : 0;
+    return seen->type == JSON_ARRAY && seen->is_whole ? seen->end - seen->start : 0;
 }
 
 /* The provider's model reads the tools' descriptions and schemas too. */

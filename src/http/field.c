@@ -35,7 +35,8 @@ static const uint8_t first_of[LENGTH_MAX + 2] = {
 
 /* Lower-case letters, digits and '-' alone stand in the table: or-ing 0x20 makes exactly the
  * letters equal that differ in case, and no other byte of a field name (RFC 9110 5.6.2) into one of
- * these but '\r', which no name holds. Word by word; the last word overlaps the one before it. */
+ * these: '\r' and 0x10 to 0x19 alone, which no name holds. Word by word; the last word overlaps the
+ * one before it. */
 static inline bool is_same(const char *name, const char *other, size_t len)
 {
     const uint64_t lower = UINT64_C(0x2020202020202020);

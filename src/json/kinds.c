@@ -125,15 +125,19 @@ void json_kinds_plain(struct json_kinds *kinds, const byte *text, size_t len)
         kinds_by_16(kinds, text, len);
 }
 
-const byte *json_kinds_pass(struct json_kinds *kinds, const byte *text, const byte *end)
+const byte *kinds_pass_by_16(struct json_kinds *kinds, const byte *text, const byte *end)
 {
-    const byte *stop;
+    const byte *stop = json_skip_plain(text, end);
 
-    if (end - text >= KINDS_PASS_MIN && kinds_has_32())
-        return kinds_pass_by_32(kinds, text, end);
-    stop = json_skip_plain(text, end);
     json_kinds_plain(kinds, text, (size_t)(stop - text));
     return stop;
+}
+
+const byte *json_kinds_pass(struct json_kinds *kinds, const byte *text, const byte *end)
+{
+    if (end - text >= KINDS_PASS_MIN && kinds_has_32())
+        return kinds_pass_by_32(kinds, text, end);
+    return kinds_pass_by_16(kinds, text, end);
 }
 
 #else

@@ -13,7 +13,11 @@
 /* What is left behind the last whole block counts too. */
 void kinds_by_16(struct json_kinds *kinds, const unsigned char *text, size_t len);
 
-/* As json_kinds_pass, where the processor has AVX2, for no less than KINDS_PASS_MIN bytes. */
+/* As json_kinds_pass, of any length. */
+const unsigned char *kinds_pass_by_16(struct json_kinds *kinds, const unsigned char *text,
+                                      const unsigned char *end);
+
+/* The same where the processor has AVX2, for no less than KINDS_PASS_MIN bytes. */
 const unsigned char *kinds_pass_by_32(struct json_kinds *kinds, const unsigned char *text,
                                       const unsigned char *end);
 

@@ -137,8 +137,11 @@ const byte *scan_string(struct json_scan *scan, const byte *p, const byte *end)
         /* What came before it counts before it. */
         if (p[0] != '\\')
             flush_surrogate(scan);
-        p = skip(scan, p, end);
-        note(scan, run, (size_t)(p - run), (size_t)(p - run));
+        /* Of one escape behind the other there is nothing to pass over. */
+        if (json_is_plain(*p)) {
+            p = skip(scan, p, end);
+            note(scan, run, (size_t)(p - run), (size_t)(p - run));
+        }
         if (p == end)
             break;
         if (*p == '"') {
