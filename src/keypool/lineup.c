@@ -86,14 +86,6 @@ void lineup_lower(struct lineup *lineup, uint32_t place, uint64_t rank)
         order_move(ready, lineup->positions, place, key);
 }
 
-bool lineup_stands_by(const struct lineup *lineup, uint32_t place, uint64_t rank)
-{
-    const struct order *ready = &lineup->heaps[LINEUP_READY];
-
-    return lineup_where(lineup, place) != LINEUP_READY ||
-           ready->entries[lineup->positions[place]].rank == with_level(lineup, place, rank);
-}
-
 bool lineup_raise_first(struct lineup *lineup, uint64_t rank)
 {
     struct order *ready = &lineup->heaps[LINEUP_READY];

@@ -71,10 +71,6 @@ void lineup_rank(struct lineup *lineup, uint32_t place, uint64_t rank);
  * comes first: what it stands by is its rank or less. */
 void lineup_lower(struct lineup *lineup, uint32_t place, uint64_t rank);
 
-/* Whether a place that is ready stands by that rank, as it does where it has been put right; of one
- * that is not ready it does. */
-bool lineup_stands_by(const struct lineup *lineup, uint32_t place, uint64_t rank);
-
 /* The rank of the place that is first among the ready, where it stands by a lower one. True where
  * it did, and another place may be the first now. */
 bool lineup_raise_first(struct lineup *lineup, uint64_t rank);

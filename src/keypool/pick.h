@@ -22,7 +22,8 @@ struct pick {
     bool lacks_model;
     bool is_stood_in; /* it was the canary's turn, which lacks what is asked for */
     uint32_t for_model, for_tokens;
-    uint32_t stale; /* found with less left than their rank says */
+    uint32_t stale;   /* found with less left than their rank says */
+    uint32_t settled; /* found to stand by a lower rank than theirs (view_first_ready) */
     /* Places taken out of the lineup for the time of this pick; put back at its end. */
     uint32_t skip_count;
     struct {

@@ -168,7 +168,6 @@ static bool pick_ready(struct pick *pick, uint32_t *ret_place)
 {
     struct sticky_choice preferred = pick_preferred(pick);
     const struct order_entry *first;
-    uint32_t settled = 0;
     bool is_full = false;
 
     for (uint32_t i = 0; i < preferred.count && !is_full; i++) {
@@ -177,7 +176,7 @@ static bool pick_ready(struct pick *pick, uint32_t *ret_place)
             try_ready(pick, *ret_place, &is_full))
             return true;
     }
-    while (!is_full && (first = view_first_ready(pick->view, pick->lineup, &settled))) {
+    while (!is_full && (first = view_first_ready(pick->view, pick->lineup, &pick->settled))) {
         *ret_place = first->place;
         if (try_ready(pick, *ret_place, &is_full))
             return true;
@@ -369,7 +368,7 @@ static void start_pass(struct pick *pick, struct lineup *lineup)
     pick->lineup = lineup;
     pick->later = (struct standing){.where = LINEUP_OUT};
     pick->has_tried = pick->lacks_model = false;
-    pick->for_model = pick->for_tokens = pick->stale = 0;
+    pick->for_model = pick->for_tokens = pick->stale = pick->settled = 0;
 }
 
 /* What it took may have left nothing for the next: that is seen when the next finds it, unless it
@@ -408,7 +407,7 @@ static struct keypool_choice pick_key(struct pick *pick)
         choice = explain(pick);
     put_skips_back(pick);
     if (is_taken) {
-        view_count_pick(pick->view, pick->lineup, place);
+        view_count_pick(pick->view, pick->lineup, place, pick->settled < VIEW_SETTLE_MAX);
         place_taken(pick, place);
         view_freshen(pick->view, pick->lineup, pick->now_us);
     }

@@ -67,12 +67,12 @@ static bool take_any(struct pick *pick, enum whose whose, uint32_t *ret_place)
 {
     const struct standing absent = {.where = LINEUP_ABSENT};
     const struct order_entry *first;
-    uint32_t passed[SPARE_LOOKS], count = 0, settled = 0;
+    uint32_t passed[SPARE_LOOKS], count = 0;
     bool is_taken = false;
 
     view_wake(pick->view, pick->lineup, pick->now_us);
     while (!is_taken && count < SPARE_LOOKS &&
-           (first = view_first_ready(pick->view, pick->lineup, &settled))) {
+           (first = view_first_ready(pick->view, pick->lineup, &pick->settled))) {
         uint32_t place = first->place;
 
         is_taken = !is_canary(pick->view, pick->view->slots[place].key) && take(pick, place, whose);
@@ -135,7 +135,7 @@ static bool begin(struct pick *pick)
 static void finish(struct pick *pick, uint32_t place)
 {
     view_place(pick->view, pick->lineup, place, pick->now_us);
-    view_count_pick(pick->view, pick->lineup, place);
+    view_count_pick(pick->view, pick->lineup, place, pick->settled < VIEW_SETTLE_MAX);
     pick_count_request(pick->view, pick->grant, pick->now_us);
 }
 

@@ -148,18 +148,16 @@ void view_place(struct keypool_view *view, struct lineup *lineup, uint32_t place
     lineup_put(lineup, place, standing, view_rank(view, slot));
 }
 
-void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t place)
+void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t place,
+                     bool is_settled)
 {
     struct slot *slot = &view->slots[place];
-    /* Of one that was taken for the first without having been put right, the turn is not that of
-     * the others here. */
-    bool is_first = lineup_stands_by(lineup, place, view_rank(view, slot));
 
     /* Who was away, or passed over, has no claim on the turns that it missed: it would get them all
      * at once. */
     if (slot->pass < lineup->now_pass)
         slot->pass = lineup->now_pass;
-    if (is_first)
+    if (is_settled)
         lineup->now_pass = slot->pass;
     slot->is_new = false;
     slot->in_flight++;

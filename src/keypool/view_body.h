@@ -125,7 +125,7 @@ uint64_t view_rank(const struct keypool_view *view, const struct slot *slot);
 enum { VIEW_SETTLE_MAX = 256 };
 
 /* The first of the ready by the ranks that they have now, or NULL. VIEW_SETTLE_MAX that stood by a
- * lower one are put right in a pass, which *settled counts: of so many keys the choice is exact.
+ * lower one are put right in a pick, which *settled counts: of so many keys the choice is exact.
  * Each pick leaves one to be put right in each of the other lineups, at most. */
 const struct order_entry *view_first_ready(const struct keypool_view *view, struct lineup *lineup,
                                            uint32_t *settled);
@@ -139,8 +139,10 @@ void view_place(struct keypool_view *view, struct lineup *lineup, uint32_t place
 /* Gives back the tests that a grant holds, without a result. */
 void view_drop_tests(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us);
 
-/* A pick from that lineup: the slot's turn and number under way have changed. */
-void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t place);
+/* A pick from that lineup: the slot's turn and number under way have changed. is_settled: it was
+ * the first by the ranks of now; else its turn is not that of the others there. */
+void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t place,
+                     bool is_settled);
 
 /* Takes over the pool's trial, or that there is none any more. */
 void view_take_trial(struct keypool_view *view);

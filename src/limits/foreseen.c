@@ -185,10 +185,12 @@ struct foreseen_stamp foreseen_take(struct foreseen *foreseen, uint64_t units, u
     uint64_t before = taken_before(foreseen, now_us), held_us;
     uint64_t cut = units < FORESEEN_MAX_UNITS ? units : FORESEEN_MAX_UNITS;
     bool is_there = use(foreseen, cut, now_us);
-    struct foreseen_stamp stamp = {foreseen->taken, before + cut, cut, false};
+    struct foreseen_stamp stamp = {foreseen->taken, before + cut, cut, false, !is_there};
 
+    if (is_there)
+        return stamp;
     held_us = foreseen_load(&foreseen->held_us);
-    if (!is_there && held_us > now_us && foreseen_load(&foreseen->try_us) <= now_us) {
+    if (held_us > now_us && foreseen_load(&foreseen->try_us) <= now_us) {
         stamp.is_try = true; /* those behind it wait for its answer, or for the end */
         foreseen_store(&foreseen->try_us, held_us);
     }
