@@ -116,7 +116,7 @@ def measure_regions(outputs):
 
 
 def measure_pick(outputs):
-    """Time, not virtual: of the batches the one in the middle counts, the best one is shown beside it."""
+    """Time, not virtual: the batch in the middle counts, of the round that was disturbed least; the best one is shown beside it."""
     best, middle = outputs.find("bench/micro/micro-pick", rf"^headroom +10000 +{NUMBER} ns +{NUMBER} ns$")
     return f"{middle:.0f} ns (best {best:.0f})", middle < 300
 

@@ -2,8 +2,6 @@
 
 #include "base/bug.h"
 
-enum { CHILDREN = 4 };
-
 static void put(struct order *order, uint32_t *positions, struct order_entry entry, uint32_t at)
 {
     order->entries[at] = entry;
@@ -13,7 +11,7 @@ static void put(struct order *order, uint32_t *positions, struct order_entry ent
 static void sift_up(struct order *order, uint32_t *positions, struct order_entry entry, uint32_t at)
 {
     while (at > 0) {
-        uint32_t parent = (at - 1) / CHILDREN;
+        uint32_t parent = (at - 1) / ORDER_CHILDREN;
 
         if (order->entries[parent].rank <= entry.rank)
             break;
@@ -50,17 +48,17 @@ static void sift_down(struct order *order, uint32_t *positions, struct order_ent
                       uint32_t at)
 {
     const struct order_entry *entries = order->entries;
-    uint32_t count = order->count, first = CHILDREN * at + 1;
+    uint32_t count = order->count, first = ORDER_CHILDREN * at + 1;
 
     while (first < count) {
-        uint32_t child =
-            first + CHILDREN <= count ? least_of_four(entries, first) : least_of_last(order, first);
+        uint32_t child = first + ORDER_CHILDREN <= count ? least_of_four(entries, first)
+                                                         : least_of_last(order, first);
 
         if (entries[child].rank >= entry.rank)
             break;
         put(order, positions, entries[child], at);
         at = child;
-        first = CHILDREN * at + 1;
+        first = ORDER_CHILDREN * at + 1;
     }
     put(order, positions, entry, at);
 }
@@ -91,7 +89,7 @@ void order_remove(struct order *order, uint32_t *positions, uint32_t place)
     last = order->entries[--order->count];
     if (last.place == place)
         return;
-    if (at > 0 && order->entries[(at - 1) / CHILDREN].rank > last.rank)
+    if (at > 0 && order->entries[(at - 1) / ORDER_CHILDREN].rank > last.rank)
         sift_up(order, positions, last, at);
     else
         sift_down(order, positions, last, at);

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { ORDER_CHILDREN = 4 };
+
 struct order_entry {
     uint64_t rank;
     uint32_t place;

@@ -410,6 +410,7 @@ static struct keypool_choice pick_key(struct pick *pick)
         view_count_pick(pick->view, pick->lineup, place, pick->settled < VIEW_SETTLE_MAX);
         place_taken(pick, place);
         view_freshen(pick->view, pick->lineup, pick->now_us);
+        view_fetch_next(pick->view, pick->lineup);
     }
     return choice;
 }

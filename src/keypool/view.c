@@ -11,6 +11,7 @@ enum {
     LOAD_MAX = (1 << (TIER_SHIFT - LOAD_SHIFT)) - 1,
     LOAD_UNIT = 8,      /* of one under way at a weight of 1 */
     WEIGHT_UNIT = 1000, /* a weight of 1 in thousandths */
+    FETCH_FROM = 64,    /* keys: fewer stay in the caches by themselves */
     WAKE_AT_ONCE = 32,  /* looked at again in one pick, unless nothing else is ready */
 };
 
@@ -136,6 +137,22 @@ const struct order_entry *view_first_ready(const struct keypool_view *view, stru
            lineup_raise_first(lineup, view_rank(view, &view->slots[order_top(ready)->place])))
         ++*settled;
     return order_top(ready);
+}
+
+void view_fetch_next(const struct keypool_view *view, const struct lineup *lineup)
+{
+    const struct order *ready = &lineup->heaps[LINEUP_READY];
+    const struct slot *next;
+
+    if (ready->count < FETCH_FROM)
+        return;
+    next = &view->slots[ready->entries[0].place];
+    __builtin_prefetch(next->key);
+    __builtin_prefetch((const char *)next->key + KEY_LINE_BYTES);
+    __builtin_prefetch(next->local, 1);
+    /* One of these comes after it. */
+    for (int i = 1; i <= ORDER_CHILDREN; i++)
+        __builtin_prefetch(&view->slots[ready->entries[i].place]);
 }
 
 void view_place(struct keypool_view *view, struct lineup *lineup, uint32_t place, uint64_t now_us)

@@ -139,6 +139,9 @@ void view_place(struct keypool_view *view, struct lineup *lineup, uint32_t place
 /* Gives back the tests that a grant holds, without a result. */
 void view_drop_tests(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us);
 
+/* Has the memory fetched that the next pick looks at first: of many keys it is cold by then. */
+void view_fetch_next(const struct keypool_view *view, const struct lineup *lineup);
+
 /* A pick from that lineup: the slot's turn and number under way have changed. is_settled: it was
  * the first by the ranks of now; else its turn is not that of the others there. */
 void view_count_pick(struct keypool_view *view, struct lineup *lineup, uint32_t place,
