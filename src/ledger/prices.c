@@ -299,52 +299,55 @@ void prices_free(struct prices **place)
 
 /* ---- finding ---- */
 
-/* Which of two holds: the file's for that provider, the file's for any, what is built in. */
-static unsigned rank_of(const struct prices *prices, const struct price *price)
+/* Which of two holds: the file's for that provider, the file's for any, what an alias of the file
+ * means, what is built in. */
+static unsigned rank_of(const struct prices *prices, const struct place *place)
 {
-    if (!is_of_file(prices, price))
-        return 2;
-    return prices->config->prices.items[price - prices->items].provider ? 0 : 1;
+    if (!is_of_file(prices, place->price))
+        return place->is_alias ? 2 : 3;
+    return prices->config->prices.items[place->price - prices->items].provider ? 0 : 1;
 }
 
-/* Where the file has no prices, the first that is found holds. */
-static bool is_settled(const struct prices *prices, const struct price *price)
+/* An alias says what the very name means: no price of another name holds for it, were it the file's
+ * own. Where the file says nothing, the first that is found holds. */
+static bool is_settled(const struct prices *prices, const struct place *place)
 {
-    return price && (prices->config->prices.count == 0 || rank_of(prices, price) == 0);
+    return place->price &&
+           (place->is_alias || prices->config->prices.count == 0 || rank_of(prices, place) == 0);
 }
 
-static const struct price *nearer(const struct prices *prices, const struct price *price,
-                                  const struct price *looser)
+static const struct place *nearer(const struct prices *prices, const struct place *place,
+                                  const struct place *looser)
 {
-    if (!price || !looser)
-        return price ? price : looser;
-    return rank_of(prices, looser) < rank_of(prices, price) ? looser : price;
+    if (!place->price || !looser->price)
+        return place->price ? place : looser;
+    return rank_of(prices, looser) < rank_of(prices, place) ? looser : place;
 }
 
 /* By that name or by the one that it is an alias of. */
-static const struct price *find_named(const struct prices *prices, uint32_t provider_index,
+static const struct place *find_named(const struct prices *prices, uint32_t provider_index,
                                       struct span model, uint64_t model_hash)
 {
-    const struct price *price = place_of(prices, mix(model_hash, provider_index))->price;
+    const struct place *place = place_of(prices, mix(model_hash, provider_index));
     struct span usual;
 
-    if (is_settled(prices, price))
-        return price;
+    if (is_settled(prices, place))
+        return place;
     usual = price_usual_name(prices->config->providers.items[provider_index].kind, model);
     if (span_is_equal(usual, model))
-        return price;
-    return nearer(prices, price, place_named(prices, provider_index, usual)->price);
+        return place;
+    return nearer(prices, place, place_named(prices, provider_index, usual));
 }
 
 const struct price *prices_find(const struct prices *prices, uint32_t provider_index,
                                 struct span model, uint64_t model_hash)
 {
-    const struct price *price = find_named(prices, provider_index, model, model_hash);
+    const struct place *place = find_named(prices, provider_index, model, model_hash);
     struct span bare = model;
 
-    if (!is_settled(prices, price))
+    if (!is_settled(prices, place))
         bare = price_bare_name(model);
     if (bare.len < model.len)
-        price = nearer(prices, price, find_named(prices, provider_index, bare, map_hash(bare)));
-    return price == &unknown ? NULL : price;
+        place = nearer(prices, place, find_named(prices, provider_index, bare, map_hash(bare)));
+    return place->price == &unknown ? NULL : place->price;
 }
