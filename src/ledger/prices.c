@@ -103,16 +103,41 @@ static bool is_of_file(const struct prices *prices, const struct price *price)
     return price != &unknown && price < prices->items + prices->config->prices.count;
 }
 
-/* A price that the file has for this very name goes before. */
-static void add_alias(struct prices *prices, uint32_t provider_index, struct span alias,
-                      struct span model)
+/* By that name or another one that means it; no alias of the file is asked, so that the order of
+ * the rows does not matter. */
+static bool has_price(const struct prices *prices, uint32_t provider_index, struct span name)
+{
+    enum provider_kind kind = prices->config->providers.items[provider_index].kind;
+    struct span bare = price_bare_name(name);
+    const struct span names[] = {name, price_usual_name(kind, name), bare,
+                                 price_usual_name(kind, bare)};
+    struct price builtin;
+
+    if (price_builtin(kind, name, &builtin))
+        return true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct place *place = place_named(prices, provider_index, names[i]);
+
+        if (place->price && !place->is_alias)
+            return true;
+    }
+    return false;
+}
+
+/* A price that the file has for this very name goes before. So does any price of the name, where
+ * the row is of any provider and its model has none there: it is hardly there, but the name is. */
+static void add_alias(struct prices *prices, uint32_t provider_index,
+                      const struct conf_catalogue *row, struct span alias)
 {
     struct place *place = place_named(prices, provider_index, alias);
-    const struct price *price = prices_find(prices, provider_index, model, map_hash(model));
+    const struct price *price =
+        prices_find(prices, provider_index, row->model, map_hash(row->model));
 
-    if (!place->price || (!place->is_alias && !is_of_file(prices, place->price)))
-        *place =
-            (struct place){mix(map_hash(alias), provider_index), price ? price : &unknown, true};
+    if (place->price && (place->is_alias || is_of_file(prices, place->price)))
+        return;
+    if (!price && !row->provider && has_price(prices, provider_index, alias))
+        return;
+    *place = (struct place){mix(map_hash(alias), provider_index), price ? price : &unknown, true};
 }
 
 static void add_aliases(struct prices *prices, const struct conf_catalogue *row)
@@ -121,7 +146,7 @@ static void add_aliases(struct prices *prices, const struct conf_catalogue *row)
         if (row->provider && row->provider != &prices->config->providers.items[p])
             continue;
         for (size_t i = 0; i < row->aliases.count; i++)
-            add_alias(prices, p, row->aliases.items[i], row->model);
+            add_alias(prices, p, row, row->aliases.items[i]);
     }
 }
 

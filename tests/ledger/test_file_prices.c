@@ -250,6 +250,26 @@ static void an_alias_is_not_what_it_is_called(void **state)
     prices_free(&prices);
 }
 
+/* llama-70b is at neither of them: what they call gpt-4o is theirs. */
+static void an_alias_of_a_model_that_is_elsewhere(void **state)
+{
+    struct prices *prices =
+        open_prices(*state, PROVIDERS "prices:\n"
+                                      "  other/gpt-4.1: {input: 14, output: 1}\n"
+                                      "catalogue:\n"
+                                      "  llama-70b: {aliases: [o3, o3-2025-04-16, chat, "
+                                      "gpt-4.1-2025-04-14]}\n"
+                                      "  other/own: {aliases: [o3]}\n");
+
+    assert_int_equal(input_of(prices, 0, "o3"), 2);
+    assert_int_equal(input_of(prices, 0, "o3-2025-04-16"), 2);
+    assert_int_equal(input_of(prices, 0, "chat"), UNKNOWN);
+    assert_int_equal(input_of(prices, 1, "gpt-4.1-2025-04-14"), 14);
+    /* It is said of this one. */
+    assert_int_equal(input_of(prices, 1, "o3"), UNKNOWN);
+    prices_free(&prices);
+}
+
 /* Names that are each other's, one in the file and one built in. */
 static void an_alias_that_goes_round(void **state)
 {
@@ -295,6 +315,7 @@ int main(void)
         cmocka_unit_test(printed_and_read_back),
         cmocka_unit_test(an_alias_costs_what_its_model_costs),
         cmocka_unit_test(an_alias_is_not_what_it_is_called),
+        cmocka_unit_test(an_alias_of_a_model_that_is_elsewhere),
         cmocka_unit_test(an_alias_that_goes_round),
         cmocka_unit_test(the_provider_s_own_price_goes_first),
     };
