@@ -8,8 +8,8 @@
  * hash of 64 bits are not to be expected. */
 struct place {
     uint64_t hash;
-    const struct price *price; /* NULL: free */
-    bool is_alias;             /* by an alias of the file */
+    const struct price *price;              /* NULL: free */
+    enum { BY_PRICE, BY_ROW, BY_ALIAS } by; /* of the file's catalogue, where it has aliases */
 };
 
 /* What prices of the file point to; each with all the room that it needs. */
@@ -22,6 +22,7 @@ struct parts {
 
 struct prices {
     const struct config *config;
+    bool has_aliases;    /* the file's catalogue */
     struct price *items; /* the file's, then those of each provider's kind */
     size_t count;
     struct parts parts;
@@ -56,7 +57,7 @@ static void add(struct prices *prices, uint32_t provider_index, struct span mode
     struct place *place = place_of(prices, mix(map_hash(model), provider_index));
 
     if (!place->price)
-        *place = (struct place){mix(map_hash(model), provider_index), price, false};
+        *place = (struct place){mix(map_hash(model), provider_index), price, BY_PRICE};
 }
 
 static struct price_rates rates_of(const struct conf_price_rates *conf)
@@ -118,7 +119,7 @@ static bool has_price(const struct prices *prices, uint32_t provider_index, stru
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const struct place *place = place_named(prices, provider_index, names[i]);
 
-        if (place->price && !place->is_alias)
+        if (place->price && place->by != BY_ALIAS && place->price != &unknown)
             return true;
     }
     return false;
@@ -133,11 +134,12 @@ static void add_alias(struct prices *prices, uint32_t provider_index,
     const struct price *price =
         prices_find(prices, provider_index, row->model, map_hash(row->model));
 
-    if (place->price && (place->is_alias || is_of_file(prices, place->price)))
+    if (place->price && (place->by == BY_ALIAS || is_of_file(prices, place->price)))
         return;
     if (!price && !row->provider && has_price(prices, provider_index, alias))
         return;
-    *place = (struct place){mix(map_hash(alias), provider_index), price ? price : &unknown, true};
+    *place =
+        (struct place){mix(map_hash(alias), provider_index), price ? price : &unknown, BY_ALIAS};
 }
 
 static void add_aliases(struct prices *prices, const struct conf_catalogue *row)
@@ -159,6 +161,29 @@ static void add_all_aliases(struct prices *prices, const struct conf_catalogue_r
                 add_aliases(prices, &rows->items[i]);
         }
     }
+}
+
+/* A row's own name is no alias, nor what its name without a date is an alias of: it costs what it
+ * did before there were any. */
+static void add_row(struct prices *prices, const struct conf_catalogue *row)
+{
+    for (uint32_t p = 0; p < prices->config->providers.count; p++) {
+        uint64_t hash = map_hash(row->model);
+        const struct price *price;
+
+        if (row->provider && row->provider != &prices->config->providers.items[p])
+            continue;
+        price = prices_find(prices, p, row->model, hash);
+        *place_of(prices, mix(hash, p)) =
+            (struct place){mix(hash, p), price ? price : &unknown, BY_ROW};
+    }
+}
+
+static void add_catalogue(struct prices *prices, const struct conf_catalogue_rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        add_row(prices, &rows->items[i]);
+    add_all_aliases(prices, rows);
 }
 
 static size_t count_aliases(const struct conf_catalogue_rows *rows)
@@ -281,18 +306,21 @@ static void fill(struct prices *prices, const struct config *config)
     add_file(prices, config, true);
     while (price_builtin_next(&at, &kind, &model, &prices->items[prices->count]))
         add_builtin(prices, config, model, kind, &prices->items[prices->count++]);
-    add_all_aliases(prices, &config->catalogue);
+    if (prices->has_aliases)
+        add_catalogue(prices, &config->catalogue);
 }
 
 int prices_new(const struct config *config, struct prices **ret_prices)
 {
     size_t items = config->prices.count + count_builtin();
-    size_t names = items + count_aliases(&config->catalogue);
+    size_t aliases = count_aliases(&config->catalogue);
+    size_t names = items + (aliases ? aliases + config->catalogue.count : 0);
     struct prices *prices = mem_zalloc(1, sizeof(*prices));
 
     if (!prices)
         return ERR_NOMEM;
     prices->config = config;
+    prices->has_aliases = aliases > 0;
     prices->place_count = 4;
     while (prices->place_count < 2 * names * config->providers.count)
         prices->place_count *= 2;
@@ -329,16 +357,19 @@ void prices_free(struct prices **place)
 static unsigned rank_of(const struct prices *prices, const struct place *place)
 {
     if (!is_of_file(prices, place->price))
-        return place->is_alias ? 2 : 3;
+        return place->by == BY_ALIAS ? 2 : 3;
     return prices->config->prices.items[place->price - prices->items].provider ? 0 : 1;
 }
 
-/* An alias says what the very name means: no price of another name holds for it, were it the file's
- * own. Where the file says nothing, the first that is found holds. */
+/* A row and an alias say what the very name means: no price of another name holds for it, were it
+ * the file's own. Where the file says nothing, the first that is found holds. */
 static bool is_settled(const struct prices *prices, const struct place *place)
 {
-    return place->price &&
-           (place->is_alias || prices->config->prices.count == 0 || rank_of(prices, place) == 0);
+    if (!place->price)
+        return false;
+    if (place->by != BY_PRICE || rank_of(prices, place) == 0)
+        return true;
+    return !prices->has_aliases && prices->config->prices.count == 0;
 }
 
 static const struct place *nearer(const struct prices *prices, const struct place *place,

@@ -270,6 +270,33 @@ static void an_alias_of_a_model_that_is_elsewhere(void **state)
     prices_free(&prices);
 }
 
+/* Whichever stands first. */
+static void a_row_is_of_its_own_name(void **state)
+{
+    static const char *const rows[] = {
+        "  openai/own-2026-01-01: {context: 1000, aliases: [foo]}\n",
+        "  openai/gpt-4.1: {aliases: [own, o3]}\n",
+        "  gpt-4o: {context: 1000}\n",
+        "  llama: {aliases: [gpt-4o-2024-11-20]}\n",
+    };
+
+    for (int i = 0; i < 2; i++) {
+        char yaml[512];
+        struct prices *prices;
+
+        (void)snprintf(yaml, sizeof(yaml), "%scatalogue:\n%s%s%s%s", PROVIDERS, rows[i], rows[!i],
+                       rows[2 + i], rows[2 + !i]);
+        prices = open_prices(*state, yaml);
+        assert_int_equal(input_of(prices, 0, "own"), 2);
+        assert_int_equal(input_of(prices, 0, "own-2026-02-02"), 2);
+        assert_int_equal(input_of(prices, 0, "own-2026-01-01"), UNKNOWN);
+        assert_int_equal(input_of(prices, 0, "foo"), UNKNOWN);
+        assert_int_equal(input_of(prices, 0, "gpt-4o-2024-11-20"), 2);
+        assert_int_equal(input_of(prices, 1, "own"), UNKNOWN);
+        prices_free(&prices);
+    }
+}
+
 /* Names that are each other's, one in the file and one built in. */
 static void an_alias_that_goes_round(void **state)
 {
@@ -316,6 +343,7 @@ int main(void)
         cmocka_unit_test(an_alias_costs_what_its_model_costs),
         cmocka_unit_test(an_alias_is_not_what_it_is_called),
         cmocka_unit_test(an_alias_of_a_model_that_is_elsewhere),
+        cmocka_unit_test(a_row_is_of_its_own_name),
         cmocka_unit_test(an_alias_that_goes_round),
         cmocka_unit_test(the_provider_s_own_price_goes_first),
     };
