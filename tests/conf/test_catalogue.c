@@ -1,6 +1,8 @@
 /* What is complained of in `prices` and `catalogue`, beyond single values. */
 #include "fake.h"
 
+#include <stdio.h>
+
 static void longer_prompts(void **state)
 {
     fake_expect(
@@ -136,6 +138,39 @@ static void aliases(void **state)
         "b.yaml:10:28: catalogue.azure/two.aliases: 'x' stands there twice; allowed: once\n");
 }
 
+/* What a reference brings may be anything; so may what was pasted. */
+static void aliases_that_are_not_shown(void **state)
+{
+    static const struct fake_pair variables[] = {{"PASTED", "hunter2"}, {NULL, NULL}};
+    static const char sk[] = "sk-0123456789abcdefABCDEF0123456789abcdefABCDEF";
+    struct fake *fake = *state;
+    char yaml[1024];
+
+    (void)snprintf(yaml, sizeof(yaml),
+                   "providers: {openai: {keys: [sk-a]}}\n"
+                   "catalogue:\n"
+                   "  a: {aliases: ['${env:PASTED}', '${env:PASTED}']}\n"
+                   "  b: {aliases: ['${env:PASTED}']}\n"
+                   "  hunter2: {context: 5}\n"
+                   "  c: {aliases: [%s, %s]}\n"
+                   "  d: {aliases: [%s]}\n",
+                   sk, sk, sk);
+    fake->variables = variables;
+    assert_int_not_equal(fake_load(fake, yaml), 0);
+    fake->variables = NULL;
+    assert_null(strstr(fake_complaints(fake), "'hunter2'"));
+    assert_null(strstr(fake_complaints(fake), sk));
+    assert_non_null(strstr(fake_complaints(fake),
+                           "b.yaml:3:34: catalogue.a.aliases: the value of ${env:PASTED} stands "
+                           "there twice; allowed: once\n"));
+    assert_non_null(strstr(fake_complaints(fake),
+                           "b.yaml:4:17: catalogue.b.aliases: the value of ${env:PASTED} means "
+                           "'a' already; allowed: an alias of one model alone\n"));
+    assert_non_null(strstr(fake_complaints(fake),
+                           "catalogue.d.aliases: the alias means 'c' already; allowed: an alias "
+                           "of one model alone\n"));
+}
+
 static void names_that_others_have(void **state)
 {
     fake_expect(*state,
@@ -158,9 +193,13 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(longer_prompts),         cmocka_unit_test(hours),
-        cmocka_unit_test(hours_that_only_touch),  cmocka_unit_test(ways_of_being_served),
-        cmocka_unit_test(later_prices),           cmocka_unit_test(aliases),
+        cmocka_unit_test(longer_prompts),
+        cmocka_unit_test(hours),
+        cmocka_unit_test(hours_that_only_touch),
+        cmocka_unit_test(ways_of_being_served),
+        cmocka_unit_test(later_prices),
+        cmocka_unit_test(aliases),
+        cmocka_unit_test(aliases_that_are_not_shown),
         cmocka_unit_test(names_that_others_have),
     };
 
