@@ -137,6 +137,22 @@ static void check_against(struct loading *loading, const struct yaml_item *item,
         complain_of_other(loading, item, other->name);
 }
 
+/* What stands before the slash of the row's name, or would in a request, is no part of the name. Of
+ * another provider's row it may be: proxies call models so. */
+static void warn_of_provider(struct loading *loading, const struct yaml_item *item,
+                             struct span alias, const struct conf_catalogue *row)
+{
+    size_t slash = span_find_byte(alias, '/');
+    const struct conf_provider *provider =
+        slash == SIZE_MAX ? NULL : config_find_provider(loading->config, span_of(alias.ptr, slash));
+
+    if (provider && (!row->provider || row->provider == provider))
+        loading_warning(loading, item->mark,
+                        "an alias is the model's name alone, and this one begins with a "
+                        "provider's; allowed: the name without '%.*s/'",
+                        SPAN_ARG(provider->name));
+}
+
 static void check_row(struct loading *loading, const struct yaml_node *list,
                       const struct conf_catalogue *row)
 {
@@ -148,6 +164,7 @@ static void check_row(struct loading *loading, const struct yaml_node *list,
 
         if (has_alias(row, i, alias))
             complain(loading, item, "stands there twice", "once");
+        warn_of_provider(loading, item, alias, row);
         for (size_t k = 0; k < rows->count; k++)
             check_against(loading, item, alias, row, &rows->items[k]);
     }

@@ -138,6 +138,22 @@ static void aliases(void **state)
         "b.yaml:10:28: catalogue.azure/two.aliases: 'x' stands there twice; allowed: once\n");
 }
 
+/* As it stands in requests and in names of rows. */
+static void aliases_with_a_provider(void **state)
+{
+    fake_expect(*state,
+                "providers: {openai: {keys: [sk-a]}, azure: {kind: openai, keys: [sk-b]}}\n"
+                "catalogue:\n"
+                "  openai/gpt-4.1: {aliases: [openai/prod, azure/prod, meta/prod]}\n"
+                "  gpt-4o: {aliases: [azure/test]}\n",
+                "b.yaml:3:30: warning: catalogue.openai/gpt-4.1.aliases: an alias is the model's "
+                "name alone, and this one begins with a provider's; allowed: the name without "
+                "'openai/'\n"
+                "b.yaml:4:22: warning: catalogue.gpt-4o.aliases: an alias is the model's name "
+                "alone, and this one begins with a provider's; allowed: the name without "
+                "'azure/'\n");
+}
+
 /* What a reference brings may be anything; so may what was pasted. */
 static void aliases_that_are_not_shown(void **state)
 {
@@ -199,6 +215,7 @@ int main(void)
         cmocka_unit_test(ways_of_being_served),
         cmocka_unit_test(later_prices),
         cmocka_unit_test(aliases),
+        cmocka_unit_test(aliases_with_a_provider),
         cmocka_unit_test(aliases_that_are_not_shown),
         cmocka_unit_test(names_that_others_have),
     };
