@@ -105,6 +105,29 @@ static void later_prices(void **state)
         "or a time such as 2027-01-01T12:00:00Z\n");
 }
 
+/* Nothing of a price goes on in its parts. */
+static void what_parts_leave_out(void **state)
+{
+    fake_expect(
+        *state,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "prices:\n"
+        "  a: {input: 1, output: 1, cached_input: 0.1, long: {above: 5, input: 2, output: 2},\n"
+        "    peak: {days: [sun], input: 2, output: 2, cached_input: 0.2,\n"
+        "      long: [{above: 5, input: 2, output: 2, cached_input: 0}, {above: 6, input: 2, "
+        "output: 2}]}}\n"
+        "  b: {input: 1, output: 1, cache_write: 2, cache_write_long: 3, later: [\n"
+        "    {from: 2027-01-01, input: 2, output: 2, cache_write: 5,\n"
+        "      peak: {days: [sun], input: 2, output: 2, cache_write: 5, cache_write_long: 6}}]}\n"
+        "  c: {input: 1, output: 1, long: {above: 5, input: 2, output: 2, cached_input: 1}}\n",
+        "b.yaml:3:53: warning: prices.a.long: cached_input is missing, and the price has one: here "
+        "it is that of input; allowed: USD per million tokens\n"
+        "b.yaml:5:64: warning: prices.a.peak.long[1]: cached_input is missing, and the price has "
+        "one: here it is that of input; allowed: USD per million tokens\n"
+        "b.yaml:7:5: warning: prices.b.later[0]: cache_write_long is missing, and the price has "
+        "one: here it is that of cache_write; allowed: USD per million tokens\n");
+}
+
 static void aliases(void **state)
 {
     fake_expect(
@@ -213,6 +236,7 @@ int main(void)
         cmocka_unit_test(hours),
         cmocka_unit_test(hours_that_only_touch),
         cmocka_unit_test(ways_of_being_served),
+        cmocka_unit_test(what_parts_leave_out),
         cmocka_unit_test(later_prices),
         cmocka_unit_test(aliases),
         cmocka_unit_test(aliases_with_a_provider),
