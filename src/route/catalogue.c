@@ -255,6 +255,13 @@ struct span catalogue_meant(const struct config *config, const struct conf_provi
     return nearest && !has_row(config, provider, model) ? nearest->model : model;
 }
 
+/* What is said of one provider goes before what is said of any. */
+static bool alias_holds(const struct config *config, const struct conf_provider *provider,
+                        const struct conf_catalogue *row, struct span alias)
+{
+    return span_is_equal(catalogue_meant(config, provider, alias), row->model);
+}
+
 bool catalogue_own_alias_next(const struct config *config, const struct conf_provider *provider,
                               struct span model, size_t *at, struct span *ret_alias)
 {
@@ -265,9 +272,10 @@ bool catalogue_own_alias_next(const struct config *config, const struct conf_pro
 
         if (!row->aliases.count || !catalogue_nearness(row, provider, model))
             continue;
-        if (*at < passed + row->aliases.count) {
+        while (*at < passed + row->aliases.count) {
             *ret_alias = row->aliases.items[(*at)++ - passed];
-            return true;
+            if (alias_holds(config, provider, row, *ret_alias))
+                return true;
         }
         passed += row->aliases.count;
     }
