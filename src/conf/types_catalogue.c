@@ -7,6 +7,7 @@
 #include "conf/loading.h"
 #include "conf/names.h"
 #include "conf/printing.h"
+#include "conf/quote.h"
 #include "conf/yaml.h"
 
 static int parse_able(const struct conf_row *row, struct span text, void *field)
@@ -80,6 +81,8 @@ struct span hook_catalogue_name(const void *object)
 
 /* ---- aliases ---- */
 
+enum { COMPLAINT_BYTES = 256 };
+
 static bool has_alias(const struct conf_catalogue *row, size_t count, struct span name)
 {
     for (size_t i = 0; i < count; i++) {
@@ -89,22 +92,65 @@ static bool has_alias(const struct conf_catalogue *row, size_t count, struct spa
     return false;
 }
 
+/* "'NAME' WHAT; allowed: ALLOWED", with the name as the file has it. */
+static void complain(struct loading *loading, const struct yaml_item *item, const char *what,
+                     const char *allowed)
+{
+    struct span written = item->value->text;
+    struct buf text;
+
+    buf_init(&text, COMPLAINT_BYTES);
+    if (loading_has_reference(written) && quote_is_safe(written))
+        buf_printf(&text, "the value of %.*s", SPAN_ARG(written));
+    else
+        quote_append(&text, written, "the alias");
+    loading_error(loading, item->mark, "%s %s; allowed: %s", buf_text(&text), what, allowed);
+    buf_fini(&text);
+}
+
+static void complain_of_other(struct loading *loading, const struct yaml_item *item,
+                              struct span other)
+{
+    struct buf what;
+
+    buf_init(&what, COMPLAINT_BYTES);
+    buf_append_span(&what, SPAN("means "));
+    quote_append(&what, other, "another model");
+    buf_append_span(&what, SPAN(" already"));
+    complain(loading, item, buf_text(&what), "an alias of one model alone");
+    buf_fini(&what);
+}
+
 /* What is said of one provider goes before what is said of any: the same alias may stand in both.
  * But a name with a row of its own, in reach of both, would be told twice; so would names that are
  * each other's alias. */
-static void check_against(struct loading *loading, struct conf_mark mark, struct span alias,
+static void check_against(struct loading *loading, const struct yaml_item *item, struct span alias,
                           const struct conf_catalogue *row, const struct conf_catalogue *other)
 {
     bool is_in_reach = !row->provider || !other->provider || row->provider == other->provider;
 
     if (is_in_reach && span_is_equal(alias, other->model))
-        loading_error(loading, mark, "'%.*s' is %s; allowed: a name that has no entry in catalogue",
-                      SPAN_ARG(alias), row == other ? "its own name" : "an entry of its own");
+        complain(loading, item, row == other ? "is its own name" : "is an entry of its own",
+                 "a name that has no entry in catalogue");
     else if (other < row && row->provider == other->provider &&
              has_alias(other, other->aliases.count, alias))
-        loading_error(loading, mark,
-                      "'%.*s' means '%.*s' already; allowed: an alias of one model alone",
-                      SPAN_ARG(alias), SPAN_ARG(other->name));
+        complain_of_other(loading, item, other->name);
+}
+
+/* What stands before the slash of the row's name, or would in a request, is no part of the name. Of
+ * another provider's row it may be: proxies call models so. */
+static void warn_of_provider(struct loading *loading, const struct yaml_item *item,
+                             struct span alias, const struct conf_catalogue *row)
+{
+    size_t slash = span_find_byte(alias, '/');
+    const struct conf_provider *provider =
+        slash == SIZE_MAX ? NULL : config_find_provider(loading->config, span_of(alias.ptr, slash));
+
+    if (provider && (!row->provider || row->provider == provider))
+        loading_warning(loading, item->mark,
+                        "an alias is the model's name alone, and this one begins with a "
+                        "provider's; allowed: the name without '%.*s/'",
+                        SPAN_ARG(provider->name));
 }
 
 static void check_row(struct loading *loading, const struct yaml_node *list,
@@ -117,10 +163,10 @@ static void check_row(struct loading *loading, const struct yaml_node *list,
         struct span alias = row->aliases.items[i];
 
         if (has_alias(row, i, alias))
-            loading_error(loading, item->mark, "'%.*s' stands there twice; allowed: once",
-                          SPAN_ARG(alias));
+            complain(loading, item, "stands there twice", "once");
+        warn_of_provider(loading, item, alias, row);
         for (size_t k = 0; k < rows->count; k++)
-            check_against(loading, item->mark, alias, row, &rows->items[k]);
+            check_against(loading, item, alias, row, &rows->items[k]);
     }
 }
 

@@ -198,14 +198,90 @@ static void finish_terms(struct loading *loading, const struct yaml_node *node,
     conf_peaks_check(loading, node, &terms->peaks);
 }
 
+/* ---- what parts leave out ---- */
+
+static const struct {
+    struct span name;
+    const char *otherwise; /* it costs what that does */
+} of_caches[] = {
+    {SPAN_INIT("cached_input"), "input"},
+    {SPAN_INIT("cache_write"), "input"},
+    {SPAN_INIT("cache_write_long"), "cache_write"},
+};
+
+enum { OF_CACHES = sizeof(of_caches) / sizeof(of_caches[0]) };
+
+/* A bit for each. */
+static uint32_t told_of_caches(const struct yaml_node *node)
+{
+    uint32_t told = 0;
+
+    for (size_t i = 0; i < OF_CACHES; i++)
+        told |= yaml_find(node, of_caches[i].name) ? 1u << i : 0;
+    return told;
+}
+
+static void warn_of_missing(struct loading *loading, const struct yaml_node *part, uint32_t told)
+{
+    uint32_t missing = told & ~told_of_caches(part);
+
+    for (size_t i = 0; i < OF_CACHES; i++) {
+        if (missing >> i & 1)
+            loading_warning(loading, part->mark,
+                            "%.*s is missing, and the price has one: here it is that of %s; "
+                            "allowed: USD per million tokens",
+                            SPAN_ARG(of_caches[i].name), of_caches[i].otherwise);
+    }
+}
+
+static void warn_of_parts(struct loading *loading, const struct yaml_node *node, uint32_t told);
+
+/* One, or a list of them; told: what all that it is a part of have. */
+static void warn_of_part(struct loading *loading, const struct yaml_node *part, uint32_t told)
+{
+    size_t i = 0;
+
+    if (part->kind == YAML_MAP) {
+        warn_of_missing(loading, part, told);
+        warn_of_parts(loading, part, told);
+        return;
+    }
+    for (const struct yaml_item *item = part->first; item; item = item->next) {
+        size_t outer = loading_enter_index(loading, i++);
+
+        warn_of_missing(loading, item->value, told);
+        warn_of_parts(loading, item->value, told);
+        loading_leave(loading, outer);
+    }
+}
+
+/* Nothing of a price goes on in its parts: what was read from a cache would cost all that input
+ * does there, and nobody said so. */
+static void warn_of_parts(struct loading *loading, const struct yaml_node *node, uint32_t told)
+{
+    static const struct span names[] = {SPAN_INIT("long"), SPAN_INIT("peak"), SPAN_INIT("later")};
+
+    told |= told_of_caches(node);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && told; i++) {
+        const struct yaml_item *part = yaml_find(node, names[i]);
+        size_t outer = loading_enter(loading, names[i]);
+
+        if (part)
+            warn_of_part(loading, part->value, told);
+        loading_leave(loading, outer);
+    }
+}
+
 void hook_price_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
                        void *object)
 {
     struct conf_price *price = object;
 
     finish_terms(loading, node, mark, &price->terms);
-    if (loading->is_sound)
-        check_laters(loading, node, &price->laters);
+    if (!loading->is_sound)
+        return;
+    check_laters(loading, node, &price->laters);
+    warn_of_parts(loading, node, 0);
 }
 
 void hook_price_later_finish(struct loading *loading, const struct yaml_node *node,

@@ -293,12 +293,14 @@ static const struct price *find_price(struct exchange *x, const struct plan_targ
     return x->account.price;
 }
 
+/* One that was held until a cheap hour came is billed for that hour. */
 bool exchange_cost(struct exchange *x, uint64_t *ret_picousd)
 {
     const struct plan_target *target = exchange_target(x);
+    uint64_t wall_us = x->account.sent_wall_us ? x->account.sent_wall_us : x->head.start_wall_us;
 
     return target && x->account.usage.is_known &&
-           price_of(find_price(x, target), &x->account.usage, x->head.start_wall_us, ret_picousd);
+           price_of(find_price(x, target), &x->account.usage, wall_us, ret_picousd);
 }
 
 uint64_t exchange_whole_cost(const struct exchange *x, uint64_t picousd)

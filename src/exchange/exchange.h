@@ -268,6 +268,7 @@ struct part_account {
     struct dialect_usage usage;
     const struct price *price; /* of the target of that hash; NULL: it has none */
     uint64_t priced_hash;      /* 0: none was looked up yet */
+    uint64_t sent_wall_us;     /* when the first attempt began: what prices go by; 0: none did */
     uint64_t cost_nanousd;     /* with has_cost; of the last attempt */
     bool has_cost;
     bool has_left; /* some attempt's request began to go upstream */

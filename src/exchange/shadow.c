@@ -203,6 +203,7 @@ static void on_sent(struct attempt *attempt)
 
     shadow->is_sent = true;
     shadow->own.begun_us = shadow_now_us(shadow);
+    shadow->sent_wall_us = loop_wall_us(shadow->host->loop);
     keypool_sent(shadow_outlet(shadow)->view, &shadow->grant, shadow->own.begun_us);
 }
 

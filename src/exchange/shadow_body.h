@@ -70,6 +70,7 @@ struct shadow {
     size_t site; /* of its provider's: the one that had the traffic when its head was written */
     struct keypool_grant grant;
     bool is_sent, is_rewritten;
+    uint64_t sent_wall_us; /* with is_sent: what prices go by */
     struct shadow_heard real, own;
 
     struct helper_job job;

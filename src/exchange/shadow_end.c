@@ -36,7 +36,9 @@ static bool cost_of(const struct shadow *shadow, const struct binding *binding,
     const struct price *price = prices_find(binding->snapshot->prices, target->provider_index,
                                             target->model, target->model_hash);
 
-    return price_of(price, usage, loop_wall_us(shadow->host->loop), ret_pico_usd);
+    return price_of(price, usage,
+                    shadow->is_sent ? shadow->sent_wall_us : loop_wall_us(shadow->host->loop),
+                    ret_pico_usd);
 }
 
 struct shadow_spend shadow_spend_of(const struct shadow *shadow, const struct binding *binding,

@@ -1,6 +1,7 @@
 /* Where it may go: the plan, and whether this client may ask for that model. */
 #include "dialect/additions.h"
 #include "exchange/cross.h"
+#include "exchange/turn.h"
 
 /* What of the plan the later steps read. */
 static bool keep(struct exchange *x, const struct plan *plan)
@@ -43,7 +44,7 @@ static uint32_t needs_of(const struct exchange *x)
     return needs;
 }
 
-static enum plan_verdict make_plan(struct exchange *x, struct plan *ret_plan)
+static enum plan_verdict make_plan(struct exchange *x, uint64_t wall_us, struct plan *ret_plan)
 {
     const struct plan_ask ask = {
         .name = x->route.model,
@@ -52,7 +53,7 @@ static enum plan_verdict make_plan(struct exchange *x, struct plan *ret_plan)
         .max_tokens = request_scan_max_tokens_each(x->body.request),
         .choices = request_scan_written(x->body.request),
         .needs = needs_of(x),
-        .wall_us = x->head.start_wall_us,
+        .wall_us = wall_us,
     };
 
     return plan_make_for(x->binding->snapshot->routes, &ask, &x->host->rand, ret_plan);
@@ -96,10 +97,11 @@ struct move step_route(struct exchange *x)
     struct span model =
         x->head.facts.model.len ? x->head.facts.model : request_scan_model(x->body.request);
     const struct span none = {NULL, 0};
+    uint64_t wall_us = turn_opens_wall_us(x);
     struct plan plan;
 
     x->route.model = model;
-    switch (make_plan(x, &plan)) {
+    switch (make_plan(x, wall_us, &plan)) {
     case PLAN_ABSENT:
         return exchange_refuse(x, FAILURE_MODEL_ABSENT, none, SPAN("model"));
     case PLAN_UNKNOWN:
@@ -117,7 +119,7 @@ struct move step_route(struct exchange *x)
             SPAN("model"));
     if (plan.crossing)
         cross_begin(x, &plan);
-    plan_settle(&plan, x->head.start_wall_us);
+    plan_settle(&plan, wall_us);
     if ((plan.set && !add_parameters(x, &plan)) || !keep(x, &plan))
         return exchange_refuse(x, FAILURE_OVERLOADED, none, none);
     if (plan.shadow)

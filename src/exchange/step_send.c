@@ -170,9 +170,11 @@ static struct move begin_attempt(struct exchange *x, int err, const struct chat_
     request.head = write_head(x, row, body_edited_length(body, request.edits, request.edit_count));
     if (!request.head.ptr)
         return relay_give_up(x, FAILURE_OVERLOADED);
-    if (x->select.attempts++ == 0)
+    if (x->select.attempts++ == 0) {
+        x->account.sent_wall_us = loop_wall_us(exchange_loop(x));
         retry_budget_note(x->host->registry->retry_budget, x->host->worker,
                           loop_now_us(exchange_loop(x)));
+    }
     x->send.is_begun = true;
     if (site->seen)
         x->relay.begun_us = loop_now_us(exchange_loop(x));

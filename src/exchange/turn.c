@@ -176,6 +176,20 @@ static uint64_t held_until(const struct exchange *x, uint64_t now_us)
     return at_us < near_us(x) ? at_us : near_us(x);
 }
 
+uint64_t turn_opens_wall_us(const struct exchange *x)
+{
+    const struct snapshot_class *class = class_of(x);
+    uint64_t now_us = x->head.start_wall_us, at_us, near_us;
+
+    if (class->window_count == 0)
+        return now_us;
+    at_us = hours_begin_us(class->windows, class->window_count, now_us);
+    near_us = now_us + class->conf->wait_us - class->conf->wait_us / NEAR_PART;
+    if (at_us == 0)
+        return now_us;
+    return at_us < near_us ? at_us : near_us;
+}
+
 /* It is asked again as they change; what comes when its time is near is nothing to it. */
 static void note_change(struct exchange *x, uint64_t now_us)
 {

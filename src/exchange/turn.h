@@ -17,6 +17,11 @@
 
 enum turn { TURN_HERE, TURN_LATER, TURN_REFUSED };
 
+/* On the wall's clock, when it goes on as far as the windows of its class tell: as it came, as the
+ * next one opens, or with its wait nearly over. Before there is a plan: what timeouts.total of a
+ * provider leaves of the wait is not known yet. */
+uint64_t turn_opens_wall_us(const struct exchange *x);
+
 /* Asks for a turn, once; with TURN_REFUSED the exchange was refused. */
 enum turn turn_begin(struct exchange *x);
 

@@ -8,8 +8,8 @@
  * hash of 64 bits are not to be expected. */
 struct place {
     uint64_t hash;
-    const struct price *price; /* NULL: free */
-    bool is_alias;             /* by an alias of the file */
+    const struct price *price;              /* NULL: free */
+    enum { BY_PRICE, BY_ROW, BY_ALIAS } by; /* of the file's catalogue, where it has aliases */
 };
 
 /* What prices of the file point to; each with all the room that it needs. */
@@ -22,6 +22,7 @@ struct parts {
 
 struct prices {
     const struct config *config;
+    bool has_aliases;    /* the file's catalogue */
     struct price *items; /* the file's, then those of each provider's kind */
     size_t count;
     struct parts parts;
@@ -56,7 +57,7 @@ static void add(struct prices *prices, uint32_t provider_index, struct span mode
     struct place *place = place_of(prices, mix(map_hash(model), provider_index));
 
     if (!place->price)
-        *place = (struct place){mix(map_hash(model), provider_index), price, false};
+        *place = (struct place){mix(map_hash(model), provider_index), price, BY_PRICE};
 }
 
 static struct price_rates rates_of(const struct conf_price_rates *conf)
@@ -103,16 +104,42 @@ static bool is_of_file(const struct prices *prices, const struct price *price)
     return price != &unknown && price < prices->items + prices->config->prices.count;
 }
 
-/* A price that the file has for this very name goes before. */
-static void add_alias(struct prices *prices, uint32_t provider_index, struct span alias,
-                      struct span model)
+/* By that name or another one that means it; no alias of the file is asked, so that the order of
+ * the rows does not matter. */
+static bool has_price(const struct prices *prices, uint32_t provider_index, struct span name)
+{
+    enum provider_kind kind = prices->config->providers.items[provider_index].kind;
+    struct span bare = price_bare_name(name);
+    const struct span names[] = {name, price_usual_name(kind, name), bare,
+                                 price_usual_name(kind, bare)};
+    struct price builtin;
+
+    if (price_builtin(kind, name, &builtin))
+        return true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct place *place = place_named(prices, provider_index, names[i]);
+
+        if (place->price && place->by != BY_ALIAS && place->price != &unknown)
+            return true;
+    }
+    return false;
+}
+
+/* A price that the file has for this very name goes before. So does any price of the name, where
+ * the row is of any provider and its model has none there: it is hardly there, but the name is. */
+static void add_alias(struct prices *prices, uint32_t provider_index,
+                      const struct conf_catalogue *row, struct span alias)
 {
     struct place *place = place_named(prices, provider_index, alias);
-    const struct price *price = prices_find(prices, provider_index, model, map_hash(model));
+    const struct price *price =
+        prices_find(prices, provider_index, row->model, map_hash(row->model));
 
-    if (!place->price || (!place->is_alias && !is_of_file(prices, place->price)))
-        *place =
-            (struct place){mix(map_hash(alias), provider_index), price ? price : &unknown, true};
+    if (place->price && (place->by == BY_ALIAS || is_of_file(prices, place->price)))
+        return;
+    if (!price && !row->provider && has_price(prices, provider_index, alias))
+        return;
+    *place =
+        (struct place){mix(map_hash(alias), provider_index), price ? price : &unknown, BY_ALIAS};
 }
 
 static void add_aliases(struct prices *prices, const struct conf_catalogue *row)
@@ -121,7 +148,7 @@ static void add_aliases(struct prices *prices, const struct conf_catalogue *row)
         if (row->provider && row->provider != &prices->config->providers.items[p])
             continue;
         for (size_t i = 0; i < row->aliases.count; i++)
-            add_alias(prices, p, row->aliases.items[i], row->model);
+            add_alias(prices, p, row, row->aliases.items[i]);
     }
 }
 
@@ -134,6 +161,29 @@ static void add_all_aliases(struct prices *prices, const struct conf_catalogue_r
                 add_aliases(prices, &rows->items[i]);
         }
     }
+}
+
+/* A row's own name is no alias, nor what its name without a date is an alias of: it costs what it
+ * did before there were any. */
+static void add_row(struct prices *prices, const struct conf_catalogue *row)
+{
+    for (uint32_t p = 0; p < prices->config->providers.count; p++) {
+        uint64_t hash = map_hash(row->model);
+        const struct price *price;
+
+        if (row->provider && row->provider != &prices->config->providers.items[p])
+            continue;
+        price = prices_find(prices, p, row->model, hash);
+        *place_of(prices, mix(hash, p)) =
+            (struct place){mix(hash, p), price ? price : &unknown, BY_ROW};
+    }
+}
+
+static void add_catalogue(struct prices *prices, const struct conf_catalogue_rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        add_row(prices, &rows->items[i]);
+    add_all_aliases(prices, rows);
 }
 
 static size_t count_aliases(const struct conf_catalogue_rows *rows)
@@ -256,18 +306,21 @@ static void fill(struct prices *prices, const struct config *config)
     add_file(prices, config, true);
     while (price_builtin_next(&at, &kind, &model, &prices->items[prices->count]))
         add_builtin(prices, config, model, kind, &prices->items[prices->count++]);
-    add_all_aliases(prices, &config->catalogue);
+    if (prices->has_aliases)
+        add_catalogue(prices, &config->catalogue);
 }
 
 int prices_new(const struct config *config, struct prices **ret_prices)
 {
     size_t items = config->prices.count + count_builtin();
-    size_t names = items + count_aliases(&config->catalogue);
+    size_t aliases = count_aliases(&config->catalogue);
+    size_t names = items + (aliases ? aliases + config->catalogue.count : 0);
     struct prices *prices = mem_zalloc(1, sizeof(*prices));
 
     if (!prices)
         return ERR_NOMEM;
     prices->config = config;
+    prices->has_aliases = aliases > 0;
     prices->place_count = 4;
     while (prices->place_count < 2 * names * config->providers.count)
         prices->place_count *= 2;
@@ -299,52 +352,58 @@ void prices_free(struct prices **place)
 
 /* ---- finding ---- */
 
-/* Which of two holds: the file's for that provider, the file's for any, what is built in. */
-static unsigned rank_of(const struct prices *prices, const struct price *price)
+/* Which of two holds: the file's for that provider, the file's for any, what an alias of the file
+ * means, what is built in. */
+static unsigned rank_of(const struct prices *prices, const struct place *place)
 {
-    if (!is_of_file(prices, price))
-        return 2;
-    return prices->config->prices.items[price - prices->items].provider ? 0 : 1;
+    if (!is_of_file(prices, place->price))
+        return place->by == BY_ALIAS ? 2 : 3;
+    return prices->config->prices.items[place->price - prices->items].provider ? 0 : 1;
 }
 
-/* Where the file has no prices, the first that is found holds. */
-static bool is_settled(const struct prices *prices, const struct price *price)
+/* A row and an alias say what the very name means: no price of another name holds for it, were it
+ * the file's own. Where the file says nothing, the first that is found holds. */
+static bool is_settled(const struct prices *prices, const struct place *place)
 {
-    return price && (prices->config->prices.count == 0 || rank_of(prices, price) == 0);
+    if (!place->price)
+        return false;
+    if (place->by != BY_PRICE || rank_of(prices, place) == 0)
+        return true;
+    return !prices->has_aliases && prices->config->prices.count == 0;
 }
 
-static const struct price *nearer(const struct prices *prices, const struct price *price,
-                                  const struct price *looser)
+static const struct place *nearer(const struct prices *prices, const struct place *place,
+                                  const struct place *looser)
 {
-    if (!price || !looser)
-        return price ? price : looser;
-    return rank_of(prices, looser) < rank_of(prices, price) ? looser : price;
+    if (!place->price || !looser->price)
+        return place->price ? place : looser;
+    return rank_of(prices, looser) < rank_of(prices, place) ? looser : place;
 }
 
 /* By that name or by the one that it is an alias of. */
-static const struct price *find_named(const struct prices *prices, uint32_t provider_index,
+static const struct place *find_named(const struct prices *prices, uint32_t provider_index,
                                       struct span model, uint64_t model_hash)
 {
-    const struct price *price = place_of(prices, mix(model_hash, provider_index))->price;
+    const struct place *place = place_of(prices, mix(model_hash, provider_index));
     struct span usual;
 
-    if (is_settled(prices, price))
-        return price;
+    if (is_settled(prices, place))
+        return place;
     usual = price_usual_name(prices->config->providers.items[provider_index].kind, model);
     if (span_is_equal(usual, model))
-        return price;
-    return nearer(prices, price, place_named(prices, provider_index, usual)->price);
+        return place;
+    return nearer(prices, place, place_named(prices, provider_index, usual));
 }
 
 const struct price *prices_find(const struct prices *prices, uint32_t provider_index,
                                 struct span model, uint64_t model_hash)
 {
-    const struct price *price = find_named(prices, provider_index, model, model_hash);
+    const struct place *place = find_named(prices, provider_index, model, model_hash);
     struct span bare = model;
 
-    if (!is_settled(prices, price))
+    if (!is_settled(prices, place))
         bare = price_bare_name(model);
     if (bare.len < model.len)
-        price = nearer(prices, price, find_named(prices, provider_index, bare, map_hash(bare)));
-    return price == &unknown ? NULL : price;
+        place = nearer(prices, place, find_named(prices, provider_index, bare, map_hash(bare)));
+    return place->price == &unknown ? NULL : place->price;
 }

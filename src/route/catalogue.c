@@ -207,14 +207,13 @@ unsigned catalogue_nearness(const struct conf_catalogue *row, const struct conf_
     return nearness(row, span_is_equal(row->model, model));
 }
 
-/* The same by its aliases. */
-static unsigned alias_nearness(const struct conf_catalogue *row,
-                               const struct conf_provider *provider, struct span model)
+/* The same by the aliases of a row in reach; bare: the model without its date. */
+static unsigned alias_nearness(const struct conf_catalogue *row, struct span model,
+                               struct span bare)
 {
-    struct span bare = price_bare_name(model);
     unsigned best = 0;
 
-    for (size_t i = 0; i < row->aliases.count && is_in_reach(row, provider); i++) {
+    for (size_t i = 0; i < row->aliases.count; i++) {
         struct span alias = row->aliases.items[i];
 
         if (span_is_equal(alias, model))
@@ -241,18 +240,28 @@ struct span catalogue_meant(const struct config *config, const struct conf_provi
                             struct span model)
 {
     const struct conf_catalogue *nearest = NULL;
+    struct span bare = price_bare_name(model);
     unsigned best = 0;
 
-    for (size_t i = 0; i < config->catalogue.count; i++) {
-        unsigned near = alias_nearness(&config->catalogue.items[i], provider, model);
+    for (size_t i = 0; i < config->catalogue.count && best < NEAREST; i++) {
+        const struct conf_catalogue *row = &config->catalogue.items[i];
+        unsigned near =
+            row->aliases.count && is_in_reach(row, provider) ? alias_nearness(row, model, bare) : 0;
 
         if (near <= best)
             continue;
-        nearest = &config->catalogue.items[i];
+        nearest = row;
         best = near;
     }
     /* An alias has no row of its own (conf/types_catalogue.c), but with a date behind it it may. */
     return nearest && !has_row(config, provider, model) ? nearest->model : model;
+}
+
+/* What is said of one provider goes before what is said of any. */
+static bool alias_holds(const struct config *config, const struct conf_provider *provider,
+                        const struct conf_catalogue *row, struct span alias)
+{
+    return span_is_equal(catalogue_meant(config, provider, alias), row->model);
 }
 
 bool catalogue_own_alias_next(const struct config *config, const struct conf_provider *provider,
@@ -265,9 +274,10 @@ bool catalogue_own_alias_next(const struct config *config, const struct conf_pro
 
         if (!row->aliases.count || !catalogue_nearness(row, provider, model))
             continue;
-        if (*at < passed + row->aliases.count) {
+        while (*at < passed + row->aliases.count) {
             *ret_alias = row->aliases.items[(*at)++ - passed];
-            return true;
+            if (alias_holds(config, provider, row, *ret_alias))
+                return true;
         }
         passed += row->aliases.count;
     }

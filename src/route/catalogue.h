@@ -31,8 +31,8 @@ unsigned catalogue_nearness(const struct conf_catalogue *row, const struct conf_
 struct span catalogue_meant(const struct config *config, const struct conf_provider *provider,
                             struct span model);
 
-/* Another name of that model there by the file, and further ones: begins with *at 0; false at the
- * end. */
+/* Another name that means that model there by the file, and further ones: begins with *at 0; false
+ * at the end. */
 bool catalogue_own_alias_next(const struct config *config, const struct conf_provider *provider,
                               struct span model, size_t *at, struct span *ret_alias);
 

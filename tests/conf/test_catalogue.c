@@ -1,6 +1,8 @@
 /* What is complained of in `prices` and `catalogue`, beyond single values. */
 #include "fake.h"
 
+#include <stdio.h>
+
 static void longer_prompts(void **state)
 {
     fake_expect(
@@ -103,6 +105,29 @@ static void later_prices(void **state)
         "or a time such as 2027-01-01T12:00:00Z\n");
 }
 
+/* Nothing of a price goes on in its parts. */
+static void what_parts_leave_out(void **state)
+{
+    fake_expect(
+        *state,
+        "providers: {openai: {keys: [sk-a]}}\n"
+        "prices:\n"
+        "  a: {input: 1, output: 1, cached_input: 0.1, long: {above: 5, input: 2, output: 2},\n"
+        "    peak: {days: [sun], input: 2, output: 2, cached_input: 0.2,\n"
+        "      long: [{above: 5, input: 2, output: 2, cached_input: 0}, {above: 6, input: 2, "
+        "output: 2}]}}\n"
+        "  b: {input: 1, output: 1, cache_write: 2, cache_write_long: 3, later: [\n"
+        "    {from: 2027-01-01, input: 2, output: 2, cache_write: 5,\n"
+        "      peak: {days: [sun], input: 2, output: 2, cache_write: 5, cache_write_long: 6}}]}\n"
+        "  c: {input: 1, output: 1, long: {above: 5, input: 2, output: 2, cached_input: 1}}\n",
+        "b.yaml:3:53: warning: prices.a.long: cached_input is missing, and the price has one: here "
+        "it is that of input; allowed: USD per million tokens\n"
+        "b.yaml:5:64: warning: prices.a.peak.long[1]: cached_input is missing, and the price has "
+        "one: here it is that of input; allowed: USD per million tokens\n"
+        "b.yaml:7:5: warning: prices.b.later[0]: cache_write_long is missing, and the price has "
+        "one: here it is that of cache_write; allowed: USD per million tokens\n");
+}
+
 static void aliases(void **state)
 {
     fake_expect(
@@ -136,6 +161,55 @@ static void aliases(void **state)
         "b.yaml:10:28: catalogue.azure/two.aliases: 'x' stands there twice; allowed: once\n");
 }
 
+/* As it stands in requests and in names of rows. */
+static void aliases_with_a_provider(void **state)
+{
+    fake_expect(*state,
+                "providers: {openai: {keys: [sk-a]}, azure: {kind: openai, keys: [sk-b]}}\n"
+                "catalogue:\n"
+                "  openai/gpt-4.1: {aliases: [openai/prod, azure/prod, meta/prod]}\n"
+                "  gpt-4o: {aliases: [azure/test]}\n",
+                "b.yaml:3:30: warning: catalogue.openai/gpt-4.1.aliases: an alias is the model's "
+                "name alone, and this one begins with a provider's; allowed: the name without "
+                "'openai/'\n"
+                "b.yaml:4:22: warning: catalogue.gpt-4o.aliases: an alias is the model's name "
+                "alone, and this one begins with a provider's; allowed: the name without "
+                "'azure/'\n");
+}
+
+/* What a reference brings may be anything; so may what was pasted. */
+static void aliases_that_are_not_shown(void **state)
+{
+    static const struct fake_pair variables[] = {{"PASTED", "hunter2"}, {NULL, NULL}};
+    static const char sk[] = "sk-0123456789abcdefABCDEF0123456789abcdefABCDEF";
+    struct fake *fake = *state;
+    char yaml[1024];
+
+    (void)snprintf(yaml, sizeof(yaml),
+                   "providers: {openai: {keys: [sk-a]}}\n"
+                   "catalogue:\n"
+                   "  a: {aliases: ['${env:PASTED}', '${env:PASTED}']}\n"
+                   "  b: {aliases: ['${env:PASTED}']}\n"
+                   "  hunter2: {context: 5}\n"
+                   "  c: {aliases: [%s, %s]}\n"
+                   "  d: {aliases: [%s]}\n",
+                   sk, sk, sk);
+    fake->variables = variables;
+    assert_int_not_equal(fake_load(fake, yaml), 0);
+    fake->variables = NULL;
+    assert_null(strstr(fake_complaints(fake), "'hunter2'"));
+    assert_null(strstr(fake_complaints(fake), sk));
+    assert_non_null(strstr(fake_complaints(fake),
+                           "b.yaml:3:34: catalogue.a.aliases: the value of ${env:PASTED} stands "
+                           "there twice; allowed: once\n"));
+    assert_non_null(strstr(fake_complaints(fake),
+                           "b.yaml:4:17: catalogue.b.aliases: the value of ${env:PASTED} means "
+                           "'a' already; allowed: an alias of one model alone\n"));
+    assert_non_null(strstr(fake_complaints(fake),
+                           "catalogue.d.aliases: the alias means 'c' already; allowed: an alias "
+                           "of one model alone\n"));
+}
+
 static void names_that_others_have(void **state)
 {
     fake_expect(*state,
@@ -158,9 +232,15 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(longer_prompts),         cmocka_unit_test(hours),
-        cmocka_unit_test(hours_that_only_touch),  cmocka_unit_test(ways_of_being_served),
-        cmocka_unit_test(later_prices),           cmocka_unit_test(aliases),
+        cmocka_unit_test(longer_prompts),
+        cmocka_unit_test(hours),
+        cmocka_unit_test(hours_that_only_touch),
+        cmocka_unit_test(ways_of_being_served),
+        cmocka_unit_test(what_parts_leave_out),
+        cmocka_unit_test(later_prices),
+        cmocka_unit_test(aliases),
+        cmocka_unit_test(aliases_with_a_provider),
+        cmocka_unit_test(aliases_that_are_not_shown),
         cmocka_unit_test(names_that_others_have),
     };
 

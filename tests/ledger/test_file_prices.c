@@ -226,6 +226,77 @@ static void an_alias_costs_what_its_model_costs(void **state)
     prices_free(&prices);
 }
 
+/* Where the file has a price for a name that the alias is near to, though it means something else
+ * here. */
+static void an_alias_is_not_what_it_is_called(void **state)
+{
+    struct prices *prices =
+        open_prices(*state, PROVIDERS "prices:\n"
+                                      "  gpt-4o: {input: 13, output: 1}\n"
+                                      "  openai/gpt-4.1: {input: 14, output: 1}\n"
+                                      "  mine: {input: 3, output: 1}\n"
+                                      "catalogue:\n"
+                                      "  openai/own: {aliases: [gpt-4o-2024-05-13]}\n"
+                                      "  openai/mine: {aliases: [gpt-4.1-2025-04-14, chat]}\n"
+                                      "  openai/o3: {aliases: [chat-2026-01-01]}\n");
+
+    assert_int_equal(input_of(prices, 0, "gpt-4o-2024-05-13"), UNKNOWN);
+    assert_int_equal(input_of(prices, 0, "gpt-4.1-2025-04-14"), 3);
+    assert_int_equal(input_of(prices, 0, "chat-2026-01-01"), 2);
+    /* Other dates, and other providers, have the name's own price. */
+    assert_int_equal(input_of(prices, 0, "gpt-4o-2024-11-20"), 13);
+    assert_int_equal(input_of(prices, 0, "gpt-4.1-latest"), 14);
+    assert_int_equal(input_of(prices, 1, "gpt-4o-2024-05-13"), 13);
+    prices_free(&prices);
+}
+
+/* llama-70b is at neither of them: what they call gpt-4o is theirs. */
+static void an_alias_of_a_model_that_is_elsewhere(void **state)
+{
+    struct prices *prices =
+        open_prices(*state, PROVIDERS "prices:\n"
+                                      "  other/gpt-4.1: {input: 14, output: 1}\n"
+                                      "catalogue:\n"
+                                      "  llama-70b: {aliases: [o3, o3-2025-04-16, chat, "
+                                      "gpt-4.1-2025-04-14]}\n"
+                                      "  other/own: {aliases: [o3]}\n");
+
+    assert_int_equal(input_of(prices, 0, "o3"), 2);
+    assert_int_equal(input_of(prices, 0, "o3-2025-04-16"), 2);
+    assert_int_equal(input_of(prices, 0, "chat"), UNKNOWN);
+    assert_int_equal(input_of(prices, 1, "gpt-4.1-2025-04-14"), 14);
+    /* It is said of this one. */
+    assert_int_equal(input_of(prices, 1, "o3"), UNKNOWN);
+    prices_free(&prices);
+}
+
+/* Whichever stands first. */
+static void a_row_is_of_its_own_name(void **state)
+{
+    static const char *const rows[] = {
+        "  openai/own-2026-01-01: {context: 1000, aliases: [foo]}\n",
+        "  openai/gpt-4.1: {aliases: [own, o3]}\n",
+        "  gpt-4o: {context: 1000}\n",
+        "  llama: {aliases: [gpt-4o-2024-11-20]}\n",
+    };
+
+    for (int i = 0; i < 2; i++) {
+        char yaml[512];
+        struct prices *prices;
+
+        (void)snprintf(yaml, sizeof(yaml), "%scatalogue:\n%s%s%s%s", PROVIDERS, rows[i], rows[!i],
+                       rows[2 + i], rows[2 + !i]);
+        prices = open_prices(*state, yaml);
+        assert_int_equal(input_of(prices, 0, "own"), 2);
+        assert_int_equal(input_of(prices, 0, "own-2026-02-02"), 2);
+        assert_int_equal(input_of(prices, 0, "own-2026-01-01"), UNKNOWN);
+        assert_int_equal(input_of(prices, 0, "foo"), UNKNOWN);
+        assert_int_equal(input_of(prices, 0, "gpt-4o-2024-11-20"), 2);
+        assert_int_equal(input_of(prices, 1, "own"), UNKNOWN);
+        prices_free(&prices);
+    }
+}
+
 /* Names that are each other's, one in the file and one built in. */
 static void an_alias_that_goes_round(void **state)
 {
@@ -270,6 +341,9 @@ int main(void)
         cmocka_unit_test(prices_that_begin_later),
         cmocka_unit_test(printed_and_read_back),
         cmocka_unit_test(an_alias_costs_what_its_model_costs),
+        cmocka_unit_test(an_alias_is_not_what_it_is_called),
+        cmocka_unit_test(an_alias_of_a_model_that_is_elsewhere),
+        cmocka_unit_test(a_row_is_of_its_own_name),
         cmocka_unit_test(an_alias_that_goes_round),
         cmocka_unit_test(the_provider_s_own_price_goes_first),
     };

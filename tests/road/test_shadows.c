@@ -110,6 +110,40 @@ static void test_what_it_costs(void **state)
     scene_end(&scene);
 }
 
+/* The price of the hour in which it went, though its answer comes in the next: the road begins at
+ * 22:13:20 UTC. */
+static void test_what_it_costs_as_the_hour_ends(void **state)
+{
+    static const char yaml[] =
+        "providers:\n"
+        "  up: {kind: compatible, base_url: '@a', health: {validate_new: false},\n"
+        "    keys: [{name: one, secret: key-one}]}\n"
+        "  other: {kind: compatible, base_url: '@b', health: {validate_new: false},\n"
+        "    keys: [{name: two, secret: key-two}]}\n"
+        "models: {up/m: {targets: [up/m], shadow: {to: other/n, share: 100%}}}\n"
+        "prices: {other/n: {input: 2, output: 10, peak: {hours: ['22:14-23:00'], input: 4,\n"
+        "  output: 20}}}\n"
+        "clients: {open: true}\n";
+    struct shadow_report *report;
+    struct scene scene;
+    int shadow;
+
+    (void)state;
+    scene_begin(&scene, yaml);
+    loop_set_wall_on(scene.road.loop, INT64_C(35) * US_PER_SEC);
+    mirror_serve(&scene);
+    shadow = mirror_shadow(&scene, NULL);
+    road_pass_ms(&scene.road, 6000);
+    road_reply(&scene.road, shadow, 200, "", mirror_other_words);
+    wire_settle(scene.road.loop);
+    road_help(&scene.road);
+    report = mirror_report(&scene.road);
+    assert_int_equal(report->spent.pico_usd, 5 * 2000000 + 7 * 10000000);
+    mem_free(report);
+    close(shadow);
+    scene_end(&scene);
+}
+
 /* Its key is taken from it, or all ends, while the answers are compared: it has cost all the same,
  * about what the real one would have there, and once. */
 static void test_what_it_costs_unread(void **state)
@@ -369,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_an_exchange_is_mirrored),
         cmocka_unit_test(test_report_has_both_sides),
         cmocka_unit_test(test_what_it_costs),
+        cmocka_unit_test(test_what_it_costs_as_the_hour_ends),
         cmocka_unit_test(test_what_it_costs_unread),
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_another_dialect),

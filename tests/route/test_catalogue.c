@@ -183,10 +183,14 @@ static void aliases_of_the_file(void **state)
     catalogue_find(&config, &providers[1], SPAN("chat-2026-01-01"), &facts);
     assert_int_equal(facts.context, 77);
     assert_int_equal(facts.max_output, 0);
-    assert_true(catalogue_own_alias_next(&config, &providers[0], SPAN("gpt-4.1"), &at, &alias));
+    /* What means another model there is no name of this one. */
     assert_true(catalogue_own_alias_next(&config, &providers[0], SPAN("gpt-4.1"), &at, &alias));
     assert_true(span_is_equal(alias, SPAN("chat")));
     assert_false(catalogue_own_alias_next(&config, &providers[0], SPAN("gpt-4.1"), &at, &alias));
+    at = 0;
+    assert_true(catalogue_own_alias_next(&config, &providers[1], SPAN("gpt-4.1"), &at, &alias));
+    assert_true(span_is_equal(alias, SPAN("prod")));
+    assert_true(catalogue_own_alias_next(&config, &providers[1], SPAN("gpt-4.1"), &at, &alias));
 }
 
 int main(void)
