@@ -92,19 +92,19 @@ struct grant {
 };
 
 /* Under the lock: with the requests and tokens of the one whose turn it is. */
-static bool let_one_run_by_rates(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us,
-                                 struct grant *grant)
+static bool let_one_run_by_rates(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
+                                 uint64_t now_us, struct grant *grant)
 {
     uint64_t wait_us;
 
     if (!has_room(bulkhead, word_of(bulkhead)))
         return false;
-    if (!rates_take(&bulkhead->rates, tokens, now_us, &wait_us)) {
+    if (!rates_take(&bulkhead->rates, waiter->entry.weight, now_us, &waiter->taken, &wait_us)) {
         grant->at_us = now_us + wait_us;
         return false;
     }
     if (!let_one_run(bulkhead)) {
-        rates_give_back(&bulkhead->rates, tokens, now_us);
+        rates_give_back(&bulkhead->rates, &waiter->taken, now_us);
         return false;
     }
     bulkhead->last_leave_us = now_us;
@@ -122,7 +122,7 @@ static struct grant grant_next(struct bulkhead *bulkhead, uint64_t now_us)
     if (!next)
         return grant;
     if (rates_are_set(&bulkhead->rates))
-        runs = let_one_run_by_rates(bulkhead, next->weight, now_us, &grant);
+        runs = let_one_run_by_rates(bulkhead, waiter_of(next), now_us, &grant);
     else
         runs = let_one_run(bulkhead);
     if (!runs)
@@ -201,27 +201,29 @@ static bool take_place(struct bulkhead *bulkhead)
 }
 
 /* The rates first: a place that was taken and given back would have to be granted anew. */
-static bool take_place_by_rates(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us)
+static bool take_place_by_rates(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us,
+                                struct rates_taken *ret_taken)
 {
     uint64_t word = word_of(bulkhead), wait_us;
 
     if (waiting_of(word) || !has_room(bulkhead, word) ||
-        !rates_take(&bulkhead->rates, tokens, now_us, &wait_us))
+        !rates_take(&bulkhead->rates, tokens, now_us, ret_taken, &wait_us))
         return false;
     if (take_place(bulkhead))
         return true;
-    rates_give_back(&bulkhead->rates, tokens, now_us);
+    rates_give_back(&bulkhead->rates, ret_taken, now_us);
     return false;
 }
 
-enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us)
+enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us,
+                                   struct rates_taken *ret_taken)
 {
     bool is_taken;
 
     if (atomic_load_explicit(&bulkhead->limit, memory_order_relaxed) == 0)
         return BULKHEAD_FREE;
     if (rates_are_set(&bulkhead->rates))
-        is_taken = take_place_by_rates(bulkhead, tokens, now_us);
+        is_taken = take_place_by_rates(bulkhead, tokens, now_us, ret_taken);
     else
         is_taken = take_place(bulkhead);
     return is_taken ? BULKHEAD_TAKEN : BULKHEAD_WAITS;
@@ -244,16 +246,16 @@ static bool take_or_wait(struct bulkhead *bulkhead, bool may_take)
 }
 
 static bool take_by_rates_or_wait(struct bulkhead *bulkhead, const struct bulkhead_ask *ask,
-                                  bool may_take)
+                                  bool may_take, struct rates_taken *ret_taken)
 {
     uint64_t wait_us;
     bool is_rated = may_take && rates_are_set(&bulkhead->rates), takes;
 
     if (is_rated)
-        may_take = rates_take(&bulkhead->rates, ask->tokens, ask->now_us, &wait_us);
+        may_take = rates_take(&bulkhead->rates, ask->tokens, ask->now_us, ret_taken, &wait_us);
     takes = take_or_wait(bulkhead, may_take);
     if (is_rated && may_take && !takes)
-        rates_give_back(&bulkhead->rates, ask->tokens, ask->now_us);
+        rates_give_back(&bulkhead->rates, ret_taken, ask->now_us);
     return takes;
 }
 
@@ -300,12 +302,12 @@ static enum bulkhead_verdict stand(struct bulkhead *bulkhead, struct bulkhead_wa
 {
     bool is_first = bulkhead->queue.queued == 0;
 
-    waiter->entry.weight = ask->tokens;
+    waiter->entry.weight = rates_cut(&bulkhead->rates, ask->tokens);
     if (fair_queue_add(&bulkhead->queue, &waiter->entry, ask->client, is_held(ask)))
         return BULKHEAD_NOMEM;
     if (is_first || bulkhead->last_leave_us == 0)
         bulkhead->last_leave_us = ask->now_us;
-    if (take_by_rates_or_wait(bulkhead, ask, is_first && !is_held(ask))) {
+    if (take_by_rates_or_wait(bulkhead, ask, is_first && !is_held(ask), &waiter->taken)) {
         fair_queue_remove(&bulkhead->queue, &waiter->entry);
         return BULKHEAD_TAKEN;
     }
@@ -368,8 +370,7 @@ static void quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter, uint
     case BULKHEAD_GRANTED:
         untell(bulkhead, waiter);
         atomic_fetch_sub_explicit(&bulkhead->word, 1, memory_order_relaxed);
-        if (rates_are_set(&bulkhead->rates))
-            rates_give_back(&bulkhead->rates, waiter->entry.weight, now_us);
+        rates_give_back(&bulkhead->rates, &waiter->taken, now_us);
         break;
     case BULKHEAD_DISPLACED:
         untell(bulkhead, waiter);
@@ -458,7 +459,8 @@ void bulkhead_quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
     bulkhead_grant(bulkhead, caller);
 }
 
-void bulkhead_settle(struct bulkhead *bulkhead, uint64_t taken, uint64_t used, uint64_t now_us)
+void bulkhead_settle(struct bulkhead *bulkhead, const struct rates_taken *taken, uint64_t used,
+                     uint64_t now_us)
 {
     rates_settle(&bulkhead->rates, taken, used, now_us);
 }

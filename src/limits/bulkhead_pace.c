@@ -37,7 +37,12 @@ static struct rates_before before(const struct bulkhead *bulkhead, uint64_t turn
 {
     const struct fair_queue *queue = &bulkhead->queue;
     double mean = queue->queued ? (double)queue->queued_weight / queue->queued : 0;
+    /* They may have come while more was allowed, or nothing limited. */
+    uint64_t most = rates_cut(&bulkhead->rates, UINT64_MAX);
 
+
+    if (mean > (double)most)
+        mean = (double)most;
     return (struct rates_before){turns, (uint64_t)(mean * (double)turns)};
 }
 

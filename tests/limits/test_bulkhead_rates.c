@@ -19,6 +19,7 @@ struct rated {
     struct play play;
     struct bulkhead *bulkhead;
     uint64_t at_us;
+    struct rates_taken taken; /* by the last that did not wait */
 };
 
 static void note_later(void *owner, uint64_t at_us)
@@ -64,7 +65,7 @@ static void pass_until_asked(struct rated *rated)
 
 static enum bulkhead_verdict try(struct rated *rated, uint64_t tokens)
 {
-    return bulkhead_try(rated->bulkhead, tokens, now(rated));
+    return bulkhead_try(rated->bulkhead, tokens, now(rated), &rated->taken);
 }
 
 static enum bulkhead_verdict enter_for(struct rated *rated, struct bulkhead_waiter *waiter,
@@ -189,7 +190,7 @@ static void test_what_comes_back_moves_the_line(void **state)
     expect_waits(&rated, &waiters[1], "a", 6000);
     expect_waits(&rated, &waiters[2], "a", 6000);
     expect_waits(&rated, &waiters[3], "a", 2000);
-    bulkhead_settle(rated.bulkhead, 6000, 1000, now(&rated));
+    bulkhead_settle(rated.bulkhead, &rated.taken, 1000, now(&rated));
     leave(&rated, NULL);
     expect_turn(&rated, &waiters[0]);
     expect_turn(&rated, NULL);
@@ -222,6 +223,56 @@ static void test_a_turn_that_is_not_wanted_is_given_back(void **state)
     expect_turn(&rated, &waiters[1]);
     leave(&rated, &waiters[1]);
     leave(&rated, NULL);
+    end(&rated.play);
+}
+
+/* Whatever it announced, it shuts nobody out for longer than a minute, nor tells him so. */
+static void test_one_that_announces_too_much(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter large, small;
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.queue = 9, .rates = {.tpm = 6000}});
+    assert_int_equal(try(&rated, UINT64_MAX / 2), BULKHEAD_TAKEN);
+    expect_waits(&rated, &large, "a", UINT64_MAX / 2);
+    assert_int_equal(rated.at_us, start + 60 * US_PER_SEC);
+    expect_refused(&rated, enter_for(&rated, &small, "b", 600, 30 * US_PER_SEC), BULKHEAD_LATE,
+                   RATES_TOKENS, 36 * US_PER_SEC);
+    pass_until_asked(&rated);
+    assert_int_equal(bulkhead_grant(rated.bulkhead, &rated.play.caller), 1);
+    expect_turn(&rated, &large);
+    leave(&rated, &large);
+    leave(&rated, NULL);
+    end(&rated.play);
+}
+
+/* It takes what it asks for as well, under limits that are set while it stands there; and of one
+ * that had its turn before them nothing comes back. */
+static void test_limits_that_come_while_one_waits(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter early, waiters[2];
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.concurrent = 1, .queue = 9});
+    assert_int_equal(try(&rated, 4000), BULKHEAD_TAKEN);
+    expect_waits(&rated, &early, "a", 4000);
+    for (int i = 0; i < 2; i++)
+        expect_waits(&rated, &waiters[i], "a", 4000);
+    leave(&rated, NULL);
+    set(&rated, (struct bulkhead_rules){.concurrent = 9, .queue = 9, .rates = {.tpm = 6000}});
+    assert_int_equal(bulkhead_grant(rated.bulkhead, &rated.play.caller), 1);
+    assert_int_equal(rated.at_us, start + 20 * US_PER_SEC);
+    bulkhead_quit(rated.bulkhead, &early, &rated.play.caller);
+    expect_turn(&rated, &waiters[0]);
+    assert_int_equal(waiters[0].taken.tokens, 4000);
+    expect_no_turn(&rated);
+    assert_int_equal(bulkhead_read(rated.bulkhead, RATES_TOKENS, now(&rated)).remaining, 2000);
+    bulkhead_settle(rated.bulkhead, &waiters[0].taken, 10, now(&rated));
+    leave(&rated, &waiters[0]);
+    expect_turn(&rated, &waiters[1]);
+    leave(&rated, &waiters[1]);
     end(&rated.play);
 }
 
@@ -445,7 +496,8 @@ static void *work(void *arg)
                                    .now_us = caller.now_us,
                                    .until_us = UINT64_MAX / 2,
                                    .tokens = 10};
-        enum bulkhead_verdict verdict = bulkhead_try(crowd->bulkhead, 10, caller.now_us);
+        struct rates_taken own = {0};
+        enum bulkhead_verdict verdict = bulkhead_try(crowd->bulkhead, 10, caller.now_us, &own);
         struct bulkhead_refusal refusal;
 
         if (verdict == BULKHEAD_WAITS)
@@ -457,7 +509,9 @@ static void *work(void *arg)
         if (verdict == BULKHEAD_WAITS)
             taken = await(hand);
         atomic_fetch_add(&crowd->turns, 1);
-        bulkhead_settle(crowd->bulkhead, 10, 5, caller.now_us);
+        if (verdict == BULKHEAD_WAITS || own.tpm == 0)
+            own = waiter.taken;
+        bulkhead_settle(crowd->bulkhead, &own, 5, caller.now_us);
         bulkhead_leave(crowd->bulkhead, taken, caller.now_us, caller.now_us, &caller);
     }
     return NULL;
@@ -496,6 +550,8 @@ int main(void)
         cmocka_unit_test(test_small_ones_do_not_pass_a_large_one),
         cmocka_unit_test(test_what_comes_back_moves_the_line),
         cmocka_unit_test(test_a_turn_that_is_not_wanted_is_given_back),
+        cmocka_unit_test(test_one_that_announces_too_much),
+        cmocka_unit_test(test_limits_that_come_while_one_waits),
         cmocka_unit_test(test_who_cannot_make_it_is_told_at_once),
         cmocka_unit_test(test_late_for_tokens),
         cmocka_unit_test(test_without_a_queue),

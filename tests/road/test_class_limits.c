@@ -141,6 +141,30 @@ static void test_tokens_that_come_back_are_a_turn(void **state)
     road_end(&road);
 }
 
+/* One that announces a billion, and is refused upstream without a word of what it used: the class
+ * is there for the others a minute later at the latest. */
+static void test_one_that_announces_too_much(void **state)
+{
+    struct road road;
+    int clients[2], upstream;
+
+    (void)state;
+    road_begin(&road, tokens);
+    clients[0] = ask_for(&road, "", 1000000000);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    clients[1] = ask_for(&road, "", 1000000000);
+    expect_limited(&road, clients[1], "The token limit of the class", 6000, 30000);
+    road_reply(&road, upstream, 400, "", "{\"error\":{\"message\":\"no\"}}");
+    road_expect(&road, clients[0], 400, NULL);
+    close(clients[0]);
+    close(upstream);
+    road_pass_ms(&road, 31000);
+    clients[0] = ask_for(&road, "", 100);
+    assert_int_equal(of_class(&road, "running"), 1);
+    serve(&road, clients[0]);
+    road_end(&road);
+}
+
 /* Its turn would come after its time: it is told when to come back, and then is let in. */
 static void test_late_for_tokens(void **state)
 {
@@ -308,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waits_for_the_next_request),
         cmocka_unit_test(test_tokens_that_come_back_are_a_turn),
+        cmocka_unit_test(test_one_that_announces_too_much),
         cmocka_unit_test(test_late_for_tokens),
         cmocka_unit_test(test_without_a_queue),
         cmocka_unit_test(test_leaving),
