@@ -3,7 +3,10 @@
 #include "base/alloc.h"
 #include "base/bug.h"
 
-enum { NO_WORKER = -1 };
+enum {
+    NO_WORKER = -1,
+    ALL_ARE_ASKED_US = 100000, /* thousands of one worker, some dozens a turn of its loop */
+};
 
 const struct sm_state bulkhead_state_rows[BULKHEAD_STATES] = {
     [BULKHEAD_OUTSIDE] = {"outside", "stands nowhere", SM_TO(BULKHEAD_WAITING)},
@@ -392,9 +395,10 @@ void bulkhead_hold(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
     if (waiter->state.state == BULKHEAD_WAITING && !bulkhead->is_gone)
         fair_queue_hold(&bulkhead->queue, &waiter->entry);
     pthread_mutex_unlock(&bulkhead->lock);
-    /* The next one may ask for less. */
+    /* The next one may ask for less; but what holds this one holds those behind it as well, once
+     * they are asked. */
     if (rates_are_set(&bulkhead->rates))
-        bulkhead_grant(bulkhead, caller);
+        caller->later(caller->owner, caller->now_us + ALL_ARE_ASKED_US);
 }
 
 /* Under the lock. */

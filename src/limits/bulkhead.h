@@ -126,8 +126,9 @@ enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_
                                      const struct bulkhead_caller *caller,
                                      struct bulkhead_refusal *ret_refusal);
 
-/* One that stands in line is held from now on. Nothing where it has been granted or displaced, and
- * where the class is gone. */
+/* One that stands in line is held from now on, and so may those behind it be in a moment: where
+ * there are rates, the line goes on only after that (bulkhead_caller's later). Nothing where it has
+ * been granted or displaced, and where the class is gone. */
 void bulkhead_hold(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                    const struct bulkhead_caller *caller);
 

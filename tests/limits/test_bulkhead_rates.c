@@ -177,7 +177,8 @@ static void test_small_ones_do_not_pass_a_large_one(void **state)
     end(&rated.play);
 }
 
-/* What was not used moves the line at once; so does a head that leaves or is held. */
+/* What was not used moves the line at once, and so does a head that leaves; one that is held does
+ * so when those behind it have been asked as well. */
 static void test_what_comes_back_moves_the_line(void **state)
 {
     struct rated rated;
@@ -196,9 +197,14 @@ static void test_what_comes_back_moves_the_line(void **state)
     expect_turn(&rated, NULL);
     bulkhead_quit(rated.bulkhead, &waiters[1], &rated.play.caller);
     expect_turn(&rated, NULL);
+    rated.at_us = 0;
     bulkhead_hold(rated.bulkhead, &waiters[2], &rated.play.caller);
+    expect_turn(&rated, NULL);
+    pass_until_asked(&rated);
+    assert_in_range(now(&rated), start + 1, start + US_PER_SEC);
+    assert_int_equal(bulkhead_grant(rated.bulkhead, &rated.play.caller), 1);
     expect_turn(&rated, &waiters[3]);
-    assert_int_equal(bulkhead_read(rated.bulkhead, RATES_TOKENS, now(&rated)).remaining, 0);
+    assert_int_equal(bulkhead_read(rated.bulkhead, RATES_TOKENS, now(&rated)).remaining, 10);
     bulkhead_quit(rated.bulkhead, &waiters[2], &rated.play.caller);
     leave(&rated, &waiters[0]);
     leave(&rated, &waiters[3]);

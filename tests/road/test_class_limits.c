@@ -327,6 +327,43 @@ static void test_with_a_window(void **state)
     road_end(&road);
 }
 
+/* A large one stands in line, and small ones behind it, for which there are tokens, as the window
+ * closes: none of them goes at the day's prices. */
+static void test_a_window_closes_before_a_line(void **state)
+{
+    /* The road begins at 22:13:20 UTC: 400 s before one closes, 2200 s before the other opens. */
+    static const char evening[] = OPEN("windows: ['21:00-22:20 UTC', '22:50-23:50 UTC'],"
+                                       "queue: 9, wait: 1h, limits: {tpm: 6000}");
+    struct road road;
+    int clients[4], upstream;
+
+    (void)state;
+    road_begin(&road, evening);
+    road_pass_ms(&road, 390000);
+    clients[0] = ask_for(&road, "", 5000);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    clients[1] = ask_for(&road, "", 5900);
+    for (int i = 2; i < 4; i++)
+        clients[i] = ask_for(&road, "", 100);
+    assert_int_equal(of_class(&road, "waiting"), 3);
+    road_pass_ms(&road, 20000);
+    road_reply_ok(&road, upstream);
+    road_expect(&road, clients[0], 200, road_ok);
+    close(upstream);
+    road_pass_ms(&road, 60000);
+    road_expect_no_attempt(&road, 'a', -1);
+    assert_int_equal(of_class(&road, "waiting"), 3);
+    road_pass_ms(&road, 2200000 - road_now_ms(&road) - 1);
+    road_expect_no_attempt(&road, 'a', -1);
+    road_pass_ms(&road, 1);
+    for (int i = 1; i < 4; i++) {
+        road_pass_ms(&road, 1000);
+        serve(&road, clients[i]);
+    }
+    close(clients[0]);
+    road_end(&road);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_in_vain),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_with_a_window),
+        cmocka_unit_test(test_a_window_closes_before_a_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
