@@ -40,7 +40,6 @@ static struct rates_before before(const struct bulkhead *bulkhead, uint64_t turn
     /* They may have come while more was allowed, or nothing limited. */
     uint64_t most = rates_cut(&bulkhead->rates, UINT64_MAX);
 
-
     if (mean > (double)most)
         mean = (double)most;
     return (struct rates_before){turns, (uint64_t)(mean * (double)turns)};
@@ -102,28 +101,37 @@ static uint64_t next_by_rates_us(const struct bulkhead *bulkhead, const struct b
                          next ? next->weight : ask->tokens, ask->now_us, ret_what);
 }
 
+/* What one is told of places: as it stands in the line, and how far off that is at least. */
+static uint64_t refusal_for_place(const struct bulkhead *bulkhead, const struct bulkhead_ask *ask,
+                                  uint64_t turns, bool is_late, uint64_t *ret_retry_us)
+{
+    uint64_t wait = wait_for_place_us(bulkhead, turns, ask->now_us);
+    bool is_next_told = !rates_are_set(&bulkhead->rates) || (wait && !is_late);
+    uint64_t next = is_next_told ? pace_us(bulkhead, ask->now_us) : 0;
+
+    *ret_retry_us = excess_us(ask, wait, next);
+    return larger(wait, next);
+}
+
 /* When the first of the held ones would be let go is known to its exchange alone: where nobody
- * moves, there is nothing to tell. */
+ * moves, there is nothing to tell. Whichever is further off is named, though either may be within
+ * what one can wait: as where the queue is full, or its time was shorter than a whole wait. */
 struct bulkhead_refusal bulkhead_refusal(const struct bulkhead *bulkhead,
                                          const struct bulkhead_ask *ask, bool is_late)
 {
     uint64_t turns = fair_queue_turns_before(&bulkhead->queue, ask->client);
-    bool is_rated = rates_are_set(&bulkhead->rates);
-    uint64_t wait = wait_for_place_us(bulkhead, turns, ask->now_us);
-    uint64_t next = is_rated && wait == 0 ? 0 : pace_us(bulkhead, ask->now_us);
-    struct bulkhead_refusal refusal = {.retry_us = excess_us(ask, wait, next)};
-    uint64_t by_rates;
+    struct bulkhead_refusal refusal = {0};
+    uint64_t for_place = refusal_for_place(bulkhead, ask, turns, is_late, &refusal.retry_us);
+    uint64_t wait, next;
 
-    if (!is_rated)
+    if (!rates_are_set(&bulkhead->rates))
         return refusal;
     next = is_late ? 0 : next_by_rates_us(bulkhead, ask, &refusal.what);
     wait = wait_for_rates_us(bulkhead, ask, turns, &refusal.what);
-    by_rates = excess_us(ask, wait, next);
-    refusal.is_limited = by_rates > refusal.retry_us;
-    if (refusal.is_limited) {
-        refusal.retry_us = by_rates;
+    refusal.is_limited = larger(wait, next) > for_place;
+    refusal.retry_us = larger(refusal.retry_us, excess_us(ask, wait, next));
+    if (refusal.is_limited)
         refusal.reading = rates_read(&bulkhead->rates, refusal.what, ask->now_us);
-    }
     return refusal;
 }
 

@@ -379,6 +379,79 @@ static void test_whichever_is_further_off_is_named(void **state)
     end(&rated.play);
 }
 
+/* Either may be within what one can wait: of places the next turn would be later than what is too
+ * much of the rate, and yet it is the rate that it cannot wait for. */
+static void test_late_for_a_rate_while_places_are_full(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter waiters[3];
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.concurrent = 1, .queue = 9, .rates = {.rpm = 6}});
+    assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
+    pass(&rated, 5 * US_PER_SEC);
+    bulkhead_leave(rated.bulkhead, NULL, start, now(&rated), &rated.play.caller);
+    pass(&rated, 5 * US_PER_SEC);
+    assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
+    for (int i = 0; i < 2; i++)
+        expect_waits(&rated, &waiters[i], "a", 1);
+    expect_refused(&rated, enter_for(&rated, &waiters[2], "a", 1, 28 * US_PER_SEC), BULKHEAD_LATE,
+                   RATES_REQUESTS, 2 * US_PER_SEC);
+    for (int i = 0; i < 2; i++)
+        bulkhead_quit(rated.bulkhead, &waiters[i], &rated.play.caller);
+    leave(&rated, NULL);
+    end(&rated.play);
+}
+
+/* The timer is a moment late: it is the rate all the same for which they wait. */
+static void test_full_before_the_line_went_on(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter first, second;
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.queue = 1, .rates = {.rpm = 6}});
+    assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
+    expect_waits(&rated, &first, "a", 1);
+    pass(&rated, 10 * US_PER_SEC + US_PER_MS);
+    expect_refused(&rated, enter_for(&rated, &second, "a", 1, 30 * US_PER_SEC), BULKHEAD_FULL,
+                   RATES_REQUESTS, 0);
+    leave(&rated, NULL);
+    bulkhead_quit(rated.bulkhead, &first, &rated.play.caller);
+    end(&rated.play);
+}
+
+/* Held for most of its time: what it is told is what it would be with a whole wait. */
+static void test_released_too_late_for_a_rate(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter waiters[2];
+    struct bulkhead_ask ask = {.client = SPAN("a"), .tokens = 1};
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.queue = 9, .rates = {.rpm = 6}});
+    assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
+    expect_waits(&rated, &waiters[0], "a", 1);
+    ask.now_us = now(&rated);
+    ask.until_us = ask.now_us + 15 * US_PER_SEC;
+    ask.held_until_us = ask.now_us + US_PER_SEC;
+    waiters[1] = (struct bulkhead_waiter){0};
+    assert_int_equal(
+        bulkhead_enter(rated.bulkhead, &waiters[1], &ask, &rated.play.caller, &rated.play.refusal),
+        BULKHEAD_WAITS);
+    pass(&rated, US_PER_SEC);
+    assert_int_equal(release_by(&rated.play, &waiters[1], &ask, now(&rated)), BULKHEAD_LATE);
+    ask.now_us = now(&rated);
+    ask.until_us = ask.now_us + 60 * US_PER_SEC;
+    rated.play.refusal = bulkhead_refuse(rated.bulkhead, &ask, true);
+    assert_true(rated.play.refusal.is_limited);
+    assert_int_equal(rated.play.refusal.reading.limit, 6);
+    assert_int_equal(rated.play.refusal.retry_us, 0);
+    bulkhead_quit(rated.bulkhead, &waiters[0], &rated.play.caller);
+    leave(&rated, NULL);
+    end(&rated.play);
+}
+
 /* While the line stands for a rate, it says nothing of how long places are held. */
 static void test_a_rate_says_nothing_of_the_pace(void **state)
 {
@@ -562,6 +635,9 @@ int main(void)
         cmocka_unit_test(test_late_for_tokens),
         cmocka_unit_test(test_without_a_queue),
         cmocka_unit_test(test_whichever_is_further_off_is_named),
+        cmocka_unit_test(test_late_for_a_rate_while_places_are_full),
+        cmocka_unit_test(test_full_before_the_line_went_on),
+        cmocka_unit_test(test_released_too_late_for_a_rate),
         cmocka_unit_test(test_a_rate_says_nothing_of_the_pace),
         cmocka_unit_test(test_other_rules),
         cmocka_unit_test(test_workers_at_once),
