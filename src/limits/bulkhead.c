@@ -354,8 +354,10 @@ enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_
     pthread_mutex_unlock(&bulkhead->lock);
     if (displaced != NO_WORKER)
         caller->call(caller->owner, (uint32_t)displaced);
-    /* There may be room for those that are not held, itself among them. */
-    if (verdict == BULKHEAD_WAITS)
+    /* There may be room for those that are not held, itself among them; or for those before it,
+     * where bulkhead_try gave back what it could not use. */
+    if (verdict == BULKHEAD_WAITS ||
+        (rates_are_set(&bulkhead->rates) && bulkhead_waiting(bulkhead)))
         bulkhead_grant(bulkhead, caller);
     return verdict;
 }

@@ -403,7 +403,8 @@ static void test_late_for_a_rate_while_places_are_full(void **state)
     end(&rated.play);
 }
 
-/* The timer is a moment late: it is the rate all the same for which they wait. */
+/* The timer is a moment late: it is the rate all the same for which they wait, and the line goes
+ * on. */
 static void test_full_before_the_line_went_on(void **state)
 {
     struct rated rated;
@@ -416,8 +417,9 @@ static void test_full_before_the_line_went_on(void **state)
     pass(&rated, 10 * US_PER_SEC + US_PER_MS);
     expect_refused(&rated, enter_for(&rated, &second, "a", 1, 30 * US_PER_SEC), BULKHEAD_FULL,
                    RATES_REQUESTS, 0);
+    expect_turn(&rated, &first);
+    leave(&rated, &first);
     leave(&rated, NULL);
-    bulkhead_quit(rated.bulkhead, &first, &rated.play.caller);
     end(&rated.play);
 }
 
