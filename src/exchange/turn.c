@@ -201,14 +201,15 @@ static struct bulkhead_ask ask_of(const struct exchange *x, uint64_t now_us)
                                  .tokens = x->admit.admission.tokens};
 }
 
-/* What it would be told if it came only now. */
-static struct bulkhead_refusal refusal_now(const struct exchange *x, uint64_t now_us, bool is_late)
+/* What it would be told if it came only now, and stood nowhere. */
+static struct bulkhead_refusal refusal_now(struct exchange *x, uint64_t now_us, bool is_late)
 {
+    struct bulkhead_caller caller = caller_of(x->host);
     struct bulkhead_ask ask = ask_of(x, now_us);
 
     ask.until_us = now_us + (x->admit.until_us - x->admit.asked_us);
     ask.held_until_us = 0;
-    return bulkhead_refuse(bulkhead_of(x), &ask, is_late);
+    return bulkhead_refuse(bulkhead_of(x), x->admit.waiter, &ask, is_late, &caller);
 }
 
 /* It stands in line, or is held. */

@@ -330,7 +330,8 @@ static enum bulkhead_verdict enter(struct bulkhead *bulkhead, struct bulkhead_wa
         return BULKHEAD_FREE;
     verdict = judge(bulkhead, ask);
     if (verdict != BULKHEAD_WAITS) {
-        *ret_refusal = bulkhead_refusal(bulkhead, ask, verdict == BULKHEAD_LATE);
+        *ret_refusal = bulkhead_refusal(bulkhead, ask, verdict == BULKHEAD_LATE,
+                                        bulkhead_pace_us(bulkhead, ask->now_us));
         return verdict;
     }
     verdict = stand(bulkhead, waiter, ask);
@@ -463,6 +464,23 @@ void bulkhead_quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
     quit(bulkhead, waiter, caller->now_us);
     pthread_mutex_unlock(&bulkhead->lock);
     bulkhead_grant(bulkhead, caller);
+}
+
+struct bulkhead_refusal bulkhead_refuse(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
+                                        const struct bulkhead_ask *ask, bool is_late,
+                                        const struct bulkhead_caller *caller)
+{
+    struct bulkhead_refusal told;
+    uint64_t pace;
+
+    pthread_mutex_lock(&bulkhead->lock);
+    /* Before it quits: it may be the only one who saw that nobody leaves any more. */
+    pace = bulkhead_pace_us(bulkhead, ask->now_us);
+    quit(bulkhead, waiter, ask->now_us);
+    told = bulkhead_refusal(bulkhead, ask, is_late, pace);
+    pthread_mutex_unlock(&bulkhead->lock);
+    bulkhead_grant(bulkhead, caller);
+    return told;
 }
 
 void bulkhead_settle(struct bulkhead *bulkhead, const struct rates_taken *taken, uint64_t used,

@@ -166,9 +166,11 @@ void bulkhead_leave(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter, u
 uint32_t bulkhead_grant(struct bulkhead *bulkhead, const struct bulkhead_caller *caller);
 
 /* What one is told that asks so and is refused: until the next turn, and longer where it would then
- * be late; or (is_late) until it would not be late. */
-struct bulkhead_refusal bulkhead_refuse(struct bulkhead *bulkhead, const struct bulkhead_ask *ask,
-                                        bool is_late);
+ * be late; or (is_late) until it would not be late. Where the waiter still stands in line, it quits
+ * first: it is not told to wait for itself. */
+struct bulkhead_refusal bulkhead_refuse(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
+                                        const struct bulkhead_ask *ask, bool is_late,
+                                        const struct bulkhead_caller *caller);
 
 /* Its limit of that kind as it stands; no lock. */
 struct rates_reading bulkhead_read(const struct bulkhead *bulkhead, enum rates_what what,

@@ -63,8 +63,12 @@ bool bulkhead_is_free(const struct bulkhead *bulkhead, const struct bulkhead_ask
 /* Its turn would come after its time; which it does at once where there is room and no line. */
 bool bulkhead_is_late(const struct bulkhead *bulkhead, const struct bulkhead_ask *ask);
 
-/* As bulkhead_refuse. */
+/* From one turn to the next; 0: not known. */
+uint64_t bulkhead_pace_us(const struct bulkhead *bulkhead, uint64_t now_us);
+
+/* As bulkhead_refuse, at that pace. */
 struct bulkhead_refusal bulkhead_refusal(const struct bulkhead *bulkhead,
-                                         const struct bulkhead_ask *ask, bool is_late);
+                                         const struct bulkhead_ask *ask, bool is_late,
+                                         uint64_t pace);
 
 #endif

@@ -445,11 +445,40 @@ static void test_released_too_late_for_a_rate(void **state)
     assert_int_equal(release_by(&rated.play, &waiters[1], &ask, now(&rated)), BULKHEAD_LATE);
     ask.now_us = now(&rated);
     ask.until_us = ask.now_us + 60 * US_PER_SEC;
-    rated.play.refusal = bulkhead_refuse(rated.bulkhead, &ask, true);
+    rated.play.refusal =
+        bulkhead_refuse(rated.bulkhead, &waiters[1], &ask, true, &rated.play.caller);
     assert_true(rated.play.refusal.is_limited);
     assert_int_equal(rated.play.refusal.reading.limit, 6);
     assert_int_equal(rated.play.refusal.retry_us, 0);
     bulkhead_quit(rated.bulkhead, &waiters[0], &rated.play.caller);
+    leave(&rated, NULL);
+    end(&rated.play);
+}
+
+/* It is not told to wait for itself, nor does anybody after it. */
+static void test_refused_in_vain(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter waiters[3];
+    const struct bulkhead_ask ask = {
+        .client = SPAN("a"), .tokens = 1, .now_us = start, .until_us = start + 5 * US_PER_SEC};
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.queue = 9, .rates = {.rpm = 6}});
+    assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
+    for (int i = 0; i < 3; i++)
+        expect_waits(&rated, &waiters[i], "a", 1);
+    rated.play.refusal =
+        bulkhead_refuse(rated.bulkhead, &waiters[2], &ask, false, &rated.play.caller);
+    expect_refused(&rated, BULKHEAD_LATE, BULKHEAD_LATE, RATES_REQUESTS, 25 * US_PER_SEC);
+    assert_int_equal(bulkhead_waiting(rated.bulkhead), 2);
+    /* The first one's time is over as its turn comes: it is the next one's. */
+    pass(&rated, 10 * US_PER_SEC);
+    (void)bulkhead_refuse(rated.bulkhead, &waiters[0], &ask, false, &rated.play.caller);
+    expect_turn(&rated, &waiters[1]);
+    for (int i = 0; i < 3; i += 2)
+        bulkhead_quit(rated.bulkhead, &waiters[i], &rated.play.caller);
+    leave(&rated, &waiters[1]);
     leave(&rated, NULL);
     end(&rated.play);
 }
@@ -640,6 +669,7 @@ int main(void)
         cmocka_unit_test(test_late_for_a_rate_while_places_are_full),
         cmocka_unit_test(test_full_before_the_line_went_on),
         cmocka_unit_test(test_released_too_late_for_a_rate),
+        cmocka_unit_test(test_refused_in_vain),
         cmocka_unit_test(test_a_rate_says_nothing_of_the_pace),
         cmocka_unit_test(test_other_rules),
         cmocka_unit_test(test_workers_at_once),
