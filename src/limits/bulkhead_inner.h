@@ -18,9 +18,9 @@ struct bulkhead {
      * releases, and who comes to wait acquires: one of them sees what was given back of rates. */
     _Atomic uint64_t word;
     _Atomic uint32_t limit; /* 0: there is no such class; UINT32_MAX: none is set */
-    struct rates rates;     /* unset, as most are: one look */
-    struct hold_time held;  /* places, of late; a lost update is no harm */
     _Atomic uint32_t told;  /* in the lists below; read without the lock, too */
+    struct hold_time held;  /* places, of late; a lost update is no harm */
+    struct rates rates;     /* unset, as most are: one look; behind what all classes use */
     uint32_t workers;
 
     pthread_mutex_t lock; /* for all that follows */
