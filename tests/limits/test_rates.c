@@ -134,27 +134,26 @@ static void test_more_than_a_minutes(void **state)
 static void test_taken_by_other_rules(void **state)
 {
     const struct rates_rules tenth = {6, 1, 600}, none = {0};
-    struct rates rates = with(60, 1, 6000);
-    struct rates_taken first, second, third;
+    struct rates rates = with(60, 3, 6000);
+    struct rates_taken taken[3], free;
 
     (void)state;
-    first = take(&rates, 3000, start);
-    second = take(&rates, 3000, start + US_PER_SEC);
+    for (int i = 0; i < 3; i++)
+        taken[i] = take(&rates, 2000, start);
     rates_set(&rates, &tenth);
-    /* Half a minute's each, of the first rule; by the second it would be ten times that. */
-    rates_settle(&rates, &first, 1, start + US_PER_SEC);
-    assert_in_range(rates_read(&rates, RATES_TOKENS, start + US_PER_SEC).reset_us, 29 * US_PER_SEC,
-                    31 * US_PER_SEC);
-    rates_give_back(&rates, &second, start + US_PER_SEC);
-    assert_in_range(left(&rates, RATES_TOKENS, start + US_PER_SEC), 599, 600);
-    assert_int_equal(left(&rates, RATES_REQUESTS, start + US_PER_SEC), 1);
+    /* A second and twenty each, of the first rules; by the second it would be ten times that. */
+    rates_give_back(&rates, &taken[0], start);
+    assert_int_equal(rates_read(&rates, RATES_REQUESTS, start).reset_us, 2 * US_PER_SEC);
+    assert_int_equal(rates_read(&rates, RATES_TOKENS, start).reset_us, 40 * US_PER_SEC);
+    rates_settle(&rates, &taken[1], 100, start);
+    assert_int_equal(rates_read(&rates, RATES_TOKENS, start).reset_us, 21 * US_PER_SEC);
     /* Who took while nothing was limited has taken nothing. */
     rates_set(&rates, &none);
-    third = take(&rates, 3000, start);
+    free = take(&rates, 3000, start);
     rates_set(&rates, &tenth);
     take(&rates, 600, start);
-    rates_settle(&rates, &third, 1, start);
-    rates_give_back(&rates, &third, start);
+    rates_settle(&rates, &free, 1, start);
+    rates_give_back(&rates, &free, start);
     assert_int_equal(left(&rates, RATES_TOKENS, start), 0);
     assert_int_equal(left(&rates, RATES_REQUESTS, start), 0);
 }

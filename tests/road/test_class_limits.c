@@ -364,6 +364,28 @@ static void test_a_window_closes_before_a_line(void **state)
     road_end(&road);
 }
 
+/* One goes on though others are held, of the windows that the file had: it settles as any other. */
+static void test_beside_held_ones(void **state)
+{
+    static const char at_night[] =
+        OPEN("windows: ['23:00-06:00 UTC'], queue: 2, wait: 1h, limits: {tpm: 6000}");
+    static const char always[] = OPEN("queue: 2, wait: 1h, limits: {tpm: 6000}");
+    struct road road;
+    int held;
+
+    (void)state;
+    road_begin(&road, at_night);
+    held = ask(&road);
+    road_reload(&road, always);
+    serve(&road, ask_for(&road, "", 5000));
+    serve(&road, ask_for(&road, "", 5900));
+    assert_int_equal(road_now_ms(&road), 0);
+    assert_int_equal(of_class(&road, "waiting"), 1);
+    road_pass_ms(&road, 2800000);
+    serve(&road, held);
+    road_end(&road);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_with_a_window),
         cmocka_unit_test(test_a_window_closes_before_a_line),
+        cmocka_unit_test(test_beside_held_ones),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
