@@ -221,6 +221,16 @@ struct asking {
     uint64_t wait_us;
 };
 
+/* A model's limit is for all who use it: of one that announces more than a minute's, a minute's are
+ * taken, or it could shut them all out for as long as it likes. What it used is settled. */
+static uint64_t most_of(const struct limiter *limiter, const struct gcra_rate *rate,
+                        uint64_t tokens)
+{
+    if (limiter->kind != LIMITER_MODEL || !rate->per_minute || tokens <= rate->burst)
+        return tokens;
+    return rate->burst;
+}
+
 /* One by one: to clear and copy the whole would be half of what an admission costs. The verdicts
  * are written where their rates are asked. */
 static void begin_asking(struct asking *asking, struct limiter *limiter, uint64_t tokens,
@@ -239,6 +249,7 @@ static void begin_asking(struct asking *asking, struct limiter *limiter, uint64_
         return;
     asking->request_rate = request_rate(limiter);
     asking->token_rate = token_rate(limiter);
+    asking->tokens = most_of(limiter, &asking->token_rate, tokens);
     asking->concurrent = atomic_load_explicit(&limiter->concurrent, memory_order_relaxed);
 }
 
@@ -449,6 +460,8 @@ struct admission_verdict admission_begin(struct admission *admission, struct lim
     admission->limiters[0] = client;
     admission->limiters[1] = model;
     admission->tokens = cost;
+    admission->taken[0] = askings[0].tokens;
+    admission->taken[1] = askings[1].tokens;
     admission->since_us = now_us;
     admission->has_place[0] = askings[0].has_place;
     admission->has_place[1] = askings[1].has_place;
@@ -461,14 +474,14 @@ static void settle(const struct admission *admission, int which, uint64_t tokens
 {
     struct limiter *limiter = admission->limiters[which];
     struct gcra_rate rate = token_rate(limiter);
-    bool differs = rate.per_minute && tokens && tokens != admission->tokens;
+    bool differs = rate.per_minute && tokens && tokens != admission->taken[which];
     bool has_place = admission->has_place[which];
 
     if (!differs && !has_place)
         return;
     enter(limiter, shared_writes);
     if (differs)
-        gcra_settle(&limiter->tokens, &rate, admission->tokens, tokens, now_us);
+        gcra_settle(&limiter->tokens, &rate, admission->taken[which], tokens, now_us);
     if (has_place) {
         concurrency_leave(&limiter->places, UINT32_MAX);
         hold_time_note(&limiter->held, now_us - admission->since_us);
@@ -508,6 +521,7 @@ void admission_cancel(struct admission *admission, uint64_t now_us)
         if (!admission->limiters[i])
             continue;
         begin_asking(&asking, admission->limiters[i], admission->tokens, now_us);
+        asking.tokens = admission->taken[i];
         asking.has_place = admission->has_place[i];
         give_back(&asking);
         shared_writes += asking.shared_writes;

@@ -53,6 +53,7 @@ struct limiter_reading {
 struct admission {
     struct limiter *limiters[2]; /* client's, model's; NULL where there is none */
     uint64_t tokens;
+    uint64_t taken[2]; /* of them, at each */
     uint64_t since_us;
     bool has_place[2];      /* under way at each, where that is limited */
     uint32_t shared_writes; /* read-modify-writes of shared words, from its beginning on */

@@ -1,6 +1,7 @@
 #include "exchange/estimating.h"
 
 #include "exchange/exchange.h"
+#include "exchange/turn.h"
 #include "limits/estimates.h"
 
 static bool has_key_limits(const struct conf_provider *provider)
@@ -79,7 +80,7 @@ uint64_t estimating_guess(struct exchange *x, const struct plan_target *target,
 
 static bool is_limited(const struct exchange *x)
 {
-    return keypool_counts_tokens(&x->select.grant) || x->admit.class_tokens ||
+    return keypool_counts_tokens(&x->select.grant) || turn_counts_tokens(x) ||
            (x->admit.is_admitted && admission_counts_tokens(&x->admit.admission));
 }
 

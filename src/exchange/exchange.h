@@ -145,7 +145,7 @@ struct part_admit {
     bool has_place;                 /* in its class's bulkhead */
     bool is_displaced;              /* from the queue there */
     struct bulkhead_waiter *waiter; /* as which it waits, or waited; NULL: it never did */
-    uint64_t class_tokens;          /* estimated; 0: its class does not limit them */
+    struct rates_taken taken;       /* of its class's limits, with a turn without waiting */
     uint64_t asked_us, until_us, held_until_us; /* in a class of the file */
     uint64_t since_us;                          /* its turn came; 0: it did not */
 };

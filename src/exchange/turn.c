@@ -212,17 +212,18 @@ static struct bulkhead_ask ask_of(const struct exchange *x, uint64_t now_us)
                                  .now_us = now_us,
                                  .until_us = x->admit.until_us,
                                  .held_until_us = x->admit.held_until_us,
-                                 .tokens = x->admit.class_tokens};
+                                 .tokens = x->admit.admission.tokens};
 }
 
-/* What it would be told if it came only now. */
-static struct bulkhead_refusal refusal_now(const struct exchange *x, uint64_t now_us, bool is_late)
+/* What it would be told if it came only now, and stood nowhere. */
+static struct bulkhead_refusal refusal_now(struct exchange *x, uint64_t now_us, bool is_late)
 {
+    struct bulkhead_caller caller = caller_of(x->host);
     struct bulkhead_ask ask = ask_of(x, now_us);
 
     ask.until_us = now_us + (x->admit.until_us - x->admit.asked_us);
     ask.held_until_us = 0;
-    return bulkhead_refuse(bulkhead_of(x), &ask, is_late);
+    return bulkhead_refuse(bulkhead_of(x), x->admit.waiter, &ask, is_late, &caller);
 }
 
 /* It stands in line, or is held. */
@@ -252,6 +253,7 @@ static enum turn enter(struct exchange *x, uint64_t now_us)
         return begin_to_run(x, false);
     case BULKHEAD_TAKEN:
         x->admit.has_place = true;
+        x->admit.taken = wait->waiter.taken;
         return begin_to_run(x, true);
     case BULKHEAD_WAITS:
         x->admit.waiter = &wait->waiter;
@@ -285,11 +287,10 @@ enum turn turn_begin(struct exchange *x)
     x->admit.asked_us = now_us;
     x->admit.until_us = now_us + conf->wait_us < deadline_us ? now_us + conf->wait_us : deadline_us;
     x->admit.held_until_us = held_until(x, now_us);
-    x->admit.class_tokens = conf->limits.tpm ? x->admit.admission.tokens : 0;
     count_writes(x, is_rated(conf) ? 2 : 1);
     if (x->admit.held_until_us)
         return enter(x, now_us);
-    verdict = bulkhead_try(bulkhead_of(x), x->admit.class_tokens, now_us);
+    verdict = bulkhead_try(bulkhead_of(x), x->admit.admission.tokens, now_us, &x->admit.taken);
     x->admit.has_place = verdict == BULKHEAD_TAKEN;
     return verdict == BULKHEAD_WAITS ? enter(x, now_us)
                                      : begin_to_run(x, verdict == BULKHEAD_TAKEN);
@@ -384,13 +385,25 @@ struct move turn_park(struct exchange *x)
     return move_park();
 }
 
+static const struct rates_taken *taken_of(const struct exchange *x)
+{
+    return x->admit.waiter ? &x->admit.waiter->taken : &x->admit.taken;
+}
+
+bool turn_counts_tokens(const struct exchange *x)
+{
+    return x->admit.has_place && taken_of(x)->tpm;
+}
+
 /* What it took with its turn is mostly more than it has used. */
 static void settle(struct exchange *x, uint64_t tokens)
 {
-    if (x->admit.class_tokens == 0 || tokens == 0 || tokens == x->admit.class_tokens)
+    const struct rates_taken *taken = taken_of(x);
+
+    if (taken->tpm == 0 || tokens == 0 || tokens == taken->tokens)
         return;
     count_writes(x, 1);
-    bulkhead_settle(bulkhead_of(x), x->admit.class_tokens, tokens, loop_now_us(exchange_loop(x)));
+    bulkhead_settle(bulkhead_of(x), taken, tokens, loop_now_us(exchange_loop(x)));
 }
 
 void turn_leave(struct exchange *x, uint64_t tokens)

@@ -35,6 +35,9 @@ struct move turn_park(struct exchange *x);
  * tokens (0: unknown, the estimate stands); harmless where it has neither. */
 void turn_leave(struct exchange *x, uint64_t tokens);
 
+/* Whether it took tokens of its class's limits; before it leaves. */
+bool turn_counts_tokens(const struct exchange *x);
+
 /* window_watch's: of one that waits, whether it is held. */
 void turn_look_at_windows(struct list *link);
 

@@ -3,7 +3,10 @@
 #include "base/alloc.h"
 #include "base/bug.h"
 
-enum { NO_WORKER = -1 };
+enum {
+    NO_WORKER = -1,
+    ALL_ARE_ASKED_US = 100000, /* thousands of one worker, some dozens a turn of its loop */
+};
 
 const struct sm_state bulkhead_state_rows[BULKHEAD_STATES] = {
     [BULKHEAD_OUTSIDE] = {"outside", "stands nowhere", SM_TO(BULKHEAD_WAITING)},
@@ -92,19 +95,19 @@ struct grant {
 };
 
 /* Under the lock: with the requests and tokens of the one whose turn it is. */
-static bool let_one_run_by_rates(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us,
-                                 struct grant *grant)
+static bool let_one_run_by_rates(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
+                                 uint64_t now_us, struct grant *grant)
 {
     uint64_t wait_us;
 
     if (!has_room(bulkhead, word_of(bulkhead)))
         return false;
-    if (!rates_take(&bulkhead->rates, tokens, now_us, &wait_us)) {
+    if (!rates_take(&bulkhead->rates, waiter->entry.weight, now_us, &waiter->taken, &wait_us)) {
         grant->at_us = now_us + wait_us;
         return false;
     }
     if (!let_one_run(bulkhead)) {
-        rates_give_back(&bulkhead->rates, tokens, now_us);
+        rates_give_back(&bulkhead->rates, &waiter->taken, now_us);
         return false;
     }
     bulkhead->last_leave_us = now_us;
@@ -122,7 +125,7 @@ static struct grant grant_next(struct bulkhead *bulkhead, uint64_t now_us)
     if (!next)
         return grant;
     if (rates_are_set(&bulkhead->rates))
-        runs = let_one_run_by_rates(bulkhead, next->weight, now_us, &grant);
+        runs = let_one_run_by_rates(bulkhead, waiter_of(next), now_us, &grant);
     else
         runs = let_one_run(bulkhead);
     if (!runs)
@@ -201,27 +204,29 @@ static bool take_place(struct bulkhead *bulkhead)
 }
 
 /* The rates first: a place that was taken and given back would have to be granted anew. */
-static bool take_place_by_rates(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us)
+static bool take_place_by_rates(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us,
+                                struct rates_taken *ret_taken)
 {
     uint64_t word = word_of(bulkhead), wait_us;
 
     if (waiting_of(word) || !has_room(bulkhead, word) ||
-        !rates_take(&bulkhead->rates, tokens, now_us, &wait_us))
+        !rates_take(&bulkhead->rates, tokens, now_us, ret_taken, &wait_us))
         return false;
     if (take_place(bulkhead))
         return true;
-    rates_give_back(&bulkhead->rates, tokens, now_us);
+    rates_give_back(&bulkhead->rates, ret_taken, now_us);
     return false;
 }
 
-enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us)
+enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us,
+                                   struct rates_taken *ret_taken)
 {
     bool is_taken;
 
     if (atomic_load_explicit(&bulkhead->limit, memory_order_relaxed) == 0)
         return BULKHEAD_FREE;
     if (rates_are_set(&bulkhead->rates))
-        is_taken = take_place_by_rates(bulkhead, tokens, now_us);
+        is_taken = take_place_by_rates(bulkhead, tokens, now_us, ret_taken);
     else
         is_taken = take_place(bulkhead);
     return is_taken ? BULKHEAD_TAKEN : BULKHEAD_WAITS;
@@ -244,16 +249,16 @@ static bool take_or_wait(struct bulkhead *bulkhead, bool may_take)
 }
 
 static bool take_by_rates_or_wait(struct bulkhead *bulkhead, const struct bulkhead_ask *ask,
-                                  bool may_take)
+                                  bool may_take, struct rates_taken *ret_taken)
 {
     uint64_t wait_us;
     bool is_rated = may_take && rates_are_set(&bulkhead->rates), takes;
 
     if (is_rated)
-        may_take = rates_take(&bulkhead->rates, ask->tokens, ask->now_us, &wait_us);
+        may_take = rates_take(&bulkhead->rates, ask->tokens, ask->now_us, ret_taken, &wait_us);
     takes = take_or_wait(bulkhead, may_take);
     if (is_rated && may_take && !takes)
-        rates_give_back(&bulkhead->rates, ask->tokens, ask->now_us);
+        rates_give_back(&bulkhead->rates, ret_taken, ask->now_us);
     return takes;
 }
 
@@ -300,12 +305,12 @@ static enum bulkhead_verdict stand(struct bulkhead *bulkhead, struct bulkhead_wa
 {
     bool is_first = bulkhead->queue.queued == 0;
 
-    waiter->entry.weight = ask->tokens;
+    waiter->entry.weight = rates_cut(&bulkhead->rates, ask->tokens);
     if (fair_queue_add(&bulkhead->queue, &waiter->entry, ask->client, is_held(ask)))
         return BULKHEAD_NOMEM;
     if (is_first || bulkhead->last_leave_us == 0)
         bulkhead->last_leave_us = ask->now_us;
-    if (take_by_rates_or_wait(bulkhead, ask, is_first && !is_held(ask))) {
+    if (take_by_rates_or_wait(bulkhead, ask, is_first && !is_held(ask), &waiter->taken)) {
         fair_queue_remove(&bulkhead->queue, &waiter->entry);
         return BULKHEAD_TAKEN;
     }
@@ -325,7 +330,8 @@ static enum bulkhead_verdict enter(struct bulkhead *bulkhead, struct bulkhead_wa
         return BULKHEAD_FREE;
     verdict = judge(bulkhead, ask);
     if (verdict != BULKHEAD_WAITS) {
-        *ret_refusal = bulkhead_refusal(bulkhead, ask, verdict == BULKHEAD_LATE);
+        *ret_refusal = bulkhead_refusal(bulkhead, ask, verdict == BULKHEAD_LATE,
+                                        bulkhead_pace_us(bulkhead, ask->now_us));
         return verdict;
     }
     verdict = stand(bulkhead, waiter, ask);
@@ -349,8 +355,10 @@ enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_
     pthread_mutex_unlock(&bulkhead->lock);
     if (displaced != NO_WORKER)
         caller->call(caller->owner, (uint32_t)displaced);
-    /* There may be room for those that are not held, itself among them. */
-    if (verdict == BULKHEAD_WAITS)
+    /* There may be room for those that are not held, itself among them; or for those before it,
+     * where bulkhead_try gave back what it could not use. */
+    if (verdict == BULKHEAD_WAITS ||
+        (rates_are_set(&bulkhead->rates) && bulkhead_waiting(bulkhead)))
         bulkhead_grant(bulkhead, caller);
     return verdict;
 }
@@ -368,8 +376,7 @@ static void quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter, uint
     case BULKHEAD_GRANTED:
         untell(bulkhead, waiter);
         atomic_fetch_sub_explicit(&bulkhead->word, 1, memory_order_relaxed);
-        if (rates_are_set(&bulkhead->rates))
-            rates_give_back(&bulkhead->rates, waiter->entry.weight, now_us);
+        rates_give_back(&bulkhead->rates, &waiter->taken, now_us);
         break;
     case BULKHEAD_DISPLACED:
         untell(bulkhead, waiter);
@@ -391,9 +398,10 @@ void bulkhead_hold(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
     if (waiter->state.state == BULKHEAD_WAITING && !bulkhead->is_gone)
         fair_queue_hold(&bulkhead->queue, &waiter->entry);
     pthread_mutex_unlock(&bulkhead->lock);
-    /* The next one may ask for less. */
+    /* The next one may ask for less; but what holds this one holds those behind it as well, once
+     * they are asked. */
     if (rates_are_set(&bulkhead->rates))
-        bulkhead_grant(bulkhead, caller);
+        caller->later(caller->owner, caller->now_us + ALL_ARE_ASKED_US);
 }
 
 /* Under the lock. */
@@ -458,7 +466,25 @@ void bulkhead_quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
     bulkhead_grant(bulkhead, caller);
 }
 
-void bulkhead_settle(struct bulkhead *bulkhead, uint64_t taken, uint64_t used, uint64_t now_us)
+struct bulkhead_refusal bulkhead_refuse(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
+                                        const struct bulkhead_ask *ask, bool is_late,
+                                        const struct bulkhead_caller *caller)
+{
+    struct bulkhead_refusal told;
+    uint64_t pace;
+
+    pthread_mutex_lock(&bulkhead->lock);
+    /* Before it quits: it may be the only one who saw that nobody leaves any more. */
+    pace = bulkhead_pace_us(bulkhead, ask->now_us);
+    quit(bulkhead, waiter, ask->now_us);
+    told = bulkhead_refusal(bulkhead, ask, is_late, pace);
+    pthread_mutex_unlock(&bulkhead->lock);
+    bulkhead_grant(bulkhead, caller);
+    return told;
+}
+
+void bulkhead_settle(struct bulkhead *bulkhead, const struct rates_taken *taken, uint64_t used,
+                     uint64_t now_us)
 {
     rates_settle(&bulkhead->rates, taken, used, now_us);
 }

@@ -50,9 +50,10 @@ extern const struct sm_state bulkhead_state_rows[BULKHEAD_STATES];
 
 /* One who waits. Owned by the exchange, zeroed at first; private, but for the owner. */
 struct bulkhead_waiter {
-    struct sm state;         /* under the lock */
-    struct fair_entry entry; /* while it waits */
-    struct list link;        /* once its wait is over, until it is taken */
+    struct sm state;          /* under the lock */
+    struct fair_entry entry;  /* while it waits */
+    struct list link;         /* once its wait is over, until it is taken */
+    struct rates_taken taken; /* with its turn */
     void *owner;
     uint32_t worker;
 };
@@ -101,7 +102,7 @@ struct bulkhead_ask {
     uint64_t now_us;
     uint64_t until_us;      /* its time; after now */
     uint64_t held_until_us; /* 0, or not after now: it is not held */
-    uint64_t tokens;        /* that it will use, about; where there are rates */
+    uint64_t tokens;        /* that it will use, about; also where no rates are set yet */
 };
 
 /* What is told to one that is refused. */
@@ -113,17 +114,21 @@ struct bulkhead_refusal {
 };
 
 /* The uncontended way in, without lock: BULKHEAD_FREE, BULKHEAD_TAKEN, or BULKHEAD_WAITS where
- * bulkhead_enter must be asked. tokens, now_us: where there are rates. */
-enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us);
+ * bulkhead_enter must be asked. tokens, now_us: where there are rates. *ret_taken is written
+ * with BULKHEAD_TAKEN where there are, and may be NULL where there are none. */
+enum bulkhead_verdict bulkhead_try(struct bulkhead *bulkhead, uint64_t tokens, uint64_t now_us,
+                                   struct rates_taken *ret_taken);
 
-/* Enters, or stands in line. *ret_refusal is written with FULL and LATE. */
+/* Enters, or stands in line. *ret_refusal is written with FULL and LATE, waiter->taken with
+ * TAKEN. */
 enum bulkhead_verdict bulkhead_enter(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                                      const struct bulkhead_ask *ask,
                                      const struct bulkhead_caller *caller,
                                      struct bulkhead_refusal *ret_refusal);
 
-/* One that stands in line is held from now on. Nothing where it has been granted or displaced, and
- * where the class is gone. */
+/* One that stands in line is held from now on, and so may those behind it be in a moment: where
+ * there are rates, the line goes on only after that (bulkhead_caller's later). Nothing where it has
+ * been granted or displaced, and where the class is gone. */
 void bulkhead_hold(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                    const struct bulkhead_caller *caller);
 
@@ -147,9 +152,10 @@ bool bulkhead_claim(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter);
 void bulkhead_quit(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
                    const struct bulkhead_caller *caller);
 
-/* What one that runs took as `taken` tokens came to `used`. Those that wait for it are granted by
- * the bulkhead_leave that must follow. */
-void bulkhead_settle(struct bulkhead *bulkhead, uint64_t taken, uint64_t used, uint64_t now_us);
+/* What one that runs took came to so many tokens. Those that wait for it are granted by the
+ * bulkhead_leave that must follow. */
+void bulkhead_settle(struct bulkhead *bulkhead, const struct rates_taken *taken, uint64_t used,
+                     uint64_t now_us);
 
 /* Gives back the place held since then, to the next one where somebody waits. waiter: under which
  * it was granted, or NULL. */
@@ -160,9 +166,11 @@ void bulkhead_leave(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter, u
 uint32_t bulkhead_grant(struct bulkhead *bulkhead, const struct bulkhead_caller *caller);
 
 /* What one is told that asks so and is refused: until the next turn, and longer where it would then
- * be late; or (is_late) until it would not be late. */
-struct bulkhead_refusal bulkhead_refuse(struct bulkhead *bulkhead, const struct bulkhead_ask *ask,
-                                        bool is_late);
+ * be late; or (is_late) until it would not be late. Where the waiter still stands in line, it quits
+ * first: it is not told to wait for itself. */
+struct bulkhead_refusal bulkhead_refuse(struct bulkhead *bulkhead, struct bulkhead_waiter *waiter,
+                                        const struct bulkhead_ask *ask, bool is_late,
+                                        const struct bulkhead_caller *caller);
 
 /* Its limit of that kind as it stands; no lock. */
 struct rates_reading bulkhead_read(const struct bulkhead *bulkhead, enum rates_what what,

@@ -18,9 +18,9 @@ struct bulkhead {
      * releases, and who comes to wait acquires: one of them sees what was given back of rates. */
     _Atomic uint64_t word;
     _Atomic uint32_t limit; /* 0: there is no such class; UINT32_MAX: none is set */
-    struct rates rates;     /* unset, as most are: one look */
-    struct hold_time held;  /* places, of late; a lost update is no harm */
     _Atomic uint32_t told;  /* in the lists below; read without the lock, too */
+    struct hold_time held;  /* places, of late; a lost update is no harm */
+    struct rates rates;     /* unset, as most are: one look; behind what all classes use */
     uint32_t workers;
 
     pthread_mutex_t lock; /* for all that follows */
@@ -63,8 +63,12 @@ bool bulkhead_is_free(const struct bulkhead *bulkhead, const struct bulkhead_ask
 /* Its turn would come after its time; which it does at once where there is room and no line. */
 bool bulkhead_is_late(const struct bulkhead *bulkhead, const struct bulkhead_ask *ask);
 
-/* As bulkhead_refuse. */
+/* From one turn to the next; 0: not known. */
+uint64_t bulkhead_pace_us(const struct bulkhead *bulkhead, uint64_t now_us);
+
+/* As bulkhead_refuse, at that pace. */
 struct bulkhead_refusal bulkhead_refusal(const struct bulkhead *bulkhead,
-                                         const struct bulkhead_ask *ask, bool is_late);
+                                         const struct bulkhead_ask *ask, bool is_late,
+                                         uint64_t pace);
 
 #endif

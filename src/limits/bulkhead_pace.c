@@ -4,7 +4,7 @@
 
 /* From one turn to the next: all places are held while somebody is queued, each for the mean time.
  * That nobody has left for longer than that says that it has grown. 0: not known. */
-static uint64_t pace_us(const struct bulkhead *bulkhead, uint64_t now_us)
+uint64_t bulkhead_pace_us(const struct bulkhead *bulkhead, uint64_t now_us)
 {
     uint64_t mean_us = hold_time_us(&bulkhead->held);
     uint32_t limit = atomic_load_explicit(&bulkhead->limit, memory_order_relaxed);
@@ -19,9 +19,8 @@ static uint64_t pace_us(const struct bulkhead *bulkhead, uint64_t now_us)
 
 /* The next turn is under way: half of it is over. Where the line stands for a rate, places may be
  * free, and as many turns come without anybody leaving. */
-static uint64_t wait_for_place_us(const struct bulkhead *bulkhead, uint64_t turns, uint64_t now_us)
+static uint64_t wait_for_place_us(const struct bulkhead *bulkhead, uint64_t turns, uint64_t pace)
 {
-    uint64_t pace = pace_us(bulkhead, now_us);
     uint32_t limit = atomic_load_explicit(&bulkhead->limit, memory_order_relaxed);
     uint32_t running = running_of(word_of(bulkhead));
     uint32_t free_places = limit > running ? limit - running : 0;
@@ -37,7 +36,11 @@ static struct rates_before before(const struct bulkhead *bulkhead, uint64_t turn
 {
     const struct fair_queue *queue = &bulkhead->queue;
     double mean = queue->queued ? (double)queue->queued_weight / queue->queued : 0;
+    /* They may have come while more was allowed, or nothing limited. */
+    uint64_t most = rates_cut(&bulkhead->rates, UINT64_MAX);
 
+    if (mean > (double)most)
+        mean = (double)most;
     return (struct rates_before){turns, (uint64_t)(mean * (double)turns)};
 }
 
@@ -54,7 +57,8 @@ static uint64_t wait_for_rates_us(const struct bulkhead *bulkhead, const struct 
 static uint64_t wait_us(const struct bulkhead *bulkhead, const struct bulkhead_ask *ask)
 {
     uint64_t turns = fair_queue_turns_before(&bulkhead->queue, ask->client);
-    uint64_t for_place = wait_for_place_us(bulkhead, turns, ask->now_us);
+    uint64_t for_place =
+        wait_for_place_us(bulkhead, turns, bulkhead_pace_us(bulkhead, ask->now_us));
     enum rates_what what;
     uint64_t for_rates = wait_for_rates_us(bulkhead, ask, turns, &what);
 
@@ -97,38 +101,38 @@ static uint64_t next_by_rates_us(const struct bulkhead *bulkhead, const struct b
                          next ? next->weight : ask->tokens, ask->now_us, ret_what);
 }
 
+/* What one is told of places: as it stands in the line, and how far off that is at least. */
+static uint64_t refusal_for_place(const struct bulkhead *bulkhead, const struct bulkhead_ask *ask,
+                                  uint64_t turns, bool is_late, uint64_t pace,
+                                  uint64_t *ret_retry_us)
+{
+    uint64_t wait = wait_for_place_us(bulkhead, turns, pace);
+    bool is_next_told = !rates_are_set(&bulkhead->rates) || (wait && !is_late);
+    uint64_t next = is_next_told ? pace : 0;
+
+    *ret_retry_us = excess_us(ask, wait, next);
+    return larger(wait, next);
+}
+
 /* When the first of the held ones would be let go is known to its exchange alone: where nobody
- * moves, there is nothing to tell. */
+ * moves, there is nothing to tell. Whichever is further off is named, though either may be within
+ * what one can wait: as where the queue is full, or its time was shorter than a whole wait. */
 struct bulkhead_refusal bulkhead_refusal(const struct bulkhead *bulkhead,
-                                         const struct bulkhead_ask *ask, bool is_late)
+                                         const struct bulkhead_ask *ask, bool is_late,
+                                         uint64_t pace)
 {
     uint64_t turns = fair_queue_turns_before(&bulkhead->queue, ask->client);
-    bool is_rated = rates_are_set(&bulkhead->rates);
-    uint64_t wait = wait_for_place_us(bulkhead, turns, ask->now_us);
-    uint64_t next = is_rated && wait == 0 ? 0 : pace_us(bulkhead, ask->now_us);
-    struct bulkhead_refusal refusal = {.retry_us = excess_us(ask, wait, next)};
-    uint64_t by_rates;
+    struct bulkhead_refusal refusal = {0};
+    uint64_t for_place = refusal_for_place(bulkhead, ask, turns, is_late, pace, &refusal.retry_us);
+    uint64_t wait, next;
 
-    if (!is_rated)
+    if (!rates_are_set(&bulkhead->rates))
         return refusal;
     next = is_late ? 0 : next_by_rates_us(bulkhead, ask, &refusal.what);
     wait = wait_for_rates_us(bulkhead, ask, turns, &refusal.what);
-    by_rates = excess_us(ask, wait, next);
-    refusal.is_limited = by_rates > refusal.retry_us;
-    if (refusal.is_limited) {
-        refusal.retry_us = by_rates;
+    refusal.is_limited = larger(wait, next) > for_place;
+    refusal.retry_us = larger(refusal.retry_us, excess_us(ask, wait, next));
+    if (refusal.is_limited)
         refusal.reading = rates_read(&bulkhead->rates, refusal.what, ask->now_us);
-    }
     return refusal;
-}
-
-struct bulkhead_refusal bulkhead_refuse(struct bulkhead *bulkhead, const struct bulkhead_ask *ask,
-                                        bool is_late)
-{
-    struct bulkhead_refusal told;
-
-    pthread_mutex_lock(&bulkhead->lock);
-    told = bulkhead_refusal(bulkhead, ask, is_late);
-    pthread_mutex_unlock(&bulkhead->lock);
-    return told;
 }

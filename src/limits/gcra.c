@@ -16,14 +16,21 @@ static uint64_t cut(uint64_t units)
     return units < GCRA_MAX_UNITS ? units : GCRA_MAX_UNITS;
 }
 
+static uint64_t at_most(wide ns)
+{
+    return ns < LONGEST_NS ? (uint64_t)ns : LONGEST_NS;
+}
+
 /* The time in which that many units come back, rounded up so that no rate is passed by rounding. */
 static uint64_t span_ns(const struct gcra_rate *rate, uint64_t units)
 {
-    uint64_t per_minute = cut(rate->per_minute);
+    uint64_t per_minute = cut(rate->per_minute), ns;
 
-    if (units <= (UINT64_MAX - GCRA_MAX_UNITS) / NS_PER_MINUTE)
-        return (units * NS_PER_MINUTE + per_minute - 1) / per_minute;
-    return (uint64_t)(((wide)units * NS_PER_MINUTE + per_minute - 1) / per_minute);
+    if (units <= (UINT64_MAX - GCRA_MAX_UNITS) / NS_PER_MINUTE) {
+        ns = (units * NS_PER_MINUTE + per_minute - 1) / per_minute;
+        return ns < LONGEST_NS ? ns : LONGEST_NS;
+    }
+    return at_most(((wide)units * NS_PER_MINUTE + per_minute - 1) / per_minute);
 }
 
 static uint64_t units_in(const struct gcra_rate *rate, uint64_t ns)
@@ -114,9 +121,7 @@ uint64_t gcra_wait_us(const struct gcra *gcra, const struct gcra_rate *rate, uin
         ((wide)before * NS_PER_MINUTE + cut(rate->per_minute) - 1) / cut(rate->per_minute);
     uint64_t next, wait_us;
 
-    if (behind > LONGEST_NS)
-        behind = LONGEST_NS;
-    return fits(rate, start + (uint64_t)behind, cost, now_ns, &next, &wait_us) ? 0 : wait_us;
+    return fits(rate, start + at_most(behind), cost, now_ns, &next, &wait_us) ? 0 : wait_us;
 }
 
 struct gcra_verdict gcra_take(struct gcra *gcra, const struct gcra_rate *rate, uint64_t cost,
@@ -145,7 +150,8 @@ void gcra_settle(struct gcra *gcra, const struct gcra_rate *rate, uint64_t taken
     uint64_t before = span_ns(rate, taken), after = span_ns(rate, actual);
 
     if (after > before)
-        arrival = (arrival > now_ns ? arrival : now_ns) + (after - before);
+        arrival =
+            now_ns + at_most((wide)(arrival > now_ns ? arrival - now_ns : 0) + after - before);
     else
         arrival = arrival > before - after ? arrival - (before - after) : 0;
     atomic_store_explicit(&gcra->arrival_ns, arrival, memory_order_relaxed);

@@ -47,10 +47,19 @@ void rates_set(struct rates *rates, const struct rates_rules *rules)
 
 /* --- taking --- */
 
+uint64_t rates_cut(const struct rates *rates, uint64_t tokens)
+{
+    uint64_t tpm = number(&rates->tpm), most = tpm ? tpm : GCRA_MAX_UNITS;
+
+    return tokens < most ? tokens : most;
+}
+
 /* Under the latch. */
-static bool take_both(struct rates *rates, uint64_t tokens, uint64_t now_us, uint64_t *ret_wait_us)
+static bool take_both(struct rates *rates, uint64_t tokens, uint64_t now_us,
+                      struct rates_taken *ret_taken, uint64_t *ret_wait_us)
 {
     struct gcra_rate by_request = request_rate(rates), by_token = token_rate(rates);
+    struct rates_taken taken = {by_request.per_minute, by_token.per_minute, 0};
     struct gcra_verdict verdict;
 
     if (by_request.per_minute) {
@@ -60,16 +69,20 @@ static bool take_both(struct rates *rates, uint64_t tokens, uint64_t now_us, uin
             return false;
     }
     if (by_token.per_minute) {
-        verdict = gcra_take(&rates->tokens, &by_token, tokens, now_us);
+        taken.tokens = tokens < by_token.burst ? tokens : by_token.burst;
+        verdict = gcra_take(&rates->tokens, &by_token, taken.tokens, now_us);
         *ret_wait_us = verdict.wait_us;
         if (!verdict.is_allowed && by_request.per_minute)
             gcra_settle(&rates->requests, &by_request, 1, 0, now_us);
-        return verdict.is_allowed;
+        if (!verdict.is_allowed)
+            return false;
     }
+    *ret_taken = taken;
     return true;
 }
 
-bool rates_take(struct rates *rates, uint64_t tokens, uint64_t now_us, uint64_t *ret_wait_us)
+bool rates_take(struct rates *rates, uint64_t tokens, uint64_t now_us,
+                struct rates_taken *ret_taken, uint64_t *ret_wait_us)
 {
     enum rates_what what;
     uint64_t wait_us = rates_wait_us(rates, &(struct rates_before){0}, tokens, now_us, &what);
@@ -78,7 +91,7 @@ bool rates_take(struct rates *rates, uint64_t tokens, uint64_t now_us, uint64_t 
     /* A class far beyond its rate does not have the workers pass its line around. */
     if (wait_us == 0) {
         latch_take(&rates->latch);
-        is_taken = take_both(rates, tokens, now_us, &wait_us);
+        is_taken = take_both(rates, tokens, now_us, ret_taken, &wait_us);
         latch_give(&rates->latch);
     }
     if (!is_taken)
@@ -86,26 +99,32 @@ bool rates_take(struct rates *rates, uint64_t tokens, uint64_t now_us, uint64_t 
     return is_taken;
 }
 
-void rates_give_back(struct rates *rates, uint64_t tokens, uint64_t now_us)
+/* The time that was taken by their rates: by another one it would be another time. */
+void rates_give_back(struct rates *rates, struct rates_taken *taken, uint64_t now_us)
 {
-    struct gcra_rate by_request = request_rate(rates), by_token = token_rate(rates);
+    const struct gcra_rate by_request = {taken->rpm, 1}, by_token = {taken->tpm, taken->tpm};
 
-    latch_take(&rates->latch);
-    if (by_request.per_minute)
-        gcra_settle(&rates->requests, &by_request, 1, 0, now_us);
-    if (by_token.per_minute)
-        gcra_settle(&rates->tokens, &by_token, tokens, 0, now_us);
-    latch_give(&rates->latch);
-}
-
-void rates_settle(struct rates *rates, uint64_t taken, uint64_t used, uint64_t now_us)
-{
-    struct gcra_rate by_token = token_rate(rates);
-
-    if (!by_token.per_minute)
+    if (!taken->rpm && !taken->tpm)
         return;
     latch_take(&rates->latch);
-    gcra_settle(&rates->tokens, &by_token, taken, used, now_us);
+    if (taken->rpm)
+        gcra_settle(&rates->requests, &by_request, 1, 0, now_us);
+    if (taken->tpm)
+        gcra_settle(&rates->tokens, &by_token, taken->tokens, 0, now_us);
+    latch_give(&rates->latch);
+    *taken = (struct rates_taken){0};
+}
+
+void rates_settle(struct rates *rates, const struct rates_taken *taken, uint64_t used,
+                  uint64_t now_us)
+{
+    const struct gcra_rate by_token = {taken->tpm, taken->tpm};
+
+    /* Where there is no limit any more, the next one begins with nothing used. */
+    if (!taken->tpm || !number(&rates->tpm))
+        return;
+    latch_take(&rates->latch);
+    gcra_settle(&rates->tokens, &by_token, taken->tokens, used, now_us);
     latch_give(&rates->latch);
 }
 

@@ -41,15 +41,28 @@ static inline bool rates_are_set(const struct rates *rates)
            atomic_load_explicit(&rates->tpm, memory_order_relaxed);
 }
 
+/* What was taken, and by which rules: others may hold when it is given back. Zeroed: nothing. */
+struct rates_taken {
+    uint64_t rpm, tpm; /* 0: there was no such limit, and nothing was taken of it */
+    uint64_t tokens;   /* with tpm */
+};
+
 /* Takes one request of so many tokens; or nothing, and *ret_wait_us is the time until it would
- * pass. Writes nothing where it plainly does not. */
-bool rates_take(struct rates *rates, uint64_t tokens, uint64_t now_us, uint64_t *ret_wait_us);
+ * pass. Writes nothing where it plainly does not. Of one that asks for more than a minute's tokens
+ * a minute's are taken: it has gone alone, and what it announced may be anything; what it used is
+ * settled. */
+bool rates_take(struct rates *rates, uint64_t tokens, uint64_t now_us,
+                struct rates_taken *ret_taken, uint64_t *ret_wait_us);
 
-/* What rates_take took was not wanted, after all. */
-void rates_give_back(struct rates *rates, uint64_t tokens, uint64_t now_us);
+/* What rates_take would take of so many tokens; a bound that adds up where none is set. */
+uint64_t rates_cut(const struct rates *rates, uint64_t tokens);
 
-/* What rates_take took as `taken` tokens came to `used`. */
-void rates_settle(struct rates *rates, uint64_t taken, uint64_t used, uint64_t now_us);
+/* What rates_take took was not wanted, after all; then nothing is taken. */
+void rates_give_back(struct rates *rates, struct rates_taken *taken, uint64_t now_us);
+
+/* What rates_take took came to so many tokens. */
+void rates_settle(struct rates *rates, const struct rates_taken *taken, uint64_t used,
+                  uint64_t now_us);
 
 /* What goes before one that asks: so many requests, of so many tokens together. */
 struct rates_before {

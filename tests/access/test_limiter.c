@@ -213,6 +213,26 @@ static void test_tokens_are_settled(void **state)
     close_desk(&desk);
 }
 
+/* One client does not shut a model for the others by what it announces. */
+static void test_one_that_announces_too_much_of_a_model(void **state)
+{
+    struct admission admission;
+    struct desk desk;
+
+    (void)state;
+    open_desk(&desk, (struct conf_limits){0}, (struct conf_limits){.tpm = 1000});
+    assert_true(begin(&desk, &admission, UINT64_MAX / 2, start).is_admitted);
+    admission_end(&admission, 0, start); /* it failed */
+    assert_false(pass(&desk, 1000, start + 59 * US_PER_SEC));
+    assert_true(begin(&desk, &admission, UINT64_MAX / 2, start + 60 * US_PER_SEC).is_admitted);
+    admission_end(&admission, 2000, start + 60 * US_PER_SEC); /* two minutes */
+    assert_false(pass(&desk, 1000, start + 179 * US_PER_SEC));
+    assert_true(begin(&desk, &admission, UINT64_MAX / 2, start + 180 * US_PER_SEC).is_admitted);
+    admission_cancel(&admission, start + 180 * US_PER_SEC);
+    assert_true(pass(&desk, 1000, start + 180 * US_PER_SEC));
+    close_desk(&desk);
+}
+
 static void test_reload_keeps_what_was_used(void **state)
 {
     struct conf_limits limits = {.rpm = 60, .burst = 5};
@@ -308,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_concurrency),
         cmocka_unit_test(test_places_are_told_by_how_long_they_are_held),
         cmocka_unit_test(test_tokens_are_settled),
+        cmocka_unit_test(test_one_that_announces_too_much_of_a_model),
         cmocka_unit_test(test_reload_keeps_what_was_used),
         cmocka_unit_test(test_workers_share_limits),
     };

@@ -40,7 +40,7 @@ static void expect_waits(struct play *play, struct bulkhead_waiter *waiter, cons
 
 static void run_one(struct play *play)
 {
-    assert_int_equal(bulkhead_try(play->bulkhead, 0, 0), BULKHEAD_TAKEN);
+    assert_int_equal(bulkhead_try(play->bulkhead, 0, 0, NULL), BULKHEAD_TAKEN);
 }
 
 /* One that finds the place free, though others are held. */
@@ -65,7 +65,7 @@ static void test_no_limit(void **state)
     begin(&play, 1, 1);
     bulkhead_set(play.bulkhead, NULL);
     for (int i = 0; i < 1000; i++)
-        assert_int_equal(bulkhead_try(play.bulkhead, 0, 0), BULKHEAD_FREE);
+        assert_int_equal(bulkhead_try(play.bulkhead, 0, 0, NULL), BULKHEAD_FREE);
     assert_int_equal(enter(&play, &waiter, "a", start, 1), BULKHEAD_FREE);
     end(&play);
 }
@@ -79,7 +79,7 @@ static void test_places_pass_on(void **state)
     begin(&play, 2, 2);
     run_one(&play);
     run_one(&play);
-    assert_int_equal(bulkhead_try(play.bulkhead, 0, 0), BULKHEAD_WAITS);
+    assert_int_equal(bulkhead_try(play.bulkhead, 0, 0, NULL), BULKHEAD_WAITS);
     expect_waits(&play, &first, "a");
     expect_waits(&play, &second, "a");
     assert_int_equal(bulkhead_waiting(play.bulkhead), 2);
@@ -88,7 +88,7 @@ static void test_places_pass_on(void **state)
     assert_int_equal(play.calls[0], 1);
     assert_int_equal(bulkhead_running(play.bulkhead), 2);
     /* Who comes meanwhile takes nobody's place. */
-    assert_int_equal(bulkhead_try(play.bulkhead, 0, 0), BULKHEAD_WAITS);
+    assert_int_equal(bulkhead_try(play.bulkhead, 0, 0, NULL), BULKHEAD_WAITS);
     assert_null(take(&play, 1));
     assert_ptr_equal(take(&play, 0), &first);
     assert_null(take(&play, 0));
@@ -444,7 +444,7 @@ static void test_other_rules(void **state)
                      BULKHEAD_WAITS);
     bulkhead_set(play.bulkhead, &more);
     /* The room is theirs who wait, told or not. */
-    assert_int_equal(bulkhead_try(play.bulkhead, 0, 0), BULKHEAD_WAITS);
+    assert_int_equal(bulkhead_try(play.bulkhead, 0, 0, NULL), BULKHEAD_WAITS);
     assert_int_equal(bulkhead_grant(play.bulkhead, &play.caller), 2);
     assert_int_equal(bulkhead_running(play.bulkhead), 3);
     bulkhead_set(play.bulkhead, NULL);

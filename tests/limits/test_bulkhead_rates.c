@@ -19,6 +19,7 @@ struct rated {
     struct play play;
     struct bulkhead *bulkhead;
     uint64_t at_us;
+    struct rates_taken taken; /* by the last that did not wait */
 };
 
 static void note_later(void *owner, uint64_t at_us)
@@ -64,7 +65,7 @@ static void pass_until_asked(struct rated *rated)
 
 static enum bulkhead_verdict try(struct rated *rated, uint64_t tokens)
 {
-    return bulkhead_try(rated->bulkhead, tokens, now(rated));
+    return bulkhead_try(rated->bulkhead, tokens, now(rated), &rated->taken);
 }
 
 static enum bulkhead_verdict enter_for(struct rated *rated, struct bulkhead_waiter *waiter,
@@ -176,7 +177,8 @@ static void test_small_ones_do_not_pass_a_large_one(void **state)
     end(&rated.play);
 }
 
-/* What was not used moves the line at once; so does a head that leaves or is held. */
+/* What was not used moves the line at once, and so does a head that leaves; one that is held does
+ * so when those behind it have been asked as well. */
 static void test_what_comes_back_moves_the_line(void **state)
 {
     struct rated rated;
@@ -189,15 +191,20 @@ static void test_what_comes_back_moves_the_line(void **state)
     expect_waits(&rated, &waiters[1], "a", 6000);
     expect_waits(&rated, &waiters[2], "a", 6000);
     expect_waits(&rated, &waiters[3], "a", 2000);
-    bulkhead_settle(rated.bulkhead, 6000, 1000, now(&rated));
+    bulkhead_settle(rated.bulkhead, &rated.taken, 1000, now(&rated));
     leave(&rated, NULL);
     expect_turn(&rated, &waiters[0]);
     expect_turn(&rated, NULL);
     bulkhead_quit(rated.bulkhead, &waiters[1], &rated.play.caller);
     expect_turn(&rated, NULL);
+    rated.at_us = 0;
     bulkhead_hold(rated.bulkhead, &waiters[2], &rated.play.caller);
+    expect_turn(&rated, NULL);
+    pass_until_asked(&rated);
+    assert_in_range(now(&rated), start + 1, start + US_PER_SEC);
+    assert_int_equal(bulkhead_grant(rated.bulkhead, &rated.play.caller), 1);
     expect_turn(&rated, &waiters[3]);
-    assert_int_equal(bulkhead_read(rated.bulkhead, RATES_TOKENS, now(&rated)).remaining, 0);
+    assert_int_equal(bulkhead_read(rated.bulkhead, RATES_TOKENS, now(&rated)).remaining, 10);
     bulkhead_quit(rated.bulkhead, &waiters[2], &rated.play.caller);
     leave(&rated, &waiters[0]);
     leave(&rated, &waiters[3]);
@@ -222,6 +229,56 @@ static void test_a_turn_that_is_not_wanted_is_given_back(void **state)
     expect_turn(&rated, &waiters[1]);
     leave(&rated, &waiters[1]);
     leave(&rated, NULL);
+    end(&rated.play);
+}
+
+/* Whatever it announced, it shuts nobody out for longer than a minute, nor tells him so. */
+static void test_one_that_announces_too_much(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter large, small;
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.queue = 9, .rates = {.tpm = 6000}});
+    assert_int_equal(try(&rated, UINT64_MAX / 2), BULKHEAD_TAKEN);
+    expect_waits(&rated, &large, "a", UINT64_MAX / 2);
+    assert_int_equal(rated.at_us, start + 60 * US_PER_SEC);
+    expect_refused(&rated, enter_for(&rated, &small, "b", 600, 30 * US_PER_SEC), BULKHEAD_LATE,
+                   RATES_TOKENS, 36 * US_PER_SEC);
+    pass_until_asked(&rated);
+    assert_int_equal(bulkhead_grant(rated.bulkhead, &rated.play.caller), 1);
+    expect_turn(&rated, &large);
+    leave(&rated, &large);
+    leave(&rated, NULL);
+    end(&rated.play);
+}
+
+/* It takes what it asks for as well, under limits that are set while it stands there; and of one
+ * that had its turn before them nothing comes back. */
+static void test_limits_that_come_while_one_waits(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter early, waiters[2];
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.concurrent = 1, .queue = 9});
+    assert_int_equal(try(&rated, 4000), BULKHEAD_TAKEN);
+    expect_waits(&rated, &early, "a", 4000);
+    for (int i = 0; i < 2; i++)
+        expect_waits(&rated, &waiters[i], "a", 4000);
+    leave(&rated, NULL);
+    set(&rated, (struct bulkhead_rules){.concurrent = 9, .queue = 9, .rates = {.tpm = 6000}});
+    assert_int_equal(bulkhead_grant(rated.bulkhead, &rated.play.caller), 1);
+    assert_int_equal(rated.at_us, start + 20 * US_PER_SEC);
+    bulkhead_quit(rated.bulkhead, &early, &rated.play.caller);
+    expect_turn(&rated, &waiters[0]);
+    assert_int_equal(waiters[0].taken.tokens, 4000);
+    expect_no_turn(&rated);
+    assert_int_equal(bulkhead_read(rated.bulkhead, RATES_TOKENS, now(&rated)).remaining, 2000);
+    bulkhead_settle(rated.bulkhead, &waiters[0].taken, 10, now(&rated));
+    leave(&rated, &waiters[0]);
+    expect_turn(&rated, &waiters[1]);
+    leave(&rated, &waiters[1]);
     end(&rated.play);
 }
 
@@ -318,6 +375,110 @@ static void test_whichever_is_further_off_is_named(void **state)
     assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
     expect_refused(&rated, enter_for(&rated, &waiter, "a", 1, US_PER_SEC), BULKHEAD_FULL,
                    RATES_REQUESTS, 60 * US_PER_SEC);
+    leave(&rated, NULL);
+    end(&rated.play);
+}
+
+/* Either may be within what one can wait: of places the next turn would be later than what is too
+ * much of the rate, and yet it is the rate that it cannot wait for. */
+static void test_late_for_a_rate_while_places_are_full(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter waiters[3];
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.concurrent = 1, .queue = 9, .rates = {.rpm = 6}});
+    assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
+    pass(&rated, 5 * US_PER_SEC);
+    bulkhead_leave(rated.bulkhead, NULL, start, now(&rated), &rated.play.caller);
+    pass(&rated, 5 * US_PER_SEC);
+    assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
+    for (int i = 0; i < 2; i++)
+        expect_waits(&rated, &waiters[i], "a", 1);
+    expect_refused(&rated, enter_for(&rated, &waiters[2], "a", 1, 28 * US_PER_SEC), BULKHEAD_LATE,
+                   RATES_REQUESTS, 2 * US_PER_SEC);
+    for (int i = 0; i < 2; i++)
+        bulkhead_quit(rated.bulkhead, &waiters[i], &rated.play.caller);
+    leave(&rated, NULL);
+    end(&rated.play);
+}
+
+/* The timer is a moment late: it is the rate all the same for which they wait, and the line goes
+ * on. */
+static void test_full_before_the_line_went_on(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter first, second;
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.queue = 1, .rates = {.rpm = 6}});
+    assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
+    expect_waits(&rated, &first, "a", 1);
+    pass(&rated, 10 * US_PER_SEC + US_PER_MS);
+    expect_refused(&rated, enter_for(&rated, &second, "a", 1, 30 * US_PER_SEC), BULKHEAD_FULL,
+                   RATES_REQUESTS, 0);
+    expect_turn(&rated, &first);
+    leave(&rated, &first);
+    leave(&rated, NULL);
+    end(&rated.play);
+}
+
+/* Held for most of its time: what it is told is what it would be with a whole wait. */
+static void test_released_too_late_for_a_rate(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter waiters[2];
+    struct bulkhead_ask ask = {.client = SPAN("a"), .tokens = 1};
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.queue = 9, .rates = {.rpm = 6}});
+    assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
+    expect_waits(&rated, &waiters[0], "a", 1);
+    ask.now_us = now(&rated);
+    ask.until_us = ask.now_us + 15 * US_PER_SEC;
+    ask.held_until_us = ask.now_us + US_PER_SEC;
+    waiters[1] = (struct bulkhead_waiter){0};
+    assert_int_equal(
+        bulkhead_enter(rated.bulkhead, &waiters[1], &ask, &rated.play.caller, &rated.play.refusal),
+        BULKHEAD_WAITS);
+    pass(&rated, US_PER_SEC);
+    assert_int_equal(release_by(&rated.play, &waiters[1], &ask, now(&rated)), BULKHEAD_LATE);
+    ask.now_us = now(&rated);
+    ask.until_us = ask.now_us + 60 * US_PER_SEC;
+    rated.play.refusal =
+        bulkhead_refuse(rated.bulkhead, &waiters[1], &ask, true, &rated.play.caller);
+    assert_true(rated.play.refusal.is_limited);
+    assert_int_equal(rated.play.refusal.reading.limit, 6);
+    assert_int_equal(rated.play.refusal.retry_us, 0);
+    bulkhead_quit(rated.bulkhead, &waiters[0], &rated.play.caller);
+    leave(&rated, NULL);
+    end(&rated.play);
+}
+
+/* It is not told to wait for itself, nor does anybody after it. */
+static void test_refused_in_vain(void **state)
+{
+    struct rated rated;
+    struct bulkhead_waiter waiters[3];
+    const struct bulkhead_ask ask = {
+        .client = SPAN("a"), .tokens = 1, .now_us = start, .until_us = start + 5 * US_PER_SEC};
+
+    (void)state;
+    begin_rated(&rated, (struct bulkhead_rules){.queue = 9, .rates = {.rpm = 6}});
+    assert_int_equal(try(&rated, 1), BULKHEAD_TAKEN);
+    for (int i = 0; i < 3; i++)
+        expect_waits(&rated, &waiters[i], "a", 1);
+    rated.play.refusal =
+        bulkhead_refuse(rated.bulkhead, &waiters[2], &ask, false, &rated.play.caller);
+    expect_refused(&rated, BULKHEAD_LATE, BULKHEAD_LATE, RATES_REQUESTS, 25 * US_PER_SEC);
+    assert_int_equal(bulkhead_waiting(rated.bulkhead), 2);
+    /* The first one's time is over as its turn comes: it is the next one's. */
+    pass(&rated, 10 * US_PER_SEC);
+    (void)bulkhead_refuse(rated.bulkhead, &waiters[0], &ask, false, &rated.play.caller);
+    expect_turn(&rated, &waiters[1]);
+    for (int i = 0; i < 3; i += 2)
+        bulkhead_quit(rated.bulkhead, &waiters[i], &rated.play.caller);
+    leave(&rated, &waiters[1]);
     leave(&rated, NULL);
     end(&rated.play);
 }
@@ -445,7 +606,8 @@ static void *work(void *arg)
                                    .now_us = caller.now_us,
                                    .until_us = UINT64_MAX / 2,
                                    .tokens = 10};
-        enum bulkhead_verdict verdict = bulkhead_try(crowd->bulkhead, 10, caller.now_us);
+        struct rates_taken own = {0};
+        enum bulkhead_verdict verdict = bulkhead_try(crowd->bulkhead, 10, caller.now_us, &own);
         struct bulkhead_refusal refusal;
 
         if (verdict == BULKHEAD_WAITS)
@@ -457,7 +619,9 @@ static void *work(void *arg)
         if (verdict == BULKHEAD_WAITS)
             taken = await(hand);
         atomic_fetch_add(&crowd->turns, 1);
-        bulkhead_settle(crowd->bulkhead, 10, 5, caller.now_us);
+        if (verdict == BULKHEAD_WAITS || own.tpm == 0)
+            own = waiter.taken;
+        bulkhead_settle(crowd->bulkhead, &own, 5, caller.now_us);
         bulkhead_leave(crowd->bulkhead, taken, caller.now_us, caller.now_us, &caller);
     }
     return NULL;
@@ -496,10 +660,16 @@ int main(void)
         cmocka_unit_test(test_small_ones_do_not_pass_a_large_one),
         cmocka_unit_test(test_what_comes_back_moves_the_line),
         cmocka_unit_test(test_a_turn_that_is_not_wanted_is_given_back),
+        cmocka_unit_test(test_one_that_announces_too_much),
+        cmocka_unit_test(test_limits_that_come_while_one_waits),
         cmocka_unit_test(test_who_cannot_make_it_is_told_at_once),
         cmocka_unit_test(test_late_for_tokens),
         cmocka_unit_test(test_without_a_queue),
         cmocka_unit_test(test_whichever_is_further_off_is_named),
+        cmocka_unit_test(test_late_for_a_rate_while_places_are_full),
+        cmocka_unit_test(test_full_before_the_line_went_on),
+        cmocka_unit_test(test_released_too_late_for_a_rate),
+        cmocka_unit_test(test_refused_in_vain),
         cmocka_unit_test(test_a_rate_says_nothing_of_the_pace),
         cmocka_unit_test(test_other_rules),
         cmocka_unit_test(test_workers_at_once),

@@ -228,7 +228,7 @@ static void *work(void *arg)
                                    .worker = hand->worker,
                                    .now_us = turn + 1,
                                    .until_us = UINT64_MAX / 2};
-        enum bulkhead_verdict verdict = bulkhead_try(bulkhead, 0, 0);
+        enum bulkhead_verdict verdict = bulkhead_try(bulkhead, 0, 0, NULL);
         struct bulkhead_refusal refusal;
         bool has_place = true;
 

@@ -146,13 +146,37 @@ static void test_extreme_rates(void **state)
     assert_int_equal(gcra_take(&gcra, &tiny, 1, start).wait_us, 60 * US_PER_SEC);
 }
 
+/* However much is charged, and however often: it does not come round to nothing. */
+static void test_extreme_costs(void **state)
+{
+    const struct gcra_rate rate = {.per_minute = 1000, .burst = 1000}, slow = {1, 1};
+    /* The second passes 64 bits of nanoseconds by little, at the first rate. */
+    const uint64_t costs[] = {UINT64_MAX, UINT64_MAX / 60000000 + 1, UINT64_MAX / 2};
+    struct gcra gcra;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        gcra_init(&gcra);
+        assert_true(gcra_take(&gcra, &rate, costs[i], start).is_allowed);
+        assert_true(gcra_peek(&gcra, &rate, 1, start).wait_us > 300 * 86400 * US_PER_SEC);
+        gcra_init(&gcra);
+        assert_true(gcra_take(&gcra, &slow, costs[i], start).is_allowed);
+        assert_true(gcra_peek(&gcra, &slow, 1, start).wait_us > 300 * 86400 * US_PER_SEC);
+    }
+    gcra_init(&gcra);
+    for (int i = 0; i < 20; i++) {
+        gcra_settle(&gcra, &rate, 0, UINT64_MAX, start);
+        assert_true(gcra_peek(&gcra, &rate, 1, start).wait_us > 300 * 86400 * US_PER_SEC);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_burst_then_rate), cmocka_unit_test(test_refusal_takes_nothing),
         cmocka_unit_test(test_random_arrivals), cmocka_unit_test(test_large_cost_passes_alone),
         cmocka_unit_test(test_would_pass),      cmocka_unit_test(test_settling),
-        cmocka_unit_test(test_extreme_rates),
+        cmocka_unit_test(test_extreme_rates),   cmocka_unit_test(test_extreme_costs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,30 @@ static void test_tokens_that_come_back_are_a_turn(void **state)
     road_end(&road);
 }
 
+/* One that announces a billion, and is refused upstream without a word of what it used: the class
+ * is there for the others a minute later at the latest. */
+static void test_one_that_announces_too_much(void **state)
+{
+    struct road road;
+    int clients[2], upstream;
+
+    (void)state;
+    road_begin(&road, tokens);
+    clients[0] = ask_for(&road, "", 1000000000);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    clients[1] = ask_for(&road, "", 1000000000);
+    expect_limited(&road, clients[1], "The token limit of the class", 6000, 30000);
+    road_reply(&road, upstream, 400, "", "{\"error\":{\"message\":\"no\"}}");
+    road_expect(&road, clients[0], 400, NULL);
+    close(clients[0]);
+    close(upstream);
+    road_pass_ms(&road, 31000);
+    clients[0] = ask_for(&road, "", 100);
+    assert_int_equal(of_class(&road, "running"), 1);
+    serve(&road, clients[0]);
+    road_end(&road);
+}
+
 /* Its turn would come after its time: it is told when to come back, and then is let in. */
 static void test_late_for_tokens(void **state)
 {
@@ -303,17 +327,79 @@ static void test_with_a_window(void **state)
     road_end(&road);
 }
 
+/* A large one stands in line, and small ones behind it, for which there are tokens, as the window
+ * closes: none of them goes at the day's prices. */
+static void test_a_window_closes_before_a_line(void **state)
+{
+    /* The road begins at 22:13:20 UTC: 400 s before one closes, 2200 s before the other opens. */
+    static const char evening[] = OPEN("windows: ['21:00-22:20 UTC', '22:50-23:50 UTC'],"
+                                       "queue: 9, wait: 1h, limits: {tpm: 6000}");
+    struct road road;
+    int clients[4], upstream;
+
+    (void)state;
+    road_begin(&road, evening);
+    road_pass_ms(&road, 390000);
+    clients[0] = ask_for(&road, "", 5000);
+    upstream = road_attempt_with(&road, 'a', -1, "key-one");
+    clients[1] = ask_for(&road, "", 5900);
+    for (int i = 2; i < 4; i++)
+        clients[i] = ask_for(&road, "", 100);
+    assert_int_equal(of_class(&road, "waiting"), 3);
+    road_pass_ms(&road, 20000);
+    road_reply_ok(&road, upstream);
+    road_expect(&road, clients[0], 200, road_ok);
+    close(upstream);
+    road_pass_ms(&road, 60000);
+    road_expect_no_attempt(&road, 'a', -1);
+    assert_int_equal(of_class(&road, "waiting"), 3);
+    road_pass_ms(&road, 2200000 - road_now_ms(&road) - 1);
+    road_expect_no_attempt(&road, 'a', -1);
+    road_pass_ms(&road, 1);
+    for (int i = 1; i < 4; i++) {
+        road_pass_ms(&road, 1000);
+        serve(&road, clients[i]);
+    }
+    close(clients[0]);
+    road_end(&road);
+}
+
+/* One goes on though others are held, of the windows that the file had: it settles as any other. */
+static void test_beside_held_ones(void **state)
+{
+    static const char at_night[] =
+        OPEN("windows: ['23:00-06:00 UTC'], queue: 2, wait: 1h, limits: {tpm: 6000}");
+    static const char always[] = OPEN("queue: 2, wait: 1h, limits: {tpm: 6000}");
+    struct road road;
+    int held;
+
+    (void)state;
+    road_begin(&road, at_night);
+    held = ask(&road);
+    road_reload(&road, always);
+    serve(&road, ask_for(&road, "", 5000));
+    serve(&road, ask_for(&road, "", 5900));
+    assert_int_equal(road_now_ms(&road), 0);
+    assert_int_equal(of_class(&road, "waiting"), 1);
+    road_pass_ms(&road, 2800000);
+    serve(&road, held);
+    road_end(&road);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waits_for_the_next_request),
         cmocka_unit_test(test_tokens_that_come_back_are_a_turn),
+        cmocka_unit_test(test_one_that_announces_too_much),
         cmocka_unit_test(test_late_for_tokens),
         cmocka_unit_test(test_without_a_queue),
         cmocka_unit_test(test_leaving),
         cmocka_unit_test(test_in_vain),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_with_a_window),
+        cmocka_unit_test(test_a_window_closes_before_a_line),
+        cmocka_unit_test(test_beside_held_ones),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
