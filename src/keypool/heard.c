@@ -278,47 +278,31 @@ static bool is_eased(const struct heard *heard, struct shortness before, uint64_
 
 /* ---- taking ---- */
 
-/* True where all of it was there, of those that are asked. */
-static bool take_all(struct heard *heard, struct heard_need need, uint64_t now_us,
+static void take_all(struct heard *heard, struct heard_need need, uint64_t now_us,
                      struct heard_hold *hold)
 {
-    uint32_t kinds = kinds_of(heard), asked = asked_of(heard, need), over = 0;
+    uint32_t kinds = kinds_of(heard);
 
     for (int i = 0; i < LIMITS_KINDS; i++, kinds >>= 1) {
         hold->stamps[i] = kinds & 1 ? foreseen_take(&heard->limits[i], units_of(need, i), now_us)
                                     : (struct foreseen_stamp){.units = 0};
-        over |= (uint32_t)hold->stamps[i].is_over << i;
     }
-    return (over & asked) == 0;
 }
 
-static void put_back(struct heard *heard, struct heard_hold *hold, uint64_t now_us)
-{
-    for (int i = 0; i < LIMITS_KINDS; i++)
-        foreseen_give_back(&heard->limits[i], &hold->stamps[i], now_us);
-}
-
-/* Under the latch: 0 where it was taken. Mostly there is plenty: it is taken then and there, and
- * put back where there was not, to look closer. */
+/* Under the latch: 0 where it was taken. Nothing is written before it is known to be there: views
+ * read without the latch, and a window begins with what is taken. */
 static uint64_t take_or_wait(struct heard *heard, struct heard_need need, uint32_t margin_ppm,
                              uint64_t now_us, struct heard_hold *hold)
 {
-    uint64_t wait_us;
+    uint64_t wait_us = heard_wait_us(heard, need, margin_ppm, now_us);
 
-    hold->heard = heard;
-    hold->model_hash = heard->model_hash;
-    if (margin_ppm == 0) {
-        if (take_all(heard, need, now_us, hold))
-            return 0;
-        put_back(heard, hold, now_us);
-    }
-    wait_us = heard_wait_us(heard, need, margin_ppm, now_us);
     if (wait_us) {
         note_refused(heard, need, margin_ppm, now_us + wait_us);
-        hold->heard = NULL;
         return wait_us;
     }
-    (void)take_all(heard, need, now_us, hold);
+    hold->heard = heard;
+    hold->model_hash = heard->model_hash;
+    take_all(heard, need, now_us, hold);
     return 0;
 }
 
@@ -349,8 +333,8 @@ bool heard_give_back(struct heard_hold *hold, uint64_t now_us, uint64_t *shared_
     latch_take(&heard->latch);
     is_mine = heard->model_hash == hold->model_hash;
     before = find_shortness(heard, now_us);
-    if (is_mine)
-        put_back(heard, hold, now_us);
+    for (int i = 0; is_mine && i < LIMITS_KINDS; i++)
+        foreseen_give_back(&heard->limits[i], &hold->stamps[i], now_us);
     has_eased = is_mine && is_eased(heard, before, now_us);
     latch_give(&heard->latch);
     *hold = (struct heard_hold){.heard = NULL};

@@ -185,7 +185,7 @@ struct foreseen_stamp foreseen_take(struct foreseen *foreseen, uint64_t units, u
     uint64_t before = taken_before(foreseen, now_us), held_us;
     uint64_t cut = units < FORESEEN_MAX_UNITS ? units : FORESEEN_MAX_UNITS;
     bool is_there = use(foreseen, cut, now_us);
-    struct foreseen_stamp stamp = {foreseen->taken, before + cut, cut, false, !is_there};
+    struct foreseen_stamp stamp = {foreseen->taken, before + cut, cut, false};
 
     if (is_there)
         return stamp;

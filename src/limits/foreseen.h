@@ -75,8 +75,7 @@ struct foreseen_stamp {
     uint64_t taken;  /* in all, with it */
     uint64_t before; /* the same without those that it may have overtaken */
     uint64_t units;
-    bool is_try;  /* of a window that may not have ended yet */
-    bool is_over; /* more was taken than was there */
+    bool is_try; /* of a window that may not have ended yet */
 };
 
 void foreseen_init(struct foreseen *foreseen);

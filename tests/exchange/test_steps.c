@@ -15,6 +15,7 @@
 #include "base/bug.h"
 #include "exchange/exchange.h"
 #include "exchange/select.h"
+#include "exchange/turn.h"
 
 /* --- the steps of the test --- */
 
@@ -59,6 +60,12 @@ void account_note_interrupted(struct exchange *x)
 void hedge_watch(struct exchange *x)
 {
     (void)x;
+}
+
+bool turn_counts_tokens(const struct exchange *x)
+{
+    (void)x;
+    return false;
 }
 
 bool hedge_is_racing(struct exchange *x)
