@@ -190,19 +190,12 @@ static uint64_t number(const _Atomic uint64_t *word)
 
 static struct gcra_rate request_rate(const struct limiter *limiter)
 {
-    uint64_t rpm = number(&limiter->rpm), burst = number(&limiter->burst);
-
-    if (burst == 0)
-        burst = rpm >= 10 ? rpm / 10 : 1;
-    return (struct gcra_rate){rpm, burst};
+    return gcra_rate_of_requests(number(&limiter->rpm), number(&limiter->burst));
 }
 
-/* Tokens come in lumps of thousands: a minute's worth may be used at once. */
 static struct gcra_rate token_rate(const struct limiter *limiter)
 {
-    uint64_t tpm = number(&limiter->tpm);
-
-    return (struct gcra_rate){tpm, tpm};
+    return gcra_rate_of_tokens(number(&limiter->tpm));
 }
 
 /* What one limiter is asked, and what it said. */

@@ -27,6 +27,11 @@ bool conf_model_is_valid(struct span name)
     return name.len > 0 && name.len <= MODEL_MAX_BYTES;
 }
 
+bool conf_model_is_full(struct span name)
+{
+    return conf_model_is_valid(name) && span_find_byte(name, '*') == SIZE_MAX;
+}
+
 /* RFC 9110 5.6.2. */
 static bool is_token(struct span text)
 {

@@ -17,6 +17,9 @@ bool conf_name_is_valid(struct span name);
 /* Of a model, also as a pattern: visible UTF-8 without spaces. */
 bool conf_model_is_valid(struct span name);
 
+/* The same in full: no pattern. */
+bool conf_model_is_full(struct span name);
+
 #define CONF_MODEL_ALLOWED "1 to 256 characters without spaces"
 
 /* A header field (RFC 9110 5.1) that a provider's `headers` may set: none of those that frame a

@@ -43,15 +43,10 @@ const struct conf_type conf_type_able = {.name = "true or false",
                                          .print = print_able,
                                          .tell = tell_able};
 
-static bool is_successor(struct span name)
-{
-    return conf_model_is_valid(name) && span_find_byte(name, '*') == SIZE_MAX;
-}
-
 static void read_successor(struct loading *loading, const struct conf_row *row,
                            const struct yaml_node *node, void *field)
 {
-    conf_read_text(loading, row, node, field, is_successor);
+    conf_read_text(loading, row, node, field, conf_model_is_full);
 }
 
 static void tell_successor(const struct conf_row *row, struct buf *out)

@@ -242,16 +242,10 @@ const struct conf_type conf_type_patterns = {.name = "list of patterns",
                                              .print = print_strings,
                                              .tell = tell_patterns};
 
-/* A name alone, as it is said in requests. */
-static bool is_alias(struct span name)
-{
-    return conf_model_is_valid(name) && span_find_byte(name, '*') == SIZE_MAX;
-}
-
 static void read_aliases(struct loading *loading, const struct conf_row *row,
                          const struct yaml_node *node, void *field)
 {
-    read_strings(loading, row, node, field, is_alias);
+    read_strings(loading, row, node, field, conf_model_is_full);
 }
 
 static void tell_aliases(const struct conf_row *row, struct buf *out)

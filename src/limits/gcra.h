@@ -24,6 +24,20 @@ struct gcra_rate {
     uint64_t burst;
 };
 
+/* So many requests a minute; a burst of 0 is that of the file's default. */
+static inline struct gcra_rate gcra_rate_of_requests(uint64_t rpm, uint64_t burst)
+{
+    if (burst == 0)
+        burst = rpm >= 10 ? rpm / 10 : 1;
+    return (struct gcra_rate){rpm, burst};
+}
+
+/* Tokens come in lumps of thousands: a minute's worth may be used at once. */
+static inline struct gcra_rate gcra_rate_of_tokens(uint64_t tpm)
+{
+    return (struct gcra_rate){tpm, tpm};
+}
+
 struct gcra_verdict {
     bool is_allowed;
     uint64_t wait_us;   /* where not allowed: until the same would be; else 0 */

@@ -7,19 +7,12 @@ static uint64_t number(const _Atomic uint64_t *word)
 
 static struct gcra_rate request_rate(const struct rates *rates)
 {
-    uint64_t rpm = number(&rates->rpm), burst = number(&rates->burst);
-
-    if (burst == 0)
-        burst = rpm >= 10 ? rpm / 10 : 1;
-    return (struct gcra_rate){rpm, burst};
+    return gcra_rate_of_requests(number(&rates->rpm), number(&rates->burst));
 }
 
-/* Tokens come in lumps of thousands: a minute's worth may be used at once. */
 static struct gcra_rate token_rate(const struct rates *rates)
 {
-    uint64_t tpm = number(&rates->tpm);
-
-    return (struct gcra_rate){tpm, tpm};
+    return gcra_rate_of_tokens(number(&rates->tpm));
 }
 
 void rates_init(struct rates *rates)
