@@ -128,6 +128,11 @@ static bool is_trusted(enum key_health state)
     return state == KEY_TRIAL || state == KEY_HEALTHY;
 }
 
+bool health_is_well(const struct health *health)
+{
+    return is_trusted(health_read(health).state);
+}
+
 bool health_fail(struct health *health, const struct health_rules *rules, bool is_test,
                  uint64_t now_us, struct health_moves *moves)
 {

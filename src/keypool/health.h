@@ -44,6 +44,9 @@ void health_init(struct health *health, enum key_health first);
 
 struct health_view health_read(const struct health *health);
 
+/* True where nothing speaks against it. */
+bool health_is_well(const struct health *health);
+
 /* True for the states that have a deadline and end by a test. */
 bool health_is_benched(enum key_health state);
 

@@ -5,13 +5,6 @@
 /* Of those that stand first, so many are looked at. */
 enum { SPARE_LOOKS = 8 };
 
-static bool is_well(const struct health *health)
-{
-    enum key_health state = health_read(health).state;
-
-    return state == KEY_TRIAL || state == KEY_HEALTHY;
-}
-
 /* One whose time is up would be found out by the next request: that one is real. */
 static bool is_aside(_Atomic(struct aside_table *) *place, uint64_t model_hash)
 {
@@ -31,7 +24,7 @@ static bool has_room(const struct pick *pick, const struct slot *slot)
         is_aside(&key->shared.asides, pick->model_hash) ||
         (account && is_aside(&account->asides, pick->model_hash)))
         return false;
-    return is_well(&key->shared.health) && (!account || is_well(&account->health)) &&
+    return health_is_well(&key->shared.health) && (!account || health_is_well(&account->health)) &&
            breaker_state(&key->shared.breaker, pick->now_us) == BREAKER_CLOSED &&
            heard_share(view_heard_of(pick->view, key, pick->model_hash),
                        key_need(key, pick->ask->tokens, pick->ask->tokens_out),

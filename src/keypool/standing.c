@@ -137,13 +137,6 @@ static struct standing stand_by_token(const struct key *key, uint64_t now_us)
     return stand(LINEUP_OUT, KEYPOOL_INVALID, 0);
 }
 
-static bool is_well(const struct health *health)
-{
-    enum key_health state = health_read(health).state;
-
-    return state == KEY_HEALTHY || state == KEY_TRIAL;
-}
-
 static bool sets_aside(_Atomic(struct aside_table *) const *place, uint64_t model_hash)
 {
     const struct aside_table *table = atomic_load_explicit(place, memory_order_acquire);
@@ -160,10 +153,11 @@ bool view_is_plain(const struct slot *slot, uint64_t model_hash, uint64_t now_us
         atomic_load_explicit(&key->shared.expires_us, memory_order_relaxed) ||
         atomic_load_explicit(&key->shared.rest_until_us, memory_order_relaxed))
         return false;
-    return is_well(&key->shared.health) &&
+    return health_is_well(&key->shared.health) &&
            breaker_state(&key->shared.breaker, now_us) == BREAKER_CLOSED &&
            !sets_aside(&key->shared.asides, model_hash) &&
-           (!account || (is_well(&account->health) && !sets_aside(&account->asides, model_hash)));
+           (!account ||
+            (health_is_well(&account->health) && !sets_aside(&account->asides, model_hash)));
 }
 
 struct standing view_examine(const struct keypool_view *view, const struct slot *slot,
