@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import load
 from .processes import Gateway, Simulator
+from .stalls import StallWatch
 
 SCENARIO = Path(__file__).parents[3] / "src/sim/scenarios/peak-hours.yaml"
 KEYS = [f"sk-day-{i}" for i in range(1, 5)]
@@ -23,6 +24,7 @@ class Day:
     failed: list
     seconds: list  # by rising length
     repeats: int  # whole answers to a question that had one already
+    stalled: float  # the longest time for which the machine stood still
 
     @property
     def share(self):
@@ -65,13 +67,15 @@ def play(directory, scale, count, clients, tuned=None):
             gateway = Gateway(directory, {"retry": retry, "log": {"access": False}, "providers": {
                 "sim": {"kind": "compatible", "base_url": simulator.base_url, "keys": KEYS, **provider}}}).settle()
             address = gateway.address
-        results = load.exchanges(address, count, clients=clients, stream_share=0.5, key=KEYS[0], patience=120 / scale)
+        with StallWatch() as watch:
+            results = load.exchanges(address, count, clients=clients, stream_share=0.5, key=KEYS[0], patience=120 / scale)
         repeats = simulator.stats()["repeats"]
     finally:
         if gateway:
             gateway.stop()
         simulator.stop()
-    return Day(len(results), load.failures(results), sorted(result.seconds * scale for result in results), repeats)
+    return Day(len(results), load.failures(results), sorted(result.seconds * scale for result in results), repeats,
+               watch.longest * scale)
 
 
 def main(scale=20, count=2000, clients=40):
