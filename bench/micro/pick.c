@@ -1,19 +1,21 @@
 /*
  * What a pick among many keys costs, all of them in use and, for headroom, with limits that answers
  * tell: nanoseconds of keypool_select alone, the best and the middle of many batches, of the round
- * that was disturbed least by what else the machine does. What comes before and after (answers,
- * ends) is played and not timed, so that caches are as in use.
+ * that was disturbed least by what else the machine does; shared machines are disturbed for
+ * seconds, so the rounds are spread over some. What comes before and after (answers, ends) is
+ * played and not timed, so that caches are as in use.
  *
  *     micro-pick [KEYS]                       the table; 10,000 keys
  *     micro-pick KEYS SELECTION BATCHES      one of them, for a profiler
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "keypool/keypool.h"
 
-enum { MOST = 65536, NAME_BYTES = 32, BATCH = 200, BATCHES = 300, ROUNDS = 8 };
+enum { MOST = 65536, NAME_BYTES = 32, BATCH = 200, BATCHES = 300, ROUNDS = 32, PAUSE_MS = 250 };
 
 struct scene {
     struct conf_provider provider;
@@ -145,6 +147,13 @@ static struct times round_of(struct scene *scene, unsigned row, unsigned batches
     return (struct times){each[0], each[batches / 2]};
 }
 
+static void pause_between(void)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
+
+    nanosleep(&pause, NULL);
+}
+
 static void measure(struct scene *scene, unsigned row, unsigned batches, unsigned rounds)
 {
     struct times least;
@@ -154,7 +163,10 @@ static void measure(struct scene *scene, unsigned row, unsigned batches, unsigne
         batch(scene, rows[row].tells);
     least = round_of(scene, row, batches);
     for (unsigned i = 1; i < rounds; i++) {
-        struct times times = round_of(scene, row, batches);
+        struct times times;
+
+        pause_between();
+        times = round_of(scene, row, batches);
 
         if (times.middle < least.middle)
             least = times;
