@@ -40,6 +40,17 @@ struct conf_limits {
                        is set */
 };
 
+/* Of one model, by its name at the provider, in full. */
+struct conf_limits_of {
+    struct span model;
+    struct conf_limits limits; /* burst: 0 */
+};
+
+struct conf_limits_by_model {
+    struct conf_limits_of *items; /* each model once */
+    size_t count;
+};
+
 /* Files of a certificate and its key, PEM; empty where there are none. Paths are absolute or
  * relative to the working directory. */
 struct conf_certificate {
@@ -138,11 +149,12 @@ struct conf_key {
     uint32_t weight;                       /* 0: standby */
     struct span account;                   /* empty: an account of its own */
     struct conf_limits limits;
-    struct conf_strings models; /* patterns with '*'; empty: all */
-    struct span pool;           /* name of one of config.pools, or empty: everybody */
-    uint64_t expires_wall_us;   /* 0: never */
-    struct conf_budget *budget; /* NULL: none */
-    struct span id;             /* by which the provider knows it; empty: not known */
+    struct conf_limits_by_model model_limits; /* beside its limits in all */
+    struct conf_strings models;               /* patterns with '*'; empty: all */
+    struct span pool;                         /* name of one of config.pools, or empty: everybody */
+    uint64_t expires_wall_us;                 /* 0: never */
+    struct conf_budget *budget;               /* NULL: none */
+    struct span id;                           /* by which the provider knows it; empty: not known */
     struct span made_in; /* of an entry that a rotation made: the folder of the store; else empty */
 };
 
@@ -409,6 +421,7 @@ struct conf_provider {
     struct conf_breaker breaker;
     struct conf_adaptive *adaptive; /* NULL: off */
     struct conf_margin limits;
+    struct conf_limits_by_model model_limits; /* of each key that says nothing of the model */
     struct conf_provider_timeouts timeouts;
     struct conf_connections connections;
     struct conf_upstream_tls tls;
