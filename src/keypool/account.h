@@ -15,6 +15,7 @@
 #include "keypool/aside.h"
 #include "keypool/health.h"
 #include "keypool/heard.h"
+#include "keypool/model_quota.h"
 #include "keypool/quota.h"
 
 struct account {
@@ -22,7 +23,8 @@ struct account {
     _Atomic(struct aside_table *) asides; /* NULL until the first model is set aside */
     _Atomic(struct heard_table *) heard;  /* NULL until its provider tells of a limit */
     struct quota quota;
-    _Atomic bool has_quota;     /* one of its keys declares limits */
+    _Atomic(struct model_quota *) model_quotas; /* NULL until one of its keys declares some */
+    _Atomic bool has_quota;                     /* one of its keys declares limits */
     struct conf_limits merging; /* while a configuration is applied: control thread */
     struct span name;
     struct account *next; /* all of the pool, under its lock */

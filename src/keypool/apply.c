@@ -1,22 +1,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
+#include "keypool/change.h"
 #include "keypool/key_body.h"
-#include "keypool/pool_body.h"
-
-/* A configuration being applied: first all that can fail is made, then all of it takes effect. */
-struct keypool_change {
-    struct keypool *pool; /* holds a reference */
-    const struct conf_provider *provider;
-    struct keypool_extras extras;
-    struct map extra_by_identity;
-    uint64_t now_us, wall_us;
-    struct roster *roster;
-    struct roster_input *inputs;
-    struct quota **quotas; /* new ones, for keys that have none yet */
-    struct account **accounts;
-    struct map by_identity; /* the keys of the new roster */
-    uint32_t count;
-};
 
 static const struct conf_key nameless = {
     .name = {"none", 4},
@@ -75,6 +60,7 @@ static int prepare_key(struct keypool_change *change, const struct conf_key *con
                        const struct keypool_extra *extra, struct key *key)
 {
     uint32_t at = change->roster->count++;
+    int err;
 
     change->roster->entries[at].key = key;
     change->inputs[at] =
@@ -91,7 +77,8 @@ static int prepare_key(struct keypool_change *change, const struct conf_key *con
         if (!change->quotas[at])
             return ERR_NOMEM;
     }
-    return map_add(&change->by_identity, key_identity(key), key);
+    err = change_prepare_models(change, conf, key, at);
+    return err ? err : map_add(&change->by_identity, key_identity(key), key);
 }
 
 static struct span identity_of(const struct conf_key *conf)
@@ -156,9 +143,11 @@ static int prepare(struct keypool_change *change)
 
     change->inputs = mem_zalloc(count, sizeof(*change->inputs));
     change->quotas = mem_zalloc(count, sizeof(struct quota *));
+    change->model_quotas = mem_zalloc(count, sizeof(struct model_quota *));
     change->accounts = mem_zalloc(count, sizeof(struct account *));
     change->roster = roster_new(change->provider, count);
-    if (!change->inputs || !change->quotas || !change->accounts || !change->roster)
+    if (!change->inputs || !change->quotas || !change->model_quotas || !change->accounts ||
+        !change->roster)
         return ERR_NOMEM;
     err = collect_keys(change);
     if (!err)
@@ -270,6 +259,7 @@ static void commit_key(struct keypool_change *change, uint32_t at)
     set_weight(key, input);
     set_wish(key, input, change->now_us);
     set_limits(change, at);
+    change_set_models(change, at);
     if (key->place >= change->roster->places)
         change->roster->places = key->place + 1;
 }
@@ -302,6 +292,7 @@ void keypool_commit(struct keypool_change **place)
     uint64_t generation = atomic_load(&pool->shared.generation) + 1;
 
     merge_limits(change);
+    change_merge_models(change);
     for (uint32_t i = 0; i < roster->count; i++)
         commit_key(change, i);
     pthread_mutex_lock(&pool->lock);
@@ -326,10 +317,13 @@ void keypool_discard(struct keypool_change **place)
         return;
     for (uint32_t i = 0; change->quotas && i < change->count; i++)
         quota_free(&change->quotas[i]);
+    for (uint32_t i = 0; change->model_quotas && i < change->count; i++)
+        model_quota_free_all(&change->model_quotas[i]);
     map_fini(&change->by_identity);
     map_fini(&change->extra_by_identity);
     mem_free(change->inputs);
     mem_free(change->quotas);
+    mem_free(change->model_quotas);
     mem_free(change->accounts);
     roster_unref(&change->roster);
     keypool_unref(&change->pool);

@@ -39,13 +39,13 @@ static void add_limit(struct keypool_row *row, const char *scope, const char *na
     at->reset_us = reset_us;
 }
 
-static void add_window(struct keypool_row *row, const char *scope, const struct window *window,
-                       uint64_t limit, uint64_t now_us)
+static void add_window(struct keypool_row *row, const char *scope, const char *name,
+                       const struct window *window, uint64_t limit, uint64_t now_us)
 {
     if (limit == 0)
         return;
     /* The whole limit is there again once all that counts has left the window. */
-    add_limit(row, scope, "", limit, window_used(window, now_us),
+    add_limit(row, scope, name, limit, window_used(window, now_us),
               window_wait_us(window, limit, limit, now_us));
 }
 
@@ -64,12 +64,27 @@ static void add_quota(struct keypool_row *row, const struct quota *quota, uint64
 {
     uint32_t concurrent = quota_places(quota);
 
-    add_window(row, "rpm", &quota->requests, atomic_load(&quota->rpm), now_us);
-    add_window(row, "tpm", &quota->tokens, atomic_load(&quota->tpm), now_us);
+    add_window(row, "rpm", "", &quota->requests, atomic_load(&quota->rpm), now_us);
+    add_window(row, "tpm", "", &quota->tokens, atomic_load(&quota->tpm), now_us);
     add_adaptive(row, quota, now_us);
     row->adaptive_concurrency = quota_found(quota);
     if (concurrent)
         add_limit(row, "concurrent", "", concurrent, concurrency_used(&quota->places), 0);
+}
+
+/* What is declared of single models. */
+static void add_model_quotas(struct keypool_row *row, const struct key *key, uint64_t now_us)
+{
+    for (const struct model_quota *one = key_model_quotas(key); one; one = one->next) {
+        const struct quota *quota = &one->quota;
+        uint32_t concurrent = quota_places(quota);
+
+        add_window(row, "rpm:", one->model, &quota->requests, atomic_load(&quota->rpm), now_us);
+        add_window(row, "tpm:", one->model, &quota->tokens, atomic_load(&quota->tpm), now_us);
+        if (concurrent)
+            add_limit(row, "concurrent:", one->model, concurrent, concurrency_used(&quota->places),
+                      0);
+    }
 }
 
 /* What its provider tells of, model by model. */
@@ -199,6 +214,7 @@ static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
     row->in_flight = key_in_flight(key);
     if (quota)
         add_quota(row, quota, now_us);
+    add_model_quotas(row, key, now_us);
     add_asides(row, &key->shared.asides, now_us);
     if (account)
         add_asides(row, &account->asides, now_us);

@@ -119,6 +119,8 @@ static void init_shared(struct key *key, enum key_health first)
     atomic_init(&key->shared.organisation, NULL);
     atomic_init(&key->shared.account, NULL);
     atomic_init(&key->shared.quota, NULL);
+    atomic_init(&key->shared.model_quotas, NULL);
+    atomic_init(&key->control.own_model_quotas, NULL);
     atomic_init(&key->shared.expires_us, 0);
     atomic_init(&key->shared.rest_until_us, 0);
     atomic_init(&key->shared.wish, KEY_ENABLED);
@@ -185,6 +187,7 @@ void key_unref(struct key **place)
     struct key *key = *place;
     struct aside_table *asides;
     struct heard_table *heard;
+    struct model_quota *own;
 
     *place = NULL;
     if (!key || atomic_fetch_sub_explicit(&key->shared.refs, 1, memory_order_acq_rel) != 1)
@@ -203,6 +206,8 @@ void key_unref(struct key **place)
     heard = atomic_load(&key->shared.heard);
     heard_table_free(&heard);
     quota_free(&key->control.own_quota);
+    own = atomic_load(&key->control.own_model_quotas);
+    model_quota_free_all(&own);
     secret_unref(&key->header_line);
     secret_unref(&key->shared.line);
     mem_free(key->locals_block);

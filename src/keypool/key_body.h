@@ -16,6 +16,7 @@
 #include "keypool/health.h"
 #include "keypool/heard.h"
 #include "keypool/key.h"
+#include "keypool/model_quota.h"
 #include "keypool/quota.h"
 #include "limits/breaker.h"
 
@@ -73,6 +74,7 @@ struct key {
             heard; /* what its provider told of its limits; NULL: nothing */
         _Atomic(struct organisation *) organisation; /* that its provider named; NULL: none */
         _Atomic(struct quota *) quota;               /* its own or its account's; NULL: no limits */
+        _Atomic(struct model_quota *) model_quotas;  /* the same of single models; NULL: none */
         _Atomic uint64_t expires_us;                 /* 0: never */
         _Atomic uint64_t rest_until_us;  /* its budget is spent until then; 0: it is not */
         _Atomic uint32_t wish;           /* enum key_wish */
@@ -106,6 +108,7 @@ struct key {
         uint64_t wish_us;     /* when the operator's wish came */
         uint64_t wish_number; /* the news of it */
         struct quota *own_quota;
+        _Atomic(struct model_quota *) own_model_quotas;
     } control;
 
     struct keypool *pool;     /* holds a reference */
@@ -143,16 +146,30 @@ static inline struct quota *key_quota_of(const struct key *key)
     return atomic_load_explicit(&key->shared.quota, memory_order_acquire);
 }
 
-/* Such a request, where what its provider tells of the key's limits is asked. */
-static inline struct heard_need key_need(const struct key *key, uint64_t tokens, uint64_t output)
+static inline struct model_quota *key_model_quotas(const struct key *key)
 {
-    const struct quota *quota = key_quota_of(key);
+    return atomic_load_explicit(&key->shared.model_quotas, memory_order_acquire);
+}
+
+/* What is declared of the key for that model alone; NULL: nothing. */
+static inline struct quota *key_quota_for(const struct key *key, uint64_t model_hash)
+{
+    struct model_quota *found = model_quota_find(key_model_quotas(key), model_hash);
+
+    return found ? &found->quota : NULL;
+}
+
+/* Such a request, where what its provider tells of the key's limits is asked. */
+static inline struct heard_need key_need(const struct key *key, uint64_t model_hash,
+                                         uint64_t tokens, uint64_t output)
+{
+    const struct quota *quota = key_quota_of(key), *of_model = key_quota_for(key, model_hash);
 
     return (struct heard_need){
         .tokens = tokens,
         .output = output,
-        .has_rpm = quota && atomic_load_explicit(&quota->rpm, memory_order_relaxed),
-        .has_tpm = quota && atomic_load_explicit(&quota->tpm, memory_order_relaxed),
+        .has_rpm = quota_limits_requests(quota) || quota_limits_requests(of_model),
+        .has_tpm = quota_limits_tokens(quota) || quota_limits_tokens(of_model),
     };
 }
 

@@ -166,8 +166,8 @@ struct keypool_grant {
     struct endpoint_pass endpoint_pass;
     struct breaker_pass breaker_pass;
     struct account *account;
-    struct quota *quota;
-    struct quota_hold hold;
+    struct quota *quota, *model_quota; /* of all models together, and of this one */
+    struct quota_hold hold, model_hold;
     struct span model; /* borrowed from the question: must live until keypool_end */
     uint64_t model_hash;
     uint64_t sent_us;              /* when its first byte left; 0: not yet */
@@ -369,14 +369,15 @@ struct keypool_effect keypool_rest(struct keypool *pool, struct key *key, uint64
  * Any thread. */
 uint64_t keypool_spent(const struct keypool *pool, const struct key *key);
 
-enum { KEYPOOL_ROW_LIMITS = 24, KEYPOOL_ROW_NAME_BYTES = 96 };
+enum { KEYPOOL_ROW_LIMITS = 96, KEYPOOL_ROW_NAME_BYTES = 96 };
 
 /* One limit of a key as it stands: declared ones, what its provider tells of, and models set aside.
  */
 struct keypool_row_limit {
-    char scope[KEYPOOL_ROW_NAME_BYTES]; /* "rpm", "tpm", "adaptive_rpm", "concurrent", "model:NAME",
-                                           or "requests:MODEL", "tokens:MODEL",
-                                             "input_tokens:MODEL", "output_tokens:MODEL" */
+    /* "rpm", "tpm", "adaptive_rpm", "concurrent"; "rpm:MODEL", "tpm:MODEL", "concurrent:MODEL"
+     * where they are declared of a model; "model:NAME" of one set aside; as its provider tells of
+     * them "requests:MODEL", "tokens:MODEL", "input_tokens:MODEL", "output_tokens:MODEL" */
+    char scope[KEYPOOL_ROW_NAME_BYTES];
     uint64_t limit;
     uint64_t remaining;
     uint64_t reset_us; /* from now; 0: at once, or unknown */

@@ -44,6 +44,7 @@ struct keypool {
         _Atomic uint64_t news[KEYPOOL_NEWS];
         _Atomic uint32_t trial_number; /* another one with each begin and end of a trial */
         atomic_bool has_heard;         /* the provider tells of limits */
+        atomic_bool has_model_limits;  /* some are declared for single models */
         atomic_bool has_tpm;           /* a key has had tokens a minute declared, once */
         struct aside_table *asides;    /* models that the provider has no capacity for */
         struct health_moves moves;

@@ -105,11 +105,6 @@ void quota_inherit(struct quota *quota, struct quota *from, bool is_whole, uint6
     latch_give(&quota->latch);
 }
 
-bool quota_counts_tokens(const struct quota *quota)
-{
-    return atomic_load_explicit(&quota->tpm, memory_order_relaxed) != 0;
-}
-
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
     if (a == 0 || b == 0)

@@ -73,8 +73,16 @@ static inline uint32_t quota_found(const struct quota *quota)
 /* How many may be under way as it is declared or found, whichever is less; 0: no limit. */
 uint32_t quota_places(const struct quota *quota);
 
-/* Whether tokens are limited. */
-bool quota_counts_tokens(const struct quota *quota);
+/* Whether such limits are declared; false for NULL. */
+static inline bool quota_limits_requests(const struct quota *quota)
+{
+    return quota && atomic_load_explicit(&quota->rpm, memory_order_relaxed);
+}
+
+static inline bool quota_limits_tokens(const struct quota *quota)
+{
+    return quota && atomic_load_explicit(&quota->tpm, memory_order_relaxed);
+}
 
 /* The lesser of each, where both are declared: what several keys of one account share. */
 struct conf_limits quota_merge(const struct conf_limits *a, const struct conf_limits *b);

@@ -497,18 +497,28 @@ static void wake_for_limits(struct report *report, uint32_t by_quota, bool by_he
         wake(report, by_quota ? by_quota : 1);
 }
 
+static uint32_t settle(struct report *report, struct quota *quota, struct quota_hold *hold,
+                       uint64_t tokens)
+{
+    return quota ? quota_settle(quota, hold, tokens, report->now_us, &report->view->shared_writes)
+                 : 0;
+}
+
+static uint32_t give_back(struct report *report, struct quota *quota, struct quota_hold *hold)
+{
+    return quota ? quota_give_back(quota, hold, report->now_us, &report->view->shared_writes) : 0;
+}
+
 /* It was sent, and used so many tokens (0: unknown). */
 static void settle_limits(struct report *report, uint64_t tokens)
 {
     struct keypool_grant *grant = report->grant;
-    uint64_t *writes = &report->view->shared_writes;
-    uint32_t by_quota = 0;
-    bool by_heard;
+    uint32_t by_all = settle(report, grant->quota, &grant->hold, tokens);
+    uint32_t by_model = settle(report, grant->model_quota, &grant->model_hold, tokens);
+    bool by_heard = heard_settle(&grant->heard, tokens, grant->sent_us, report->now_us,
+                                 &report->view->shared_writes);
 
-    if (grant->quota)
-        by_quota = quota_settle(grant->quota, &grant->hold, tokens, report->now_us, writes);
-    by_heard = heard_settle(&grant->heard, tokens, grant->sent_us, report->now_us, writes);
-    wake_for_limits(report, by_quota, by_heard);
+    wake_for_limits(report, by_all > by_model ? by_all : by_model, by_heard);
 }
 
 /* No byte of it left (the connection was refused, or nobody waited for it any more): no provider
@@ -516,14 +526,11 @@ static void settle_limits(struct report *report, uint64_t tokens)
 static void give_limits_back(struct report *report)
 {
     struct keypool_grant *grant = report->grant;
-    uint64_t *writes = &report->view->shared_writes;
-    uint32_t by_quota = 0;
-    bool by_heard;
+    uint32_t by_all = give_back(report, grant->quota, &grant->hold);
+    uint32_t by_model = give_back(report, grant->model_quota, &grant->model_hold);
+    bool by_heard = heard_give_back(&grant->heard, report->now_us, &report->view->shared_writes);
 
-    if (grant->quota)
-        by_quota = quota_give_back(grant->quota, &grant->hold, report->now_us, writes);
-    by_heard = heard_give_back(&grant->heard, report->now_us, writes);
-    wake_for_limits(report, by_quota, by_heard);
+    wake_for_limits(report, by_all > by_model ? by_all : by_model, by_heard);
 }
 
 struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_grant *grant,
@@ -579,6 +586,8 @@ void keypool_sent(struct keypool_view *view, struct keypool_grant *grant, uint64
     grant->sent_us = now_us;
     if (grant->quota)
         quota_move(grant->quota, &grant->hold, now_us, &view->shared_writes);
+    if (grant->model_quota)
+        quota_move(grant->model_quota, &grant->model_hold, now_us, &view->shared_writes);
 }
 
 struct keypool_effect keypool_good(struct keypool_view *view, struct keypool_grant *grant,

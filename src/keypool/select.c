@@ -204,10 +204,9 @@ static bool pick_second_choice(struct pick *pick, uint32_t *ret_place)
     return false;
 }
 
-/* A key has no room for anything now: what that means for a request of this size. */
-static struct standing judge_full(const struct pick *pick, uint32_t place, struct standing full)
+static struct standing judge_quota(const struct pick *pick, const struct quota *quota,
+                                   struct standing full)
 {
-    const struct quota *quota = key_quota_of(pick->view->slots[place].key);
     uint64_t wait_us = 0;
 
     if (!quota)
@@ -223,6 +222,16 @@ static struct standing judge_full(const struct pick *pick, uint32_t place, struc
         break;
     }
     return full;
+}
+
+/* A key has no room for anything now: what that means for a request of this size. */
+static struct standing judge_full(const struct pick *pick, uint32_t place, struct standing full)
+{
+    const struct key *key = pick->view->slots[place].key;
+    struct standing all = judge_quota(pick, key_quota_of(key), full);
+    struct standing one = judge_quota(pick, key_quota_for(key, pick->model_hash), full);
+
+    return one.until_us > all.until_us ? one : all;
 }
 
 static struct standing told_of(const struct pick *pick, const struct order_entry *entry)

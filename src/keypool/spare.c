@@ -18,6 +18,7 @@ static bool has_room(const struct pick *pick, const struct slot *slot)
     struct key *key = slot->key;
     struct account *account = key_account_of(key);
     const struct quota *quota = key_quota_of(key);
+    const struct quota *of_model = key_quota_for(key, pick->model_hash);
     uint64_t model_hash = pick->lineup->model_hash;
 
     if (view_examine(pick->view, slot, model_hash, pick->now_us).where != LINEUP_READY ||
@@ -27,9 +28,10 @@ static bool has_room(const struct pick *pick, const struct slot *slot)
     return health_is_well(&key->shared.health) && (!account || health_is_well(&account->health)) &&
            breaker_state(&key->shared.breaker, pick->now_us) == BREAKER_CLOSED &&
            heard_share(view_heard_of(pick->view, key, pick->model_hash),
-                       key_need(key, pick->ask->tokens, pick->ask->tokens_out),
+                       key_need(key, pick->model_hash, pick->ask->tokens, pick->ask->tokens_out),
                        pick->now_us) >= HEARD_WHOLE / 2 &&
-           (!quota || quota_has_half(quota, pick->ask->tokens, pick->now_us));
+           (!quota || quota_has_half(quota, pick->ask->tokens, pick->now_us)) &&
+           (!of_model || quota_has_half(of_model, pick->ask->tokens, pick->now_us));
 }
 
 /* Which keys are meant, of those that have room. */

@@ -103,7 +103,8 @@ static struct standing stand_by_heard(const struct keypool_view *view, struct ke
     uint64_t wait_us = 0;
 
     if (heard)
-        wait_us = heard_wait_us(heard, key_need(key, 1, 1), view->roster->margin_ppm, now_us);
+        wait_us =
+            heard_wait_us(heard, key_need(key, model_hash, 1, 1), view->roster->margin_ppm, now_us);
     return wait_us ? stand(LINEUP_BARRED, KEYPOOL_AT_LIMIT, now_us + wait_us) : ready;
 }
 
@@ -117,6 +118,7 @@ struct standing view_examine_model(const struct keypool_view *view, struct key *
     table = atomic_load_explicit(&key->shared.asides, memory_order_acquire);
     standing = graver(stand_by_aside(aside_find(table, model_hash), now_us),
                       stand_by_heard(view, key, model_hash, now_us));
+    standing = graver(standing, stand_by_quota(key_quota_for(key, model_hash), now_us));
     if (!account)
         return standing;
     table = atomic_load_explicit(&account->asides, memory_order_acquire);
@@ -150,6 +152,7 @@ bool view_is_plain(const struct slot *slot, uint64_t model_hash, uint64_t now_us
     const struct account *account = key_account_of(key);
 
     if (key_wish(key) != KEY_ENABLED || key->has_tokens || key_quota_of(key) ||
+        key_model_quotas(key) ||
         atomic_load_explicit(&key->shared.expires_us, memory_order_relaxed) ||
         atomic_load_explicit(&key->shared.rest_until_us, memory_order_relaxed))
         return false;

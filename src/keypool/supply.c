@@ -11,9 +11,10 @@
  * that is refused, in a storm for hundreds in a turn. */
 enum { SUPPLY_KEYS = 16, SUPPLY_PLACES = 256 };
 
-/* One limit, of a key or of an account whose keys share it. */
+/* The limits of a key, or of an account whose keys share them: of all its models, and of this one.
+ * Either may be NULL, or limit no requests; not both. */
 struct source {
-    const struct quota *quota;
+    const struct quota *all, *of_model;
     uint64_t from_us; /* something else stands against it until then */
 };
 
@@ -32,28 +33,28 @@ static uint64_t barred_until(struct standing standing)
 }
 
 /* False where it is unknown how many the key lets through, or there are too many keys. */
-static bool add_key(struct supply *supply, struct key *key, uint64_t from_us)
+static bool add_key(struct supply *supply, struct key *key, uint64_t model_hash, uint64_t from_us)
 {
-    const struct quota *quota = key_quota_of(key);
+    const struct quota *all = key_quota_of(key), *of_model = key_quota_for(key, model_hash);
 
-    if (!quota || atomic_load_explicit(&quota->rpm, memory_order_relaxed) == 0 ||
-        adaptive_is_on(&quota->adaptive))
+    if ((!quota_limits_requests(all) && !quota_limits_requests(of_model)) ||
+        (all && adaptive_is_on(&all->adaptive)))
         return false;
     for (uint32_t i = 0; i < supply->count; i++) {
         struct source *source = &supply->sources[i];
 
-        if (source->quota != quota)
+        if (source->all != all || source->of_model != of_model)
             continue;
         source->from_us = from_us < source->from_us ? from_us : source->from_us;
         return true;
     }
     if (supply->count == SUPPLY_KEYS)
         return false;
-    supply->sources[supply->count++] = (struct source){quota, from_us};
+    supply->sources[supply->count++] = (struct source){all, of_model, from_us};
     return true;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+static uint64_t smaller(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
@@ -82,12 +83,21 @@ static bool collect(struct keypool_view *view, const struct keypool_ask *ask, ui
             return false;
         standing = view_examine(view, &view->slots[i], hash, now_us);
         if (standing.where == LINEUP_MISSING)
-            ret_supply->more_us = earlier(ret_supply->more_us, standing.until_us);
+            ret_supply->more_us = smaller(ret_supply->more_us, standing.until_us);
         else if (standing.where != LINEUP_OUT &&
-                 !add_key(ret_supply, view->slots[i].key, barred_until(standing)))
+                 !add_key(ret_supply, view->slots[i].key, hash, barred_until(standing)))
             return false;
     }
     return ret_supply->count > 0;
+}
+
+/* UINT64_MAX: it limits none. */
+static uint64_t left_at(const struct quota *quota, uint64_t at_us)
+{
+    if (!quota_limits_requests(quota))
+        return UINT64_MAX;
+    return window_left_at(&quota->requests, atomic_load_explicit(&quota->rpm, memory_order_relaxed),
+                          at_us);
 }
 
 /* How many may have begun by then, if nobody else takes any. */
@@ -97,10 +107,9 @@ static uint64_t count_by(const struct supply *supply, uint64_t at_us)
 
     for (uint32_t i = 0; i < supply->count; i++) {
         const struct source *source = &supply->sources[i];
-        uint64_t rpm = atomic_load_explicit(&source->quota->rpm, memory_order_relaxed);
 
         if (source->from_us <= at_us)
-            sum += window_left_at(&source->quota->requests, rpm, at_us);
+            sum += smaller(left_at(source->all, at_us), left_at(source->of_model, at_us));
     }
     return sum;
 }
@@ -129,7 +138,7 @@ static uint64_t next_beyond(const struct supply *supply, uint64_t window_us)
 
     for (uint32_t i = 0; i < supply->count; i++) {
         if (supply->sources[i].from_us > window_us)
-            next_us = earlier(next_us, supply->sources[i].from_us);
+            next_us = smaller(next_us, supply->sources[i].from_us);
     }
     return next_us;
 }
@@ -149,5 +158,5 @@ uint64_t keypool_supply_us(struct keypool_view *view, const struct keypool_ask *
     windows = ahead / whole;
     turn_us = find_second(&supply, ahead % whole, now_us) + windows * WINDOW_SPAN * US_PER_SEC;
     /* From when on more than these serve it, nothing is certain. */
-    return earlier(turn_us, next_beyond(&supply, window_us));
+    return smaller(turn_us, next_beyond(&supply, window_us));
 }

@@ -64,25 +64,85 @@ static bool take_line(struct pick *pick, struct keypool_grant *grant)
     return true;
 }
 
+/* ---- declared limits, of all models together and of this one, and what is told of ---- */
+
+struct share {
+    struct quota *quota; /* NULL: no limits */
+    struct quota_hold *hold;
+};
+
+static enum quota_verdict take_share(struct pick *pick, struct share share, uint64_t *ret_wait_us)
+{
+    if (!share.quota)
+        return QUOTA_OK;
+    return quota_take(share.quota, pick->ask->tokens, pick->now_us, share.hold, ret_wait_us,
+                      &pick->view->shared_writes);
+}
+
+static bool is_short(const struct pick *pick, struct share share)
+{
+    uint64_t wait_us;
+
+    return share.quota &&
+           quota_look_for(share.quota, pick->ask->tokens, pick->now_us, &wait_us) != QUOTA_OK;
+}
+
+/* Who plainly has no room is asked first, so that nothing is taken of the other: others would find
+ * it gone. */
+static enum quota_verdict take_declared(struct pick *pick, struct keypool_grant *grant,
+                                        uint64_t *ret_wait_us)
+{
+    struct share all = {grant->quota, &grant->hold};
+    struct share one = {grant->model_quota, &grant->model_hold};
+    bool is_one_first = is_short(pick, one);
+    struct share first = is_one_first ? one : all, second = is_one_first ? all : one;
+    enum quota_verdict verdict = take_share(pick, first, ret_wait_us);
+
+    if (verdict != QUOTA_OK)
+        return verdict;
+    verdict = take_share(pick, second, ret_wait_us);
+    if (verdict != QUOTA_OK && first.quota)
+        quota_give_back(first.quota, first.hold, pick->now_us, &pick->view->shared_writes);
+    return verdict;
+}
+
+static void give_declared_back(struct pick *pick, struct keypool_grant *grant)
+{
+    uint64_t *writes = &pick->view->shared_writes;
+
+    if (grant->quota)
+        quota_give_back(grant->quota, &grant->hold, pick->now_us, writes);
+    if (grant->model_quota)
+        quota_give_back(grant->model_quota, &grant->model_hold, pick->now_us, writes);
+}
+
 /* What the provider has told of leaves room for it. */
 static bool take_heard(struct pick *pick, struct keypool_grant *grant, uint64_t *ret_wait_us)
 {
     struct heard *heard = view_heard_of(pick->view, grant->key, pick->model_hash);
+    struct heard_need need =
+        key_need(grant->key, pick->model_hash, pick->ask->tokens, pick->ask->tokens_out);
 
-    if (!heard || heard_take(heard, pick->model_hash,
-                             key_need(grant->key, pick->ask->tokens, pick->ask->tokens_out),
-                             pick->view->roster->margin_ppm, pick->now_us, &grant->heard,
-                             ret_wait_us, &pick->view->shared_writes))
-        return true;
-    if (grant->quota)
-        quota_give_back(grant->quota, &grant->hold, pick->now_us, &pick->view->shared_writes);
-    return false;
+    return !heard ||
+           heard_take(heard, pick->model_hash, need, pick->view->roster->margin_ppm, pick->now_us,
+                      &grant->heard, ret_wait_us, &pick->view->shared_writes);
+}
+
+static enum quota_verdict take_limits(struct pick *pick, struct keypool_grant *grant,
+                                      uint64_t *ret_wait_us)
+{
+    enum quota_verdict verdict = take_declared(pick, grant, ret_wait_us);
+
+    if (verdict != QUOTA_OK || take_heard(pick, grant, ret_wait_us))
+        return verdict;
+    give_declared_back(pick, grant);
+    return QUOTA_TOKENS;
 }
 
 bool keypool_counts_tokens(const struct keypool_grant *grant)
 {
-    return grant->key &&
-           (grant->heard.heard || (grant->quota && quota_counts_tokens(grant->quota)));
+    return grant->key && (grant->heard.heard || quota_limits_tokens(grant->quota) ||
+                          quota_limits_tokens(grant->model_quota));
 }
 
 bool keypool_limits_tokens(const struct keypool_view *view)
@@ -124,7 +184,7 @@ static enum taking take_all(struct pick *pick, struct keypool_grant *grant, bool
                             uint64_t *ret_wait_us)
 {
     struct keypool_view *view = pick->view;
-    enum quota_verdict verdict = QUOTA_OK;
+    enum quota_verdict verdict;
 
     if (!take_line(pick, grant))
         return LOST;
@@ -133,11 +193,7 @@ static enum taking take_all(struct pick *pick, struct keypool_grant *grant, bool
         secret_unref(&grant->line);
         return LOST;
     }
-    if (grant->quota)
-        verdict = quota_take(grant->quota, pick->ask->tokens, pick->now_us, &grant->hold,
-                             ret_wait_us, &view->shared_writes);
-    if (verdict == QUOTA_OK && !take_heard(pick, grant, ret_wait_us))
-        verdict = QUOTA_TOKENS;
+    verdict = take_limits(pick, grant, ret_wait_us);
     if (verdict != QUOTA_OK) {
         breaker_leave(&grant->key->shared.breaker, &view->roster->breaker, grant->breaker_pass,
                       BREAKER_NEUTRAL, 0, pick->now_us);
@@ -168,6 +224,7 @@ enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t
     grant->key = key;
     grant->account = key_account_of(key);
     grant->quota = key_quota_of(key);
+    grant->model_quota = key_quota_for(key, pick->model_hash);
     grant->model = pick->ask->model;
     grant->model_hash = pick->model_hash;
     taking = take_all(pick, grant, is_early, ret_wait_us);

@@ -98,10 +98,12 @@ static struct lineup *build(struct keypool_view *view, uint64_t signature, struc
  * takes the place of another only where that was not asked for as often as it costs to build. */
 static bool wants_own(const struct keypool_view *view)
 {
+    const struct keypool *pool = view->pool;
     uint64_t oldest = view->picks;
 
     if (view->roster->selection != CONF_SELECTION_HEADROOM ||
-        !atomic_load_explicit(&view->pool->shared.has_heard, memory_order_relaxed))
+        (!atomic_load_explicit(&pool->shared.has_heard, memory_order_relaxed) &&
+         !atomic_load_explicit(&pool->shared.has_model_limits, memory_order_relaxed)))
         return false;
     if (view->highest < VIEW_LINEUPS)
         return true;

@@ -1,0 +1,373 @@
+/* Declared limits of a key for single models, beside those of all its models together. */
+#include "pool_play.h"
+
+#include "base/alloc.h"
+
+/* What keys declare of models; lives as long as the play. */
+static struct conf_limits_of of_a[3], of_b[1], of_all[2];
+
+static struct conf_limits_by_model declare(struct conf_limits_of *place, const char *model,
+                                           struct conf_limits limits)
+{
+    *place = (struct conf_limits_of){.model = span_from_text(model), .limits = limits};
+    return (struct conf_limits_by_model){place, 1};
+}
+
+/* Keys that each let so many requests a minute for "a" through. */
+static void start(struct play *play, size_t count, uint32_t rpm)
+{
+    play_init(play, count);
+    for (size_t i = 0; i < count; i++)
+        play_key(play, i)->model_limits = declare(&of_a[0], "a", (struct conf_limits){.rpm = rpm});
+    play_apply(play);
+}
+
+static void request_times(struct play *play, const char *model, int times)
+{
+    for (int i = 0; i < times; i++)
+        play_request(play, model, OUTCOME_SUCCESS, 0);
+}
+
+static void test_they_hold_for_their_model_alone(void **state)
+{
+    struct keypool_choice choice;
+    struct play play;
+
+    (void)state;
+    start(&play, 2, 2);
+    request_times(&play, "a", 4);
+    choice = play_refused(&play, "a");
+    assert_int_equal(choice.reason, KEYPOOL_AT_LIMIT);
+    assert_in_range(choice.free_at_us, 1059 * SECONDS, 1062 * SECONDS);
+    request_times(&play, "b", 50);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    play.now = choice.free_at_us;
+    request_times(&play, "a", 1);
+    play_end(&play);
+}
+
+/* More keys than a pick passes over. */
+static void test_many_keys_are_at_their_limit(void **state)
+{
+    struct play play;
+
+    (void)state;
+    start(&play, 300, 1);
+    request_times(&play, "a", 300);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    request_times(&play, "b", 300);
+    play.now += 62 * SECONDS;
+    request_times(&play, "a", 300);
+    play_end(&play);
+}
+
+static void test_both_limits_hold(void **state)
+{
+    struct play play;
+
+    (void)state;
+    play_init(&play, 1);
+    play_key(&play, 0)->limits = (struct conf_limits){.rpm = 5};
+    play_key(&play, 0)->model_limits = declare(&of_a[0], "a", (struct conf_limits){.rpm = 2});
+    play_apply(&play);
+    request_times(&play, "a", 2);
+    /* Those that the model's limit refuses use up nothing of the key's. */
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    request_times(&play, "b", 3);
+    assert_int_equal(play_refused(&play, "b").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
+static void test_its_own_word_counts_before_its_providers(void **state)
+{
+    struct play play;
+
+    (void)state;
+    play_init(&play, 2);
+    play_key(&play, 0)->model_limits = declare(&of_a[0], "a", (struct conf_limits){.rpm = 3});
+    of_all[0] = (struct conf_limits_of){.model = SPAN("a"), .limits = {.rpm = 1}};
+    of_all[1] = (struct conf_limits_of){.model = SPAN("b"), .limits = {.rpm = 1}};
+    play.conf.model_limits = (struct conf_limits_by_model){of_all, 2};
+    play_apply(&play);
+    request_times(&play, "a", 4);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    request_times(&play, "b", 2);
+    assert_int_equal(play_refused(&play, "b").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
+static void test_keys_of_an_account_share_the_least(void **state)
+{
+    struct play play;
+
+    (void)state;
+    play_init(&play, 3);
+    for (size_t i = 0; i < 3; i++) {
+        play_key(&play, i)->account = SPAN("org-1");
+        play_key(&play, i)->model_limits =
+            declare(&of_a[i], "a", (struct conf_limits){.rpm = (uint32_t)(9 - i)});
+    }
+    play_apply(&play);
+    request_times(&play, "a", 7);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
+static void test_the_margin_is_kept_free(void **state)
+{
+    struct play play;
+
+    (void)state;
+    play_init(&play, 1);
+    play_key(&play, 0)->model_limits = declare(&of_a[0], "a", (struct conf_limits){.rpm = 10});
+    play.conf.limits.margin_ppm = 200000;
+    play_apply(&play);
+    request_times(&play, "a", 8);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
+static void test_a_place_comes_back(void **state)
+{
+    struct keypool_grant first, other;
+    struct play play;
+
+    (void)state;
+    play_init(&play, 1);
+    play_key(&play, 0)->model_limits =
+        declare(&of_a[0], "a", (struct conf_limits){.concurrent = 1});
+    play_apply(&play);
+    first = play_pick(&play, "a");
+    other = play_pick(&play, "b");
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_FULL);
+    play_finish(&play, &other, OUTCOME_SUCCESS, 0);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_FULL);
+    play_finish(&play, &first, OUTCOME_SUCCESS, 0);
+    assert_int_equal(play.effect.wakes, 1);
+    first = play_pick(&play, "a");
+    play.effect = keypool_cancel(play.views[0], &first, play.now);
+    request_times(&play, "a", 1);
+    play_end(&play);
+}
+
+/* What was reserved and not used comes back, and wakes who waited for it. */
+static void test_tokens_are_settled(void **state)
+{
+    const struct keypool_ask large = {.model = SPAN("a"), .tokens = 900};
+    const struct keypool_ask small = {.model = SPAN("a"), .tokens = 500};
+    const struct keypool_end end = {.outcome = outcome_row(OUTCOME_SUCCESS), .tokens = 400};
+    struct keypool_grant grant, other;
+    struct play play;
+
+    (void)state;
+    play_init(&play, 1);
+    play_key(&play, 0)->model_limits = declare(&of_a[0], "a", (struct conf_limits){.tpm = 1000});
+    play_apply(&play);
+    assert_true(keypool_limits_tokens(play.views[0]));
+    assert_int_equal(play_ask(&play, &large, &grant).verdict, KEYPOOL_CHOSEN);
+    assert_true(keypool_counts_tokens(&grant));
+    keypool_sent(play.views[0], &grant, play.now);
+    assert_int_not_equal(play_ask(&play, &small, &other).verdict, KEYPOOL_CHOSEN);
+    play.effect = keypool_end(play.views[0], &grant, &end, play.now);
+    assert_int_not_equal(play.effect.wakes, 0);
+    assert_int_equal(play_ask(&play, &small, &grant).verdict, KEYPOOL_CHOSEN);
+    keypool_cancel(play.views[0], &grant, play.now);
+    play_end(&play);
+}
+
+/* Whoever has more left of the model's limit goes first. */
+static void test_headroom_looks_at_them(void **state)
+{
+    int counts[2] = {0, 0};
+    struct play play;
+
+    (void)state;
+    play_init(&play, 2);
+    play.conf.selection = CONF_SELECTION_HEADROOM;
+    play_key(&play, 0)->model_limits = declare(&of_a[0], "a", (struct conf_limits){.rpm = 100});
+    play_key(&play, 1)->model_limits = declare(&of_a[1], "a", (struct conf_limits){.rpm = 900});
+    play_apply(&play);
+    request_times(&play, "b", 100);
+    for (int i = 0; i < 500; i++)
+        counts[play_request(&play, "a", OUTCOME_SUCCESS, 0)]++;
+    assert_in_range(counts[0], 30, 75);
+    play_end(&play);
+}
+
+static void test_a_reload_keeps_what_is_used(void **state)
+{
+    struct play play;
+
+    (void)state;
+    start(&play, 1, 5);
+    request_times(&play, "a", 5);
+    of_a[0].limits.rpm = 7;
+    play_apply(&play);
+    request_times(&play, "a", 2);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    /* Another model comes to the same key. */
+    play.conf.model_limits = declare(&of_b[0], "b", (struct conf_limits){.rpm = 1});
+    play_apply(&play);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    request_times(&play, "b", 1);
+    assert_int_equal(play_refused(&play, "b").reason, KEYPOOL_AT_LIMIT);
+    /* It comes into an account. */
+    play_key(&play, 0)->account = SPAN("org-1");
+    play_apply(&play);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    /* And out of it. */
+    play_key(&play, 0)->account = (struct span){NULL, 0};
+    play_apply(&play);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    /* Nothing is declared any more. */
+    play_key(&play, 0)->model_limits = (struct conf_limits_by_model){NULL, 0};
+    play_apply(&play);
+    request_times(&play, "a", 20);
+    assert_int_equal(play_refused(&play, "b").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
+/* A grant of before the reload ends after it. */
+static void test_a_reload_under_way(void **state)
+{
+    struct keypool_grant grant;
+    struct play play;
+
+    (void)state;
+    play_init(&play, 1);
+    play_key(&play, 0)->model_limits =
+        declare(&of_a[0], "a", (struct conf_limits){.concurrent = 1, .tpm = 100});
+    play_apply(&play);
+    grant = play_pick(&play, "a");
+    play_key(&play, 0)->model_limits = (struct conf_limits_by_model){NULL, 0};
+    play_apply(&play);
+    play_finish(&play, &grant, OUTCOME_SUCCESS, 0);
+    play_key(&play, 0)->model_limits =
+        declare(&of_a[0], "a", (struct conf_limits){.concurrent = 1, .tpm = 100});
+    play_apply(&play);
+    grant = play_pick(&play, "a");
+    play.conf.keys.count = 0;
+    play_apply(&play);
+    play_finish(&play, &grant, OUTCOME_SUCCESS, 0);
+    play_end(&play);
+}
+
+/* What is declared wins over what an answer tells of the model. */
+static void test_declared_ones_win(void **state)
+{
+    struct limits_told told = {.account = {NULL, 0}};
+    struct keypool_grant grant;
+    struct play play;
+
+    (void)state;
+    start(&play, 1, 5);
+    for (int i = 0; i < 2; i++) {
+        const char *model = i ? "b" : "a";
+
+        grant = play_pick(&play, model);
+        keypool_sent(play.views[0], &grant, play.now);
+        told.items[LIMITS_REQUESTS].limit = 100;
+        told.items[LIMITS_REQUESTS].remaining = 0;
+        told.items[LIMITS_REQUESTS].reset_us = 60 * SECONDS;
+        keypool_hear(play.views[0], &grant, &told, play.now);
+        play_finish(&play, &grant, OUTCOME_SUCCESS, 0);
+    }
+    assert_int_equal(play_refused(&play, "b").reason, KEYPOOL_AT_LIMIT);
+    request_times(&play, "a", 4);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
+/* Who stands in line is told its turn by the lesser of both. */
+static void test_the_line_knows_them(void **state)
+{
+    const struct keypool_ask a = {.model = SPAN("a")}, b = {.model = SPAN("b")};
+    struct play play;
+
+    (void)state;
+    play_init(&play, 1);
+    play_key(&play, 0)->limits = (struct conf_limits){.rpm = 10};
+    play_key(&play, 0)->model_limits = declare(&of_a[0], "a", (struct conf_limits){.rpm = 2});
+    play_apply(&play);
+    request_times(&play, "a", 2);
+    request_times(&play, "b", 8);
+    assert_in_range(keypool_supply_us(play.views[0], &b, 5, play.now), 1060 * SECONDS,
+                    1062 * SECONDS);
+    assert_in_range(keypool_supply_us(play.views[0], &a, 5, play.now), 1180 * SECONDS,
+                    1187 * SECONDS);
+    play_end(&play);
+}
+
+static const struct keypool_row_limit *find_limit(const struct keypool_row *row, const char *scope)
+{
+    for (size_t i = 0; i < row->limit_count; i++) {
+        if (strcmp(row->limits[i].scope, scope) == 0)
+            return &row->limits[i];
+    }
+    return NULL;
+}
+
+static void test_they_are_shown(void **state)
+{
+    struct keypool_row row;
+    struct play play;
+
+    (void)state;
+    start(&play, 1, 5);
+    request_times(&play, "a", 2);
+    row = play_row(&play, 0);
+    assert_non_null(find_limit(&row, "rpm:a"));
+    assert_int_equal(find_limit(&row, "rpm:a")->limit, 5);
+    assert_int_equal(find_limit(&row, "rpm:a")->remaining, 3);
+    assert_null(find_limit(&row, "tpm:a"));
+    play_end(&play);
+}
+
+static void test_without_memory_nothing_changes(void **state)
+{
+    struct play play;
+
+    (void)state;
+    start(&play, 1, 2);
+    request_times(&play, "a", 2);
+    play.conf.model_limits = declare(&of_b[0], "b", (struct conf_limits){.rpm = 1});
+    for (long after = 0; after < 1000; after++) {
+        int err;
+
+        mem_fail_after(after);
+        err = keypool_apply(play.pool, &play.conf, NULL, play.now, play_wall);
+        mem_fail_after(-1);
+        if (!err)
+            break;
+        assert_int_equal(err, ERR_NOMEM);
+        request_times(&play, "b", 1);
+    }
+    request_times(&play, "b", 1);
+    assert_int_equal(play_refused(&play, "b").reason, KEYPOOL_AT_LIMIT);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_they_hold_for_their_model_alone),
+        cmocka_unit_test(test_many_keys_are_at_their_limit),
+        cmocka_unit_test(test_both_limits_hold),
+        cmocka_unit_test(test_its_own_word_counts_before_its_providers),
+        cmocka_unit_test(test_keys_of_an_account_share_the_least),
+        cmocka_unit_test(test_the_margin_is_kept_free),
+        cmocka_unit_test(test_a_place_comes_back),
+        cmocka_unit_test(test_tokens_are_settled),
+        cmocka_unit_test(test_headroom_looks_at_them),
+        cmocka_unit_test(test_a_reload_keeps_what_is_used),
+        cmocka_unit_test(test_a_reload_under_way),
+        cmocka_unit_test(test_declared_ones_win),
+        cmocka_unit_test(test_the_line_knows_them),
+        cmocka_unit_test(test_they_are_shown),
+        cmocka_unit_test(test_without_memory_nothing_changes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
