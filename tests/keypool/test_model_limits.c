@@ -176,6 +176,47 @@ static void test_tokens_are_settled(void **state)
     play_end(&play);
 }
 
+/* They count from when a request leaves, not from when its key was picked. */
+static void test_they_count_what_was_sent(void **state)
+{
+    struct keypool_grant grant;
+    struct play play;
+
+    (void)state;
+    start(&play, 1, 1);
+    grant = play_pick(&play, "a");
+    play.now += 30 * SECONDS;
+    play_finish(&play, &grant, OUTCOME_SUCCESS, 0);
+    assert_in_range(play_refused(&play, "a").free_at_us, 1089 * SECONDS, 1092 * SECONDS);
+    play_end(&play);
+}
+
+/* Who is too large for what is left of the model's tokens hears of that, and not of the place that
+ * the key has not either. */
+static void test_the_longest_wait_is_told(void **state)
+{
+    const struct keypool_ask large = {.model = SPAN("a"), .tokens = 900};
+    const struct keypool_end end = {.outcome = outcome_row(OUTCOME_SUCCESS), .tokens = 900};
+    struct keypool_grant grant, other;
+    struct keypool_choice choice;
+    struct play play;
+
+    (void)state;
+    play_init(&play, 1);
+    play_key(&play, 0)->limits = (struct conf_limits){.concurrent = 1};
+    play_key(&play, 0)->model_limits = declare(&of_a[0], "a", (struct conf_limits){.tpm = 1000});
+    play_apply(&play);
+    assert_int_equal(play_ask(&play, &large, &grant).verdict, KEYPOOL_CHOSEN);
+    keypool_sent(play.views[0], &grant, play.now);
+    keypool_end(play.views[0], &grant, &end, play.now);
+    other = play_pick(&play, "b");
+    choice = play_ask(&play, &large, &grant);
+    assert_int_equal(choice.reason, KEYPOOL_AT_LIMIT);
+    assert_in_range(choice.free_at_us, 1059 * SECONDS, 1062 * SECONDS);
+    play_finish(&play, &other, OUTCOME_SUCCESS, 0);
+    play_end(&play);
+}
+
 /* Whoever has more left of the model's limit goes first. */
 static void test_headroom_looks_at_them(void **state)
 {
@@ -360,6 +401,8 @@ int main(void)
         cmocka_unit_test(test_the_margin_is_kept_free),
         cmocka_unit_test(test_a_place_comes_back),
         cmocka_unit_test(test_tokens_are_settled),
+        cmocka_unit_test(test_they_count_what_was_sent),
+        cmocka_unit_test(test_the_longest_wait_is_told),
         cmocka_unit_test(test_headroom_looks_at_them),
         cmocka_unit_test(test_a_reload_keeps_what_is_used),
         cmocka_unit_test(test_a_reload_under_way),
