@@ -4,21 +4,6 @@
 #include "conf/printing.h"
 #include "conf/types.h"
 
-void print_name(struct printing *printing, struct span name)
-{
-    unsigned depth = printing->depth;
-
-    if (printing->starts_item)
-        depth--;
-    for (unsigned i = 0; i < depth; i++)
-        buf_append(printing->out, "  ", 2);
-    if (printing->starts_item)
-        buf_append(printing->out, "- ", 2);
-    printing->starts_item = false;
-    print_text(printing, name);
-    buf_append_byte(printing->out, ':');
-}
-
 void print_dash(struct printing *printing)
 {
     for (unsigned i = 0; i < printing->depth + 1; i++)
@@ -46,10 +31,9 @@ static bool is_plain(struct span text)
     return !span_is_equal_nocase(text, SPAN("null"));
 }
 
-void print_text(struct printing *printing, struct span text)
+/* In a value that is read again "${" would be a reference; in a name it is what it is. */
+static void print_scalar(struct buf *out, struct span text, bool is_value)
 {
-    struct buf *out = printing->out;
-
     if (is_plain(text)) {
         buf_append_span(out, text);
         return;
@@ -60,12 +44,31 @@ void print_text(struct printing *printing, struct span text)
 
         if (c == '"' || c == '\\')
             buf_append_byte(out, '\\');
-        /* "${" would be read as a reference. */
-        if (c == '$' && i + 1 < text.len && text.ptr[i + 1] == '{')
+        if (is_value && c == '$' && i + 1 < text.len && text.ptr[i + 1] == '{')
             buf_append_byte(out, '$');
         buf_append_byte(out, c);
     }
     buf_append_byte(out, '"');
+}
+
+void print_text(struct printing *printing, struct span text)
+{
+    print_scalar(printing->out, text, true);
+}
+
+void print_name(struct printing *printing, struct span name)
+{
+    unsigned depth = printing->depth;
+
+    if (printing->starts_item)
+        depth--;
+    for (unsigned i = 0; i < depth; i++)
+        buf_append(printing->out, "  ", 2);
+    if (printing->starts_item)
+        buf_append(printing->out, "- ", 2);
+    printing->starts_item = false;
+    print_scalar(printing->out, name, false);
+    buf_append_byte(printing->out, ':');
 }
 
 void print_line(struct printing *printing, struct span name, struct span text)

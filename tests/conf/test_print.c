@@ -63,6 +63,7 @@ static const char large[] =
     "models:\n"
     "  plain: openai/gpt\n"
     "  \"true\": other/x\n"
+    "  \"a${b}$${c}\": other/x\n"
     "  \"a:b\": {targets: [{to: openai/m/n, weight: 3}, other/y], fallback: [other/z],"
     " limits: {concurrent: 2}, shadow: {to: openai/x, key: k1, budget: {usd: 0.50, per: month}}}\n"
     "names: {unknown: plain, limits: {rpm: 5}}\n"
