@@ -23,7 +23,7 @@ TYPES = {
 def groups():
     """{group: [(macro, arguments)]} in the order of the file."""
     found = {}
-    for macro in ("ROW", "WORD", "WORD_TEXT", "WORDS", "PART", "LATER"):
+    for macro in ("ROW", "WORD", "WORD_TEXT", "WORDS", "PART", "PARTS", "LATER"):
         for position, row in xmacro.placed_rows(PATH, macro):
             found.setdefault(row[0], []).append((position, macro, row))
     return {group: [row[1:] for row in sorted(rows)] for group, rows in found.items()}
@@ -50,8 +50,8 @@ def flat(part=None):
                 _, _, _, kind, default, meaning = row
                 known = ", ".join(f"`{word}`" for word in lists[kind])
                 yield name, ("some of " if macro == "WORDS" else "") + known, default, meaning
-            elif macro == "PART":
-                _, _, _, kind, inner, meaning = row
+            elif macro in ("PART", "PARTS"):
+                kind, inner, meaning = row[3], row[4], row[-1]
                 yield name, {"group": "map", "optional": "map", "several": "map, or list of maps", "revoke": "map, or true or false", "map": "map by name"}.get(kind, "list"), "NULL", meaning
                 if kind in ("group", "optional", "several", "revoke"):
                     yield from walk(inner, name + ".")
@@ -71,7 +71,7 @@ def later():
         for macro, row in table[group]:
             if macro == "LATER":
                 yield prefix + row[1]
-            elif macro == "PART":
+            elif macro in ("PART", "PARTS"):
                 middle = {"group": ".", "optional": ".", "several": ".", "revoke": ".", "map": ".NAME."}.get(row[3], "[].")
                 yield from walk(row[4], prefix + row[1] + middle)
 

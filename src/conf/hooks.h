@@ -57,6 +57,14 @@ struct span hook_provider_name(const void *object);
 void hook_key_short(struct loading *loading, const struct yaml_node *node, void *object);
 void hook_key_finish(struct loading *loading, const struct yaml_node *node, struct conf_mark mark,
                      void *object);
+
+/* Limits of keys for one model (types_model_limits.c). */
+void hook_limits_of_prepare(struct loading *loading, struct span name, struct conf_mark mark,
+                            void *object);
+void hook_limits_of_finish(struct loading *loading, const struct yaml_node *node,
+                           struct conf_mark mark, void *object);
+struct span hook_limits_of_name(const void *object);
+
 /* Credentials of keys (types_credential.c). */
 void hook_azure_entra_prepare(struct loading *loading, struct span name, struct conf_mark mark,
                               void *object);

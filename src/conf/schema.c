@@ -155,7 +155,7 @@ static const struct conf_word alert_format_words[] = {
 
 static const struct conf_group group_certificate, group_server_timeouts, group_server_media,
     group_server, group_admin, group_pool, group_client_limits, group_client, group_clients,
-    group_limits, group_model_limits, group_class_limits, group_azure_entra,
+    group_limits, group_limits_of, group_model_limits, group_class_limits, group_azure_entra,
     group_google_service_account, group_anthropic_federation, group_key, group_health, group_probe,
     group_adaptive_concurrency, group_adaptive, group_breaker, group_margin, group_first_byte,
     group_provider_timeouts, group_connections, group_upstream_tls, group_issuer_create,
@@ -195,12 +195,15 @@ static const struct conf_group group_certificate, group_server_timeouts, group_s
     WORDED(id, text, field, words, list_, fallback_, meaning_)
 #define WORD_TEXT(id, text, field, list_, fallback_, meaning_)                                     \
     WORDED(id, text, field, word_text, list_, fallback_, meaning_)
-#define PART(id, text, field, type_, inner_, meaning_)                                             \
+#define PARTS(id, text, field, type_, inner_, max_, meaning_)                                      \
     {.name = TEXT(text),                                                                           \
      .type = &conf_type_##type_,                                                                   \
      .offset = FIELD(id, field),                                                                   \
+     .max = (max_),                                                                                \
      .group = &group_##inner_,                                                                     \
      .meaning = (meaning_)},
+#define PART(id, text, field, type_, inner_, meaning_)                                             \
+    PARTS(id, text, field, type_, inner_, 0, meaning_)
 #define LATER(id, text, meaning_) {.name = TEXT(text), .meaning = (meaning_)},
 #include "tables/settings.def"
 
@@ -222,6 +225,9 @@ static const struct conf_group group_client_limits = {ROWS(client_limits),
 static const struct conf_group group_client = {ROWS(client), .finish = hook_client_finish};
 static const struct conf_group group_clients = {ROWS(clients), .finish = hook_clients_finish};
 static const struct conf_group group_limits = {ROWS(limits)};
+static const struct conf_group group_limits_of = {
+    ROWS(limits_of), .prepare = hook_limits_of_prepare, .finish = hook_limits_of_finish,
+    .name = hook_limits_of_name};
 static const struct conf_group group_model_limits = {ROWS(model_limits)};
 static const struct conf_group group_azure_entra = {
     ROWS(azure_entra), .prepare = hook_azure_entra_prepare, .finish = hook_azure_entra_finish};

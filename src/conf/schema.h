@@ -50,7 +50,7 @@ struct conf_row {
     const struct conf_type *type; /* NULL: not built yet */
     size_t offset;                /* of the field in its struct */
     const char *fallback;         /* the default as the file would say it, or NULL */
-    uint64_t min, max;
+    uint64_t min, max; /* of a map of groups: max of its members; 0: as many as there are */
     const struct conf_group *group; /* of what the field holds, or NULL */
     const struct conf_word *words;  /* or NULL */
     size_t word_count;

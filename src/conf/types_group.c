@@ -334,6 +334,10 @@ static void read_map(struct loading *loading, const struct conf_row *row,
         loading_refuse(loading, row, node, "stands where a map should");
         return;
     }
+    if (row->max && node->count > row->max) {
+        loading_refuse(loading, row, node, "holds too many");
+        return;
+    }
     items = loading_alloc(loading, node->count + 1, row->group->bytes);
     if (!items)
         return;
@@ -374,6 +378,8 @@ static void tell_map(const struct conf_row *row, struct buf *out)
 {
     buf_printf(out, "a map by name, each ");
     tell_group(row, out);
+    if (row->max)
+        buf_printf(out, "; at most %llu of them", (unsigned long long)row->max);
 }
 
 const struct conf_type conf_type_map = {.name = "map by name",

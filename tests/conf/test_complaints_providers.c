@@ -99,6 +99,77 @@ static void keys(void **state)
         "allowed: a list of 1 to 10000 names of models, '*' for any text\n");
 }
 
+static void limits_for_one_model(void **state)
+{
+    fake_expect(
+        *state,
+        "providers:\n"
+        "  compatible:\n"
+        "    base_url: http://host/v1\n"
+        "    keys:\n"
+        "      - {secret: s1, model_limits: {a: {rpm: 0, tpm: 1.5, concurrent: 10000001}}}\n"
+        "      - {secret: s2, model_limits: {b-*: {rpm: 5}, \"a b\": {rpm: 5}, \"\": {rpm: 5}}}\n"
+        "      - {secret: s3, model_limits: {c: {}, d: , e: 5, f: {rpm: 1, burst: 2}}}\n"
+        "      - {secret: s4, model_limits: {g: {rpm: 1}, h: {rpm: 1}, g: {rpm: 2}}}\n"
+        "      - {secret: s5, model_limits: [g]}\n"
+        "      - {secret: s6, model_limit: {g: {rpm: 1}}}\n"
+        "      - {secret: s7, model_limits: {}}\n"
+        "      - {secret: s8, limits: {model_rpm_limit: {g: 5}}}\n"
+        "    model_limits:\n"
+        "      \"*\": {rpm: 4000000001}\n"
+        "      i: {rps: 1, concurrency: 5}\n"
+        "      compatible/j: {rpm: 1}\n",
+        "b.yaml:5:46: providers.compatible.keys[0].model_limits.a.rpm: '0' is out of range; "
+        "allowed: a whole number from 1 to 4000000000\n"
+        "b.yaml:5:54: providers.compatible.keys[0].model_limits.a.tpm: '1.5' is no whole number; "
+        "allowed: a whole number from 1 to 1000000000000000\n"
+        "b.yaml:5:71: providers.compatible.keys[0].model_limits.a.concurrent: '10000001' is out of "
+        "range; allowed: a whole number from 1 to 10000000\n"
+        "b.yaml:6:37: providers.compatible.keys[1].model_limits.b-*: a pattern; allowed: a model's "
+        "name in full, as the provider has it\n"
+        "b.yaml:6:52: providers.compatible.keys[1].model_limits.a b: this is no name of a model; "
+        "allowed: 1 to 256 characters without spaces\n"
+        "b.yaml:6:69: providers.compatible.keys[1].model_limits.: this is no name of a model; "
+        "allowed: 1 to 256 characters without spaces\n"
+        "b.yaml:7:37: providers.compatible.keys[2].model_limits.c: there is no limit; allowed: at "
+        "least one of rpm, tpm, concurrent\n"
+        "b.yaml:7:44: providers.compatible.keys[2].model_limits.d: there is no limit; allowed: at "
+        "least one of rpm, tpm, concurrent\n"
+        "b.yaml:7:52: providers.compatible.keys[2].model_limits.e: a single value stands where a "
+        "map should; allowed: a map of rpm, tpm, concurrent\n"
+        "b.yaml:7:67: providers.compatible.keys[2].model_limits.f: unknown key 'burst'; it stands "
+        "in clients.keys.limits.burst\n"
+        "b.yaml:8:63: duplicate key 'g'; allowed: each once, and line 8 has it already\n"
+        "b.yaml:9:36: providers.compatible.keys[4].model_limits: a list stands where a map should; "
+        "allowed: a map by name, each a map of rpm, tpm, concurrent; at most 64 of them\n"
+        "b.yaml:10:22: providers.compatible.keys[5]: unknown key 'model_limit'; the nearest is "
+        "'model_limits'\n"
+        "b.yaml:12:31: providers.compatible.keys[7].limits: unknown key 'model_rpm_limit'; here it "
+        "is rpm of a model in model_limits of a provider or a key\n"
+        "b.yaml:14:7: providers.compatible.model_limits.*: a pattern; allowed: a model's name in "
+        "full, as the provider has it\n"
+        "b.yaml:14:18: providers.compatible.model_limits.*.rpm: '4000000001' is out of range; "
+        "allowed: a whole number from 1 to 4000000000\n"
+        "b.yaml:15:11: providers.compatible.model_limits.i: unknown key 'rps'; the nearest is "
+        "'rpm'\n"
+        "b.yaml:15:19: providers.compatible.model_limits.i: unknown key 'concurrency'; the nearest "
+        "is 'concurrent'\n"
+        "b.yaml:16:7: warning: providers.compatible.model_limits.compatible/j: a model is named as "
+        "the provider has it, and this one begins with the provider's own name; allowed: the name "
+        "without 'compatible/'\n");
+}
+
+/* OpenRouter has models that begin with its own name. */
+static void a_model_of_openrouter_may_begin_with_its_name(void **state)
+{
+    fake_expect(*state,
+                "providers:\n"
+                "  openrouter:\n"
+                "    keys: [sk-or-1]\n"
+                "    model_limits: {openrouter/auto: {rpm: 5}, deepseek/deepseek-chat: {rpm: 5}}\n",
+                "");
+}
+
 static void keys_from(void **state)
 {
     fake_expect(
@@ -397,6 +468,8 @@ int main(void)
         cmocka_unit_test(kinds),
         cmocka_unit_test(base_urls),
         cmocka_unit_test(keys),
+        cmocka_unit_test(limits_for_one_model),
+        cmocka_unit_test(a_model_of_openrouter_may_begin_with_its_name),
         cmocka_unit_test(keys_from),
         cmocka_unit_test(twins_across_lists),
         cmocka_unit_test(unusual_keys),

@@ -66,6 +66,8 @@ static const char whole[] =
     "        weight: 10\n"
     "        account: org-1\n"
     "        limits: {rpm: 60, tpm: 100000, concurrent: 20}\n"
+    "        model_limits: {deepseek/deepseek-chat: {rpm: 5, tpm: 250000, concurrent: 2},\n"
+    "          deepseek-r1:8b: {concurrent: 10000000}}\n"
     "        models: [\"deepseek-*\"]\n"
     "        pool: search\n"
     "        expires: 2027-01-01T00:00:00Z\n"
@@ -79,6 +81,7 @@ static const char whole[] =
     "    adaptive: {initial_rpm: 61, min_rpm: 11, max_rpm: 501, backoff: 0.6, growth: 1.2, "
     "concurrency: {initial: 21, min: 2, max: 1001}}\n"
     "    limits: {margin: 1%}\n"
+    "    model_limits: {deepseek-flash: {rpm: 4000000000, tpm: 1000000000000000}}\n"
     "    timeouts: {connect: 6s, send: 31s, first_byte: 61s, idle: 6m, total: 11m}\n"
     "    connections: {max: 100, idle: 10, keepalive: 61s}\n"
     "    tls: {verify: false, ca: /etc/ssl/own-ca.pem, certificate: cert.pem, private_key: "
@@ -254,6 +257,62 @@ static void providers_are_read(void **state)
     assert_false(provider->headers.items[0].is_masked);
     assert_true(provider->headers.items[1].is_masked);
     assert_span(provider->forward_headers.items[0], "x-trace");
+}
+
+static void assert_limits_of(const struct conf_limits_of *of, const char *model, uint64_t rpm,
+                             uint64_t tpm, uint64_t concurrent)
+{
+    assert_span(of->model, model);
+    assert_int_equal(of->limits.rpm, rpm);
+    assert_int_equal(of->limits.tpm, tpm);
+    assert_int_equal(of->limits.concurrent, concurrent);
+    assert_int_equal(of->limits.burst, 0);
+}
+
+/* What a key says stands at the key, what the provider says of all its keys at the provider alone:
+ * who asks looks at both. */
+static void limits_of_a_key_for_one_model_are_read(void **state)
+{
+    const struct config *config = fake_must_load(*state, whole);
+    const struct conf_provider *deepseek = config_find_provider(config, SPAN("deepseek"));
+    const struct conf_provider *openai = config_find_provider(config, SPAN("openai"));
+    const struct conf_limits_by_model *nightly = &deepseek->keys.items[1].model_limits;
+
+    assert_int_equal(nightly->count, 2);
+    assert_limits_of(&nightly->items[0], "deepseek/deepseek-chat", 5, 250000, 2);
+    assert_limits_of(&nightly->items[1], "deepseek-r1:8b", 0, 0, 10000000);
+    assert_int_equal(deepseek->model_limits.count, 1);
+    assert_limits_of(&deepseek->model_limits.items[0], "deepseek-flash", 4000000000,
+                     1000000000000000, 0);
+    for (size_t i = 0; i < deepseek->keys.count; i++)
+        assert_int_equal(deepseek->keys.items[i].model_limits.count, i == 1 ? 2 : 0);
+    assert_int_equal(openai->model_limits.count, 0);
+}
+
+/* A map of as many models as one may hold, and of one more. */
+static void so_many_models_have_limits(void **state)
+{
+    enum { MODELS_MAX = 64 };
+    struct fake *fake = *state;
+    struct buf yaml;
+
+    for (int count = MODELS_MAX; count <= MODELS_MAX + 1; count++) {
+        buf_init(&yaml, 1 << 20);
+        buf_printf(&yaml, "providers:\n  openai:\n    keys: [sk-a]\n    model_limits:\n");
+        for (int i = 0; i < count; i++)
+            buf_printf(&yaml, "      m%d: {rpm: %d}\n", i, i + 1);
+        if (count == MODELS_MAX) {
+            fake_must_load(fake, buf_text(&yaml));
+            assert_int_equal(fake->config->providers.items[0].model_limits.count, count);
+            assert_limits_of(&fake->config->providers.items[0].model_limits.items[63], "m63", 64, 0,
+                             0);
+        } else {
+            fake_expect(fake, buf_text(&yaml),
+                        "b.yaml:5:7: providers.openai.model_limits: a map holds too many; allowed: "
+                        "a map by name, each a map of rpm, tpm, concurrent; at most 64 of them\n");
+        }
+        buf_fini(&yaml);
+    }
 }
 
 static void models_are_read(void **state)
@@ -559,6 +618,8 @@ int main(void)
         cmocka_unit_test(clients_are_read),
         cmocka_unit_test(keys_are_named_in_their_order),
         cmocka_unit_test(providers_are_read),
+        cmocka_unit_test(limits_of_a_key_for_one_model_are_read),
+        cmocka_unit_test(so_many_models_have_limits),
         cmocka_unit_test(models_are_read),
         cmocka_unit_test(defaults_are_filled_in),
         cmocka_unit_test(clients_are_open_only_where_nobody_else_comes_in),

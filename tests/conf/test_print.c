@@ -49,7 +49,8 @@ static const char large[] =
     "    keys:\n"
     "      - ${env:SECRET}\n"
     "      - {name: two, secret: \"${file:s}\", priority: -5, weight: 0, account: org,"
-    " limits: {tpm: 5}, models: [a], pool: search, expires: 2027-01-01}\n"
+    " limits: {tpm: 5}, models: [a], pool: search, expires: 2027-01-01,"
+    " model_limits: {a: {rpm: 5, tpm: 6, concurrent: 7}, \"b/c:d\": {tpm: 8}}}\n"
     "    keys_from: [\"${env:LIST}\", \"dir:/run/keys\"]\n"
     "    headers: {X-Team: \"a: b # $${c}\", X-Org: \"${env:SECRET}\", X-Auth-Token: TOPSECRET-h}\n"
     "    forward_headers: [X-Trace]\n"
@@ -60,6 +61,8 @@ static const char large[] =
     "    base_url: http://unix:/run/llm.sock:/v1\n"
     "    keys: [TOPSECRET-o]\n"
     "    tls: {ca: c.pem}\n"
+    "    model_limits: {\"true\": {concurrent: 1}, \"odd#\\\"${x}\": {rpm: 9}, \"1.5\": {tpm: "
+    "2}}\n"
     "models:\n"
     "  plain: openai/gpt\n"
     "  \"true\": other/x\n"
@@ -209,6 +212,45 @@ static void what_is_printed_reads_back(void **state)
         buf_fini(&first);
         buf_fini(&again);
     }
+}
+
+/* What the file says of models stands where it stood, the key's at the key, and no more. */
+static void limits_of_a_key_for_one_model_are_shown(void **state)
+{
+    const char *text;
+
+    fake_must_load(
+        *state, "providers:\n"
+                "  gemini:\n"
+                "    keys:\n"
+                "      - {secret: AIza-1, model_limits: {gemini-2.5-pro: {tpm: 250000, rpm: 5}}}\n"
+                "      - AIza-2\n"
+                "    model_limits:\n"
+                "      gemini-2.5-pro: {rpm: 150, tpm: 2000000}\n"
+                "      x/y:z: {concurrent: 2}\n");
+    text = print(*state);
+    assert_non_null(strstr(text, "    keys:\n"
+                                 "      - name: gemini-1\n"
+                                 "        secret: \"***\"\n"
+                                 "        priority: 0\n"
+                                 "        weight: 1\n"
+                                 "        model_limits:\n"
+                                 "          gemini-2.5-pro:\n"
+                                 "            rpm: 5\n"
+                                 "            tpm: 250000\n"
+                                 "      - name: gemini-2\n"
+                                 "        secret: \"***\"\n"
+                                 "        priority: 0\n"
+                                 "        weight: 1\n"
+                                 "    selection: headroom\n"));
+    assert_non_null(strstr(text, "      margin: 0%\n"
+                                 "    model_limits:\n"
+                                 "      gemini-2.5-pro:\n"
+                                 "        rpm: 150\n"
+                                 "        tpm: 2000000\n"
+                                 "      x/y:z:\n"
+                                 "        concurrent: 2\n"
+                                 "    timeouts:\n"));
 }
 
 /* The one limit does not bring the other with it, nor does reading back what was printed. */
@@ -379,6 +421,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_default_is_filled_in),
         cmocka_unit_test(what_is_printed_reads_back),
+        cmocka_unit_test(limits_of_a_key_for_one_model_are_shown),
         cmocka_unit_test(either_adaptive_limit_stands_alone),
         cmocka_unit_test(odd_text_is_printed_so_that_it_reads_back),
         cmocka_unit_test(no_secret_is_printed),
