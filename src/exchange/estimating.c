@@ -4,13 +4,24 @@
 #include "exchange/turn.h"
 #include "limits/estimates.h"
 
-static bool has_key_limits(const struct conf_provider *provider)
+static bool has_model_limits(const struct conf_limits_by_model *models)
 {
-    for (size_t i = 0; i < provider->keys.count; i++) {
-        if (provider->keys.items[i].limits.tpm)
+    for (size_t i = 0; i < models->count; i++) {
+        if (models->items[i].limits.tpm)
             return true;
     }
     return false;
+}
+
+static bool has_key_limits(const struct conf_provider *provider)
+{
+    for (size_t i = 0; i < provider->keys.count; i++) {
+        const struct conf_key *key = &provider->keys.items[i];
+
+        if (key->limits.tpm || has_model_limits(&key->model_limits))
+            return true;
+    }
+    return has_model_limits(&provider->model_limits);
 }
 
 bool estimating_is_wanted(const struct config *config)

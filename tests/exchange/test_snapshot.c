@@ -1,6 +1,8 @@
 /* Snapshots, what a reload takes over, and the worker's binding to them. */
 #include "../conf/fake.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "exchange/binding.h"
 #include "exchange/registry.h"
@@ -102,6 +104,41 @@ static void test_rows(void **state)
     assert_int_equal(atomic_load(&stage.registry.bodies.shared.max), 50 << 20);
     snapshot_unref(&snapshot);
     end(&stage);
+}
+
+/* What a request's text is made of is counted where something limits tokens, and only there. */
+static void test_what_limits_tokens_is_seen(void **state)
+{
+    static const struct {
+        const char *key, *provider;
+        bool is_wanted;
+    } cases[] = {
+        {"limits: {rpm: 5}", "selection: least_used", false},
+        {"limits: {tpm: 5}", "selection: least_used", true},
+        {"model_limits: {a: {rpm: 5}, b: {concurrent: 5}}", "selection: least_used", false},
+        {"model_limits: {a: {rpm: 5}, b: {tpm: 5}}", "selection: least_used", true},
+        {"weight: 1", "selection: least_used, model_limits: {a: {rpm: 5}}", false},
+        {"weight: 1", "selection: least_used, model_limits: {a: {rpm: 5}, b: {tpm: 5}}", true},
+        {"weight: 1", "selection: headroom", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct stage stage;
+        struct snapshot *snapshot;
+        char text[400];
+
+        begin(&stage);
+        snprintf(text, sizeof(text),
+                 "providers: {a: {kind: openai, base_url: 'http://127.0.0.1:9/v1', %s,\n"
+                 "    keys: [{secret: s1, %s}]}}\n"
+                 "clients: {open: true}\n",
+                 cases[i].provider, cases[i].key);
+        snapshot = load(&stage, text);
+        assert_int_equal(snapshot->counts_kinds, cases[i].is_wanted);
+        snapshot_unref(&snapshot);
+        end(&stage);
+    }
 }
 
 /* --- reloads --- */
@@ -383,6 +420,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_what_limits_tokens_is_seen),
         cmocka_unit_test(test_the_same_is_taken_over),
         cmocka_unit_test(test_another_url),
         cmocka_unit_test(test_provider_goes),
