@@ -223,6 +223,14 @@ static int read_sealed_text(struct loading *loading, struct span text, struct bu
     return err;
 }
 
+/* Of `secrets` something was complained of already. */
+static bool is_without_key(const struct loading *loading)
+{
+    const struct conf_secrets *conf = &loading->config->secrets;
+
+    return !conf->seal_key.ptr || !conf->named_file.ptr;
+}
+
 int loading_read_sealed(struct loading *loading, struct span text, struct buf *out, char *why)
 {
     const struct span name = span_skip(text, sizeof("sealed:") - 1);
@@ -230,6 +238,12 @@ int loading_read_sealed(struct loading *loading, struct span text, struct buf *o
 
     if (loading_is_unseen(loading))
         return buf_append_span(out, text);
+    if (is_without_key(loading)) {
+        snprintf(why, LOADING_WHY_BYTES,
+                 "cannot be read: it is not known where the key of sealed secrets is; allowed: to "
+                 "mend `secrets` first");
+        return ERR_SYNTAX;
+    }
     if (span_has_prefix(name, SPAN(LOADING_SEALED_TEXT)))
         return read_sealed_text(loading, text, out, why);
     if (!secret_path_is_good(name)) {

@@ -1,6 +1,8 @@
 /* Every kind of complaint, with its exact text and place. */
 #include "fake.h"
 
+#include <stdio.h>
+
 static const struct fake_pair variables[] = {{"EMPTY", ""}, {"WORD", "many"}, {NULL, NULL}};
 static const struct fake_pair files[] = {
     {"c.pem", "pem"}, {"closed.pem", NULL}, {"two.lines", "a\nb\n"}, {NULL, NULL}};
@@ -446,6 +448,38 @@ static void no_map(void **state)
                 "b.yaml:1:1: a list stands where a map should; allowed: a map with providers\n");
 }
 
+/* Where `secrets` is wrong, it is unknown where the key is that opens what was sealed. */
+static void sealed_secrets_without_their_key(void **state)
+{
+    static const struct {
+        const char *secrets, *told;
+    } cases[] = {
+        {"[x]", "b.yaml:1:10: secrets: a list stands where a map should; allowed: a map of "
+                "seal_key, vault, aws, google, azure, kubernetes, poll\n"},
+        {"{seal_key: {}}", "b.yaml:1:21: secrets.seal_key: a map stands where a single value "
+                           "should; allowed: file:PATH, absolute or from the configuration's "
+                           "folder\n"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[200], told[1000];
+
+        snprintf(text, sizeof(text),
+                 "secrets: %s\n"
+                 "providers: {openai: {keys: [\"${sealed:a}\", \"${sealed:QldTRUFMVAAA}\"]}}\n",
+                 cases[i].secrets);
+        snprintf(told, sizeof(told),
+                 "%s"
+                 "b.yaml:2:29: providers.openai.keys[0]: ${sealed:a} cannot be read: it is not "
+                 "known where the key of sealed secrets is; allowed: to mend `secrets` first\n"
+                 "b.yaml:2:44: providers.openai.keys[1]: ${sealed:QldTRUFMVAAA} cannot be read: it "
+                 "is not known where the key of sealed secrets is; allowed: to mend `secrets` "
+                 "first\n",
+                 cases[i].told);
+        fake_expect(*state, text, told);
+    }
+}
+
 static int set_up(void **state)
 {
     return fake_set_up(state, variables, files);
@@ -476,6 +510,7 @@ int main(void)
         cmocka_unit_test(nothing),
         cmocka_unit_test(no_providers),
         cmocka_unit_test(no_map),
+        cmocka_unit_test(sealed_secrets_without_their_key),
     };
 
     return cmocka_run_group_tests(tests, set_up, fake_tear_down);
