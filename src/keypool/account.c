@@ -19,7 +19,6 @@ void account_free(struct account **account)
 {
     struct aside_table *asides;
     struct heard_table *heard;
-    struct model_quota *quotas;
 
     if (!*account)
         return;
@@ -27,7 +26,6 @@ void account_free(struct account **account)
     aside_free(&asides);
     heard = atomic_load(&(*account)->heard);
     heard_table_free(&heard);
-    quotas = atomic_load(&(*account)->model_quotas);
-    model_quota_free_all(&quotas);
+    model_quotas_free(&(*account)->model_quotas);
     MEM_CLEAR(*account);
 }

@@ -23,9 +23,10 @@ struct account {
     _Atomic(struct aside_table *) asides; /* NULL until the first model is set aside */
     _Atomic(struct heard_table *) heard;  /* NULL until its provider tells of a limit */
     struct quota quota;
-    _Atomic(struct model_quota *) model_quotas; /* NULL until one of its keys declares some */
-    _Atomic bool has_quota;                     /* one of its keys declares limits */
-    struct conf_limits merging; /* while a configuration is applied: control thread */
+    _Atomic(struct model_quotas *) model_quotas; /* NULL until one of its keys declares some */
+    struct model_quotas *fresh_models; /* while a configuration is applied: control thread */
+    _Atomic bool has_quota;            /* one of its keys declares limits */
+    struct conf_limits merging;        /* while a configuration is applied: control thread */
     struct span name;
     struct account *next; /* all of the pool, under its lock */
     char text[];

@@ -77,7 +77,7 @@ static int prepare_key(struct keypool_change *change, const struct conf_key *con
         if (!change->quotas[at])
             return ERR_NOMEM;
     }
-    err = change_prepare_models(change, conf, key, at);
+    err = change_prepare_models(change, conf, at);
     return err ? err : map_add(&change->by_identity, key_identity(key), key);
 }
 
@@ -143,7 +143,7 @@ static int prepare(struct keypool_change *change)
 
     change->inputs = mem_zalloc(count, sizeof(*change->inputs));
     change->quotas = mem_zalloc(count, sizeof(struct quota *));
-    change->model_quotas = mem_zalloc(count, sizeof(struct model_quota *));
+    change->model_quotas = mem_zalloc(count, sizeof(struct model_quotas *));
     change->accounts = mem_zalloc(count, sizeof(struct account *));
     change->roster = roster_new(change->provider, count);
     if (!change->inputs || !change->quotas || !change->model_quotas || !change->accounts ||
@@ -317,8 +317,7 @@ void keypool_discard(struct keypool_change **place)
         return;
     for (uint32_t i = 0; change->quotas && i < change->count; i++)
         quota_free(&change->quotas[i]);
-    for (uint32_t i = 0; change->model_quotas && i < change->count; i++)
-        model_quota_free_all(&change->model_quotas[i]);
+    change_drop_models(change);
     map_fini(&change->by_identity);
     map_fini(&change->extra_by_identity);
     mem_free(change->inputs);

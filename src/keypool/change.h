@@ -16,17 +16,19 @@ struct keypool_change {
     uint64_t now_us, wall_us;
     struct roster *roster;
     struct roster_input *inputs;
-    struct quota **quotas;             /* new ones, for keys that have none yet */
-    struct model_quota **model_quotas; /* the same of single models: a list each */
+    struct quota **quotas;              /* new ones, for keys that have none yet */
+    struct model_quotas **model_quotas; /* the same of single models: a list each */
     struct account **accounts;
     struct map by_identity; /* the keys of the new roster */
     uint32_t count;
 };
 
 /* Makes the quotas of models that the key, or its account, has none for yet; nothing of it shows.
- * ERR_NOMEM. */
-int change_prepare_models(struct keypool_change *change, const struct conf_key *conf,
-                          struct key *key, uint32_t at);
+ * ERR_NOMEM, ERR_FULL. */
+int change_prepare_models(struct keypool_change *change, const struct conf_key *conf, uint32_t at);
+
+/* Frees those that were made and did not take effect. */
+void change_drop_models(struct keypool_change *change);
 
 /* From here on nothing can fail. All that were made come into their lists, and what keys declare of
  * models is put together. */

@@ -6,6 +6,7 @@
 /* What the key may use up of models, of itself or as all keys of its provider. */
 struct declared {
     const struct conf_limits_by_model *own, *common;
+    const struct conf_strings *served; /* what is said of all keys of others is left out */
     size_t at;
 };
 
@@ -20,7 +21,8 @@ static bool names(const struct conf_limits_by_model *list, struct span model)
 
 static struct declared declared_of(const struct keypool_change *change, const struct conf_key *conf)
 {
-    return (struct declared){&conf->model_limits, &change->provider->model_limits, 0};
+    return (struct declared){&conf->model_limits, &change->provider->model_limits, &conf->models,
+                             0};
 }
 
 /* The next; NULL at the end. Its own word on a model counts alone. */
@@ -33,101 +35,114 @@ static const struct conf_limits_of *next_declared(struct declared *declared)
         if (at < declared->own->count)
             return &declared->own->items[at];
         common = &declared->common->items[at - declared->own->count];
-        if (!names(declared->own, common->model))
+        if (!names(declared->own, common->model) &&
+            conf_strings_match(declared->served, common->model))
             return common;
     }
     return NULL;
 }
 
 /* Where the quotas of single models stand: with the account, where keys share them. */
-static _Atomic(struct model_quota *) *model_quotas_of(struct key *key, struct account *account)
+struct owner {
+    _Atomic(struct model_quotas *) *place;
+    struct model_quotas **fresh;
+};
+
+static struct owner owner_of(struct keypool_change *change, uint32_t at)
 {
-    return account ? &account->model_quotas : &key->control.own_model_quotas;
+    struct account *account = change->accounts[at];
+
+    if (account)
+        return (struct owner){&account->model_quotas, &account->fresh_models};
+    return (struct owner){&change->roster->entries[at].key->control.own_model_quotas,
+                          &change->model_quotas[at]};
+}
+
+static struct model_quotas *table_of(struct keypool_change *change, uint32_t at)
+{
+    return atomic_load(owner_of(change, at).place);
 }
 
 /* Makes those that there are not yet. */
-int change_prepare_models(struct keypool_change *change, const struct conf_key *conf,
-                          struct key *key, uint32_t at)
+int change_prepare_models(struct keypool_change *change, const struct conf_key *conf, uint32_t at)
 {
-    struct model_quota *list = atomic_load(model_quotas_of(key, change->accounts[at]));
+    struct owner owner = owner_of(change, at);
     struct declared declared = declared_of(change, conf);
     const struct conf_limits_of *one;
+    int err = 0;
 
-    while ((one = next_declared(&declared))) {
-        struct model_quota *made;
+    while (!err && (one = next_declared(&declared)))
+        err = model_quotas_add(owner.fresh, atomic_load(owner.place), one->model);
+    return err;
+}
 
-        if (model_quota_find(list, map_hash(one->model)))
-            continue;
-        made = model_quota_new(one->model);
-        if (!made)
-            return ERR_NOMEM;
-        made->next = change->model_quotas[at];
-        change->model_quotas[at] = made;
-    }
-    return 0;
+void change_drop_models(struct keypool_change *change)
+{
+    if (!change->roster || !change->model_quotas || !change->accounts)
+        return;
+    for (uint32_t i = 0; i < change->roster->count; i++)
+        model_quotas_drop(owner_of(change, i).fresh, table_of(change, i));
 }
 
 /* ---- taking effect ---- */
 
 /* Those that are declared no longer limit nothing. */
-static void set_numbers(struct keypool_change *change, struct model_quota *first)
+static void set_numbers(struct keypool_change *change, const struct model_quotas *table)
 {
     struct keypool *pool = change->pool;
 
-    for (; first; first = first->next) {
-        quota_set(&first->quota, &first->merging, change->provider->limits.margin_ppm);
-        if (quota_is_declared(&first->merging))
+    for (uint32_t i = 0; table && i < table->count; i++) {
+        struct model_quota *item = table->rows[i].item;
+
+        quota_set(&item->quota, &item->merging, change->provider->limits.margin_ppm);
+        if (quota_is_declared(&item->merging))
             atomic_store_explicit(&pool->shared.has_model_limits, true, memory_order_relaxed);
-        if (first->merging.tpm)
+        if (item->merging.tpm)
             atomic_store_explicit(&pool->shared.has_tpm, true, memory_order_relaxed);
     }
 }
 
-/* What is used up of the list that the key had counts in that which it has now. */
-static void inherit(const struct keypool_change *change, struct model_quota *first,
-                    struct model_quota *old, bool is_whole)
+/* What is used up of the table that the key had counts in that which it has now. */
+static void inherit(const struct keypool_change *change, const struct model_quotas *table,
+                    const struct model_quotas *old, bool is_whole)
 {
-    for (; first; first = first->next) {
-        struct model_quota *before = model_quota_find(old, first->model_hash);
+    for (uint32_t i = 0; old && table && i < table->count; i++) {
+        struct model_quota *item = table->rows[i].item;
+        struct model_quota *before = model_quotas_find(old, table->rows[i].model_hash);
 
-        if (before && before != first)
-            quota_inherit(&first->quota, &before->quota, is_whole, change->now_us);
+        if (before && before != item)
+            quota_inherit(&item->quota, &before->quota, is_whole, change->now_us);
     }
 }
 
 void change_set_models(struct keypool_change *change, uint32_t at)
 {
     struct key *key = change->roster->entries[at].key;
-    struct model_quota *first = atomic_load(model_quotas_of(key, change->accounts[at]));
-    struct model_quota *old = key_model_quotas(key);
+    struct model_quotas *table = table_of(change, at), *old = key_model_quotas(key);
 
-    set_numbers(change, first);
-    atomic_store_explicit(&key->shared.model_quotas, first, memory_order_release);
+    set_numbers(change, table);
+    atomic_store_explicit(&key->shared.model_quotas, table, memory_order_release);
     /* After the new ones are known to all, as in set_limits. */
-    inherit(change, first, old, old == atomic_load(&key->control.own_model_quotas));
+    inherit(change, table, old, old == atomic_load(&key->control.own_model_quotas));
 }
 
-static void begin_merge(struct model_quota *first)
+static void begin_merge(const struct model_quotas *table)
 {
-    for (; first; first = first->next)
-        first->merging = (struct conf_limits){.rpm = 0};
-}
-
-static struct model_quota *list_of(const struct keypool_change *change, uint32_t at)
-{
-    return atomic_load(model_quotas_of(change->roster->entries[at].key, change->accounts[at]));
+    for (uint32_t i = 0; table && i < table->count; i++)
+        table->rows[i].item->merging = (struct conf_limits){.rpm = 0};
 }
 
 /* Keys of one account share the least of what they declare of a model, too. */
 static void merge_key(struct keypool_change *change, uint32_t at)
 {
+    const struct model_quotas *table = table_of(change, at);
     struct declared declared = declared_of(change, change->inputs[at].conf);
     const struct conf_limits_of *one;
 
     while ((one = next_declared(&declared))) {
-        struct model_quota *quota = model_quota_find(list_of(change, at), map_hash(one->model));
+        struct model_quota *item = model_quotas_find(table, map_hash(one->model));
 
-        quota->merging = quota_merge(&quota->merging, &one->limits);
+        item->merging = quota_merge(&item->merging, &one->limits);
     }
 }
 
@@ -135,11 +150,13 @@ void change_merge_models(struct keypool_change *change)
 {
     uint32_t count = change->roster->count;
 
+    for (uint32_t i = 0; i < count; i++) {
+        struct owner owner = owner_of(change, i);
+
+        model_quotas_publish(owner.place, owner.fresh);
+    }
     for (uint32_t i = 0; i < count; i++)
-        model_quota_adopt(model_quotas_of(change->roster->entries[i].key, change->accounts[i]),
-                          &change->model_quotas[i]);
-    for (uint32_t i = 0; i < count; i++)
-        begin_merge(list_of(change, i));
+        begin_merge(table_of(change, i));
     for (uint32_t i = 0; i < count; i++)
         merge_key(change, i);
 }

@@ -75,15 +75,19 @@ static void add_quota(struct keypool_row *row, const struct quota *quota, uint64
 /* What is declared of single models. */
 static void add_model_quotas(struct keypool_row *row, const struct key *key, uint64_t now_us)
 {
-    for (const struct model_quota *one = key_model_quotas(key); one; one = one->next) {
-        const struct quota *quota = &one->quota;
-        uint32_t concurrent = quota_places(quota);
+    const struct model_quotas *table = key_model_quotas(key);
 
-        add_window(row, "rpm:", one->model, &quota->requests, atomic_load(&quota->rpm), now_us);
-        add_window(row, "tpm:", one->model, &quota->tokens, atomic_load(&quota->tpm), now_us);
+    for (uint32_t i = 0; table && i < table->count; i++) {
+        const struct model_quota *item = table->rows[i].item;
+        uint32_t concurrent = quota_places(&item->quota);
+
+        add_window(row, "rpm:", item->model, &item->quota.requests, atomic_load(&item->quota.rpm),
+                   now_us);
+        add_window(row, "tpm:", item->model, &item->quota.tokens, atomic_load(&item->quota.tpm),
+                   now_us);
         if (concurrent)
-            add_limit(row, "concurrent:", one->model, concurrent, concurrency_used(&quota->places),
-                      0);
+            add_limit(row, "concurrent:", item->model, concurrent,
+                      concurrency_used(&item->quota.places), 0);
     }
 }
 
@@ -192,11 +196,18 @@ static void judge_budget(struct keypool_row *row, const struct key *key, uint64_
         row->cooldown_until_us = rest_us;
 }
 
-static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
+static void add_all_asides(struct keypool_row *row, struct key *key, uint64_t now_us)
+{
+    struct account *account = key_account_of(key);
+
+    add_asides(row, &key->shared.asides, now_us);
+    if (account)
+        add_asides(row, &account->asides, now_us);
+}
+
+static void start(struct keypool_row *row, struct key *key)
 {
     const struct key_label *label = key_label_of(key);
-    const struct quota *quota = key_quota_of(key);
-    struct account *account = key_account_of(key);
 
     *row = (struct keypool_row){
         .key = key_ref(key),
@@ -208,17 +219,32 @@ static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
         .priority = label->priority,
         .models = label->models,
     };
+}
+
+/* How well it is, and no more: of many keys, limits cost the most. */
+static void fill_health(struct keypool_row *row, struct key *key, uint64_t now_us)
+{
+    start(row, key);
+    add_all_asides(row, key, now_us);
+    judge(row, key, now_us);
+    judge_budget(row, key, now_us);
+}
+
+/* Of many limits those of single models are left out first, since the file has them. */
+static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
+{
+    const struct quota *quota = key_quota_of(key);
+
+    start(row, key);
     sum_locals(key, row);
     row->has_worked =
         row->last_success_us || atomic_load_explicit(&key->shared.was_known, memory_order_relaxed);
     row->in_flight = key_in_flight(key);
     if (quota)
         add_quota(row, quota, now_us);
-    add_model_quotas(row, key, now_us);
-    add_asides(row, &key->shared.asides, now_us);
-    if (account)
-        add_asides(row, &account->asides, now_us);
+    add_all_asides(row, key, now_us);
     add_heard(row, key, now_us);
+    add_model_quotas(row, key, now_us);
     judge(row, key, now_us);
     judge_budget(row, key, now_us);
     row->spent_nanousd = keypool_spent(key->pool, key);
@@ -273,7 +299,7 @@ struct keypool_totals keypool_totals(struct keypool *pool, uint64_t now_us)
     for (uint32_t i = 0; roster && i < roster->count; i++) {
         struct keypool_row row;
 
-        fill(&row, roster->entries[i].key, now_us);
+        fill_health(&row, roster->entries[i].key, now_us);
         count(&totals, &row);
         key_unref(&row.key);
     }

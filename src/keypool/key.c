@@ -187,7 +187,6 @@ void key_unref(struct key **place)
     struct key *key = *place;
     struct aside_table *asides;
     struct heard_table *heard;
-    struct model_quota *own;
 
     *place = NULL;
     if (!key || atomic_fetch_sub_explicit(&key->shared.refs, 1, memory_order_acq_rel) != 1)
@@ -206,8 +205,7 @@ void key_unref(struct key **place)
     heard = atomic_load(&key->shared.heard);
     heard_table_free(&heard);
     quota_free(&key->control.own_quota);
-    own = atomic_load(&key->control.own_model_quotas);
-    model_quota_free_all(&own);
+    model_quotas_free(&key->control.own_model_quotas);
     secret_unref(&key->header_line);
     secret_unref(&key->shared.line);
     mem_free(key->locals_block);

@@ -74,7 +74,7 @@ struct key {
             heard; /* what its provider told of its limits; NULL: nothing */
         _Atomic(struct organisation *) organisation; /* that its provider named; NULL: none */
         _Atomic(struct quota *) quota;               /* its own or its account's; NULL: no limits */
-        _Atomic(struct model_quota *) model_quotas;  /* the same of single models; NULL: none */
+        _Atomic(struct model_quotas *) model_quotas; /* the same of single models; NULL: none */
         _Atomic uint64_t expires_us;                 /* 0: never */
         _Atomic uint64_t rest_until_us;  /* its budget is spent until then; 0: it is not */
         _Atomic uint32_t wish;           /* enum key_wish */
@@ -108,7 +108,7 @@ struct key {
         uint64_t wish_us;     /* when the operator's wish came */
         uint64_t wish_number; /* the news of it */
         struct quota *own_quota;
-        _Atomic(struct model_quota *) own_model_quotas;
+        _Atomic(struct model_quotas *) own_model_quotas;
     } control;
 
     struct keypool *pool;     /* holds a reference */
@@ -146,7 +146,7 @@ static inline struct quota *key_quota_of(const struct key *key)
     return atomic_load_explicit(&key->shared.quota, memory_order_acquire);
 }
 
-static inline struct model_quota *key_model_quotas(const struct key *key)
+static inline struct model_quotas *key_model_quotas(const struct key *key)
 {
     return atomic_load_explicit(&key->shared.model_quotas, memory_order_acquire);
 }
@@ -154,7 +154,8 @@ static inline struct model_quota *key_model_quotas(const struct key *key)
 /* What is declared of the key for that model alone; NULL: nothing. */
 static inline struct quota *key_quota_for(const struct key *key, uint64_t model_hash)
 {
-    struct model_quota *found = model_quota_find(key_model_quotas(key), model_hash);
+    struct model_quotas *table = key_model_quotas(key);
+    struct model_quota *found = table ? model_quotas_find(table, model_hash) : NULL;
 
     return found ? &found->quota : NULL;
 }

@@ -1,9 +1,11 @@
 /*
  * The declared limits of a key, or of an account whose keys share them, for single models: each has
  * a quota of its own (quota.h) beside that of all models together. Found by the model's hash in a
- * list that only grows, for as long as its owner lives: who runs on one may hold what it took of it
- * when a reload declares it no longer, and then it limits nothing. Lists are short: the models that
- * a file names. Internal to keypool/. Changed by the control thread, read by any.
+ * table that never changes: a reload that brings models publishes another, with all of the one
+ * before it in it, and the tables before it go with their owner, as do the quotas: who runs on one
+ * may hold what it took of it when a reload declares it no longer, and then it limits nothing.
+ * MODEL_QUOTAS_MAX models, ever, of one owner. Internal to keypool/. Changed by the control thread,
+ * read by any.
  */
 #ifndef KEYPOOL_MODEL_QUOTA_H
 #define KEYPOOL_MODEL_QUOTA_H
@@ -13,24 +15,37 @@
 
 #include "keypool/quota.h"
 
+enum { MODEL_QUOTAS_MAX = 1024 };
+
 struct model_quota {
     struct quota quota;
-    uint64_t model_hash;        /* map_hash of its name */
     struct conf_limits merging; /* while a configuration is applied: control thread */
-    struct model_quota *next;   /* never changes once others can see it */
     char model[];               /* NUL-terminated */
 };
 
-/* NULL without memory. */
-struct model_quota *model_quota_new(struct span model);
+struct model_quotas {
+    struct model_quotas *before; /* whom it replaced */
+    uint32_t count, room;
+    struct {
+        uint64_t model_hash; /* map_hash of its name; rising */
+        struct model_quota *item;
+    } rows[];
+};
 
-/* The whole list. */
-void model_quota_free_all(struct model_quota **first);
+/* NULL: there is none. `table` may be NULL. */
+struct model_quota *model_quotas_find(const struct model_quotas *table, uint64_t model_hash);
 
-/* NULL: there is none. `first` may be NULL. */
-struct model_quota *model_quota_find(struct model_quota *first, uint64_t model_hash);
+/* Adds the model to *fresh, which nobody sees yet and which is made from `known` (or NULL) where it
+ * is NULL; nothing where it is known already. ERR_NOMEM, ERR_FULL: *fresh is as before. */
+int model_quotas_add(struct model_quotas **fresh, struct model_quotas *known, struct span model);
 
-/* Puts those of `fresh` that the list lacks at its begin, and frees the others. */
-void model_quota_adopt(_Atomic(struct model_quota *) *list, struct model_quota **fresh);
+/* Frees what stands in *fresh alone. */
+void model_quotas_drop(struct model_quotas **fresh, const struct model_quotas *known);
+
+/* *fresh, where there is one, takes the place of the table that it was made from. */
+void model_quotas_publish(_Atomic(struct model_quotas *) *place, struct model_quotas **fresh);
+
+/* The table, those before it, and all quotas. */
+void model_quotas_free(_Atomic(struct model_quotas *) *place);
 
 #endif

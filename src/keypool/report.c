@@ -518,7 +518,7 @@ static void settle_limits(struct report *report, uint64_t tokens)
     bool by_heard = heard_settle(&grant->heard, tokens, grant->sent_us, report->now_us,
                                  &report->view->shared_writes);
 
-    wake_for_limits(report, by_all > by_model ? by_all : by_model, by_heard);
+    wake_for_limits(report, by_all + by_model, by_heard);
 }
 
 /* No byte of it left (the connection was refused, or nobody waited for it any more): no provider
@@ -530,7 +530,7 @@ static void give_limits_back(struct report *report)
     uint32_t by_model = give_back(report, grant->model_quota, &grant->model_hold);
     bool by_heard = heard_give_back(&grant->heard, report->now_us, &report->view->shared_writes);
 
-    wake_for_limits(report, by_all > by_model ? by_all : by_model, by_heard);
+    wake_for_limits(report, by_all + by_model, by_heard);
 }
 
 struct keypool_effect keypool_end(struct keypool_view *view, struct keypool_grant *grant,

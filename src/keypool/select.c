@@ -234,6 +234,19 @@ static struct standing judge_full(const struct pick *pick, uint32_t place, struc
     return one.until_us > all.until_us ? one : all;
 }
 
+/* In an order that is not of its model a key may stand with less than bars it. */
+static struct standing judge_model(const struct pick *pick, uint32_t place, struct standing barred)
+{
+    struct key *key = pick->view->slots[place].key;
+    struct standing standing;
+
+    if (pick->lineup->model_hash || !key_quota_for(key, pick->model_hash))
+        return barred;
+    standing = view_examine_model(pick->view, key, pick->model_hash, pick->now_us);
+    return standing.where == LINEUP_BARRED && standing.until_us > barred.until_us ? standing
+                                                                                  : barred;
+}
+
 static struct standing told_of(const struct pick *pick, const struct order_entry *entry)
 {
     return (struct standing){
@@ -253,6 +266,7 @@ static struct standing first_barred(const struct pick *pick)
 
         if (barred.reason == KEYPOOL_FULL)
             barred = judge_full(pick, heap->entries[i].place, barred);
+        barred = judge_model(pick, heap->entries[i].place, barred);
         if (barred.until_us < first.until_us)
             first = barred;
     }

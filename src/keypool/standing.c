@@ -152,7 +152,7 @@ bool view_is_plain(const struct slot *slot, uint64_t model_hash, uint64_t now_us
     const struct account *account = key_account_of(key);
 
     if (key_wish(key) != KEY_ENABLED || key->has_tokens || key_quota_of(key) ||
-        key_model_quotas(key) ||
+        key_quota_for(key, model_hash) ||
         atomic_load_explicit(&key->shared.expires_us, memory_order_relaxed) ||
         atomic_load_explicit(&key->shared.rest_until_us, memory_order_relaxed))
         return false;

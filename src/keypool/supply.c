@@ -11,6 +11,9 @@
  * that is refused, in a storm for hundreds in a turn. */
 enum { SUPPLY_KEYS = 16, SUPPLY_PLACES = 256 };
 
+/* A limit that a reload takes away meanwhile lets no more through than can be added up. */
+#define LEFT_MAX UINT64_C(1000000000)
+
 /* The limits of a key, or of an account whose keys share them: of all its models, and of this one.
  * Either may be NULL, or limit no requests; not both. */
 struct source {
@@ -109,7 +112,8 @@ static uint64_t count_by(const struct supply *supply, uint64_t at_us)
         const struct source *source = &supply->sources[i];
 
         if (source->from_us <= at_us)
-            sum += smaller(left_at(source->all, at_us), left_at(source->of_model, at_us));
+            sum += smaller(LEFT_MAX,
+                           smaller(left_at(source->all, at_us), left_at(source->of_model, at_us)));
     }
     return sum;
 }

@@ -116,25 +116,51 @@ static void give_declared_back(struct pick *pick, struct keypool_grant *grant)
         quota_give_back(grant->model_quota, &grant->model_hold, pick->now_us, writes);
 }
 
-/* What the provider has told of leaves room for it. */
-static bool take_heard(struct pick *pick, struct keypool_grant *grant, uint64_t *ret_wait_us)
-{
-    struct heard *heard = view_heard_of(pick->view, grant->key, pick->model_hash);
-    struct heard_need need =
-        key_need(grant->key, pick->model_hash, pick->ask->tokens, pick->ask->tokens_out);
+/* What the provider has told of, if it has. */
+struct told {
+    struct heard *heard;
+    struct heard_need need;
+};
 
-    return !heard ||
-           heard_take(heard, pick->model_hash, need, pick->view->roster->margin_ppm, pick->now_us,
-                      &grant->heard, ret_wait_us, &pick->view->shared_writes);
+static struct told told_of(const struct pick *pick, const struct keypool_grant *grant)
+{
+    return (struct told){
+        view_heard_of(pick->view, grant->key, pick->model_hash),
+        key_need(grant->key, pick->model_hash, pick->ask->tokens, pick->ask->tokens_out)};
+}
+
+static bool take_told(struct pick *pick, struct keypool_grant *grant, struct told told,
+                      uint64_t *ret_wait_us)
+{
+    return !told.heard ||
+           heard_take(told.heard, pick->model_hash, told.need, pick->view->roster->margin_ppm,
+                      pick->now_us, &grant->heard, ret_wait_us, &pick->view->shared_writes);
+}
+
+/* Again who plainly has no room is asked first. */
+static bool is_told_first(const struct pick *pick, const struct keypool_grant *grant,
+                          struct told told)
+{
+    return told.heard && (grant->quota || grant->model_quota) &&
+           heard_wait_us(told.heard, told.need, pick->view->roster->margin_ppm, pick->now_us);
 }
 
 static enum quota_verdict take_limits(struct pick *pick, struct keypool_grant *grant,
                                       uint64_t *ret_wait_us)
 {
-    enum quota_verdict verdict = take_declared(pick, grant, ret_wait_us);
+    struct told told = told_of(pick, grant);
+    bool is_first = is_told_first(pick, grant, told);
+    enum quota_verdict verdict;
 
-    if (verdict != QUOTA_OK || take_heard(pick, grant, ret_wait_us))
+    if (is_first && !take_told(pick, grant, told, ret_wait_us))
+        return QUOTA_TOKENS;
+    verdict = take_declared(pick, grant, ret_wait_us);
+    if (verdict != QUOTA_OK) {
+        heard_give_back(&grant->heard, pick->now_us, &pick->view->shared_writes);
         return verdict;
+    }
+    if (is_first || take_told(pick, grant, told, ret_wait_us))
+        return QUOTA_OK;
     give_declared_back(pick, grant);
     return QUOTA_TOKENS;
 }
