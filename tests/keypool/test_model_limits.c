@@ -28,6 +28,23 @@ static void request_times(struct play *play, const char *model, int times)
         play_request(play, model, OUTCOME_SUCCESS, 0);
 }
 
+static const struct keypool_row_limit *find_limit(const struct keypool_row *row, const char *scope)
+{
+    for (size_t i = 0; i < row->limit_count; i++) {
+        if (strcmp(row->limits[i].scope, scope) == 0)
+            return &row->limits[i];
+    }
+    return NULL;
+}
+
+static uint64_t find_limit_left(struct play *play, size_t id, const char *scope)
+{
+    struct keypool_row row = play_row(play, id);
+
+    assert_non_null(find_limit(&row, scope));
+    return find_limit(&row, scope)->remaining;
+}
+
 static void test_they_hold_for_their_model_alone(void **state)
 {
     struct keypool_choice choice;
@@ -111,6 +128,83 @@ static void test_keys_of_an_account_share_the_least(void **state)
     play_apply(&play);
     request_times(&play, "a", 7);
     assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
+/* Each is found among as many as a file may name; those that a key does not serve are not its. */
+static void test_many_models(void **state)
+{
+    enum { MODELS = 64 };
+    static struct conf_limits_of many[MODELS];
+    static char names[MODELS][8];
+    struct span pattern = SPAN("m1*");
+    struct play play;
+
+    (void)state;
+    play_init(&play, 3);
+    for (int i = 0; i < MODELS; i++) {
+        snprintf(names[i], sizeof(names[i]), "m%d", i);
+        many[i] = (struct conf_limits_of){.model = span_from_text(names[i]), .limits = {.rpm = 1}};
+    }
+    play.conf.model_limits = (struct conf_limits_by_model){many, MODELS};
+    play_key(&play, 0)->account = play_key(&play, 1)->account = SPAN("org-1");
+    play_key(&play, 2)->models = (struct conf_strings){&pattern, 1};
+    play_apply(&play);
+    for (int i = 0; i < MODELS; i++) {
+        request_times(&play, names[i], names[i][1] == '1' ? 2 : 1);
+        assert_int_equal(play_refused(&play, names[i]).reason, KEYPOOL_AT_LIMIT);
+    }
+    assert_int_equal(play_row(&play, 0).limit_count, MODELS);
+    assert_int_equal(play_row(&play, 2).limit_count, 11);
+    play_end(&play);
+}
+
+/* A reload that brings new names again and again is refused at last, and what is in force stays. */
+static void test_names_without_end(void **state)
+{
+    char name[16];
+    struct play play;
+    int err = 0;
+
+    (void)state;
+    start(&play, 1, 2);
+    request_times(&play, "a", 2);
+    for (int i = 0; !err; i++) {
+        snprintf(name, sizeof(name), "m%d", i);
+        play.conf.model_limits = declare(&of_b[0], name, (struct conf_limits){.rpm = 1});
+        err = keypool_apply(play.pool, &play.conf, NULL, play.now, play_wall);
+        assert_in_range(i, 0, 1023);
+    }
+    assert_int_equal(err, ERR_FULL);
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
+/* What its answers told leaves no room for a large request: nothing is taken of what is declared.
+ */
+static void test_what_is_told_is_asked_first(void **state)
+{
+    const struct keypool_ask large = {.model = SPAN("a"), .tokens = 900};
+    struct limits_told told = {.account = {NULL, 0}};
+    struct keypool_grant grant;
+    uint64_t writes;
+    struct play play;
+
+    (void)state;
+    start(&play, 1, 100);
+    grant = play_pick(&play, "a");
+    keypool_sent(play.views[0], &grant, play.now);
+    told.items[LIMITS_TOKENS].limit = 1000;
+    told.items[LIMITS_TOKENS].remaining = 500;
+    told.items[LIMITS_TOKENS].reset_us = 30 * SECONDS;
+    keypool_hear(play.views[0], &grant, &told, play.now);
+    play_finish(&play, &grant, OUTCOME_SUCCESS, 0);
+    writes = keypool_totals(play.pool, play.now).shared_writes;
+    assert_int_equal(play_ask(&play, &large, &grant).reason, KEYPOOL_AT_LIMIT);
+    grant = play_pick(&play, "a");
+    play_finish(&play, &grant, OUTCOME_SUCCESS, 0);
+    assert_in_range(keypool_totals(play.pool, play.now).shared_writes - writes, 1, 6);
+    assert_int_equal(find_limit_left(&play, 0, "rpm:a"), 98);
     play_end(&play);
 }
 
@@ -340,15 +434,6 @@ static void test_the_line_knows_them(void **state)
     play_end(&play);
 }
 
-static const struct keypool_row_limit *find_limit(const struct keypool_row *row, const char *scope)
-{
-    for (size_t i = 0; i < row->limit_count; i++) {
-        if (strcmp(row->limits[i].scope, scope) == 0)
-            return &row->limits[i];
-    }
-    return NULL;
-}
-
 static void test_they_are_shown(void **state)
 {
     struct keypool_row row;
@@ -398,6 +483,9 @@ int main(void)
         cmocka_unit_test(test_both_limits_hold),
         cmocka_unit_test(test_its_own_word_counts_before_its_providers),
         cmocka_unit_test(test_keys_of_an_account_share_the_least),
+        cmocka_unit_test(test_many_models),
+        cmocka_unit_test(test_names_without_end),
+        cmocka_unit_test(test_what_is_told_is_asked_first),
         cmocka_unit_test(test_the_margin_is_kept_free),
         cmocka_unit_test(test_a_place_comes_back),
         cmocka_unit_test(test_tokens_are_settled),

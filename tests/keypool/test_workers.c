@@ -7,14 +7,16 @@
 #include "keypool/waiting.h"
 #include "pool_play.h"
 
-enum { PICKS = 5000, KEYS = 8 };
+enum { PICKS = 5000, KEYS = 8, MODELS = 40 };
 
 struct crowd {
     struct play *play;
     struct endpoint_health endpoint;
     struct endpoint_tally tallies[PLAY_WORKERS];
     _Atomic uint64_t clock;
-    _Atomic uint32_t under_way[KEYS];
+    _Atomic uint32_t under_way[KEYS], of_model_a[KEYS];
+    struct conf_limits_of limits[MODELS];
+    char models[MODELS][8];
     _Atomic bool is_over;
 };
 
@@ -37,7 +39,8 @@ static bool work_once(struct worker *worker, struct rand *rand)
 {
     struct crowd *crowd = worker->crowd;
     struct keypool_view *view = crowd->play->views[worker->number];
-    const struct keypool_ask ask = {.model = rand_below(rand, 2) ? SPAN("a") : SPAN("b"),
+    bool is_a = rand_below(rand, 2);
+    const struct keypool_ask ask = {.model = is_a ? SPAN("a") : SPAN("b"),
                                     .tokens = 10,
                                     .endpoint = &crowd->endpoint,
                                     .endpoint_tally = &crowd->tallies[worker->number],
@@ -50,13 +53,15 @@ static bool work_once(struct worker *worker, struct rand *rand)
     if (keypool_select(view, &ask, now, &grant).verdict != KEYPOOL_CHOSEN)
         return false;
     id = play_id(&grant);
-    /* Declared: three at once, over all workers. */
+    /* Declared: three at once, over all workers, and two for the model a. */
     bug_fatal_unless(atomic_fetch_add(&crowd->under_way[id], 1) < 3);
+    bug_fatal_unless(atomic_fetch_add(&crowd->of_model_a[id], is_a) < 2 || !is_a);
     end.outcome = outcome_row(draw_outcome(rand));
     if (rand_below(rand, 8))
         keypool_sent(view, &grant, now);
     endpoint_health_connected(&crowd->endpoint);
     atomic_fetch_sub(&crowd->under_way[id], 1);
+    atomic_fetch_sub(&crowd->of_model_a[id], is_a);
     keypool_end(view, &grant, &end, now);
     return true;
 }
@@ -101,6 +106,7 @@ static void *control(void *arg)
             keypool_probe_end(pool, &key, PROBE_KNOWN, now);
         if (i % 50 == 0) {
             crowd->play->conf.keys.count = i % 100 ? KEYS : KEYS - 2;
+            crowd->play->conf.model_limits.count = 1 + (size_t)i / 50 % MODELS;
             bug_fatal_unless(keypool_apply(pool, &crowd->play->conf, NULL, now, play_wall) == 0);
         }
         while (keypool_describe(pool, &at, now, &row))
@@ -108,6 +114,17 @@ static void *control(void *arg)
         keypool_keep(pool, now, give_back, crowd);
     }
     return NULL;
+}
+
+/* The first of them is always declared. */
+static void declare_models(struct crowd *crowd)
+{
+    for (int i = 0; i < MODELS; i++) {
+        snprintf(crowd->models[i], sizeof(crowd->models[i]), i ? "m%d" : "a", i);
+        crowd->limits[i] = (struct conf_limits_of){.model = span_from_text(crowd->models[i]),
+                                                   .limits = {.concurrent = 2, .tpm = 100000}};
+    }
+    crowd->play->conf.model_limits = (struct conf_limits_by_model){crowd->limits, 1};
 }
 
 static void test_workers_share_a_pool(void **state)
@@ -130,8 +147,9 @@ static void test_workers_share_a_pool(void **state)
         if (i >= 6)
             play_key(&play, i)->account = SPAN("shared");
     }
-    play_apply(&play);
     crowd.play = &play;
+    declare_models(&crowd);
+    play_apply(&play);
     atomic_store(&crowd.clock, play.now);
     endpoint_health_init(&crowd.endpoint);
     for (uint32_t i = 0; i < PLAY_WORKERS; i++) {
