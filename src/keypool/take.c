@@ -116,53 +116,48 @@ static void give_declared_back(struct pick *pick, struct keypool_grant *grant)
         quota_give_back(grant->model_quota, &grant->model_hold, pick->now_us, writes);
 }
 
-/* What the provider has told of, if it has. */
-struct told {
-    struct heard *heard;
-    struct heard_need need;
-};
-
-static struct told told_of(const struct pick *pick, const struct keypool_grant *grant)
+static bool take_heard(struct pick *pick, struct keypool_grant *grant, struct heard *heard,
+                       struct heard_need need, uint64_t *ret_wait_us)
 {
-    return (struct told){
-        view_heard_of(pick->view, grant->key, pick->model_hash),
-        key_need(grant->key, pick->model_hash, pick->ask->tokens, pick->ask->tokens_out)};
+    return heard_take(heard, pick->model_hash, need, pick->view->roster->margin_ppm, pick->now_us,
+                      &grant->heard, ret_wait_us, &pick->view->shared_writes);
 }
 
-static bool take_told(struct pick *pick, struct keypool_grant *grant, struct told told,
-                      uint64_t *ret_wait_us)
+/* Declared ones, and what its provider has told of: again who plainly has no room is asked first.
+ */
+static enum quota_verdict take_both(struct pick *pick, struct keypool_grant *grant,
+                                    struct heard *heard, struct heard_need need,
+                                    uint64_t *ret_wait_us)
 {
-    return !told.heard ||
-           heard_take(told.heard, pick->model_hash, told.need, pick->view->roster->margin_ppm,
-                      pick->now_us, &grant->heard, ret_wait_us, &pick->view->shared_writes);
-}
-
-/* Again who plainly has no room is asked first. */
-static bool is_told_first(const struct pick *pick, const struct keypool_grant *grant,
-                          struct told told)
-{
-    return told.heard && (grant->quota || grant->model_quota) &&
-           heard_wait_us(told.heard, told.need, pick->view->roster->margin_ppm, pick->now_us);
-}
-
-static enum quota_verdict take_limits(struct pick *pick, struct keypool_grant *grant,
-                                      uint64_t *ret_wait_us)
-{
-    struct told told = told_of(pick, grant);
-    bool is_first = is_told_first(pick, grant, told);
+    bool is_heard_first =
+        heard_wait_us(heard, need, pick->view->roster->margin_ppm, pick->now_us) != 0;
     enum quota_verdict verdict;
 
-    if (is_first && !take_told(pick, grant, told, ret_wait_us))
+    if (is_heard_first && !take_heard(pick, grant, heard, need, ret_wait_us))
         return QUOTA_TOKENS;
     verdict = take_declared(pick, grant, ret_wait_us);
     if (verdict != QUOTA_OK) {
         heard_give_back(&grant->heard, pick->now_us, &pick->view->shared_writes);
         return verdict;
     }
-    if (is_first || take_told(pick, grant, told, ret_wait_us))
+    if (is_heard_first || take_heard(pick, grant, heard, need, ret_wait_us))
         return QUOTA_OK;
     give_declared_back(pick, grant);
     return QUOTA_TOKENS;
+}
+
+static enum quota_verdict take_limits(struct pick *pick, struct keypool_grant *grant,
+                                      uint64_t *ret_wait_us)
+{
+    struct heard *heard = view_heard_of(pick->view, grant->key, pick->model_hash);
+    struct heard_need need;
+
+    if (!heard)
+        return take_declared(pick, grant, ret_wait_us);
+    need = key_need(grant->key, pick->model_hash, pick->ask->tokens, pick->ask->tokens_out);
+    if (grant->quota || grant->model_quota)
+        return take_both(pick, grant, heard, need, ret_wait_us);
+    return take_heard(pick, grant, heard, need, ret_wait_us) ? QUOTA_OK : QUOTA_TOKENS;
 }
 
 bool keypool_counts_tokens(const struct keypool_grant *grant)
