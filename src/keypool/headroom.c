@@ -77,23 +77,27 @@ static uint8_t level_of(const struct keypool_view *view, const struct slot *slot
     return (uint8_t)(used < VIEW_LEVELS - 2 ? used : VIEW_LEVELS - 2);
 }
 
+/* The lesser of that share and what is left of declared limits, where there are any. */
+static uint32_t with_declared(uint32_t share, const struct quota *quota, uint64_t now_us)
+{
+    uint32_t declared = quota ? quota_share(quota, now_us) : HEARD_WHOLE;
+
+    return declared < share ? declared : share;
+}
+
 uint8_t view_level(const struct keypool_view *view, const struct lineup *lineup,
                    const struct slot *slot, uint64_t now_us)
 {
-    const struct quota *quota, *of_model;
-    uint32_t share, declared;
+    uint32_t share;
 
     if (view->roster->selection != CONF_SELECTION_HEADROOM)
         return 0;
     share = lineup->model_hash ? heard_share(view_heard_of(view, slot->key, lineup->model_hash),
                                              key_need(slot->key, lineup->model_hash, 0, 0), now_us)
                                : HEARD_WHOLE;
-    quota = key_quota_of(slot->key);
-    declared = quota ? quota_share(quota, now_us) : HEARD_WHOLE;
-    share = declared < share ? declared : share;
-    of_model = lineup->model_hash ? key_quota_for(slot->key, lineup->model_hash) : NULL;
-    declared = of_model ? quota_share(of_model, now_us) : HEARD_WHOLE;
-    share = declared < share ? declared : share;
+    share = with_declared(share, key_quota_of(slot->key), now_us);
+    if (lineup->model_hash)
+        share = with_declared(share, key_quota_for(slot->key, lineup->model_hash), now_us);
     return share == HEARD_WHOLE ? 0 : level_of(view, slot, weigh(view, slot, share, now_us));
 }
 
