@@ -302,8 +302,10 @@ def test_a_key_without_limits_goes_before_one_that_has_used_some_of_its_own(pool
 def test_weights_are_shares_by_default_too(pool, sim, limits):
     """Of keys alike in their limits, as of keys without."""
     gateway = pool(2, {"defaults": {"limits": limits}} if limits else None, key=lambda i: {"weight": [1, 3][i - 1]}, config=alone())
+    started = time.monotonic()
     counts = by_key(gateway, 120)
-    assert counts["k1"] == pytest.approx(30, abs=3)
+    came_back = (time.monotonic() - started) * limits.get("rpm", 0) / 60
+    assert 27 <= counts["k1"] <= 33 + came_back / 2, "both buckets fill alike, which is more to the lighter key"
     assert sim.stats()["total"]["limited"] == 0
 
 

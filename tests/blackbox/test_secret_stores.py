@@ -485,7 +485,7 @@ def test_another_place(stage, sim, vault, tmp_path):
     assert gateway.key_states()["a"]["wish"] == "disabled"
     rotate(gateway, "b")
     wait_step(gateway, "retired", name="b")
-    assert len(list(places[1].iterdir())) == 3 and len(list(places[0].iterdir())) == 2
+    wait(lambda: [len(list(place.iterdir())) for place in places[:2]] == [2, 3])
     config["providers"]["sim"]["rotation"]["keep_in"] = f"dir:{places[2]}"
     assert gateway.reload(config)
     wait(lambda: names(gateway) == ["a", "b"])
