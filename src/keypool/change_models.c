@@ -96,7 +96,7 @@ static void set_numbers(struct keypool_change *change, const struct model_quotas
 
         quota_set(&item->quota, &item->merging, change->provider->limits.margin_ppm);
         if (quota_is_declared(&item->merging))
-            atomic_store_explicit(&pool->shared.has_model_limits, true, memory_order_relaxed);
+            keypool_note_limited(pool, table->rows[i].model_hash);
         if (item->merging.tpm)
             atomic_store_explicit(&pool->shared.has_tpm, true, memory_order_relaxed);
     }

@@ -44,9 +44,10 @@ struct keypool {
         _Atomic uint64_t news[KEYPOOL_NEWS];
         _Atomic uint32_t trial_number; /* another one with each begin and end of a trial */
         atomic_bool has_heard;         /* the provider tells of limits */
-        atomic_bool has_model_limits;  /* some are declared for single models */
-        atomic_bool has_tpm;           /* a key has had tokens a minute declared, once */
-        struct aside_table *asides;    /* models that the provider has no capacity for */
+        /* Models with declared limits of their own: a bit for each 64th part of all hashes. */
+        _Atomic uint64_t limited_models;
+        atomic_bool has_tpm;        /* a key has had tokens a minute declared, once */
+        struct aside_table *asides; /* models that the provider has no capacity for */
         struct health_moves moves;
     } shared;
 
@@ -77,6 +78,22 @@ void keypool_unlist(struct keypool *pool, struct key *key);
 
 /* Gives back what organisations there are. */
 void keypool_free_organisations(struct keypool *pool);
+
+/* Limits are declared for that model alone: a request for it may find other keys ready than one for
+ * another. Forgotten with the pool only. */
+static inline void keypool_note_limited(struct keypool *pool, uint64_t model_hash)
+{
+    atomic_fetch_or_explicit(&pool->shared.limited_models, UINT64_C(1) << model_hash % 64,
+                             memory_order_relaxed);
+}
+
+/* False: none are. True: they are, or were, or are for one whose hash falls together. */
+static inline bool keypool_may_be_limited(const struct keypool *pool, uint64_t model_hash)
+{
+    return atomic_load_explicit(&pool->shared.limited_models, memory_order_relaxed) >>
+               model_hash % 64 &
+           1;
+}
 
 /* A reference to the roster in force. */
 struct roster *keypool_roster(struct keypool *pool);

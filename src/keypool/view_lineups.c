@@ -96,14 +96,14 @@ static struct lineup *build(struct keypool_view *view, uint64_t signature, struc
 
 /* What is left of limits differs from model to model, so that each has an order of its own. One
  * takes the place of another only where that was not asked for as often as it costs to build. */
-static bool wants_own(const struct keypool_view *view)
+static bool wants_own(const struct keypool_view *view, uint64_t model_hash)
 {
     const struct keypool *pool = view->pool;
     uint64_t oldest = view->picks;
 
     if (view->roster->selection != CONF_SELECTION_HEADROOM ||
         (!atomic_load_explicit(&pool->shared.has_heard, memory_order_relaxed) &&
-         !atomic_load_explicit(&pool->shared.has_model_limits, memory_order_relaxed)))
+         !keypool_may_be_limited(pool, model_hash)))
         return false;
     if (view->highest < VIEW_LINEUPS)
         return true;
@@ -138,7 +138,7 @@ struct lineup *view_find_lineup(struct keypool_view *view, struct span model, ui
         lineup = look_up(view, signature, 0);
     if (!lineup)
         lineup = build(view, signature, model, pool, now_us);
-    if (lineup && lineup->model_hash == 0 && wants_own(view))
+    if (lineup && lineup->model_hash == 0 && wants_own(view, model_hash))
         lineup = split_if_possible(view, lineup, model_hash, now_us);
     if (!lineup)
         *ret_err = ERR_NOMEM;

@@ -2,6 +2,7 @@
 #include "pool_play.h"
 
 #include "base/alloc.h"
+#include "base/map.h"
 
 /* What keys declare of models; lives as long as the play. */
 static struct conf_limits_of of_a[3], of_b[1], of_all[2];
@@ -340,6 +341,36 @@ static void test_headroom_looks_at_them(void **state)
     play_end(&play);
 }
 
+/* Models that nothing is declared of are served in one order: none is built for another of them. */
+static void test_headroom_needs_no_order_for_the_others(void **state)
+{
+    struct play play;
+    bool has_faults;
+    int others = 0;
+
+    (void)state;
+    play_init(&play, 2);
+    play.conf.selection = CONF_SELECTION_HEADROOM;
+    play.conf.model_limits = declare(&of_all[0], "a", (struct conf_limits){.rpm = 100});
+    play_apply(&play);
+    request_times(&play, "a", 1);
+    request_times(&play, "b", 1);
+    mem_fail_after(0);
+    has_faults = mem_fail_is_pending();
+    for (int i = 0; others < 20; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "other-%d", i);
+        if ((map_hash(span_from_text(name)) ^ map_hash(SPAN("a"))) % 64 == 0)
+            continue; /* falls together with the one */
+        request_times(&play, name, 1);
+        others++;
+    }
+    assert_int_equal(mem_fail_is_pending(), has_faults);
+    mem_fail_after(-1);
+    play_end(&play);
+}
+
 static void test_a_reload_keeps_what_is_used(void **state)
 {
     struct play play;
@@ -502,6 +533,7 @@ int main(void)
         cmocka_unit_test(test_they_count_what_was_sent),
         cmocka_unit_test(test_the_longest_wait_is_told),
         cmocka_unit_test(test_headroom_looks_at_them),
+        cmocka_unit_test(test_headroom_needs_no_order_for_the_others),
         cmocka_unit_test(test_a_reload_keeps_what_is_used),
         cmocka_unit_test(test_a_reload_under_way),
         cmocka_unit_test(test_declared_ones_win),
