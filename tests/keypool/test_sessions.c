@@ -11,21 +11,37 @@ static void begin(struct play *play)
     play_apply(play);
 }
 
-/* One request of that session, on a worker, of which this comes: the key that it had. */
+/* That request, on a worker, of which this comes: the key that it had. */
+static size_t send(struct play *play, uint32_t worker, const struct keypool_ask *ask,
+                   enum outcome outcome)
+{
+    const struct keypool_end end = {.outcome = outcome_row(outcome)};
+    struct keypool_grant grant;
+    size_t id;
+
+    assert_int_equal(keypool_select(play->views[worker], ask, play->now, &grant).verdict,
+                     KEYPOOL_CHOSEN);
+    id = play_id(&grant);
+    keypool_sent(play->views[worker], &grant, play->now);
+    keypool_end(play->views[worker], &grant, &end, play->now);
+    return id;
+}
+
 static size_t ask_on(struct play *play, uint32_t worker, uint64_t session, enum outcome outcome,
                      const struct keypool_tried *tried)
 {
     const struct keypool_ask ask = {
         .model = SPAN("m"), .session = hash_mix(session + 1), .tried = tried};
-    const struct keypool_end end = {.outcome = outcome_row(outcome)};
-    struct keypool_grant grant;
-    size_t id;
 
-    assert_int_equal(keypool_select(play->views[worker], &ask, play->now, &grant).verdict,
-                     KEYPOOL_CHOSEN);
-    id = play_id(&grant);
-    keypool_end(play->views[worker], &grant, &end, play->now);
-    return id;
+    return send(play, worker, &ask, outcome);
+}
+
+static size_t ask_model(struct play *play, const char *model, uint64_t session)
+{
+    const struct keypool_ask ask = {.model = span_from_text(model),
+                                    .session = hash_mix(session + 1)};
+
+    return send(play, 0, &ask, OUTCOME_SUCCESS);
 }
 
 static size_t ask(struct play *play, uint64_t session)
@@ -86,6 +102,29 @@ static void test_a_resting_key_lends_its_sessions_out(void **state)
     }
     ask_all(&play, after);
     assert_memory_equal(before, after, sizeof(before));
+    play_end(&play);
+}
+
+/* Of one model it has no more: sessions of another stay, those of the one come back. */
+static void test_a_key_at_a_model_s_limit_lends_its_sessions_out(void **state)
+{
+    struct conf_limits_of of_m = {.model = SPAN("m"), .limits = {.rpm = 2}};
+    struct play play;
+    size_t first, second;
+
+    (void)state;
+    begin(&play);
+    first = ask(&play, 0);
+    play_key(&play, first)->model_limits = (struct conf_limits_by_model){&of_m, 1};
+    play_apply(&play);
+    assert_int_equal(ask(&play, 0), first);
+    assert_int_equal(ask(&play, 0), first);
+    second = ask(&play, 0);
+    assert_int_not_equal(second, first);
+    assert_int_equal(ask(&play, 0), second);
+    assert_int_equal(ask_model(&play, "other", 0), first);
+    play.now += 62 * SECONDS;
+    assert_int_equal(ask(&play, 0), first);
     play_end(&play);
 }
 
@@ -187,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_same_key_on_every_worker),
         cmocka_unit_test(test_a_resting_key_lends_its_sessions_out),
+        cmocka_unit_test(test_a_key_at_a_model_s_limit_lends_its_sessions_out),
         cmocka_unit_test(test_another_try_goes_to_the_second_choice),
         cmocka_unit_test(test_a_weight_set_by_hand_moves_sessions),
         cmocka_unit_test(test_a_reload_keeps_who_stays),

@@ -53,6 +53,31 @@ static void test_half_of_each_limit_is_left(void **state)
     }
 }
 
+/* Of a model's own limits, too; another model has them not. */
+static void test_half_of_a_model_s_limit_is_left(void **state)
+{
+    struct conf_limits_of of_a = {.model = SPAN("a"), .limits = {.rpm = 4}};
+    const struct keypool_ask other = {.model = SPAN("b"), .tokens = 100};
+    struct keypool_grant grants[2], real;
+    struct play play;
+
+    (void)state;
+    play_init(&play, 1);
+    play.conf.model_limits = (struct conf_limits_by_model){&of_a, 1};
+    play_apply(&play);
+    assert_true(take(&play, &grants[0]) && take(&play, &grants[1]));
+    expect_none(&play);
+    assert_true(keypool_select_spare(play.views[0], &other, span_from_text(""), play.now, &real));
+    give(&play, &real);
+    for (int i = 0; i < 2; i++) {
+        real = play_pick(&play, "a");
+        give(&play, &real);
+        give(&play, &grants[i]);
+    }
+    assert_int_equal(play_refused(&play, "a").reason, KEYPOOL_AT_LIMIT);
+    play_end(&play);
+}
+
 /* A limit of one leaves nothing to spare. */
 static void test_of_one_there_is_no_half(void **state)
 {
@@ -190,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_half_of_each_limit_is_left),
+        cmocka_unit_test(test_half_of_a_model_s_limit_is_left),
         cmocka_unit_test(test_of_one_there_is_no_half),
         cmocka_unit_test(test_only_a_key_that_is_well),
         cmocka_unit_test(test_only_a_model_that_is_free),

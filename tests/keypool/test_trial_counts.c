@@ -253,6 +253,29 @@ static void test_a_canary_that_is_set_aside(void **state)
     }
 }
 
+/* What is declared of it for a model it cannot pass: others serve, and that is no failure of its.
+ */
+static void test_a_canary_at_a_model_s_limit(void **state)
+{
+    struct conf_limits_of of_m = {.model = SPAN("m"), .limits = {.rpm = 10}};
+    struct trial_play stage;
+
+    (void)state;
+    memset(&stage, 0, sizeof(stage));
+    play_init(&stage.play, 2);
+    stage.canary = 1;
+    play_key(&stage.play, 1)->model_limits = (struct conf_limits_by_model){&of_m, 1};
+    play_apply(&stage.play);
+    trial_start(&stage, HALF);
+    assert_int_equal(trial_count(&stage, 100), 10);
+    trial_take(&stage);
+    expect_arm(&stage.tick.canary, 10, 0, 0);
+    expect_arm(&stage.tick.control, 90, 0, 0);
+    stage.play.now += 62 * SECONDS;
+    assert_int_equal(trial_count(&stage, 10), 5);
+    trial_end(&stage);
+}
+
 /* Neither an operator's wish nor an invalid key, which a probe decides on, is a failure a turn. */
 static void test_other_absences_say_nothing(void **state)
 {
@@ -347,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_a_model_that_it_lacks),
         cmocka_unit_test(test_a_model_that_nobody_has),
         cmocka_unit_test(test_a_canary_that_is_set_aside),
+        cmocka_unit_test(test_a_canary_at_a_model_s_limit),
         cmocka_unit_test(test_other_absences_say_nothing),
         cmocka_unit_test(test_one_at_a_time),
         cmocka_unit_test(test_begin_without_memory),
