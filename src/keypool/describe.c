@@ -25,7 +25,8 @@ static void sum_locals(const struct key *key, struct keypool_row *row)
 
 /* ---- limits ---- */
 
-static void add_limit(struct keypool_row *row, const char *scope, const char *name, uint64_t limit,
+/* `model`: empty where it is for all together. */
+static void add_limit(struct keypool_row *row, const char *scope, const char *model, uint64_t limit,
                       uint64_t used, uint64_t reset_us)
 {
     struct keypool_row_limit *at = &row->limits[row->limit_count];
@@ -33,43 +34,44 @@ static void add_limit(struct keypool_row *row, const char *scope, const char *na
     if (row->limit_count == KEYPOOL_ROW_LIMITS)
         return;
     row->limit_count++;
-    snprintf(at->scope, sizeof(at->scope), "%s%s", scope, name);
+    snprintf(at->scope, sizeof(at->scope), "%s%s%s", scope, *model ? ":" : "", model);
     at->limit = limit;
     at->remaining = used < limit ? limit - used : 0;
     at->reset_us = reset_us;
 }
 
-static void add_window(struct keypool_row *row, const char *scope, const char *name,
+static void add_window(struct keypool_row *row, const char *scope, const char *model,
                        const struct window *window, uint64_t limit, uint64_t now_us)
 {
     if (limit == 0)
         return;
     /* The whole limit is there again once all that counts has left the window. */
-    add_limit(row, scope, name, limit, window_used(window, now_us),
+    add_limit(row, scope, model, limit, window_used(window, now_us),
               window_wait_us(window, limit, limit, now_us));
 }
 
-/* The share of it that would pass at once is small: what is left is that. */
-static void add_adaptive(struct keypool_row *row, const struct quota *quota, uint64_t now_us)
+/* What is found by trying; the share of it that would pass at once is small: what is left is that.
+ */
+static void add_found(struct keypool_row *row, const struct quota *quota, uint64_t now_us)
 {
     struct adaptive_reading reading = adaptive_read(&quota->adaptive, now_us);
     uint64_t used = reading.rpm > reading.remaining ? reading.rpm - reading.remaining : 0;
 
+    row->adaptive_concurrency = quota_found(quota);
     row->adaptive_rpm = reading.rpm;
     if (reading.rpm)
         add_limit(row, "adaptive_rpm", "", reading.rpm, used, reading.reset_us);
 }
 
-static void add_quota(struct keypool_row *row, const struct quota *quota, uint64_t now_us)
+static void add_quota(struct keypool_row *row, const struct quota *quota, const char *model,
+                      uint64_t now_us)
 {
     uint32_t concurrent = quota_places(quota);
 
-    add_window(row, "rpm", "", &quota->requests, atomic_load(&quota->rpm), now_us);
-    add_window(row, "tpm", "", &quota->tokens, atomic_load(&quota->tpm), now_us);
-    add_adaptive(row, quota, now_us);
-    row->adaptive_concurrency = quota_found(quota);
+    add_window(row, "rpm", model, &quota->requests, atomic_load(&quota->rpm), now_us);
+    add_window(row, "tpm", model, &quota->tokens, atomic_load(&quota->tpm), now_us);
     if (concurrent)
-        add_limit(row, "concurrent", "", concurrent, concurrency_used(&quota->places), 0);
+        add_limit(row, "concurrent", model, concurrent, concurrency_used(&quota->places), 0);
 }
 
 /* What is declared of single models. */
@@ -79,15 +81,8 @@ static void add_model_quotas(struct keypool_row *row, const struct key *key, uin
 
     for (uint32_t i = 0; table && i < table->count; i++) {
         const struct model_quota *item = table->rows[i].item;
-        uint32_t concurrent = quota_places(&item->quota);
 
-        add_window(row, "rpm:", item->model, &item->quota.requests, atomic_load(&item->quota.rpm),
-                   now_us);
-        add_window(row, "tpm:", item->model, &item->quota.tokens, atomic_load(&item->quota.tpm),
-                   now_us);
-        if (concurrent)
-            add_limit(row, "concurrent:", item->model, concurrent,
-                      concurrency_used(&item->quota.places), 0);
+        add_quota(row, &item->quota, item->model, now_us);
     }
 }
 
@@ -95,10 +90,10 @@ static void add_model_quotas(struct keypool_row *row, const struct key *key, uin
 static void add_heard(struct keypool_row *row, struct key *key, uint64_t now_us)
 {
     static const char *const scopes[LIMITS_KINDS] = {
-        [LIMITS_REQUESTS] = "requests:",
-        [LIMITS_TOKENS] = "tokens:",
-        [LIMITS_INPUT] = "input_tokens:",
-        [LIMITS_OUTPUT] = "output_tokens:",
+        [LIMITS_REQUESTS] = "requests",
+        [LIMITS_TOKENS] = "tokens",
+        [LIMITS_INPUT] = "input_tokens",
+        [LIMITS_OUTPUT] = "output_tokens",
     };
     struct heard_table *table = atomic_load_explicit(key_heard_place(key), memory_order_acquire);
     struct heard_row heard;
@@ -119,7 +114,7 @@ static void add_asides(struct keypool_row *row, _Atomic(struct aside_table *) *p
     uint32_t at = 0;
 
     while (aside_next(table, &at, now_us, &view, name)) {
-        add_limit(row, "model:", name, 0, 0, view.until_us - now_us);
+        add_limit(row, "model", name, 0, 0, view.until_us - now_us);
         if (view.state == ASIDE_MISSING)
             continue;
         row->has_model_aside = true;
@@ -240,8 +235,10 @@ static void fill(struct keypool_row *row, struct key *key, uint64_t now_us)
     row->has_worked =
         row->last_success_us || atomic_load_explicit(&key->shared.was_known, memory_order_relaxed);
     row->in_flight = key_in_flight(key);
-    if (quota)
-        add_quota(row, quota, now_us);
+    if (quota) {
+        add_found(row, quota, now_us);
+        add_quota(row, quota, "", now_us);
+    }
     add_all_asides(row, key, now_us);
     add_heard(row, key, now_us);
     add_model_quotas(row, key, now_us);
