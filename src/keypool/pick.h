@@ -1,6 +1,7 @@
 /*
  * One pick of a key under way: shared by the files that make it up (select.c decides, take.c
- * takes). Lives on the stack of keypool_select. Internal to keypool/. One worker.
+ * takes, verdict.c says why there is none). Lives on the stack of keypool_select. Internal to
+ * keypool/. One worker.
  */
 #ifndef KEYPOOL_PICK_H
 #define KEYPOOL_PICK_H
@@ -42,6 +43,25 @@ enum taking {
 /* Takes all that a request needs of the key at that place, or nothing: *ret_wait_us with the last
  * two. `is_early`: it is the last way, and is tested before its time. */
 enum taking pick_take(struct pick *pick, uint32_t place, bool is_early, uint64_t *ret_wait_us);
+
+/* The tokens that are left are reserved by requests under way: how a key with such stands. */
+struct standing pick_stand_reserved(const struct pick *pick, uint64_t wait_us);
+
+/* The first that comes back of those that something else than our own distrust stands against;
+ * LINEUP_OUT where none does. */
+struct standing pick_first_barred(const struct pick *pick);
+
+/* Looks again at those that would come back first: what stands against them may have become another
+ * thing since they were put there, and the answer to the client depends on it. */
+void pick_refresh(struct pick *pick);
+
+/* Why nothing was picked; before the passed over are put back. */
+struct keypool_choice pick_explain(const struct pick *pick);
+
+/* The verdicts that none is to be had now, and that none ever is. */
+struct keypool_choice pick_later(const struct pick *pick, enum keypool_reason reason,
+                                 uint64_t until_us);
+struct keypool_choice pick_never(enum keypool_reason reason);
 
 /* What this exchange knows of a key; tried may be NULL. */
 enum trial { NOT_TRIED, TRIED, TRIED_FOR_GOOD };

@@ -5,8 +5,6 @@ enum {
     SKIP_MODELS = 8,  /* passed over for the model's sake before it gets a lineup of its own */
     SKIP_TOKENS = 64, /* passed over because so many tokens do not fit; then it waits */
     STALE_MAX = 8,    /* put where they belong in one pick */
-    REFRESH_MAX = 16, /* looked at again before none is given */
-    BARRED_ASKED = 16,
     SHORT_PPM = 1000000 - 1000000 / VIEW_LEVELS * VIEW_LEVEL_SHORT, /* left, below that level */
 };
 
@@ -23,15 +21,6 @@ static void note_later(struct pick *pick, struct standing standing)
 static void note_at_limit(struct pick *pick, uint64_t wait_us)
 {
     note_later(pick, (struct standing){LINEUP_BARRED, KEYPOOL_AT_LIMIT, pick->now_us + wait_us});
-}
-
-/* Which request under way ends first nobody knows: who has time looks again soon, as for a place;
- * who has none is told how long they mostly take. */
-static struct standing stand_reserved(const struct pick *pick, uint64_t wait_us)
-{
-    if (!pick->ask->is_urgent || wait_us < VIEW_GUESS_US)
-        wait_us = VIEW_GUESS_US;
-    return (struct standing){LINEUP_BARRED, KEYPOOL_FULL, pick->now_us + wait_us};
 }
 
 /* False where no more can be passed over. */
@@ -125,7 +114,7 @@ static void note_lost(struct pick *pick, enum taking taking, uint64_t wait_us)
         break;
     case TOKENS_RESERVED:
         pick->for_tokens++;
-        note_later(pick, stand_reserved(pick, wait_us));
+        note_later(pick, pick_stand_reserved(pick, wait_us));
         break;
     }
 }
@@ -204,86 +193,12 @@ static bool pick_second_choice(struct pick *pick, uint32_t *ret_place)
     return false;
 }
 
-static struct standing judge_quota(const struct pick *pick, const struct quota *quota,
-                                   struct standing full)
-{
-    uint64_t wait_us = 0;
-
-    if (!quota)
-        return full;
-    switch (quota_look_for(quota, pick->ask->tokens, pick->now_us, &wait_us)) {
-    case QUOTA_REQUESTS:
-    case QUOTA_TOKENS:
-        return (struct standing){LINEUP_BARRED, KEYPOOL_AT_LIMIT, pick->now_us + wait_us};
-    case QUOTA_RESERVED:
-        return stand_reserved(pick, wait_us);
-    case QUOTA_OK:
-    case QUOTA_PLACES:
-        break;
-    }
-    return full;
-}
-
-/* A key has no room for anything now: what that means for a request of this size. */
-static struct standing judge_full(const struct pick *pick, uint32_t place, struct standing full)
-{
-    const struct key *key = pick->view->slots[place].key;
-    struct standing all = judge_quota(pick, key_quota_of(key), full);
-    struct standing one = judge_quota(pick, key_quota_for(key, pick->model_hash), full);
-
-    return one.until_us > all.until_us ? one : all;
-}
-
-/* In an order that is not of its model a key may stand with less than bars it. */
-static struct standing judge_model(const struct pick *pick, uint32_t place, struct standing barred)
-{
-    struct key *key = pick->view->slots[place].key;
-    struct standing standing;
-
-    if (pick->lineup->model_hash || !key_quota_for(key, pick->model_hash))
-        return barred;
-    standing = view_examine_model(pick->view, key, pick->model_hash, pick->now_us);
-    return standing.where == LINEUP_BARRED && standing.until_us > barred.until_us ? standing
-                                                                                  : barred;
-}
-
-static struct standing told_of(const struct pick *pick, const struct order_entry *entry)
-{
-    return (struct standing){
-        LINEUP_BARRED, (enum keypool_reason)pick->lineup->spots[entry->place].reason, entry->rank};
-}
-
-/* The first that comes back of those that something else than our own distrust stands against. Of
- * many that are full, those behind the first BARRED_ASKED may have room soon. */
-static struct standing first_barred(const struct pick *pick)
-{
-    const struct order *heap = &pick->lineup->heaps[LINEUP_BARRED];
-    uint32_t asked = heap->count < BARRED_ASKED ? heap->count : BARRED_ASKED;
-    struct standing first = {LINEUP_OUT, KEYPOOL_NO_REASON, UINT64_MAX};
-
-    for (uint32_t i = 0; i < asked; i++) {
-        struct standing barred = told_of(pick, &heap->entries[i]);
-
-        if (barred.reason == KEYPOOL_FULL)
-            barred = judge_full(pick, heap->entries[i].place, barred);
-        barred = judge_model(pick, heap->entries[i].place, barred);
-        if (barred.until_us < first.until_us)
-            first = barred;
-    }
-    if (heap->count > asked && heap->entries[0].rank < first.until_us)
-        first = told_of(pick, &heap->entries[0]);
-    if (first.where == LINEUP_OUT ||
-        (pick->later.where != LINEUP_OUT && pick->later.until_us < first.until_us))
-        first = pick->later;
-    return first;
-}
-
 /* Health and breakers never exclude the last way: where nothing else can be had in the time that
  * the exchange has, the one that recovers first is tested early. */
 static bool pick_last_way(struct pick *pick, uint32_t *ret_place)
 {
     const struct order *resting = &pick->lineup->heaps[LINEUP_RESTING];
-    struct standing barred = first_barred(pick);
+    struct standing barred = pick_first_barred(pick);
 
     if (barred.where != LINEUP_OUT && barred.until_us <= pick->ask->wait_until_us)
         return false;
@@ -318,60 +233,6 @@ static bool pick_beside_test(struct pick *pick, uint32_t *ret_place)
                             pick->now_us);
     return standing.reason == KEYPOOL_TESTING &&
            pick_take(pick, *ret_place, true, &wait_us) == TAKEN;
-}
-
-/* ---- the verdict ---- */
-
-static struct keypool_choice later(const struct pick *pick, enum keypool_reason reason,
-                                   uint64_t until_us)
-{
-    return (struct keypool_choice){
-        .verdict = KEYPOOL_LATER,
-        .reason = reason,
-        .free_at_us = until_us > pick->now_us ? until_us : pick->now_us + 1,
-    };
-}
-
-static struct keypool_choice never(enum keypool_reason reason)
-{
-    return (struct keypool_choice){.verdict = KEYPOOL_NEVER, .reason = reason};
-}
-
-/* Looks again at those that would come back first: what stands against them may have become another
- * thing since they were put there, and the answer to the client depends on it. */
-static void refresh(struct pick *pick)
-{
-    for (int where = LINEUP_RESTING; where <= LINEUP_BARRED; where++) {
-        const struct order *heap = &pick->lineup->heaps[where];
-
-        for (int i = 0; i < REFRESH_MAX && order_top(heap); i++) {
-            struct order_entry top = *order_top(heap);
-
-            view_place(pick->view, pick->lineup, top.place, pick->now_us);
-            if (order_top(heap) && order_top(heap)->place == top.place)
-                break; /* still the first */
-        }
-    }
-}
-
-/* Why nothing was picked; before the passed over are put back. */
-static struct keypool_choice explain(const struct pick *pick)
-{
-    const struct lineup *lineup = pick->lineup;
-    const struct order_entry *resting = order_top(&lineup->heaps[LINEUP_RESTING]);
-    struct standing first = first_barred(pick);
-
-    if (resting && (first.where == LINEUP_OUT || resting->rank < first.until_us))
-        return later(pick, KEYPOOL_COOLING, resting->rank);
-    if (first.where != LINEUP_OUT)
-        return later(pick, first.reason, first.until_us);
-    if (pick->has_tried)
-        return never(KEYPOOL_TRIED);
-    if (pick->lacks_model || order_top(&lineup->heaps[LINEUP_MISSING]))
-        return never(KEYPOOL_NO_MODEL);
-    if (lineup->out[KEYPOOL_INVALID])
-        return never(KEYPOOL_INVALID);
-    return never(lineup->out[KEYPOOL_DISABLED] ? KEYPOOL_DISABLED : KEYPOOL_NO_MODEL);
 }
 
 /* One pass over one lineup. */
@@ -418,16 +279,16 @@ static struct keypool_choice pick_key(struct pick *pick)
         put_skips_back(pick);
         own = view_split_lineup(pick->view, pick->lineup, pick->model_hash, pick->now_us);
         if (!own)
-            return later(pick, KEYPOOL_FULL, pick->now_us + VIEW_GUESS_US);
+            return pick_later(pick, KEYPOOL_FULL, pick->now_us + VIEW_GUESS_US);
         start_pass(pick, own);
         is_taken = pick_one(pick, &place);
     }
     if (!is_taken) {
-        refresh(pick);
+        pick_refresh(pick);
         is_taken = order_top(&pick->lineup->heaps[LINEUP_READY]) && pick_one(pick, &place);
     }
     if (!is_taken)
-        choice = explain(pick);
+        choice = pick_explain(pick);
     put_skips_back(pick);
     if (is_taken) {
         view_count_pick(pick->view, pick->lineup, place, pick->settled < VIEW_SETTLE_MAX);
@@ -447,7 +308,7 @@ static bool is_way_open(const struct pick *pick, struct keypool_choice *ret_choi
     uint64_t free_at_us = 0;
 
     if (aside.state != ASIDE_NONE && aside.until_us > pick->now_us) {
-        *ret_choice = later(pick, KEYPOOL_NO_CAPACITY, aside.until_us);
+        *ret_choice = pick_later(pick, KEYPOOL_NO_CAPACITY, aside.until_us);
         return false;
     }
     if (!ask->endpoint)
@@ -457,12 +318,12 @@ static bool is_way_open(const struct pick *pick, struct keypool_choice *ret_choi
     case ENDPOINT_PASS:
         return true;
     case ENDPOINT_OPEN:
-        *ret_choice = later(pick, KEYPOOL_ENDPOINT_OPEN, free_at_us);
+        *ret_choice = pick_later(pick, KEYPOOL_ENDPOINT_OPEN, free_at_us);
         return false;
     case ENDPOINT_RESTING:
         break;
     }
-    *ret_choice = later(pick, KEYPOOL_ENDPOINT_RESTING, free_at_us);
+    *ret_choice = pick_later(pick, KEYPOOL_ENDPOINT_RESTING, free_at_us);
     return false;
 }
 
@@ -483,7 +344,7 @@ static void enter_endpoint(struct pick *pick, struct keypool_choice *choice)
         return;
     }
     keypool_cancel(pick->view, pick->grant, pick->now_us);
-    *choice = later(pick, KEYPOOL_ENDPOINT_OPEN, free_at_us);
+    *choice = pick_later(pick, KEYPOOL_ENDPOINT_OPEN, free_at_us);
 }
 
 void pick_count_request(struct keypool_view *view, struct keypool_grant *grant, uint64_t now_us)
@@ -512,13 +373,13 @@ struct keypool_choice keypool_select(struct keypool_view *view, const struct key
     pick.skip_count = 0;
     view_sync(view, now_us);
     if (!view->roster)
-        return later(&pick, KEYPOOL_FULL, now_us + VIEW_GUESS_US);
+        return pick_later(&pick, KEYPOOL_FULL, now_us + VIEW_GUESS_US);
     if (!is_way_open(&pick, &choice))
         return choice;
     lineup = view_find_lineup(view, ask->model, pick.model_hash, ask->pool, now_us, &err);
     if (!lineup)
-        return err ? later(&pick, KEYPOOL_FULL, now_us + VIEW_GUESS_US)
-                   : never(view->roster->count ? KEYPOOL_NO_MODEL : KEYPOOL_DISABLED);
+        return err ? pick_later(&pick, KEYPOOL_FULL, now_us + VIEW_GUESS_US)
+                   : pick_never(view->roster->count ? KEYPOOL_NO_MODEL : KEYPOOL_DISABLED);
     start_pass(&pick, lineup);
     choice = pick_key(&pick);
     if (choice.verdict != KEYPOOL_CHOSEN)
@@ -529,28 +390,4 @@ struct keypool_choice keypool_select(struct keypool_view *view, const struct key
     if (choice.verdict == KEYPOOL_CHOSEN)
         pick_count_request(view, ret_grant, now_us);
     return choice;
-}
-
-const char *keypool_reason_text(enum keypool_reason reason)
-{
-    static const char *const texts[KEYPOOL_REASONS] = {
-        [KEYPOOL_NO_REASON] = "none",
-        [KEYPOOL_LIMITED] = "limited",
-        [KEYPOOL_AT_LIMIT] = "at_limit",
-        [KEYPOOL_FULL] = "full",
-        [KEYPOOL_TESTING] = "testing",
-        [KEYPOOL_COOLING] = "cooling",
-        [KEYPOOL_VALIDATING] = "validating",
-        [KEYPOOL_ENDPOINT_OPEN] = "endpoint_open",
-        [KEYPOOL_ENDPOINT_RESTING] = "endpoint_resting",
-        [KEYPOOL_NO_CAPACITY] = "no_capacity",
-        [KEYPOOL_DEPLETED] = "depleted",
-        [KEYPOOL_FORBIDDEN] = "forbidden",
-        [KEYPOOL_INVALID] = "invalid",
-        [KEYPOOL_NO_MODEL] = "no_model",
-        [KEYPOOL_DISABLED] = "disabled",
-        [KEYPOOL_TRIED] = "tried",
-    };
-
-    return texts[reason];
 }
