@@ -344,7 +344,7 @@ def test_a_bad_request_is_nobodys_fault(stage):
             "models": {"m": {"targets": [{"to": "bad/a"}], "fallback": ["well/b"]}},
             "providers": {"bad": provider(bad.base_url, ["sk-bad-1"]), "well": provider(well.base_url, ["sk-well-1"])},
         }
-    )
+    ).settle()
     assert gateway.post(chat("hello", model="m")).status == 400
     assert not well.requests
 
