@@ -25,6 +25,9 @@
 /* Levels are not the same where they differ by more than this, and by more than chance does. */
 #define FAR    0.25
 #define CHANCE 3.5
+/* An error by so much is reckoned with before the first base is believed, in so many dips. */
+#define DOUBT  1.5
+#define DOUBTS 3
 /* A decrease to this part says whether there was a queue, as a dip does. */
 #define DECREASED 0.7
 #define RISEN     0.1
@@ -190,6 +193,16 @@ static bool followed(struct gradient_seen high, struct gradient_seen low, double
     return high.level - low.level > part * log(high.in_flight / low.in_flight);
 }
 
+/* Few answers that differ much tell little: there may have been a queue, and by chance it was not
+ * seen. What is concluded first holds for long, so it looks again, a few times. */
+static bool is_doubtful(const struct gradient *gradient, struct gradient_seen low)
+{
+    struct gradient_seen high = gradient->before;
+
+    high.level += DOUBT * hypot(high.error, low.error);
+    return gradient->doubts < DOUBTS && followed(high, low, ELASTIC);
+}
+
 static bool is_far(double differs, struct gradient_seen seen)
 {
     return fabs(differs) > fmax(FAR, CHANCE * seen.error);
@@ -221,6 +234,7 @@ static void settle(struct gradient *gradient, double base)
 {
     gradient->base = base;
     gradient->is_sure = true;
+    gradient->doubts = 0;
     gradient->windows = 0;
     gradient->wants_deep = false;
 }
@@ -230,6 +244,7 @@ static void descend(struct gradient *gradient, struct gradient_seen seen)
 {
     gradient->base = fmin(gradient->base, seen.level);
     gradient->is_sure = false;
+    gradient->doubts = 0;
     find(gradient, gradient_limit(gradient));
     begin_following(gradient);
     if (!begin_dip(gradient, seen))
@@ -272,6 +287,8 @@ static void end_dip(struct gradient *gradient, struct gradient_seen seen)
         }
         if (dip_deeper(gradient, seen))
             return;
+    } else if (!gradient->is_sure && is_doubtful(gradient, seen)) {
+        gradient->doubts++;
     } else if (!gradient->is_sure || is_far(differs, seen)) {
         settle(gradient, seen.level);
     } else {

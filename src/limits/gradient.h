@@ -18,9 +18,10 @@
  *                 dips deeper where there may be a queue still
  *
  * Before the base is sure, which it is not at first, a dip goes to half, and the limit stays there
- * while it finds a queue. A refusal cuts the limit at once, once for all that were sent before; what
- * was refused is remembered, and approached slowly. Embedded in its owner, which keeps those apart
- * who write (a latch); any thread may read the limit. Pure.
+ * while it finds a queue; where it finds none, but may have missed one by chance, it is repeated. A
+ * refusal cuts the limit at once, once for all that were sent before; what was refused is
+ * remembered, and approached slowly. Embedded in its owner, which keeps those apart who write (a
+ * latch); any thread may read the limit. Pure.
  */
 #ifndef LIMITS_GRADIENT_H
 #define LIMITS_GRADIENT_H
@@ -56,6 +57,7 @@ struct gradient {
     double base;    /* level without a queue, where has_base */
     bool has_base;
     bool is_sure;                 /* a dip has shown that there was no queue at base */
+    uint32_t doubts;              /* dips in a row that seemed to show it */
     bool wants_deep;              /* the last dip may have stood in a queue itself */
     int32_t streak;               /* windows in a row that made it grow; negative: shrink */
     uint32_t windows;             /* since the base was last measured */

@@ -72,10 +72,25 @@ static void serve(struct gradient_play *play, struct gradient_request request)
     play->places[play->busy++] = request;
 }
 
+static struct gradient_request take_next(struct gradient_play *play)
+{
+    struct gradient_request *first = &play->queue[play->queue_first % GRADIENT_PLAY_QUEUE];
+    struct gradient_request *next = first, request;
+
+    if (play->server.is_unfair)
+        next = &play->queue[(play->queue_first +
+                             rand_below(&play->rand, play->queue_end - play->queue_first)) %
+                            GRADIENT_PLAY_QUEUE];
+    request = *next;
+    *next = *first;
+    play->queue_first++;
+    return request;
+}
+
 static void fill_places(struct gradient_play *play)
 {
     while (play->busy < play->server.capacity && play->queue_first < play->queue_end)
-        serve(play, play->queue[play->queue_first++ % GRADIENT_PLAY_QUEUE]);
+        serve(play, take_next(play));
 }
 
 static void enter_server(struct gradient_play *play, uint64_t came_us)

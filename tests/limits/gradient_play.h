@@ -1,7 +1,7 @@
 /*
- * A server of so many places, which serves first who came first, and clients who ask it through a
- * limit of how many may be under way: one that is found (limits/gradient), or a fixed one. On
- * virtual time, from a seed. Used by the tests and by bench/gradient.
+ * A server of so many places, which serves first who came first (or anyone), and clients who ask it
+ * through a limit of how many may be under way: one that is found (limits/gradient), or a fixed
+ * one. On virtual time, from a seed. Used by the tests and by bench/gradient.
  */
 #ifndef TESTS_LIMITS_GRADIENT_PLAY_H
 #define TESTS_LIMITS_GRADIENT_PLAY_H
@@ -25,6 +25,7 @@ struct gradient_server {
     uint64_t service_us; /* on average */
     double spread;       /* sigma of a log-normal; 0: exponential */
     double first_part;   /* of a service, until its first byte; 1: all of it */
+    bool is_unfair;      /* serves anyone next of those who wait */
     uint32_t first_model;
     uint32_t models; /* of which the second takes three times the first, and so on; 0: one */
 };

@@ -111,6 +111,28 @@ static void test_finds_what_a_server_can_do(void **state)
     }
 }
 
+/* Where a server takes anyone next of those who wait, few answers tell little of its queue; it is
+ * found in few all the same. */
+static void test_finds_it_soon_whoever_is_next(void **state)
+{
+    enum { SEEDS = 300 };
+    struct gradient_server server = server_of(4, 0.1);
+    int high = 0;
+
+    (void)state;
+    server.is_unfair = true;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct gradient_play *play = begin_from(&server, 32, seed);
+
+        gradient_play_run(play, 200 * SERVICE_US);
+        high += gradient_limit(&play->gradient) > 4 * server.capacity;
+        free(play);
+    }
+    if (getenv("BW_SHOW"))
+        print_message("%d of %d too high\n", high, SEEDS);
+    assert_in_range(high, 0, SEEDS / 100);
+}
+
 /* One at a time: there is no less to compare it with, and it is still found. */
 static void test_finds_a_server_of_one_place(void **state)
 {
@@ -417,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_a_few_far_off_say_little),
         cmocka_unit_test(test_any_history_stays_in_bounds),
         cmocka_unit_test(test_finds_what_a_server_can_do),
+        cmocka_unit_test(test_finds_it_soon_whoever_is_next),
         cmocka_unit_test(test_finds_a_server_of_one_place),
         cmocka_unit_test(test_finds_it_by_first_bytes),
         cmocka_unit_test(test_compares_like_with_like),
